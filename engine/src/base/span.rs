@@ -1,0 +1,40 @@
+//! Half-open index spans.
+
+use std::ops::Range;
+
+/// The indices `lo..hi` of a one-dimensional index space, in elements (or rows, for arrays of more dimensions).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// First index.
+    pub lo: usize,
+    /// One past the last index; never below `lo`.
+    pub hi: usize,
+}
+
+impl Span {
+    /// The span `lo..hi`; empty if `hi < lo`.
+    pub const fn new(lo: usize, hi: usize) -> Span {
+        Span { lo, hi: if hi < lo { lo } else { hi } }
+    }
+
+    /// Number of indices.
+    pub const fn len(self) -> usize {
+        self.hi - self.lo
+    }
+
+    /// Whether there is no index in it.
+    pub const fn is_empty(self) -> bool {
+        self.hi == self.lo
+    }
+
+    /// The same indices as a standard range.
+    pub const fn range(self) -> Range<usize> {
+        self.lo..self.hi
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}..{}", self.lo, self.hi)
+    }
+}

@@ -1,0 +1,8 @@
+//! Phalanx: a shared-memory data-parallel compute engine.
+//!
+//! A team of worker processes, one per physical core and pinned there, advances in lockstep through the same
+//! zero-copy arrays.
+
+// Floors, lowest first: a module imports only from the floors above it in this list.
+mod base;
+mod sys;

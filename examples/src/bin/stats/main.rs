@@ -1,0 +1,2 @@
+//! Summary statistics of a numeric dataset.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Numeric kernels over [`phalanx`] shared arrays, written only with its public API.
