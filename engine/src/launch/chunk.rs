@@ -1,0 +1,112 @@
+//! A member's way through its chunks.
+
+use crate::base::Span;
+use crate::base::atomic::Ordering;
+use crate::launch::bitmap::Bitmap;
+use crate::launch::grid::Grid;
+use crate::launch::schedule::{Claims, Schedule};
+use crate::sys::clock::ticks;
+use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS};
+use crate::team::member::{Visit, fault};
+
+/// One chunk as its kernel sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk {
+    /// Units of the launch.
+    pub(crate) len: usize,
+    /// The chunk's units.
+    pub(crate) span: Span,
+    /// Position in the grid.
+    pub(crate) index: usize,
+    /// The claim unit (leaf) that it belongs to.
+    pub(crate) leaf: usize,
+    /// Whether it is the first of its leaf.
+    pub(crate) opens_leaf: bool,
+}
+
+/// The grid and claim units of an order, range-checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) grid: Grid,
+    /// Chunks of a claim unit.
+    pub(crate) unit: usize,
+    /// Claim units.
+    pub(crate) units: usize,
+}
+
+impl Visit<'_> {
+    /// The order's grid; an order that makes no sense is a fault.
+    pub(crate) fn plan(&self) -> Result<Plan, Fault> {
+        let order = &self.order;
+        let corrupt = || fault(FaultKind::Corrupt, "the order's grid makes no sense");
+        let (len, chunk_len, unit) = (order.len as usize, order.chunk_len as usize, order.unit as usize);
+        if chunk_len == 0 || unit == 0 || len.div_ceil(chunk_len) != order.chunks as usize {
+            return Err(corrupt());
+        }
+        let units = (order.chunks as usize).div_ceil(unit);
+        if units > MAX_CHUNKS && order.flags & FLAG_REQUIRED == 0 {
+            return Err(corrupt());
+        }
+        Ok(Plan { grid: Grid { len, chunk_len, chunks: order.chunks as usize }, unit, units })
+    }
+
+    /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk of each claim
+    /// unit, which is then marked done.
+    pub(crate) fn chunks(
+        &mut self,
+        mut kernel: impl FnMut(&Chunk),
+        mut leaf_done: impl FnMut(usize),
+    ) -> Result<(), Fault> {
+        let plan = self.plan()?;
+        let schedule = Schedule::from_wire(self.order.schedule, self.order.schedule_arg)
+            .ok_or_else(|| fault(FaultKind::Corrupt, "the order names an unknown schedule"))?;
+        let board = self.member.board;
+        let size = self.order.size as usize;
+        let mut claims = Claims {
+            schedule,
+            units: plan.units as u64,
+            rank: self.member.rank,
+            size,
+            ranges: board.ranges(),
+            cursor: board.cursor(),
+            victims: &self.member.victims,
+            taken: false,
+            steals: 0,
+        };
+        let done = Bitmap::new(board.bitmap(), plan.units, size);
+        let desk = board.desk(self.member.rank);
+        let repair = self.order.flags & FLAG_REPAIR != 0;
+        let (mut run, mut claim_ticks) = (0, 0);
+        'claims: loop {
+            let began = ticks();
+            let Some(span) = claims.next() else { break };
+            claim_ticks += ticks().wrapping_sub(began);
+            for unit in span.range() {
+                if board.stop().load(Ordering::Relaxed) == self.order.epoch {
+                    break 'claims;
+                }
+                if repair && done.is_done(unit) {
+                    continue;
+                }
+                // Release: whoever reads this word after our death sees no later write of ours without it.
+                desk.current.store(unit as u64 + 1, Ordering::Release);
+                let first = unit * plan.unit;
+                for index in first..(first + plan.unit).min(plan.grid.chunks) {
+                    let span = plan.grid.span(index);
+                    let chunk =
+                        Chunk { len: plan.grid.len, span, index, leaf: unit, opens_leaf: index == first };
+                    crate::team::start::set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
+                    kernel(&chunk);
+                    run += 1;
+                }
+                leaf_done(unit);
+                done.set(unit);
+            }
+        }
+        desk.current.store(0, Ordering::Release);
+        desk.chunks.fetch_add(run, Ordering::Relaxed);
+        desk.steals.fetch_add(claims.steals, Ordering::Relaxed);
+        desk.claim_ticks.fetch_add(claim_ticks, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! The base grid: how an index space is cut into chunks. Pure.
+//!
+//! It depends on length, element sizes and an explicit chunk size only, never on caches, team or schedule, so that a
+//! reduction over it gives the same bits on every machine.
+
+use crate::base::Span;
+
+/// Bytes of the widest operand that a default chunk covers: long enough that the cost of a chunk (about 50 ns) vanishes, small
+/// enough for a core's second-level cache.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Chunks that a short array is cut into at least, where its cache lines allow.
+const FEWEST: usize = 64;
+/// Chunks that a default grid has at most.
+const MOST: usize = 1 << 16;
+const LINE_BYTES: usize = 64;
+const PAGE_BYTES: usize = 4096;
+
+/// Chunks of equal length (the last may be shorter) over `len` units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub(crate) len: usize,
+    pub(crate) chunk_len: usize,
+    pub(crate) chunks: usize,
+}
+
+impl Grid {
+    /// Chunks of exactly `chunk_len` units.
+    pub(crate) fn with_chunk(len: usize, chunk_len: usize) -> Grid {
+        Grid { len, chunk_len: chunk_len.max(1), chunks: len.div_ceil(chunk_len.max(1)) }
+    }
+
+    /// A good grid for units whose widest operand has `unit_bytes` bytes a unit.
+    ///
+    /// Boundaries fall on cache lines, for long arrays on pages, so no two workers write one line.
+    pub(crate) fn automatic(len: usize, unit_bytes: usize) -> Grid {
+        let unit_bytes = unit_bytes.max(1);
+        let total = len.saturating_mul(unit_bytes);
+        let bytes = CHUNK_BYTES.min(total.div_ceil(FEWEST)).max(total.div_ceil(MOST)).max(1);
+        let raw = bytes.div_ceil(unit_bytes);
+        let (page, line) = (PAGE_BYTES / gcd(PAGE_BYTES, unit_bytes), LINE_BYTES / gcd(LINE_BYTES, unit_bytes));
+        // Long units of odd sizes (rows of a matrix) would need many to meet a boundary; sharing one line in
+        // thousands costs less than chunks too large to balance.
+        let align = if page * 4 <= raw {
+            page
+        } else if line <= raw || unit_bytes < LINE_BYTES {
+            line
+        } else {
+            1
+        };
+        Grid::with_chunk(len, raw.next_multiple_of(align))
+    }
+
+    /// The units of chunk `index`.
+    pub(crate) fn span(&self, index: usize) -> Span {
+        let lo = (index * self.chunk_len).min(self.len);
+        Span::new(lo, (lo + self.chunk_len).min(self.len))
+    }
+}
+
+/// The part of `0..count` that member `rank` of `size` owns: equal but for one.
+pub(crate) fn block(count: usize, rank: usize, size: usize) -> Span {
+    let cut = |rank: usize| (count as u128 * rank as u128 / size.max(1) as u128) as usize;
+    Span::new(cut(rank), cut(rank + 1))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn chunks_tile_the_index_space(len in 0usize..1 << 40, unit_bytes in 1usize..5000) {
+            let grid = Grid::automatic(len, unit_bytes);
+            prop_assert!(grid.chunks <= MOST);
+            prop_assert_eq!(grid.chunks == 0, len == 0);
+            if len > 0 {
+                prop_assert_eq!(grid.span(0).lo, 0);
+                prop_assert_eq!(grid.span(grid.chunks - 1).hi, len);
+                prop_assert!(!grid.span(grid.chunks - 1).is_empty());
+                prop_assert!(unit_bytes >= LINE_BYTES || grid.chunk_len * unit_bytes % LINE_BYTES == 0);
+            }
+        }
+
+        #[test]
+        fn blocks_tile_the_chunks(count in 0usize..1 << 40, size in 1usize..500) {
+            let mut end = 0;
+            for rank in 0..size {
+                let span = block(count, rank, size);
+                prop_assert_eq!(span.lo, end);
+                end = span.hi;
+            }
+            prop_assert_eq!(end, count);
+        }
+    }
+
+    #[test]
+    fn long_arrays_get_chunks_of_whole_pages_and_short_ones_of_lines() {
+        let long = Grid::automatic(1 << 27, 8);
+        assert_eq!(long.chunk_len * 8, CHUNK_BYTES);
+        let short = Grid::automatic(10_000, 8);
+        assert!(short.chunks >= 60 && short.chunk_len * 8 % LINE_BYTES == 0, "{short:?}");
+        assert_eq!(Grid::automatic(5, 8).chunks, 1);
+        let rows = Grid::automatic(1000, 40_004);
+        assert!(rows.chunk_len < 16, "rows of odd length are not gathered to meet a page: {rows:?}");
+    }
+}

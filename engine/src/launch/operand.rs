@@ -1,0 +1,233 @@
+//! Operands: what a kernel works on, and how it travels.
+//!
+//! An operand is described by the driver (lengths, segments, what it writes), travels as a fixed number of plain bytes (`Wire`),
+//! is opened once by each member in each launch (`Local`: the wire resolved to addresses of that process), and gives
+//! the kernel one `View` a chunk.
+//!
+//! # Safety
+//! Values are copied out of the wire, whose bytes the driver wrote from a value of the same type.
+#![allow(unsafe_code)]
+
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::settle::Leaves;
+use crate::team::board::Fault;
+use crate::team::member::Visit;
+use bytemuck::Pod;
+use std::ops::Range;
+
+/// Something a kernel can take: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number or array of
+/// numbers, an index range, a shared value, lock or counter, state of the worker, or a tuple of up to 8 of these.
+///
+/// # Safety
+/// `view` for different chunks of one launch must not alias mutably, and `open` must check every place that the wire
+/// names against the segment it lies in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel to a worker process",
+    label = "not an operand",
+    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain numbers and `[T; N]` of them, `Val(pod)`, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+)]
+pub unsafe trait Operand {
+    /// What travels: fixed size, plain bytes.
+    #[doc(hidden)]
+    type Wire: Copy + 'static;
+    /// The wire as resolved by one member for one launch.
+    #[doc(hidden)]
+    type Local;
+    /// What the kernel receives for one chunk.
+    type View<'w>;
+    /// Tells one operand type's layout from another's.
+    #[doc(hidden)]
+    const LAYOUT: u64;
+    /// Tells the driver lengths, segments and rights.
+    #[doc(hidden)]
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError>;
+    #[doc(hidden)]
+    fn wire(&self) -> Self::Wire;
+    /// # Safety
+    /// The wire was made by `wire` of the same type in this launch, and the launch is entered.
+    #[doc(hidden)]
+    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault>;
+    /// # Safety
+    /// The chunk is claimed by this member, and the launch lasts at least as long as `'w`.
+    #[doc(hidden)]
+    unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w>;
+    /// Folds the leaves' accumulators into the operand after a successful launch.
+    #[doc(hidden)]
+    fn settle(&mut self, _leaves: &mut Leaves<'_>) {}
+}
+
+/// Mixes a layout tag with a number; FNV-1a, good enough to tell types apart by accident's standards.
+pub(crate) const fn mix(seed: u64, value: u64) -> u64 {
+    let (mut hash, mut shift) = (seed, 0);
+    while shift < 64 {
+        hash = (hash ^ (value >> shift & 0xff)).wrapping_mul(0x0000_0100_0000_01b3);
+        shift += 8;
+    }
+    hash
+}
+
+/// A seed for [`mix`].
+pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Plain values that travel as they are.
+///
+/// Implemented for the integer and floating-point types and arrays of them. For your own types use [`Val`].
+///
+/// # Safety
+/// As `bytemuck::Pod`.
+pub unsafe trait Plain: Pod + Send + Sync {}
+
+macro_rules! plain { ($($t:ty)*) => { $(
+    // SAFETY: Pod.
+    unsafe impl Plain for $t {}
+)* } }
+plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
+
+// SAFETY: Pod by the bound.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] where [T; N]: Pod {}
+
+/// Carries a value of any `bytemuck::Pod` type as an operand; the kernel receives the value itself.
+///
+/// ```
+/// use bytemuck::{Pod, Zeroable};
+/// use phalanx::{Pool, Val};
+///
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[repr(C)]
+/// struct Line { slope: f64, offset: f64 }
+///
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = Pool::builder().workers(2).build()?;
+/// let mut y = pool.from_fn(100, |i| i as f64)?;
+/// pool.for_each((y.split_mut(), Val(Line { slope: 2.0, offset: 1.0 })), |(y, line)| {
+///     for y in y { *y = line.slope * *y + line.offset }
+/// })?;
+/// assert_eq!(y.as_slice()[10], 21.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Val<T: Pod>(pub T);
+
+// SAFETY: a copy of the value; no memory is shared.
+unsafe impl<T: Plain> Operand for T {
+    type Wire = T;
+    type Local = T;
+    type View<'w> = T;
+    const LAYOUT: u64 = mix(mix(SEED, 1), size_of::<T>() as u64);
+
+    fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Ok(())
+    }
+    fn wire(&self) -> T {
+        *self
+    }
+    unsafe fn open(wire: &T, _visit: &mut Visit<'_>) -> Result<T, Fault> {
+        Ok(*wire)
+    }
+    unsafe fn view<'w>(local: &T, _chunk: &Chunk) -> Self::View<'w> {
+        *local
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<T: Pod> Operand for Val<T> {
+    type Wire = T;
+    type Local = T;
+    type View<'w> = T;
+    const LAYOUT: u64 = mix(mix(SEED, 2), size_of::<T>() as u64);
+
+    fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Ok(())
+    }
+    fn wire(&self) -> T {
+        self.0
+    }
+    unsafe fn open(wire: &T, _visit: &mut Visit<'_>) -> Result<T, Fault> {
+        Ok(*wire)
+    }
+    unsafe fn view<'w>(local: &T, _chunk: &Chunk) -> Self::View<'w> {
+        *local
+    }
+}
+
+// An index range: the kernel receives its chunk of it.
+// SAFETY: no memory is shared.
+unsafe impl Operand for Range<usize> {
+    type Wire = [usize; 2];
+    type Local = usize;
+    type View<'w> = Range<usize>;
+    const LAYOUT: u64 = mix(SEED, 3);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        to.length(self.len(), "an index range")
+    }
+    fn wire(&self) -> [usize; 2] {
+        [self.start, self.end]
+    }
+    unsafe fn open(wire: &[usize; 2], _visit: &mut Visit<'_>) -> Result<usize, Fault> {
+        Ok(wire[0])
+    }
+    unsafe fn view<'w>(start: &usize, chunk: &Chunk) -> Self::View<'w> {
+        start + chunk.span.lo..start + chunk.span.hi
+    }
+}
+
+// SAFETY: no operand at all.
+unsafe impl Operand for () {
+    type Wire = ();
+    type Local = ();
+    type View<'w> = ();
+    const LAYOUT: u64 = mix(SEED, 4);
+
+    fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Ok(())
+    }
+    fn wire(&self) {}
+    unsafe fn open(_wire: &(), _visit: &mut Visit<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+    unsafe fn view<'w>(_local: &(), _chunk: &Chunk) -> Self::View<'w> {}
+}
+
+macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
+    // SAFETY: each element keeps its own promises; grants of one array in one tuple are kept apart by the borrow
+    // checker, since a grant that writes borrows its array mutably.
+    unsafe impl<$($o: Operand),+> Operand for ($($o,)+) {
+        type Wire = ($($o::Wire,)+);
+        type Local = ($($o::Local,)+);
+        type View<'w> = ($($o::View<'w>,)+);
+        const LAYOUT: u64 = { let hash = mix(SEED, 5); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
+
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            $( self.$i.describe(to)?; )+
+            Ok(())
+        }
+        fn wire(&self) -> Self::Wire {
+            ($( self.$i.wire(), )+)
+        }
+        unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+            // SAFETY: element by element, by the caller's promise.
+            Ok(unsafe { ($( $o::open(&wire.$i, visit)?, )+) })
+        }
+        unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+            // SAFETY: element by element, by the caller's promise.
+            unsafe { ($( $o::view(&local.$i, chunk), )+) }
+        }
+        fn settle(&mut self, leaves: &mut Leaves<'_>) {
+            $( self.$i.settle(leaves); )+
+        }
+    }
+)* } }
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

@@ -1,0 +1,177 @@
+//! Schedules: which member gets which claim unit.
+//!
+//! A claim unit is a chunk, or for reductions a leaf of several chunks. Units are only ever *claimed* here; that each
+//! is done exactly once is recorded in the bitmap, which is what repair after a death goes by.
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::{Line, Span};
+use crate::launch::grid::block;
+
+/// How the chunks of a launch are handed out.
+///
+/// ```
+/// use phalanx::{Pool, Schedule};
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = Pool::builder().workers(2).build()?;
+/// let mut y = pool.zeros::<f64>(10_000)?;
+/// pool.launch().schedule(Schedule::Static).for_each(y.split_mut(), |y| y.fill(1.0))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// Each worker runs its own block of neighbouring chunks, the same in every launch, and nothing else.
+    Static,
+    /// Workers take this many neighbouring chunks at a time from one shared counter; 0 counts as 1.
+    Dynamic(u32),
+    /// Like `Dynamic`, with steps that shrink with what is left.
+    Guided,
+    /// Each worker starts on its own block; when done it takes half of what is left of another's, nearest in the
+    /// machine first.
+    #[default]
+    Stealing,
+}
+
+impl Schedule {
+    pub(crate) fn to_wire(self) -> (u32, u32) {
+        match self {
+            Schedule::Static => (0, 0),
+            Schedule::Dynamic(step) => (1, step),
+            Schedule::Guided => (2, 0),
+            Schedule::Stealing => (3, 0),
+        }
+    }
+
+    pub(crate) fn from_wire(code: u32, arg: u32) -> Option<Schedule> {
+        Some(match code {
+            0 => Schedule::Static,
+            1 => Schedule::Dynamic(arg),
+            2 => Schedule::Guided,
+            3 => Schedule::Stealing,
+            _ => return None,
+        })
+    }
+}
+
+/// Packs a range of units into one word, so that owner and thief agree by one compare-and-swap.
+fn pack(lo: u64, hi: u64) -> u64 {
+    lo << 32 | hi
+}
+
+fn unpack(word: u64) -> (u64, u64) {
+    (word >> 32, word & u64::from(u32::MAX))
+}
+
+/// Sets the words that claims are made on. Driver only, before the launch opens.
+pub(crate) fn reset(schedule: Schedule, units: usize, size: usize, ranges: &[Line<AtomicU64>], cursor: &AtomicU64) {
+    match schedule {
+        Schedule::Static => {}
+        Schedule::Dynamic(_) | Schedule::Guided => cursor.store(0, Ordering::Relaxed),
+        Schedule::Stealing => {
+            for (rank, range) in ranges.iter().enumerate() {
+                let own = block(units, rank, size);
+                range.store(pack(own.lo as u64, own.hi as u64), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Claims by one member in one launch.
+pub(crate) struct Claims<'a> {
+    pub(crate) schedule: Schedule,
+    pub(crate) units: u64,
+    pub(crate) rank: usize,
+    pub(crate) size: usize,
+    pub(crate) ranges: &'a [Line<AtomicU64>],
+    pub(crate) cursor: &'a AtomicU64,
+    /// Other ranks, nearest first.
+    pub(crate) victims: &'a [u32],
+    /// Whether the own block of a static schedule was taken.
+    pub(crate) taken: bool,
+    /// Units taken from others, counted in claims.
+    pub(crate) steals: u64,
+}
+
+impl Claims<'_> {
+    /// The next units to run, in order; `None` when nothing claimable is left.
+    pub(crate) fn next(&mut self) -> Option<Span> {
+        match self.schedule {
+            Schedule::Static => {
+                let own = block(self.units as usize, self.rank, self.size);
+                (!std::mem::replace(&mut self.taken, true) && !own.is_empty()).then_some(own)
+            }
+            Schedule::Dynamic(step) => {
+                let step = u64::from(step.max(1));
+                // The cursor may run past the end by one step a member, never further: each stops at its first miss.
+                let lo = self.cursor.fetch_add(step, Ordering::Relaxed);
+                self.checked(lo, (lo + step).min(self.units))
+            }
+            Schedule::Guided => self.guided(),
+            Schedule::Stealing => self.own().or_else(|| self.steal()),
+        }
+    }
+
+    /// A range read from shared words, if it makes sense.
+    fn checked(&self, lo: u64, hi: u64) -> Option<Span> {
+        (lo < hi && hi <= self.units).then(|| Span::new(lo as usize, hi as usize))
+    }
+
+    fn guided(&mut self) -> Option<Span> {
+        let mut lo = self.cursor.load(Ordering::Relaxed);
+        loop {
+            let left = self.units.checked_sub(lo).filter(|left| *left > 0)?;
+            let hi = lo + (left / (2 * self.size as u64)).max(1);
+            match self.cursor.compare_exchange_weak(lo, hi, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return self.checked(lo, hi),
+                Err(seen) => lo = seen,
+            }
+        }
+    }
+
+    /// Takes from the front of the own range: a few units while many are left, then one at a time.
+    fn own(&mut self) -> Option<Span> {
+        let range = &self.ranges[self.rank];
+        let mut seen = range.load(Ordering::Relaxed);
+        loop {
+            let (lo, hi) = unpack(seen);
+            let left = hi.checked_sub(lo).filter(|left| *left > 0)?;
+            let step = (left / 16).clamp(1, 8);
+            match range.compare_exchange_weak(seen, pack(lo + step, hi), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return self.checked(lo, lo + step),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Takes the back half of the nearest range that has something left, runs its first unit, and offers the rest as
+    /// the own range, where others may steal again. A kill in between loses no unit: the bitmap shows it as not done.
+    #[cold]
+    fn steal(&mut self) -> Option<Span> {
+        for victim in self.victims {
+            let Some(range) = self.ranges.get(*victim as usize) else { continue };
+            let mut seen = range.load(Ordering::Relaxed);
+            loop {
+                let (lo, hi) = unpack(seen);
+                if lo >= hi {
+                    break;
+                }
+                let cut = hi - (hi - lo).div_ceil(2);
+                match range.compare_exchange_weak(seen, pack(lo, cut), Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => {
+                        self.steals += 1;
+                        let span = self.checked(cut, cut + 1)?;
+                        self.ranges[self.rank].store(pack(cut + 1, hi), Ordering::Relaxed);
+                        return Some(span);
+                    }
+                    Err(now) => seen = now,
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -1,0 +1,420 @@
+//! The two control segments of a team, and their layout.
+//!
+//! * **orders**: written by the driver only; worker processes map it read-only (sealed against further writable
+//!   mappings), so a stray write in a kernel cannot forge a launch. Holds the bell and the order in force.
+//! * **board**: read and written by all members, atomics only.
+//!
+//! docs/SEGMENT-LAYOUT.md lists both byte by byte.
+//!
+//! # Safety
+//! A [`Board`] and an [`Orders`] are made from a base address and a length that the maker promises to keep mapped for as
+//! long as the value lives. Every place in them is computed by [`BoardLayout`], which is checked against the length
+//! once, on construction; all fields are atomics, for which every bit pattern is valid. The order itself is plain
+//! memory: the driver writes it only while no member is in a launch, and members read it only after they entered one
+//! (the Release in `Muster::open` pairs with the Acquire in `Muster::poll`).
+#![allow(unsafe_code)]
+
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::team::muster::{Muster, RANKS_PER_WORD};
+use std::ptr::NonNull;
+
+/// Most members of one team.
+pub(crate) const MAX_MEMBERS: usize = 4096;
+/// Bytes that operands of one launch may occupy in their travelling form.
+pub(crate) const WIRE_BYTES: usize = 2048;
+/// Bytes of one collective's value in a region (broadcast, all_reduce).
+pub(crate) const PAYLOAD_BYTES: usize = 4096;
+/// Most chunks of one launch.
+pub(crate) const MAX_CHUNKS: usize = 1 << 22;
+
+const BITMAP_BYTES: usize = MAX_CHUNKS / 8;
+const MESSAGE_BYTES: usize = 1024;
+const LOCATION_BYTES: usize = 256;
+
+/// What a launch asks the members to do. Plain data; travels in the orders segment.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Order {
+    /// The launch's number; never 0.
+    pub(crate) epoch: u64,
+    /// The monomorphised entry, as an offset from the anchor.
+    pub(crate) entry: u64,
+    /// The kernel, likewise; 0 if the entry needs none.
+    pub(crate) kernel: u64,
+    /// Further functions (combine), likewise.
+    pub(crate) combine: u64,
+    /// Hash of the operand types' layout, compared by the entry with its own.
+    pub(crate) layout: u64,
+    /// Units (elements, rows, parts) that the launch runs over.
+    pub(crate) len: u64,
+    /// Units of one chunk.
+    pub(crate) chunk_len: u64,
+    /// Number of chunks.
+    pub(crate) chunks: u64,
+    /// Chunks of one claim unit (a leaf); 1 but for reductions.
+    pub(crate) unit: u64,
+    /// Schedule, see `launch::schedule`.
+    pub(crate) schedule: u32,
+    pub(crate) schedule_arg: u32,
+    /// Team size of this launch.
+    pub(crate) size: u32,
+    /// Bits, see the FLAG constants.
+    pub(crate) flags: u32,
+    /// Scratch of this launch (leaf results): segment 0 means none.
+    pub(crate) scratch_segment: u64,
+    pub(crate) scratch_offset: u64,
+    pub(crate) scratch_len: u64,
+    /// Kernel's name: offset of a static string from the anchor, and its length.
+    pub(crate) name: u64,
+    pub(crate) name_len: u64,
+}
+
+/// Every rank has its own part; none may be skipped.
+pub(crate) const FLAG_REQUIRED: u32 = 1;
+/// A repair round: chunks whose done bit is set are passed over.
+pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
+/// The driver takes part as rank 0 and waits awake: members spin without yielding.
+pub(crate) const FLAG_SEATED: u32 = 1 << 2;
+/// Members record their chunks in the trace.
+pub(crate) const FLAG_TRACE: u32 = 1 << 3;
+/// Mail was sent to members since the last launch.
+pub(crate) const FLAG_MAIL: u32 = 1 << 5;
+/// The team is dissolved: members leave their loop.
+pub(crate) const FLAG_DISSOLVE: u32 = 1 << 4;
+
+#[repr(C)]
+struct OrdersMemory {
+    bell: Line<AtomicU32>,
+    order: Line<Order>,
+    wire: Line<[u8; WIRE_BYTES]>,
+}
+
+/// Bytes of an orders segment.
+pub(crate) const ORDERS_BYTES: usize = size_of::<OrdersMemory>();
+
+/// A view of the orders segment in this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Orders {
+    memory: NonNull<OrdersMemory>,
+}
+
+// SAFETY: only atomics and the order, whose accesses the muster keeps apart (module documentation).
+unsafe impl Send for Orders {}
+// SAFETY: as above.
+unsafe impl Sync for Orders {}
+
+impl Orders {
+    /// # Safety
+    /// `base` is page-aligned and `ORDERS_BYTES` there stay mapped, readable, for as long as the result is used.
+    pub(crate) unsafe fn new(base: NonNull<u8>) -> Orders {
+        Orders { memory: base.cast() }
+    }
+
+    pub(crate) fn bell(&self) -> &AtomicU32 {
+        // SAFETY: mapped by the contract of `new`; an atomic.
+        unsafe { &(*self.memory.as_ptr()).bell.0 }
+    }
+
+    /// Writes the order of the next launch.
+    ///
+    /// # Safety
+    /// The mapping is writable, the caller is the team's only driver, and no member is in a launch.
+    pub(crate) unsafe fn write(&self, order: &Order, wire: &[u8]) {
+        // SAFETY: writable and unread by the contract; the wire's length is checked by the slice below.
+        unsafe {
+            (&raw mut (*self.memory.as_ptr()).order.0).write(*order);
+            let target = (&raw mut (*self.memory.as_ptr()).wire.0).cast::<u8>();
+            assert!(wire.len() <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
+            target.copy_from_nonoverlapping(wire.as_ptr(), wire.len());
+        }
+    }
+
+    /// Copies the order in force.
+    ///
+    /// # Safety
+    /// The caller has entered the launch and not finished it.
+    pub(crate) unsafe fn order(&self) -> Order {
+        // SAFETY: the driver does not write while a member is in the launch.
+        unsafe { (&raw const (*self.memory.as_ptr()).order.0).read() }
+    }
+
+    /// Where the operands' travelling form lies: `WIRE_BYTES` bytes, aligned to 128.
+    pub(crate) fn wire(&self) -> *const u8 {
+        // SAFETY: only an address is computed.
+        unsafe { (&raw const (*self.memory.as_ptr()).wire.0).cast() }
+    }
+}
+
+/// What a member says of itself, in lines that only it writes.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Desk {
+    /// The claim unit it works on, plus one; 0 while between units. Kept after death: the in-flight unit.
+    pub(crate) current: AtomicU64,
+    /// Counters, see `stats`.
+    pub(crate) busy_ticks: AtomicU64,
+    pub(crate) claim_ticks: AtomicU64,
+    pub(crate) wait_ticks: AtomicU64,
+    pub(crate) launches: AtomicU64,
+    pub(crate) chunks: AtomicU64,
+    pub(crate) steals: AtomicU64,
+    pub(crate) faults: AtomicU64,
+    pub(crate) sleeps: AtomicU64,
+    pub(crate) wakes: AtomicU64,
+}
+
+/// A panic, told to the driver.
+#[repr(C)]
+pub(crate) struct FaultNote {
+    /// The launch it belongs to; stored last.
+    epoch: AtomicU64,
+    kind: AtomicU32,
+    lo: AtomicU64,
+    hi: AtomicU64,
+    message: [AtomicU64; MESSAGE_BYTES / 8],
+    location: [AtomicU64; LOCATION_BYTES / 8],
+}
+
+/// What a member reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+    pub(crate) message: String,
+    pub(crate) location: String,
+}
+
+/// Kinds of faults that a member survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum FaultKind {
+    /// The kernel panicked.
+    Panic = 1,
+    /// The order did not make sense in this member.
+    Corrupt = 2,
+    /// A segment could not be mapped.
+    Attach = 3,
+}
+
+fn store_text(words: &[AtomicU64], text: &str) {
+    let mut end = text.len().min(words.len() * 8);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let bytes = &text.as_bytes()[..end];
+    for (index, word) in words.iter().enumerate() {
+        let mut packed = [0u8; 8];
+        let part = bytes.get(index * 8..bytes.len().min(index * 8 + 8)).unwrap_or(&[]);
+        packed[..part.len()].copy_from_slice(part);
+        word.store(u64::from_le_bytes(packed), Ordering::Relaxed);
+    }
+}
+
+fn load_text(words: &[AtomicU64]) -> String {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+impl FaultNote {
+    pub(crate) fn write(&self, epoch: u64, fault: &Fault) {
+        self.kind.store(fault.kind as u32, Ordering::Relaxed);
+        self.lo.store(fault.lo, Ordering::Relaxed);
+        self.hi.store(fault.hi, Ordering::Relaxed);
+        store_text(&self.message, &fault.message);
+        store_text(&self.location, &fault.location);
+        // Release: pairs with the Acquire in `read`.
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    pub(crate) fn read(&self, epoch: u64) -> Option<Fault> {
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return None;
+        }
+        let kind = match self.kind.load(Ordering::Relaxed) {
+            1 => FaultKind::Panic,
+            3 => FaultKind::Attach,
+            _ => FaultKind::Corrupt,
+        };
+        Some(Fault {
+            kind,
+            lo: self.lo.load(Ordering::Relaxed),
+            hi: self.hi.load(Ordering::Relaxed),
+            message: load_text(&self.message),
+            location: load_text(&self.location),
+        })
+    }
+}
+
+/// One rank's side of a region's steps, in one of two slots by the step's parity.
+#[repr(C)]
+pub(crate) struct StepSlot {
+    /// Digest of kind and operands of the step.
+    pub(crate) digest: [AtomicU64; 2],
+    /// Where in the caller's source the step was made (offset of a static string is not needed: line and column).
+    pub(crate) site: AtomicU64,
+    /// Kind of the step, for error texts.
+    pub(crate) kind: AtomicU64,
+}
+
+/// A rank's lines in a region.
+#[repr(C)]
+pub(crate) struct StepDesk {
+    /// Steps this rank arrived at, doubled; bit 0 is POISON.
+    pub(crate) arrived: AtomicU64,
+    /// Nonzero while somebody sleeps on the low half of `arrived`.
+    pub(crate) watched: AtomicU32,
+    pub(crate) poison: AtomicU32,
+    pub(crate) slots: [StepSlot; 2],
+}
+
+/// Collective values of one rank, in two slots by parity.
+pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
+
+#[repr(C)]
+struct Head {
+    news: Line<AtomicU32>,
+    driver_asleep: Line<AtomicU32>,
+    /// Epoch of the launch that is to stop (cancelled, timed out, panicked).
+    stop: Line<AtomicU64>,
+    /// The shared cursor of dynamic and guided schedules.
+    cursor: Line<AtomicU64>,
+}
+
+/// Where everything lies in a board for `size` members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BoardLayout {
+    pub(crate) size: usize,
+    attendance: usize,
+    pending: usize,
+    asleep: usize,
+    ranges: usize,
+    desks: usize,
+    faults: usize,
+    steps: usize,
+    payloads: usize,
+    bitmap: usize,
+    /// Bytes in all.
+    pub(crate) len_bytes: usize,
+}
+
+impl BoardLayout {
+    /// The layout for a team of `size`, 1 to [`MAX_MEMBERS`].
+    pub(crate) fn new(size: usize) -> BoardLayout {
+        let groups = size.div_ceil(RANKS_PER_WORD);
+        let mut end = size_of::<Head>();
+        let mut place = |count: usize, bytes: usize| {
+            let at = end.next_multiple_of(128);
+            end = at + count * bytes;
+            at
+        };
+        let word = size_of::<Line<AtomicU64>>();
+        BoardLayout {
+            size,
+            attendance: place(size, word),
+            pending: place(groups, word),
+            asleep: place(groups, word),
+            ranges: place(size, word),
+            desks: place(size, size_of::<Line<Desk>>()),
+            faults: place(size, size_of::<Line<FaultNote>>()),
+            steps: place(size, size_of::<Line<StepDesk>>()),
+            payloads: place(size, size_of::<Line<Payload>>()),
+            bitmap: place(1, BITMAP_BYTES + size * 128),
+            len_bytes: end,
+        }
+    }
+}
+
+/// A view of the board in this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Board {
+    base: NonNull<u8>,
+    layout: BoardLayout,
+}
+
+// SAFETY: everything in a board is an atomic.
+unsafe impl Send for Board {}
+// SAFETY: as above.
+unsafe impl Sync for Board {}
+
+impl Board {
+    /// # Safety
+    /// `base` is page-aligned, and `layout.len_bytes` there stay mapped, readable and writable, for as long as the
+    /// result is used; they were zero when the board was made.
+    pub(crate) unsafe fn new(base: NonNull<u8>, layout: BoardLayout) -> Board {
+        Board { base, layout }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size
+    }
+
+    fn at<T>(&self, offset: usize, count: usize) -> &[T] {
+        debug_assert!(offset + count * size_of::<T>() <= self.layout.len_bytes);
+        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
+        unsafe { std::slice::from_raw_parts(self.base.add(offset).cast::<T>().as_ptr(), count) }
+    }
+
+    fn head(&self) -> &Head {
+        &self.at::<Head>(0, 1)[0]
+    }
+
+    /// The muster's words, with the bell from `orders`.
+    pub(crate) fn muster<'a>(&'a self, orders: &'a Orders) -> Muster<'a> {
+        let groups = self.layout.size.div_ceil(RANKS_PER_WORD);
+        Muster {
+            bell: orders.bell(),
+            attendance: self.at(self.layout.attendance, self.layout.size),
+            pending: self.at(self.layout.pending, groups),
+            asleep: self.at(self.layout.asleep, groups),
+            news: &self.head().news,
+            driver_asleep: &self.head().driver_asleep,
+        }
+    }
+
+    pub(crate) fn stop(&self) -> &AtomicU64 {
+        &self.head().stop
+    }
+
+    pub(crate) fn cursor(&self) -> &AtomicU64 {
+        &self.head().cursor
+    }
+
+    pub(crate) fn ranges(&self) -> &[Line<AtomicU64>] {
+        self.at(self.layout.ranges, self.layout.size)
+    }
+
+    pub(crate) fn desk(&self, rank: usize) -> &Desk {
+        &self.at::<Line<Desk>>(self.layout.desks, self.layout.size)[rank]
+    }
+
+    pub(crate) fn fault(&self, rank: usize) -> &FaultNote {
+        &self.at::<Line<FaultNote>>(self.layout.faults, self.layout.size)[rank]
+    }
+
+    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
+        &self.at::<Line<StepDesk>>(self.layout.steps, self.layout.size)[rank]
+    }
+
+    pub(crate) fn payload(&self, rank: usize) -> &Payload {
+        &self.at::<Line<Payload>>(self.layout.payloads, self.layout.size)[rank]
+    }
+
+    /// The done bits, one line's slack for each owner (see `launch::bitmap`).
+    pub(crate) fn bitmap(&self) -> &[AtomicU64] {
+        self.at(self.layout.bitmap, (BITMAP_BYTES + self.layout.size * 128) / 8)
+    }
+}
+
+// The layout that docs/SEGMENT-LAYOUT.md tells.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Order>() == 144 && align_of::<Order>() == 8);
+    assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
+    assert!(std::mem::offset_of!(OrdersMemory, wire) == 384);
+    assert!(size_of::<Line<AtomicU64>>() == 128);
+    assert!(size_of::<Line<Desk>>() == 128);
+    assert!(size_of::<Head>() == 512);
+};

@@ -1,0 +1,59 @@
+//! What the current thread is doing: which rank, and whether its launch is to stop.
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+
+#[derive(Clone, Copy)]
+struct Current {
+    rank: usize,
+    size: usize,
+    stop: *const AtomicU64,
+    epoch: u64,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+/// Puts back what was current before.
+pub(crate) struct Leave(Option<Current>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// Marks this thread as running `rank`'s part of a launch until the result is dropped.
+pub(crate) fn enter(rank: usize, size: usize, stop: &AtomicU64, epoch: u64) -> Leave {
+    Leave(CURRENT.replace(Some(Current { rank, size, stop, epoch })))
+}
+
+/// Whether this thread runs a part of a launch.
+pub(crate) fn is_inside() -> bool {
+    CURRENT.get().is_some()
+}
+
+/// The rank of the worker that runs this kernel; `None` outside kernels.
+///
+/// Costs a thread-local read. Inside a launch that runs inline the rank is 0.
+pub fn current_rank() -> Option<usize> {
+    CURRENT.get().map(|current| current.rank)
+}
+
+/// The number of members of the launch that runs this kernel; `None` outside kernels.
+pub fn current_team_size() -> Option<usize> {
+    CURRENT.get().map(|current| current.size)
+}
+
+/// Whether the launch that runs this kernel was cancelled, ran out of time, or failed elsewhere.
+///
+/// Members look between chunks by themselves; a kernel that runs long on one chunk can ask here and return early.
+/// Outside kernels, and on threads that a kernel started, the answer is `false`. Costs one shared read.
+#[allow(unsafe_code)]
+pub fn is_cancelled() -> bool {
+    CURRENT.get().is_some_and(|current| {
+        // SAFETY: `enter` borrowed the word from the member's board, which outlives the launch; `Leave` resets it.
+        unsafe { &*current.stop }.load(Ordering::Acquire) == current.epoch
+    })
+}

@@ -1,0 +1,261 @@
+//! A member of the team: one loop for worker processes, worker threads and the driver's own seat.
+//!
+//! # Safety
+//! An order's entry is called with the order it came with. Both were written by the driver, which runs the same
+//! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{Ordering, spin_loop};
+use crate::sys::clock::{TickRate, ticks};
+use crate::team::board::{
+    Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
+};
+use crate::team::muster::Presence;
+use crate::team::{current, panic_note, state::States, text};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// Times a member looks for a launch between two looks at the clock.
+const LOOKS: u32 = 64;
+/// How long a member that got no launch sleeps before it makes sure that its driver still lives; a backstop behind
+/// the parent-death signal.
+const LIFELINE_CHECK: Duration = Duration::from_secs(5);
+
+/// A segment as mapped in this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) base: *mut u8,
+    pub(crate) len_bytes: usize,
+}
+
+/// Where a member finds the segments that operands name.
+pub(crate) trait Segments: Send {
+    /// The mapping of segment `id`, made writable if asked. The mapping stays for the launch that named it.
+    fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
+    /// Reads what the driver sent since the last launch (new segments, retired ones).
+    fn read_mail(&mut self) {}
+    /// Whether the driver is gone.
+    fn driver_is_gone(&self) -> bool {
+        false
+    }
+}
+
+/// How long a member looks for the next launch before it sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Looking ends after so many ticks.
+    pub(crate) ticks: u64,
+}
+
+impl Patience {
+    /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most twice
+    /// what the best choice costs. None where members outnumber the cores that they may use.
+    pub(crate) fn new(crowded: bool) -> Patience {
+        Patience { ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) } }
+    }
+}
+
+/// One member.
+pub(crate) struct Member {
+    pub(crate) rank: usize,
+    pub(crate) orders: Orders,
+    pub(crate) board: Board,
+    pub(crate) segments: Box<dyn Segments>,
+    /// Other ranks, nearest in the machine first.
+    pub(crate) victims: Vec<u32>,
+    /// State that kernels keep from launch to launch.
+    pub(crate) states: States,
+    /// Threads of this member, where it has more than one.
+    pub(crate) threads: Option<rayon::ThreadPool>,
+    pub(crate) patience: Patience,
+}
+
+/// One member's part in one launch: what an entry works with.
+pub(crate) struct Visit<'a> {
+    pub(crate) order: Order,
+    pub(crate) member: &'a mut Member,
+    /// Bytes of the scratch handed out so far (accumulators take theirs in order).
+    pub(crate) scratch_used: u64,
+}
+
+/// The monomorphised part of a launch.
+///
+/// # Safety
+/// Called by a member that has entered the launch whose order the visit holds.
+pub(crate) type Entry = unsafe fn(&mut Visit<'_>) -> Result<(), Fault>;
+
+impl Visit<'_> {
+    /// The mapping of a segment, range-checked for `len_bytes` at `offset`.
+    pub(crate) fn attach(
+        &mut self,
+        id: u64,
+        offset: u64,
+        len_bytes: usize,
+        writable: bool,
+    ) -> Result<*mut u8, Fault> {
+        let extent = self.member.segments.attach(id, writable).map_err(|why| fault(FaultKind::Attach, &why))?;
+        let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
+        match end {
+            Some(end) if end <= extent.len_bytes => Ok(extent.base.wrapping_add(offset as usize)),
+            _ => Err(fault(
+                FaultKind::Corrupt,
+                &format!("an operand of {len_bytes} bytes at {offset} lies outside its segment {id}"),
+            )),
+        }
+    }
+}
+
+/// A fault with no chunk.
+pub(crate) fn fault(kind: FaultKind, message: &str) -> Fault {
+    Fault { kind, lo: 0, hi: 0, message: message.into(), location: String::new() }
+}
+
+impl Member {
+    pub(crate) fn desk(&self) -> &Desk {
+        self.board.desk(self.rank)
+    }
+
+    /// Serves launches until the team is dissolved.
+    pub(crate) fn serve(&mut self) {
+        let mut last = self.board.muster(&self.orders).last_seen(self.rank);
+        self.serve_from(&mut last);
+    }
+
+    /// Serves launches newer than `last`.
+    pub(crate) fn serve_from(&mut self, last: &mut u64) {
+        let mut seated = false;
+        loop {
+            let Some(epoch) = self.await_launch(*last, seated) else { return };
+            *last = epoch;
+            // SAFETY: `await_launch` entered the launch.
+            let order = unsafe { self.orders.order() };
+            if order.flags & FLAG_DISSOLVE != 0 {
+                self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
+                return;
+            }
+            seated = order.flags & FLAG_SEATED != 0;
+            self.take_part(&order);
+        }
+    }
+
+    /// Waits for the next launch and enters it; `None` if the driver is gone.
+    fn await_launch(&self, last: u64, seated: bool) -> Option<u64> {
+        let muster = self.board.muster(&self.orders);
+        let began = ticks();
+        let epoch = loop {
+            if let Some(epoch) = (0..LOOKS).find_map(|_| {
+                let found = muster.poll(self.rank, last);
+                if found.is_none() {
+                    spin_loop();
+                }
+                found
+            }) {
+                break epoch;
+            }
+            if ticks().wrapping_sub(began) > self.patience.ticks {
+                break self.sleep_until_launch(last)?;
+            }
+            if !seated {
+                // The driver may be waiting for this very core.
+                std::thread::yield_now();
+            }
+        };
+        self.desk().wait_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        Some(epoch)
+    }
+
+    #[cold]
+    fn sleep_until_launch(&self, last: u64) -> Option<u64> {
+        let muster = self.board.muster(&self.orders);
+        loop {
+            let bell = muster.bell();
+            if let Some(epoch) = muster.poll(self.rank, last) {
+                return Some(epoch);
+            }
+            self.desk().sleeps.fetch_add(1, Ordering::Relaxed);
+            muster.sleep(self.rank, last, bell, Some(Instant::now() + LIFELINE_CHECK));
+            if self.segments.driver_is_gone() {
+                return None;
+            }
+        }
+    }
+
+    /// Runs this member's part of a launch it has entered, and ends it.
+    pub(crate) fn take_part(&mut self, order: &Order) {
+        self.work(order);
+        let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
+        if self.board.muster(&self.orders).finish(self.rank, order.epoch, presence) {
+            self.desk().wakes.fetch_add(1, Ordering::Relaxed);
+            // The driver was asleep and needs a core; every core may have a member that looks for launches.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    pub(crate) fn work(&mut self, order: &Order) {
+        let began = ticks();
+        if order.flags & FLAG_MAIL != 0 {
+            self.segments.read_mail();
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
+        let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
+        if let Err(fault) = outcome {
+            self.report(order, fault);
+        }
+        let desk = self.desk();
+        desk.current.store(0, Ordering::Release);
+        desk.launches.fetch_add(1, Ordering::Relaxed);
+        desk.busy_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+    }
+
+    fn execute(&mut self, order: &Order) -> Result<(), Fault> {
+        let Some(address) = text::address_of(order.entry) else {
+            return Err(fault(FaultKind::Corrupt, "the order names an entry outside this program's code"));
+        };
+        // SAFETY: the driver wrote the offset of an `Entry` of the same build, and the address lies in our code.
+        let entry: Entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
+        let _current = current::enter(self.rank, order.size as usize, self.board.stop(), order.epoch);
+        let threads = self.threads.take();
+        let mut visit = Visit { order: *order, member: self, scratch_used: 0 };
+        let outcome = match &threads {
+            None => {
+                // SAFETY: we entered the launch, and the visit holds its order.
+                unsafe { entry(&mut visit) }
+            }
+            Some(pool) => {
+                let visit = Carried(&mut visit);
+                pool.install(move || {
+                    let visit = visit;
+                    let member = &visit.0.member;
+                    let _current =
+                        current::enter(member.rank, visit.0.order.size as usize, member.board.stop(), visit.0.order.epoch);
+                    // SAFETY: as above; `install` runs it to its end before it returns.
+                    catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit.0) }))
+                        .unwrap_or_else(|payload| Err(panic_note::take(payload)))
+                })
+            }
+        };
+        self.threads = threads;
+        outcome
+    }
+
+    /// Notes a fault on the board and stops the launch for everybody.
+    fn report(&self, order: &Order, mut fault: Fault) {
+        let unit = self.desk().current.load(Ordering::Relaxed);
+        if fault.hi == 0 && unit > 0 {
+            let lo = (unit - 1).saturating_mul(order.unit * order.chunk_len);
+            fault.lo = lo.min(order.len);
+            fault.hi = lo.saturating_add(order.unit * order.chunk_len).min(order.len);
+        }
+        self.board.fault(self.rank).write(order.epoch, &fault);
+        self.desk().faults.fetch_add(1, Ordering::Relaxed);
+        self.board.stop().store(order.epoch, Ordering::Release);
+    }
+}
+
+/// Carries a visit onto a thread of the member's own pool and back.
+struct Carried<'a, 'b>(&'a mut Visit<'b>);
+
+// SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the visit at a time;
+// nothing in it depends on the thread that uses it.
+unsafe impl Send for Carried<'_, '_> {}

@@ -1,0 +1,277 @@
+//! The muster: how a launch is announced, joined, finished and waited for.
+//!
+//! Every member of the team has one *attendance* word. The driver opens it, the member enters, and whoever finds that
+//! nothing is left to do may skip a member that has not entered yet, so that one preempted worker does not delay a
+//! launch whose chunks are all done. README.md beside this file tells the protocol step by step, with what a kill
+//! after each step leaves behind.
+//!
+//! The text is generic over where the words live: shared memory between processes, the heap under the model checker.
+
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
+use crate::sys::futex::{self, Woken};
+use std::time::Instant;
+
+/// Ranks whose bits share one word.
+pub(crate) const RANKS_PER_WORD: usize = 64;
+
+/// One bit a rank, 64 to a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RankSet {
+    words: Vec<u64>,
+}
+
+impl RankSet {
+    /// No rank of a team of `size`.
+    pub(crate) fn empty(size: usize) -> RankSet {
+        RankSet { words: vec![0; size.div_ceil(RANKS_PER_WORD)] }
+    }
+
+    /// Every rank of a team of `size`.
+    pub(crate) fn full(size: usize) -> RankSet {
+        let mut set = RankSet::empty(size);
+        (0..size).for_each(|rank| set.insert(rank));
+        set
+    }
+
+    pub(crate) fn insert(&mut self, rank: usize) {
+        self.words[rank / RANKS_PER_WORD] |= 1 << (rank % RANKS_PER_WORD);
+    }
+
+    pub(crate) fn remove(&mut self, rank: usize) {
+        self.words[rank / RANKS_PER_WORD] &= !(1 << (rank % RANKS_PER_WORD));
+    }
+
+    pub(crate) fn contains(&self, rank: usize) -> bool {
+        self.words.get(rank / RANKS_PER_WORD).is_some_and(|word| word >> (rank % RANKS_PER_WORD) & 1 == 1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The ranks in ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(index, word)| Bits(*word).map(move |bit| index * RANKS_PER_WORD + bit))
+    }
+}
+
+/// The positions of a word's set bits, lowest first.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(bit)
+    }
+}
+
+/// States of an attendance word; the launch's epoch stands above these two bits.
+const OPEN: u64 = 0; // may be entered, may be skipped
+const ENTERED: u64 = 1; // the member runs the order
+const SKIPPED: u64 = 2; // the launch went on without the member
+const REQUIRED: u64 = 3; // may be entered, never skipped: the order needs every rank
+
+fn word(epoch: u64, state: u64) -> u64 {
+    epoch << 2 | state
+}
+
+/// Whether members that have not entered may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Any member may do any part: a late one is skipped.
+    Optional,
+    /// Every rank has its own part (regions, static schedules).
+    Required,
+}
+
+/// The words of one team. All-zero is the initial state.
+#[derive(Clone, Copy)]
+pub(crate) struct Muster<'a> {
+    /// Counts wake-ups; sleeping members wait on it. Written by the driver only.
+    pub(crate) bell: &'a AtomicU32,
+    /// One word a rank: epoch and state.
+    pub(crate) attendance: &'a [Line<AtomicU64>],
+    /// One bit a rank: set by the driver when it opens the launch, cleared when that member can no longer touch it.
+    pub(crate) pending: &'a [Line<AtomicU64>],
+    /// One bit a rank: the member sleeps on the bell, or is about to.
+    pub(crate) asleep: &'a [Line<AtomicU64>],
+    /// The driver waits on it; bumped whenever the driver must look again.
+    pub(crate) news: &'a AtomicU32,
+    /// Nonzero while the driver sleeps, or is about to.
+    pub(crate) driver_asleep: &'a AtomicU32,
+}
+
+impl Muster<'_> {
+    // ------------------------------------------------------------------------------------------- driver
+
+    /// Opens launch `epoch` for `members`; returns the number of system calls made (0 when all were awake).
+    ///
+    /// Everything the order refers to must have been written before.
+    pub(crate) fn open(&self, epoch: u64, members: &RankSet, presence: Presence) -> u32 {
+        for (pending, bits) in self.pending.iter().zip(&members.words) {
+            pending.store(*bits, Ordering::Relaxed);
+        }
+        let state = if presence == Presence::Required { REQUIRED } else { OPEN };
+        for rank in members.iter() {
+            // Release: pairs with the Acquire in `poll`; a member that sees the launch sees its order.
+            self.attendance[rank].store(word(epoch, state), Ordering::Release);
+        }
+        // Pairs with the fence in `sleep`: either the member sees its launch, or we see its bit.
+        fence(Ordering::SeqCst);
+        let sleepers =
+            self.asleep.iter().zip(&members.words).any(|(asleep, bits)| asleep.load(Ordering::Relaxed) & bits != 0);
+        if sleepers { self.ring() } else { 0 }
+    }
+
+    /// Wakes every sleeping member; returns the number of system calls made.
+    pub(crate) fn ring(&self) -> u32 {
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        futex::wake(self.bell, u32::MAX);
+        1
+    }
+
+    /// Whether every member has finished, was skipped or was struck off.
+    pub(crate) fn is_over(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `strike`; what the members wrote is visible afterwards.
+        self.pending.iter().all(|pending| pending.load(Ordering::Acquire) == 0)
+    }
+
+    /// The members that have not finished.
+    pub(crate) fn unfinished(&self) -> RankSet {
+        RankSet { words: self.pending.iter().map(|pending| pending.load(Ordering::Acquire)).collect() }
+    }
+
+    /// Spins up to `spins` times for the end of the launch.
+    pub(crate) fn spin_until_over(&self, spins: u32) -> bool {
+        for _ in 0..spins {
+            if self.is_over() {
+                return true;
+            }
+            spin_loop();
+        }
+        self.is_over()
+    }
+
+    /// Sleeps until the launch is over, there is news (a death), or the deadline passes. One system call at most.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
+        let seen = self.news.load(Ordering::Acquire);
+        self.driver_asleep.store(1, Ordering::Relaxed);
+        // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
+        fence(Ordering::SeqCst);
+        let woken = if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen, deadline) };
+        self.driver_asleep.store(0, Ordering::Relaxed);
+        woken
+    }
+
+    /// Makes the driver look again; for the engine thread after a death, and for the last member to finish.
+    /// Returns whether a system call was made.
+    pub(crate) fn notify(&self) -> bool {
+        self.news.fetch_add(1, Ordering::Release);
+        // Pairs with the fence in `wait`.
+        fence(Ordering::SeqCst);
+        let asleep = self.driver_asleep.load(Ordering::Relaxed) != 0;
+        if asleep {
+            futex::wake(self.news, 1);
+        }
+        asleep
+    }
+
+    /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed. Idempotent.
+    /// Returns whether nobody is left.
+    pub(crate) fn strike(&self, rank: usize) -> bool {
+        let bit = 1 << (rank % RANKS_PER_WORD);
+        // AcqRel: publishes this member's writes, and orders those of the members that finished earlier before the
+        // look at the other words.
+        let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
+        before & !bit == 0
+            && (self.pending.len() == 1 || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
+    }
+
+    /// Clears what a dead member left in the words. Called before its rank is given to a successor.
+    pub(crate) fn forget(&self, rank: usize) {
+        self.asleep[rank / RANKS_PER_WORD].fetch_and(!(1 << (rank % RANKS_PER_WORD)), Ordering::SeqCst);
+    }
+
+    // ------------------------------------------------------------------------------------------- member
+
+    /// Looks for a launch newer than `last` that is open to `rank`, and enters it. Never blocks.
+    pub(crate) fn poll(&self, rank: usize, last: u64) -> Option<u64> {
+        let seen = self.attendance[rank].load(Ordering::Acquire);
+        let epoch = seen >> 2;
+        if epoch == last {
+            return None;
+        }
+        match seen & 3 {
+            REQUIRED => Some(epoch),
+            // Acquire: pairs with the Release in `open`.
+            OPEN => self.attendance[rank]
+                .compare_exchange(seen, word(epoch, ENTERED), Ordering::Acquire, Ordering::Relaxed)
+                .ok()
+                .map(|_| epoch),
+            _ => None,
+        }
+    }
+
+    /// The newest launch that was opened to `rank`, for a member that begins: it serves later ones only.
+    pub(crate) fn last_seen(&self, rank: usize) -> u64 {
+        self.attendance[rank].load(Ordering::Acquire) >> 2
+    }
+
+    /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with [`Self::bell`].
+    pub(crate) fn sleep(&self, rank: usize, last: u64, seen_bell: u32, deadline: Option<Instant>) -> Woken {
+        let (asleep, bit) = (&self.asleep[rank / RANKS_PER_WORD], 1 << (rank % RANKS_PER_WORD));
+        asleep.fetch_or(bit, Ordering::Relaxed);
+        // Pairs with the fence in `open`.
+        fence(Ordering::SeqCst);
+        let attendance = self.attendance[rank].load(Ordering::Relaxed);
+        let called = attendance >> 2 != last && attendance & 3 != SKIPPED;
+        let woken = if called { Woken::LookAgain } else { futex::wait(self.bell, seen_bell, deadline) };
+        asleep.fetch_and(!bit, Ordering::Relaxed);
+        woken
+    }
+
+    /// The bell's count, to be read before the last look and handed to [`Self::sleep`].
+    pub(crate) fn bell(&self) -> u32 {
+        self.bell.load(Ordering::Acquire)
+    }
+
+    /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
+    /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
+    pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
+        let mut over = self.strike(rank);
+        if !over && presence == Presence::Optional {
+            over = self.skip_absent(epoch);
+        }
+        over && self.notify()
+    }
+
+    /// Skips every member that has not entered; returns whether that ended the launch.
+    pub(crate) fn skip_absent(&self, epoch: u64) -> bool {
+        let mut over = false;
+        for (index, pending) in self.pending.iter().enumerate() {
+            for bit in Bits(pending.load(Ordering::Relaxed)) {
+                let rank = index * RANKS_PER_WORD + bit;
+                let open = word(epoch, OPEN);
+                let attendance = &self.attendance[rank];
+                if attendance.load(Ordering::Relaxed) == open
+                    && attendance
+                        .compare_exchange(open, word(epoch, SKIPPED), Ordering::AcqRel, Ordering::Relaxed)
+                        .is_ok()
+                {
+                    over |= self.strike(rank);
+                }
+            }
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+#[path = "muster_tests.rs"]
+mod tests;

@@ -1,0 +1,38 @@
+//! What a kernel's panic said, and where.
+
+use crate::team::board::{Fault, FaultKind};
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// In a worker process: keeps the place of a panic for the driver's error, which tells it, instead of printing here.
+pub(crate) fn install_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        // A panic while the note is being taken must not panic again.
+        PLACE.with(|note| {
+            if let Ok(mut note) = note.try_borrow_mut() {
+                *note = place;
+            }
+        });
+    }));
+}
+
+/// The fault that a caught panic amounts to.
+pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic whose payload is not a string".into());
+    // A payload's own destructor may panic: caught as well, and then forgotten.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    let location = PLACE.with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)).unwrap_or_default());
+    Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }
+}
