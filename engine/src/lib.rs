@@ -6,3 +6,6 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod base;
 mod sys;
+mod team;
+
+pub use team::start::{ExitCause, StartError, StartMethod};
