@@ -4,10 +4,13 @@
 //! zero-copy arrays.
 
 // Floors, lowest first: a module imports only from the floors above it in this list.
-mod array;
 mod base;
-mod memory;
 mod sys;
+mod memory;
+mod array;
+mod team;
+mod launch;
 
 pub use array::{Element, Shape, SharedArray, SharedValue};
 pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};
+pub use team::start::{ExitCause, StartError, StartMethod};

@@ -1,4 +1,8 @@
-//! Floor 1: the only system calls. Thin wrappers over rustix (libc where rustix lacks the call); no policy here.
+//! Floor 1: the only system calls. Thin wrappers over rustix (libc where rustix lacks it); no policy here.
 
+pub(crate) mod clock;
 pub(crate) mod futex;
 pub(crate) mod memory;
+pub(crate) mod object;
+pub(crate) mod process;
+pub(crate) mod socket;

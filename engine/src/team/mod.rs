@@ -1,0 +1,13 @@
+//! Floor 4: the team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
+//! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
+
+pub(crate) mod board;
+pub(crate) mod current;
+pub(crate) mod mail;
+pub(crate) mod member;
+pub(crate) mod muster;
+pub(crate) mod panic_note;
+pub(crate) mod start;
+pub(crate) mod state;
+pub(crate) mod text;
+pub(crate) mod worker;

@@ -1,0 +1,147 @@
+//! The running program's file: opened once, executed again, compared.
+
+use super::constructor;
+use super::error::StartError;
+use super::handshake::{Hello, Role};
+use super::process::Starting;
+use crate::sys::object::{Object, PT_LOAD, PT_NOTE};
+use crate::sys::{process, socket};
+use crate::team::text;
+use rustc_hash::FxHasher;
+use std::fs::{File, OpenOptions};
+use std::hash::Hasher;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const EXE: &str = "/proc/self/exe";
+
+/// What tells one build, and one file, from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size_bytes: u64,
+    ctime_ns: u64,
+    /// Hash of the load segments' extents and of the build-id, if the linker wrote one.
+    image: u64,
+    /// The anchor's place in the file's address space.
+    anchor: u64,
+}
+
+impl Fingerprint {
+    /// Of the running program. The file's part is read anew each time (removing the file changes its ctime) and is zero
+    /// where /proc is missing.
+    pub(super) fn of_this_process() -> Fingerprint {
+        let file = std::fs::metadata(EXE).ok();
+        let file = file.as_ref();
+        let object = text::own_object();
+        Fingerprint {
+            device: file.map_or(0, MetadataExt::dev),
+            inode: file.map_or(0, MetadataExt::ino),
+            size_bytes: file.map_or(0, MetadataExt::size),
+            ctime_ns: file.map_or(0, |file| (file.ctime() * 1_000_000_000 + file.ctime_nsec()) as u64),
+            image: object.map_or(0, image_hash),
+            anchor: object.map_or(0, |object| text::anchor_addr().wrapping_sub(object.bias) as u64),
+        }
+    }
+}
+
+fn image_hash(object: &Object) -> u64 {
+    let mut hasher = FxHasher::default();
+    for segment in &object.segments {
+        match segment.kind {
+            PT_LOAD => {
+                hasher.write_usize(segment.lo.wrapping_sub(object.bias));
+                hasher.write_usize(segment.len_bytes);
+                hasher.write_usize(segment.file_len_bytes);
+                hasher.write_u32(segment.flags);
+            }
+            // The build-id is one of the notes; the others are constant for a build as well.
+            PT_NOTE => hasher.write(object.constant_bytes(segment).unwrap_or_default()),
+            _ => {}
+        }
+    }
+    hasher.finish()
+}
+
+/// The file of the running program, opened once, so that workers execute it even after it was removed or replaced.
+#[derive(Debug)]
+pub(super) struct Executable {
+    /// None where /proc is missing: then `path` is what the program was started by.
+    file: Option<File>,
+    path: PathBuf,
+}
+
+impl Executable {
+    pub(super) fn open() -> Result<Executable, StartError> {
+        // O_PATH: executing needs no permission to read.
+        match OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(EXE) {
+            Ok(file) => {
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+                Ok(Executable { file: Some(file), path })
+            }
+            Err(source) => Executable::by_name().ok_or(StartError::ExeGone { source }),
+        }
+    }
+
+    /// Without /proc: the name that the kernel was given, if it is absolute and still there. That it is the same build is
+    /// found out by the handshake.
+    fn by_name() -> Option<Executable> {
+        use std::os::unix::ffi::OsStrExt;
+        let name = Path::new(std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+        (name.is_absolute() && name.is_file()).then(|| Executable { file: None, path: name.to_owned() })
+    }
+
+    /// Executes the program once more and greets the new process.
+    ///
+    /// std's spawn does this by `posix_spawn` (a vfork and an exec), because nothing asked for here runs code of ours
+    /// between the two; the multi-threaded caller is never forked.
+    pub(super) fn spawn(&self, role: Role, name: &str, preload: u64) -> Result<Starting, StartError> {
+        let (ours, theirs) =
+            socket::pair().map_err(|source| StartError::from_call("making a socket pair", source))?;
+        let mut command = Command::new(&self.path);
+        command.arg0(shown_name(name)).env(constructor::MARKER, constructor::marker_value(role));
+        command.stdin(Stdio::from(theirs));
+        for (key, _) in std::env::vars_os() {
+            if key.as_encoded_bytes().starts_with(b"HWLOC_") {
+                command.env_remove(key);
+            }
+        }
+        // Dropping std's handle neither waits nor kills; from here on the pidfd is the process. `command` holds the worker's
+        // end of the socket and must go, or its death would not be end of file.
+        let pid = command.spawn().map_err(|source| self.spawn_error(source))?.id();
+        drop(command);
+        let starting = Starting::adopt(pid, ours, None)?;
+        starting.greet(&Hello::new(process::own_pid(), name, preload), &inherited_descriptors())?;
+        Ok(starting)
+    }
+
+    fn spawn_error(&self, source: io::Error) -> StartError {
+        match source.raw_os_error() {
+            Some(libc::ENOENT) if self.file.is_none() => StartError::ExeGone { source },
+            Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ENOEXEC | libc::ETXTBSY) => {
+                StartError::ExecRefused { source }
+            }
+            _ => StartError::from_call("spawning a process", source),
+        }
+    }
+}
+
+/// What `ps` shows for a started process.
+fn shown_name(name: &str) -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    format!("{} [phalanx {name}]", program.to_string_lossy())
+}
+
+/// Descriptors of this process that survive an exec because whoever opened them did not mark them close-on-exec. Workers
+/// close exactly these numbers: they would keep the host's pipes and files open for as long as they live.
+fn inherited_descriptors() -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    numbers.filter(|&number| number > 2 && process::survives_exec(number)).collect()
+}

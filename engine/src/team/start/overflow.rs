@@ -1,0 +1,131 @@
+//! Stack overflow in a worker: say so, with rank and chunk, and die of the signal.
+//!
+//! std's own report comes from its start-up code, which does not run in a worker.
+//!
+//! # Safety
+//! The handler calls `write`, `sigaction`, `tgkill` and nothing else, reads atomics, and formats into its own stack: it is
+//! async-signal-safe. It runs on an alternate stack that is never unmapped.
+#![allow(unsafe_code)]
+
+use crate::sys::process;
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the worker is at work on. Words of this process alone, read only by its own signal handler.
+struct Note {
+    /// 1 + rank; 0 before the first chunk.
+    rank: AtomicU64,
+    lo: AtomicU64,
+    hi: AtomicU64,
+}
+
+static NOTE: Note = Note { rank: AtomicU64::new(0), lo: AtomicU64::new(0), hi: AtomicU64::new(0) };
+
+/// Notes the chunk at hand for the report of a stack overflow: three plain stores.
+#[inline]
+pub(crate) fn set_overflow_note(rank: u32, chunk_lo: u64, chunk_hi: u64) {
+    NOTE.rank.store(u64::from(rank) + 1, Ordering::Relaxed);
+    NOTE.lo.store(chunk_lo, Ordering::Relaxed);
+    NOTE.hi.store(chunk_hi, Ordering::Relaxed);
+}
+
+/// Bytes of signal stack beyond what the kernel itself needs.
+const STACK_BYTES: usize = 64 << 10;
+
+/// Installs the report in this worker process, for the calling thread.
+pub(super) fn install() {
+    guard_this_thread();
+    // SAFETY: see the module's Safety paragraph.
+    unsafe { process::handle_fault(libc::SIGSEGV, on_fault) };
+    // SAFETY: as above.
+    unsafe { process::handle_fault(libc::SIGBUS, on_fault) };
+}
+
+/// Gives a further thread of a worker the stack on which an overflow of its own can be reported.
+pub(crate) fn guard_this_thread() {
+    let _report_missing_at_worst = process::add_signal_stack(STACK_BYTES + process::min_signal_stack_bytes());
+}
+
+extern "C" fn on_fault(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a valid siginfo to a SA_SIGINFO handler.
+    let code = unsafe { (*info).si_code };
+    // SAFETY: as above; for a fault it holds the address.
+    let addr = unsafe { (*info).si_addr() } as usize;
+    let is_fault = code > 0;
+    if is_fault && is_near_stack_pointer(addr, stack_pointer(context)) {
+        report();
+    }
+    // The faulting instruction runs again after the return, and the default action ends the process by this signal.
+    process::default_signal(number);
+    if !is_fault {
+        process::signal_own_thread(number);
+    }
+}
+
+/// A push, a call or a stack probe faults just below the stack pointer; a large frame of C code, without probes, faults
+/// further away, above or below.
+fn is_near_stack_pointer(addr: usize, pointer: usize) -> bool {
+    const BELOW: usize = 256 << 10;
+    const ABOVE: usize = 64 << 10;
+    addr.wrapping_add(BELOW).wrapping_sub(pointer) < BELOW + ABOVE
+}
+
+#[cfg(target_arch = "x86_64")]
+fn stack_pointer(context: *mut c_void) -> usize {
+    // SAFETY: the kernel passes a valid ucontext to a SA_SIGINFO handler.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as usize }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn stack_pointer(context: *mut c_void) -> usize {
+    // SAFETY: the kernel passes a valid ucontext to a SA_SIGINFO handler.
+    unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.sp as usize }
+}
+
+fn report() {
+    let mut line = Line { bytes: [0; 160], len: 0 };
+    line.text("\nphalanx: worker ");
+    match NOTE.rank.load(Ordering::Relaxed) {
+        0 => line.text("process"),
+        rank => line.number(rank - 1),
+    }
+    line.text(" overflowed its stack");
+    let (lo, hi) = (NOTE.lo.load(Ordering::Relaxed), NOTE.hi.load(Ordering::Relaxed));
+    if hi > lo {
+        line.text(" in chunk ");
+        line.number(lo);
+        line.text("..");
+        line.number(hi);
+    }
+    line.text("\n");
+    process::write_stderr(&line.bytes[..line.len]);
+}
+
+/// A line put together without allocation.
+struct Line {
+    bytes: [u8; 160],
+    len: usize,
+}
+
+impl Line {
+    fn text(&mut self, text: &str) {
+        for (slot, &byte) in self.bytes[self.len..].iter_mut().zip(text.as_bytes()) {
+            *slot = byte;
+            self.len += 1;
+        }
+    }
+
+    fn number(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.text(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+}
