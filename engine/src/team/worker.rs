@@ -1,16 +1,170 @@
 //! The worker's side: what runs in a worker process after it has been started.
+//!
+//! # Safety
+//! The control segments are mapped with the lengths that the driver, which runs the same build, gave them; the mappings
+//! live until the process exits.
+#![allow(unsafe_code)]
 
+use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::{process, socket};
-use std::os::fd::OwnedFd;
+use crate::team::board::{Board, BoardLayout, MAX_MEMBERS, ORDERS_BYTES, Orders};
+use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
+use crate::team::member::{Extent, Member, Patience, Segments};
+use crate::team::start::overflow;
+use crate::team::state::States;
+use crate::team::{log, panic_note};
+use rustc_hash::FxHashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
 
-/// The worker's main loop. `socket` is its end of the packet socket to the driver; end of file there means that the
+/// The worker's whole life. `socket` is its end of the packet socket to the driver; end of file there means that the
 /// driver is gone.
 pub(crate) fn main(socket: OwnedFd) -> ! {
-    let mut buffer = [0; 16];
-    while let Ok(packet) = socket::recv(&socket, &mut buffer) {
-        if &buffer[..packet.len] != b"ping" || socket::send(&socket, b"pong", &[]).is_err() {
-            break;
+    let socket = Arc::new(socket);
+    match enrol(&socket) {
+        Ok((mut member, refused)) => {
+            let mut last = member.board.muster(&member.orders).last_seen(member.rank);
+            if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
+                member.serve_from(&mut last);
+            }
+            // States may own things that want an orderly end (files of a library, say).
+            drop(member);
+            process::exit_now(0)
+        }
+        Err(why) => {
+            let _gone = mail::send(&*socket, &FromWorker::Failed { why }, &[]);
+            process::exit_now(1)
         }
     }
-    process::exit_now(0)
+}
+
+/// Takes the place that the driver's welcome gives.
+fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
+    let (mail, packet) =
+        mail::recv::<ToWorker>(&**socket).map_err(|error| format!("no welcome from the driver: {error}"))?;
+    let ToWorker::Welcome(welcome) = mail else { return Err("the first packet is no welcome".into()) };
+    let [orders, board, arena]: [OwnedFd; 3] =
+        packet.fds.try_into().map_err(|_| "the welcome came without its descriptors")?;
+    let (rank, size) = (welcome.rank as usize, welcome.size as usize);
+    if rank >= size || size > MAX_MEMBERS {
+        return Err(format!("rank {rank} of {size} makes no sense"));
+    }
+    let layout = BoardLayout::new(size);
+    let orders = map_for_ever(&orders, ORDERS_BYTES, MapAccess::ReadOnly)?;
+    let board = map_for_ever(&board, layout.len_bytes, MapAccess::ReadWrite)?;
+    panic_note::install_hook();
+    log::install(socket.clone(), welcome.log_level);
+    crate::base::member::set_current_member(crate::base::MemberId(welcome.member));
+    let refused = bind(&welcome);
+    let mut segments = Mapped { socket: socket.clone(), by_id: FxHashMap::default(), retired: Vec::new() };
+    segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
+    let threads = rayon_pool(&welcome)?;
+    let member = Member {
+        rank,
+        // SAFETY: mapped just now, for ever.
+        orders: unsafe { Orders::new(orders.base()) },
+        // SAFETY: mapped just now, for ever, with the layout's length.
+        board: unsafe { Board::new(board.base(), layout) },
+        segments: Box::new(segments),
+        victims: welcome.victims,
+        states: States::default(),
+        threads,
+        patience: Patience::new(welcome.crowded),
+    };
+    Ok((member, refused))
+}
+
+fn map_for_ever(fd: &OwnedFd, len_bytes: usize, access: MapAccess) -> Result<&'static Mapping, String> {
+    Mapping::map(fd.as_fd(), len_bytes, access, MapOptions { leave_out_of_dumps: true })
+        .map(|mapping| &*Box::leak(Box::new(mapping)))
+        .map_err(|error| format!("cannot map a control segment: {error}"))
+}
+
+/// Binds this worker to its place; says what the machine refused.
+fn bind(welcome: &Welcome) -> Vec<String> {
+    let cpus: crate::topology::CpuSet = welcome.cpus.iter().map(|cpu| *cpu as usize).collect();
+    crate::topology::bind::bind_worker(&cpus, welcome.node)
+}
+
+/// The worker's own threads, where it has more than one: each on the worker's CPUs.
+fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>, String> {
+    if welcome.threads < 2 {
+        return Ok(None);
+    }
+    let (rank, cpus) = (welcome.rank, welcome.cpus.clone());
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(welcome.threads as usize)
+        .thread_name(move |index| format!("phalanx {rank}.{index}"))
+        .start_handler(move |index| {
+            overflow::guard_this_thread();
+            if let Some(cpu) = cpus.get(index % cpus.len().max(1)) {
+                let one = std::iter::once(*cpu as usize).collect();
+                // A refusal was reported by the worker already.
+                let _refused = crate::topology::bind::bind_worker(&one, None);
+            }
+        })
+        .build()
+        .map(Some)
+        .map_err(|error| format!("cannot start {} threads: {error}", welcome.threads))
+}
+
+/// The segments mapped in this worker.
+struct Mapped {
+    socket: Arc<OwnedFd>,
+    by_id: FxHashMap<u64, Mapping>,
+    retired: Vec<u64>,
+}
+
+impl Mapped {
+    fn map(&mut self, id: u64, len_bytes: usize, fd: &OwnedFd) -> Result<(), String> {
+        let mapping =
+            Mapping::map(fd.as_fd(), len_bytes, MapAccess::ReadOnly, MapOptions { leave_out_of_dumps: true })
+                .map_err(|error| format!("cannot map segment {id} of {len_bytes} bytes: {error}"))?;
+        self.by_id.insert(id, mapping);
+        Ok(())
+    }
+}
+
+impl Segments for Mapped {
+    fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
+        let mapping = self
+            .by_id
+            .get_mut(&id)
+            .ok_or_else(|| format!("segment {id} was never sent to this worker"))?;
+        if writable {
+            mapping.make_writable().map_err(|error| format!("cannot make segment {id} writable: {error}"))?;
+        }
+        Ok(Extent { base: mapping.base().as_ptr(), len_bytes: mapping.len_bytes() })
+    }
+
+    fn read_mail(&mut self) {
+        // A packet that cannot be used shows as a segment that was never sent, in the launch that needs it.
+        while let Ok(Some((mail, packet))) = mail::try_recv::<ToWorker>(&*self.socket) {
+            match mail {
+                ToWorker::Segment { id, len_bytes } => {
+                    if let Some(fd) = packet.fds.first()
+                        && let Err(why) = self.map(id, len_bytes as usize, fd)
+                    {
+                        tracing::error!("{why}");
+                    }
+                }
+                ToWorker::Retire(ids) => ids.iter().for_each(|id| {
+                    self.by_id.remove(id);
+                }),
+                ToWorker::Forget(ids) => self.retired.extend(ids),
+                ToWorker::Welcome(_) => {}
+            }
+        }
+    }
+
+    fn retired_states(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.retired)
+    }
+
+    fn driver_is_gone(&self) -> bool {
+        // Readable with nothing to read is end of file; mail that waits is left for the next launch.
+        matches!(socket::wait_readable(&*self.socket, Some(Instant::now())), Ok(true))
+            && socket::is_at_end(&*self.socket)
+    }
 }

@@ -1,0 +1,101 @@
+//! What driver and workers tell each other over the packet socket: everything but launches, which go through shared
+//! memory.
+
+use crate::sys::socket::{self, Packet};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Largest packet, in bytes.
+const MAX_BYTES: usize = 64 << 10;
+/// Ids in one packet at most.
+pub(crate) const MAX_IDS: usize = 2048;
+
+/// From the driver.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToWorker {
+    /// The first: who you are. With the descriptors of orders, board and arena.
+    Welcome(Box<Welcome>),
+    /// A segment that the next launch uses. With its descriptor.
+    Segment { id: u64, len_bytes: u64 },
+    /// Segments that are gone.
+    Retire(Vec<u64>),
+    /// Handles of per-worker state that are gone.
+    Forget(Vec<u64>),
+}
+
+/// A worker's place in its team.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    pub(crate) rank: u32,
+    pub(crate) size: u32,
+    pub(crate) member: u32,
+    pub(crate) arena: u64,
+    pub(crate) arena_len: u64,
+    /// CPUs to run on; empty means all.
+    pub(crate) cpus: Vec<u32>,
+    /// NUMA node for its memory.
+    pub(crate) node: Option<u32>,
+    /// Other ranks, nearest first.
+    pub(crate) victims: Vec<u32>,
+    pub(crate) threads: u32,
+    /// Members outnumber cores: do not spin.
+    pub(crate) crowded: bool,
+    /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
+    pub(crate) log_level: u8,
+    /// Bytes of trace ring for each member; 0 for none.
+    pub(crate) trace: u64,
+}
+
+/// From a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromWorker {
+    /// It serves launches from now on. What the machine refused, in words.
+    Ready { refused: Vec<String> },
+    /// It cannot serve.
+    Failed { why: String },
+    /// A log event.
+    Log { level: u8, target: String, message: String },
+}
+
+fn invalid(error: postcard::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Sends one packet; waits while the socket is full. Returns its bytes.
+pub(crate) fn send(socket: impl AsFd, mail: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let bytes = postcard::to_stdvec(mail).map_err(invalid)?;
+    socket::send(socket, &bytes, fds)?;
+    Ok(bytes.len())
+}
+
+/// Sends one packet unless the socket is full.
+pub(crate) fn try_send(socket: impl AsFd, mail: &impl Serialize) -> io::Result<()> {
+    let bytes = postcard::to_stdvec(mail).map_err(invalid)?;
+    socket::try_send(socket, &bytes, &[])
+}
+
+fn decode<T: DeserializeOwned>(buffer: &[u8], packet: Packet) -> io::Result<(T, Packet)> {
+    if packet.len == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mail = postcard::from_bytes(&buffer[..packet.len]).map_err(invalid)?;
+    Ok((mail, packet))
+}
+
+/// Waits for one packet. End of file, when the other side is gone, is an error.
+pub(crate) fn recv<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<(T, Packet)> {
+    let mut buffer = vec![0; MAX_BYTES];
+    let packet = socket::recv(socket, &mut buffer)?;
+    decode(&buffer, packet)
+}
+
+/// Takes one packet if there is one.
+pub(crate) fn try_recv<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Packet)>> {
+    let mut buffer = vec![0; MAX_BYTES];
+    match socket::try_recv(socket, &mut buffer) {
+        Ok(packet) => decode(&buffer, packet).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
