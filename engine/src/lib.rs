@@ -5,6 +5,7 @@
 
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod base;
+pub mod sync;
 mod sys;
 mod memory;
 mod array;

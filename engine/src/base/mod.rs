@@ -2,7 +2,9 @@
 
 pub(crate) mod atomic;
 mod line;
+pub(crate) mod member;
 mod span;
 
 pub(crate) use line::Line;
+pub use member::{MemberId, Owner};
 pub use span::Span;

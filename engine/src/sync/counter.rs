@@ -1,0 +1,180 @@
+//! Counters: plain, one word for all; sharded, one line for each of many writers.
+//!
+//! # Safety
+//! A counter's block is atomics from end to end; `word` and `lanes` view it as that.
+#![allow(unsafe_code)]
+
+use crate::base::Line;
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::member;
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::repair::RepairFn;
+use std::ptr::NonNull;
+
+/// Nothing to repair: every change is one instruction.
+const NONE: Option<RepairFn<AtomicU64>> = None;
+
+/// A 64-bit counter in shared memory that any number of threads and processes change at once.
+///
+/// No call blocks, and a death loses nothing: an addition has happened or has not. All operations are totally ordered
+/// per counter and order nothing else; sums wrap at 2^64. For one that many workers add to all the time, [`ShardedCounter`]
+/// is faster.
+///
+/// ```
+/// use phalanx::sync::Counter;
+///
+/// let next = Counter::new(10)?;
+/// assert_eq!(next.add(5), 10);
+/// assert_eq!(next.get(), 15);
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+pub struct Counter {
+    place: Place,
+}
+
+impl Counter {
+    /// Makes a counter that starts at `value`.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(value: u64) -> Result<Counter, CreateError> {
+        let place = Place::make("counter", size_of::<AtomicU64>(), align_of::<AtomicU64>(), |_| (), NONE)?;
+        let counter = Counter { place };
+        counter.set(value);
+        Ok(counter)
+    }
+
+    /// Adds and returns what the counter was before: each caller of `add(1)` gets another number.
+    #[doc(alias = "fetch_add")]
+    #[inline]
+    pub fn add(&self, amount: u64) -> u64 {
+        self.word().fetch_add(amount, Ordering::Relaxed)
+    }
+
+    /// Subtracts and returns what the counter was before.
+    #[inline]
+    pub fn sub(&self, amount: u64) -> u64 {
+        self.word().fetch_sub(amount, Ordering::Relaxed)
+    }
+
+    /// The value now.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.word().load(Ordering::Relaxed)
+    }
+
+    /// Sets it and returns what it was before.
+    pub fn set(&self, value: u64) -> u64 {
+        self.word().swap(value, Ordering::Relaxed)
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Rebuilds the handle where its word is mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Counter::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Counter> {
+        // SAFETY: the caller's promise is the place's invariant.
+        Borrowed::new(Counter { place: unsafe { Place::borrowed(base, wire) } })
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Counter").field(&self.get()).finish()
+    }
+}
+
+/// Lanes of a sharded counter; a power of two. More than this many writers share lanes, which costs only speed.
+const LANES: usize = 64;
+
+/// A counter split over cache lines, so that adding never waits for another core's line.
+///
+/// Adding is cheap and scales; reading sums all lanes and, while others add, returns a value the counter had at no
+/// single instant, though none that lacks an addition that happened before the call.
+///
+/// ```
+/// use phalanx::sync::ShardedCounter;
+///
+/// let hits = ShardedCounter::new()?;
+/// std::thread::scope(|s| {
+///     for _ in 0..4 {
+///         s.spawn(|| (0..1000).for_each(|_| hits.add(1)));
+///     }
+/// });
+/// assert_eq!(hits.sum(), 4000);
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+pub struct ShardedCounter {
+    place: Place,
+}
+
+type Lanes = [Line<AtomicU64>; LANES];
+
+impl ShardedCounter {
+    /// Makes a counter that starts at 0. It takes 8 KiB.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new() -> Result<ShardedCounter, CreateError> {
+        let place = Place::make("sharded counter", size_of::<Lanes>(), align_of::<Lanes>(), |_| (), NONE)?;
+        Ok(ShardedCounter { place })
+    }
+
+    /// Adds to the calling thread's lane: one atomic instruction, nearly always on a line its core already has.
+    #[inline]
+    pub fn add(&self, amount: u64) {
+        let me = member::current();
+        // Members and threads both count up from one, so neighbours get lanes of their own.
+        let lane = (me.member.get().wrapping_add(me.thread)) as usize % LANES;
+        self.lanes()[lane].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The sum over all lanes.
+    pub fn sum(&self) -> u64 {
+        self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.load(Ordering::Relaxed)))
+    }
+
+    /// Sets every lane to 0 and returns what they held: additions meanwhile are in this sum or in the next.
+    pub fn take(&self) -> u64 {
+        self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.swap(0, Ordering::Relaxed)))
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Rebuilds the handle where its lanes are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`ShardedCounter::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, ShardedCounter> {
+        // SAFETY: the caller's promise is the place's invariant.
+        Borrowed::new(ShardedCounter { place: unsafe { Place::borrowed(base, wire) } })
+    }
+
+    fn lanes(&self) -> &Lanes {
+        // SAFETY: the place holds them at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for ShardedCounter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ShardedCounter").field(&self.sum()).finish()
+    }
+}

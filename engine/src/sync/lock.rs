@@ -1,0 +1,338 @@
+//! `Lock<T>`: mutual exclusion around a value in shared memory.
+//!
+//! # Safety
+//! A guard exists only while the calling thread holds the lock, and the protocol gives the lock to one thread of one
+//! process at a time, or to the next one after the holder's confirmed death. So between `lock` and the guard's drop nobody
+//! else touches the value, and references to it are exclusive. A holder killed halfway leaves some bytes old and some
+//! new, which for `Pod` is a value like any other.
+#![allow(unsafe_code)]
+
+use crate::base::member::{self, Owner};
+use crate::sync::lock_word::{Acquired, LockWord, Refused};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::wait::Patience;
+use bytemuck::Pod;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A lock could not be taken, or was taken from the dead.
+///
+/// `G` is the guard: [`LockError::OwnerDied`] carries it, since the lock **is** held then.
+#[non_exhaustive]
+#[derive(thiserror::Error)]
+pub enum LockError<G = ()> {
+    /// The lock is held now, but an earlier holder died, or panicked, while holding it, and nobody has called
+    /// the guard's `clear_poison` since: what it protects may be half changed.
+    #[error(
+        "an earlier holder of the lock died while holding it, so what it protects may be half changed; the lock is \
+         yours now: check or rewrite the value, then call `clear_poison` on the guard"
+    )]
+    OwnerDied(G),
+    /// The calling thread holds the lock already and would wait for itself.
+    #[error(
+        "this thread holds the lock already and would wait for itself for ever; drop the first guard, or use an RLock"
+    )]
+    WouldDeadlock,
+    /// The deadline passed, or for `try_` calls: somebody holds it.
+    #[error(
+        "the lock was not free in time: {} holds it; it may be in a long section, stopped, or waiting for a lock \
+         that you hold",
+        name_of(.holder)
+    )]
+    TimedOut {
+        /// Who held it at the last look.
+        holder: Option<Owner>,
+    },
+    /// An [`crate::sync::RLock`] was taken more often than it can count.
+    #[error(
+        "the RLock is held {depth} times by this thread, the most it can count; a guard is probably forgotten"
+    )]
+    TooDeep {
+        /// How often it is held.
+        depth: u32,
+    },
+    /// The lock's words hold what no lock operation writes: some code wrote over them.
+    #[error(
+        "the lock's state in shared memory is {seen:#010x}, which no lock operation writes; unsafe code in some \
+         process wrote past its data; make a new lock"
+    )]
+    Corrupt {
+        /// The state word.
+        seen: u32,
+    },
+}
+
+fn name_of(holder: &Option<Owner>) -> String {
+    holder.map_or("somebody who has left since".to_owned(), |owner| owner.to_string())
+}
+
+impl<G> LockError<G> {
+    /// The guard, if the lock is held after all.
+    pub fn into_guard(self) -> Option<G> {
+        match self {
+            LockError::OwnerDied(guard) => Some(guard),
+            _ => None,
+        }
+    }
+
+    /// The same error with another guard; with `|_| ()` one that lives as long as you like, the lock given up.
+    pub fn map<H>(self, guard: impl FnOnce(G) -> H) -> LockError<H> {
+        match self {
+            LockError::OwnerDied(held) => LockError::OwnerDied(guard(held)),
+            LockError::WouldDeadlock => LockError::WouldDeadlock,
+            LockError::TimedOut { holder } => LockError::TimedOut { holder },
+            LockError::TooDeep { depth } => LockError::TooDeep { depth },
+            LockError::Corrupt { seen } => LockError::Corrupt { seen },
+        }
+    }
+
+    pub(crate) fn of(refused: Refused, holder: Option<Owner>) -> LockError<G> {
+        match refused {
+            Refused::WouldDeadlock => LockError::WouldDeadlock,
+            Refused::TimedOut => LockError::TimedOut { holder },
+            Refused::Corrupt(seen) => LockError::Corrupt { seen },
+        }
+    }
+}
+
+// By hand: a guard's value need not be Debug.
+impl<G> std::fmt::Debug for LockError<G> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LockError::OwnerDied(_) => f.write_str("OwnerDied(..)"),
+            LockError::WouldDeadlock => f.write_str("WouldDeadlock"),
+            LockError::TimedOut { holder } => f.debug_struct("TimedOut").field("holder", holder).finish(),
+            LockError::TooDeep { depth } => f.debug_struct("TooDeep").field("depth", depth).finish(),
+            LockError::Corrupt { seen } => f.debug_struct("Corrupt").field("seen", seen).finish(),
+        }
+    }
+}
+
+/// A value in shared memory that one thread of one process at a time may touch.
+///
+/// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock may take it.
+/// The handle that made it owns the memory and frees it when dropped.
+///
+/// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is never
+/// lost and never silently handed on. It stays so for everybody until some holder calls [`Guard::clear_poison`]. A panic
+/// while a guard is held counts as a death of the holder.
+///
+/// Not fair: whoever comes first takes it. Not for use in signal handlers, [`Lock::try_lock`] apart.
+///
+/// ```
+/// use phalanx::sync::{Lock, LockError};
+///
+/// let totals = Lock::new([0u64; 2])?;
+/// std::thread::scope(|s| {
+///     for _ in 0..4 {
+///         s.spawn(|| {
+///             for i in 0..100 {
+///                 let mut totals = totals.lock().expect("no holder dies here");
+///                 totals[0] += 1;
+///                 totals[1] += i;
+///             }
+///         });
+///     }
+/// });
+/// let mut sums = match totals.lock() {
+///     Ok(guard) => guard,
+///     Err(LockError::OwnerDied(mut guard)) => {
+///         *guard = [0; 2]; // half changed: start afresh
+///         guard.clear_poison();
+///         guard
+///     }
+///     Err(other) => panic!("{other}"),
+/// };
+/// assert_eq!(*sums, [400, 4 * 4950]);
+/// sums[0] = 0;
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+#[doc(alias = "Mutex")]
+pub struct Lock<T> {
+    place: Place,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: threads reach the value only through guards, one at a time; `Pod` data is free of ties to a thread, and `T: Send`
+// says the same.
+unsafe impl<T: Pod + Send> Send for Lock<T> {}
+// SAFETY: as for `Send`; sharing the lock lends the value to one thread at a time.
+unsafe impl<T: Pod + Send> Sync for Lock<T> {}
+
+/// The lock is held; dropping the guard gives it up.
+///
+/// It belongs to the thread that locked (not `Send`). Forgetting it leaves the lock held until this process ends.
+#[must_use = "the lock is given up as soon as the guard is dropped"]
+pub struct Guard<'a, T: Pod> {
+    pub(crate) lock: &'a Lock<T>,
+    me: Owner,
+    /// A guard made while its thread already unwinds says nothing by being dropped so.
+    unwinding: bool,
+    _thread: PhantomData<*const ()>,
+}
+
+// SAFETY: a shared guard gives out `&T` alone.
+unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
+
+/// Where the value lies: right behind the word, so that they share a line where they fit.
+pub(crate) const fn data_offset<W, T>() -> usize {
+    size_of::<W>().next_multiple_of(align_of::<T>())
+}
+
+impl<T: Pod + Send> Lock<T> {
+    /// Makes an unlocked lock around `value`.
+    ///
+    /// Cost: one block of shared memory, as long as `T` and 8 bytes, on cache lines of its own.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(value: T) -> Result<Lock<T>, CreateError> {
+        let len = data_offset::<LockWord, T>() + size_of::<T>();
+        let align = align_of::<LockWord>().max(align_of::<T>());
+        let write = |place: &Place| {
+            // SAFETY: `len` leaves room for it.
+            let data = unsafe { place.base().add(data_offset::<LockWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `align`, and nobody else knows the block yet.
+            unsafe { data.cast::<T>().write(value) }
+        };
+        let place = Place::make("lock", len, align, write, Some(LockWord::repair))?;
+        Ok(Lock { place, _value: PhantomData })
+    }
+
+    /// Takes the lock; blocks while another thread or process holds it.
+    ///
+    /// Cost: one atomic instruction when free; else a spin of a few microseconds, then a sleep in the kernel. The
+    /// death of the holder ends the wait as soon as the driver has confirmed it.
+    ///
+    /// # Errors
+    /// - [`LockError::OwnerDied`]: held, but see there; the guard is inside.
+    /// - [`LockError::WouldDeadlock`]: this thread holds it already.
+    /// - [`LockError::Corrupt`]: the word in shared memory was overwritten.
+    #[doc(alias("acquire", "pthread_mutex_lock"))]
+    #[inline]
+    pub fn lock(&self) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        self.lock_with(Patience::Forever)
+    }
+
+    /// Takes the lock if it is free; never blocks.
+    ///
+    /// # Errors
+    /// As [`Lock::lock`], and [`LockError::TimedOut`] when somebody else holds it.
+    pub fn try_lock(&self) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        self.lock_with(Patience::Try)
+    }
+
+    /// Takes the lock, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Lock::lock`], and [`LockError::TimedOut`] when it was held all the time.
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        self.lock_with(Patience::of(timeout))
+    }
+
+    #[inline]
+    pub(crate) fn lock_with(&self, patience: Patience) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        let me = member::current();
+        match self.word().lock(me, patience) {
+            Ok(acquired) => self.guard(acquired, me),
+            Err(refused) => Err(LockError::of(refused, self.word().holder())),
+        }
+    }
+
+    #[inline]
+    fn guard(&self, acquired: Acquired, me: Owner) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        let guard = Guard { lock: self, me, unwinding: std::thread::panicking(), _thread: PhantomData };
+        match acquired {
+            Acquired::Clean => Ok(guard),
+            Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
+        }
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Lock::new`] with the same `T`, aligned and mapped
+    /// read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Lock<T>> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let place = unsafe { Place::borrowed(base, wire) };
+        Borrowed::new(Lock { place, _value: PhantomData })
+    }
+}
+
+impl<T> Lock<T> {
+    /// Who holds it, as far as one look can tell.
+    pub fn holder(&self) -> Option<Owner> {
+        self.word().holder()
+    }
+
+    /// Whether a holder died and nobody called [`Guard::clear_poison`] since.
+    pub fn is_poisoned(&self) -> bool {
+        self.word().is_poisoned()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    pub(crate) fn word(&self) -> &LockWord {
+        // SAFETY: the place holds a `LockWord` at its base for as long as it lives; it is all atomics.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+
+    fn data(&self) -> NonNull<T> {
+        // SAFETY: `new` made the block long enough.
+        unsafe { self.place.base().add(data_offset::<LockWord, T>()) }.cast()
+    }
+}
+
+impl<T> std::fmt::Debug for Lock<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lock").field("holder", &self.holder()).field("poisoned", &self.is_poisoned()).finish()
+    }
+}
+
+impl<T: Pod> Guard<'_, T> {
+    /// Says that the value is sound again: the next holder gets [`Ok`]. Dropping the guard without it keeps the poison.
+    pub fn clear_poison(&mut self) {
+        self.lock.word().clear_poison();
+    }
+}
+
+impl<T: Pod> Deref for Guard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, so nobody else touches the value; every bit pattern is a `T`.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Pod> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as for `deref`; the guard is borrowed exclusively.
+        unsafe { self.lock.data().as_mut() }
+    }
+}
+
+impl<T: Pod> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let word = self.lock.word();
+        if std::thread::panicking() && !self.unwinding {
+            word.poison();
+        }
+        // Not the owner only if something wrote over the word; the next `lock` sees that.
+        let _ = word.unlock(self.me);
+    }
+}
+
+impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}

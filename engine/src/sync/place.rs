@@ -1,0 +1,139 @@
+//! Where an object's words live and what keeps them alive.
+//!
+//! # Safety
+//! The invariant of a `Place`: `base` points to `len` readable and writable bytes, aligned to `align`, that stay
+//! mapped while the place lives (`keep` owns them, or the maker of a borrowed place promised it), are shared only through
+//! the atomics of one word struct and the value that a lock guards, and were all zero before that struct's first use.
+#![allow(unsafe_code)]
+
+use crate::sync::repair::{Registration, RepairFn};
+use std::any::Any;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// How another process finds an object's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(crate) struct SyncWire {
+    /// The segment; 0 for memory of this process alone.
+    pub(crate) segment: u64,
+    /// Bytes from its base.
+    pub(crate) offset: u64,
+}
+
+/// Shared memory for a lock, counter or the like could not be had.
+///
+/// Raised by the constructors of this module; nothing was made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make a {what}: {source}; a {what} takes {len_bytes} bytes of shared memory")]
+#[non_exhaustive]
+pub struct CreateError {
+    what: &'static str,
+    len_bytes: usize,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The memory of one object.
+pub(crate) struct Place {
+    base: NonNull<u8>,
+    wire: SyncWire,
+    /// Dropped before `keep`, by field order: repair must never look at returned memory.
+    registration: Option<Registration>,
+    _keep: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+// SAFETY: by the invariant the bytes are touched only through atomics and under locks, which any thread may do.
+unsafe impl Send for Place {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// Zeroed memory for a `what` of `len_bytes` with `align`, reachable by every member.
+    ///
+    /// The one function to connect to the arena.
+    fn allocate(len_bytes: usize, align: usize, what: &'static str) -> Result<Place, CreateError> {
+        heap(len_bytes, align).map_err(|source| CreateError { what, len_bytes, source })
+    }
+
+    /// A place for the words `W` followed, `data_offset` bytes from the base, by a value; initialised by
+    /// `init`, then known to repair, so that a death never meets half-made words.
+    pub(crate) fn make<W>(
+        what: &'static str,
+        len_bytes: usize,
+        align: usize,
+        init: impl FnOnce(&Place),
+        repair: Option<RepairFn<W>>,
+    ) -> Result<Place, CreateError> {
+        // A line of its own, so that two objects never slow each other down (see `Line` for the 128).
+        let mut place = Place::allocate(len_bytes, align.max(128), what)?;
+        init(&place);
+        if let Some(repair) = repair {
+            // SAFETY: the words lie at the base, and the registration is dropped before `keep` returns the memory.
+            place.registration = Some(unsafe { Registration::new(place.base.cast::<W>(), repair) });
+        }
+        Ok(place)
+    }
+
+    /// A place in memory that somebody else keeps alive.
+    ///
+    /// # Safety
+    /// `base` has the module's invariant for as long as the place is used.
+    pub(crate) unsafe fn borrowed(base: NonNull<u8>, wire: SyncWire) -> Place {
+        Place { base, wire, registration: None, _keep: None }
+    }
+
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.wire
+    }
+}
+
+/// Memory of this process alone, for as long as there is no arena.
+fn heap(len: usize, align: usize) -> Result<Place, Box<dyn std::error::Error + Send + Sync>> {
+    struct Block(NonNull<u8>, std::alloc::Layout);
+    // SAFETY: the block is only an address to give back; any thread may do that.
+    unsafe impl Send for Block {}
+    // SAFETY: nothing is reachable through a shared block.
+    unsafe impl Sync for Block {}
+    impl Drop for Block {
+        fn drop(&mut self) {
+            // SAFETY: allocated below with this layout, and dropped once.
+            unsafe { std::alloc::dealloc(self.0.as_ptr(), self.1) }
+        }
+    }
+    let layout = std::alloc::Layout::from_size_align(len.max(1), align)?;
+    // SAFETY: the size is not zero.
+    let base = unsafe { std::alloc::alloc_zeroed(layout) };
+    let base = NonNull::new(base).ok_or("out of memory")?;
+    let wire = SyncWire { segment: 0, offset: base.as_ptr().addr() as u64 };
+    Ok(Place { base, wire, registration: None, _keep: Some(Arc::new(Block(base, layout))) })
+}
+
+/// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
+///
+/// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing.
+pub struct Borrowed<'w, H> {
+    handle: ManuallyDrop<H>,
+    _life: PhantomData<&'w H>,
+}
+
+impl<H> Borrowed<'_, H> {
+    /// Wraps a handle over a borrowed place.
+    pub(crate) fn new(handle: H) -> Self {
+        Borrowed { handle: ManuallyDrop::new(handle), _life: PhantomData }
+    }
+}
+
+impl<H> Deref for Borrowed<'_, H> {
+    type Target = H;
+    fn deref(&self) -> &H {
+        &self.handle
+    }
+}

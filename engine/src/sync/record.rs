@@ -1,0 +1,148 @@
+//! A table of what each member holds of an object, one 64-bit record a member, so that a dead member's share can be
+//! told from everybody else's and taken back.
+//!
+//! Record: bits 32 to 63 the member, bits 0 to 31 how much it holds. All zero: free. A record whose amount is zero
+//! stays with its member as a hint, and anybody who finds no free record may take it over. Every change is one
+//! compare-and-swap, so a death leaves a record either before or after it, never between.
+
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::base::member::MemberId;
+
+/// Records a table has: members that may hold something at one time.
+#[cfg(not(loom))]
+pub(crate) const RECORDS: usize = 256;
+#[cfg(loom)]
+pub(crate) const RECORDS: usize = 3;
+
+/// The records of one object.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Table {
+    /// Records below this index have been in use at some time; only grows.
+    used: AtomicU32,
+    _pad: AtomicU32,
+    records: [AtomicU64; RECORDS],
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table {
+            used: AtomicU32::new(0),
+            _pad: AtomicU32::new(0),
+            records: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+/// Where a member's share is kept: an index below `RECORDS`, so it can be used without another check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(usize);
+
+const fn record(member: MemberId, amount: u32) -> u64 {
+    (member.0 as u64) << 32 | amount as u64
+}
+
+const fn member_of(record: u64) -> u32 {
+    (record >> 32) as u32
+}
+
+const fn amount_of(record: u64) -> u32 {
+    record as u32
+}
+
+impl Table {
+    /// Adds to what `me` holds. `None` when every record is some other member's with something in it.
+    pub(crate) fn add(&self, me: MemberId, amount: u32) -> Option<Slot> {
+        loop {
+            let slot = self.find(me)?;
+            let record_word = &self.records[slot.0];
+            let now = record_word.load(Ordering::Relaxed);
+            let held = match now {
+                _ if member_of(now) == me.0 => amount_of(now),
+                _ if amount_of(now) == 0 => 0,
+                _ => continue,
+            };
+            let next = record(me, held.checked_add(amount)?);
+            // Before the record itself, so that whoever sees the record also looks that far.
+            self.used.fetch_max(slot.0 as u32 + 1, Ordering::Relaxed);
+            if record_word.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// `me`'s record, else a free one, else another member's empty one.
+    fn find(&self, me: MemberId) -> Option<Slot> {
+        let used = self.used();
+        let mut free = None;
+        for (i, word) in self.records[..used].iter().enumerate() {
+            let now = word.load(Ordering::Relaxed);
+            if member_of(now) == me.0 {
+                return Some(Slot(i));
+            }
+            if now == 0 && free.is_none() {
+                free = Some(Slot(i));
+            }
+        }
+        let fresh = || (used < RECORDS).then_some(Slot(used));
+        let empty = || {
+            let is_empty = |word: &AtomicU64| amount_of(word.load(Ordering::Relaxed)) == 0;
+            self.records.iter().position(is_empty).map(Slot)
+        };
+        free.or_else(fresh).or_else(empty)
+    }
+
+    /// Takes from what `me` holds in `slot`; false, and nothing done, if it holds less or not there.
+    pub(crate) fn sub(&self, me: MemberId, slot: Slot, amount: u32) -> bool {
+        let word = &self.records[slot.0];
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            if member_of(now) != me.0 || amount_of(now) < amount {
+                return false;
+            }
+            // Release pairs with the acquire in `total`: what the member did before is over.
+            match word.compare_exchange(now, now - amount as u64, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// `me`'s record, if it holds anything.
+    pub(crate) fn slot_of(&self, me: MemberId) -> Option<Slot> {
+        self.records[..self.used()].iter().position(|word| holds(word, me)).map(Slot)
+    }
+
+    /// Empties every record of `dead`; what it held. Twice is harmless: the second time finds nothing.
+    pub(crate) fn remove(&self, dead: MemberId) -> u64 {
+        let mut held = 0;
+        for word in &self.records[..self.used()] {
+            let now = word.load(Ordering::Acquire);
+            // The owner is dead and nobody else changes a record with something in it, so a failure means that
+            // another repair, or a taker of an empty record, was here first.
+            if member_of(now) == dead.0
+                && word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                held += u64::from(amount_of(now));
+            }
+        }
+        held
+    }
+
+    /// What all hold together.
+    pub(crate) fn total(&self) -> u64 {
+        // Acquire pairs with the release in `sub`.
+        let amounts = self.records[..self.used()].iter().map(|word| amount_of(word.load(Ordering::Acquire)));
+        amounts.map(u64::from).sum()
+    }
+
+    fn used(&self) -> usize {
+        // From shared memory, so never above the real length.
+        (self.used.load(Ordering::Relaxed) as usize).min(RECORDS)
+    }
+}
+
+fn holds(word: &AtomicU64, me: MemberId) -> bool {
+    let now = word.load(Ordering::Relaxed);
+    member_of(now) == me.0 && amount_of(now) > 0
+}
