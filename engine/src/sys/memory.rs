@@ -53,6 +53,15 @@ pub(crate) fn seal_size(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::fs::fcntl_add_seals(fd, seals)?)
 }
 
+/// As [`seal_size`], and forbids any further writable mapping; those that exist stay writable.
+#[doc(alias = "F_SEAL_FUTURE_WRITE")]
+pub(crate) fn seal_against_writers(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let size = SealFlags::SHRINK | SealFlags::GROW;
+    // Kernels before 5.1 do not know the seal; there only the size is sealed.
+    let _unknown = rustix::fs::fcntl_add_seals(fd, SealFlags::FUTURE_WRITE);
+    Ok(rustix::fs::fcntl_add_seals(fd, size | SealFlags::SEAL)?)
+}
+
 /// Whether the size can no longer shrink.
 #[doc(alias = "F_GET_SEALS")]
 #[cfg(test)]

@@ -179,3 +179,10 @@ mod tests {
         assert_eq!(try_send(&a, &[1; 4096], &[]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }
+
+/// Whether the other side is gone and nothing is left to read.
+pub(crate) fn is_at_end(socket: impl AsFd) -> bool {
+    use rustix::net::{RecvFlags, recv};
+    let mut byte = [0u8; 1];
+    matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
+}

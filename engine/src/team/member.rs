@@ -34,6 +34,10 @@ pub(crate) trait Segments: Send {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
     /// Reads what the driver sent since the last launch (new segments, retired ones).
     fn read_mail(&mut self) {}
+    /// Handles of per-worker state that were dropped since the last call.
+    fn retired_states(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
@@ -196,6 +200,9 @@ impl Member {
         let began = ticks();
         if order.flags & FLAG_MAIL != 0 {
             self.segments.read_mail();
+            for id in self.segments.retired_states() {
+                self.states.forget(id);
+            }
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));

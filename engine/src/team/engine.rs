@@ -1,0 +1,264 @@
+//! The engine thread: starts the workers, watches them, and puts right what a dead one left behind.
+//!
+//! It lives as long as the pool, because the kernel ends a worker when the *thread* that started it ends. It is not
+//! in the way of a launch: launches go from the calling thread to the workers through the board.
+
+use crate::base::MemberId;
+use crate::base::atomic::Ordering;
+use crate::sync::repair::repair;
+use crate::sys::futex;
+use crate::team::crew::Crew;
+use crate::team::log;
+use crate::team::mail::{self, FromWorker, ToWorker};
+use crate::team::roster::{Obituary, Roster, Stage};
+use crate::team::start::{StartError, Starter, WorkerProcess};
+use parking_lot::MutexGuard;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Deaths in a row, without a launch served in between, after which the team gives up.
+const MAX_FAILURES: u32 = 3;
+/// How long a started worker may take until it serves.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long workers may take to end in good order when the pool is dropped.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What polling said of one worker.
+#[derive(Clone, Copy)]
+struct Event {
+    rank: usize,
+    died: bool,
+    mail: bool,
+}
+
+/// Runs until the team is dissolved. `starter` is given where it had to be made on the caller's thread.
+pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
+    let mut starter = match starter {
+        Ok(starter) => starter,
+        Err(error) => return give_up(crew, &mut crew.roster.lock(), error),
+    };
+    let everyone: Vec<usize> = (0..crew.size).collect();
+    start(crew, &mut starter, &everyone);
+    loop {
+        let events = wait(crew);
+        for event in &events {
+            if event.mail {
+                read_mail(crew, event.rank);
+            }
+        }
+        let mut dead: Vec<usize> = Vec::new();
+        for event in events.iter().filter(|event| event.died) {
+            if bury(crew, event.rank) {
+                dead.push(event.rank);
+            }
+        }
+        let late = overdue(crew);
+        if crew.roster.lock().dissolving {
+            break;
+        }
+        dead.extend(late);
+        start(crew, &mut starter, &dead);
+    }
+    dissolve(crew);
+}
+
+/// Starts workers for `ranks`, loading in parallel, and welcomes them.
+fn start(crew: &Crew, starter: &mut Starter, ranks: &[usize]) {
+    if ranks.is_empty() || crew.roster.lock().broken.is_some() {
+        return;
+    }
+    let deadline = Instant::now() + READY_WITHIN;
+    let launched: Vec<_> =
+        ranks.iter().map(|rank| (*rank, starter.launch(&format!("worker {}{rank}", crew.label)))).collect();
+    for (rank, starting) in launched {
+        let started = starting.and_then(|starting| starting.finish(deadline));
+        let welcomed = started.and_then(|process| welcome(crew, rank, process));
+        if let Err(error) = welcomed {
+            return give_up(crew, &mut crew.roster.lock(), error);
+        }
+    }
+}
+
+/// Gives a started worker its place.
+fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), StartError> {
+    let member = crate::base::member::next_member().ok_or(StartError::Recursive)?;
+    let arena = crate::memory::arena::global().map_err(|error| StartError::Refused { why: error.to_string() })?;
+    let segment = arena.segment();
+    let [orders, board] = crew.control.fds();
+    let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)));
+    // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
+    let mut roster = crew.roster.lock();
+    // A worker that died meanwhile is found out by its pidfd.
+    let _dead = mail::send(&process.socket, &mail, &[orders, board, segment.fd()]);
+    let slot = &mut roster.slots[rank];
+    slot.member = member.get();
+    slot.known.clear();
+    slot.known.insert(segment.id().0);
+    slot.process = Some(process);
+    slot.stage = Stage::Starting;
+    slot.started = Instant::now();
+    roster.refresh();
+    Ok(())
+}
+
+/// Waits for a death, mail or a call from the driver.
+fn wait(crew: &Crew) -> Vec<Event> {
+    let roster = crew.roster.lock();
+    let starting = roster.slots.iter().any(|slot| slot.stage == Stage::Starting);
+    let watched: Vec<(usize, i32, i32)> = roster
+        .slots
+        .iter()
+        .enumerate()
+        .filter_map(|(rank, slot)| {
+            use std::os::fd::AsRawFd;
+            let process = slot.process.as_ref()?;
+            Some((rank, process.pidfd.as_raw_fd(), process.socket.as_raw_fd()))
+        })
+        .collect();
+    drop(roster);
+    let mut fds = vec![PollFd::new(&crew.call, PollFlags::IN)];
+    for (_, pidfd, socket) in &watched {
+        // Only this thread replaces or drops a process, so its descriptors stay open while we poll.
+        fds.push(crate::sys::process::poll_entry(*pidfd));
+        fds.push(crate::sys::process::poll_entry(*socket));
+    }
+    let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
+    // Interrupted or out of memory: the next round looks again.
+    let _again = poll(&mut fds, starting.then_some(&tick));
+    let mut counter = [0u8; 8];
+    if fds[0].revents().contains(PollFlags::IN) {
+        let _drained = rustix::io::read(&crew.call, &mut counter);
+    }
+    watched
+        .iter()
+        .enumerate()
+        .map(|(index, (rank, ..))| Event {
+            rank: *rank,
+            died: !fds[1 + 2 * index].revents().is_empty(),
+            mail: fds[2 + 2 * index].revents().contains(PollFlags::IN),
+        })
+        .filter(|event| event.died || event.mail)
+        .collect()
+}
+
+fn read_mail(crew: &Crew, rank: usize) {
+    loop {
+        let mut roster = crew.roster.lock();
+        let Some(process) = &roster.slots[rank].process else { return };
+        let Ok(Some((mail, _))) = mail::try_recv::<FromWorker>(process.socket.as_fd()) else { return };
+        match mail {
+            FromWorker::Ready { refused } => {
+                let slot = &mut roster.slots[rank];
+                slot.stage = Stage::Ready;
+                slot.refused = refused;
+                slot.served_at_start = crew.board().desk(rank).launches.load(Ordering::Relaxed);
+                roster.refresh();
+                crew.changed.notify_all();
+            }
+            FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::Refused { why }),
+            FromWorker::Log { level, target, message } => {
+                // The subscriber is the program's own code: not under our lock.
+                drop(roster);
+                log::relay(rank as u32, level, &target, &message);
+            }
+        }
+    }
+}
+
+/// Records a death and repairs what it left; returns whether a successor is wanted.
+fn bury(crew: &Crew, rank: usize) -> bool {
+    let board = crew.board();
+    let mut roster = crew.roster.lock();
+    let slot = &mut roster.slots[rank];
+    let Some(process) = &slot.process else { return false };
+    let Some(cause) = process.try_reap() else { return false };
+    let pid = process.pid;
+    let was_ready = slot.stage == Stage::Ready;
+    let member = slot.member;
+    slot.process = None;
+    slot.stage = Stage::Dead;
+    let desk = board.desk(rank);
+    let served = desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
+    slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
+    let (failures, dissolving) = (slot.failures, roster.dissolving);
+    // Acquire: pairs with the Release in `Visit::chunks`.
+    let unit = desk.current.swap(0, Ordering::AcqRel);
+    let muster = board.muster(&crew.orders);
+    let in_launch = muster.unfinished().contains(rank);
+    roster.obituaries.push(Obituary {
+        rank,
+        pid,
+        cause,
+        oom: crew.oom.has_killed_since_last_asked(),
+        in_launch,
+        unit: unit.checked_sub(1),
+    });
+    roster.refresh();
+    if !dissolving {
+        tracing::warn!(rank, pid, %cause, "a worker died");
+    }
+    repair(MemberId(member));
+    // Poison: a region that the rank was part of cannot go on.
+    let step = board.step(rank);
+    step.arrived.fetch_or(1, Ordering::AcqRel);
+    futex::wake(&step.poison, u32::MAX);
+    muster.forget(rank);
+    muster.strike(rank);
+    muster.notify();
+    if !dissolving && failures >= MAX_FAILURES {
+        let why = format!("worker {rank} died {failures} times in a row ({cause}) before it had served a launch");
+        if !was_ready {
+            roster.start_error.get_or_insert(StartError::DiedAtStart { cause });
+        }
+        roster.broken = Some(why);
+    } else if !dissolving {
+        roster.respawns += 1;
+    }
+    crew.changed.notify_all();
+    !dissolving && failures < MAX_FAILURES
+}
+
+/// Kills workers that do not get ready in time; their deaths are found by the next poll.
+fn overdue(crew: &Crew) -> Vec<usize> {
+    let mut roster = crew.roster.lock();
+    let late = roster.slots.iter().any(|slot| {
+        slot.stage == Stage::Starting && slot.process.is_some() && slot.started.elapsed() > READY_WITHIN
+    });
+    if late {
+        give_up(crew, &mut roster, StartError::StartTimeout { waited: READY_WITHIN });
+    }
+    Vec::new()
+}
+
+/// The team serves no more.
+fn give_up(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, error: StartError) {
+    roster.broken.get_or_insert_with(|| error.to_string());
+    roster.start_error.get_or_insert(error);
+    crew.board().muster(&crew.orders).notify();
+    crew.changed.notify_all();
+}
+
+/// Waits for the workers to end, which were told to; kills those that do not.
+fn dissolve(crew: &Crew) {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let roster = crew.roster.lock();
+        let Some((rank, process)) =
+            roster.slots.iter().enumerate().find_map(|(rank, slot)| Some((rank, slot.process.as_ref()?)))
+        else {
+            return;
+        };
+        let Ok(pidfd) = process.pidfd.try_clone() else {
+            process.kill();
+            continue;
+        };
+        if Instant::now() >= deadline || roster.slots[rank].stage == Stage::Starting {
+            process.kill();
+        }
+        drop(roster);
+        let _ended = crate::sys::socket::wait_readable(&pidfd, Some(deadline.max(Instant::now() + GRACE)));
+        read_mail(crew, rank);
+        bury(crew, rank);
+    }
+}

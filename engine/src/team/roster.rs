@@ -1,0 +1,116 @@
+//! The roster: who is in the team, and what has become of them. Driver memory only.
+
+use crate::team::start::{ExitCause, WorkerProcess};
+use crate::team::muster::RankSet;
+use rustc_hash::FxHashSet;
+
+/// What a rank's worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Being started.
+    Starting,
+    /// Serves launches.
+    Ready,
+    /// Its death is confirmed; a successor is not started yet.
+    Dead,
+}
+
+/// One rank.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) stage: Stage,
+    pub(crate) process: Option<WorkerProcess>,
+    /// Identity of the present worker in words of shared memory.
+    pub(crate) member: u32,
+    /// Segments sent to the present worker.
+    pub(crate) known: FxHashSet<u64>,
+    /// Deaths in a row without a launch served in between.
+    pub(crate) failures: u32,
+    /// What the machine refused this worker.
+    pub(crate) refused: Vec<String>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Slot {
+        Slot {
+            stage: Stage::Starting,
+            process: None,
+            member: 0,
+            known: FxHashSet::default(),
+            failures: 0,
+            refused: Vec::new(),
+        }
+    }
+}
+
+/// A worker's death.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Obituary {
+    pub(crate) rank: usize,
+    pub(crate) pid: u32,
+    pub(crate) cause: ExitCause,
+    /// Whether the kernel killed it for want of memory, as far as can be known.
+    pub(crate) oom: bool,
+    /// The launch it had entered and not finished.
+    pub(crate) in_launch: bool,
+    /// The claim unit it was working on.
+    pub(crate) unit: Option<u64>,
+}
+
+/// The team's state, under one lock that is held while a launch is opened and while a death is recorded.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    pub(crate) slots: Vec<Slot>,
+    /// Deaths that the launch in progress has not looked at yet.
+    pub(crate) obituaries: Vec<Obituary>,
+    /// Why the team serves no more.
+    pub(crate) broken: Option<String>,
+    /// The start failed with this; taken by whoever makes the pool.
+    pub(crate) start_error: Option<crate::team::start::StartError>,
+    pub(crate) dissolving: bool,
+    /// Workers replaced so far.
+    pub(crate) respawns: u64,
+    /// Segment ids that every ready worker has.
+    pub(crate) common: FxHashSet<u64>,
+    /// The registry's drop count when retired segments were last looked for.
+    pub(crate) drops_seen: u64,
+    /// Mail was sent that the next launch must make members read.
+    pub(crate) mail: bool,
+    /// Every rank, if all are ready.
+    pub(crate) everyone: Option<RankSet>,
+}
+
+impl Roster {
+    pub(crate) fn new(size: usize) -> Roster {
+        Roster {
+            slots: (0..size).map(|_| Slot::new()).collect(),
+            obituaries: Vec::new(),
+            broken: None,
+            start_error: None,
+            dissolving: false,
+            respawns: 0,
+            common: FxHashSet::default(),
+            drops_seen: 0,
+            mail: false,
+            everyone: None,
+        }
+    }
+
+    /// Notes that slots have changed.
+    pub(crate) fn refresh(&mut self) {
+        let ready = self.slots.iter().all(|slot| slot.stage == Stage::Ready);
+        self.everyone = ready.then(|| RankSet::full(self.slots.len()));
+        self.common.clear();
+    }
+
+    /// The ranks that serve launches now.
+    pub(crate) fn ready(&self) -> RankSet {
+        let mut set = RankSet::empty(self.slots.len());
+        for (rank, slot) in self.slots.iter().enumerate() {
+            if slot.stage == Stage::Ready {
+                set.insert(rank);
+            }
+        }
+        set
+    }
+}
