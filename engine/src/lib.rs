@@ -6,3 +6,4 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod base;
 mod sys;
+pub mod topology;
