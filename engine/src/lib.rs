@@ -5,13 +5,22 @@
 
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod base;
-pub mod sync;
 mod sys;
+pub mod topology;
 mod memory;
+pub mod sync;
 mod array;
 mod team;
 mod launch;
+mod pool;
 
 pub use array::{Element, Shape, SharedArray, SharedValue};
+pub use launch::{
+    CancelToken, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError, Schedule,
+    Team, Val,
+};
 pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};
+pub use pool::{Backend, Error, Pool, PoolBuilder, PoolError, Seat};
+pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};
+pub use topology::{CpuSet, Machine, Placement};
