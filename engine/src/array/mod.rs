@@ -10,6 +10,7 @@ mod value;
 
 pub use element::Element;
 pub use shape::Shape;
+pub(crate) use shape::{row_elems, rows};
 pub use shared::SharedArray;
 pub use value::SharedValue;
 

@@ -7,6 +7,7 @@ use crate::launch::grid::Grid;
 use crate::launch::schedule::{Claims, Schedule};
 use crate::sys::clock::ticks;
 use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS};
+use crate::team::start::overflow::set_overflow_note;
 use crate::team::member::{Visit, fault};
 
 /// One chunk as its kernel sees it.
@@ -48,6 +49,14 @@ impl Visit<'_> {
             return Err(corrupt());
         }
         Ok(Plan { grid: Grid { len, chunk_len, chunks: order.chunks as usize }, unit, units })
+    }
+
+    /// Compares an operand's units with the launch's.
+    pub(crate) fn check_rows(&self, rows: usize) -> Result<(), Fault> {
+        if self.order.len == rows as u64 {
+            return Ok(());
+        }
+        Err(fault(FaultKind::Corrupt, "an operand's length is not the launch's"))
     }
 
     /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk of each claim
@@ -95,7 +104,7 @@ impl Visit<'_> {
                     let span = plan.grid.span(index);
                     let chunk =
                         Chunk { len: plan.grid.len, span, index, leaf: unit, opens_leaf: index == first };
-                    crate::team::start::set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
+                    set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
                     kernel(&chunk);
                     run += 1;
                 }

@@ -33,7 +33,7 @@ const MESSAGE_BYTES: usize = 1024;
 const LOCATION_BYTES: usize = 256;
 
 /// What a launch asks the members to do. Plain data; travels in the orders segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Order {
     /// The launch's number; never 0.
@@ -65,9 +65,6 @@ pub(crate) struct Order {
     pub(crate) scratch_segment: u64,
     pub(crate) scratch_offset: u64,
     pub(crate) scratch_len: u64,
-    /// Kernel's name: offset of a static string from the anchor, and its length.
-    pub(crate) name: u64,
-    pub(crate) name_len: u64,
 }
 
 /// Every rank has its own part; none may be skipped.
@@ -92,6 +89,20 @@ struct OrdersMemory {
 
 /// Bytes of an orders segment.
 pub(crate) const ORDERS_BYTES: usize = size_of::<OrdersMemory>();
+
+/// The travelling form of operands: the bytes of a plain value, padding included.
+#[derive(Clone, Copy)]
+pub(crate) struct WireBytes<'a> {
+    start: *const u8,
+    len: usize,
+    value: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a> WireBytes<'a> {
+    pub(crate) fn of<W: Copy>(wire: &'a W) -> WireBytes<'a> {
+        WireBytes { start: std::ptr::from_ref(wire).cast(), len: size_of::<W>(), value: std::marker::PhantomData }
+    }
+}
 
 /// A view of the orders segment in this process.
 #[derive(Clone, Copy)]
@@ -120,13 +131,13 @@ impl Orders {
     ///
     /// # Safety
     /// The mapping is writable, the caller is the team's only driver, and no member is in a launch.
-    pub(crate) unsafe fn write(&self, order: &Order, wire: &[u8]) {
-        // SAFETY: writable and unread by the contract; the wire's length is checked by the slice below.
+    pub(crate) unsafe fn write(&self, order: &Order, wire: WireBytes<'_>) {
+        assert!(wire.len <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
+        // SAFETY: writable and unread by the contract; the wire's bytes are readable by the contract of `WireBytes`.
         unsafe {
             (&raw mut (*self.memory.as_ptr()).order.0).write(*order);
             let target = (&raw mut (*self.memory.as_ptr()).wire.0).cast::<u8>();
-            assert!(wire.len() <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
-            target.copy_from_nonoverlapping(wire.as_ptr(), wire.len());
+            target.copy_from_nonoverlapping(wire.start, wire.len);
         }
     }
 
@@ -196,6 +207,32 @@ pub(crate) enum FaultKind {
     Corrupt = 2,
     /// A segment could not be mapped.
     Attach = 3,
+    /// A region's body returned an error of its own.
+    Body = 4,
+    /// A region's team is broken, or its ranks disagreed.
+    Broken = 5,
+}
+
+impl FaultKind {
+    fn from_code(code: u32) -> FaultKind {
+        match code {
+            1 => FaultKind::Panic,
+            3 => FaultKind::Attach,
+            4 => FaultKind::Body,
+            5 => FaultKind::Broken,
+            _ => FaultKind::Corrupt,
+        }
+    }
+
+    /// Smaller is nearer to the root, where several members report.
+    pub(crate) fn severity(self) -> u32 {
+        match self {
+            FaultKind::Panic => 0,
+            FaultKind::Corrupt | FaultKind::Attach => 1,
+            FaultKind::Body => 2,
+            FaultKind::Broken => 3,
+        }
+    }
 }
 
 fn store_text(words: &[AtomicU64], text: &str) {
@@ -233,13 +270,8 @@ impl FaultNote {
         if self.epoch.load(Ordering::Acquire) != epoch {
             return None;
         }
-        let kind = match self.kind.load(Ordering::Relaxed) {
-            1 => FaultKind::Panic,
-            3 => FaultKind::Attach,
-            _ => FaultKind::Corrupt,
-        };
         Some(Fault {
-            kind,
+            kind: FaultKind::from_code(self.kind.load(Ordering::Relaxed)),
             lo: self.lo.load(Ordering::Relaxed),
             hi: self.hi.load(Ordering::Relaxed),
             message: load_text(&self.message),
@@ -253,20 +285,21 @@ impl FaultNote {
 pub(crate) struct StepSlot {
     /// Digest of kind and operands of the step.
     pub(crate) digest: [AtomicU64; 2],
-    /// Where in the caller's source the step was made (offset of a static string is not needed: line and column).
+    /// Kind of the step (upper half) and line in the caller's source, for error texts.
     pub(crate) site: AtomicU64,
-    /// Kind of the step, for error texts.
-    pub(crate) kind: AtomicU64,
 }
 
 /// A rank's lines in a region.
 #[repr(C)]
 pub(crate) struct StepDesk {
-    /// Steps this rank arrived at, doubled; bit 0 is POISON.
-    pub(crate) arrived: AtomicU64,
-    /// Nonzero while somebody sleeps on the low half of `arrived`.
-    pub(crate) watched: AtomicU32,
-    pub(crate) poison: AtomicU32,
+    /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
+    pub(crate) arrived: AtomicU32,
+    /// How many sleep on `arrived`, or are about to.
+    pub(crate) watchers: AtomicU32,
+    /// As `arrived`, for the way down the tree of a large team.
+    pub(crate) released: AtomicU32,
+    /// How many sleep on `released`, or are about to.
+    pub(crate) release_watchers: AtomicU32,
     pub(crate) slots: [StepSlot; 2],
 }
 
@@ -411,7 +444,7 @@ impl Board {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 144 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 120 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 384);
     assert!(size_of::<Line<AtomicU64>>() == 128);

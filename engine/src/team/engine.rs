@@ -15,6 +15,7 @@ use crate::team::start::{StartError, Starter, WorkerProcess};
 use parking_lot::MutexGuard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Deaths in a row, without a launch served in between, after which the team gives up.
@@ -95,7 +96,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
-    slot.process = Some(process);
+    slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
     roster.refresh();
@@ -106,22 +107,13 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
 fn wait(crew: &Crew) -> Vec<Event> {
     let roster = crew.roster.lock();
     let starting = roster.slots.iter().any(|slot| slot.stage == Stage::Starting);
-    let watched: Vec<(usize, i32, i32)> = roster
-        .slots
-        .iter()
-        .enumerate()
-        .filter_map(|(rank, slot)| {
-            use std::os::fd::AsRawFd;
-            let process = slot.process.as_ref()?;
-            Some((rank, process.pidfd.as_raw_fd(), process.socket.as_raw_fd()))
-        })
-        .collect();
+    let watched: Vec<(usize, Arc<WorkerProcess>)> =
+        roster.slots.iter().enumerate().filter_map(|(rank, slot)| Some((rank, slot.process.clone()?))).collect();
     drop(roster);
     let mut fds = vec![PollFd::new(&crew.call, PollFlags::IN)];
-    for (_, pidfd, socket) in &watched {
-        // Only this thread replaces or drops a process, so its descriptors stay open while we poll.
-        fds.push(crate::sys::process::poll_entry(*pidfd));
-        fds.push(crate::sys::process::poll_entry(*socket));
+    for (_, process) in &watched {
+        fds.push(PollFd::new(&process.pidfd, PollFlags::IN));
+        fds.push(PollFd::new(&process.socket, PollFlags::IN));
     }
     let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
     // Interrupted or out of memory: the next round looks again.
@@ -202,7 +194,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     // Poison: a region that the rank was part of cannot go on.
     let step = board.step(rank);
     step.arrived.fetch_or(1, Ordering::AcqRel);
-    futex::wake(&step.poison, u32::MAX);
+    futex::wake(&step.arrived, u32::MAX);
     muster.forget(rank);
     muster.strike(rank);
     muster.notify();
@@ -245,19 +237,15 @@ fn dissolve(crew: &Crew) {
     loop {
         let roster = crew.roster.lock();
         let Some((rank, process)) =
-            roster.slots.iter().enumerate().find_map(|(rank, slot)| Some((rank, slot.process.as_ref()?)))
+            roster.slots.iter().enumerate().find_map(|(rank, slot)| Some((rank, slot.process.clone()?)))
         else {
             return;
-        };
-        let Ok(pidfd) = process.pidfd.try_clone() else {
-            process.kill();
-            continue;
         };
         if Instant::now() >= deadline || roster.slots[rank].stage == Stage::Starting {
             process.kill();
         }
         drop(roster);
-        let _ended = crate::sys::socket::wait_readable(&pidfd, Some(deadline.max(Instant::now() + GRACE)));
+        let _ended = crate::sys::socket::wait_readable(&process.pidfd, Some(deadline.max(Instant::now() + GRACE)));
         read_mail(crew, rank);
         bury(crew, rank);
     }

@@ -43,8 +43,6 @@ pub(crate) struct Welcome {
     pub(crate) crowded: bool,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
-    /// Bytes of trace ring for each member; 0 for none.
-    pub(crate) trace: u64,
 }
 
 /// From a worker.

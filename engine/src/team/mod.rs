@@ -2,11 +2,17 @@
 //! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
 
 pub(crate) mod board;
+pub(crate) mod control;
+pub(crate) mod crew;
 pub(crate) mod current;
+pub(crate) mod engine;
+pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;
 pub(crate) mod muster;
+pub(crate) mod oom;
 pub(crate) mod panic_note;
+pub(crate) mod roster;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod text;

@@ -27,6 +27,15 @@ impl RankSet {
         RankSet { words: vec![0; size.div_ceil(RANKS_PER_WORD)] }
     }
 
+    /// Not even the team's size.
+    pub(crate) fn unknown() -> RankSet {
+        RankSet { words: Vec::new() }
+    }
+
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Every rank of a team of `size`.
     pub(crate) fn full(size: usize) -> RankSet {
         let mut set = RankSet::empty(size);

@@ -3,6 +3,8 @@
 use crate::team::start::{ExitCause, WorkerProcess};
 use crate::team::muster::RankSet;
 use rustc_hash::FxHashSet;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What a rank's worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +21,17 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) stage: Stage,
-    pub(crate) process: Option<WorkerProcess>,
+    pub(crate) process: Option<Arc<WorkerProcess>>,
     /// Identity of the present worker in words of shared memory.
     pub(crate) member: u32,
     /// Segments sent to the present worker.
     pub(crate) known: FxHashSet<u64>,
     /// Deaths in a row without a launch served in between.
     pub(crate) failures: u32,
+    /// When the present worker was started.
+    pub(crate) started: Instant,
+    /// What its desk said it had served then.
+    pub(crate) served_at_start: u64,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
@@ -38,6 +44,8 @@ impl Slot {
             member: 0,
             known: FxHashSet::default(),
             failures: 0,
+            started: Instant::now(),
+            served_at_start: 0,
             refused: Vec::new(),
         }
     }

@@ -10,9 +10,11 @@ use crate::sys::{process, socket};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS, ORDERS_BYTES, Orders};
 use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
+use crate::team::crew::bind_to;
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::{log, panic_note};
+use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -83,12 +85,12 @@ fn map_for_ever(fd: &OwnedFd, len_bytes: usize, access: MapAccess) -> Result<&'s
 
 /// Binds this worker to its place; says what the machine refused.
 fn bind(welcome: &Welcome) -> Vec<String> {
-    let cpus: crate::topology::CpuSet = welcome.cpus.iter().map(|cpu| *cpu as usize).collect();
-    crate::topology::bind::bind_worker(&cpus, welcome.node)
+    let cpus: CpuSet = welcome.cpus.iter().copied().collect();
+    bind_to((!cpus.is_empty()).then_some(&cpus), welcome.node)
 }
 
 /// The worker's own threads, where it has more than one: each on the worker's CPUs.
-fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>, String> {
+pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>, String> {
     if welcome.threads < 2 {
         return Ok(None);
     }
@@ -99,9 +101,8 @@ fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>, String> {
         .start_handler(move |index| {
             overflow::guard_this_thread();
             if let Some(cpu) = cpus.get(index % cpus.len().max(1)) {
-                let one = std::iter::once(*cpu as usize).collect();
                 // A refusal was reported by the worker already.
-                let _refused = crate::topology::bind::bind_worker(&one, None);
+                let _refused = bind_to(Some(&CpuSet::single(*cpu)), None);
             }
         })
         .build()

@@ -1,0 +1,102 @@
+//! What operands tell the driver before a launch.
+
+use crate::launch::error::LaunchError;
+use crate::launch::grid::Grid;
+use crate::memory::Segment;
+use crate::team::board::MAX_CHUNKS;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Leaves of a reduction at most.
+const MAX_LEAVES: usize = 256;
+/// Bytes of all leaves' accumulators at most.
+const MAX_LEAF_BYTES: usize = 64 << 20;
+/// Accumulators of different leaves never share a line.
+pub(crate) const LEAF_ALIGN: usize = 128;
+
+/// Lengths, segments and rights, as collected from the operands of one launch.
+#[derive(Default)]
+pub struct Description<'a> {
+    length: Option<(usize, &'static str)>,
+    unit_bytes: usize,
+    parts: bool,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    in_place: bool,
+    leaf_bytes: Vec<usize>,
+    operands: PhantomData<&'a ()>,
+}
+
+impl Description<'_> {
+    /// An operand is cut along `len` units.
+    pub(crate) fn length(&mut self, len: usize, what: &'static str) -> Result<(), LaunchError> {
+        match self.length {
+            Some((other_len, other)) if other_len != len => Err(LaunchError::Lengths { what, len, other, other_len }),
+            Some(_) => Ok(()),
+            None => {
+                self.length = Some((len, what));
+                Ok(())
+            }
+        }
+    }
+
+    /// A unit of the cut operand has this many bytes.
+    pub(crate) fn unit_bytes(&mut self, bytes: usize) {
+        self.unit_bytes = self.unit_bytes.max(bytes);
+    }
+
+    /// Units are parts with given boundaries: one is a chunk.
+    pub(crate) fn parts(&mut self) {
+        self.parts = true;
+    }
+
+    /// The members must reach this segment.
+    pub(crate) fn segment(&mut self, segment: &Arc<Segment>) {
+        if !self.segments.iter().any(|known| known.id() == segment.id()) {
+            self.segments.push(segment.clone());
+        }
+    }
+
+    /// The kernel changes contents that it may have read: a lost chunk cannot be run again.
+    pub(crate) fn changes_in_place(&mut self) {
+        self.in_place = true;
+    }
+
+    /// Every leaf needs `bytes` of its own.
+    pub(crate) fn leaf(&mut self, bytes: usize) {
+        self.leaf_bytes.push(bytes.next_multiple_of(LEAF_ALIGN));
+    }
+
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !self.in_place
+    }
+
+    /// Scratch bytes for `leaves` leaves.
+    pub(crate) fn scratch_bytes(&self, leaves: usize) -> usize {
+        self.leaf_bytes.iter().sum::<usize>().saturating_mul(leaves)
+    }
+
+    /// The grid and the chunks of a claim unit.
+    pub(crate) fn grid(&self, chunk: Option<usize>, site: &std::panic::Location<'_>) -> Result<(Grid, usize), LaunchError> {
+        let (len, _) = self.length.ok_or_else(|| LaunchError::NoLength { site: site.to_string() })?;
+        let grid = match chunk {
+            Some(0) => return Err(LaunchError::ChunkZero),
+            _ if self.parts => Grid::with_chunk(len, 1),
+            Some(chunk) => Grid::with_chunk(len, chunk),
+            None => Grid::automatic(len, self.unit_bytes),
+        };
+        if grid.chunks > MAX_CHUNKS {
+            return Err(LaunchError::TooManyChunks {
+                chunk: grid.chunk_len,
+                len,
+                chunks: grid.chunks,
+                limit: MAX_CHUNKS,
+                least: len.div_ceil(MAX_CHUNKS),
+            });
+        }
+        if self.leaf_bytes.is_empty() {
+            return Ok((grid, 1));
+        }
+        let fit = MAX_LEAF_BYTES / self.scratch_bytes(1).max(1);
+        Ok((grid, grid.chunks.div_ceil(fit.clamp(1, MAX_LEAVES)).max(1)))
+    }
+}

@@ -1,0 +1,177 @@
+//! What a pool needs to drive launches: the crew, the gate that launches pass one at a time, and the seats.
+
+use crate::launch::describe::Description;
+use crate::launch::drive::{Cost, Drive, Job};
+use crate::launch::error::LaunchError;
+use crate::launch::options::Options;
+use crate::launch::scratch::{Scratch, Shelf};
+use crate::team::board::Board;
+use crate::team::crew::{Crew, CrewError, Kind, Plan};
+use crate::team::current;
+use crate::team::member::Member;
+use crate::topology::{CpuSet, Limits, Machine, Request, plan};
+use parking_lot::FairMutex;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Counts of all launches so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) launches: u64,
+    pub(crate) cost: Cost,
+}
+
+/// What the gate guards.
+#[derive(Debug, Default)]
+struct Gate {
+    epoch: u64,
+    totals: Totals,
+    last: Cost,
+}
+
+/// The driver of one crew.
+pub(crate) struct Driver {
+    pub(crate) crew: Arc<Crew>,
+    /// Launches from several threads pass in the order in which they came.
+    gate: FairMutex<Gate>,
+    shelf: Shelf,
+}
+
+thread_local! {
+    /// Seats that this thread has taken, innermost last.
+    static SEATS: RefCell<Vec<(*const Driver, Member)>> = const { RefCell::new(Vec::new()) };
+    /// Drivers without members, for launches that run inline on this thread; several only while launches nest.
+    static INLINE: RefCell<Vec<(Arc<Driver>, Member)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Driver {
+    pub(crate) fn new(plan: Plan) -> Result<Driver, CrewError> {
+        let crew = Crew::new(plan)?;
+        Ok(Driver { crew, gate: FairMutex::new(Gate::default()), shelf: Shelf::default() })
+    }
+
+    /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
+    /// caller is itself inside a launch.
+    pub(crate) fn launch(&self, options: &Options<'_>, job: &Job<'_>) -> Result<(), LaunchError> {
+        self.launch_then(options, job, |_| ())
+    }
+
+    /// As [`Self::launch`], and looks at the board before the next launch may begin.
+    pub(crate) fn launch_then(
+        &self,
+        options: &Options<'_>,
+        job: &Job<'_>,
+        then: impl FnOnce(&Board),
+    ) -> Result<(), LaunchError> {
+        if self.runs_inline() {
+            return inline(|driver, member| driver.pass(options, job, Some(member), then));
+        }
+        let seat = SEATS.with_borrow_mut(|seats| {
+            let index = seats.iter().rposition(|(driver, _)| std::ptr::eq(*driver, self))?;
+            Some(seats.swap_remove(index))
+        });
+        match seat {
+            None => self.pass(options, job, None, then),
+            Some((driver, mut member)) => {
+                let outcome = self.pass(options, job, Some(&mut member), then);
+                SEATS.with_borrow_mut(|seats| seats.push((driver, member)));
+                outcome
+            }
+        }
+    }
+
+    fn runs_inline(&self) -> bool {
+        self.crew.kind == Kind::Inline || current::is_inside()
+    }
+
+    /// Members of a launch that this thread makes now.
+    pub(crate) fn team_size(&self) -> usize {
+        if self.runs_inline() { 1 } else { self.crew.size }
+    }
+
+    /// Waits for the gate and drives the launch.
+    fn pass(
+        &self,
+        options: &Options<'_>,
+        job: &Job<'_>,
+        own: Option<&mut Member>,
+        then: impl FnOnce(&Board),
+    ) -> Result<(), LaunchError> {
+        let mut gate = self.gate.lock();
+        let board = self.crew.board();
+        let mut epoch = gate.epoch;
+        let mut drive = Drive {
+            crew: &self.crew,
+            board,
+            options,
+            job,
+            own,
+            epoch: &mut epoch,
+            cost: Cost::default(),
+        };
+        let outcome = drive.run();
+        let cost = drive.cost;
+        gate.epoch = epoch;
+        gate.last = cost;
+        gate.totals.launches += 1;
+        gate.totals.cost.add(&cost);
+        outcome.inspect(|()| then(&board))
+    }
+
+    /// Working memory for the leaves of a launch.
+    pub(crate) fn scratch(&self, description: &Description<'_>, leaves: usize) -> Result<Option<Scratch>, LaunchError> {
+        match description.scratch_bytes(leaves) {
+            0 => Ok(None),
+            bytes => Ok(Some(self.shelf.take(bytes)?)),
+        }
+    }
+
+    pub(crate) fn put_back(&self, scratch: Option<Scratch>) {
+        if let Some(scratch) = scratch {
+            self.shelf.put(scratch);
+        }
+    }
+
+    /// Counts of all launches, and the cost of the last one.
+    pub(crate) fn totals(&self) -> (Totals, Cost) {
+        let gate = self.gate.lock();
+        (gate.totals, gate.last)
+    }
+
+    /// Makes the calling thread rank 0 until [`Self::leave_seat`].
+    pub(crate) fn take_seat(&self) -> bool {
+        if self.runs_inline() || SEATS.with_borrow(|seats| seats.iter().any(|(at, _)| std::ptr::eq(*at, self))) {
+            return false;
+        }
+        let member = self.crew.member(0);
+        SEATS.with_borrow_mut(|seats| seats.push((std::ptr::from_ref(self), member)));
+        true
+    }
+
+    pub(crate) fn leave_seat(&self) {
+        SEATS.with_borrow_mut(|seats| seats.retain(|(driver, _)| !std::ptr::eq(*driver, self)));
+    }
+}
+
+/// Runs `body` with a driver that has no members but this thread.
+fn inline<R>(body: impl FnOnce(&Driver, &mut Member) -> Result<R, LaunchError>) -> Result<R, LaunchError> {
+    let kept = INLINE.with_borrow_mut(Vec::pop);
+    let (driver, mut member) = match kept {
+        Some(kept) => kept,
+        None => new_inline()?,
+    };
+    let outcome = body(&driver, &mut member);
+    INLINE.with_borrow_mut(|free| free.push((driver, member)));
+    outcome
+}
+
+fn new_inline() -> Result<(Arc<Driver>, Member), LaunchError> {
+    let broken = |why: String| LaunchError::PoolBroken { reason: why };
+    let machine = Machine::from_synthetic("pu:1").map_err(|error| broken(error.to_string()))?;
+    let places = plan(&machine, &Limits::of(CpuSet::single(0)), &Request::default())
+        .map_err(|error| broken(error.to_string()))?
+        .workers;
+    let driver = Driver::new(Plan::inline(places)).map_err(|error| broken(error.to_string()))?;
+    let member = driver.crew.member(0);
+    Ok((Arc::new(driver), member))
+}

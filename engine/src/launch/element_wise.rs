@@ -1,0 +1,270 @@
+//! `map_into` and `scan`: kernels that run once per element, and so must be inlined into the loop.
+//!
+//! # Safety
+//! A kernel type is conjured in the worker from nothing: it is zero-sized (checked when the program is built), `Copy`, and the
+//! caller had a value of it. Its type stands in the entry's own type, so nothing travels.
+#![allow(unsafe_code)]
+
+use crate::array::Element;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::grant::{Split, SplitMut, SplitOut};
+use crate::launch::launch::{Call, Launch};
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::settle::LeafPlaces;
+use crate::team::board::{Fault, WireBytes};
+use crate::team::member::Visit;
+use ndarray::Ix1;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+struct NoCapture<K>(PhantomData<K>);
+
+impl<K> NoCapture<K> {
+    const OK: () = assert!(
+        size_of::<K>() == 0,
+        "an element kernel must be a fn item or a closure that captures nothing: it runs in another process. \
+         Pass what it needs through for_each as an operand instead. (A fn pointer is not one either: name the function itself.)"
+    );
+}
+
+/// Makes a kernel from nothing.
+fn conjure<K: Copy + Send + Sync + 'static>() -> K {
+    const { NoCapture::<K>::OK };
+    // SAFETY: zero-sized, and inhabited, since the driver had one; `Copy`, so making another is nothing new.
+    unsafe { std::ptr::read(std::ptr::dangling()) }
+}
+
+/// An output of one element a unit: [`SharedArray::split_out`](crate::SharedArray::split_out) or
+/// [`split_mut`](crate::SharedArray::split_mut) of a 1-D array.
+pub trait Output<U: 'static>: for<'w> Operand<View<'w> = &'w mut [U]> {}
+impl<U: Element> Output<U> for SplitMut<'_, U, Ix1> {}
+impl<U: Element> Output<U> for SplitOut<'_, U, Ix1> {}
+
+/// Which prefixes a scan gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prefix {
+    /// Element `i` holds the fold of `0..=i`.
+    Inclusive,
+    /// Element `i` holds the fold of `0..i`.
+    Exclusive,
+}
+
+impl Launch<'_> {
+    /// Sets every `out[i]` to `kernel(input[i])`. See [`Pool::map_into`](crate::Pool::map_into).
+    #[track_caller]
+    pub fn map_into<T, U, Out, K>(self, out: Out, input: Split<'_, T, Ix1>, kernel: K) -> Result<(), LaunchError>
+    where
+        T: Element,
+        U: Element,
+        Out: Output<U>,
+        K: Fn(T) -> U + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = kernel;
+        let operands = (out, input);
+        let description = self.describe(&operands)?;
+        let wire = operands.wire();
+        let call = Call {
+            entry: map_entry::<T, U, Out, K>,
+            kernel: 0,
+            combine: 0,
+            layout: mix(Out::LAYOUT, 30),
+            wire: WireBytes::of(&wire),
+        };
+        let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
+        self.driver.put_back(scratch);
+        Ok(())
+    }
+
+    /// Sets every `out[i]` to the fold of `input[0..=i]`. See [`Pool::scan`](crate::Pool::scan).
+    #[track_caller]
+    pub fn scan<T, Out, K>(
+        self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: Output<T>,
+        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    {
+        self.prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
+    }
+
+    /// Sets every `out[i]` to the fold of `input[0..i]`, so that `out[0]` is `identity`.
+    #[track_caller]
+    pub fn scan_exclusive<T, Out, K>(
+        self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: Output<T>,
+        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    {
+        self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
+    }
+
+    /// Two sweeps over the same leaves: each leaf's fold, then each leaf's prefixes from what stands before it. The
+    /// bits depend on the leaves only.
+    fn prefix<T, Out, K>(
+        self,
+        prefix: Prefix,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+        site: &'static Location<'static>,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: Output<T>,
+        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    {
+        let operands = (out, input, [u64::from(prefix == Prefix::Exclusive)]);
+        let mut description = self.describe(&operands)?;
+        description.leaf(size_of::<T>());
+        let wire = operands.wire();
+        let fold_wire = operands.1.wire();
+        let fold = Call {
+            entry: fold_entry::<T, K>,
+            kernel: 0,
+            combine: 0,
+            layout: mix(SEED, 31),
+            wire: WireBytes::of(&fold_wire),
+        };
+        let (Some(scratch), leaves) = self.run(&fold, &description, site, None)? else { return Ok(()) };
+        // SAFETY: the launch succeeded with one `T` a leaf, and nobody else has this scratch.
+        let places = unsafe { LeafPlaces::<T>::of_driver(scratch.base(), 1) };
+        let mut before = identity;
+        for leaf in 0..leaves {
+            // SAFETY: one leaf's place at a time, no member is in a launch with this scratch.
+            let place = &mut unsafe { places.at(leaf) }[0];
+            let total = std::mem::replace(place, before);
+            before = if leaf == 0 { total } else { combine(before, total) };
+        }
+        let spread = Call {
+            entry: spread_entry::<T, Out, K>,
+            kernel: 0,
+            combine: 0,
+            layout: mix(Out::LAYOUT, 32),
+            wire: WireBytes::of(&wire),
+        };
+        let (scratch, _) = self.run(&spread, &description, site, Some(scratch))?;
+        self.driver.put_back(scratch);
+        Ok(())
+    }
+}
+
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn map_entry<T, U, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+where
+    T: Element,
+    U: Element,
+    Out: Output<U>,
+    K: Fn(T) -> U + Copy + Send + Sync + 'static,
+{
+    visit.check_layout(mix(Out::LAYOUT, 30))?;
+    let kernel: K = conjure();
+    // SAFETY: the layout agrees.
+    let wire: <(Out, Split<'_, T, Ix1>) as Operand>::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { <(Out, Split<'_, T, Ix1>)>::open(&wire, visit) }?;
+    visit.chunks(
+        |chunk| {
+            // SAFETY: `chunks` hands out chunks that this member claimed.
+            let (out, input) = unsafe { <(Out, Split<'_, T, Ix1>)>::view(&local, chunk) };
+            for (out, value) in out.iter_mut().zip(input) {
+                *out = kernel(*value);
+            }
+        },
+        |_| (),
+    )
+}
+
+/// The fold of each leaf.
+///
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn fold_entry<T, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+where
+    T: Element,
+    K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+{
+    visit.check_layout(mix(SEED, 31))?;
+    let combine: K = conjure();
+    // SAFETY: the layout agrees.
+    let wire: <Split<'_, T, Ix1> as Operand>::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { Split::<'_, T, Ix1>::open(&wire, visit) }?;
+    let leaves = LeafPlaces::<T>::open(visit, 1)?;
+    let total = Cell::new(T::zeroed());
+    visit.chunks(
+        |chunk| {
+            // SAFETY: `chunks` hands out chunks that this member claimed.
+            let input: &[T] = unsafe { Split::<'_, T, Ix1>::view(&local, chunk) };
+            let folded = input.iter().copied().reduce(combine).unwrap_or(T::zeroed());
+            total.set(if chunk.opens_leaf { folded } else { combine(total.get(), folded) });
+        },
+        // SAFETY: the leaf was claimed by this member, and its place is written here only.
+        |leaf| unsafe { leaves.at(leaf) }[0] = total.get(),
+    )
+}
+
+/// The prefixes of each leaf, from what stands before it.
+///
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn spread_entry<T, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+where
+    T: Element,
+    Out: Output<T>,
+    K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+{
+    visit.check_layout(mix(Out::LAYOUT, 32))?;
+    let combine: K = conjure();
+    // SAFETY: the layout agrees.
+    let wire: <(Out, Split<'_, T, Ix1>, [u64; 1]) as Operand>::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::open(&wire, visit) }?;
+    let leaves = LeafPlaces::<T>::open(visit, 1)?;
+    let running = Cell::new(T::zeroed());
+    visit.chunks(
+        |chunk| {
+            // SAFETY: `chunks` hands out chunks that this member claimed.
+            let (out, input, [exclusive]) =
+                unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::view(&local, chunk) };
+            // SAFETY: the leaf was claimed by this member; the driver wrote its place before the launch.
+            let before = if chunk.opens_leaf { unsafe { leaves.at(chunk.leaf) }[0] } else { running.get() };
+            let whole_start = chunk.span.lo == 0;
+            running.set(prefixes(out, input, before, whole_start, exclusive == 1, combine));
+        },
+        |_| (),
+    )
+}
+
+/// Writes the prefixes of one chunk; returns the fold of everything up to its end. `first` says that nothing stands before it,
+/// so that `before` is the identity and does not take part.
+fn prefixes<T: Copy>(
+    out: &mut [T],
+    input: &[T],
+    before: T,
+    first: bool,
+    exclusive: bool,
+    combine: impl Fn(T, T) -> T,
+) -> T {
+    let mut running = before;
+    for (index, (out, value)) in out.iter_mut().zip(input).enumerate() {
+        let next = if first && index == 0 { *value } else { combine(running, *value) };
+        *out = if exclusive { running } else { next };
+        running = next;
+    }
+    running
+}

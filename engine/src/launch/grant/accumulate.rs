@@ -1,0 +1,110 @@
+//! `reduce`: an accumulator of its own for every leaf, folded in a fixed tree after the launch.
+//!
+//! # Safety
+//! A leaf's accumulator lies in the launch's scratch and is seen only by the member that claimed the leaf.
+#![allow(unsafe_code)]
+
+use crate::array::{Element, Shape, SharedArray};
+use crate::base::Span;
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::grant::MAX_AXES;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::settle::{LeafPlaces, Leaves};
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
+
+/// Accumulators. Made by [`SharedArray::reduce`].
+#[derive(Debug)]
+pub struct Accumulate<'a, T, D> {
+    array: &'a mut SharedArray<T, D>,
+    identity: T,
+    combine: fn(T, T) -> T,
+}
+
+impl<T: Element, D: Shape> SharedArray<T, D> {
+    /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
+    ///
+    /// Every leaf (a fixed part of the index space; at most 256, and 64 MiB in all) starts from `identity` everywhere.
+    /// After the launch the leaves are folded into the array, element by element, by `combine` in a fixed tree; what
+    /// the array held before is the first summand. The result has the same bits for every number of workers.
+    pub fn reduce(&mut self, identity: T, combine: fn(T, T) -> T) -> Accumulate<'_, T, D> {
+        Accumulate { array: self, identity, combine }
+    }
+}
+
+/// An accumulator operand opened by one member.
+#[derive(Debug)]
+pub struct AccumulateLocal<T, D> {
+    places: LeafPlaces<T>,
+    dim: D,
+    identity: T,
+}
+
+// SAFETY: see the module.
+unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
+    type Wire = (u64, [u64; MAX_AXES], T);
+    type Local = AccumulateLocal<T, D>;
+    type View<'w> = D::ViewMut<'w, T>;
+    const LAYOUT: u64 = mix(mix(SEED, 27), size_of::<T>() as u64);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        let what = "a reduce() accumulator";
+        if self.array.ndim() == 0 || self.array.ndim() > MAX_AXES {
+            return Err(LaunchError::BadGrant { what, why: "arrays of 1 to 6 axes can be operands".into() });
+        }
+        to.leaf(self.array.len_bytes());
+        Ok(())
+    }
+    fn wire(&self) -> Self::Wire {
+        let mut shape = [1; MAX_AXES];
+        for (to, from) in shape.iter_mut().zip(self.array.shape()) {
+            *to = *from as u64;
+        }
+        (self.array.ndim() as u64, shape, self.identity)
+    }
+    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        let (axes, shape, identity) = *wire;
+        let corrupt = || fault(FaultKind::Corrupt, "an accumulator's shape makes no sense");
+        if axes as usize > MAX_AXES || D::NDIM.is_some_and(|own| own as u64 != axes) {
+            return Err(corrupt());
+        }
+        let mut dim = D::zeros(axes as usize);
+        for (to, from) in dim.slice_mut().iter_mut().zip(shape) {
+            *to = usize::try_from(from).map_err(|_| corrupt())?;
+        }
+        let places = LeafPlaces::open(visit, dim.size())?;
+        Ok(AccumulateLocal { places, dim, identity })
+    }
+    unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+        // SAFETY: this member claimed the leaf, and sees it through one call's view at a time.
+        let place: &'w mut [T] = unsafe { local.places.at(chunk.leaf) };
+        if chunk.opens_leaf {
+            place.fill(local.identity);
+        }
+        let rows = Span::new(0, crate::array::rows(&local.dim));
+        // SAFETY: the place holds an array of this shape, this call's alone.
+        unsafe { D::view_rows_mut(place.as_mut_ptr(), &local.dim, rows) }
+    }
+    fn settle(&mut self, leaves: &mut Leaves<'_>) {
+        let mut level: Vec<Vec<T>> =
+            leaves.take::<T>(self.array.len()).into_iter().map(<[T]>::to_vec).collect();
+        let combine = self.combine;
+        // Neighbours are folded in pairs until one is left: a tree that depends on the number of leaves only.
+        while level.len() > 1 {
+            let mut next = Vec::with_capacity(level.len().div_ceil(2));
+            let mut pairs = level.into_iter();
+            while let Some(mut left) = pairs.next() {
+                if let Some(right) = pairs.next() {
+                    left.iter_mut().zip(right).for_each(|(left, right)| *left = combine(*left, right));
+                }
+                next.push(left);
+            }
+            level = next;
+        }
+        if let Some(total) = level.pop() {
+            self.array.as_mut_slice().iter_mut().zip(total).for_each(|(into, value)| *into = combine(*into, value));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `split_axis`: chunks along an axis other than the first.
+//!
+//! # Safety
+//! A view covers the indices of the chunk along its axis and all of the others; two chunks share no element.
+#![allow(unsafe_code)]
+
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, Shape, SharedArray};
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
+use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
+
+/// A chunk along an axis for reading. Made by [`SharedArray::split_axis`].
+#[derive(Debug)]
+pub struct SplitAxis<'a, T, D>(&'a SharedArray<T, D>, usize);
+/// A chunk along an axis for reading and writing. Made by [`SharedArray::split_axis_mut`].
+#[derive(Debug)]
+pub struct SplitAxisMut<'a, T, D>(&'a mut SharedArray<T, D>, usize);
+
+impl<T: Element, D: Shape> SharedArray<T, D> {
+    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading, as a strided ndarray view.
+    pub fn split_axis(&self, axis: usize) -> SplitAxis<'_, T, D> {
+        SplitAxis(self, axis)
+    }
+
+    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading and writing.
+    ///
+    /// Neighbouring chunks share cache lines where the axis is the last: choose chunks of many lines.
+    pub fn split_axis_mut(&mut self, axis: usize) -> SplitAxisMut<'_, T, D> {
+        SplitAxisMut(self, axis)
+    }
+}
+
+/// The first element of the chunk, its shape, and the array's strides.
+fn part<T: Element, D: Shape>(local: &Located<T, D>, axis: usize, chunk: &Chunk) -> (*mut T, D, D) {
+    let mut strides = local.dim.clone();
+    let mut step = 1;
+    for (stride, len) in strides.slice_mut().iter_mut().zip(local.dim.slice()).rev() {
+        *stride = step;
+        step *= len;
+    }
+    let mut shape = local.dim.clone();
+    shape.slice_mut()[axis] = chunk.span.len();
+    (local.base.wrapping_add(chunk.span.lo * strides.slice()[axis]), shape, strides)
+}
+
+macro_rules! along { ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident) => {
+    // SAFETY: see the module.
+    unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+        type Wire = (ArrayWire, u64);
+        type Local = (Located<T, D>, usize);
+        type View<'w> = $view<'w, T, D>;
+        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            describe(self.0, $name, $writes, to)?;
+            let Some(&len) = self.0.shape().get(self.1) else {
+                let why = format!("there is no axis {} in an array of {} axes", self.1, self.0.ndim());
+                return Err(LaunchError::BadGrant { what: $name, why });
+            };
+            to.length(len, $name)?;
+            to.unit_bytes(self.0.len_bytes() / len.max(1));
+            if $writes {
+                to.changes_in_place();
+            }
+            Ok(())
+        }
+        fn wire(&self) -> Self::Wire {
+            (ArrayWire::of(&self.0), self.1 as u64)
+        }
+        unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+            let local = Located::<T, D>::open(&wire.0, visit, $writes)?;
+            let axis = wire.1 as usize;
+            let len = local.dim.slice().get(axis).copied();
+            visit.check_rows(len.ok_or_else(|| fault(FaultKind::Corrupt, "an operand's axis makes no sense"))?)?;
+            Ok((local, axis))
+        }
+        unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+            let (start, shape, strides) = part(&local.0, local.1, chunk);
+            // SAFETY: the chunk's indices lie inside the axis (`check_rows`), so the view lies inside the array, and no
+            // other chunk has an element of it.
+            unsafe { $view::from_shape_ptr(shape.strides(strides), start) }
+        }
+    }
+} }
+along!(SplitAxis, "a split_axis() array", 20, false, ArrayView);
+along!(SplitAxisMut, "a split_axis_mut() array", 21, true, ArrayViewMut);

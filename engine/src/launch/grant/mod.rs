@@ -1,0 +1,128 @@
+//! Grants: what of an array a kernel may touch.
+//!
+//! # Safety
+//! [`Located`] resolves an array's wire to an address of this process after checking the whole array against the
+//! segment's mapping; every view below stays inside it.
+#![allow(unsafe_code)]
+
+mod accumulate;
+mod atomic;
+mod axis;
+mod halo;
+mod part;
+mod scatter;
+mod split;
+mod value;
+mod worker_state;
+
+pub use accumulate::Accumulate;
+pub use atomic::{AtomicElement, AtomicF64, Atomics};
+pub use axis::{SplitAxis, SplitAxisMut};
+pub use halo::{Edge, Halo};
+pub use part::{Parts, PartsMut};
+pub use scatter::{Scatter, ScatterView};
+pub use split::{Split, SplitMut, SplitOut, Whole};
+pub use worker_state::PerWorker;
+
+use crate::array::{Element, Shape, SharedArray};
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::memory::Access;
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
+use std::marker::PhantomData;
+
+/// Axes that a travelling array can have.
+pub(crate) const MAX_AXES: usize = 6;
+
+/// An array as it travels: its segment, place and shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ArrayWire {
+    segment: u64,
+    offset: u64,
+    axes: u64,
+    shape: [u64; MAX_AXES],
+}
+
+impl ArrayWire {
+    pub(crate) fn of<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
+        let mut shape = [1; MAX_AXES];
+        for (to, from) in shape.iter_mut().zip(array.shape()) {
+            *to = *from as u64;
+        }
+        ArrayWire {
+            segment: array.segment().id().0,
+            offset: array.byte_offset() as u64,
+            axes: array.ndim() as u64,
+            shape,
+        }
+    }
+
+    /// All of it as numbers, for comparing descriptors between ranks.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+        [self.segment, self.offset, self.axes].into_iter().chain(self.shape)
+    }
+}
+
+/// An array as resolved in this process.
+#[derive(Clone, Debug)]
+pub struct Located<T, D> {
+    pub(crate) base: *mut T,
+    pub(crate) dim: D,
+    item: PhantomData<T>,
+}
+
+impl<T: Element, D: Shape> Located<T, D> {
+    /// Resolves and range-checks a wire.
+    pub(crate) fn open(wire: &ArrayWire, visit: &mut Visit<'_>, writable: bool) -> Result<Located<T, D>, Fault> {
+        let corrupt = || fault(FaultKind::Corrupt, "an operand's shape makes no sense");
+        let axes = wire.axes as usize;
+        if axes == 0 || axes > MAX_AXES || D::NDIM.is_some_and(|own| own != axes) {
+            return Err(corrupt());
+        }
+        let mut dim = D::zeros(axes);
+        let mut bytes = size_of::<T>();
+        for (to, from) in dim.slice_mut().iter_mut().zip(wire.shape) {
+            *to = usize::try_from(from).map_err(|_| corrupt())?;
+            bytes = bytes.checked_mul(*to).ok_or_else(corrupt)?;
+        }
+        let base = visit.attach(wire.segment, wire.offset, bytes, writable)?.cast::<T>();
+        if !base.is_aligned() {
+            return Err(corrupt());
+        }
+        Ok(Located { base, dim, item: PhantomData })
+    }
+
+    /// Units of the first axis.
+    pub(crate) fn rows(&self) -> usize {
+        crate::array::rows(&self.dim)
+    }
+}
+
+/// Tells the driver of an array that members will reach.
+pub(crate) fn describe<T: Element, D: Shape>(
+    array: &SharedArray<T, D>,
+    what: &'static str,
+    writes: bool,
+    to: &mut Description<'_>,
+) -> Result<(), LaunchError> {
+    let bad = |why: &str| Err(LaunchError::BadGrant { what, why: why.into() });
+    if array.ndim() == 0 || array.ndim() > MAX_AXES {
+        return bad("arrays of 1 to 6 axes can be operands");
+    }
+    match array.segment().access() {
+        Access::ReadWrite => {}
+        Access::ReadOnly if !writes => {}
+        Access::ReadOnly => {
+            return bad("the array maps a file read-only; grant it for reading, or copy it into an array first");
+        }
+    }
+    to.segment(array.segment());
+    Ok(())
+}
+
+/// Bytes of one unit of the first axis.
+pub(crate) fn row_bytes<T, D: ndarray::Dimension>(array: &SharedArray<T, D>) -> usize {
+    array.shape().iter().skip(1).product::<usize>() * size_of::<T>()
+}

@@ -1,0 +1,112 @@
+//! `split`, `split_mut`, `split_out`, `whole`: chunks along the first axis, or everything.
+//!
+//! # Safety
+//! Views of `split_mut` and `split_out` cover exactly the chunk's rows; chunks of one launch are disjoint (the bitmap
+//! and the claims see to it), and the grant borrows the array mutably until no worker can touch it.
+#![allow(unsafe_code)]
+
+use super::{ArrayWire, Located, describe, row_bytes};
+use crate::array::{Element, Shape, SharedArray, rows};
+use crate::base::Span;
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::team::board::Fault;
+use crate::team::member::Visit;
+
+/// A chunk for reading. Made by [`SharedArray::split`].
+#[derive(Debug)]
+pub struct Split<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+/// A chunk for reading and writing. Made by [`SharedArray::split_mut`].
+#[derive(Debug)]
+pub struct SplitMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
+/// A chunk for writing. Made by [`SharedArray::split_out`].
+#[derive(Debug)]
+pub struct SplitOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
+/// The whole array for reading. Made by [`SharedArray::whole`].
+#[derive(Debug)]
+pub struct Whole<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+
+impl<T: Element, D: Shape> SharedArray<T, D> {
+    /// Grants each kernel call its chunk for reading: a slice in 1-D, an ndarray view of some rows in n-D.
+    pub fn split(&self) -> Split<'_, T, D> {
+        Split(self)
+    }
+
+    /// Grants each kernel call its chunk for reading and writing.
+    pub fn split_mut(&mut self) -> SplitMut<'_, T, D> {
+        SplitMut(self)
+    }
+
+    /// Grants each kernel call its chunk for writing; what it holds before is unspecified.
+    ///
+    /// The kernel promises to write the whole chunk without reading it, so that a chunk whose worker died may be run
+    /// again ([`Launch::retry`](crate::Launch::retry)).
+    pub fn split_out(&mut self) -> SplitOut<'_, T, D> {
+        SplitOut(self)
+    }
+
+    /// Grants each kernel call the whole array for reading.
+    pub fn whole(&self) -> Whole<'_, T, D> {
+        Whole(self)
+    }
+}
+
+macro_rules! chunked { ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
+    // SAFETY: see the module; `Located::open` checks the array against its segment.
+    unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+        type Wire = ArrayWire;
+        type Local = Located<T, D>;
+        type View<'w> = D::$view<'w, T>;
+        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            describe(self.0, $name, $writes, to)?;
+            to.length(rows(self.0.raw_dim()), $name)?;
+            to.unit_bytes(row_bytes(self.0));
+            if $in_place {
+                to.changes_in_place();
+            }
+            Ok(())
+        }
+        fn wire(&self) -> ArrayWire {
+            ArrayWire::of(&self.0)
+        }
+        unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
+            let local = Located::open(wire, visit, $writes)?;
+            visit.check_rows(local.rows())?;
+            Ok(local)
+        }
+        unsafe fn view<'w>(local: &Located<T, D>, chunk: &Chunk) -> Self::View<'w> {
+            // SAFETY: the chunk's rows lie inside the array (`check_rows`), which is mapped for the launch; for writing they
+            // are this call's alone.
+            unsafe { D::$make(local.base, &local.dim, chunk.span) }
+        }
+    }
+} }
+chunked!(Split, "a split() array", 16, false, false, View, view_rows);
+chunked!(SplitMut, "a split_mut() array", 17, true, true, ViewMut, view_rows_mut);
+chunked!(SplitOut, "a split_out() array", 18, true, false, ViewMut, view_rows_mut);
+
+// SAFETY: read-only; the grant borrows the array, so nobody writes it.
+unsafe impl<T: Element, D: Shape> Operand for Whole<'_, T, D> {
+    type Wire = ArrayWire;
+    type Local = Located<T, D>;
+    type View<'w> = D::View<'w, T>;
+    const LAYOUT: u64 = mix(mix(SEED, 19), size_of::<T>() as u64);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        describe(self.0, "a whole() array", false, to)
+    }
+    fn wire(&self) -> ArrayWire {
+        ArrayWire::of(self.0)
+    }
+    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
+        Located::open(wire, visit, false)
+    }
+    unsafe fn view<'w>(local: &Located<T, D>, _chunk: &Chunk) -> Self::View<'w> {
+        // SAFETY: all rows, mapped and frozen for the launch.
+        unsafe { D::view_rows(local.base, &local.dim, Span::new(0, local.rows())) }
+    }
+}

@@ -1,0 +1,42 @@
+//! Shared values as operands.
+//!
+//! # Safety
+//! The value lies in a segment that `attach` has range-checked, and the grant borrows it.
+#![allow(unsafe_code)]
+
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, SharedValue};
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::team::board::Fault;
+use crate::team::member::Visit;
+use ndarray::Ix1;
+
+// SAFETY: read-only; the operand borrows the value, so nobody writes it.
+unsafe impl<T: Element> Operand for &SharedValue<T> {
+    type Wire = ArrayWire;
+    type Local = Located<T, Ix1>;
+    type View<'w> = &'w T;
+    const LAYOUT: u64 = mix(mix(SEED, 29), size_of::<T>() as u64);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        describe(self.as_array(), "a shared value", false, to)
+    }
+    fn wire(&self) -> ArrayWire {
+        ArrayWire::of(self.as_array())
+    }
+    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        let local = Located::<T, Ix1>::open(wire, visit, false)?;
+        if local.rows() == 1 {
+            Ok(local)
+        } else {
+            Err(crate::team::member::fault(crate::team::board::FaultKind::Corrupt, "a shared value is no single value"))
+        }
+    }
+    unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w T {
+        // SAFETY: one element, mapped and frozen for the launch.
+        unsafe { &*local.base }
+    }
+}

@@ -1,0 +1,43 @@
+//! What a caller may ask of a launch.
+
+use crate::launch::cancel::CancelToken;
+use crate::launch::schedule::Schedule;
+use std::time::Duration;
+
+/// How far a launch is, as told to a progress callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Units (elements, rows, parts) done, counted in whole chunks.
+    pub done: usize,
+    /// Units in all.
+    pub len: usize,
+}
+
+/// The options of one launch.
+#[derive(Clone, Copy)]
+pub(crate) struct Options<'a> {
+    pub(crate) schedule: Schedule,
+    pub(crate) chunk: Option<usize>,
+    pub(crate) retries: u32,
+    pub(crate) retry_in_place: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) cancel: Option<&'a CancelToken>,
+    pub(crate) progress: Option<&'a dyn Fn(Progress)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options {
+            schedule: Schedule::default(),
+            chunk: None,
+            retries: 0,
+            retry_in_place: false,
+            timeout: None,
+            grace: Duration::from_millis(50),
+            cancel: None,
+            progress: None,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a region's body holds for an array: no access to data, only grants for a phase.
+
+use crate::array::{Element, Shape};
+use crate::base::Span;
+use crate::launch::grant::{ArrayWire, Edge, Located};
+use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseRef, PhaseWhole};
+use std::marker::PhantomData;
+
+/// The handle of an array that the region may write (`&mut array`). Not `Clone`; grants borrow it.
+#[derive(Debug)]
+pub struct RegionMut<'w, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<(&'w mut [T], *mut ())>,
+}
+
+/// The handle of an array that nobody writes during the region (`&array`).
+#[derive(Debug)]
+pub struct RegionRef<'w, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<(&'w [T], *mut ())>,
+}
+
+impl<T: Element, D: Shape> RegionMut<'_, T, D> {
+    /// Rows of the array.
+    pub fn rows(&self) -> usize {
+        self.local.rows()
+    }
+
+    /// Grants this rank's rows for reading and writing.
+    pub fn split_mut(&mut self) -> PhaseMut<'_, T, D> {
+        PhaseMut { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's rows for reading.
+    pub fn split(&self) -> PhaseRef<'_, T, D> {
+        PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants the whole array for reading.
+    pub fn whole(&self) -> PhaseWhole<'_, T, D> {
+        PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
+    pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
+        PhaseHalo::new(self.wire, self.local.clone(), k, edge)
+    }
+}
+
+impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
+    /// Rows of the array.
+    pub fn rows(&self) -> usize {
+        self.local.rows()
+    }
+
+    /// The whole array, for as long as the region runs.
+    #[allow(unsafe_code)]
+    pub fn view(&self) -> D::View<'w, T> {
+        // SAFETY: the region borrows the array shared, so nobody writes it before every rank has left.
+        unsafe { D::view_rows(self.local.base, &self.local.dim, Span::new(0, self.local.rows())) }
+    }
+
+    /// Grants this rank's rows for reading.
+    pub fn split(&self) -> PhaseRef<'_, T, D> {
+        PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants the whole array for reading, as an operand of a phase.
+    pub fn whole(&self) -> PhaseWhole<'_, T, D> {
+        PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
+    pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
+        PhaseHalo::new(self.wire, self.local.clone(), k, edge)
+    }
+}

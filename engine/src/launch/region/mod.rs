@@ -1,0 +1,132 @@
+//! Regions (SPMD): one body on all members at once.
+//!
+//! Everything that the ranks do together is a *step* of one counter: phase, barrier, broadcast, all_reduce,
+//! reduce_chunks, and leaving the body. At each step every rank publishes what it is about to do, and compares it with
+//! all others before it does it; a difference is an error on every rank.
+//!
+//! # Safety
+//! An entry is instantiated for the operand type whose wire it is handed with, as in `launch`.
+#![allow(unsafe_code)]
+
+mod error;
+mod handle;
+mod operand;
+mod phase;
+mod step;
+mod team;
+
+pub use error::RegionError;
+pub use handle::{RegionMut, RegionRef};
+pub use operand::RegionOperand;
+pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseRef, PhaseWhole};
+pub(crate) use step::{poison, reset};
+pub use team::Team;
+
+use crate::array::Element;
+use crate::launch::describe::Description;
+use crate::launch::drive::Job;
+use crate::launch::error::LaunchError;
+use crate::launch::grid::Grid;
+use crate::launch::launch::Launch;
+use crate::launch::operand::mix;
+use crate::team::board::{Fault, FaultKind, PAYLOAD_BYTES, WIRE_BYTES, WireBytes};
+use crate::team::member::{Visit, fault};
+use crate::team::panic_note;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+
+/// The body of a region.
+pub type Body<O, R> = for<'w> fn(&mut Team<'w>, <O as RegionOperand>::Handle<'w>) -> Result<R, RegionError>;
+
+/// The results of a region, by rank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region<R> {
+    /// What each rank's body returned.
+    pub results: Vec<R>,
+}
+
+impl Launch<'_> {
+    /// Runs `body` once on every member, all at the same time. See [`Pool::region`](crate::Pool::region).
+    #[track_caller]
+    pub fn region<O: RegionOperand, R: Element>(self, operands: O, body: Body<O, R>) -> Result<R, LaunchError> {
+        let region = self.region_at(operands, body, Location::caller())?;
+        Ok(region.results[0])
+    }
+
+    /// As [`Self::region`], and gives every rank's result.
+    #[track_caller]
+    pub fn region_each<O: RegionOperand, R: Element>(
+        self,
+        operands: O,
+        body: Body<O, R>,
+    ) -> Result<Region<R>, LaunchError> {
+        self.region_at(operands, body, Location::caller())
+    }
+
+    fn region_at<O: RegionOperand, R: Element>(
+        self,
+        operands: O,
+        body: Body<O, R>,
+        site: &'static Location<'static>,
+    ) -> Result<Region<R>, LaunchError> {
+        const { assert!(size_of::<O::Wire>() <= WIRE_BYTES, "too many operands: their wire form exceeds one launch") };
+        const { assert!(size_of::<R>() <= PAYLOAD_BYTES, "a region's result has at most 4096 bytes; write larger ones to an array") };
+        let mut description = Description::default();
+        operands.describe(&mut description)?;
+        let wire = operands.wire();
+        let size = self.driver.team_size();
+        let job = Job {
+            entry: region_entry::<O, R>,
+            kernel: body as usize,
+            combine: 0,
+            layout: layout::<O, R>(),
+            wire: WireBytes::of(&wire),
+            grid: Grid::with_chunk(size, 1),
+            unit: 1,
+            rank_bound: true,
+            scratch: None,
+            description: &description,
+            site,
+        };
+        let mut results = Vec::with_capacity(size);
+        self.driver.launch_then(&self.options, &job, |board| {
+            results.extend((0..size).map(|rank| step::left_with(board, rank)));
+        })?;
+        Ok(Region { results })
+    }
+}
+
+const fn layout<O: RegionOperand, R>() -> u64 {
+    mix(mix(O::LAYOUT, 40), size_of::<R>() as u64)
+}
+
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
+    let board = visit.member.board;
+    let (rank, size) = (visit.member.rank, visit.order.size as usize);
+    let mut team = Team::new(&board, rank, size, visit.member.patience);
+    let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
+        visit.check_layout(layout::<O, R>())?;
+        let body = visit.function(visit.order.kernel)?;
+        // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+        let body = unsafe { std::mem::transmute::<usize, Body<O, R>>(body) };
+        // SAFETY: the layout agrees.
+        let wire: O::Wire = unsafe { visit.wire() };
+        // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.
+        let handles = unsafe { O::handle(&wire, visit) }?;
+        let result = body(&mut team, handles).map_err(|error| error.to_fault())?;
+        team.leave(result).map_err(|error| error.to_fault())
+    }));
+    let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
+    outcome.inspect_err(|_| team.poison())
+}
+
+impl RegionError {
+    fn to_fault(&self) -> Fault {
+        let kind = match self {
+            RegionError::Broken { .. } => FaultKind::Broken,
+            _ => FaultKind::Body,
+        };
+        fault(kind, &self.to_string())
+    }
+}

@@ -1,0 +1,139 @@
+//! Operands of a region: what its body holds for the whole region.
+//!
+//! # Safety
+//! Handles give no access to data, but that of an array that nobody writes during the region.
+#![allow(unsafe_code)]
+
+use crate::array::{Element, Shape, SharedArray};
+use crate::launch::chunk::Chunk;
+use crate::base::Span;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
+use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
+use crate::launch::region::handle::{RegionMut, RegionRef};
+use crate::team::board::Fault;
+use crate::team::member::Visit;
+use bytemuck::Pod;
+use std::marker::PhantomData;
+
+/// Something the body of a region can hold: `&mut array`, `&array`, plain values, `Val(pod)`, `&PerWorker`, and tuples of
+/// up to 8 of these.
+///
+/// # Safety
+/// A handle must give no access to memory that another rank may write outside phases.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an operand of a region",
+    label = "not an operand of a region",
+    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), plain numbers, `Val(pod)`, `&PerWorker` and tuples of up to 8 of these"
+)]
+pub unsafe trait RegionOperand {
+    #[doc(hidden)]
+    type Wire: Copy + 'static;
+    /// What the body holds.
+    type Handle<'w>;
+    #[doc(hidden)]
+    const LAYOUT: u64;
+    #[doc(hidden)]
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError>;
+    #[doc(hidden)]
+    fn wire(&self) -> Self::Wire;
+    /// # Safety
+    /// The wire was made by `wire` of the same type in this launch, which lasts for `'w`.
+    #[doc(hidden)]
+    unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault>;
+}
+
+macro_rules! arrays { ($array:ty, $handle:ident, $writes:literal, $tag:literal) => {
+    // SAFETY: see the module.
+    unsafe impl<T: Element, D: Shape> RegionOperand for $array {
+        type Wire = ArrayWire;
+        type Handle<'w> = $handle<'w, T, D>;
+        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            describe(self, "an array of a region", $writes, to)
+        }
+        fn wire(&self) -> ArrayWire {
+            ArrayWire::of(self)
+        }
+        unsafe fn handle<'w>(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+            Ok($handle { wire: *wire, local: Located::open(wire, visit, $writes)?, life: PhantomData })
+        }
+    }
+} }
+arrays!(&mut SharedArray<T, D>, RegionMut, true, 60);
+arrays!(&SharedArray<T, D>, RegionRef, false, 61);
+
+macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal, |$this:ident| $copy:expr );* $(;)?) => { $(
+    // SAFETY: a copy; no memory is shared.
+    unsafe impl<$($bound)*> RegionOperand for $value {
+        type Wire = $handle;
+        type Handle<'w> = $handle;
+        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<$handle>() as u64);
+        fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+            Ok(())
+        }
+        fn wire(&self) -> $handle {
+            let $this = self;
+            $copy
+        }
+        unsafe fn handle<'w>(wire: &$handle, _visit: &mut Visit<'_>) -> Result<$handle, Fault> {
+            Ok(*wire)
+        }
+    }
+)* } }
+values! {
+    [T: Plain] T => T, 62, |this| *this;
+    [T: Pod] Val<T> => T, 63, |this| this.0;
+    [] () => (), 64, |_this| ();
+}
+
+// SAFETY: the state is this rank's own.
+unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
+    type Wire = (u64, u64);
+    type Handle<'w> = &'w mut T;
+    const LAYOUT: u64 = mix(mix(SEED, 65), size_of::<T>() as u64);
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Operand::describe(self, to)
+    }
+    fn wire(&self) -> Self::Wire {
+        Operand::wire(self)
+    }
+    unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<&'w mut T, Fault> {
+        let whole = Chunk { len: 0, span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
+        // SAFETY: the same wire form, opened once for the body.
+        let local = unsafe { <Self as Operand>::open(wire, visit) }?;
+        // SAFETY: the body is the only user in this member while it runs.
+        Ok(unsafe { <Self as Operand>::view(&local, &whole) })
+    }
+}
+
+macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
+    // SAFETY: each element keeps its own promises.
+    unsafe impl<$($o: RegionOperand),+> RegionOperand for ($($o,)+) {
+        type Wire = ($($o::Wire,)+);
+        type Handle<'w> = ($($o::Handle<'w>,)+);
+        const LAYOUT: u64 = { let hash = mix(SEED, 66); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            $( self.$i.describe(to)?; )+
+            Ok(())
+        }
+        fn wire(&self) -> Self::Wire {
+            ($( self.$i.wire(), )+)
+        }
+        unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+            // SAFETY: element by element, by the caller's promise.
+            Ok(unsafe { ($( $o::handle(&wire.$i, visit)?, )+) })
+        }
+    }
+)* } }
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

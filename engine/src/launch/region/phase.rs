@@ -1,0 +1,202 @@
+//! Operands of one phase.
+//!
+//! # Safety
+//! Views are opened after all ranks have met with the same description ([`Team::phase`](super::Team::phase)), and closed before this
+//! rank arrives at the next step: `phase` borrows the team, and `for<'p>` keeps views inside the kernel. Writing views cover this
+//! rank's span only, and spans of different ranks are disjoint. Reading views of a written array and writing views of it
+//! cannot be in one phase: both borrow its handle.
+#![allow(unsafe_code)]
+
+use crate::array::{Element, Shape};
+use crate::base::Span;
+use crate::launch::grant::{ArrayWire, Edge, Located, HaloLocal};
+use crate::launch::region::error::RegionError;
+use crate::launch::region::step::{Digest, StepKind};
+use std::marker::PhantomData;
+
+/// What the operands of a phase say of themselves.
+pub struct PhasePlan {
+    pub(crate) digest: Digest,
+    pub(crate) rows: Option<usize>,
+    pub(crate) row_bytes: usize,
+}
+
+impl PhasePlan {
+    pub(crate) fn new(kind: StepKind) -> PhasePlan {
+        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1 }
+    }
+
+    /// Adds an operand that is cut along its first axis.
+    fn split<T, D: Shape>(&mut self, tag: u64, wire: &ArrayWire, local: &Located<T, D>) -> Result<(), RegionError>
+    where
+        T: Element,
+    {
+        self.array(tag, wire);
+        self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
+        match self.rows {
+            Some(first) if first != local.rows() => Err(RegionError::Lengths { first, other: local.rows() }),
+            _ => {
+                self.rows = Some(local.rows());
+                Ok(())
+            }
+        }
+    }
+
+    fn array(&mut self, tag: u64, wire: &ArrayWire) {
+        self.digest.add(tag);
+        wire.words().for_each(|word| self.digest.add(word));
+    }
+}
+
+/// Something a phase can open: grants of region handles, index ranges and tuples of up to 8 of these.
+///
+/// # Safety
+/// `describe` must tell everything that the spans of *other* ranks depend on, and views of disjoint spans must not
+/// alias mutably.
+pub unsafe trait PhaseOperand {
+    /// What the kernel receives.
+    type View<'p>;
+    #[doc(hidden)]
+    fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError>;
+    /// Opens rows `span`.
+    ///
+    /// # Safety
+    /// All ranks have met with the same description, none meets again before the view is gone, and no other rank is
+    /// given an overlapping span.
+    #[doc(hidden)]
+    unsafe fn view<'p>(&self, span: Span) -> Self::View<'p>;
+}
+
+/// Own rows for reading and writing.
+#[derive(Debug)]
+pub struct PhaseMut<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<&'h mut T>,
+}
+
+/// Own rows for reading.
+#[derive(Debug)]
+pub struct PhaseRef<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<&'h T>,
+}
+
+/// All rows for reading.
+#[derive(Debug)]
+pub struct PhaseWhole<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<&'h T>,
+}
+
+/// Own rows and neighbours for reading.
+#[derive(Debug)]
+pub struct PhaseHalo<'h, T, D> {
+    wire: ArrayWire,
+    rows: Located<T, D>,
+    local: HaloLocal<T, D>,
+    k: usize,
+    edge: (u64, T),
+    life: PhantomData<&'h T>,
+}
+
+impl<T: Element, D: Shape> PhaseHalo<'_, T, D> {
+    pub(super) fn new(wire: ArrayWire, local: Located<T, D>, k: usize, edge: Edge<T>) -> Self {
+        let edge = edge.to_wire();
+        PhaseHalo { wire, rows: local.clone(), local: HaloLocal::new(local, k, edge), k, edge, life: PhantomData }
+    }
+}
+
+macro_rules! phase_operand { ($grant:ident, $tag:literal, $view:ident, |$this:ident, $span:ident| $open:expr) => {
+    // SAFETY: see the module.
+    unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
+        type View<'p> = D::$view<'p, T>;
+        fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+            plan.split($tag, &self.wire, &self.local)
+        }
+        unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+            let ($this, $span) = (self, span);
+            // SAFETY: the span lies inside the array, whose rows all operands of the phase agree on; the rest is the
+            // caller's word.
+            unsafe { $open }
+        }
+    }
+} }
+phase_operand!(PhaseMut, 50, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
+phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
+
+// SAFETY: see the module.
+unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
+    type View<'p> = D::View<'p, T>;
+    fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+        plan.array(52, &self.wire);
+        Ok(())
+    }
+    unsafe fn view<'p>(&self, _span: Span) -> Self::View<'p> {
+        // SAFETY: all rows; nobody writes the array in this phase.
+        unsafe { D::view_rows(self.local.base, &self.local.dim, Span::new(0, self.local.rows())) }
+    }
+}
+
+// SAFETY: see the module.
+unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
+    type View<'p> = D::View<'p, T>;
+    fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+        plan.digest.add(self.k as u64);
+        plan.digest.add(self.edge.0);
+        bytemuck::bytes_of(&self.edge.1).iter().for_each(|byte| plan.digest.add(u64::from(*byte)));
+        plan.split(53, &self.wire, &self.rows)
+    }
+    unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+        // SAFETY: the span lies inside; nobody writes the array in this phase; one view at a time, as the operand is
+        // opened by one rank's thread.
+        unsafe { self.local.view(span) }
+    }
+}
+
+// SAFETY: no memory is shared.
+unsafe impl PhaseOperand for std::ops::Range<usize> {
+    type View<'p> = std::ops::Range<usize>;
+    fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+        plan.digest.add(54);
+        plan.digest.add(self.start as u64);
+        plan.digest.add(self.end as u64);
+        match plan.rows {
+            Some(first) if first != self.len() => Err(RegionError::Lengths { first, other: self.len() }),
+            _ => {
+                plan.rows = Some(self.len());
+                Ok(())
+            }
+        }
+    }
+    unsafe fn view<'p>(&self, span: Span) -> std::ops::Range<usize> {
+        self.start + span.lo..self.start + span.hi
+    }
+}
+
+macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
+    // SAFETY: each element keeps its own promises; grants of one handle are kept apart by the borrow checker.
+    unsafe impl<$($o: PhaseOperand),+> PhaseOperand for ($($o,)+) {
+        type View<'p> = ($($o::View<'p>,)+);
+        fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+            $( self.$i.describe(plan)?; )+
+            Ok(())
+        }
+        unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+            // SAFETY: element by element, by the caller's word.
+            unsafe { ($( self.$i.view(span), )+) }
+        }
+    }
+)* } }
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

@@ -1,0 +1,288 @@
+//! Steps: how ranks meet. README.md in `launch` tells the protocol with what a kill leaves behind.
+//!
+//! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the root
+//! releases, and releases travel down.
+
+use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
+use crate::launch::region::error::RegionError;
+use crate::sys::clock::ticks;
+use crate::sys::futex;
+use crate::team::board::{Board, PAYLOAD_BYTES, StepDesk};
+use bytemuck::Pod;
+
+/// Ranks up to which all meet all.
+const ALL_TO_ALL: usize = 8;
+/// Children of a rank in the tree.
+const FAN_OUT: usize = 8;
+const POISON: u32 = 1;
+
+/// What kind of step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum StepKind {
+    Phase = 1,
+    Barrier,
+    Broadcast,
+    AllReduce,
+    ReduceChunks,
+    Leave,
+}
+
+impl StepKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            StepKind::Phase => "a phase",
+            StepKind::Barrier => "a barrier",
+            StepKind::Broadcast => "a broadcast",
+            StepKind::AllReduce => "an all_reduce",
+            StepKind::ReduceChunks => "a reduce_chunks",
+            StepKind::Leave => "the body's end",
+        }
+    }
+
+    fn name_of(code: u64) -> &'static str {
+        [Self::Phase, Self::Barrier, Self::Broadcast, Self::AllReduce, Self::ReduceChunks, Self::Leave]
+            .into_iter()
+            .find(|kind| *kind as u64 == code)
+            .map_or("an unknown step", StepKind::name)
+    }
+}
+
+/// A digest of everything that the ranks must agree on in one step: 128 bits, two independent mixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest([u64; 2]);
+
+impl Digest {
+    pub(crate) fn new(kind: StepKind) -> Digest {
+        let mut digest = Digest([0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f]);
+        digest.add(kind as u64);
+        digest
+    }
+
+    /// Adds a number; the order matters.
+    pub(crate) fn add(&mut self, word: u64) {
+        self.0[0] = (self.0[0] ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
+        self.0[1] = (self.0[1].rotate_left(27) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
+    }
+}
+
+/// One rank's place at the steps of a region.
+pub(crate) struct Steps<'a> {
+    board: &'a Board,
+    rank: usize,
+    size: usize,
+    /// Steps made so far, wrapping.
+    count: u32,
+    /// Ticks to look for a peer before sleeping.
+    patience: u64,
+    broken: Option<RegionError>,
+}
+
+fn has_reached(word: u32, target: u32) -> bool {
+    (word & !POISON).wrapping_sub(target) as i32 >= 0
+}
+
+impl<'a> Steps<'a> {
+    pub(crate) fn new(board: &'a Board, rank: usize, size: usize, patience: u64) -> Steps<'a> {
+        Steps { board, rank, size, count: 0, patience, broken: None }
+    }
+
+    /// Which of the two slots the next step uses.
+    fn parity(&self) -> usize {
+        self.count as usize & 1
+    }
+
+    /// Meets all other ranks, after everything this rank wrote and before anything it reads next.
+    #[inline]
+    pub(crate) fn meet(&mut self, kind: StepKind, digest: Digest, line: u32) -> Result<(), RegionError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let (desk, parity) = (self.board.step(self.rank), self.parity());
+        let slot = &desk.slots[parity];
+        slot.digest[0].store(digest.0[0], Ordering::Relaxed);
+        slot.digest[1].store(digest.0[1], Ordering::Relaxed);
+        slot.site.store((kind as u64) << 32 | u64::from(line), Ordering::Relaxed);
+        self.count = self.count.wrapping_add(1);
+        let target = self.count << 1;
+        let met = if self.size <= ALL_TO_ALL {
+            self.meet_all(desk, parity, digest, target)
+        } else {
+            self.meet_in_tree(desk, parity, digest, target)
+        };
+        met.inspect_err(|error| {
+            self.broken = Some(error.clone());
+            self.poison();
+        })
+    }
+
+    fn meet_all(&self, desk: &StepDesk, parity: usize, digest: Digest, target: u32) -> Result<(), RegionError> {
+        advance(&desk.arrived, &desk.watchers);
+        for distance in 1..self.size {
+            // Ranks start with different peers, so that they do not all read one line at once.
+            let peer = (self.rank + distance) % self.size;
+            let other = self.board.step(peer);
+            self.await_word(&other.arrived, &other.watchers, target, peer)?;
+            self.compare(peer, parity, digest)?;
+        }
+        Ok(())
+    }
+
+    fn meet_in_tree(&self, desk: &StepDesk, parity: usize, digest: Digest, target: u32) -> Result<(), RegionError> {
+        let first = self.rank * FAN_OUT + 1;
+        for child in first..(first + FAN_OUT).min(self.size) {
+            let other = self.board.step(child);
+            self.await_word(&other.arrived, &other.watchers, target, child)?;
+            self.compare(child, parity, digest)?;
+        }
+        advance(&desk.arrived, &desk.watchers);
+        if self.rank > 0 {
+            let parent = (self.rank - 1) / FAN_OUT;
+            let above = self.board.step(parent);
+            self.await_word(&above.released, &above.release_watchers, target, parent)?;
+        }
+        advance(&desk.released, &desk.release_watchers);
+        Ok(())
+    }
+
+    fn compare(&self, peer: usize, parity: usize, digest: Digest) -> Result<(), RegionError> {
+        let theirs = &self.board.step(peer).slots[parity];
+        let seen = [theirs.digest[0].load(Ordering::Relaxed), theirs.digest[1].load(Ordering::Relaxed)];
+        if seen == digest.0 { Ok(()) } else { Err(self.disagreement(peer, parity)) }
+    }
+
+    #[cold]
+    fn disagreement(&self, peer: usize, parity: usize) -> RegionError {
+        let mine = self.board.step(self.rank).slots[parity].site.load(Ordering::Relaxed);
+        let theirs = self.board.step(peer).slots[parity].site.load(Ordering::Relaxed);
+        RegionError::Disagree {
+            rank: self.rank,
+            mine: StepKind::name_of(mine >> 32),
+            my_line: mine as u32,
+            other: peer,
+            theirs: StepKind::name_of(theirs >> 32),
+            their_line: theirs as u32,
+        }
+    }
+
+    /// Waits until `word`, a count of `owner`'s, has reached `target`.
+    #[inline]
+    fn await_word(
+        &self,
+        word: &AtomicU32,
+        watchers: &AtomicU32,
+        target: u32,
+        owner: usize,
+    ) -> Result<(), RegionError> {
+        let mut began = 0;
+        for look in 0_u32.. {
+            // Acquire: pairs with the SeqCst in `advance`; what the owner wrote before its step is visible.
+            let seen = word.load(Ordering::Acquire);
+            if has_reached(seen, target) {
+                return Ok(());
+            }
+            if seen & POISON != 0 {
+                return Err(RegionError::Broken { by: owner });
+            }
+            if look % 64 == 63 {
+                let now = ticks();
+                began = if began == 0 { now } else { began };
+                if now.wrapping_sub(began) >= self.patience {
+                    sleep_on(word, watchers, target);
+                }
+            }
+            spin_loop();
+        }
+        Err(RegionError::Broken { by: owner })
+    }
+
+    /// Tells everybody, for good, that this rank goes no further.
+    pub(crate) fn poison(&self) {
+        poison(self.board.step(self.rank));
+    }
+
+    /// Publishes this rank's value for the coming step.
+    pub(crate) fn put<A: Pod>(&self, index: usize, value: &A) {
+        put(self.board, self.rank, self.parity(), index, value);
+    }
+
+    /// A rank's value of the step just made.
+    pub(crate) fn get<A: Pod>(&self, rank: usize, index: usize) -> A {
+        get(self.board, rank, self.parity() ^ 1, index)
+    }
+}
+
+/// Counts one step on and wakes who sleeps on the word.
+#[inline]
+fn advance(word: &AtomicU32, watchers: &AtomicU32) {
+    // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the sleeper.
+    word.fetch_add(2, Ordering::SeqCst);
+    if watchers.load(Ordering::SeqCst) != 0 {
+        futex::wake(word, u32::MAX);
+    }
+}
+
+#[cold]
+fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
+    watchers.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    let seen = word.load(Ordering::SeqCst);
+    if !has_reached(seen, target) && seen & POISON == 0 {
+        futex::wait(word, seen, None);
+    }
+    watchers.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Marks a rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
+pub(crate) fn poison(desk: &StepDesk) {
+    desk.arrived.fetch_or(POISON, Ordering::SeqCst);
+    desk.released.fetch_or(POISON, Ordering::SeqCst);
+    futex::wake(&desk.arrived, u32::MAX);
+    futex::wake(&desk.released, u32::MAX);
+}
+
+/// Makes the desks ready for a region. Driver only, before it opens.
+pub(crate) fn reset(board: &Board) {
+    for rank in 0..board.size() {
+        let desk = board.step(rank);
+        desk.arrived.store(0, Ordering::Relaxed);
+        desk.released.store(0, Ordering::Relaxed);
+        desk.watchers.store(0, Ordering::Relaxed);
+        desk.release_watchers.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Words that a value takes in a payload.
+pub(crate) fn words_of<A>() -> usize {
+    size_of::<A>().div_ceil(8)
+}
+
+fn put<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize, value: &A) {
+    let words = &board.payload(rank)[parity][index * words_of::<A>()..];
+    for (word, part) in words.iter().zip(bytemuck::bytes_of(value).chunks(8)) {
+        let mut packed = [0; 8];
+        packed[..part.len()].copy_from_slice(part);
+        word.store(u64::from_le_bytes(packed), Ordering::Relaxed);
+    }
+}
+
+fn get<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize) -> A {
+    let mut value = A::zeroed();
+    let words = &board.payload(rank)[parity][index * words_of::<A>()..];
+    for (word, part) in words.iter().zip(bytemuck::bytes_of_mut(&mut value).chunks_mut(8)) {
+        part.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes()[..part.len()]);
+    }
+    value
+}
+
+/// What a rank's body returned: its value of its last step.
+pub(crate) fn left_with<R: Pod>(board: &Board, rank: usize) -> R {
+    let steps = board.step(rank).arrived.load(Ordering::Acquire) >> 1;
+    get(board, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
+}
+
+/// Values of `A` that fit into one payload.
+pub(crate) const fn payload_capacity<A>() -> usize {
+    let size = size_of::<A>().next_multiple_of(8);
+    if size == 0 { PAYLOAD_BYTES } else { PAYLOAD_BYTES / size }
+}

@@ -1,0 +1,194 @@
+//! The team as the body of a region sees it.
+//!
+//! # Safety
+//! Operands are opened right after all ranks have met with the same description; the views are gone before this rank
+//! meets the others again, since the kernel has returned; spans of different ranks are disjoint.
+#![allow(unsafe_code)]
+
+use crate::array::Element;
+use crate::base::Span;
+use crate::launch::grid::{Grid, block};
+use crate::launch::region::error::RegionError;
+use crate::launch::region::phase::{PhaseOperand, PhasePlan};
+use crate::launch::region::step::{self, Digest, StepKind, Steps};
+use crate::launch::settle::fold_tree;
+use crate::team::board::{Board, PAYLOAD_BYTES};
+use crate::team::member::Patience;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+/// Spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
+const SPAN_ALIGN: usize = 64;
+/// Leaves of a `reduce_chunks` at most.
+const MAX_LEAVES: usize = 256;
+
+/// All members of a region, seen from one rank. Collectives are called by every rank, in the same order.
+///
+/// Neither `Send` nor `Sync`: only the thread that runs the body can meet the others, and only once at a time.
+pub struct Team<'w> {
+    steps: Steps<'w>,
+    rank: usize,
+    size: usize,
+    only_here: PhantomData<*mut ()>,
+}
+
+impl<'w> Team<'w> {
+    pub(crate) fn new(board: &'w Board, rank: usize, size: usize, patience: Patience) -> Team<'w> {
+        Team { steps: Steps::new(board, rank, size, patience.ticks), rank, size, only_here: PhantomData }
+    }
+
+    /// This member's number, from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Number of members.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The part of `0..n` that is this rank's in every phase over `n` rows.
+    pub fn my_span(&self, n: usize) -> Span {
+        span_of(n, self.rank, self.size)
+    }
+
+    /// Waits until all ranks have come here.
+    ///
+    /// # Errors
+    /// [`RegionError::Broken`] if another rank is gone, [`RegionError::Disagree`] if one makes another step.
+    #[track_caller]
+    pub fn barrier(&mut self) -> Result<(), RegionError> {
+        self.steps.meet(StepKind::Barrier, Digest::new(StepKind::Barrier), Location::caller().line())
+    }
+
+    /// Gives every rank the value that `root` has. At most 4096 bytes.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`]; [`RegionError::NoSuchRank`].
+    #[track_caller]
+    pub fn broadcast<A: Element>(&mut self, root: usize, value: A) -> Result<A, RegionError> {
+        const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
+        if root >= self.size {
+            return Err(RegionError::NoSuchRank { rank: root, size: self.size });
+        }
+        let mut digest = Digest::new(StepKind::Broadcast);
+        digest.add(root as u64);
+        digest.add(size_of::<A>() as u64);
+        if self.rank == root {
+            self.steps.put(0, &value);
+        }
+        self.steps.meet(StepKind::Broadcast, digest, Location::caller().line())?;
+        Ok(self.steps.get(root, 0))
+    }
+
+    /// Folds one value of each rank, in rank order, and gives every rank the result: the same bits on all, and each
+    /// time for one team size. At most 4096 bytes.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`].
+    #[track_caller]
+    pub fn all_reduce<A: Element>(&mut self, value: A, combine: impl Fn(A, A) -> A) -> Result<A, RegionError> {
+        const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
+        let mut digest = Digest::new(StepKind::AllReduce);
+        digest.add(size_of::<A>() as u64);
+        self.steps.put(0, &value);
+        self.steps.meet(StepKind::AllReduce, digest, Location::caller().line())?;
+        let first = self.steps.get(0, 0);
+        Ok((1..self.size).fold(first, |sum, rank| combine(sum, self.steps.get(rank, 0))))
+    }
+
+    /// Folds `kernel`'s results over fixed parts of the operands, and gives every rank the result: the same bits for
+    /// every team size. `identity` is the result for no rows.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`]; [`RegionError::Lengths`].
+    #[track_caller]
+    pub fn reduce_chunks<P: PhaseOperand, A: Element>(
+        &mut self,
+        operands: P,
+        identity: A,
+        mut kernel: impl for<'p> FnMut(P::View<'p>) -> A,
+        combine: impl Fn(A, A) -> A,
+    ) -> Result<A, RegionError> {
+        const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
+        let line = Location::caller().line();
+        let mut plan = PhasePlan::new(StepKind::ReduceChunks);
+        operands.describe(&mut plan)?;
+        // The operands are open to reading only after all ranks have finished what they did before.
+        self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
+        let leaves = LeafCut::new(plan.rows.unwrap_or(0), plan.row_bytes, step::payload_capacity::<A>());
+        let own = block(leaves.count, self.rank, self.size);
+        for (index, leaf) in own.range().enumerate() {
+            // SAFETY: all have met, leaves are disjoint, and the view is gone before the meeting below.
+            let value = kernel(unsafe { operands.view(leaves.span(leaf)) });
+            self.steps.put(index, &value);
+        }
+        self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
+        let partial: Vec<A> = (0..self.size)
+            .flat_map(|rank| (0..block(leaves.count, rank, self.size).len()).map(move |index| (rank, index)))
+            .map(|(rank, index)| self.steps.get(rank, index))
+            .collect();
+        Ok(fold_tree(&partial, &combine).unwrap_or(identity))
+    }
+
+    /// Opens operands to this rank's kernel, after all ranks have finished the phase before.
+    ///
+    /// The kernel runs at once in this process, so it may capture anything of this rank. What one phase writes is
+    /// visible in the next; views cannot leave the phase.
+    ///
+    /// # Errors
+    /// As [`Self::barrier`]; [`RegionError::Lengths`].
+    #[track_caller]
+    #[inline]
+    pub fn phase<P: PhaseOperand, R>(
+        &mut self,
+        operands: P,
+        kernel: impl for<'p> FnOnce(P::View<'p>) -> R,
+    ) -> Result<R, RegionError> {
+        let mut plan = PhasePlan::new(StepKind::Phase);
+        operands.describe(&mut plan)?;
+        self.steps.meet(StepKind::Phase, plan.digest, Location::caller().line())?;
+        let span = self.my_span(plan.rows.unwrap_or(0));
+        // SAFETY: all have met, spans are disjoint, and the view is gone when the kernel has returned.
+        Ok(kernel(unsafe { operands.view(span) }))
+    }
+
+    /// The last step: returning from the body with a value.
+    pub(crate) fn leave<R: Element>(&mut self, result: R) -> Result<(), RegionError> {
+        self.steps.put(0, &result);
+        self.steps.meet(StepKind::Leave, Digest::new(StepKind::Leave), 0)
+    }
+
+    pub(crate) fn poison(&self) {
+        self.steps.poison();
+    }
+}
+
+/// The part of `0..n` that `rank` of `size` has.
+fn span_of(n: usize, rank: usize, size: usize) -> Span {
+    if n < SPAN_ALIGN * size {
+        return block(n, rank, size);
+    }
+    let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
+    Span::new((lines.lo * SPAN_ALIGN).min(n), (lines.hi * SPAN_ALIGN).min(n))
+}
+
+/// How `reduce_chunks` cuts its rows: depends on their number and size, and on the result's size, only.
+struct LeafCut {
+    grid: Grid,
+    unit: usize,
+    count: usize,
+}
+
+impl LeafCut {
+    fn new(rows: usize, row_bytes: usize, capacity: usize) -> LeafCut {
+        let grid = Grid::automatic(rows, row_bytes);
+        let unit = grid.chunks.div_ceil(capacity.min(MAX_LEAVES)).max(1);
+        LeafCut { grid, unit, count: grid.chunks.div_ceil(unit) }
+    }
+
+    fn span(&self, leaf: usize) -> Span {
+        let last = ((leaf + 1) * self.unit).min(self.grid.chunks) - 1;
+        Span::new(self.grid.span(leaf * self.unit).lo, self.grid.span(last).hi)
+    }
+}

@@ -1,0 +1,99 @@
+//! Leaf results: where members put them and how the driver folds them.
+//!
+//! # Safety
+//! A [`Leaves`] is made by the driver after a launch that succeeded, over scratch that the launch's members filled; each
+//! taker reads the places that the same operand wrote, since both take in the order of the operands.
+#![allow(unsafe_code)]
+
+use crate::launch::describe::LEAF_ALIGN;
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
+use bytemuck::Pod;
+use std::marker::PhantomData;
+
+/// The leaves' results of one launch, in the order in which operands asked for them.
+pub struct Leaves<'a> {
+    base: *const u8,
+    leaves: usize,
+    used: usize,
+    scratch: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Leaves<'a> {
+    /// # Safety
+    /// `base` holds, for `'a`, what a successful launch of `leaves` claim units with the same operands left.
+    pub(crate) unsafe fn new(base: *const u8, leaves: usize) -> Leaves<'a> {
+        Leaves { base, leaves, used: 0, scratch: PhantomData }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.leaves
+    }
+
+    /// The next operand's leaves: `len` values each.
+    pub(crate) fn take<T: Pod>(&mut self, len: usize) -> Vec<&'a [T]> {
+        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        let start = self.used;
+        self.used += stride * self.leaves;
+        (0..self.leaves)
+            .map(|leaf| {
+                // SAFETY: inside the scratch by the contract of `new`, aligned to LEAF_ALIGN, plain data.
+                unsafe { std::slice::from_raw_parts(self.base.add(start + leaf * stride).cast(), len) }
+            })
+            .collect()
+    }
+}
+
+/// Where one operand's leaves lie, for a member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeafPlaces<T> {
+    base: *mut u8,
+    stride: usize,
+    len: usize,
+    item: PhantomData<T>,
+}
+
+impl<T: Pod> LeafPlaces<T> {
+    /// Takes the next operand's places: `len` values a leaf.
+    pub(crate) fn open(visit: &mut Visit<'_>, len: usize) -> Result<LeafPlaces<T>, Fault> {
+        let leaves = visit.plan()?.units;
+        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        let (order, used) = (visit.order, visit.scratch_used);
+        let bytes = stride.checked_mul(leaves).filter(|bytes| used + *bytes as u64 <= order.scratch_len);
+        let bytes = bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
+        visit.scratch_used += bytes as u64;
+        let base = visit.attach(order.scratch_segment, order.scratch_offset + used, bytes, true)?;
+        Ok(LeafPlaces { base, stride, len, item: PhantomData })
+    }
+
+    /// The first operand's places, for the driver after a launch.
+    ///
+    /// # Safety
+    /// `base` holds what a successful launch left whose first leaves hold `len` values.
+    pub(crate) unsafe fn of_driver(base: *mut u8, len: usize) -> LeafPlaces<T> {
+        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        LeafPlaces { base, stride, len, item: PhantomData }
+    }
+
+    /// The place of `leaf`.
+    ///
+    /// # Safety
+    /// The leaf is claimed by this member, and no other view of its place lives.
+    pub(crate) unsafe fn at<'w>(&self, leaf: usize) -> &'w mut [T] {
+        // SAFETY: `open` checked the range for all leaves of the plan; plain data; the caller's alone.
+        unsafe { std::slice::from_raw_parts_mut(self.base.add(leaf * self.stride).cast(), self.len) }
+    }
+}
+
+/// Folds `leaves` values in a fixed binary tree, so that the result depends on their number only.
+pub(crate) fn fold_tree<A: Copy>(leaves: &[A], combine: &impl Fn(A, A) -> A) -> Option<A> {
+    match leaves {
+        [] => None,
+        [one] => Some(*one),
+        many => {
+            let half = many.len().div_ceil(2);
+            let (left, right) = many.split_at(half);
+            Some(combine(fold_tree(left, combine)?, fold_tree(right, combine)?))
+        }
+    }
+}

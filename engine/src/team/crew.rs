@@ -1,0 +1,411 @@
+//! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
+
+use crate::base::atomic::Ordering;
+use crate::memory::{AllocError, Segment, SegmentId, registry};
+use crate::sync::repair::repair;
+use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
+use crate::team::control::Control;
+use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
+use crate::team::member::{Extent, Member, Patience, Segments};
+use crate::team::muster::{Presence, RankSet};
+use crate::team::oom::OomWatch;
+use crate::team::roster::{Roster, Stage};
+use crate::team::start::{StartError, StartMethod, Starter};
+use crate::team::state::States;
+use crate::team::{engine, log};
+use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustc_hash::FxHashSet;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// What members are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Processes(StartMethod),
+    Threads,
+    /// No members: the caller does everything.
+    Inline,
+}
+
+/// How a crew is to be made.
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) places: Vec<WorkerPlace>,
+    pub(crate) is_bound: bool,
+    pub(crate) crowded: bool,
+    pub(crate) spare_core: bool,
+    pub(crate) threads: usize,
+    pub(crate) label: String,
+    pub(crate) preload: Option<fn()>,
+}
+
+impl Plan {
+    /// A crew without members.
+    pub(crate) fn inline(places: Vec<WorkerPlace>) -> Plan {
+        Plan {
+            kind: Kind::Inline,
+            places,
+            is_bound: false,
+            crowded: false,
+            spare_core: false,
+            threads: 1,
+            label: String::new(),
+            preload: None,
+        }
+    }
+}
+
+/// The members of one pool as driver and engine thread share them.
+pub(crate) struct Crew {
+    pub(crate) size: usize,
+    pub(crate) kind: Kind,
+    /// Stands before the rank in a worker's name.
+    pub(crate) label: String,
+    pub(crate) control: Control,
+    pub(crate) orders: Orders,
+    pub(crate) roster: Mutex<Roster>,
+    /// Slots changed.
+    pub(crate) changed: Condvar,
+    /// Wakes the engine thread.
+    pub(crate) call: OwnedFd,
+    pub(crate) oom: OomWatch,
+    places: Vec<WorkerPlace>,
+    is_bound: bool,
+    crowded: bool,
+    spare_core: bool,
+    threads: usize,
+    hands: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What reaching the members cost, beside the launch itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) bytes: u64,
+    pub(crate) system_calls: u64,
+}
+
+/// Why a crew cannot be made.
+#[derive(Debug)]
+pub(crate) enum CrewError {
+    Start(StartError),
+    Alloc(AllocError),
+    Os(std::io::Error),
+}
+
+impl Crew {
+    /// Makes a crew and waits until all its members serve.
+    pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
+        let size = plan.places.len();
+        let control = Control::new(size).map_err(CrewError::Alloc)?;
+        let call = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK)
+            .map_err(|errno| CrewError::Os(errno.into()))?;
+        let crew = Arc::new(Crew {
+            size,
+            kind: plan.kind,
+            label: plan.label,
+            orders: control.orders(),
+            control,
+            roster: Mutex::new(Roster::new(size)),
+            changed: Condvar::new(),
+            call,
+            oom: OomWatch::new(),
+            places: plan.places,
+            is_bound: plan.is_bound,
+            crowded: plan.crowded,
+            spare_core: plan.spare_core,
+            threads: plan.threads,
+            hands: Mutex::new(Vec::new()),
+        });
+        match plan.kind {
+            Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
+            Kind::Threads => crew.start_threads()?,
+            Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
+        }
+        crew.wait_until_started()?;
+        Ok(crew)
+    }
+
+    fn start_processes(self: &Arc<Crew>, method: StartMethod, preload: Option<fn()>) -> Result<(), CrewError> {
+        // The copy that `Fork` works from is the caller as it is now: before we add a thread.
+        let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
+        let crew = self.clone();
+        let hand = std::thread::Builder::new()
+            .name("phalanx engine".into())
+            .spawn(move || engine::run(&crew, early.unwrap_or_else(|| Starter::new(method, preload))))
+            .map_err(CrewError::Os)?;
+        self.hands.lock().push(hand);
+        Ok(())
+    }
+
+    fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
+        for rank in 0..self.size {
+            let mut member = self.member(rank);
+            let crew = self.clone();
+            let hand = std::thread::Builder::new()
+                .name(format!("phalanx {}{rank}", self.label))
+                .spawn(move || {
+                    let welcome = crew.welcome_for_thread(rank);
+                    let refused = crew.bind_here(rank);
+                    match crate::team::worker::rayon_pool(&welcome) {
+                        Ok(threads) => member.threads = threads,
+                        Err(why) => crew.roster.lock().broken = Some(why),
+                    }
+                    let mut last = member.board.muster(&member.orders).last_seen(rank);
+                    {
+                        let mut roster = crew.roster.lock();
+                        roster.slots[rank].stage = Stage::Ready;
+                        roster.slots[rank].refused = refused;
+                        roster.refresh();
+                        crew.changed.notify_all();
+                    }
+                    // A thread must not keep its crew alive: dropping the pool ends it.
+                    drop(crew);
+                    member.serve_from(&mut last);
+                })
+                .map_err(CrewError::Os)?;
+            self.hands.lock().push(hand);
+        }
+        Ok(())
+    }
+
+    fn wait_until_started(&self) -> Result<(), CrewError> {
+        let mut roster = self.roster.lock();
+        loop {
+            if let Some(error) = roster.start_error.take() {
+                drop(roster);
+                self.dissolve();
+                return Err(CrewError::Start(error));
+            }
+            if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
+                roster.refresh();
+                return Ok(());
+            }
+            self.changed.wait(&mut roster);
+        }
+    }
+
+    /// The board as mapped here.
+    pub(crate) fn board(&self) -> Board {
+        self.control.board()
+    }
+
+    /// A member with this process's view of board, orders and segments.
+    pub(crate) fn member(&self, rank: usize) -> Member {
+        Member {
+            rank,
+            orders: self.orders,
+            board: self.board(),
+            segments: Box::new(InProcess),
+            victims: self.victims(rank),
+            states: States::default(),
+            threads: None,
+            patience: Patience::new(self.crowded),
+        }
+    }
+
+    fn victims(&self, rank: usize) -> Vec<u32> {
+        self.places[rank].steal_order.iter().map(|other| *other as u32).collect()
+    }
+
+    /// Where a rank runs.
+    pub(crate) fn place(&self, rank: usize) -> &WorkerPlace {
+        &self.places[rank]
+    }
+
+    /// Whether members outnumber the cores that they may use.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// Whether the driver has a core to itself while all members run.
+    pub(crate) fn has_spare_core(&self) -> bool {
+        self.spare_core
+    }
+
+    /// Binds the calling thread to a rank's place; says what was refused.
+    pub(crate) fn bind_here(&self, rank: usize) -> Vec<String> {
+        let place = &self.places[rank];
+        bind_to(self.is_bound.then_some(&place.cpuset), place.memory_node)
+    }
+
+    fn welcome_for_thread(&self, rank: usize) -> Welcome {
+        Welcome {
+            rank: rank as u32,
+            size: self.size as u32,
+            member: 0,
+            arena: 0,
+            arena_len: 0,
+            cpus: if self.is_bound { self.places[rank].cpuset.iter().collect() } else { Vec::new() },
+            node: self.places[rank].memory_node,
+            victims: self.victims(rank),
+            threads: self.threads as u32,
+            crowded: self.crowded,
+            log_level: log::level_code(),
+        }
+    }
+
+    /// What a new worker process of `rank` is told.
+    pub(crate) fn welcome_for(&self, rank: usize, member: u32, arena: &Segment) -> Welcome {
+        Welcome {
+            member,
+            arena: arena.id().0,
+            arena_len: arena.len_bytes() as u64,
+            ..self.welcome_for_thread(rank)
+        }
+    }
+
+    /// Makes sure that all ready members can reach `segments`, and tells them of those that are gone.
+    pub(crate) fn deliver<'a>(
+        &self,
+        roster: &mut MutexGuard<'_, Roster>,
+        segments: impl Iterator<Item = &'a Arc<Segment>>,
+    ) -> Delivery {
+        let mut cost = Delivery::default();
+        if !matches!(self.kind, Kind::Processes(_)) {
+            return cost;
+        }
+        self.retire(roster, &mut cost);
+        for segment in segments {
+            let id = segment.id().0;
+            if roster.common.contains(&id) {
+                continue;
+            }
+            let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
+            for slot in &mut roster.slots {
+                let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else { continue };
+                if slot.known.insert(id) {
+                    // A worker that is dying is found out by its pidfd.
+                    if let Ok(bytes) = mail::send(&process.socket, &mail, &[segment.fd()]) {
+                        cost.bytes += bytes as u64;
+                    }
+                    cost.system_calls += 1;
+                    roster.mail = true;
+                }
+            }
+            roster.common.insert(id);
+        }
+        cost
+    }
+
+    /// Tells workers to unmap what was dropped.
+    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, cost: &mut Delivery) {
+        let drops = registry::drop_count();
+        if drops == roster.drops_seen {
+            return;
+        }
+        roster.drops_seen = drops;
+        let is_gone = |id: &u64| !registry::is_live(SegmentId(*id));
+        roster.common.retain(|id| !is_gone(id));
+        let mut mailed = false;
+        for slot in &mut roster.slots {
+            let gone: Vec<u64> = slot.known.iter().copied().filter(is_gone).collect();
+            let Some(process) = &slot.process else { continue };
+            for ids in gone.chunks(MAX_IDS) {
+                if let Ok(bytes) = mail::send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
+                    cost.bytes += bytes as u64;
+                }
+                cost.system_calls += 1;
+                mailed = true;
+            }
+            let gone: FxHashSet<u64> = gone.into_iter().collect();
+            slot.known.retain(|id| !gone.contains(id));
+        }
+        roster.mail |= mailed;
+    }
+
+    /// Ends all members in good order and waits for them. Idempotent.
+    pub(crate) fn dissolve(&self) {
+        let mut roster = self.roster.lock();
+        if std::mem::replace(&mut roster.dissolving, true) {
+            return;
+        }
+        let members = roster.ready();
+        let board = self.board();
+        if self.kind != Kind::Inline && !members.is_empty() {
+            let epoch = (0..self.size).map(|rank| board.muster(&self.orders).last_seen(rank)).max().unwrap_or(0) + 1;
+            let order = Order {
+                epoch,
+                flags: FLAG_DISSOLVE | FLAG_REQUIRED,
+                size: self.size as u32,
+                ..Order::default()
+            };
+            self.write_order(&order, WireBytes::of(&()));
+            board.muster(&self.orders).open(epoch, &members, Presence::Required);
+        }
+        roster.broken.get_or_insert_with(|| "it was dropped".into());
+        drop(roster);
+        // The counter of an eventfd cannot overflow by ones.
+        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+        for hand in std::mem::take(&mut *self.hands.lock()) {
+            let _panicked = hand.join();
+        }
+    }
+
+    /// Writes the next order. The caller is the only driver (it holds the pool's gate, or dissolves the crew) and the
+    /// last launch is over.
+    #[allow(unsafe_code)]
+    pub(crate) fn write_order(&self, order: &Order, wire: WireBytes<'_>) {
+        // SAFETY: our mapping is writable; one driver at a time by the caller's word, and no member is in a launch,
+        // since the last one is over.
+        unsafe { self.orders.write(order, wire) }
+    }
+
+    /// Kills the members that have not finished; their deaths end the launch.
+    pub(crate) fn kill_unfinished(&self) -> RankSet {
+        let roster = self.roster.lock();
+        let unfinished = self.board().muster(&self.orders).unfinished();
+        for rank in unfinished.iter() {
+            if let Some(process) = &roster.slots[rank].process {
+                process.kill();
+            }
+        }
+        unfinished
+    }
+
+    /// Launches served by all members so far.
+    pub(crate) fn served(&self, rank: usize) -> u64 {
+        self.board().desk(rank).launches.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.dissolve();
+    }
+}
+
+/// Binds the calling thread; says what was refused.
+pub(crate) fn bind_to(cpuset: Option<&crate::topology::CpuSet>, node: Option<u32>) -> Vec<String> {
+    let mut refused = Vec::new();
+    if let Some(cpuset) = cpuset {
+        let binding = bind_thread(cpuset);
+        if !binding.is_bound() {
+            refused.push(format!("binding to CPUs {cpuset}: {binding}"));
+        }
+    }
+    if let Some(node) = node {
+        let binding = bind_memory(MemoryPolicy::Preferred(node));
+        if !binding.is_bound() {
+            refused.push(format!("preferring memory of node {node}: {binding}"));
+        }
+    }
+    refused
+}
+
+/// Segments as members in the driver's own process see them.
+struct InProcess;
+
+impl Segments for InProcess {
+    fn attach(&mut self, id: u64, _writable: bool) -> Result<Extent, String> {
+        // The launch borrows the array, which keeps the segment alive until every member is done.
+        let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
+        Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
+    }
+}
+
+/// Repairs what a member that ended in good order may have left behind.
+pub(crate) fn release(member: u32) {
+    repair(crate::base::MemberId(member));
+}

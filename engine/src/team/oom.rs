@@ -1,0 +1,27 @@
+//! Whether the kernel killed something for want of memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of the kernel's out-of-memory kills, compared between two questions.
+pub(crate) struct OomWatch {
+    last: AtomicU64,
+}
+
+/// The system's count of such kills (`oom_kill` in /proc/vmstat, which includes those of memory cgroups); 0 where it
+/// cannot be read.
+fn kills() -> u64 {
+    let text = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
+impl OomWatch {
+    pub(crate) fn new() -> OomWatch {
+        OomWatch { last: AtomicU64::new(kills()) }
+    }
+
+    /// Whether there was one since the last question. Another process may have been the victim.
+    pub(crate) fn has_killed_since_last_asked(&self) -> bool {
+        let now = kills();
+        self.last.swap(now, Ordering::Relaxed) != now
+    }
+}
