@@ -1,12 +1,115 @@
-//! Start methods, end to end, against this very test binary.
+//! Start methods, end to end, against this very test binary, which is executed again like any other program.
+//!
+//! A worker whose name begins with "puppet" runs [`puppet`] and does what the rest of its name says. Tests that need a
+//! host of their own (one thread, SIGCHLD ignored, a violent death) run an ignored test as a program of its own.
 
 use super::*;
 use crate::sys::socket;
-use std::os::fd::OwnedFd;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// What a worker does here instead of the team's loop, on the word of the test.
-pub(super) fn puppet(_socket: OwnedFd) -> ! {
-    crate::sys::process::exit_now(0)
+const KILLED: ExitCause = ExitCause::Signal { number: 9, core_dumped: false };
+
+/// Set by a constructor that the linker puts behind ours or before it.
+static OTHER_CONSTRUCTORS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn other_constructor() {
+    OTHER_CONSTRUCTORS.fetch_add(1, Ordering::Relaxed);
+}
+
+#[used]
+#[allow(unsafe_code)]
+// SAFETY: a function without parameters may be called with some; it touches an atomic only.
+#[unsafe(link_section = ".init_array")]
+static OTHER: extern "C" fn() = other_constructor;
+
+// A second one whose priority puts it behind every entry without one.
+#[used]
+#[allow(unsafe_code)]
+// SAFETY: as above.
+#[unsafe(link_section = ".init_array.65534")]
+static ANOTHER: extern "C" fn() = other_constructor;
+
+/// Set by `preload` functions, in the fork server.
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+static OWN_CHILDREN: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn own_children_only() -> bool {
+    OWN_CHILDREN.load(Ordering::Relaxed)
+}
+
+fn preload() {
+    PRELOADED.store(true, Ordering::Relaxed);
+}
+
+fn preload_own_children() {
+    OWN_CHILDREN.store(true, Ordering::Relaxed);
+}
+
+/// What a worker does here instead of the team's loop.
+pub(super) fn puppet(name: &str, socket: OwnedFd) -> ! {
+    let say = |text: String| socket::send(&socket, text.as_bytes(), &[]).unwrap();
+    match name.trim_start_matches("puppet ") {
+        "exit" => sys::exit_now(23),
+        "descriptors" => say(open_descriptors(&socket)),
+        "constructors" => say(OTHER_CONSTRUCTORS.load(Ordering::Relaxed).to_string()),
+        "preloaded" => say(PRELOADED.load(Ordering::Relaxed).to_string()),
+        "environment" => {
+            let own =
+                std::env::vars().any(|(key, _)| key == constructor::MARKER || key.starts_with("HWLOC_"));
+            let output = Command::new("env").stdin(Stdio::inherit()).output().unwrap();
+            let env = String::from_utf8_lossy(&output.stdout).into_owned();
+            say(format!("{own} {} {}", env.contains(constructor::MARKER), is_worker()));
+        }
+        "threads" => {
+            // A wrong cached thread id shows here and in the mutex of the C library.
+            let sum = (0..4).map(|n| std::thread::spawn(move || n)).map(|t| t.join().unwrap()).sum::<i32>();
+            say(format!("{sum} {}", sys::cached_tid_address().is_some()));
+        }
+        "recursive" => say(format!("{:?}", Starter::new(StartMethod::Spawn, None).err())),
+        "overflow" => {
+            overflow::set_overflow_note(7, 100, 200);
+            say(deep(1).to_string());
+        }
+        "segfault" => sys::signal_own_thread(libc::SIGSEGV),
+        "busy" => loop {
+            std::hint::spin_loop();
+        },
+        "signals" => say(std::fs::read_to_string("/proc/self/status").unwrap()),
+        _ => crate::team::worker::main(socket),
+    }
+    let _driver_gone = socket::recv(&socket, &mut [0; 1]);
+    sys::exit_now(0)
+}
+
+#[allow(unconditional_recursion)]
+fn deep(n: u64) -> u64 {
+    let ballast = std::hint::black_box([n; 64]);
+    deep(n + 1) + ballast[(n % 64) as usize]
+}
+
+fn open_descriptors(socket: &OwnedFd) -> String {
+    let entries: Vec<_> = std::fs::read_dir("/proc/self/fd").unwrap().map(|e| e.unwrap().path()).collect();
+    let mut open: Vec<i32> = entries
+        .iter()
+        .filter(|path| std::fs::read_link(path).is_ok_and(|to| !to.starts_with("/proc")))
+        .map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap())
+        .filter(|&number| number != socket.as_raw_fd())
+        .collect();
+    open.sort_unstable();
+    format!("{open:?} stdin={}", std::fs::read_link("/proc/self/fd/0").unwrap().display())
+}
+
+fn ask(starter: &mut Starter, name: &str) -> String {
+    let worker = starter.start(name).unwrap();
+    let mut buffer = [0; 8192];
+    let packet = socket::recv(&worker.socket, &mut buffer).unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..packet.len]).into_owned();
+    worker.kill();
+    worker.reap();
+    answer
 }
 
 fn ping(worker: &WorkerProcess) {
@@ -16,20 +119,266 @@ fn ping(worker: &WorkerProcess) {
     assert_eq!(&buffer[..packet.len], b"pong");
 }
 
-#[test]
-fn a_spawned_worker_answers() {
-    let mut starter = Starter::new(StartMethod::Spawn, None).unwrap();
-    let worker = starter.start("worker 0").unwrap();
-    ping(&worker);
-    worker.kill();
-    assert_eq!(worker.reap(), ExitCause::Signal { number: 9, core_dumped: false });
+/// Every promise that does not depend on the method.
+fn conforms(starter: &mut Starter) {
+    let workers: Vec<_> = (0..3).map(|n| starter.launch(&format!("puppet {n}")).unwrap()).collect();
+    for starting in workers {
+        let worker = starter.finish(starting, Instant::now() + ANSWER_WITHIN).unwrap();
+        ping(&worker);
+        assert_eq!(worker.try_reap(), None);
+        worker.kill();
+        assert_eq!(worker.reap(), KILLED);
+        assert_eq!(worker.try_reap(), Some(KILLED), "may be asked again");
+    }
+    assert_eq!(starter.start("puppet exit").unwrap().reap(), ExitCause::Exit(23));
+    let died = starter.start("puppet segfault").unwrap().reap();
+    assert!(matches!(died, ExitCause::Signal { number: libc::SIGSEGV, .. }), "{died}");
+    assert_eq!(ask(starter, "puppet constructors"), "2");
+    assert_eq!(ask(starter, "puppet recursive"), "Some(Recursive)");
+    assert_eq!(ask(starter, "puppet environment"), "false false true");
+    let glibc = cfg!(target_env = "gnu");
+    assert_eq!(ask(starter, "puppet threads"), format!("6 {glibc}"));
+    let listening = starter.start("puppet").unwrap();
+    let WorkerProcess { pidfd, socket, .. } = listening;
+    drop(socket);
+    assert!(socket::wait_readable(&pidfd, None).unwrap(), "end of file ends a worker");
+    assert_eq!(sys::try_wait(&pidfd, false).ok().filter(|w| *w == sys::Wait::Running), None);
 }
 
 #[test]
-fn a_fork_server_worker_answers() {
+fn spawn_conforms() {
+    conforms(&mut Starter::new(StartMethod::Spawn, None).unwrap());
+}
+
+#[test]
+fn fork_server_conforms() {
+    conforms(&mut Starter::new(StartMethod::ForkServer, None).unwrap());
+}
+
+#[test]
+fn fork_server_conforms_where_siblings_are_refused() {
+    conforms(&mut Starter::new(StartMethod::ForkServer, Some(preload_own_children)).unwrap());
+}
+
+#[test]
+fn preload_runs_once_in_the_server_and_nowhere_else() {
+    let mut starter = Starter::new(StartMethod::ForkServer, Some(preload)).unwrap();
+    assert_eq!(ask(&mut starter, "puppet preloaded"), "true");
+    assert!(!PRELOADED.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_killed_fork_server_is_replaced() {
     let mut starter = Starter::new(StartMethod::ForkServer, None).unwrap();
-    let worker = starter.start("worker 0").unwrap();
+    let before = starter.start("puppet").unwrap();
+    starter.server.as_ref().unwrap().kill_for_test();
+    ping(&before);
+    ping(&starter.start("puppet").unwrap());
+}
+
+#[test]
+fn workers_hold_no_descriptor_of_the_host() {
+    // A pipe that a careless library left open through exec.
+    let (leaked, _other) = std::io::pipe().unwrap();
+    rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let mut starter = Starter::new(method, None).unwrap();
+        assert_eq!(ask(&mut starter, "puppet descriptors"), "[0, 1, 2] stdin=/dev/null", "{method:?}");
+    }
+}
+
+#[test]
+fn workers_swallow_ctrl_c_and_ignore_sigpipe() {
+    let mut starter = Starter::new(StartMethod::Spawn, None).unwrap();
+    let status = ask(&mut starter, "puppet signals");
+    let mask = |field: &str| {
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+    };
+    let bit = |number: i32| 1 << (number - 1);
+    assert_eq!(mask("SigBlk"), 0);
+    assert_eq!(mask("SigIgn"), bit(libc::SIGPIPE));
+    assert_eq!(mask("SigCgt") & bit(libc::SIGINT), bit(libc::SIGINT));
+    assert!(status.starts_with("Name:\tphalanx"), "{status}");
+}
+
+#[test]
+fn ctrl_c_leaves_a_worker_working() {
+    let worker = Starter::new(StartMethod::Spawn, None).unwrap().start("puppet").unwrap();
+    worker.signal(libc::SIGINT);
     ping(&worker);
     worker.kill();
-    assert_eq!(worker.reap(), ExitCause::Signal { number: 9, core_dumped: false });
+    worker.reap();
+}
+
+#[test]
+fn a_stranger_that_does_not_answer_is_killed() {
+    let mut starter = Starter::new(StartMethod::Spawn, None).unwrap();
+    let starting = starter.launch("puppet").unwrap();
+    let error = starter.finish(starting, Instant::now()).unwrap_err();
+    assert!(matches!(error, StartError::StartTimeout { .. }), "{error}");
+}
+
+#[test]
+fn causes_read_as_sentences() {
+    assert_eq!(KILLED.to_string(), "killed by SIGKILL (signal 9)");
+    assert_eq!(ExitCause::Exit(3).to_string(), "exited with status 3");
+    let dumped = ExitCause::Signal { number: 40, core_dumped: true };
+    assert_eq!(dumped.to_string(), "killed by signal 40, core dumped");
+}
+
+/// Runs an ignored test of this file as a program of its own, in its main thread.
+fn host(test: &str) -> Command {
+    host_at(std::env::current_exe().unwrap().as_os_str(), test)
+}
+
+fn host_at(program: &std::ffi::OsStr, test: &str) -> Command {
+    let mut command = Command::new(program);
+    let name = format!("team::start::tests::{test}");
+    command.args(["--exact", &name, "--ignored", "--test-threads=1", "--nocapture"]);
+    command
+}
+
+fn succeeds(test: &str) {
+    let output = host(test).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn fork_works_in_a_process_with_one_thread() {
+    succeeds("host_forks");
+}
+
+#[test]
+#[ignore = "a host program, run by fork_works_in_a_process_with_one_thread"]
+fn host_forks() {
+    PRELOADED.store(true, Ordering::Relaxed);
+    let mut starter = Starter::new(StartMethod::Fork, None).unwrap();
+    conforms(&mut starter);
+    assert_eq!(ask(&mut starter, "puppet preloaded"), "true", "memory of the caller is inherited");
+    // Threads made later do no harm: the workers come from the copy.
+    std::thread::scope(|scope| drop(scope.spawn(|| ask(&mut starter, "puppet threads"))));
+}
+
+#[test]
+fn fork_is_refused_in_a_process_with_threads() {
+    let (stay, wait) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || wait.recv());
+    let error = Starter::new(StartMethod::Fork, None).unwrap_err();
+    assert!(matches!(error, StartError::ForkNeedsOneThread { threads: 2.. }), "{error}");
+    drop(stay);
+    other.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn a_host_that_ignores_sigchld_is_served() {
+    succeeds("host_ignores_sigchld");
+}
+
+#[test]
+#[ignore = "a host program, run by a_host_that_ignores_sigchld_is_served"]
+fn host_ignores_sigchld() {
+    sys::ignore_signal(libc::SIGCHLD);
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let mut starter = Starter::new(method, None).unwrap();
+        let worker = starter.start("puppet").unwrap();
+        ping(&worker);
+        worker.kill();
+        // Linux 6.15 and later still tell; before, nobody can.
+        assert!(matches!(worker.reap(), KILLED | ExitCause::Unknown));
+    }
+}
+
+#[test]
+fn a_stack_overflow_says_which_worker_and_chunk() {
+    let output = host("host_overflows").output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("phalanx: worker 7 overflowed its stack in chunk 100..200\n"), "{errors}");
+}
+
+#[test]
+#[ignore = "a host program, run by a_stack_overflow_says_which_worker_and_chunk"]
+fn host_overflows() {
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let died = Starter::new(method, None).unwrap().start("puppet overflow").unwrap().reap();
+        assert!(matches!(died, ExitCause::Signal { number: libc::SIGSEGV, .. }), "{died}");
+    }
+}
+
+#[test]
+fn a_killed_driver_takes_its_busy_workers_along() {
+    // Workers and servers inherit standard error: its end of file means that the last of them is gone.
+    let mut child = host("host_waits").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"started") {
+        let mut byte = [0];
+        out.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    child.stderr.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+#[ignore = "a host program, run by a_killed_driver_takes_its_busy_workers_along"]
+fn host_waits() {
+    let mut starters = [
+        Starter::new(StartMethod::Fork, None).unwrap(),
+        Starter::new(StartMethod::ForkServer, None).unwrap(),
+        Starter::new(StartMethod::ForkServer, Some(preload_own_children)).unwrap(),
+        Starter::new(StartMethod::Spawn, None).unwrap(),
+    ];
+    let _workers = starters.each_mut().map(|starter| starter.start("puppet busy").unwrap());
+    print!("started");
+    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_program_replaced_while_it_runs_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let output = host_at(copy.as_os_str(), "host_replaces_itself").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+#[ignore = "a host program, run by a_program_replaced_while_it_runs_goes_on"]
+fn host_replaces_itself() {
+    let own = std::env::current_exe().unwrap();
+    assert!(own.starts_with(std::env::temp_dir()), "only ever a copy");
+    let mut early = Starter::new(StartMethod::Spawn, None).unwrap();
+    let other = own.with_extension("other");
+    std::fs::write(&other, "another build").unwrap();
+    std::fs::rename(&other, &own).unwrap();
+    ping(&early.start("puppet").unwrap());
+    ping(&Starter::new(StartMethod::Spawn, None).unwrap().start("puppet").unwrap());
+    std::fs::remove_file(&own).unwrap();
+    ping(&early.start("puppet").unwrap());
+}
+
+#[test]
+fn another_build_is_refused() {
+    let mut starter = Starter::new(StartMethod::Spawn, None).unwrap();
+    starter.executable.fingerprint = bytemuck::Zeroable::zeroed();
+    let error = starter.start("puppet").unwrap_err();
+    assert!(matches!(error, StartError::BuildMismatch), "{error}");
+}
+
+#[test]
+fn a_marker_that_is_not_ours_makes_no_worker() {
+    // Neither a foreign value nor the right one without a socket: the program runs as it would have.
+    for value in ["1".to_owned(), constructor::marker_value(Role::Worker)] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output =
+            command.arg("--list").env(constructor::MARKER, value).stdin(Stdio::null()).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("a_marker_that_is_not_ours"));
+    }
 }
