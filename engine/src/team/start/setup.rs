@@ -45,13 +45,12 @@ const EXIT_SETUP: i32 = 70;
 
 /// Runs an executed or forked process as a worker. Never returns.
 pub(super) fn run_worker(socket: OwnedFd) -> ! {
-    let hello = greeted(socket.as_fd());
+    let _named = greeted(socket.as_fd());
     answer(socket.as_fd());
     #[cfg(test)]
-    if hello.name().starts_with("puppet") {
-        super::tests::puppet(&hello.name(), socket);
+    if _named.name().starts_with("puppet") {
+        super::tests::puppet(&_named.name(), socket);
     }
-    drop(hello);
     worker::main(socket)
 }
 
