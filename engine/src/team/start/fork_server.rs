@@ -8,7 +8,7 @@
 
 use super::error::StartError;
 use super::executable::Executable;
-use super::handshake::{Hello, Role};
+use super::handshake::{Hello, Ready, Role};
 use super::process::{ExitCause, Starting, WorkerProcess};
 use super::setup;
 use crate::sys::{process, socket};
@@ -86,11 +86,16 @@ impl ForkServer {
     pub(super) fn launch(&mut self, name: &str) -> Result<Starting, StartError> {
         let call = |source| StartError::from_call("making a socket pair", source);
         let (ours, theirs) = socket::pair().map_err(call)?;
-        let (pid, own_child) = self.request(theirs.as_fd()).map_err(|error| match error {
-            Some(source) => StartError::from_call("forking a worker", source),
-            None => self.died(),
-        })?;
+        let answer = self.request(theirs.as_fd());
         drop(theirs);
+        let (pid, own_child) = answer.map_err(|error| match error {
+            Some(source) => StartError::from_call("forking a worker", source),
+            None => {
+                let cause = self.died();
+                end_unannounced(ours.as_fd());
+                cause
+            }
+        })?;
         let parent = if own_child.is_some() { self.process.pid } else { process::own_pid() };
         let starting = match own_child {
             None => Starting::adopt(pid, ours)?,
@@ -130,6 +135,19 @@ impl ForkServer {
             self.process.kill();
         }
         StartError::ServerDied { cause: self.process.reap() }
+    }
+}
+
+/// Ends a worker that the server had forked when it died, before it told us. The worker tells us itself.
+fn end_unannounced(ours: BorrowedFd<'_>) {
+    let _nobody_there = Hello::new(process::own_pid(), "orphan", 0).send(ours, &[]);
+    let mut buffer = [0; 256];
+    let soon = Some(Instant::now() + Duration::from_secs(1));
+    if let Ok(packet) = socket::recv_deadline(ours, &mut buffer, soon)
+        && let Some(ready) = Ready::read(&buffer[..packet.len])
+        && let Ok(pid) = u32::try_from(ready.pid)
+    {
+        process::end_child(pid);
     }
 }
 
@@ -183,7 +201,11 @@ fn serve(socket: OwnedFd) -> ! {
                 drop(children);
                 setup::run_worker(worker_end)
             }
-            Ok(Forked::Sibling { pid }) => (Ok(pid), None),
+            Ok(Forked::Sibling { pid }) => {
+                #[cfg(test)]
+                super::tests::server_step_after_fork();
+                (Ok(pid), None)
+            }
             Ok(Forked::Parent { pid }) => match children.add(pid) {
                 Ok(own_child) => (Ok(pid), Some(own_child)),
                 Err(error) => (Err(error), None),

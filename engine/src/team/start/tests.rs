@@ -52,6 +52,7 @@ extern "C" fn run_host() {
     match host.as_str() {
         "forks" => host_forks(),
         "guards" => host_guards(),
+        "loses_server" => host_loses_server(),
         "waits" => host_waits(),
         _ => panic!("no such host program: {host}"),
     }
@@ -70,6 +71,19 @@ static OWN_CHILDREN: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn own_children_only() -> bool {
     OWN_CHILDREN.load(Ordering::Relaxed)
+}
+
+/// How many more workers the server forks before it dies right after a fork; 0 for never.
+static DIE_AFTER: AtomicU32 = AtomicU32::new(0);
+
+fn preload_die_after_second() {
+    DIE_AFTER.store(2, Ordering::Relaxed);
+}
+
+pub(super) fn server_step_after_fork() {
+    if DIE_AFTER.load(Ordering::Relaxed) != 0 && DIE_AFTER.fetch_sub(1, Ordering::Relaxed) == 1 {
+        sys::signal_own_thread(libc::SIGKILL);
+    }
 }
 
 fn preload() {
@@ -213,6 +227,25 @@ fn a_killed_fork_server_is_replaced() {
     starter.server.as_ref().unwrap().kill_for_test();
     ping(&before);
     ping(&starter.start("puppet").unwrap());
+}
+
+#[test]
+fn a_server_that_dies_after_a_fork_leaves_no_child() {
+    let output = single_threaded_host("loses_server").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn host_loses_server() {
+    let mut starter = Starter::new(StartMethod::ForkServer, Some(preload_die_after_second)).unwrap();
+    for _ in 0..4 {
+        let worker = starter.start("puppet").unwrap();
+        ping(&worker);
+        worker.kill();
+        worker.reap();
+    }
+    drop(starter);
+    let children = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+    assert_eq!(children.unwrap_err(), rustix::io::Errno::CHILD, "a child is left");
 }
 
 #[test]
@@ -429,4 +462,36 @@ fn a_marker_that_is_not_ours_makes_no_worker() {
             command.arg("--list").env(constructor::MARKER, value).stdin(Stdio::null()).output().unwrap();
         assert!(String::from_utf8_lossy(&output.stdout).contains("a_marker_that_is_not_ours"));
     }
+}
+
+/// Not a check: prints how long starts take, for docs/decisions/start-method.md.
+#[test]
+#[ignore = "a measurement: run alone, in release, with --nocapture"]
+fn measure_start_times() {
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let begun = Instant::now();
+        let mut starter = Starter::new(method, None).unwrap();
+        let made = begun.elapsed();
+        let mut single: Vec<Duration> = (0..200).map(|_| timed_start(&mut starter, 1)).collect();
+        let mut eight: Vec<Duration> = (0..50).map(|_| timed_start(&mut starter, 8)).collect();
+        single.sort_unstable();
+        eight.sort_unstable();
+        println!(
+            "{method:?}: starter {made:?}, 1 worker {:?}, 8 workers {:?} (medians)",
+            single[100], eight[25]
+        );
+    }
+}
+
+fn timed_start(starter: &mut Starter, count: usize) -> Duration {
+    let begun = Instant::now();
+    let starting: Vec<_> = (0..count).map(|_| starter.launch("worker 0").unwrap()).collect();
+    let deadline = begun + ANSWER_WITHIN;
+    let workers: Vec<_> = starting.into_iter().map(|s| starter.finish(s, deadline).unwrap()).collect();
+    let took = begun.elapsed();
+    for worker in workers {
+        worker.kill();
+        worker.reap();
+    }
+    took
 }
