@@ -89,6 +89,7 @@ impl ForkServer {
         let answer = self.request(theirs.as_fd());
         drop(theirs);
         let (pid, own_child) = answer.map_err(|error| match error {
+            Some(source) if source.raw_os_error() == Some(libc::EDEADLK) => StartError::ServerHasThreads,
             Some(source) => StartError::from_call("forking a worker", source),
             None => {
                 let cause = self.died();

@@ -160,7 +160,10 @@ impl Starting {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone),
             Err(source) => {
                 process::end_child(pid);
-                return Err(StartError::from_call("pidfd_open (needs Linux 5.4)", source));
+                return Err(match source.raw_os_error() {
+                    Some(libc::ENOSYS | libc::EINVAL | libc::EPERM) => StartError::NoPidfd { source },
+                    _ => StartError::from_call("pidfd_open", source),
+                });
             }
         };
         if matches!(process::try_wait(&pidfd, true), Ok(Wait::NotOurs)) {
