@@ -68,6 +68,18 @@ pub(crate) fn try_wait(pidfd: impl AsFd, peek: bool) -> io::Result<Wait> {
     }
 }
 
+/// Kills and reaps a child of this process by its number, which nobody else can have taken while it is unreaped. Does
+/// nothing if it is no child (any more).
+pub(crate) fn end_child(pid: u32) {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if rustix::process::waitid(WaitId::Pid(pid), peek).is_ok() {
+        let _ended_already = rustix::process::kill_process(pid, Signal::KILL);
+        let _reaped =
+            rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
+    }
+}
+
 /// `struct pidfd_info` of linux/pidfd.h, as far as its first published size (64 bytes).
 #[repr(C)]
 #[derive(Default)]

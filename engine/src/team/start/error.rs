@@ -94,6 +94,21 @@ pub enum StartError {
         /// How it ended.
         cause: ExitCause,
     },
+    /// The process from which workers are forked has several threads.
+    #[error(
+        "the process from which workers are forked has more than one thread: locks held by the others would stay locked \
+         in the workers for ever. Likely `preload` or a library's start-up code made them; use StartMethod::Spawn"
+    )]
+    ServerHasThreads,
+    /// The kernel cannot name a process by a descriptor.
+    #[error(
+        "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be told for certain. \
+         They need Linux 5.4, and some emulators lack them; Backend::Threads works without"
+    )]
+    NoPidfd {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A system call failed for another reason.
     #[error("cannot start a worker: {call} failed ({source})")]
     System {

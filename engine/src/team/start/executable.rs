@@ -26,7 +26,8 @@ pub(super) struct Fingerprint {
     device: u64,
     inode: u64,
     size_bytes: u64,
-    ctime_ns: u64,
+    /// Time of the last change of contents. Not the ctime, which removing or renaming the file changes too.
+    mtime_ns: u64,
     /// Hash of the load segments' extents and of the build-id, if the linker wrote one.
     image: u64,
     /// The anchor's place in the file's address space.
@@ -34,8 +35,7 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of the running program. The file's part is read anew each time (removing the file changes its ctime) and is zero
-    /// where /proc is missing.
+    /// Of the running program. The file's part is zero where /proc is missing.
     pub(super) fn of_this_process() -> Fingerprint {
         let file = std::fs::metadata(EXE).ok();
         let file = file.as_ref();
@@ -44,7 +44,9 @@ impl Fingerprint {
             device: file.map_or(0, MetadataExt::dev),
             inode: file.map_or(0, MetadataExt::ino),
             size_bytes: file.map_or(0, MetadataExt::size),
-            ctime_ns: file.map_or(0, |file| (file.ctime() * 1_000_000_000 + file.ctime_nsec()) as u64),
+            mtime_ns: file.map_or(0, |file| {
+                file.mtime().wrapping_mul(1_000_000_000).wrapping_add(file.mtime_nsec()) as u64
+            }),
             image: object.map_or(0, image_hash),
             anchor: object.map_or(0, |object| text::anchor_addr().wrapping_sub(object.bias) as u64),
         }
@@ -75,15 +77,18 @@ pub(super) struct Executable {
     /// None where /proc is missing: then `path` is what the program was started by.
     file: Option<File>,
     path: PathBuf,
+    /// Taken when the file was opened; every started process must have the same.
+    pub(super) fingerprint: Fingerprint,
 }
 
 impl Executable {
     pub(super) fn open() -> Result<Executable, StartError> {
+        let fingerprint = Fingerprint::of_this_process();
         // O_PATH: executing needs no permission to read.
         match OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(EXE) {
             Ok(file) => {
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
-                Ok(Executable { file: Some(file), path })
+                Ok(Executable { file: Some(file), path, fingerprint })
             }
             Err(source) => Executable::by_name().ok_or(StartError::ExeGone { source }),
         }
@@ -94,7 +99,11 @@ impl Executable {
     fn by_name() -> Option<Executable> {
         use std::os::unix::ffi::OsStrExt;
         let name = Path::new(std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
-        (name.is_absolute() && name.is_file()).then(|| Executable { file: None, path: name.to_owned() })
+        (name.is_absolute() && name.is_file()).then(|| Executable {
+            file: None,
+            path: name.to_owned(),
+            fingerprint: Fingerprint::of_this_process(),
+        })
     }
 
     /// Executes the program once more and greets the new process.
@@ -116,7 +125,7 @@ impl Executable {
         // end of the socket and must go, or its death would not be end of file.
         let pid = command.spawn().map_err(|source| self.spawn_error(source))?.id();
         drop(command);
-        let starting = Starting::adopt(pid, ours, None)?;
+        let starting = Starting::adopt(pid, ours)?;
         starting.greet(&Hello::new(process::own_pid(), name, preload), &inherited_descriptors())?;
         Ok(starting)
     }

@@ -15,10 +15,19 @@ use crate::sys::{process, socket};
 use crate::team::text;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative errno.
+/// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative errno; if the
+/// worker is the server's own child, with its pidfd and the socket on which its end is reported.
 const FORK: &[u8] = b"fork";
+
+/// What a server sends when it has run `preload` and takes requests.
+const SERVING: &[u8] = b"serving";
+
+const SERVER_NAME: &str = "server";
+
+/// Pidfd of a worker that is the server's own child, and the end at which the report on its death arrives.
+type OwnChild = (OwnedFd, OwnedFd);
 
 /// The driver's handle on its fork server.
 #[derive(Debug)]
@@ -33,12 +42,25 @@ impl ForkServer {
             None => 0,
             Some(function) => text::offset_of(function as usize)?.wrapping_add(1),
         };
-        let starting = executable.spawn(Role::Server, "fork server", preload)?;
-        Ok(ForkServer { process: starting.finish(Instant::now() + super::ANSWER_WITHIN)? })
+        ForkServer::ready(executable.spawn(Role::Server, SERVER_NAME, preload)?, executable)
+    }
+
+    /// Waits until the server takes requests. `preload` may take its time: only its death ends the wait for it.
+    fn ready(starting: Starting, executable: &Executable) -> Result<ForkServer, StartError> {
+        let process = starting.finish(Instant::now() + super::ANSWER_WITHIN, &executable.fingerprint)?;
+        let server = ForkServer { process };
+        let mut buffer = [0; 16];
+        match socket::recv(&server.process.socket, &mut buffer) {
+            Ok(packet) if &buffer[..packet.len] == SERVING => Ok(server),
+            _ => match server.died() {
+                StartError::ServerDied { cause } => Err(StartError::DiedAtStart { cause }),
+                other => Err(other),
+            },
+        }
     }
 
     /// Forks the calling process, which must have one thread, as a fork server.
-    pub(super) fn fork(_executable: &Executable, preload: Option<fn()>) -> Result<ForkServer, StartError> {
+    pub(super) fn fork(executable: &Executable, preload: Option<fn()>) -> Result<ForkServer, StartError> {
         let threads = process::thread_count().unwrap_or(0);
         if threads != 1 {
             return Err(StartError::ForkNeedsOneThread { threads });
@@ -55,28 +77,37 @@ impl ForkServer {
             serve_forked(theirs, preload)
         }
         drop(theirs);
-        let starting = Starting::adopt(pid, ours, None)?;
-        starting.greet(&Hello::new(driver, "fork server", 0), &[])?;
-        Ok(ForkServer { process: starting.finish(Instant::now() + super::ANSWER_WITHIN)? })
+        let starting = Starting::adopt(pid, ours)?;
+        starting.greet(&Hello::new(driver, SERVER_NAME, 0), &[])?;
+        ForkServer::ready(starting, executable)
     }
 
     /// Has a worker forked and greets it.
     pub(super) fn launch(&mut self, name: &str) -> Result<Starting, StartError> {
         let call = |source| StartError::from_call("making a socket pair", source);
         let (ours, theirs) = socket::pair().map_err(call)?;
-        let (pid, reports) = self.request(theirs.as_fd()).map_err(|error| match error {
-            Some(source) => StartError::from_call("forking a worker", source),
-            None => self.died(),
-        })?;
+        let answer = self.request(theirs.as_fd());
         drop(theirs);
-        let parent = if reports.is_some() { self.process.pid } else { process::own_pid() };
-        let starting = Starting::adopt(pid, ours, reports)?;
+        let (pid, own_child) = answer.map_err(|error| match error {
+            Some(source) if source.raw_os_error() == Some(libc::EDEADLK) => StartError::ServerHasThreads,
+            Some(source) => StartError::from_call("forking a worker", source),
+            None => {
+                let cause = self.died();
+                end_unannounced(ours.as_fd());
+                cause
+            }
+        })?;
+        let parent = if own_child.is_some() { self.process.pid } else { process::own_pid() };
+        let starting = match own_child {
+            None => Starting::adopt(pid, ours)?,
+            Some((pidfd, reports)) => Starting::of_server(pid, pidfd, ours, reports),
+        };
         starting.greet(&Hello::new(parent, name, 0), &[])?;
         Ok(starting)
     }
 
     /// One request and its answer; the error is None when the server is gone.
-    fn request(&self, worker_end: BorrowedFd<'_>) -> Result<(u32, Option<OwnedFd>), Option<io::Error>> {
+    fn request(&self, worker_end: BorrowedFd<'_>) -> Result<(u32, Option<OwnChild>), Option<io::Error>> {
         socket::send(&self.process.socket, FORK, &[worker_end]).map_err(|_| None)?;
         let mut answer = [0; 8];
         let deadline = Some(Instant::now() + super::ANSWER_WITHIN);
@@ -85,9 +116,18 @@ impl ForkServer {
             return Err(None);
         }
         match i64::from_ne_bytes(answer) {
-            pid @ 1.. => Ok((u32::try_from(pid).map_err(|_| None)?, packet.fds.into_iter().next())),
+            pid @ 1.. => {
+                let mut fds = packet.fds.into_iter();
+                Ok((u32::try_from(pid).map_err(|_| None)?, fds.next().zip(fds.next())))
+            }
             errno => Err(Some(io::Error::from_raw_os_error(errno.unsigned_abs() as i32))),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kill_for_test(&self) {
+        self.process.kill();
+        self.process.reap();
     }
 
     /// The server does not answer: it is ended, if it has not yet, so that two never serve one pool.
@@ -96,6 +136,19 @@ impl ForkServer {
             self.process.kill();
         }
         StartError::ServerDied { cause: self.process.reap() }
+    }
+}
+
+/// Ends a worker that the server had forked when it died, before it told us. The worker tells us itself.
+fn end_unannounced(ours: BorrowedFd<'_>) {
+    let _nobody_there = Hello::new(process::own_pid(), "orphan", 0).send(ours, &[]);
+    let mut buffer = [0; 256];
+    let soon = Some(Instant::now() + Duration::from_secs(1));
+    if let Ok(packet) = socket::recv_deadline(ours, &mut buffer, soon)
+        && let Some(ready) = Ready::read(&buffer[..packet.len])
+        && let Ok(pid) = u32::try_from(ready.pid)
+    {
+        process::end_child(pid);
     }
 }
 
@@ -109,6 +162,7 @@ impl Drop for ForkServer {
 /// The server's life after the program was executed anew.
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
+    setup::answer(socket.as_fd());
     if let Some(addr) = hello.preload.checked_sub(1).and_then(text::address_of) {
         // SAFETY: the driver sent the distance of a `fn()` in this same build, and it lies in the executable's code.
         let preload = unsafe { std::mem::transmute::<usize, fn()>(addr) };
@@ -120,6 +174,7 @@ pub(super) fn serve_executed(socket: OwnedFd) -> ! {
 /// The server's life as a fork of the caller.
 fn serve_forked(socket: OwnedFd, preload: Option<fn()>) -> ! {
     setup::greeted(socket.as_fd());
+    setup::answer(socket.as_fd());
     if let Some(preload) = preload {
         preload();
     }
@@ -127,7 +182,7 @@ fn serve_forked(socket: OwnedFd, preload: Option<fn()>) -> ! {
 }
 
 fn serve(socket: OwnedFd) -> ! {
-    if Ready::send(&socket).is_err() {
+    if socket::send(&socket, SERVING, &[]).is_err() {
         process::exit_now(0);
     }
     let mut children = Children::default();
@@ -141,21 +196,30 @@ fn serve(socket: OwnedFd) -> ! {
         };
         // End of file: the driver is gone or has dropped the pool.
         let Some(worker_end) = packet.fds.into_iter().next() else { process::exit_now(0) };
-        let (answer, reports) = match fork_worker() {
+        let (pid, own_child) = match fork_worker() {
             Ok(Forked::Child) => {
                 drop(socket);
                 drop(children);
                 setup::run_worker(worker_end)
             }
-            Ok(Forked::Sibling { pid }) => (i64::from(pid), None),
+            Ok(Forked::Sibling { pid }) => {
+                #[cfg(test)]
+                super::tests::server_step_after_fork();
+                (Ok(pid), None)
+            }
             Ok(Forked::Parent { pid }) => match children.add(pid) {
-                Ok(reports) => (i64::from(pid), Some(reports)),
-                Err(error) => (-i64::from(error.raw_os_error().unwrap_or(libc::EIO)), None),
+                Ok(own_child) => (Ok(pid), Some(own_child)),
+                Err(error) => (Err(error), None),
             },
-            Err(error) => (-i64::from(error.raw_os_error().unwrap_or(libc::EIO)), None),
+            Err(error) => (Err(error), None),
         };
         drop(worker_end);
-        let attached: Vec<BorrowedFd<'_>> = reports.iter().map(AsFd::as_fd).collect();
+        let answer = match pid {
+            Ok(pid) => i64::from(pid),
+            Err(error) => -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
+        };
+        let attached: Vec<BorrowedFd<'_>> =
+            own_child.iter().flat_map(|(pidfd, reports)| [pidfd.as_fd(), reports.as_fd()]).collect();
         if socket::send(&socket, &answer.to_ne_bytes(), &attached).is_err() {
             process::exit_now(0);
         }
@@ -193,9 +257,12 @@ fn fork_worker() -> io::Result<Forked> {
     }
 }
 
-/// Tests ask for the second way on machines that allow the first.
+/// Tests take the second way on machines that allow the first.
 fn own_children_only() -> bool {
-    cfg!(test) && std::env::var_os("PHALANX_TEST_OWN_CHILDREN").is_some()
+    #[cfg(test)]
+    return super::tests::own_children_only();
+    #[cfg(not(test))]
+    false
 }
 
 /// Workers that are the server's own children: it reaps them and reports how they ended.
@@ -205,10 +272,16 @@ struct Children {
 }
 
 impl Children {
-    /// Watches a child; returns the end at which the driver will read how it ended.
-    fn add(&mut self, pid: u32) -> io::Result<OwnedFd> {
-        let (ours, theirs) = socket::pair()?;
-        self.list.push((process::pidfd_open(pid)?, ours));
+    /// Watches a child; returns what the driver needs to watch it too. A child that cannot be watched is ended.
+    fn add(&mut self, pid: u32) -> io::Result<OwnChild> {
+        let watch = || {
+            let (ours, theirs) = socket::pair()?;
+            let pidfd = process::pidfd_open(pid)?;
+            let for_driver = pidfd.try_clone()?;
+            Ok(((pidfd, ours), (for_driver, theirs)))
+        };
+        let (ours, theirs) = watch().inspect_err(|_: &io::Error| process::end_child(pid))?;
+        self.list.push(ours);
         Ok(theirs)
     }
 
@@ -238,10 +311,11 @@ impl Children {
 }
 
 /// Reads the report on a worker whose pidfd says that it has ended. It follows within the time that the server needs to
-/// reap it; a server that died closes the socket.
+/// reap it; a server that died closes the socket, and one that was stopped is not waited for.
 pub(super) fn read_report(reports: BorrowedFd<'_>) -> Option<ExitCause> {
+    let soon = Some(Instant::now() + Duration::from_secs(1));
     let mut words = [0i32; 3];
-    let packet = socket::recv(reports, bytemuck::bytes_of_mut(&mut words)).ok()?;
+    let packet = socket::recv_deadline(reports, bytemuck::bytes_of_mut(&mut words), soon).ok()?;
     match (packet.len, words) {
         (12, [0, code, _]) => Some(ExitCause::Exit(code)),
         (12, [1, number, core]) => Some(ExitCause::Signal { number, core_dumped: core != 0 }),

@@ -80,7 +80,13 @@ impl Starter {
 
     /// Starts a worker and waits until it has answered. `name` is shown by `ps`, as in `PROGRAM [phalanx worker 3]`.
     pub(crate) fn start(&mut self, name: &str) -> Result<WorkerProcess, StartError> {
-        self.launch(name)?.finish(Instant::now() + ANSWER_WITHIN)
+        let starting = self.launch(name)?;
+        self.finish(starting, Instant::now() + ANSWER_WITHIN)
+    }
+
+    /// Waits for the answer of a launched worker, which is killed if it has not come by `deadline`.
+    pub(crate) fn finish(&self, starting: Starting, deadline: Instant) -> Result<WorkerProcess, StartError> {
+        starting.finish(deadline, &self.executable.fingerprint)
     }
 
     /// Sets a worker's start going. Launching all workers first and finishing them after lets them load in parallel.

@@ -30,7 +30,7 @@ pub(crate) fn set_overflow_note(rank: u32, chunk_lo: u64, chunk_hi: u64) {
 }
 
 /// Bytes of signal stack beyond what the kernel itself needs.
-const STACK_BYTES: usize = 64 << 10;
+const STACK_BYTES: usize = 32 << 10;
 
 /// Installs the report in this worker process, for the calling thread.
 pub(super) fn install() {

@@ -152,20 +152,34 @@ pub(crate) struct Starting {
 
 impl Starting {
     /// Takes charge of the process `pid`, just started and not yet reaped by us.
-    pub(super) fn adopt(pid: u32, socket: OwnedFd, reports: Option<OwnedFd>) -> Result<Starting, StartError> {
+    pub(super) fn adopt(pid: u32, socket: OwnedFd) -> Result<Starting, StartError> {
         let gone = StartError::DiedAtStart { cause: ExitCause::Unknown };
         let pidfd = match process::pidfd_open(pid) {
             Ok(pidfd) => pidfd,
             // Reaped already by somebody else, which takes its death.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone),
-            Err(source) => return Err(StartError::from_call("pidfd_open (Linux 5.3)", source)),
+            Err(source) => {
+                process::end_child(pid);
+                return Err(match source.raw_os_error() {
+                    Some(libc::ENOSYS | libc::EINVAL | libc::EPERM) => StartError::NoPidfd { source },
+                    _ => StartError::from_call("pidfd_open", source),
+                });
+            }
         };
-        if reports.is_none() && matches!(process::try_wait(&pidfd, true), Ok(Wait::NotOurs)) {
+        if matches!(process::try_wait(&pidfd, true), Ok(Wait::NotOurs)) {
             // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to be used.
             return Err(gone);
         }
-        let process = WorkerProcess { pid, pidfd, socket, reports, ended: OnceLock::new() };
-        Ok(Starting { process: Some(process), since: Instant::now() })
+        Ok(Starting::new(WorkerProcess { pid, pidfd, socket, reports: None, ended: OnceLock::new() }))
+    }
+
+    /// Takes charge of a process that is the fork server's child.
+    pub(super) fn of_server(pid: u32, pidfd: OwnedFd, socket: OwnedFd, reports: OwnedFd) -> Starting {
+        Starting::new(WorkerProcess { pid, pidfd, socket, reports: Some(reports), ended: OnceLock::new() })
+    }
+
+    fn new(process: WorkerProcess) -> Starting {
+        Starting { process: Some(process), since: Instant::now() }
     }
 
     /// Sends the first packet. A process that has ended meanwhile is found out by [`Starting::finish`].
@@ -181,7 +195,11 @@ impl Starting {
     ///
     /// The answer was sent after our pidfd was opened, so it also proves that the pidfd is the worker's and not that of
     /// a stranger who took over its number.
-    pub(crate) fn finish(mut self, deadline: Instant) -> Result<WorkerProcess, StartError> {
+    pub(super) fn finish(
+        mut self,
+        deadline: Instant,
+        expected: &Fingerprint,
+    ) -> Result<WorkerProcess, StartError> {
         let Some(process) = &self.process else { return Err(StartError::Recursive) };
         let mut buffer = [0; 256];
         let packet = match socket::recv_deadline(&process.socket, &mut buffer, Some(deadline)) {
@@ -196,11 +214,7 @@ impl Starting {
         if packet.len == 0 {
             return Err(self.died());
         }
-        let same = |ready: Ready| {
-            // Twice: removing the file between the two readings changes its ctime.
-            ready.pid == u64::from(process.pid)
-                && (0..2).any(|_| ready.fingerprint == Fingerprint::of_this_process())
-        };
+        let same = |ready: Ready| ready.pid == u64::from(process.pid) && ready.fingerprint == *expected;
         if !Ready::read(&buffer[..packet.len]).is_some_and(same) {
             return Err(StartError::BuildMismatch);
         }

@@ -45,15 +45,12 @@ const EXIT_SETUP: i32 = 70;
 
 /// Runs an executed or forked process as a worker. Never returns.
 pub(super) fn run_worker(socket: OwnedFd) -> ! {
-    let hello = greeted(socket.as_fd());
-    if Ready::send(&socket).is_err() {
-        process::exit_now(EXIT_SETUP);
-    }
+    let _named = greeted(socket.as_fd());
+    answer(socket.as_fd());
     #[cfg(test)]
-    if hello.name().starts_with("puppet") {
-        super::tests::puppet(socket);
+    if _named.name().starts_with("puppet") {
+        super::tests::puppet(&_named.name(), socket);
     }
-    drop(hello);
     worker::main(socket)
 }
 
@@ -65,6 +62,13 @@ pub(super) fn greeted(socket: BorrowedFd<'_>) -> Hello {
     }
     prepare(hello.parent_pid, &hello.name());
     hello
+}
+
+/// Tells the driver that this process is up, and of which build.
+pub(super) fn answer(socket: BorrowedFd<'_>) {
+    if Ready::send(socket).is_err() {
+        process::exit_now(EXIT_SETUP);
+    }
 }
 
 /// The set-up of a new worker process; ends it if its driver is gone already.
