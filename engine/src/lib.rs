@@ -4,6 +4,11 @@
 //! zero-copy arrays.
 
 // Floors, lowest first: a module imports only from the floors above it in this list.
+mod array;
 mod base;
+mod memory;
 pub mod sync;
 mod sys;
+
+pub use array::{Element, Shape, SharedArray, SharedValue};
+pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};

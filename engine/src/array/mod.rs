@@ -1,0 +1,17 @@
+//! Floor 3: arrays in shared memory.
+//!
+//! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and `&mut`
+//! mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
+
+mod element;
+mod shape;
+mod shared;
+mod value;
+
+pub use element::Element;
+pub use shape::Shape;
+pub use shared::SharedArray;
+pub use value::SharedValue;
+
+#[cfg(test)]
+mod tests;

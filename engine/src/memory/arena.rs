@@ -1,0 +1,172 @@
+//! The arena: one sparse segment for everything small (arrays below 1 MiB, values, locks, counters), which every
+//! worker maps once at its start.
+//!
+//! # Safety
+//! A [`Block`] is the only owner of its bytes until it is dropped. The only unsafe act here is to zero a block that
+//! is being dropped.
+#![allow(unsafe_code)]
+
+use super::freelist::FreeList;
+use super::{AllocError, AllocOptions, Segment, room};
+use crate::sys::memory;
+use parking_lot::Mutex;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+/// Address space of the arena. Pages are taken only as blocks are made.
+const ARENA_BYTES: usize = 16 << 30;
+
+/// Where address space or file size is limited, smaller arenas are tried down to this.
+const SMALLEST_ARENA_BYTES: usize = 4 << 20;
+
+/// After this many bytes of small blocks the room is looked up again.
+const CHECK_ROOM_EVERY: usize = 1 << 20;
+
+/// From this size on a dropped block's pages go back to the system instead of being filled with zeros.
+const PUNCH_BYTES: usize = 64 << 10;
+
+/// The process's arena.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    segment: Arc<Segment>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: FreeList,
+    /// Bytes handed out since the room was last looked up.
+    unchecked: usize,
+}
+
+static ARENA: OnceLock<Arena> = OnceLock::new();
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// The arena of this process, made at its first use.
+pub(crate) fn global() -> Result<&'static Arena, AllocError> {
+    if let Some(arena) = ARENA.get() {
+        return if arena.segment.is_ours() { Ok(arena) } else { Err(AllocError::Forked) };
+    }
+    let _one_at_a_time = MAKING.lock();
+    if let Some(arena) = ARENA.get() {
+        return Ok(arena);
+    }
+    let arena = Arena::new(ARENA_BYTES)?;
+    Ok(ARENA.get_or_init(|| arena))
+}
+
+/// Takes a zeroed block from the process's arena. `align` is a power of two, at most a page.
+pub(crate) fn allocate(len_bytes: usize, align: usize) -> Result<Block, AllocError> {
+    global()?.allocate(len_bytes, align)
+}
+
+impl Arena {
+    /// An arena of `size` bytes, or of the largest halving of it that the process's limits allow.
+    fn new(size: usize) -> Result<Arena, AllocError> {
+        let mut size = size;
+        let segment = loop {
+            match Segment::create_unbacked(size, &AllocOptions::default()) {
+                Ok(segment) => break segment,
+                Err(AllocError::Limit { .. } | AllocError::Os { .. } | AllocError::NoSpace { .. })
+                    if size / 2 >= SMALLEST_ARENA_BYTES =>
+                {
+                    size /= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(Arena { segment, state: Mutex::new(State { free: FreeList::new(size), unchecked: 0 }) })
+    }
+
+    /// Its segment.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// Takes a block: zeroed (M5), its pages reserved (M2).
+    pub(crate) fn allocate(&'static self, len_bytes: usize, align: usize) -> Result<Block, AllocError> {
+        let no_space = |free| AllocError::NoSpace {
+            asked: len_bytes as u64,
+            free,
+            source_name: "the arena of small arrays".into(),
+        };
+        let len = FreeList::rounded(len_bytes).ok_or_else(|| no_space(0))?;
+        let offset = {
+            let mut state = self.state.lock();
+            state.unchecked = state.unchecked.saturating_add(len);
+            if state.unchecked >= CHECK_ROOM_EVERY {
+                room::check(len)?;
+                state.unchecked = 0;
+            }
+            state.free.take(len, align).ok_or_else(|| no_space(0))?
+        };
+        let page = memory::page_size();
+        let first = offset / page * page;
+        if let Err(error) = self.segment.reserve(first..(offset + len).next_multiple_of(page)) {
+            // Nobody touched it, so it is still zero.
+            self.state.lock().free.give(offset, len);
+            return Err(error);
+        }
+        Ok(Block { arena: self, offset, len: len_bytes })
+    }
+
+    fn release(&self, offset: usize, len_bytes: usize) {
+        let Some(len) = FreeList::rounded(len_bytes) else { return };
+        self.zero(offset, len);
+        self.state.lock().free.give(offset, len);
+    }
+
+    /// Makes the bytes of a block zero again: whole pages of a large one go back to the system.
+    fn zero(&self, offset: usize, len: usize) {
+        let page = memory::page_size();
+        let (first, last) = (offset.next_multiple_of(page), (offset + len) / page * page);
+        let punched = len >= PUNCH_BYTES && last > first && self.segment.punch(first, last - first).is_ok();
+        let (keep_lo, keep_hi) = if punched { (first, last) } else { (offset, offset) };
+        for (lo, hi) in [(offset, keep_lo), (keep_hi, offset + len)] {
+            // SAFETY: the offset lies inside the segment.
+            let at = unsafe { self.segment.base().add(lo) };
+            // SAFETY: lo..hi lies inside the block that is being dropped, so nobody refers to it, and its pages are
+            // reserved (M2).
+            unsafe { at.write_bytes(0, hi.saturating_sub(lo)) };
+        }
+    }
+}
+
+/// Bytes inside the arena, owned until dropped; zeroed then, before anybody else can get them.
+#[derive(Debug)]
+pub(crate) struct Block {
+    arena: &'static Arena,
+    offset: usize,
+    len: usize,
+}
+
+impl Block {
+    /// The segment it lies in.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.arena.segment
+    }
+
+    /// Its place there, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Its bytes, as asked for.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its address in this process.
+    pub(crate) fn ptr(&self) -> NonNull<u8> {
+        // SAFETY: the free list gives out offsets inside the segment.
+        unsafe { self.arena.segment.base().add(self.offset) }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if self.arena.segment.is_ours() {
+            self.arena.release(self.offset, self.len);
+        }
+    }
+}

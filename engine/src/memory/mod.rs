@@ -1,0 +1,36 @@
+//! Floor 2: segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
+//! it; arrays, values, locks and counters are places inside segments.
+//!
+//! Premises and invariants, cited by number in this floor:
+//!
+//! - M1 A sealed memfd neither shrinks nor grows, so an address inside its mapping stays backed.
+//! - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail.
+//! - M3 A segment id is never used twice in a process.
+//! - M4 Mappings are not inherited by fork; a forked child never frees, punches or unmaps what its parent made.
+//! - M5 Bytes of an arena block are zero when it is handed out.
+
+pub(crate) mod arena;
+mod error;
+mod freelist;
+mod mapping;
+mod options;
+pub(crate) mod registry;
+mod room;
+mod segment;
+
+pub use error::{AllocError, LimitKind};
+pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
+pub(crate) use options::ArrayOptions as AllocOptions;
+pub use options::{ArrayOptions, HugePages, PagePlacement};
+pub(crate) use segment::{Access, Segment, SegmentId};
+
+/// Bytes of the huge pages that mappings are aligned for.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
+/// Arrays of at least this many bytes get a segment of their own; smaller ones live in the arena.
+///
+/// A segment of its own costs a worker 64 us and a descriptor the first time, a place in the arena nothing.
+pub(crate) const OWN_SEGMENT_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;

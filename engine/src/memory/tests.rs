@@ -1,0 +1,132 @@
+use super::freelist::{FreeList, GRAIN};
+use super::*;
+use crate::sys::memory as sys;
+use proptest::prelude::*;
+use std::os::fd::AsFd;
+
+#[test]
+fn a_segment_is_sealed_reserved_and_zero() {
+    let segment = Segment::create(3 << 20, &AllocOptions::default()).unwrap();
+    assert!(sys::is_size_sealed(segment.fd()));
+    // C1, C2: neither shrinks nor grows.
+    for len in [0, 4096, 64 << 20] {
+        let error = sys::set_len(segment.fd(), len).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    }
+    let (size, allocated) = sys::file_size(segment.fd()).unwrap();
+    assert_eq!(size, 3 << 20);
+    assert!(allocated >= size, "{allocated} bytes of {size} are reserved");
+}
+
+#[test]
+fn a_mapping_sits_on_a_huge_page_boundary_between_guard_pages() {
+    let segment = Segment::create(4 << 20, &AllocOptions::default()).unwrap();
+    assert_eq!(segment.base().addr().get() % HUGE_PAGE, 0);
+    let second =
+        Mapping::map(segment.fd(), segment.len_bytes(), MapAccess::ReadOnly, MapOptions::default()).unwrap();
+    assert_eq!(second.base().addr().get() % HUGE_PAGE, 0);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for mapping in [segment.mapping(), &second] {
+        let (lo, hi) = (mapping.base().addr().get(), mapping.base().addr().get() + (4 << 20));
+        let rights = |at: usize| {
+            maps.lines().find_map(|line| {
+                let (range, rest) = line.split_once(' ')?;
+                let (start, end) = range.split_once('-')?;
+                let hex = |s| usize::from_str_radix(s, 16).unwrap();
+                (hex(start)..hex(end)).contains(&at).then(|| rest[..4].to_owned())
+            })
+        };
+        assert_eq!(rights(lo - 1).as_deref(), Some("---p"));
+        assert_eq!(rights(hi).as_deref(), Some("---p"));
+    }
+}
+
+#[test]
+fn ids_are_never_used_twice_and_drops_are_counted() {
+    let first = Segment::create(4096, &AllocOptions::default()).unwrap();
+    let id = first.id();
+    assert!(registry::is_live(id));
+    assert_eq!(registry::lookup(id).map(|s| s.id()), Some(id));
+    let before = registry::drop_count();
+    drop(first);
+    assert!(registry::drop_count() > before);
+    assert!(!registry::is_live(id) && registry::lookup(id).is_none());
+    let second = Segment::create(4096, &AllocOptions::default()).unwrap();
+    assert!(second.id().0 > id.0);
+}
+
+#[test]
+fn dropping_a_segment_gives_its_pages_back_though_another_mapping_lives() {
+    let segment = Segment::create(2 << 20, &AllocOptions::default()).unwrap();
+    let copy = segment.fd().try_clone_to_owned().unwrap();
+    let sleeper =
+        Mapping::map(copy.as_fd(), segment.len_bytes(), MapAccess::ReadOnly, MapOptions::default()).unwrap();
+    sleeper.populate(0, sleeper.len_bytes()).unwrap();
+    drop(segment);
+    assert_eq!(sys::file_size(copy.as_fd()).unwrap().1, 0);
+}
+
+#[test]
+fn arena_blocks_are_zero_whatever_their_predecessors_left() {
+    for len in [1, 8, 100, 4096, 5000, 70_000, 500_000] {
+        for round in 0..3 {
+            let block = arena::allocate(len, 8).unwrap();
+            assert!(block.ptr().addr().get().is_multiple_of(GRAIN));
+            #[allow(unsafe_code)]
+            // SAFETY: the block is ours alone, mapped and reserved.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(block.ptr().as_ptr(), block.len()) };
+            assert!(bytes.iter().all(|&b| b == 0), "dirty block of {len} bytes in round {round}");
+            bytes.fill(0xa5);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Take { len: usize, align_log: u32 },
+    Give(prop::sample::Index),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let len = prop_oneof![1usize..300, 1usize..20_000, Just(0)];
+    let step = prop_oneof![
+        3 => (len, 0u32..=12).prop_map(|(len, align_log)| Step::Take { len, align_log }),
+        2 => any::<prop::sample::Index>().prop_map(Step::Give),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #[test]
+    fn the_free_list_never_hands_out_a_byte_twice_and_loses_none(steps in steps()) {
+        const SIZE: usize = 256 << 10;
+        let mut list = FreeList::new(SIZE);
+        let mut held: Vec<(usize, usize)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Take { len, align_log } => {
+                    let align = 1usize << align_log;
+                    if let Some(at) = list.take(len, align) {
+                        let end = at + FreeList::rounded(len).unwrap();
+                        prop_assert!(at % align == 0 && end <= SIZE);
+                        prop_assert!(held.iter().all(|&(a, l)| end <= a || a + FreeList::rounded(l).unwrap() <= at));
+                        held.push((at, len));
+                    }
+                }
+                Step::Give(_) if held.is_empty() => {}
+                Step::Give(index) => {
+                    let (at, len) = held.swap_remove(index.index(held.len()));
+                    list.give(at, len);
+                }
+            }
+            list.check();
+            let used: usize = held.iter().map(|&(_, l)| FreeList::rounded(l).unwrap()).sum();
+            prop_assert_eq!(list.free_bytes() + used, SIZE);
+        }
+        for (at, len) in held.drain(..) {
+            list.give(at, len);
+        }
+        // Everything joined again: the whole span can be taken at once.
+        prop_assert_eq!(list.take(SIZE, 1), Some(0));
+    }
+}

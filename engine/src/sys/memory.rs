@@ -1,0 +1,219 @@
+//! Memory calls: memfd, mappings, reservation, seals, advice.
+//!
+//! # Safety
+//! The unsafe functions here change the address space; each states what the caller must own. Functions on file
+//! descriptors are safe: a descriptor is borrowed for the call, and a memfd's pages are only reachable through
+//! mappings, whose owners answer for them.
+#![allow(unsafe_code)]
+
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+/// Bytes of a base page.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// This process, to tell a forked child from the creator of a mapping.
+#[doc(alias = "getpid")]
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// Makes an empty memfd that can be sealed, closed on exec and not executable.
+///
+/// Kernels before 6.3 do not know `MFD_NOEXEC_SEAL` and answer `EINVAL`; there it is made without.
+#[doc(alias = "memfd_create")]
+pub(crate) fn create_memfd(name: &str, huge: bool) -> io::Result<OwnedFd> {
+    let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    if huge {
+        flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    }
+    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
+        other => Ok(other?),
+    }
+}
+
+/// Sets the size. The caller has compared it with RLIMIT_FSIZE, past which the kernel sends SIGXFSZ.
+#[doc(alias = "ftruncate")]
+pub(crate) fn set_len(fd: BorrowedFd<'_>, len_bytes: usize) -> io::Result<()> {
+    Ok(rustix::fs::ftruncate(fd, len_bytes as u64)?)
+}
+
+/// Forbids any later change of size, and of the seals.
+#[doc(alias = "F_ADD_SEALS")]
+pub(crate) fn seal_size(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    Ok(rustix::fs::fcntl_add_seals(fd, seals)?)
+}
+
+/// Whether the size can no longer shrink.
+#[doc(alias = "F_GET_SEALS")]
+#[cfg(test)]
+pub(crate) fn is_size_sealed(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|s| s.contains(SealFlags::SHRINK | SealFlags::GROW))
+}
+
+/// Allocates the pages of a range, so that touching them cannot fail. Restarts after signals.
+#[doc(alias = "fallocate")]
+pub(crate) fn reserve(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io::Result<()> {
+    if len_bytes == 0 {
+        return Ok(());
+    }
+    loop {
+        match rustix::fs::fallocate(fd, FallocateFlags::empty(), offset as u64, len_bytes as u64) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Gives the pages of a range back; they read as zeros afterwards.
+#[doc(alias = "FALLOC_FL_PUNCH_HOLE")]
+pub(crate) fn punch(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io::Result<()> {
+    if len_bytes == 0 {
+        return Ok(());
+    }
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    loop {
+        match rustix::fs::fallocate(fd, flags, offset as u64, len_bytes as u64) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Size and allocated bytes of an open file.
+#[doc(alias = "fstat")]
+pub(crate) fn file_size(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok((stat.st_size.max(0) as u64, (stat.st_blocks.max(0) as u64).saturating_mul(512)))
+}
+
+/// Takes `len_bytes` of address space that nothing can touch.
+#[doc(alias = "mmap")]
+pub(crate) fn take_addresses(len_bytes: usize) -> io::Result<NonNull<u8>> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: the kernel chooses a free place, so no existing mapping is replaced.
+    let at =
+        unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len_bytes, ProtFlags::empty(), flags) }?;
+    NonNull::new(at.cast()).ok_or_else(|| io::Error::other("the kernel mapped address 0"))
+}
+
+/// Maps `len_bytes` of the file from its start at `at`, shared.
+///
+/// # Safety
+/// The caller owns the pages `at .. at + len_bytes` (from [`take_addresses`]) and nothing refers to them.
+#[doc(alias = "MAP_FIXED")]
+pub(crate) unsafe fn map_shared_at(
+    at: NonNull<u8>,
+    len_bytes: usize,
+    fd: BorrowedFd<'_>,
+    writable: bool,
+) -> io::Result<()> {
+    let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+    // SAFETY: the range belongs to the caller and is unused, as this function demands.
+    unsafe {
+        rustix::mm::mmap(at.as_ptr().cast(), len_bytes, prot, MapFlags::SHARED | MapFlags::FIXED, fd, 0)
+    }?;
+    Ok(())
+}
+
+/// Gives address space back.
+///
+/// # Safety
+/// The caller owns the range and nothing refers to it.
+#[doc(alias = "munmap")]
+pub(crate) unsafe fn unmap(at: NonNull<u8>, len_bytes: usize) -> io::Result<()> {
+    if len_bytes == 0 {
+        return Ok(());
+    }
+    // SAFETY: the range belongs to the caller and is unused, as this function demands.
+    Ok(unsafe { rustix::mm::munmap(at.as_ptr().cast(), len_bytes) }?)
+}
+
+/// Makes a mapped range writable.
+///
+/// # Safety
+/// The caller owns the range.
+#[doc(alias = "mprotect")]
+pub(crate) unsafe fn allow_writes(at: NonNull<u8>, len_bytes: usize) -> io::Result<()> {
+    // SAFETY: the range belongs to the caller; more rights invalidate no reference.
+    Ok(unsafe {
+        rustix::mm::mprotect(at.as_ptr().cast(), len_bytes, MprotectFlags::READ | MprotectFlags::WRITE)
+    }?)
+}
+
+/// Advice that changes no contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Children made by fork do not get the mapping.
+    DontFork,
+    /// Core dumps leave it out.
+    DontDump,
+    /// Use huge pages where shmem allows it.
+    HugePage,
+    /// Use no huge pages.
+    NoHugePage,
+    /// Fault all pages in for reading.
+    PopulateRead,
+    /// Fault all pages in for writing; fails instead of raising SIGBUS.
+    PopulateWrite,
+    /// Replace populated base pages by huge ones, at once.
+    Collapse,
+}
+
+/// `MADV_COLLAPSE`, since Linux 6.1 (include/uapi/asm-generic/mman-common.h); not in rustix.
+const MADV_COLLAPSE: libc::c_int = 25;
+
+/// Advises the kernel about a mapped range.
+///
+/// # Safety
+/// The caller owns the range.
+#[doc(alias = "madvise")]
+pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io::Result<()> {
+    let advice = match hint {
+        Hint::DontFork => Advice::LinuxDontFork,
+        Hint::DontDump => Advice::LinuxDontDump,
+        Hint::HugePage => Advice::LinuxHugepage,
+        Hint::NoHugePage => Advice::LinuxNoHugepage,
+        Hint::PopulateRead => Advice::LinuxPopulateRead,
+        Hint::PopulateWrite => Advice::LinuxPopulateWrite,
+        Hint::Collapse => {
+            // SAFETY: the range belongs to the caller; the contents stay.
+            let rc = unsafe { libc::madvise(at.as_ptr().cast::<c_void>(), len_bytes, MADV_COLLAPSE) };
+            return if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+        }
+    };
+    loop {
+        // SAFETY: the range belongs to the caller, and none of these changes the contents.
+        match unsafe { rustix::mm::madvise(at.as_ptr().cast(), len_bytes, advice) } {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// A soft limit of this process; `None` is unlimited.
+#[doc(alias = "getrlimit")]
+pub(crate) fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+/// The soft limit on address space; `None` is unlimited.
+#[doc(alias = "RLIMIT_AS")]
+pub(crate) fn address_space_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::As).current
+}
+
+/// The soft limit on open files; `None` is unlimited.
+#[doc(alias = "RLIMIT_NOFILE")]
+pub(crate) fn open_file_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
