@@ -50,6 +50,10 @@ unsafe impl Send for Place {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Place {}
 
+// A panic leaves atomics in a state of their protocol, and values under a lock reported as suspect.
+impl std::panic::UnwindSafe for Place {}
+impl std::panic::RefUnwindSafe for Place {}
+
 impl Place {
     /// Zeroed memory for a `what` of `len_bytes` with `align`, reachable by every member: a block of the arena.
     fn allocate(len_bytes: usize, align: usize, what: &'static str) -> Result<Place, CreateError> {
