@@ -124,7 +124,7 @@ impl BarrierWord {
     }
 
     fn await_end(&self, me: Owner, round: u32, index: u32, patience: Patience) -> Result<u32, Missed> {
-        let mut spins = SPINS;
+        let mut spins = if patience.is_try() { 0 } else { SPINS };
         loop {
             let ticket = self.turn.ticket();
             // Acquire pairs with the release of the last to arrive, or of the breaker.

@@ -28,18 +28,28 @@ pub(crate) struct EventWord {
 
 impl EventWord {
     pub(crate) fn set(&self) {
+        if self.raise() & SLEEPERS != 0 {
+            futex::wake(&self.state, ALL);
+        }
+    }
+
+    /// What a setter that is killed before its wake-up has done.
+    #[cfg(all(test, loom))]
+    pub(crate) fn set_and_die(&self) {
+        self.raise();
+    }
+
+    /// Raises the flag; what the state was.
+    fn raise(&self) -> u32 {
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
             let next = (seen & !SLEEPERS).wrapping_add(if seen & SET == 0 { RAISED } else { 0 }) | SET;
             // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what this
             // setter did before is seen by whoever sees the flag from here on.
             match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break,
+                Ok(_) => return seen,
                 Err(now) => seen = now,
             }
-        }
-        if seen & SLEEPERS != 0 {
-            futex::wake(&self.state, ALL);
         }
     }
 

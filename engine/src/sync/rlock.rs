@@ -69,6 +69,10 @@ impl RLockWord {
         }
     }
 
+    pub(crate) fn holder(&self) -> Option<Owner> {
+        self.lock.holder()
+    }
+
     pub(crate) fn repair(&self, dead: MemberId) {
         self.lock.repair(dead);
     }
@@ -183,7 +187,7 @@ impl<T: Pod + Send> RLock<T> {
 impl<T> RLock<T> {
     /// Who holds it, as far as one look can tell.
     pub fn holder(&self) -> Option<Owner> {
-        self.word().lock.holder()
+        self.word().holder()
     }
 
     /// Whether a holder died and nobody called [`RGuard::clear_poison`] since.
@@ -248,5 +252,11 @@ impl<T: Pod> Drop for RGuard<'_, T> {
             word.lock.poison();
         }
         word.unlock(self.me);
+    }
+}
+
+impl<T: Pod + std::fmt::Debug> std::fmt::Debug for RGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
     }
 }
