@@ -87,7 +87,7 @@ fn loom_lock_of_the_dead_is_handed_on() {
         let dies = {
             let shared = shared.clone();
             // Ends without unlocking: what a kill leaves behind.
-            thread::spawn(move || drop(shared.word.lock(A, Forever)))
+            thread::spawn(move || assert!(shared.word.lock(A, Forever).is_ok()))
         };
         let waits = {
             let shared = shared.clone();
@@ -198,7 +198,7 @@ fn loom_semaphore_gets_back_what_the_dead_held() {
         word.init(1);
         let dies = {
             let word = word.clone();
-            thread::spawn(move || drop(word.acquire(A, 1, Forever)))
+            thread::spawn(move || assert!(word.acquire(A, 1, Forever).is_ok()))
         };
         let waits = {
             let word = word.clone();
@@ -290,7 +290,7 @@ fn loom_rwlock_writer_outlives_a_dead_reader() {
         let word = Arc::new(RwWord::default());
         let dies = {
             let word = word.clone();
-            thread::spawn(move || drop(word.read(A, Forever)))
+            thread::spawn(move || assert!(word.read(A, Forever).is_ok()))
         };
         let waits = {
             let word = word.clone();
