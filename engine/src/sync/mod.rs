@@ -3,17 +3,37 @@
 //! Every object is a few words in shared memory and a protocol on them, told in README.md beside this file. Words
 //! name their owner, so that the driver can take back what a dead process held: no call here waits for the dead.
 
+mod barrier;
+mod barrier_word;
+mod condition;
 mod counter;
+mod event;
 mod lock;
 mod lock_word;
 mod place;
 mod record;
 pub(crate) mod repair;
+mod rlock;
+mod rw_word;
+mod rwlock;
+mod semaphore;
+mod semaphore_word;
 mod wait;
 
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 pub use crate::base::member::{MemberId, Owner};
+pub use barrier::{Barrier, BarrierError};
+pub use condition::Condition;
 pub use counter::{Counter, ShardedCounter};
+pub use event::Event;
 pub use lock::{Guard, Lock, LockError};
 #[allow(unused_imports, reason = "the launch floor uses it")]
 pub(crate) use place::SyncWire;
 pub use place::{Borrowed, CreateError};
+pub use rlock::{RGuard, RLock};
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreError};

@@ -6,19 +6,18 @@
 //! the atomics of one word struct and the value that a lock guards, and were all zero before that struct's first use.
 #![allow(unsafe_code)]
 
+use crate::memory::{AllocError, arena};
 use crate::sync::repair::{Registration, RepairFn};
-use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// How another process finds an object's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct SyncWire {
-    /// The segment; 0 for memory of this process alone.
+    /// The segment.
     pub(crate) segment: u64,
     /// Bytes from its base.
     pub(crate) offset: u64,
@@ -34,7 +33,7 @@ pub struct CreateError {
     what: &'static str,
     len_bytes: usize,
     #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: AllocError,
 }
 
 /// The memory of one object.
@@ -43,7 +42,7 @@ pub(crate) struct Place {
     wire: SyncWire,
     /// Dropped before `keep`, by field order: repair must never look at returned memory.
     registration: Option<Registration>,
-    _keep: Option<Arc<dyn Any + Send + Sync>>,
+    _keep: Option<arena::Block>,
 }
 
 // SAFETY: by the invariant the bytes are touched only through atomics and under locks, which any thread may do.
@@ -51,12 +50,17 @@ unsafe impl Send for Place {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Place {}
 
+// A panic leaves atomics in a state of their protocol, and values under a lock reported as suspect.
+impl std::panic::UnwindSafe for Place {}
+impl std::panic::RefUnwindSafe for Place {}
+
 impl Place {
-    /// Zeroed memory for a `what` of `len_bytes` with `align`, reachable by every member.
-    ///
-    /// The one function to connect to the arena.
+    /// Zeroed memory for a `what` of `len_bytes` with `align`, reachable by every member: a block of the arena.
     fn allocate(len_bytes: usize, align: usize, what: &'static str) -> Result<Place, CreateError> {
-        heap(len_bytes, align).map_err(|source| CreateError { what, len_bytes, source })
+        let block = arena::allocate(len_bytes, align);
+        let block = block.map_err(|source| CreateError { what, len_bytes, source })?;
+        let wire = SyncWire { segment: block.segment().id().0, offset: block.offset() as u64 };
+        Ok(Place { base: block.ptr(), wire, registration: None, _keep: Some(block) })
     }
 
     /// A place for the words `W` followed, `data_offset` bytes from the base, by a value; initialised by
@@ -93,27 +97,6 @@ impl Place {
     pub(crate) fn wire(&self) -> SyncWire {
         self.wire
     }
-}
-
-/// Memory of this process alone, for as long as there is no arena.
-fn heap(len: usize, align: usize) -> Result<Place, Box<dyn std::error::Error + Send + Sync>> {
-    struct Block(NonNull<u8>, std::alloc::Layout);
-    // SAFETY: the block is only an address to give back; any thread may do that.
-    unsafe impl Send for Block {}
-    // SAFETY: nothing is reachable through a shared block.
-    unsafe impl Sync for Block {}
-    impl Drop for Block {
-        fn drop(&mut self) {
-            // SAFETY: allocated below with this layout, and dropped once.
-            unsafe { std::alloc::dealloc(self.0.as_ptr(), self.1) }
-        }
-    }
-    let layout = std::alloc::Layout::from_size_align(len.max(1), align)?;
-    // SAFETY: the size is not zero.
-    let base = unsafe { std::alloc::alloc_zeroed(layout) };
-    let base = NonNull::new(base).ok_or("out of memory")?;
-    let wire = SyncWire { segment: 0, offset: base.as_ptr().addr() as u64 };
-    Ok(Place { base, wire, registration: None, _keep: Some(Arc::new(Block(base, layout))) })
 }
 
 /// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.

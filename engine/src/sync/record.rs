@@ -55,6 +55,11 @@ impl Table {
     pub(crate) fn add(&self, me: MemberId, amount: u32) -> Option<Slot> {
         loop {
             let slot = self.find(me)?;
+            // Before the record itself, so that whoever sees the record also looks that far. And before the look at it,
+            // so that a caller who finds it taken has seen a newer length and looks elsewhere.
+            if self.used() <= slot.0 {
+                self.used.fetch_max(slot.0 as u32 + 1, Ordering::Relaxed);
+            }
             let record_word = &self.records[slot.0];
             let now = record_word.load(Ordering::Relaxed);
             let held = match now {
@@ -63,8 +68,6 @@ impl Table {
                 _ => continue,
             };
             let next = record(me, held.checked_add(amount)?);
-            // Before the record itself, so that whoever sees the record also looks that far.
-            self.used.fetch_max(slot.0 as u32 + 1, Ordering::Relaxed);
             if record_word.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Some(slot);
             }

@@ -59,28 +59,47 @@ mod real {
 
 #[cfg(loom)]
 mod model {
-    //! A futex for the model checker: compare and sleep are one step under a lock, as in the kernel.
+    //! A futex for the model checker: compare and sleep are one step under a lock, as in the kernel, and a wake-up goes
+    //! to the first sleepers on its word and to no others, so that one too few is found.
     use super::Woken;
     use crate::base::atomic::{AtomicU32, Ordering};
     use loom::sync::{Condvar, Mutex};
     use std::time::Instant;
 
+    struct Sleeper {
+        word: usize,
+        ticket: u64,
+        woken: bool,
+    }
+
     loom::lazy_static! {
-        static ref QUEUE: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+        static ref QUEUE: (Mutex<(u64, Vec<Sleeper>)>, Condvar) = (Mutex::new((0, Vec::new())), Condvar::new());
     }
 
     pub(crate) fn wait(word: &AtomicU32, expected: u32, _deadline: Option<Instant>) -> Woken {
-        let guard = QUEUE.0.lock().unwrap();
-        if word.load(Ordering::SeqCst) == expected {
-            drop(QUEUE.1.wait(guard).unwrap());
+        let mut queue = QUEUE.0.lock().unwrap();
+        if word.load(Ordering::SeqCst) != expected {
+            return Woken::LookAgain;
         }
-        Woken::LookAgain
+        queue.0 += 1;
+        let ticket = queue.0;
+        queue.1.push(Sleeper { word: std::ptr::from_ref(word).addr(), ticket, woken: false });
+        loop {
+            queue = QUEUE.1.wait(queue).unwrap();
+            if let Some(at) = queue.1.iter().position(|s| s.ticket == ticket && s.woken) {
+                queue.1.remove(at);
+                return Woken::LookAgain;
+            }
+        }
     }
 
-    pub(crate) fn wake(_word: &AtomicU32, _count: u32) -> usize {
-        let _guard = QUEUE.0.lock().unwrap();
+    pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+        let mut queue = QUEUE.0.lock().unwrap();
+        let here = std::ptr::from_ref(word).addr();
+        let sleepers = queue.1.iter_mut().filter(|s| s.word == here && !s.woken).take(count as usize);
+        let woken = sleepers.map(|s| s.woken = true).count();
         QUEUE.1.notify_all();
-        0
+        woken
     }
 }
 

@@ -1,0 +1,179 @@
+//! `Barrier`: nobody goes on before all have come.
+//!
+//! # Safety
+//! A barrier's block is one `BarrierWord` at its base.
+#![allow(unsafe_code)]
+
+use crate::base::member::{self, MemberId};
+use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::record::RECORDS;
+use crate::sync::wait::Patience;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A barrier did not let its parties through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BarrierError {
+    /// A party died, gave up, or aborted; it stays broken until [`Barrier::reset`].
+    #[error(
+        "the barrier is broken by {by}, which died, timed out or aborted; whoever wants to use it again calls `reset` \
+         once no party waits any more"
+    )]
+    Broken {
+        /// Who broke it; [`MemberId::NOBODY`] if a reset did.
+        by: MemberId,
+    },
+    /// The deadline passed before all had come; the barrier is broken now.
+    #[error(
+        "only {arrived} of {parties} parties came to the barrier in time; it is broken now, until `reset`"
+    )]
+    TimedOut {
+        /// How many had come, the caller among them.
+        arrived: u32,
+        /// How many it takes.
+        parties: u32,
+    },
+    /// More processes take part than the barrier has records for.
+    #[error("{RECORDS} processes take part in the barrier already, the most it can keep records of")]
+    TableFull,
+    /// The words in shared memory hold what no barrier operation writes.
+    #[error(
+        "the barrier's state in shared memory is {seen:#018x}, which no barrier operation writes; unsafe code in \
+         some process wrote past its data; make a new barrier"
+    )]
+    Corrupt {
+        /// The word.
+        seen: u64,
+    },
+}
+
+/// A place where a fixed number of parties, threads of any processes, wait for each other, again and again.
+///
+/// What each party did before it came is visible to all after they went on. **If a party dies**, a process that
+/// has come to this barrier before or was given its handle, all others get [`BarrierError::Broken`], now and until
+/// [`Barrier::reset`].
+///
+/// ```
+/// use phalanx::sync::Barrier;
+///
+/// let barrier = Barrier::new(3)?;
+/// let firsts = std::thread::scope(|s| {
+///     let parties: Vec<_> = (0..3).map(|_| s.spawn(|| barrier.wait().unwrap())).collect();
+///     parties.into_iter().map(|party| party.join().unwrap()).filter(|&index| index == 0).count()
+/// });
+/// assert_eq!(firsts, 1);
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+pub struct Barrier {
+    place: Place,
+}
+
+impl Barrier {
+    /// Makes a barrier for `parties`, 1 to 65 535; others are taken as the nearest of these.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(parties: u32) -> Result<Barrier, CreateError> {
+        let (len, align) = (size_of::<BarrierWord>(), align_of::<BarrierWord>());
+        let parties = parties.clamp(1, MAX_PARTIES);
+        // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
+        let init = |place: &Place| unsafe { place.base().cast::<BarrierWord>().as_ref() }.init(parties);
+        let place = Place::make("barrier", len, align, init, Some(BarrierWord::repair))?;
+        Ok(Barrier { place })
+    }
+
+    /// Blocks until all parties have come; the number of those who came before this one, so 0 for exactly one of them.
+    ///
+    /// # Errors
+    /// - [`BarrierError::Broken`]: a party died, timed out or aborted, before or during the call.
+    /// - [`BarrierError::TableFull`], [`BarrierError::Corrupt`]: see there.
+    pub fn wait(&self) -> Result<u32, BarrierError> {
+        self.wait_with(Patience::Forever)
+    }
+
+    /// As [`Barrier::wait`], for at most `timeout`; running out of time breaks the barrier for all.
+    ///
+    /// # Errors
+    /// As [`Barrier::wait`], and [`BarrierError::TimedOut`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<u32, BarrierError> {
+        self.wait_with(Patience::of(timeout))
+    }
+
+    fn wait_with(&self, patience: Patience) -> Result<u32, BarrierError> {
+        self.word().wait(member::current(), patience).map_err(|missed| match missed {
+            Missed::Broken(by) => BarrierError::Broken { by },
+            Missed::TimedOut => BarrierError::TimedOut { arrived: self.waiting(), parties: self.parties() },
+            Missed::TableFull => BarrierError::TableFull,
+            Missed::Corrupt(seen) => BarrierError::Corrupt { seen },
+        })
+    }
+
+    /// Breaks the barrier: all who wait or come get [`BarrierError::Broken`]. Never blocks.
+    pub fn abort(&self) {
+        self.word().abort(member::current_member());
+    }
+
+    /// Mends the barrier: nobody has come. Those who wait get [`BarrierError::Broken`]. Never blocks.
+    pub fn reset(&self) {
+        self.word().reset();
+    }
+
+    /// How many parties it takes.
+    pub fn parties(&self) -> u32 {
+        self.word().parties()
+    }
+
+    /// How many wait now, as far as one look can tell.
+    pub fn waiting(&self) -> u32 {
+        self.word().waiting()
+    }
+
+    /// Who broke it, if it is broken.
+    pub fn broken_by(&self) -> Option<MemberId> {
+        self.word().is_broken()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the handle.
+    #[allow(dead_code, reason = "the launch floor calls it")]
+    pub(crate) fn enroll(&self, member: MemberId) -> bool {
+        self.word().enroll(member)
+    }
+
+    /// `member` takes part no more, so that its end breaks nothing: a worker calls it when it gives its handle back.
+    #[allow(dead_code, reason = "the launch floor calls it")]
+    pub(crate) fn withdraw(&self, member: MemberId) {
+        self.word().withdraw(member);
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`, and takes part from now on.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Barrier::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Barrier> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let barrier = Barrier { place: unsafe { Place::borrowed(base, wire) } };
+        // A full table is reported by `wait`.
+        barrier.word().enroll(member::current_member());
+        Borrowed::new(barrier)
+    }
+
+    fn word(&self) -> &BarrierWord {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Barrier").field("parties", &self.parties()).field("waiting", &self.waiting()).finish()
+    }
+}

@@ -1,0 +1,220 @@
+//! The barrier's words and their protocol; the proof is in README.md beside this file.
+
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::base::member::{MemberId, Owner};
+use crate::sync::record::Table;
+use crate::sync::wait::{Patience, SPINS, Turn};
+use crate::sys::futex::Woken;
+
+/// Bits 0 to 15 of the state: how many have arrived in this round.
+const ARRIVED: u64 = 0xffff;
+/// Bits 16 to 31: the round, modulo 2^16.
+const ROUND: u32 = 16;
+/// Bits 32 to 63: bit (round modulo 32) says that the round was broken; for this round and the 31 before.
+const BROKEN: u32 = 32;
+
+/// The most parties a barrier can have.
+pub(crate) const MAX_PARTIES: u32 = ARRIVED as u32;
+
+/// A barrier in shared memory.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct BarrierWord {
+    /// The truth: arrivals, round and which rounds were broken, changed together.
+    state: AtomicU64,
+    /// How many arrivals end a round; written before anybody else knows the word.
+    parties: AtomicU32,
+    /// Who broke it last; for the error's text.
+    broken_by: AtomicU32,
+    turn: Turn,
+    _pad: AtomicU32,
+    /// The members that take part: 1 each.
+    members: Table,
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(BarrierWord, parties) == 8 && std::mem::offset_of!(BarrierWord, turn) == 16);
+    assert!(std::mem::offset_of!(BarrierWord, members) == 24);
+    assert!(size_of::<BarrierWord>() == 32 + 8 * crate::sync::record::RECORDS);
+};
+
+/// What became of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missed {
+    /// By this member; nobody, if it was reset.
+    Broken(MemberId),
+    TimedOut,
+    TableFull,
+    Corrupt(u64),
+}
+
+/// One look at the state.
+#[derive(Clone, Copy)]
+struct Snapshot(u64);
+
+impl Snapshot {
+    fn arrived(self) -> u32 {
+        (self.0 & ARRIVED) as u32
+    }
+
+    fn round(self) -> u32 {
+        (self.0 >> ROUND) as u32 & 0xffff
+    }
+
+    fn is_broken(self, round: u32) -> bool {
+        self.0 >> (BROKEN + round % 32) & 1 == 1
+    }
+
+    fn broken(self) -> Snapshot {
+        Snapshot(self.0 | 1 << (BROKEN + self.round() % 32))
+    }
+
+    /// The next round: nobody has arrived, not broken.
+    fn next(self) -> Snapshot {
+        let round = (self.round() + 1) & 0xffff;
+        let history = self.0 >> BROKEN & !(1 << (round % 32));
+        Snapshot(history << BROKEN | u64::from(round) << ROUND)
+    }
+}
+
+impl BarrierWord {
+    /// Gives a fresh word its parties; before anybody else knows it.
+    pub(crate) fn init(&self, parties: u32) {
+        self.parties.store(parties, Ordering::Relaxed);
+    }
+
+    pub(crate) fn parties(&self) -> u32 {
+        self.parties.load(Ordering::Relaxed)
+    }
+
+    /// Notes that `member` takes part, so that its death breaks the barrier. False if the table is full.
+    pub(crate) fn enroll(&self, member: MemberId) -> bool {
+        // Two threads may both find nothing and add: 2 says the same as 1.
+        self.members.slot_of(member).is_some() || self.members.add(member, 1).is_some()
+    }
+
+    /// Arrives and waits for the others; the number of those who were there before.
+    pub(crate) fn wait(&self, me: Owner, patience: Patience) -> Result<u32, Missed> {
+        if !self.enroll(me.member) {
+            return Err(Missed::TableFull);
+        }
+        let mut seen = Snapshot(self.state.load(Ordering::Acquire));
+        let (round, index, last) = loop {
+            let (arrived, parties) = (seen.arrived(), self.parties());
+            if seen.is_broken(seen.round()) {
+                return Err(self.broken());
+            }
+            if arrived >= parties {
+                return Err(Missed::Corrupt(seen.0));
+            }
+            let last = arrived + 1 == parties;
+            let next = if last { seen.next() } else { Snapshot(seen.0 + 1) };
+            // Release hands on what this party did before, acquire takes what all before it handed on.
+            match self.state.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break (seen.round(), arrived, last),
+                Err(now) => seen = Snapshot(now),
+            }
+        };
+        if last {
+            self.turn.advance();
+            return Ok(index);
+        }
+        self.await_end(me, round, index, patience)
+    }
+
+    fn await_end(&self, me: Owner, round: u32, index: u32, patience: Patience) -> Result<u32, Missed> {
+        let mut spins = if patience.is_try() { 0 } else { SPINS };
+        loop {
+            let ticket = self.turn.ticket();
+            // Acquire pairs with the release of the last to arrive, or of the breaker.
+            let seen = Snapshot(self.state.load(Ordering::Acquire));
+            if seen.is_broken(round) {
+                return Err(self.broken());
+            }
+            if seen.round() != round {
+                return Ok(index);
+            }
+            if spins > 0 {
+                spins -= 1;
+                spin_loop();
+            } else if self.turn.wait(ticket, patience) == Woken::TimedOut
+                && self.break_round(me.member, round)
+            {
+                return Err(Missed::TimedOut);
+            }
+        }
+    }
+
+    /// Breaks the present round, whichever that is: one that ends between two looks is over, the next one breaks.
+    pub(crate) fn abort(&self, by: MemberId) {
+        loop {
+            let seen = Snapshot(self.state.load(Ordering::Relaxed));
+            if seen.is_broken(seen.round()) || self.break_round(by, seen.round()) {
+                return;
+            }
+        }
+    }
+
+    /// `member` takes part no more: its end breaks nothing.
+    pub(crate) fn withdraw(&self, member: MemberId) {
+        self.members.remove(member);
+    }
+
+    /// Breaks `round` if it is still the present one; whether it did.
+    fn break_round(&self, by: MemberId, round: u32) -> bool {
+        let mut seen = Snapshot(self.state.load(Ordering::Relaxed));
+        loop {
+            if seen.round() != round || seen.is_broken(round) {
+                return false;
+            }
+            self.broken_by.store(by.0, Ordering::Relaxed);
+            // Release pairs with the acquire in `wait`: who broke it is seen with the fact.
+            let next = seen.broken().0;
+            match self.state.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+        self.turn.advance();
+        true
+    }
+
+    /// Starts a new round with nobody in it; those who wait in the present one find it broken.
+    pub(crate) fn reset(&self) {
+        self.broken_by.store(MemberId::NOBODY.0, Ordering::Relaxed);
+        let mut seen = Snapshot(self.state.load(Ordering::Relaxed));
+        loop {
+            let round_is_empty = seen.arrived() == 0;
+            let next = if round_is_empty { seen.next() } else { seen.broken().next() };
+            match self.state.compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = Snapshot(now),
+            }
+        }
+        self.turn.advance();
+    }
+
+    /// Who broke it, if it is broken.
+    pub(crate) fn is_broken(&self) -> Option<MemberId> {
+        let seen = Snapshot(self.state.load(Ordering::Acquire));
+        seen.is_broken(seen.round()).then(|| MemberId(self.broken_by.load(Ordering::Relaxed)))
+    }
+
+    /// How many wait now, as far as one look can tell.
+    pub(crate) fn waiting(&self) -> u32 {
+        Snapshot(self.state.load(Ordering::Relaxed)).arrived()
+    }
+
+    fn broken(&self) -> Missed {
+        Missed::Broken(MemberId(self.broken_by.load(Ordering::Relaxed)))
+    }
+
+    /// After a confirmed death: broken, if the dead took part.
+    pub(crate) fn repair(&self, dead: MemberId) {
+        if self.members.remove(dead) > 0 {
+            self.abort(dead);
+        }
+        self.turn.rouse();
+    }
+}

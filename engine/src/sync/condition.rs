@@ -1,0 +1,138 @@
+//! `Condition`: wait, with a lock given up meanwhile, until somebody says that the guarded value has changed.
+//!
+//! # Safety
+//! A condition's block is one `Turn` at its base.
+#![allow(unsafe_code)]
+
+use crate::base::member::MemberId;
+use crate::sync::lock::{Guard, Lock, LockError};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::wait::{Patience, Turn};
+use crate::sys::futex::Woken;
+use bytemuck::Pod;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A condition variable in shared memory, for the values of [`Lock`]s.
+///
+/// It is one sequence number: waiting is sleeping until it moves, notifying moves it. So notifying never blocks, dropping
+/// never blocks, and a killed waiter leaves nothing behind. Waits may end without a notification; check the value, or use
+/// [`Condition::wait_while`].
+///
+/// ```
+/// use phalanx::sync::{Condition, Lock};
+///
+/// let (stock, filled) = (Lock::new(0u32)?, Condition::new()?);
+/// std::thread::scope(|s| {
+///     s.spawn(|| {
+///         *stock.lock().unwrap() = 3;
+///         filled.notify_all();
+///     });
+///     let guard = filled.wait_while(stock.lock().unwrap(), |stock| *stock == 0).unwrap();
+///     assert_eq!(*guard, 3);
+/// });
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+#[doc(alias("Condvar", "pthread_cond_wait"))]
+pub struct Condition {
+    place: Place,
+}
+
+fn repair(turn: &Turn, _dead: MemberId) {
+    turn.rouse();
+}
+
+/// What a wait gives back: the lock held again, or why not.
+type Again<'a, T> = Result<Guard<'a, T>, LockError<Guard<'a, T>>>;
+
+impl Condition {
+    /// Makes a condition.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new() -> Result<Condition, CreateError> {
+        let (len, align) = (size_of::<Turn>(), align_of::<Turn>());
+        let place = Place::make("condition", len, align, |_| (), Some(repair))?;
+        Ok(Condition { place })
+    }
+
+    /// Gives the lock up, sleeps until notified, and takes the lock again.
+    ///
+    /// # Errors
+    /// Those of [`Lock::lock`], from taking it again; with [`LockError::OwnerDied`] it is held.
+    pub fn wait<'a, T: Pod + Send>(&self, guard: Guard<'a, T>) -> Again<'a, T> {
+        self.wait_with(guard, Patience::Forever).0
+    }
+
+    /// As [`Condition::wait`], for at most `timeout`, which covers the sleep and not the taking of the lock; also
+    /// whether the time ran out.
+    pub fn wait_timeout<'a, T: Pod + Send>(
+        &self,
+        guard: Guard<'a, T>,
+        timeout: Duration,
+    ) -> (Again<'a, T>, bool) {
+        self.wait_with(guard, Patience::of(timeout))
+    }
+
+    /// Waits for as long as `busy` holds of the value; it is asked with the lock held.
+    ///
+    /// # Errors
+    /// As [`Condition::wait`].
+    pub fn wait_while<'a, T: Pod + Send>(
+        &self,
+        mut guard: Guard<'a, T>,
+        mut busy: impl FnMut(&mut T) -> bool,
+    ) -> Again<'a, T> {
+        while busy(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// Wakes one waiter. Costs a system call also when nobody waits, once somebody has waited since the last
+    /// [`Condition::notify_all`].
+    pub fn notify_one(&self) {
+        self.turn().advance_one();
+    }
+
+    /// Wakes all waiters.
+    pub fn notify_all(&self) {
+        self.turn().advance();
+    }
+
+    fn wait_with<'a, T: Pod + Send>(&self, guard: Guard<'a, T>, patience: Patience) -> (Again<'a, T>, bool) {
+        let lock: &'a Lock<T> = guard.lock;
+        // Taken while the lock is held: a change made under the lock later moves the turn after this ticket.
+        let ticket = self.turn().ticket();
+        drop(guard);
+        let woken = self.turn().wait(ticket, patience);
+        (lock.lock(), woken == Woken::TimedOut)
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Rebuilds the handle where its word is mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Condition::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Condition> {
+        // SAFETY: the caller's promise is the place's invariant.
+        Borrowed::new(Condition { place: unsafe { Place::borrowed(base, wire) } })
+    }
+
+    fn turn(&self) -> &Turn {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Condition").finish_non_exhaustive()
+    }
+}

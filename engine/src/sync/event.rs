@@ -1,0 +1,183 @@
+//! `Event`: a flag to wait for.
+//!
+//! # Safety
+//! An event's block is one `EventWord` at its base.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::base::member::MemberId;
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::wait::{ALL, Patience, SPINS, sleep};
+use crate::sys::futex::{self, Woken};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// Bit 0: the flag.
+const SET: u32 = 1;
+/// Bit 1: somebody may be asleep on the word; only while the flag is down.
+const SLEEPERS: u32 = 2;
+/// Bits 2 to 31 count how often the flag was raised, so that a waiter also notices one taken down again at once.
+const RAISED: u32 = 4;
+
+/// An event in shared memory; all zero is down.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct EventWord {
+    state: AtomicU32,
+}
+
+impl EventWord {
+    pub(crate) fn set(&self) {
+        if self.raise() & SLEEPERS != 0 {
+            futex::wake(&self.state, ALL);
+        }
+    }
+
+    /// What a setter that is killed before its wake-up has done.
+    #[cfg(all(test, loom))]
+    pub(crate) fn set_and_die(&self) {
+        self.raise();
+    }
+
+    /// Raises the flag; what the state was.
+    fn raise(&self) -> u32 {
+        let mut seen = self.state.load(Ordering::Relaxed);
+        loop {
+            let next = (seen & !SLEEPERS).wrapping_add(if seen & SET == 0 { RAISED } else { 0 }) | SET;
+            // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what this
+            // setter did before is seen by whoever sees the flag from here on.
+            match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return seen,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        // Acquire and release keep the chain from an earlier setter to a later waiter.
+        self.state.fetch_and(!SET, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.state.load(Ordering::Acquire) & SET != 0
+    }
+
+    /// True once the flag is up, or was raised since the call began.
+    pub(crate) fn wait(&self, patience: Patience) -> bool {
+        let first = self.state.load(Ordering::Acquire);
+        let raised = |now: u32| now & SET != 0 || now / RAISED != first / RAISED;
+        let mut spins = if patience.is_try() { 0 } else { SPINS };
+        loop {
+            let seen = self.state.load(Ordering::Acquire);
+            if raised(seen) {
+                return true;
+            }
+            if patience.is_try() {
+                return false;
+            }
+            if spins > 0 {
+                spins -= 1;
+                spin_loop();
+                continue;
+            }
+            let asleep = seen | SLEEPERS;
+            if seen != asleep
+                && self.state.compare_exchange(seen, asleep, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                continue;
+            }
+            if sleep(&self.state, asleep, patience) == Woken::TimedOut {
+                return raised(self.state.load(Ordering::Acquire));
+            }
+        }
+    }
+
+    /// A setter may have died between raising the flag and waking; nobody owns anything here.
+    pub(crate) fn repair(&self, _dead: MemberId) {
+        futex::wake(&self.state, ALL);
+    }
+}
+
+/// A flag in shared memory: any thread of any process raises it, all that wait for it go on.
+///
+/// What a thread did before [`Event::set`] is visible to every thread that saw the flag. The death of a waiter disturbs
+/// nobody; the death of the one who was to set it does not end a wait, so wait with a timeout where that can happen.
+///
+/// ```
+/// use phalanx::sync::Event;
+///
+/// let ready = Event::new()?;
+/// std::thread::scope(|s| {
+///     s.spawn(|| ready.wait());
+///     ready.set();
+/// });
+/// assert!(ready.is_set());
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+pub struct Event {
+    place: Place,
+}
+
+impl Event {
+    /// Makes an event whose flag is down.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new() -> Result<Event, CreateError> {
+        let (len, align) = (size_of::<EventWord>(), align_of::<EventWord>());
+        let place = Place::make("event", len, align, |_| (), Some(EventWord::repair))?;
+        Ok(Event { place })
+    }
+
+    /// Raises the flag and wakes all waiters; never blocks. One atomic instruction, and a system call if anybody sleeps.
+    pub fn set(&self) {
+        self.word().set();
+    }
+
+    /// Takes the flag down; those who were waiting when it was raised still go on.
+    pub fn clear(&self) {
+        self.word().clear();
+    }
+
+    /// Whether the flag is up.
+    pub fn is_set(&self) -> bool {
+        self.word().is_set()
+    }
+
+    /// Blocks until the flag is up.
+    pub fn wait(&self) {
+        while !self.word().wait(Patience::Forever) {}
+    }
+
+    /// Blocks until the flag is up, at most `timeout`; whether it came up.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.word().wait(Patience::of(timeout))
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Rebuilds the handle where its word is mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Event::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Event> {
+        // SAFETY: the caller's promise is the place's invariant.
+        Borrowed::new(Event { place: unsafe { Place::borrowed(base, wire) } })
+    }
+
+    fn word(&self) -> &EventWord {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Event").field("set", &self.is_set()).finish()
+    }
+}

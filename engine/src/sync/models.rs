@@ -1,0 +1,306 @@
+//! Model checks: every interleaving of a few steps of two or three threads, one of which may stop for ever while it holds
+//! something, with the driver's repair running as soon as it has stopped.
+//!
+//! # Safety
+//! Values that the protocols guard are loom cells, so every access said to be exclusive is checked to be.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own.
+#![allow(unsafe_code)]
+
+use super::barrier_word::{BarrierWord, Missed};
+use super::event::EventWord;
+use super::lock_word::{Acquired, LockWord};
+use super::rw_word::RwWord;
+use super::semaphore_word::SemaphoreWord;
+use super::wait::Patience::Forever;
+use crate::base::member::{MemberId, Owner};
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+const fn owner(member: u32) -> Owner {
+    Owner { member: MemberId(member), thread: 1 }
+}
+
+const A: Owner = owner(2);
+const B: Owner = owner(3);
+const C: Owner = owner(4);
+
+/// All interleavings with at most `preemptions` involuntary switches (`None`: all there are).
+fn check(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    model.check(f);
+}
+
+/// A lock and a value that loom watches for races.
+#[derive(Default)]
+struct Guarded {
+    word: LockWord,
+    value: UnsafeCell<u32>,
+}
+
+impl Guarded {
+    fn add_one(&self, me: Owner) -> Acquired {
+        let acquired = self.word.lock(me, Forever).unwrap();
+        // Loom reports any access that is not ordered against this one.
+        self.value.with_mut(|value| {
+            // SAFETY: the lock is held; loom checks it.
+            unsafe { *value += 1 }
+        });
+        acquired
+    }
+}
+
+#[test]
+fn loom_lock_excludes_and_wakes() {
+    check(Some(3), || {
+        let shared = Arc::new(Guarded::default());
+        let threads: Vec<_> = [A, B]
+            .into_iter()
+            .map(|me| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    assert_eq!(shared.add_one(me), Acquired::Clean);
+                    let _ = shared.word.unlock(me);
+                })
+            })
+            .collect();
+        assert_eq!(shared.add_one(C), Acquired::Clean);
+        let _ = shared.word.unlock(C);
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(
+            shared.value.with(|value| {
+                // SAFETY: all others are done.
+                unsafe { *value }
+            }),
+            3
+        );
+    });
+}
+
+/// A takes the lock and stops; B and C want it. Both must get it, and the first of them must hear of the death.
+#[test]
+fn loom_lock_of_the_dead_is_handed_on() {
+    check(Some(3), || {
+        let shared = Arc::new(Guarded::default());
+        let dies = {
+            let shared = shared.clone();
+            // Ends without unlocking: what a kill leaves behind.
+            thread::spawn(move || assert!(shared.word.lock(A, Forever).is_ok()))
+        };
+        let waits = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let acquired = shared.add_one(B);
+                let _ = shared.word.unlock(B);
+                acquired
+            })
+        };
+        dies.join().unwrap();
+        shared.word.repair(A.member);
+        let last = shared.add_one(C);
+        let _ = shared.word.unlock(C);
+        let first = waits.join().unwrap();
+        // Whoever came after the death hears of it, and nobody cleared it.
+        assert_eq!(last, Acquired::OwnerDied);
+        // B may have been before A.
+        assert!(matches!(first, Acquired::Clean | Acquired::OwnerDied));
+    });
+}
+
+/// A is woken to take the lock and dies of it: its wake-up must not be lost to B.
+#[test]
+fn loom_lock_wake_up_does_not_die_with_its_receiver() {
+    check(Some(2), || {
+        let word = Arc::new(LockWord::default());
+        let _ = word.lock(C, Forever).unwrap();
+        let waiters: Vec<_> = [A, B]
+            .into_iter()
+            .map(|me| {
+                let word = word.clone();
+                thread::spawn(move || {
+                    let acquired = word.lock(me, Forever).unwrap();
+                    if me == B {
+                        let _ = word.unlock(B);
+                    }
+                    acquired
+                })
+            })
+            .collect();
+        let _ = word.unlock(C);
+        let mut waiters = waiters.into_iter();
+        let (a, b) = (waiters.next().unwrap(), waiters.next().unwrap());
+        assert_eq!(a.join().unwrap(), Acquired::Clean);
+        word.repair(A.member);
+        let _ = b.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_event_wakes_all() {
+    check(Some(3), || {
+        let word = Arc::new(EventWord::default());
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let word = word.clone();
+                thread::spawn(move || assert!(word.wait(Forever)))
+            })
+            .collect();
+        word.set();
+        waiters.into_iter().for_each(|t| t.join().unwrap());
+    });
+}
+
+/// The setter stops after the flag is up and before the wake-up.
+#[test]
+fn loom_event_of_the_dead_wakes_too() {
+    check(None, || {
+        let word = Arc::new(EventWord::default());
+        let waiter = {
+            let word = word.clone();
+            thread::spawn(move || assert!(word.wait(Forever)))
+        };
+        word.set_and_die();
+        word.repair(A.member);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_semaphore_excludes_and_wakes() {
+    check(Some(2), || {
+        let word = Arc::new(SemaphoreWord::default());
+        word.init(1);
+        let inside = Arc::new(UnsafeCell::new(0));
+        let work = |word: &SemaphoreWord, inside: &UnsafeCell<i32>, me| {
+            let slot = word.acquire(me, 1, Forever).unwrap();
+            inside.with_mut(|n| {
+                // SAFETY: the only permit is held; loom checks it.
+                unsafe { *n += 1 }
+            });
+            word.release(me, slot, 1).unwrap();
+        };
+        let other = {
+            let (word, inside) = (word.clone(), inside.clone());
+            thread::spawn(move || work(&word, &inside, A))
+        };
+        work(&word, &inside, B);
+        other.join().unwrap();
+        assert_eq!(word.free(), 1);
+    });
+}
+
+#[test]
+fn loom_semaphore_gets_back_what_the_dead_held() {
+    check(Some(2), || {
+        let word = Arc::new(SemaphoreWord::default());
+        word.init(1);
+        let dies = {
+            let word = word.clone();
+            thread::spawn(move || assert!(word.acquire(A, 1, Forever).is_ok()))
+        };
+        let waits = {
+            let word = word.clone();
+            thread::spawn(move || {
+                let slot = word.acquire(B, 1, Forever).unwrap();
+                word.release(B, slot, 1).unwrap();
+            })
+        };
+        dies.join().unwrap();
+        word.repair(A.member);
+        waits.join().unwrap();
+        assert!(word.acquire(C, 1, Forever).is_ok());
+    });
+}
+
+#[test]
+fn loom_barrier_holds_back_and_lets_go() {
+    check(Some(2), || {
+        let word = Arc::new(BarrierWord::default());
+        word.init(2);
+        let value = Arc::new(UnsafeCell::new(0));
+        let other = {
+            let (word, value) = (word.clone(), value.clone());
+            thread::spawn(move || {
+                value.with_mut(|n| {
+                    // SAFETY: the reader waits at the barrier; loom checks it.
+                    unsafe { *n = 5 }
+                });
+                word.wait(A, Forever).unwrap()
+            })
+        };
+        let mine = word.wait(B, Forever).unwrap();
+        let seen = value.with(|n| {
+            // SAFETY: the writer has come to the barrier; loom checks it.
+            unsafe { *n }
+        });
+        assert_eq!((seen, mine + other.join().unwrap()), (5, 1));
+    });
+}
+
+/// Of three, one takes part and stops before it comes: the other two hear of it.
+#[test]
+fn loom_barrier_breaks_when_a_party_dies() {
+    check(Some(2), || {
+        let word = Arc::new(BarrierWord::default());
+        word.init(3);
+        assert!(word.enroll(A.member));
+        let parties: Vec<_> = [B, C]
+            .into_iter()
+            .map(|me| {
+                let word = word.clone();
+                thread::spawn(move || assert_eq!(word.wait(me, Forever), Err(Missed::Broken(A.member))))
+            })
+            .collect();
+        word.repair(A.member);
+        parties.into_iter().for_each(|t| t.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_rwlock_excludes_and_wakes() {
+    check(Some(2), || {
+        let shared = Arc::new((RwWord::default(), UnsafeCell::new(0)));
+        let reader = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (_, slot) = shared.0.read(A, Forever).unwrap();
+                shared.1.with(|n| {
+                    // SAFETY: no writer is inside; loom checks it.
+                    unsafe { *n }
+                });
+                let _ = shared.0.unlock_read(A, slot);
+            })
+        };
+        let _ = shared.0.write(B, Forever).unwrap();
+        shared.1.with_mut(|n| {
+            // SAFETY: nobody else is inside; loom checks it.
+            unsafe { *n += 1 }
+        });
+        let _ = shared.0.unlock_write(B);
+        reader.join().unwrap();
+    });
+}
+
+/// A reader stops inside; the writer gets in after the repair.
+#[test]
+fn loom_rwlock_writer_outlives_a_dead_reader() {
+    check(Some(2), || {
+        let word = Arc::new(RwWord::default());
+        let dies = {
+            let word = word.clone();
+            thread::spawn(move || assert!(word.read(A, Forever).is_ok()))
+        };
+        let waits = {
+            let word = word.clone();
+            thread::spawn(move || {
+                assert_eq!(word.write(B, Forever), Ok(Acquired::Clean));
+                let _ = word.unlock_write(B);
+            })
+        };
+        dies.join().unwrap();
+        word.repair(A.member);
+        waits.join().unwrap();
+    });
+}

@@ -1,0 +1,262 @@
+//! `RLock<T>`: a lock that its holder may take again.
+//!
+//! # Safety
+//! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is copied out
+//! and in, always by the one thread that holds the lock.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::member::{self, MemberId, Owner};
+use crate::sync::lock::{LockError, data_offset};
+use crate::sync::lock_word::{Acquired, LockWord, Refused};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::wait::Patience;
+use bytemuck::Pod;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A lock and how often its holder took it. The depth means something only while the lock is held, and only to its
+/// holder: whoever takes a free lock writes 1, also after a death at any depth.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct RLockWord {
+    lock: LockWord,
+    depth: AtomicU32,
+    _pad: AtomicU32,
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<RLockWord>() == 16);
+    assert!(std::mem::offset_of!(RLockWord, depth) == 8);
+};
+
+/// Guards of one thread at a time; far above any sane recursion, far below a wrap.
+const MAX_DEPTH: u32 = 1 << 20;
+
+/// Why an RLock was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RRefused {
+    Lock(Refused),
+    TooDeep(u32),
+}
+
+impl RLockWord {
+    pub(crate) fn lock(&self, me: Owner, patience: Patience) -> Result<Acquired, RRefused> {
+        if self.lock.is_mine(me) {
+            let depth = self.depth.load(Ordering::Relaxed);
+            if depth == 0 || depth >= MAX_DEPTH {
+                return Err(RRefused::TooDeep(depth));
+            }
+            self.depth.store(depth + 1, Ordering::Relaxed);
+            return Ok(if self.lock.is_poisoned() { Acquired::OwnerDied } else { Acquired::Clean });
+        }
+        let acquired = self.lock.lock(me, patience).map_err(RRefused::Lock)?;
+        self.depth.store(1, Ordering::Relaxed);
+        Ok(acquired)
+    }
+
+    pub(crate) fn unlock(&self, me: Owner) {
+        if !self.lock.is_mine(me) {
+            return;
+        }
+        match self.depth.load(Ordering::Relaxed) {
+            0 | 1 => {
+                let _ = self.lock.unlock(me);
+            }
+            depth => self.depth.store(depth - 1, Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn holder(&self) -> Option<Owner> {
+        self.lock.holder()
+    }
+
+    pub(crate) fn repair(&self, dead: MemberId) {
+        self.lock.repair(dead);
+    }
+}
+
+/// A value in shared memory under a lock that the thread holding it may take again.
+///
+/// Because one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`] copy. A death
+/// is reported as by [`crate::sync::Lock`]: the next to lock gets [`LockError::OwnerDied`], whatever the dead holder's depth was.
+///
+/// ```
+/// use phalanx::sync::RLock;
+///
+/// let total = RLock::new(1.0f64)?;
+/// let outer = total.lock().unwrap();
+/// let inner = total.lock().unwrap(); // the same thread: no wait
+/// inner.update(|x| x + 1.0);
+/// drop(inner);
+/// assert_eq!(outer.get(), 2.0);
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+#[doc(alias("ReentrantLock", "RecursiveMutex"))]
+pub struct RLock<T> {
+    place: Place,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: the value is touched only by the thread that holds the lock; `T: Pod + Send` has no ties to a thread.
+unsafe impl<T: Pod + Send> Send for RLock<T> {}
+// SAFETY: as for `Send`.
+unsafe impl<T: Pod + Send> Sync for RLock<T> {}
+
+/// One level of a held [`RLock`]; dropping the last one gives the lock up.
+#[must_use = "the lock is given up as soon as the guard is dropped"]
+pub struct RGuard<'a, T: Pod> {
+    lock: &'a RLock<T>,
+    me: Owner,
+    unwinding: bool,
+    _thread: PhantomData<*const ()>,
+}
+
+impl<T: Pod + Send> RLock<T> {
+    /// Makes an unlocked lock around `value`.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(value: T) -> Result<RLock<T>, CreateError> {
+        let len = data_offset::<RLockWord, T>() + size_of::<T>();
+        let align = align_of::<RLockWord>().max(align_of::<T>());
+        let write = |place: &Place| {
+            // SAFETY: `len` leaves room for it.
+            let data = unsafe { place.base().add(data_offset::<RLockWord, T>()) };
+            // SAFETY: inside the block, aligned, and nobody else knows the block yet.
+            unsafe { data.cast::<T>().write(value) }
+        };
+        let place = Place::make("RLock", len, align, write, Some(RLockWord::repair))?;
+        Ok(RLock { place, _value: PhantomData })
+    }
+
+    /// Takes the lock, or takes it once more; blocks while another thread or process holds it.
+    ///
+    /// # Errors
+    /// - [`LockError::OwnerDied`]: held, the guard is inside, the value is suspect.
+    /// - [`LockError::TooDeep`]: taken about a million times by this thread already.
+    /// - [`LockError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn lock(&self) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
+        self.lock_with(Patience::Forever)
+    }
+
+    /// Takes the lock if no other thread holds it; never blocks.
+    ///
+    /// # Errors
+    /// As [`RLock::lock`], and [`LockError::TimedOut`] when another thread holds it.
+    pub fn try_lock(&self) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
+        self.lock_with(Patience::Try)
+    }
+
+    /// Takes the lock, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`RLock::lock`], and [`LockError::TimedOut`].
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
+        self.lock_with(Patience::of(timeout))
+    }
+
+    fn lock_with(&self, patience: Patience) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
+        let me = member::current();
+        let acquired = match self.word().lock(me, patience) {
+            Ok(acquired) => acquired,
+            Err(RRefused::Lock(refused)) => return Err(LockError::of(refused, self.holder())),
+            Err(RRefused::TooDeep(depth)) => return Err(LockError::TooDeep { depth }),
+        };
+        let guard = RGuard { lock: self, me, unwinding: std::thread::panicking(), _thread: PhantomData };
+        match acquired {
+            Acquired::Clean => Ok(guard),
+            Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
+        }
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`RLock::new`] with the same `T`, read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RLock<T>> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let place = unsafe { Place::borrowed(base, wire) };
+        Borrowed::new(RLock { place, _value: PhantomData })
+    }
+}
+
+impl<T> RLock<T> {
+    /// Who holds it, as far as one look can tell.
+    pub fn holder(&self) -> Option<Owner> {
+        self.word().holder()
+    }
+
+    /// Whether a holder died and nobody called [`RGuard::clear_poison`] since.
+    pub fn is_poisoned(&self) -> bool {
+        self.word().lock.is_poisoned()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    fn word(&self) -> &RLockWord {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+
+    fn data(&self) -> NonNull<T> {
+        // SAFETY: `new` made the block long enough.
+        unsafe { self.place.base().add(data_offset::<RLockWord, T>()) }.cast()
+    }
+}
+
+impl<T> std::fmt::Debug for RLock<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RLock")
+            .field("holder", &self.holder())
+            .field("poisoned", &self.is_poisoned())
+            .finish()
+    }
+}
+
+impl<T: Pod> RGuard<'_, T> {
+    /// Copies the value out.
+    pub fn get(&self) -> T {
+        // SAFETY: this thread holds the lock and is inside this call, so nobody writes meanwhile.
+        unsafe { self.lock.data().read() }
+    }
+
+    /// Copies a value in.
+    pub fn set(&self, value: T) {
+        // SAFETY: this thread holds the lock and no reference to the value exists anywhere.
+        unsafe { self.lock.data().write(value) }
+    }
+
+    /// Replaces the value by `change` of it.
+    pub fn update(&self, change: impl FnOnce(T) -> T) {
+        self.set(change(self.get()));
+    }
+
+    /// Says that the value is sound again; dropping all guards without it keeps the poison.
+    pub fn clear_poison(&self) {
+        self.lock.word().lock.clear_poison();
+    }
+}
+
+impl<T: Pod> Drop for RGuard<'_, T> {
+    fn drop(&mut self) {
+        let word = self.lock.word();
+        if std::thread::panicking() && !self.unwinding {
+            word.lock.poison();
+        }
+        word.unlock(self.me);
+    }
+}
+
+impl<T: Pod + std::fmt::Debug> std::fmt::Debug for RGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
+    }
+}

@@ -1,0 +1,270 @@
+//! `RwLock<T>`: many readers or one writer around a value in shared memory.
+//!
+//! # Safety
+//! A read guard exists only while its process has a reader record and no writer is inside, a write guard only while
+//! its thread is the writer inside and there is no record; so shared and exclusive references to the value never meet.
+//! After a confirmed death the dead process's references are gone with it.
+#![allow(unsafe_code)]
+
+use crate::base::member::{self, Owner};
+use crate::sync::lock::{LockError, data_offset};
+use crate::sync::lock_word::Acquired;
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::record::Slot;
+use crate::sync::rw_word::RwWord;
+use crate::sync::wait::Patience;
+use bytemuck::Pod;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A value in shared memory that many threads and processes may read at once, or one write.
+///
+/// A waiting writer keeps new readers out; so a thread that reads must not read again, or write, before it dropped its
+/// guard. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
+/// inside, everybody after it, reader or writer, gets [`LockError::OwnerDied`] until a writer calls
+/// [`WriteGuard::clear_poison`].
+///
+/// Cost: reading takes two atomic instructions and two fences in all; with more than 256 processes reading at once, the rest
+/// wait for one to leave. About 2 KiB of shared memory beside the value.
+///
+/// ```
+/// use phalanx::sync::RwLock;
+///
+/// let table = RwLock::new([0.0f64; 8])?;
+/// table.write().unwrap()[3] = 2.5;
+/// let (a, b) = (table.read().unwrap(), table.try_read());
+/// assert_eq!(a[3], 2.5);
+/// assert!(b.is_ok() && table.try_write().is_err());
+/// # Ok::<(), phalanx::sync::CreateError>(())
+/// ```
+pub struct RwLock<T> {
+    place: Place,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: `T: Pod + Send` has no ties to a thread.
+unsafe impl<T: Pod + Send> Send for RwLock<T> {}
+// SAFETY: readers share the value (`T: Sync`), a writer has it alone (`T: Send`).
+unsafe impl<T: Pod + Send + Sync> Sync for RwLock<T> {}
+
+/// The value may be read; dropping the guard leaves.
+#[must_use = "the lock is given up as soon as the guard is dropped"]
+pub struct ReadGuard<'a, T: Pod> {
+    lock: &'a RwLock<T>,
+    me: Owner,
+    slot: Slot,
+    _thread: PhantomData<*const ()>,
+}
+
+/// The value may be written; dropping the guard leaves.
+#[must_use = "the lock is given up as soon as the guard is dropped"]
+pub struct WriteGuard<'a, T: Pod> {
+    lock: &'a RwLock<T>,
+    me: Owner,
+    unwinding: bool,
+    _thread: PhantomData<*const ()>,
+}
+
+type Read<'a, T> = Result<ReadGuard<'a, T>, LockError<ReadGuard<'a, T>>>;
+type Write<'a, T> = Result<WriteGuard<'a, T>, LockError<WriteGuard<'a, T>>>;
+
+impl<T: Pod + Send + Sync> RwLock<T> {
+    /// Makes a free lock around `value`.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(value: T) -> Result<RwLock<T>, CreateError> {
+        let len = data_offset::<RwWord, T>() + size_of::<T>();
+        let align = align_of::<RwWord>().max(align_of::<T>());
+        let write = |place: &Place| {
+            // SAFETY: `len` leaves room for it.
+            let data = unsafe { place.base().add(data_offset::<RwWord, T>()) };
+            // SAFETY: inside the block, aligned, and nobody else knows the block yet.
+            unsafe { data.cast::<T>().write(value) }
+        };
+        let place = Place::make("RwLock", len, align, write, Some(RwWord::repair))?;
+        Ok(RwLock { place, _value: PhantomData })
+    }
+
+    /// Enters as a reader; blocks while a writer is in or waits.
+    ///
+    /// # Errors
+    /// - [`LockError::OwnerDied`]: entered, the guard is inside; a writer died and the value is suspect.
+    /// - [`LockError::WouldDeadlock`]: this thread is the writer.
+    /// - [`LockError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn read(&self) -> Read<'_, T> {
+        self.read_with(Patience::Forever)
+    }
+
+    /// Enters as a reader if no writer is in or waits; never blocks.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and [`LockError::TimedOut`].
+    pub fn try_read(&self) -> Read<'_, T> {
+        self.read_with(Patience::Try)
+    }
+
+    /// Enters as a reader, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and [`LockError::TimedOut`].
+    pub fn read_timeout(&self, timeout: Duration) -> Read<'_, T> {
+        self.read_with(Patience::of(timeout))
+    }
+
+    /// Enters as the writer; blocks until everybody else has left.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`].
+    pub fn write(&self) -> Write<'_, T> {
+        self.write_with(Patience::Forever)
+    }
+
+    /// Enters as the writer if nobody else is in; never blocks.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and [`LockError::TimedOut`].
+    pub fn try_write(&self) -> Write<'_, T> {
+        self.write_with(Patience::Try)
+    }
+
+    /// Enters as the writer, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and [`LockError::TimedOut`].
+    pub fn write_timeout(&self, timeout: Duration) -> Write<'_, T> {
+        self.write_with(Patience::of(timeout))
+    }
+
+    fn read_with(&self, patience: Patience) -> Read<'_, T> {
+        let me = member::current();
+        match self.word().read(me, patience) {
+            Ok((acquired, slot)) => {
+                let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
+                if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
+            }
+            Err(refused) => Err(LockError::of(refused, self.writer())),
+        }
+    }
+
+    fn write_with(&self, patience: Patience) -> Write<'_, T> {
+        let me = member::current();
+        match self.word().write(me, patience) {
+            Ok(acquired) => {
+                let unwinding = std::thread::panicking();
+                let guard = WriteGuard { lock: self, me, unwinding, _thread: PhantomData };
+                if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
+            }
+            Err(refused) => Err(LockError::of(refused, self.writer())),
+        }
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`RwLock::new`] with the same `T`, read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RwLock<T>> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let place = unsafe { Place::borrowed(base, wire) };
+        Borrowed::new(RwLock { place, _value: PhantomData })
+    }
+}
+
+impl<T> RwLock<T> {
+    /// The writer that is in or waits to be, as far as one look can tell.
+    pub fn writer(&self) -> Option<Owner> {
+        self.word().writer()
+    }
+
+    /// Whether a writer died inside and nobody called [`WriteGuard::clear_poison`] since.
+    pub fn is_poisoned(&self) -> bool {
+        self.word().is_poisoned()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    fn word(&self) -> &RwWord {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+
+    fn data(&self) -> NonNull<T> {
+        // SAFETY: `new` made the block long enough.
+        unsafe { self.place.base().add(data_offset::<RwWord, T>()) }.cast()
+    }
+}
+
+impl<T> std::fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RwLock")
+            .field("writer", &self.writer())
+            .field("poisoned", &self.is_poisoned())
+            .finish()
+    }
+}
+
+impl<T: Pod> WriteGuard<'_, T> {
+    /// Says that the value is sound again.
+    pub fn clear_poison(&mut self) {
+        self.lock.word().clear_poison();
+    }
+}
+
+impl<T: Pod> Deref for ReadGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: this process has a reader record, so no writer is inside.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Pod> Deref for WriteGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: this thread is the writer inside.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Pod> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this thread is the writer inside, and the guard is borrowed exclusively.
+        unsafe { self.lock.data().as_mut() }
+    }
+}
+
+impl<T: Pod> Drop for ReadGuard<'_, T> {
+    fn drop(&mut self) {
+        // It fails only if the words were overwritten.
+        let _ = self.lock.word().unlock_read(self.me, self.slot);
+    }
+}
+
+impl<T: Pod> Drop for WriteGuard<'_, T> {
+    fn drop(&mut self) {
+        let word = self.lock.word();
+        if std::thread::panicking() && !self.unwinding {
+            word.poison();
+        }
+        let _ = word.unlock_write(self.me);
+    }
+}
+
+impl<T: Pod + std::fmt::Debug> std::fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Pod + std::fmt::Debug> std::fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}

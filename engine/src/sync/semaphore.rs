@@ -1,0 +1,311 @@
+//! `Semaphore` and `BoundedSemaphore`: permits that processes hold and, when they die, give back.
+//!
+//! # Safety
+//! A semaphore's block is one `SemaphoreWord` at its base.
+#![allow(unsafe_code)]
+
+use crate::base::member;
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::record::{RECORDS, Slot};
+use crate::sync::semaphore_word::{Denied, SemaphoreWord};
+use crate::sync::wait::Patience;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// A permit was not to be had, or not to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SemaphoreError {
+    /// The deadline passed, or for `try_` calls: too few permits were free.
+    #[error("no {asked} permits of the semaphore were free in time ({free} are now); others hold the rest")]
+    TimedOut {
+        /// How many were asked for.
+        asked: u32,
+        /// How many were free at the last look.
+        free: u32,
+    },
+    /// More asked for at once than the semaphore has: the call would wait for ever.
+    #[error("{asked} permits were asked for, but the semaphore has {total} in all; ask for fewer at once")]
+    TooMany {
+        /// How many were asked for.
+        asked: u32,
+        /// How many there are, held or free.
+        total: u32,
+    },
+    /// More to give back than this process holds, or than a semaphore can count.
+    #[error(
+        "{asked} permits were to be released, but this process does not hold so many of a bounded semaphore (or the \
+         semaphore's count would pass 2^32); release each permit once"
+    )]
+    NotHeld {
+        /// How many were to be released.
+        asked: u32,
+    },
+    /// More processes hold permits than the semaphore has records for.
+    #[error("{RECORDS} processes hold permits of the semaphore already, the most it can keep records of")]
+    TableFull,
+    /// The words in shared memory hold what no semaphore operation writes.
+    #[error(
+        "the semaphore's state in shared memory is {seen:#010x}, which no semaphore operation writes; unsafe code in \
+         some process wrote past its data; make a new semaphore"
+    )]
+    Corrupt {
+        /// The word.
+        seen: u32,
+    },
+}
+
+/// A number of permits in shared memory, taken and given back by any thread of any process.
+///
+/// Each permit taken is recorded with the process that holds it: when that process dies its permits are free again,
+/// without a report, as permits guard no data. [`Semaphore::release`] may add permits beyond the first number; a
+/// [`BoundedSemaphore`] never has more than it began with.
+///
+/// Cost: two uncontended lock operations, without a system call, when permits are free. About 2 KiB of shared memory.
+///
+/// ```
+/// use phalanx::sync::Semaphore;
+///
+/// let slots = Semaphore::new(2)?;
+/// let one = slots.acquire()?;
+/// let _two = slots.acquire()?;
+/// assert!(slots.try_acquire().is_err());
+/// drop(one);
+/// assert!(slots.try_acquire().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Semaphore {
+    place: Place,
+}
+
+/// Permits held by this process; dropping gives them back.
+///
+/// They belong to the process, not to the thread, and may be sent to another thread of it.
+#[must_use = "the permits are given back as soon as this is dropped"]
+#[derive(Debug)]
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    slot: Slot,
+    n: u32,
+}
+
+impl Semaphore {
+    /// Makes a semaphore with so many free permits.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
+        let (len, align) = (size_of::<SemaphoreWord>(), align_of::<SemaphoreWord>());
+        // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
+        let init = |place: &Place| unsafe { place.base().cast::<SemaphoreWord>().as_ref() }.init(permits);
+        let place = Place::make("semaphore", len, align, init, Some(SemaphoreWord::repair))?;
+        Ok(Semaphore { place })
+    }
+
+    /// Takes one permit; blocks until one is free.
+    ///
+    /// # Errors
+    /// - [`SemaphoreError::TooMany`]: the semaphore has none at all.
+    /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see there.
+    pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(1, Patience::Forever)
+    }
+
+    /// Takes `n` permits at once; blocks until so many are free. Not fair: small requests may overtake it.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`].
+    pub fn acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(n, Patience::Forever)
+    }
+
+    /// Takes one permit if one is free.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`] when none is free (after 50 ms at most, should another
+    /// process have been killed or stopped in the middle of an operation).
+    pub fn try_acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(1, Patience::Try)
+    }
+
+    /// Takes one permit, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(1, Patience::of(timeout))
+    }
+
+    fn acquire_with(&self, n: u32, patience: Patience) -> Result<Permit<'_>, SemaphoreError> {
+        let taken = self.word().acquire(member::current(), n, patience);
+        taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
+    }
+
+    /// Adds `n` free permits, whoever held them or nobody did: for signalling how many items are ready.
+    ///
+    /// # Errors
+    /// - [`SemaphoreError::NotHeld`]: the count would pass 2^32.
+    /// - [`SemaphoreError::Corrupt`]: see there.
+    pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
+        self.word().grow(member::current(), n).map_err(|denied| self.error(denied, n))
+    }
+
+    /// Permits nobody holds, as far as one look can tell.
+    pub fn available(&self) -> u32 {
+        self.word().free()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.place.wire()
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps a block made by [`Semaphore::new`], read-write during `'w`.
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Semaphore> {
+        // SAFETY: the caller's promise is the place's invariant.
+        Borrowed::new(Semaphore { place: unsafe { Place::borrowed(base, wire) } })
+    }
+
+    fn error(&self, denied: Denied, asked: u32) -> SemaphoreError {
+        match denied {
+            Denied::TimedOut => SemaphoreError::TimedOut { asked, free: self.available() },
+            Denied::TooMany { total } => SemaphoreError::TooMany { asked, total },
+            Denied::NotHeld => SemaphoreError::NotHeld { asked },
+            Denied::TableFull => SemaphoreError::TableFull,
+            Denied::Corrupt(seen) => SemaphoreError::Corrupt { seen },
+        }
+    }
+
+    pub(crate) fn word(&self) -> &SemaphoreWord {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+}
+
+impl std::fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Semaphore").field("available", &self.available()).finish()
+    }
+}
+
+impl Permit<'_> {
+    /// How many permits these are.
+    pub fn count(&self) -> u32 {
+        self.n
+    }
+
+    /// Leaves the permits with this process, without a guard: until [`BoundedSemaphore::release`], or the
+    /// process ends.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+
+    /// Uses the permits up: the semaphore has so many fewer. With [`Semaphore::release`] this hands items from makers to takers.
+    ///
+    /// # Errors
+    /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn consume(self) -> Result<(), SemaphoreError> {
+        let permit = std::mem::ManuallyDrop::new(self);
+        let done = permit.semaphore.word().consume(member::current(), permit.slot, permit.n);
+        done.map_err(|denied| permit.semaphore.error(denied, permit.n))
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        // It fails only if the words were overwritten; the next `acquire` says so.
+        let _ = self.semaphore.word().release(member::current(), self.slot, self.n);
+    }
+}
+
+/// A [`Semaphore`] that never has more permits than it was made with.
+///
+/// ```
+/// use phalanx::sync::{BoundedSemaphore, SemaphoreError};
+///
+/// let slots = BoundedSemaphore::new(1)?;
+/// slots.acquire()?.keep();
+/// slots.release(1)?;
+/// assert_eq!(slots.release(1), Err(SemaphoreError::NotHeld { asked: 1 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct BoundedSemaphore(Semaphore);
+
+impl BoundedSemaphore {
+    /// Makes a semaphore with so many permits, now and for ever.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new(permits: u32) -> Result<BoundedSemaphore, CreateError> {
+        Semaphore::new(permits).map(BoundedSemaphore)
+    }
+
+    /// Gives back `n` permits that this process [keeps](Permit::keep).
+    ///
+    /// # Errors
+    /// - [`SemaphoreError::NotHeld`]: this process holds fewer; nothing is given back.
+    /// - [`SemaphoreError::Corrupt`]: see there.
+    pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
+        self.0.word().release_kept(member::current(), n).map_err(|denied| self.0.error(denied, n))
+    }
+
+    /// Takes one permit; see [`Semaphore::acquire`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`].
+    pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.acquire()
+    }
+
+    /// Takes `n` permits at once; see [`Semaphore::acquire_many`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`].
+    pub fn acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.acquire_many(n)
+    }
+
+    /// Takes one permit if one is free; see [`Semaphore::try_acquire`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.try_acquire()
+    }
+
+    /// Takes one permit, waiting at most `timeout`; see [`Semaphore::acquire_timeout`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_timeout`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.acquire_timeout(timeout)
+    }
+
+    /// Permits nobody holds, as far as one look can tell.
+    pub fn available(&self) -> u32 {
+        self.0.available()
+    }
+
+    /// How another process finds it.
+    #[allow(dead_code, reason = "the launch floor sends it")]
+    pub(crate) fn wire(&self) -> SyncWire {
+        self.0.wire()
+    }
+
+    /// Rebuilds the handle where its words are mapped, for `'w`.
+    ///
+    /// # Safety
+    /// As for [`Semaphore::from_base`], with a block made by [`BoundedSemaphore::new`].
+    #[allow(dead_code, reason = "the launch floor calls it in workers")]
+    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, BoundedSemaphore> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let place = unsafe { Place::borrowed(base, wire) };
+        Borrowed::new(BoundedSemaphore(Semaphore { place }))
+    }
+}

@@ -1,0 +1,181 @@
+//! The semaphore's words and their protocol; the proof is in README.md beside this file.
+
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::member::{MemberId, Owner};
+use crate::sync::lock_word::{Acquired, LockWord, Refused};
+use crate::sync::record::{Slot, Table};
+use crate::sync::wait::{Patience, Turn};
+use crate::sys::futex::Woken;
+use std::time::Duration;
+
+/// A semaphore in shared memory.
+///
+/// The truth is `total` and the table of who holds how many. `free` is derived from both, and re-derived by the next to
+/// enter whenever `guard` is poisoned, that is, after a death inside or after repair took records away.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct SemaphoreWord {
+    /// Held for a few instructions by whoever changes the words below; sleepers never hold it.
+    guard: LockWord,
+    /// Permits there are, held or free; changed inside.
+    total: AtomicU32,
+    /// Permits nobody holds; changed inside.
+    free: AtomicU32,
+    turn: Turn,
+    _pad: AtomicU32,
+    held: Table,
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(SemaphoreWord, total) == 8);
+    assert!(std::mem::offset_of!(SemaphoreWord, turn) == 16);
+    assert!(std::mem::offset_of!(SemaphoreWord, held) == 24);
+    assert!(size_of::<SemaphoreWord>() == 32 + 8 * crate::sync::record::RECORDS);
+};
+
+/// How long a caller that does not want to wait for permits waits for the guard: far longer than anybody alive is
+/// inside, preempted or not, on a machine in working order.
+const INSIDE: Duration = Duration::from_millis(50);
+
+/// Why no permit was had or given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    TimedOut,
+    /// More asked for than there are in all.
+    TooMany {
+        total: u32,
+    },
+    /// More given back than the member holds, or more permits than the word can count.
+    NotHeld,
+    /// No record free for this member.
+    TableFull,
+    /// The guard's word, as seen.
+    Corrupt(u32),
+}
+
+impl SemaphoreWord {
+    /// Gives a fresh word its permits; before anybody else knows it.
+    pub(crate) fn init(&self, permits: u32) {
+        self.total.store(permits, Ordering::Relaxed);
+        self.free.store(permits, Ordering::Relaxed);
+    }
+
+    /// Takes `n` permits for `me`'s process.
+    pub(crate) fn acquire(&self, me: Owner, n: u32, patience: Patience) -> Result<Slot, Denied> {
+        loop {
+            self.enter(me, patience)?;
+            // Taken inside: whoever frees permits later moves the turn past it.
+            let ticket = self.turn.ticket();
+            let outcome = self.take(me, n);
+            self.leave(me);
+            match outcome {
+                Ok(Some(slot)) => return Ok(slot),
+                Ok(None) => {}
+                Err(denied) => return Err(denied),
+            }
+            if self.turn.wait_spinning(ticket, patience) == Woken::TimedOut {
+                return Err(Denied::TimedOut);
+            }
+        }
+    }
+
+    /// Inside: takes `n` if there are so many.
+    fn take(&self, me: Owner, n: u32) -> Result<Option<Slot>, Denied> {
+        let total = self.total.load(Ordering::Relaxed);
+        if n > total {
+            return Err(Denied::TooMany { total });
+        }
+        let Some(left) = self.free.load(Ordering::Relaxed).checked_sub(n) else { return Ok(None) };
+        // The record first: a death from here on is put right by re-deriving `free`.
+        let slot = self.held.add(me.member, n).ok_or(Denied::TableFull)?;
+        self.free.store(left, Ordering::Relaxed);
+        Ok(Some(slot))
+    }
+
+    /// Gives back `n` permits that `me`'s process holds in `slot`.
+    pub(crate) fn release(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
+        self.enter(me, Patience::Forever)?;
+        let done = self.held.sub(me.member, slot, n);
+        if done {
+            let free = self.free.load(Ordering::Relaxed).saturating_add(n);
+            self.free.store(free.min(self.total.load(Ordering::Relaxed)), Ordering::Relaxed);
+        }
+        self.leave(me);
+        self.turn.advance();
+        if done { Ok(()) } else { Err(Denied::NotHeld) }
+    }
+
+    /// Gives back `n` of the permits that `me`'s process holds, wherever they are recorded.
+    pub(crate) fn release_kept(&self, me: Owner, n: u32) -> Result<(), Denied> {
+        let slot = self.held.slot_of(me.member).ok_or(Denied::NotHeld)?;
+        self.release(me, slot, n)
+    }
+
+    /// Adds `n` permits that nobody held before.
+    pub(crate) fn grow(&self, me: Owner, n: u32) -> Result<(), Denied> {
+        self.enter(me, Patience::Forever)?;
+        let total = self.total.load(Ordering::Relaxed).checked_add(n);
+        if let Some(total) = total {
+            self.total.store(total, Ordering::Relaxed);
+            self.free.store(self.free.load(Ordering::Relaxed).saturating_add(n), Ordering::Relaxed);
+        }
+        self.leave(me);
+        self.turn.advance();
+        total.map(|_| ()).ok_or(Denied::NotHeld)
+    }
+
+    /// Uses up `n` permits that `me`'s process holds in `slot`: afterwards there are so many fewer.
+    pub(crate) fn consume(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
+        self.enter(me, Patience::Forever)?;
+        // The total first: a death between the two loses the permits as intended, as repair drops the record.
+        let total = self.total.load(Ordering::Relaxed).saturating_sub(n);
+        self.total.store(total, Ordering::Relaxed);
+        let done = self.held.sub(me.member, slot, n);
+        self.leave(me);
+        if done { Ok(()) } else { Err(Denied::NotHeld) }
+    }
+
+    /// Permits nobody holds, as far as one look can tell.
+    pub(crate) fn free(&self) -> u32 {
+        self.free.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self, me: Owner, patience: Patience) -> Result<(), Denied> {
+        // Others are inside for a few instructions: no reason to fail. One who was killed there ends the patience.
+        let patience = if patience.is_try() { Patience::of(INSIDE) } else { patience };
+        match self.guard.lock(me, patience) {
+            Ok(Acquired::Clean) => Ok(()),
+            Ok(Acquired::OwnerDied) => {
+                self.recount();
+                Ok(())
+            }
+            // Inside already: only a signal handler can be, and it must not wait for the code it interrupted.
+            Err(Refused::TimedOut | Refused::WouldDeadlock) => Err(Denied::TimedOut),
+            Err(Refused::Corrupt(seen)) => Err(Denied::Corrupt(seen)),
+        }
+    }
+
+    fn leave(&self, me: Owner) {
+        let _ = self.guard.unlock(me);
+    }
+
+    /// Inside: derives `free` anew. The poison goes first, so that records taken away meanwhile ask for another count;
+    /// should this process die before the store, its own death poisons the guard again.
+    #[cold]
+    fn recount(&self) {
+        self.guard.clear_poison();
+        let total = u64::from(self.total.load(Ordering::Relaxed));
+        let free = total.saturating_sub(self.held.total());
+        self.free.store(free as u32, Ordering::Relaxed);
+    }
+
+    /// After a confirmed death: its permits are free again. Never enters, so it waits for nobody, dead or alive.
+    pub(crate) fn repair(&self, dead: MemberId) {
+        self.held.remove(dead);
+        // After the records went, so that the count this asks for finds them gone.
+        self.guard.poison();
+        self.guard.repair(dead);
+        self.turn.rouse();
+    }
+}
