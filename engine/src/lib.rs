@@ -9,5 +9,6 @@ mod base;
 mod memory;
 mod sys;
 
+pub use array::npy;
 pub use array::{Element, Shape, SharedArray, SharedValue};
 pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};

@@ -4,6 +4,7 @@
 //! mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
 
 mod element;
+pub mod npy;
 mod shape;
 mod shared;
 mod value;
