@@ -10,5 +10,5 @@ mod memory;
 mod sys;
 
 pub use array::npy;
-pub use array::{Element, Shape, SharedArray, SharedValue};
+pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
 pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};

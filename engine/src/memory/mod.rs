@@ -11,6 +11,7 @@
 
 pub(crate) mod arena;
 mod error;
+pub(crate) mod file;
 mod freelist;
 mod mapping;
 mod options;
@@ -22,7 +23,7 @@ pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
 pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
-pub(crate) use segment::{Access, Segment, SegmentId};
+pub(crate) use segment::{Access, Segment, SegmentId, check_file_limit};
 
 /// Bytes of the huge pages that mappings are aligned for.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;

@@ -217,3 +217,45 @@ pub(crate) fn address_space_limit() -> Option<u64> {
 pub(crate) fn open_file_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
+
+/// What a filesystem is to memory that is mapped from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filesystem {
+    /// Its files are memory.
+    Tmpfs,
+    /// A network or user-space filesystem, by name: pages can vanish when another machine or program wills.
+    Remote(&'static str),
+    /// Any other.
+    Local,
+}
+
+/// The filesystem of an open file, and the bytes free there (`None` for a tmpfs without limit).
+#[doc(alias = "fstatfs")]
+pub(crate) fn filesystem(fd: BorrowedFd<'_>) -> io::Result<(Filesystem, Option<u64>)> {
+    let stat = rustix::fs::fstatfs(fd)?;
+    // Numbers: include/uapi/linux/magic.h, and the filesystems' own headers for those not listed there.
+    #[allow(clippy::unnecessary_cast)] // f_type has another width on other architectures
+    let kind = match stat.f_type as u64 & 0xffff_ffff {
+        0x0102_1994 => Filesystem::Tmpfs,
+        0x6969 => Filesystem::Remote("NFS"),
+        0x6573_5546 => Filesystem::Remote("FUSE"),
+        0x0102_1997 => Filesystem::Remote("9p"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Filesystem::Remote("SMB"),
+        0x00c3_6400 => Filesystem::Remote("Ceph"),
+        0x5346_414f | 0x6b41_4653 => Filesystem::Remote("AFS"),
+        0x7375_7245 => Filesystem::Remote("Coda"),
+        0x0bd0_0bd0 => Filesystem::Remote("Lustre"),
+        0x4750_4653 => Filesystem::Remote("GPFS"),
+        _ => Filesystem::Local,
+    };
+    let unlimited = kind == Filesystem::Tmpfs && stat.f_blocks == 0;
+    #[allow(clippy::unnecessary_cast)]
+    let free = (stat.f_bavail as u64).saturating_mul(stat.f_bsize.max(0) as u64);
+    Ok((kind, (!unlimited).then_some(free)))
+}
+
+/// The user that this process acts as.
+#[doc(alias = "geteuid")]
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

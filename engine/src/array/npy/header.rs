@@ -4,7 +4,7 @@ use super::literal::{self, Value};
 use super::{DType, FileKind, NpyError};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The first bytes of every `.npy` file.
@@ -70,7 +70,7 @@ impl Header {
     /// See [`NpyError`].
     pub fn read(path: impl AsRef<Path>) -> Result<Header, NpyError> {
         let path = path.as_ref();
-        let file = open_regular(path, OpenOptions::new().read(true))?;
+        let file = open_regular(path, OpenOptions::new().read(true), 0)?;
         Header::read_from(&file, path)
     }
 
@@ -242,8 +242,12 @@ fn lengths(items: Vec<Value>) -> Result<Vec<usize>, String> {
         .collect()
 }
 
-/// Opens a regular file; anything else is refused without waiting for it.
-pub(in crate::array) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, NpyError> {
+/// Opens a regular file; anything else is refused without waiting for it. `flags` are further flags of `open`.
+pub(in crate::array) fn open_regular(
+    path: &Path,
+    options: &mut OpenOptions,
+    flags: i32,
+) -> Result<File, NpyError> {
     let kind = |meta: &std::fs::Metadata| {
         let t = meta.file_type();
         (!t.is_file()).then(|| match t {
@@ -261,12 +265,12 @@ pub(in crate::array) fn open_regular(path: &Path, options: &mut OpenOptions) -> 
         None => Ok(()),
     };
     refuse(&std::fs::metadata(path).map_err(|e| from_io(path, e))?)?;
-    let file =
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(|e| from_io(path, e))?;
+    let file = options
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags)
+        .open(path)
+        .map_err(|e| from_io(path, e))?;
     let meta = file.metadata().map_err(|e| from_io(path, e))?;
     refuse(&meta)?;
-    // Files of /proc and the like say that they are empty and are not.
-    debug_assert!(meta.size() == meta.len());
     Ok(file)
 }
 

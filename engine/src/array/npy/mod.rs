@@ -18,6 +18,7 @@ mod write;
 
 pub use dtype::{ByteOrder, DType, Kind, NpyElement};
 pub use error::{FileKind, NpyError};
+pub(super) use header::open_regular;
 pub use header::{AxisOrder, Header, MAGIC};
 pub(super) use write::header_bytes;
 
