@@ -11,4 +11,6 @@ mod sys;
 
 pub use array::npy;
 pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
-pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};
+pub use memory::{
+    AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
+};

@@ -16,7 +16,7 @@ use super::shape::rows;
 use super::{Element, Shape};
 use crate::base::Span;
 use crate::memory::arena::{self, Block};
-use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, Segment};
+use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, PageReport, Residency, Segment};
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, IntoDimension, Ix1};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -295,6 +295,18 @@ impl<T, D: Dimension> SharedArray<T, D> {
     /// Bytes of all elements.
     pub fn len_bytes(&self) -> usize {
         self.dim.size() * size_of::<T>()
+    }
+
+    /// On which NUMA node each page of the array really lies, asked now.
+    ///
+    /// Costs a system call per 4096 pages, and touches every page of an anonymous array.
+    pub fn residency(&self) -> Residency {
+        self.segment().residency(self.byte_offset..self.byte_offset + self.len_bytes())
+    }
+
+    /// In which pages, huge or not, the array's segment lies now, and what was refused on the way there.
+    pub fn pages(&self) -> PageReport {
+        self.segment().pages()
     }
 
     /// The segment that the elements lie in.

@@ -15,7 +15,9 @@ pub(crate) mod file;
 mod freelist;
 mod mapping;
 mod options;
+mod pages;
 pub(crate) mod registry;
+mod residency;
 mod room;
 mod segment;
 
@@ -23,6 +25,8 @@ pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
 pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
+pub use pages::{PageKind, PageReport};
+pub use residency::Residency;
 pub(crate) use segment::{Access, Segment, SegmentId, check_file_limit};
 
 /// Bytes of the huge pages that mappings are aligned for.

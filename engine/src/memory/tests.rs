@@ -67,6 +67,39 @@ fn dropping_a_segment_gives_its_pages_back_though_another_mapping_lives() {
 }
 
 #[test]
+fn huge_pages_are_tried_every_way_and_the_report_tells_which_came() {
+    let options = AllocOptions::new().huge_pages(HugePages::Try);
+    let segment = Segment::create(3 << 20, &options).unwrap();
+    let report = segment.pages();
+    assert_eq!(report.resident_bytes, 4 << 20, "{report}");
+    let all = report.huge_bytes == report.resident_bytes;
+    assert_eq!(all, matches!(report.kind, PageKind::Transparent | PageKind::Reserved), "{report}");
+    // What did not come true is explained.
+    assert!(all || !report.notes.is_empty(), "{report}");
+
+    let options = AllocOptions::new().huge_pages(HugePages::Require);
+    match Segment::create(3 << 20, &options) {
+        Ok(segment) => assert!(segment.pages().huge_bytes >= 4 << 20),
+        Err(error) => assert!(matches!(error, AllocError::NoHugePages { .. }), "{error}"),
+    }
+    let never = Segment::create(3 << 20, &AllocOptions::new().huge_pages(HugePages::Never)).unwrap();
+    never.mapping().populate(0, never.len_bytes()).unwrap();
+    assert_eq!((never.pages().kind, never.pages().huge_bytes), (PageKind::Base, 0));
+}
+
+#[test]
+fn every_page_is_found_on_some_node_or_the_report_says_why_not() {
+    for placement in [PagePlacement::Local, PagePlacement::Interleave, PagePlacement::Bind(0)] {
+        let segment = Segment::create(3 << 20, &AllocOptions::new().placement(placement)).unwrap();
+        let found = segment.residency(0..segment.len_bytes());
+        let sum: u64 = found.nodes.iter().map(|n| n.1).sum();
+        assert!(sum == 3 << 20 || !found.notes.is_empty(), "{placement:?}: {found:?}");
+    }
+    let error = Segment::create(4096, &AllocOptions::new().placement(PagePlacement::Bind(1000))).unwrap_err();
+    assert!(matches!(error, AllocError::Node { node: 1000, .. }), "{error}");
+}
+
+#[test]
 fn arena_blocks_are_zero_whatever_their_predecessors_left() {
     for len in [1, 8, 100, 4096, 5000, 70_000, 500_000] {
         for round in 0..3 {

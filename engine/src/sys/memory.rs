@@ -259,3 +259,49 @@ pub(crate) fn filesystem(fd: BorrowedFd<'_>) -> io::Result<(Filesystem, Option<u
 pub(crate) fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
+
+/// A memory policy for a range of a mapping; on shared memory it stays with the object, for every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodePolicy {
+    /// Pages go to the first node of the mask while it has room, then elsewhere.
+    Preferred,
+    /// Pages go around the nodes of the mask.
+    Interleave,
+}
+
+/// Sets the policy of a mapped range; `nodes` is a bit mask, lowest node first.
+///
+/// # Safety
+/// The caller owns the range.
+#[doc(alias = "mbind")]
+pub(crate) unsafe fn bind_pages(
+    at: NonNull<u8>,
+    len_bytes: usize,
+    policy: NodePolicy,
+    nodes: &[u64],
+) -> io::Result<()> {
+    let mode = match policy {
+        NodePolicy::Preferred => libc::MPOL_PREFERRED,
+        NodePolicy::Interleave => libc::MPOL_INTERLEAVE,
+    };
+    // The kernel reads one bit less than it is told (mbind(2), BUGS).
+    let bits = nodes.len() * 64 + 1;
+    // SAFETY: the range belongs to the caller, and the mask outlives the call; contents stay as they are.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_mbind, at.as_ptr(), len_bytes, mode, nodes.as_ptr(), bits, 0 as libc::c_uint)
+    };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Asks on which node each page lies; negative numbers are errors, such as `-ENOENT` for a page not there.
+#[doc(alias = "move_pages")]
+pub(crate) fn page_nodes(pages: &[*const u8], nodes: &mut [i32]) -> io::Result<()> {
+    let count = pages.len().min(nodes.len());
+    let nowhere = std::ptr::null::<libc::c_int>();
+    // SAFETY: with no target nodes the call only asks; it reads `count` addresses, which it does not follow, and
+    // writes as many results.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_move_pages, 0, count, pages.as_ptr(), nowhere, nodes.as_mut_ptr(), 0)
+    };
+    if rc >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
