@@ -19,6 +19,42 @@ fn a_segment_is_sealed_reserved_and_zero() {
 }
 
 #[test]
+fn seals_hold_for_a_descriptor_that_was_opened_again() {
+    // I5, I6: modes are no boundary, seals are.
+    let segment = Segment::create(4096, &AllocOptions::default()).unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&segment.fd()));
+    let again = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    assert_eq!(again.set_len(1).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    let mode = again.metadata().unwrap().permissions();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    // Kernels before 6.3 know no executable seal.
+    let known = rustix::fs::fcntl_get_seals(segment.fd()).unwrap().contains(rustix::fs::SealFlags::EXEC);
+    assert_eq!(again.set_permissions(executable).is_err(), known, "mode {mode:?}");
+}
+
+#[test]
+fn worker_mappings_start_read_only_and_stay_out_of_dumps_and_forks() {
+    let segment = Segment::create(1 << 20, &AllocOptions::default()).unwrap();
+    let options = MapOptions { leave_out_of_dumps: true };
+    let mut mapping = Mapping::map(segment.fd(), segment.len_bytes(), MapAccess::ReadOnly, options).unwrap();
+    let flags = |mapping: &Mapping| {
+        let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let start = format!("{:x}-", mapping.base().addr());
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(&start));
+        lines.find_map(|line| line.strip_prefix("VmFlags: ")).unwrap().to_owned()
+    };
+    let before = flags(&mapping);
+    for flag in ["dc", "dd"] {
+        assert!(before.split(' ').any(|f| f == flag), "{flag} of {before}");
+    }
+    assert!(!before.split(' ').any(|f| f == "wr"), "{before}");
+    mapping.make_writable().unwrap();
+    assert!(flags(&mapping).split(' ').any(|f| f == "wr"));
+    assert_eq!(mapping.access(), MapAccess::ReadWrite);
+    assert!(!flags(segment.mapping()).split(' ').any(|f| f == "dd"), "the driver's own dump has the data");
+}
+
+#[test]
 fn a_mapping_sits_on_a_huge_page_boundary_between_guard_pages() {
     let segment = Segment::create(4 << 20, &AllocOptions::default()).unwrap();
     assert_eq!(segment.base().addr().get() % HUGE_PAGE, 0);
