@@ -10,6 +10,8 @@ mod named;
 pub mod npy;
 mod shape;
 mod shared;
+#[cfg(feature = "shared_memory")]
+mod shmem;
 mod value;
 
 pub use attach::AttachError;
