@@ -1,5 +1,7 @@
 //! Named arrays and real NumPy: each sees what the other writes. SKIPPED where python3 or numpy is missing.
 #![allow(unsafe_code)]
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
 
 use ndarray::{Array2, Ix2, IxDyn};
 use phalanx::npy::{AxisOrder, Header, Kind, NpyError};

@@ -3,7 +3,6 @@
 use super::npy::{AxisOrder, DType, Header, NpyElement, NpyError};
 use super::{Element, Shape};
 use crate::memory::AllocError;
-use ndarray::Dimension;
 use std::path::{Path, PathBuf};
 
 /// Why a file was not attached, mapped or loaded as an array.

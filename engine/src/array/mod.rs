@@ -8,8 +8,8 @@ mod element;
 mod mapped;
 mod named;
 pub mod npy;
-mod shape;
-mod shared;
+pub(crate) mod shape;
+pub(crate) mod shared;
 #[cfg(feature = "shared_memory")]
 mod shmem;
 mod value;

@@ -81,7 +81,7 @@ fn small_arrays_share_the_arena_and_large_ones_own_a_segment() {
 #[test]
 fn a_value_is_an_array_of_one() {
     let mut v = SharedValue::new([1u16, 2]).unwrap();
-    v.as_mut()[1] = 9;
+    v.get_mut()[1] = 9;
     assert_eq!(v.get(), [1, 9]);
     assert_eq!(v.as_array().len(), 1);
     assert_eq!(format!("{v:?}"), "SharedValue([1, 9])");

@@ -131,6 +131,26 @@ fn every_page_is_found_on_some_node_or_the_report_says_why_not() {
         let sum: u64 = found.nodes.iter().map(|n| n.1).sum();
         assert!(sum == 3 << 20 || !found.notes.is_empty(), "{placement:?}: {found:?}");
     }
+    // Where there is room, a wish for a node is kept, and interleaving uses every node.
+    let len = 4usize << 20;
+    let mut roomy = Vec::new();
+    for node in residency::allowed_nodes() {
+        let file = format!("/sys/devices/system/node/node{node}/meminfo");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let free = text.lines().find(|l| l.contains("MemFree:")).and_then(|l| l.split_whitespace().nth(3));
+        let free: usize = free.map_or(0, |kib| kib.parse().unwrap());
+        if free << 10 > 8 * len {
+            roomy.push(node);
+            let options = AllocOptions::new().placement(PagePlacement::Bind(node));
+            let found = Segment::create(len, &options).unwrap().residency(0..len);
+            assert!(found.on_node(node) == len as u64 || !found.notes.is_empty(), "{node}: {found:?}");
+        }
+    }
+    let segment = Segment::create(len, &AllocOptions::new().placement(PagePlacement::Interleave)).unwrap();
+    let found = segment.residency(0..len);
+    println!("interleaved over the nodes {roomy:?}: {found:?}");
+    let share = (len / (2 * residency::allowed_nodes().len())) as u64;
+    assert!(!found.notes.is_empty() || roomy.iter().all(|&n| found.on_node(n) >= share), "{found:?}");
     let error = Segment::create(4096, &AllocOptions::new().placement(PagePlacement::Bind(1000))).unwrap_err();
     assert!(matches!(error, AllocError::Node { node: 1000, .. }), "{error}");
 }
