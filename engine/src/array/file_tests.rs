@@ -127,3 +127,29 @@ fn a_mapped_file_is_read_only_in_the_kernel_too() {
     let flags = rustix::fs::fcntl_getfl(a.segment().fd()).unwrap();
     assert!(!flags.intersects(rustix::fs::OFlags::RDWR | rustix::fs::OFlags::WRONLY));
 }
+
+#[test]
+fn a_file_larger_than_memory_maps_and_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse.bin");
+    let file = std::fs::File::create(&path).unwrap();
+    let len = 1usize << 38;
+    if let Err(error) = file.set_len(len as u64) {
+        return println!("SKIPPED: no sparse file of {len} bytes here: {error}");
+    }
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7], len as u64 - 1).unwrap();
+    // SAFETY: nobody changes the file.
+    let a = unsafe { MappedArray::<u8>::map_raw(&path, 0, len) }.unwrap();
+    assert_eq!((a.as_slice()[0], a.as_slice()[len - 1]), (0, 7));
+}
+
+#[cfg(feature = "half")]
+#[test]
+fn half_floats_are_elements() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let numbers = [half::f16::from_f32(1.5), half::f16::from_f32(-2.0)];
+    SharedArray::from_slice(&numbers).unwrap().save_npy(&path).unwrap();
+    assert_eq!(npy::Header::read(&path).unwrap().dtype().to_string(), "float16");
+    assert_eq!(SharedArray::<half::f16>::load_npy(&path).unwrap().as_slice(), numbers);
+}

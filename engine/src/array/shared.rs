@@ -102,8 +102,12 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         let dim = shape.into_dimension();
         let len_bytes = byte_len::<T, D>(&dim)?;
         if len_bytes < OWN_SEGMENT_BYTES && !options.needs_own_segment() {
-            let block = arena::allocate(len_bytes, align_of::<T>())?;
-            return Ok(Self::in_block(block, dim));
+            match arena::allocate(len_bytes, align_of::<T>()) {
+                Ok(block) => return Ok(Self::in_block(block, dim)),
+                // Limits may have made the arena small. Whether memory itself is short shows below.
+                Err(AllocError::NoSpace { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let segment = Segment::create(len_bytes, options)?;
         // SAFETY: the new segment has `len_bytes` zeroed, reserved bytes at a page's start, and nobody else knows it.
