@@ -95,6 +95,11 @@ fn add_nodes(draft: &mut Draft, dir: &Path) {
             .unwrap_or_default();
         let row = text(&dir.join("distance")).unwrap_or_default();
         rows.push((os_index, row.split_whitespace().map_while(|value| value.parse().ok()).collect()));
+        // The kernel puts a CPU in one node; firmware has been seen that puts all CPUs in all nodes.
+        if draft.nodes.iter().any(|before| before.cpuset.intersects(&cpuset)) {
+            draft.notes.push(format!("NUMA node {os_index} claims PUs of another node and was left out"));
+            continue;
+        }
         draft.nodes.push(NumaNode {
             os_index,
             cpuset,
@@ -215,3 +220,6 @@ fn mem_total(info: &str) -> Option<u64> {
     let kib: u64 = line.split_once("MemTotal:")?.1.split_whitespace().next()?.parse().ok()?;
     kib.checked_mul(1024)
 }
+
+#[cfg(test)]
+mod tests;
