@@ -35,7 +35,7 @@ pub(super) fn nearness(machine: &Machine, a: &Pu, b: &Pu) -> Nearness {
 pub(super) fn orders(machine: &Machine, places: &[CpuSet], seats: &[usize]) -> Vec<Vec<usize>> {
     // A place stands for its first PU.
     let firsts: Vec<Option<&Pu>> = places.iter().map(|set| machine.pu(set.first()?)).collect();
-    let classes: Vec<Vec<usize>> =
+    let classes: Vec<(Vec<usize>, usize)> =
         (0..places.len()).map(|from| classes_from(machine, &firsts, from)).collect();
     let count = seats.len();
     (0..count)
