@@ -189,7 +189,9 @@ fn is_online(dir: &Path) -> bool {
 }
 
 fn text(path: &Path) -> Option<String> {
-    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+    let text = std::fs::read_to_string(path).ok()?;
+    // Some kernels end lists with a NUL (seen in a recorded ARM machine).
+    Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
 }
 
 fn list(path: &Path) -> Option<CpuSet> {
