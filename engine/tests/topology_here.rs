@@ -1,7 +1,10 @@
 //! This machine, as every source describes it.
 
-use phalanx::topology::{Limits, Machine, Placement, Request, TopologyError, plan};
+use phalanx::topology::{
+    Limits, Machine, Placement, Request, Source, TOPOLOGY_VARIABLE, TopologyError, plan,
+};
 use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn this_machine_has_a_plan() {
@@ -40,4 +43,36 @@ fn hwloc_and_sysfs_agree_here() {
     assert_eq!(cores(&ours), cores(&theirs));
     let homes = |machine: &Machine| machine.pus().iter().map(|pu| pu.node).collect::<Vec<_>>();
     assert_eq!(homes(&ours), homes(&theirs));
+}
+
+/// Set in the children of the test below.
+const CHILD_VARIABLE: &str = "PHALANX_TEST_DETECT_CHILD";
+
+#[test]
+fn the_environment_can_force_a_source() {
+    if std::env::var_os(CHILD_VARIABLE).is_some() {
+        match Machine::detect() {
+            Ok(machine) => println!("source: {:?}, PUs: {}", machine.source(), machine.pus().len()),
+            Err(error) => println!("error: {error}"),
+        }
+        return;
+    }
+    let shape = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes/hybrid.xml");
+    let answer = |choice: &Path| {
+        let output = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "the_environment_can_force_a_source", "--nocapture"])
+            .env(CHILD_VARIABLE, "1")
+            .env(TOPOLOGY_VARIABLE, choice)
+            .output()
+            .expect("a child");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(answer(&shape).contains(&format!("source: {:?}, PUs: 16", Source::Xml)));
+    assert!(
+        answer(Path::new("/nonexistent/machine.xml")).contains("error: cannot read /nonexistent/machine.xml")
+    );
+    let sysfs = answer(Path::new("sysfs"));
+    assert!(sysfs.contains("source: Sysfs") || sysfs.contains("error: "), "{sysfs}");
+    let by_default = answer(Path::new(""));
+    assert!(by_default.contains("source: "), "{by_default}");
 }

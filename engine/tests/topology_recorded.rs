@@ -96,7 +96,7 @@ fn check_machine(name: &str, machine: &Machine) {
             if matches!(placement, Placement::Cpus(_)) && limits.allowed != *machine.cpuset() {
                 continue;
             }
-            for (workers, threads_per_worker) in [(None, 1), (Some(3), 1), (Some(50), 1), (None, 4)] {
+            for (workers, threads_per_worker) in [(None, 1), (Some(50), 1), (None, 4)] {
                 let request = Request { placement: placement.clone(), workers, threads_per_worker };
                 let plan = plan(machine, &limits, &request)
                     .unwrap_or_else(|error| panic!("{name}, {placement}: {error}"));

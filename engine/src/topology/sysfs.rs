@@ -21,11 +21,9 @@ pub(super) fn read(root: &Path) -> Result<Machine, TopologyError> {
     let place = format!("{}", cpu_dir.display());
     let online = match list(&cpu_dir.join("online")) {
         Some(online) if !online.is_empty() => online,
-        _ => numbered(&cpu_dir, "cpu")
-            .into_iter()
-            .filter(|&(_, ref dir)| is_online(dir))
-            .map(|(n, _)| n)
-            .collect(),
+        _ => {
+            numbered(&cpu_dir, "cpu").into_iter().filter(|(_, dir)| is_online(dir)).map(|(n, _)| n).collect()
+        }
     };
     // A CPU that is online has a topology folder; where a recording lists more than it holds, believe the folders.
     let with_folder: CpuSet =

@@ -28,7 +28,7 @@ impl fmt::Display for Machine {
             "Machine with {}, {}, {}, {}",
             counted(self.packages.len(), "package"),
             counted(self.nodes.len(), "NUMA node"),
-            counted(self.cores.len(), if self.is_core_known() { "core" } else { "core (assumed)" }),
+            counted(self.cores.len(), if self.is_core_known() { "core" } else { "assumed core" }),
             counted(self.pus.len(), "PU"),
         )?;
         if memory > 0 {
@@ -177,7 +177,7 @@ fn size(bytes: u64) -> String {
     match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
         None if bytes == 0 => "of unknown size".to_owned(),
         None => format!("{bytes} B"),
-        Some((name, unit)) if bytes % unit == 0 => format!("{} {name}", bytes / unit),
+        Some((name, unit)) if bytes.is_multiple_of(*unit) => format!("{} {name}", bytes / unit),
         Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
     }
 }
