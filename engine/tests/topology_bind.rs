@@ -6,7 +6,8 @@
 #![allow(unsafe_code)]
 
 use phalanx::topology::{
-    Binding, CpuSet, Limits, MemoryPolicy, bind_memory, bind_thread, bound_cpuset, current_pu,
+    Binding, CpuSet, Limits, Machine, MemoryPolicy, Request, bind_memory, bind_thread, bound_cpuset,
+    current_pu, plan,
 };
 
 fn on_a_thread<R: Send>(body: impl FnOnce() -> R + Send) -> R {
@@ -63,6 +64,31 @@ fn memory_policies_are_read_back_or_reported_as_refused() {
             assert!(matches!(binding, Binding::Refused { .. }), "node {beyond}: {binding}");
         }
     });
+}
+
+#[test]
+fn planned_workers_run_on_their_node_and_take_memory_from_it() {
+    let machine = Machine::detect().expect("a machine");
+    let plan = plan(&machine, &Limits::detect(), &Request::default()).expect("a plan");
+    for worker in &plan.workers {
+        on_a_thread(|| {
+            assert_eq!(bind_thread(&worker.cpuset), Binding::Bound);
+            let (pu, node) = current_pu().expect("a place");
+            assert!(worker.cpuset.contains(pu));
+            if let Some(planned) = worker.node {
+                assert_eq!(node, planned, "PU {pu}");
+            }
+            if let Some(from) = worker.memory_node {
+                match bind_memory(MemoryPolicy::Preferred(from)) {
+                    Binding::Bound => {}
+                    Binding::Refused { errno } if errno == libc::EPERM || errno == libc::ENOSYS => {
+                        println!("SKIPPED: memory policies are refused here ({errno})");
+                    }
+                    other => panic!("node {from}: {other}"),
+                }
+            }
+        });
+    }
 }
 
 /// Makes the calling thread's `refused` system calls fail with EPERM, as container profiles do.
