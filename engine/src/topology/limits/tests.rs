@@ -78,7 +78,7 @@ fn a_path_that_shares_only_letters_with_the_mount_is_not_inside_it() {
         ("proc/self/mountinfo", "31 23 0:28 /job /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
         ("proc/self/cgroup", "0::/jobs\n"),
         ("sys/fs/cgroup/cpu.max", "100000 100000\n"),
-        ("sys/fs/cgroup/s/cpu.max", "700000 100000\n"),
+        ("sys/fs/cgroup/s/cpu.max", "50000 100000\n"),
     ]);
     assert_eq!(Limits::from_cgroup(root.path()).quota_cpus, Some(1.0));
 }

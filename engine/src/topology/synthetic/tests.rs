@@ -25,6 +25,16 @@ fn indexes_number_the_pus_as_linux_does() {
 }
 
 #[test]
+fn home_is_the_smallest_node_with_memory() {
+    let home = |text: &str| read(text).unwrap().pus()[0].node;
+    assert_eq!(home("package:2 [numa] [numa] core:2"), Some(0), "the lowest index");
+    assert_eq!(home("package:1 [numa(memory=0)] [numa] core:2"), Some(1), "one with memory");
+    assert_eq!(home("[numa] package:2 [numa] core:2"), Some(1), "the nearer one");
+    let machine = read("[numa(memory=9GB)] package:2 [numa] core:2").unwrap();
+    assert!(machine.node(0).unwrap().cpuset.is_empty(), "memory beside the nodes of the packages");
+}
+
+#[test]
 fn wrong_descriptions_name_the_part_at_fault() {
     for (text, part) in [
         ("", ""),

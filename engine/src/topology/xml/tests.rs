@@ -47,6 +47,33 @@ fn what_is_no_topology_is_refused() {
 }
 
 #[test]
+fn overlapping_objects_are_taken_apart_and_noted() {
+    let object = |kind: &str, index: u32, cpuset: &str, rest: &str| {
+        format!("<object type='{kind}' os_index='{index}' cpuset='{cpuset}' {rest}/>")
+    };
+    let pus: String = (0..4).map(|pu| object("PU", pu, &format!("{:#x}", 1 << pu), "")).collect();
+    let text = [
+        "<topology version='3.0'>".to_owned(),
+        pus,
+        object("Core", 0, "0x3", ""),
+        object("Core", 1, "0x6", ""),
+        object("Package", 0, "0x7", ""),
+        object("Package", 1, "0xc", ""),
+        object("L3Cache", 0, "0x7", "cache_size='9'"),
+        object("L3Cache", 1, "0xc", "cache_size='9'"),
+        "</topology>".to_owned(),
+    ];
+    let machine = read(&text.concat(), Source::Xml).unwrap();
+    let cores: Vec<String> = machine.cores().iter().map(|core| core.cpuset.to_string()).collect();
+    assert_eq!(cores, ["0-1", "2", "3"]);
+    let packages: Vec<String> = machine.packages().iter().map(|package| package.cpuset.to_string()).collect();
+    assert_eq!(packages, ["0-2", "3"]);
+    assert_eq!(machine.caches().len(), 1);
+    assert_eq!(machine.notes().len(), 3, "{:?}", machine.notes());
+    assert!(machine.to_string().contains("Note: cores overlap at PUs 1"));
+}
+
+#[test]
 fn entities_cannot_blow_the_text_up() {
     let mut text = String::from("<!DOCTYPE topology [<!ENTITY a0 'aaaaaaaaaa'>");
     for level in 1..12 {
