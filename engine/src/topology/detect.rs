@@ -137,8 +137,8 @@ impl Machine {
     ///
     /// Levels from the outside in, each `name:count` with the count per parent: `package`, `die`, `group` (both only
     /// multiply), `numa`, `l4` to `l1`, `core`, `pu`; `[numa]` attaches a memory node to each object of the level
-    /// before. Attributes in parentheses: `numa:2(memory=16GB)` (default 1 GiB, 0 for a node without memory),
-    /// `l3:1(size=32MB)`, `pu:2(indexes=0,4,1,5)` for the operating-system indices.
+    /// before. Attributes in parentheses: `numa:2(memory=16GiB)` (default 1 GiB, 0 for a node without memory),
+    /// `l3:1(size=32MiB)`, `pu:2(indexes=0,4,1,5)` for the operating-system indices.
     ///
     /// # Errors
     /// - [`TopologyError::Synthetic`] with the part at fault.
@@ -147,7 +147,7 @@ impl Machine {
     /// # Examples
     /// ```
     /// use phalanx::topology::Machine;
-    /// let machine = Machine::from_synthetic("package:2 numa:1(memory=16GB) l3:1 core:4 pu:2")?;
+    /// let machine = Machine::from_synthetic("package:2 numa:1(memory=16GiB) l3:1 core:4 pu:2")?;
     /// assert_eq!(machine.nodes()[1].cpuset.to_string(), "8-15");
     /// # Ok::<(), phalanx::topology::TopologyError>(())
     /// ```

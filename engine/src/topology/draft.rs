@@ -116,6 +116,19 @@ impl Draft {
         for node in &mut nodes {
             node.cpuset = node.cpuset.intersection(all);
         }
+        // The kernel puts a PU in one node. A node around smaller ones that hold all its PUs is memory beside them:
+        // hwloc shows it with the PUs of the object it hangs at, the kernel without any.
+        let is_beside = |node: &NumaNode| {
+            let smaller = nodes.iter().filter(|other| other.cpuset.len() < node.cpuset.len());
+            let inside = smaller.fold(CpuSet::new(), |set, other| set.union(&other.cpuset));
+            node.cpuset.is_subset(&inside)
+        };
+        let beside: Vec<bool> = nodes.iter().map(is_beside).collect();
+        for (node, is_beside) in nodes.iter_mut().zip(beside) {
+            if is_beside {
+                node.cpuset = CpuSet::new();
+            }
+        }
         // A source that gives no node any memory does not know their sizes (old recordings, some containers).
         if nodes.iter().all(|node| !node.has_memory()) {
             nodes.iter_mut().for_each(|node| node.memory_bytes = None);

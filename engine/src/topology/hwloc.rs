@@ -53,7 +53,7 @@ fn open() -> Result<(Library, String), TopologyError> {
         // SAFETY: libhwloc's constructors and destructors only set up its own tables, at any time and on any thread.
         match unsafe { Library::new(&name) } {
             Ok(library) => return Ok((library, name)),
-            Err(error) if reason.is_empty() => reason = error.to_string(),
+            Err(error) if reason.is_empty() => reason = told(&error),
             Err(_) => {}
         }
     }
@@ -176,7 +176,12 @@ fn c_text(call: &'static str, text: &str) -> Result<CString, TopologyError> {
 }
 
 fn missing(call: &'static str, error: &libloading::Error) -> TopologyError {
-    TopologyError::Library { call, reason: error.to_string() }
+    TopologyError::Library { call, reason: told(error) }
+}
+
+/// What the dynamic loader said; the error itself only names the call.
+fn told(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn checked(call: &'static str, rc: c_int) -> Result<(), TopologyError> {

@@ -187,3 +187,6 @@ fn quota_v1(dir: &Path) -> Option<f64> {
 fn positive(quota_cpus: f64) -> Option<f64> {
     (quota_cpus.is_finite() && quota_cpus > 0.0).then_some(quota_cpus)
 }
+
+#[cfg(test)]
+mod tests;

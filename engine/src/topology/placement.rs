@@ -215,20 +215,21 @@ pub fn plan(machine: &Machine, limits: &Limits, request: &Request) -> Result<Pla
 
     let seats: Vec<usize> = (0..count).map(|rank| rank % chosen.len()).collect();
     let orders = steal::orders(machine, &chosen, &seats);
+    let templates: Vec<WorkerPlace> = chosen
+        .iter()
+        .map(|cpuset| worker(machine, limits, cpuset, request.placement != Placement::Unbound))
+        .collect();
     let workers = seats
         .iter()
         .zip(orders)
-        .map(|(&seat, steal_order)| {
-            let mut worker = worker(machine, limits, &chosen[seat], steal_order);
-            worker.core = worker.core.filter(|_| request.placement != Placement::Unbound);
-            worker
-        })
+        .map(|(&seat, steal_order)| WorkerPlace { steal_order, ..templates[seat].clone() })
         .collect();
     let reason = reason(machine, limits, request, &allowed, &places, count);
     Ok(Plan { workers, reason, places: chosen.len(), is_bound: request.placement != Placement::Unbound })
 }
 
-fn worker(machine: &Machine, limits: &Limits, cpuset: &CpuSet, steal_order: Vec<usize>) -> WorkerPlace {
+/// The place of a worker on these PUs, without the steal order.
+fn worker(machine: &Machine, limits: &Limits, cpuset: &CpuSet, is_bound: bool) -> WorkerPlace {
     let mut nodes = cpuset.iter().map(|pu| machine.pu(pu).and_then(|pu| pu.node));
     let first = nodes.next().flatten();
     let node = first.filter(|_| nodes.all(|node| node == first));
@@ -238,8 +239,8 @@ fn worker(machine: &Machine, limits: &Limits, cpuset: &CpuSet, steal_order: Vec<
         cpuset: cpuset.clone(),
         node,
         memory_node: node.and_then(|node| machine.nearest_memory(node, may_use)),
-        core,
-        steal_order,
+        core: core.filter(|_| is_bound),
+        steal_order: Vec::new(),
     }
 }
 
@@ -332,3 +333,6 @@ impl FromStr for Placement {
             .ok_or_else(|| PlacementError::UnknownPlacement { text: super::cpuset::shortened(text) })
     }
 }
+
+#[cfg(test)]
+mod tests;

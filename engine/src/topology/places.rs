@@ -37,10 +37,11 @@ impl Places {
 pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Result<Places, PlacementError> {
     let threads = request.threads_per_worker;
     let cores = Unit::cores(machine, allowed);
+    let unknown = " (physical cores unknown)";
     let core_word = if machine.is_core_known() {
         counted(cores.len(), "physical core")
     } else {
-        counted(cores.len(), "PU") + " (physical cores unknown)"
+        counted(cores.len(), "PU") + unknown
     };
     let mut notes = kinds_note(machine, &cores);
     let finder = Finder { machine, threads };
@@ -49,7 +50,9 @@ pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Re
         Placement::PerCore => (finder.fastest_first(finder.grouped(cores, &mut notes)), core_word),
         Placement::Scatter => (finder.scattered(finder.grouped(cores, &mut notes)), core_word),
         Placement::PerPu | Placement::Compact => {
-            let what = counted(allowed.len(), "PU") + " on " + &core_word;
+            let on =
+                if machine.is_core_known() { " on ".to_owned() + &core_word } else { unknown.to_owned() };
+            let what = counted(allowed.len(), "PU") + &on;
             let units = finder.grouped(Unit::pus(&cores), &mut notes);
             if request.placement == Placement::Compact {
                 (finder.fastest_first(units), what)
@@ -65,7 +68,11 @@ pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Re
         Placement::PerNode => {
             notes.clear();
             let sets = merged(&cores, |unit| finder.pu(unit).map(|pu| pu.node));
-            let what = counted(sets.len(), "NUMA node") + " with PUs";
+            let what = if machine.nodes().is_empty() {
+                "the whole machine (no NUMA node known)".to_owned()
+            } else {
+                counted(sets.len(), "NUMA node") + " with PUs"
+            };
             (sets, what)
         }
         Placement::Cpus(list) => {

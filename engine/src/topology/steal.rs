@@ -35,25 +35,24 @@ pub(super) fn nearness(machine: &Machine, a: &Pu, b: &Pu) -> Nearness {
 pub(super) fn orders(machine: &Machine, places: &[CpuSet], seats: &[usize]) -> Vec<Vec<usize>> {
     // A place stands for its first PU.
     let firsts: Vec<Option<&Pu>> = places.iter().map(|set| machine.pu(set.first()?)).collect();
-    let classes: Vec<Vec<usize>> =
+    let classes: Vec<(Vec<usize>, usize)> =
         (0..places.len()).map(|from| classes_from(machine, &firsts, from)).collect();
     let count = seats.len();
     (0..count)
         .map(|rank| {
             // The other ranks in a ring, dealt to their class: a stable bucket sort.
-            let class_of = &classes[seats[rank]];
-            let mut buckets: Vec<Vec<usize>> = vec![Vec::new(); places.len()];
-            for step in 1..count {
-                let other = (rank + step) % count;
+            let (class_of, class_count) = &classes[seats[rank]];
+            let mut buckets: Vec<Vec<usize>> = vec![Vec::new(); *class_count];
+            for other in (rank + 1..count).chain(0..rank) {
                 buckets[class_of[seats[other]]].push(other);
             }
-            buckets.into_iter().flatten().collect()
+            buckets.concat()
         })
         .collect()
 }
 
-/// The nearness of every place to one, as a dense rank: 0 is nearest.
-fn classes_from(machine: &Machine, firsts: &[Option<&Pu>], from: usize) -> Vec<usize> {
+/// The nearness of every place to one, as a dense rank (0 is nearest), and the number of ranks.
+fn classes_from(machine: &Machine, firsts: &[Option<&Pu>], from: usize) -> (Vec<usize>, usize) {
     let keys: Vec<Nearness> = firsts
         .iter()
         .map(|to| match (firsts[from], to) {
@@ -64,5 +63,5 @@ fn classes_from(machine: &Machine, firsts: &[Option<&Pu>], from: usize) -> Vec<u
     let mut sorted = keys.clone();
     sorted.sort_unstable();
     sorted.dedup();
-    keys.iter().map(|key| sorted.binary_search(key).unwrap_or(0)).collect()
+    (keys.iter().map(|key| sorted.binary_search(key).unwrap_or(0)).collect(), sorted.len())
 }

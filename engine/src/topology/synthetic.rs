@@ -195,20 +195,27 @@ fn kind(name: &str) -> Option<Kind> {
     })
 }
 
-/// A size in bytes; units are powers of 1024.
+/// A size in bytes: `16GB` is decimal and `16GiB` binary, as in hwloc.
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 0,
-        "kb" | "kib" => 10,
-        "mb" | "mib" => 20,
-        "gb" | "gib" => 30,
-        "tb" | "tib" => 40,
+    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
         _ => return None,
     };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn wrong(part: &str, reason: &str) -> TopologyError {
     TopologyError::Synthetic { part: shortened(part), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

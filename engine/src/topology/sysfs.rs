@@ -21,11 +21,9 @@ pub(super) fn read(root: &Path) -> Result<Machine, TopologyError> {
     let place = format!("{}", cpu_dir.display());
     let online = match list(&cpu_dir.join("online")) {
         Some(online) if !online.is_empty() => online,
-        _ => numbered(&cpu_dir, "cpu")
-            .into_iter()
-            .filter(|&(_, ref dir)| is_online(dir))
-            .map(|(n, _)| n)
-            .collect(),
+        _ => {
+            numbered(&cpu_dir, "cpu").into_iter().filter(|(_, dir)| is_online(dir)).map(|(n, _)| n).collect()
+        }
     };
     // A CPU that is online has a topology folder; where a recording lists more than it holds, believe the folders.
     let with_folder: CpuSet =
@@ -95,6 +93,11 @@ fn add_nodes(draft: &mut Draft, dir: &Path) {
             .unwrap_or_default();
         let row = text(&dir.join("distance")).unwrap_or_default();
         rows.push((os_index, row.split_whitespace().map_while(|value| value.parse().ok()).collect()));
+        // The kernel puts a CPU in one node; firmware has been seen that puts all CPUs in all nodes.
+        if draft.nodes.iter().any(|before| before.cpuset.intersects(&cpuset)) {
+            draft.notes.push(format!("NUMA node {os_index} claims PUs of another node and was left out"));
+            continue;
+        }
         draft.nodes.push(NumaNode {
             os_index,
             cpuset,
@@ -184,7 +187,9 @@ fn is_online(dir: &Path) -> bool {
 }
 
 fn text(path: &Path) -> Option<String> {
-    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+    let text = std::fs::read_to_string(path).ok()?;
+    // Some kernels end lists with a NUL (seen in a recorded ARM machine).
+    Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
 }
 
 fn list(path: &Path) -> Option<CpuSet> {
@@ -215,3 +220,6 @@ fn mem_total(info: &str) -> Option<u64> {
     let kib: u64 = line.split_once("MemTotal:")?.1.split_whitespace().next()?.parse().ok()?;
     kib.checked_mul(1024)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use std::fmt;
 
 /// One line and what hangs below it.
 struct Branch {
+    /// The lowest PU, by which branches are ordered; those without PUs come last.
+    first: u32,
     line: String,
     below: Vec<Branch>,
 }
@@ -26,7 +28,7 @@ impl fmt::Display for Machine {
             "Machine with {}, {}, {}, {}",
             counted(self.packages.len(), "package"),
             counted(self.nodes.len(), "NUMA node"),
-            counted(self.cores.len(), if self.is_core_known() { "core" } else { "core (assumed)" }),
+            counted(self.cores.len(), if self.is_core_known() { "core" } else { "assumed core" }),
             counted(self.pus.len(), "PU"),
         )?;
         if memory > 0 {
@@ -90,18 +92,22 @@ impl Machine {
             .iter()
             .zip(cores_of)
             .map(|(holder, cores)| {
-                Some(Branch { line: holder.line.clone(), below: self.core_branches(&cores) })
+                let first = holder.cpuset.first().unwrap_or(u32::MAX);
+                let below = self.core_branches(&cores);
+                Some(Branch { first, line: holder.line.clone(), below })
             })
             .collect();
         let mut top = Vec::new();
         for at in (0..holders.len()).rev() {
-            if let Some(branch) = branches[at].take() {
+            if let Some(mut branch) = branches[at].take() {
+                branch.below.sort_by_key(|below| below.first);
                 match parents[at].and_then(|parent| branches[parent].as_mut()) {
                     Some(parent) => parent.below.insert(0, branch),
                     None => top.insert(0, branch),
                 }
             }
         }
+        top.sort_by_key(|branch| branch.first);
         top
     }
 
@@ -127,6 +133,7 @@ impl Machine {
         }
         rows.into_iter()
             .map(|(look, count, pus)| Branch {
+                first: pus.first().unwrap_or(u32::MAX),
                 line: format!("{}: PUs {pus}{look}", counted(count, "core")),
                 below: Vec::new(),
             })
@@ -170,7 +177,7 @@ fn size(bytes: u64) -> String {
     match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
         None if bytes == 0 => "of unknown size".to_owned(),
         None => format!("{bytes} B"),
-        Some((name, unit)) if bytes % unit == 0 => format!("{} {name}", bytes / unit),
+        Some((name, unit)) if bytes.is_multiple_of(*unit) => format!("{} {name}", bytes / unit),
         Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
     }
 }

@@ -114,3 +114,6 @@ fn add_kinds(draft: &mut Draft, root: &Node) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
