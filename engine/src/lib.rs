@@ -14,12 +14,15 @@ mod team;
 mod launch;
 mod pool;
 
-pub use array::{Element, Shape, SharedArray, SharedValue};
+pub use array::npy;
+pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
 pub use launch::{
-    CancelToken, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError, Schedule,
-    Team, Val,
+    CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
+    Schedule, Team, Val, grant, region,
 };
-pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};
+pub use memory::{
+    AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
+};
 pub use pool::{Backend, Error, Pool, PoolBuilder, PoolError, Seat};
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};

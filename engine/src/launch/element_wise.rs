@@ -77,6 +77,29 @@ impl Launch<'_> {
         Ok(())
     }
 
+    /// Sets every `out[i]` to `kernel(i)`.
+    #[track_caller]
+    pub fn fill_with<U, Out, K>(self, out: Out, kernel: K) -> Result<(), LaunchError>
+    where
+        U: Element,
+        Out: Output<U>,
+        K: Fn(usize) -> U + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = kernel;
+        let description = self.describe(&out)?;
+        let wire = out.wire();
+        let call = Call {
+            entry: fill_entry::<U, Out, K>,
+            kernel: 0,
+            combine: 0,
+            layout: mix(Out::LAYOUT, 33),
+            wire: WireBytes::of(&wire),
+        };
+        let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
+        self.driver.put_back(scratch);
+        Ok(())
+    }
+
     /// Sets every `out[i]` to the fold of `input[0..=i]`. See [`Pool::scan`](crate::Pool::scan).
     #[track_caller]
     pub fn scan<T, Out, K>(
@@ -183,6 +206,32 @@ where
             let (out, input) = unsafe { <(Out, Split<'_, T, Ix1>)>::view(&local, chunk) };
             for (out, value) in out.iter_mut().zip(input) {
                 *out = kernel(*value);
+            }
+        },
+        |_| (),
+    )
+}
+
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn fill_entry<U, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+where
+    U: Element,
+    Out: Output<U>,
+    K: Fn(usize) -> U + Copy + Send + Sync + 'static,
+{
+    visit.check_layout(mix(Out::LAYOUT, 33))?;
+    let kernel: K = conjure();
+    // SAFETY: the layout agrees.
+    let wire: Out::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { Out::open(&wire, visit) }?;
+    visit.chunks(
+        |chunk| {
+            // SAFETY: `chunks` hands out chunks that this member claimed.
+            let out = unsafe { Out::view(&local, chunk) };
+            for (index, out) in chunk.span.range().zip(out) {
+                *out = kernel(index);
             }
         },
         |_| (),

@@ -15,7 +15,7 @@ mod grid;
 mod launch;
 mod operand;
 mod options;
-pub(crate) mod region;
+pub mod region;
 mod schedule;
 mod scratch;
 mod settle;

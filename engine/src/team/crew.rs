@@ -230,6 +230,11 @@ impl Crew {
         bind_to(self.is_bound.then_some(&place.cpuset), place.memory_node)
     }
 
+    /// Binds the calling thread to a rank's CPUs only.
+    pub(crate) fn bind_cpus_here(&self, rank: usize) -> Vec<String> {
+        bind_to(self.is_bound.then_some(&self.places[rank].cpuset), None)
+    }
+
     fn welcome_for_thread(&self, rank: usize) -> Welcome {
         Welcome {
             rank: rank as u32,

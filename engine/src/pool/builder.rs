@@ -1,0 +1,176 @@
+//! How a pool is to be.
+
+use super::{Pool, PoolError};
+use crate::launch::driver::Driver;
+use crate::sys::clock::TickRate;
+use crate::team::crew::{CrewError, Kind, Plan};
+use crate::team::current;
+use crate::team::start::{StartMethod, is_worker};
+use crate::topology::{Limits, Machine, Placement, Request, plan};
+use std::fmt;
+use std::str::FromStr;
+
+/// What workers are. All backends run the same code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Processes: isolated, with their own statics; can be killed, and their deaths are survived.
+    #[default]
+    Processes,
+    /// Threads of this process. No isolation: a crash takes the program down, a time limit waits for kernels to look at
+    /// [`is_cancelled`](crate::is_cancelled), statics are shared.
+    Threads,
+    /// No workers: launches run in the calling thread, for debuggers. As `Threads`, and `workers()` is 1.
+    Inline,
+}
+
+impl FromStr for Backend {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Backend, String> {
+        match text {
+            "processes" => Ok(Backend::Processes),
+            "threads" => Ok(Backend::Threads),
+            "inline" => Ok(Backend::Inline),
+            other => Err(format!("'{other}' is no backend; use processes, threads or inline")),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Processes => "processes",
+            Backend::Threads => "threads",
+            Backend::Inline => "inline",
+        })
+    }
+}
+
+/// Says how a pool shall be, then makes it. From [`Pool::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder makes no pool until build() is called"]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    threads_per_worker: Option<usize>,
+    backend: Backend,
+    method: Option<StartMethod>,
+    placement: Placement,
+    preload: Option<fn()>,
+    name: String,
+    machine: Option<Machine>,
+}
+
+impl PoolBuilder {
+    /// How many workers; without it, as many as there are places within the CPU quota. More than there are places share them.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How many threads each worker has: a pinned rayon pool inside each, in which kernels run, so that rayon's and
+    /// ndarray's parallel methods use exactly the worker's cores. Without it, 1 and no such pool.
+    pub fn threads_per_worker(mut self, threads: usize) -> Self {
+        self.threads_per_worker = Some(threads);
+        self
+    }
+
+    /// What workers are.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// How worker processes come into being.
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Where workers run.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// A function that the fork server runs once, before it forks workers, which inherit what it prepared. Implies
+    /// [`StartMethod::ForkServer`] where no method is set.
+    pub fn preload(mut self, preload: fn()) -> Self {
+        self.preload = Some(preload);
+        self
+    }
+
+    /// Stands before the rank in the names of workers, as `ps` and debuggers show them.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Places workers by this description of the machine instead of asking the machine.
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// Starts the workers and waits until all serve.
+    ///
+    /// # Errors
+    /// See [`PoolError`].
+    pub fn build(self) -> Result<Pool, PoolError> {
+        let inside = is_worker() || current::is_inside();
+        let kind = match self.backend {
+            _ if inside => Kind::Inline,
+            Backend::Inline => Kind::Inline,
+            Backend::Threads => Kind::Threads,
+            Backend::Processes => Kind::Processes(self.method()),
+        };
+        let machine = match self.machine {
+            Some(machine) => machine,
+            None => Machine::detect()?,
+        };
+        let limits = Limits::detect();
+        let request = Request {
+            placement: if kind == Kind::Inline { Placement::Unbound } else { self.placement },
+            workers: if kind == Kind::Inline { self.workers.map(|workers| workers.min(1)).or(Some(1)) } else { self.workers },
+            threads_per_worker: self.threads_per_worker.unwrap_or(1),
+        };
+        let layout = plan(&machine, &limits, &request)?;
+        let workers = layout.workers.len();
+        let hands = workers * request.threads_per_worker;
+        let cores = usable_cores(&limits);
+        let reason = match kind {
+            Kind::Inline if inside => "runs inline: a worker never starts workers".into(),
+            Kind::Inline => "runs inline, in the calling thread".into(),
+            _ => layout.reason.clone(),
+        };
+        let crew = Plan {
+            kind,
+            places: layout.workers,
+            is_bound: layout.is_bound,
+            crowded: hands > cores,
+            spare_core: hands < cores,
+            threads: request.threads_per_worker,
+            label: if self.name.is_empty() { String::new() } else { format!("{} ", self.name) },
+            preload: self.preload,
+        };
+        let driver = Driver::new(crew).map_err(|error| match error {
+            CrewError::Start(error) => PoolError::Start(error),
+            CrewError::Alloc(error) => PoolError::Alloc(error),
+            CrewError::Os(error) => PoolError::Os(error),
+        })?;
+        Ok(Pool { driver, reason, rate: TickRate::start() })
+    }
+
+    fn method(&self) -> StartMethod {
+        match (self.method, self.preload) {
+            (Some(method), _) => method,
+            (None, Some(_)) => StartMethod::ForkServer,
+            (None, None) => StartMethod::default(),
+        }
+    }
+}
+
+/// CPUs that this process can keep busy at once.
+fn usable_cores(limits: &Limits) -> usize {
+    let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
+    limits.allowed.len().min(quota).max(1)
+}

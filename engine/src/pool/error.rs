@@ -1,0 +1,52 @@
+//! Why a pool cannot be made, and the sum of all errors.
+
+use crate::array::AttachError;
+use crate::launch::LaunchError;
+use crate::memory::AllocError;
+use crate::team::start::StartError;
+use crate::topology::{PlacementError, TopologyError};
+
+/// Why a pool cannot be made. No process is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The workers cannot be placed as asked.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The machine cannot be read.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A worker cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The control memory cannot be made.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+    /// A thread cannot be started, or a descriptor not be had.
+    #[error("cannot make a pool: {0}; likely a limit on threads, processes or open files is reached")]
+    Os(#[source] std::io::Error),
+}
+
+/// Any error of this crate, for programs that handle them alike.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Making a pool.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Making an array or value.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+    /// Opening an array file.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// A launch.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Making a lock or counter.
+    #[error(transparent)]
+    Sync(#[from] crate::sync::CreateError),
+    /// Reading the machine.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+}

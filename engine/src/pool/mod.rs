@@ -1,0 +1,237 @@
+//! The root: what users hold. A [`Pool`] is a crew of pinned workers and the driver of its launches.
+
+mod arrays;
+mod builder;
+mod error;
+mod report;
+mod seat;
+
+pub use builder::{Backend, PoolBuilder};
+pub use error::{Error, PoolError};
+pub use report::{MemoryReport, PoolStats, WorkerStats};
+pub use seat::Seat;
+
+use crate::array::Element;
+use crate::launch::driver::Driver;
+use crate::launch::grant::Split;
+use crate::launch::region::{Body, RegionOperand};
+use crate::launch::{Launch, LaunchError, Operand, Output};
+use crate::sys::clock::TickRate;
+use ndarray::Ix1;
+
+/// A team of workers, pinned one per physical core, that runs launches over shared arrays.
+///
+/// `Pool` is `Send + Sync`: launches from several threads pass one at a time, in the order in which they came; a launch
+/// made inside a kernel runs inline in that worker. Dropping the pool ends the workers and waits for them. A pool in a
+/// `static` works too; its workers then end with the process.
+///
+/// ```
+/// use phalanx::Pool;
+///
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = Pool::new()?;
+/// let x = pool.from_fn(1_000_000, |i| i as f64)?;
+/// let mut y = pool.zeros::<f64>(x.len())?;
+/// pool.for_each((y.split_mut(), x.split(), 2.5), |(y, x, a)| {
+///     for (y, x) in y.iter_mut().zip(x) {
+///         *y += a * x
+///     }
+/// })?;
+/// let sum = pool.reduce(y.split(), 0.0, |y| y.iter().sum(), |a, b| a + b)?;
+/// assert_eq!(sum, 2.5 * (999_999.0 * 1_000_000.0 / 2.0));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Pool {
+    pub(crate) driver: Driver,
+    reason: String,
+    rate: TickRate,
+}
+
+impl Pool {
+    /// Starts a pool with the defaults: worker processes, one per physical core that this program may use.
+    ///
+    /// Blocks until all workers serve (a few milliseconds). In a worker, and where another worker's kernel calls it, the pool
+    /// runs everything inline: a worker never starts workers.
+    ///
+    /// # Errors
+    /// See [`PoolError`].
+    pub fn new() -> Result<Pool, PoolError> {
+        Pool::builder().build()
+    }
+
+    /// Says how a pool shall be.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.driver.crew.size
+    }
+
+    /// One sentence that says which cores are used and why that many.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// A launch with options: `pool.launch().chunk(4096).retry(2).for_each(..)`.
+    pub fn launch(&self) -> Launch<'_> {
+        Launch::new(&self.driver)
+    }
+
+    /// Runs `kernel` once on every chunk of the operands.
+    ///
+    /// The kernel is a function or a closure that captures nothing; what it needs comes as operands. Blocks until no worker
+    /// touches the operands any more. Nothing is serialised: one fixed descriptor is written, and workers that are awake need
+    /// no system call.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]. Bad operands are refused before anything runs.
+    #[track_caller]
+    pub fn for_each<O: Operand>(&self, operands: O, kernel: for<'w> fn(O::View<'w>)) -> Result<(), LaunchError> {
+        self.launch().for_each(operands, kernel)
+    }
+
+    /// Folds the kernel's results over all chunks.
+    ///
+    /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in a fixed tree: the
+    /// result has the same bits for every number of workers, every schedule, and with or without a retried chunk.
+    /// `identity` is the result for no elements.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let x = pool.from_fn(1000, |i| i as f64)?;
+    /// let largest = pool.reduce(x.split(), f64::MIN, |x| x.iter().copied().fold(f64::MIN, f64::max), f64::max)?;
+    /// assert_eq!(largest, 999.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn reduce<O: Operand, A: Element>(
+        &self,
+        operands: O,
+        identity: A,
+        kernel: for<'w> fn(O::View<'w>) -> A,
+        combine: fn(A, A) -> A,
+    ) -> Result<A, LaunchError> {
+        self.launch().reduce(operands, identity, kernel, combine)
+    }
+
+    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let x = pool.from_fn(1000, |i| i as f64)?;
+    /// let mut y = pool.zeros::<f64>(1000)?;
+    /// pool.map_into(y.split_out(), x.split(), |x| x * x)?;
+    /// assert_eq!(y.as_slice()[30], 900.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn map_into<T, U, Out, K>(&self, out: Out, input: Split<'_, T, Ix1>, kernel: K) -> Result<(), LaunchError>
+    where
+        T: Element,
+        U: Element,
+        Out: Output<U>,
+        K: Fn(T) -> U + Copy + Send + Sync + 'static,
+    {
+        self.launch().map_into(out, input, kernel)
+    }
+
+    /// Prefix sum: sets every `out[i]` to the fold of `input[0..=i]`, for any associative `combine`.
+    ///
+    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let x = pool.from_fn(5, |i| i as u64 + 1)?;
+    /// let mut sums = pool.zeros::<u64>(5)?;
+    /// pool.scan(sums.split_out(), x.split(), 0, |a, b| a + b)?;
+    /// assert_eq!(sums.as_slice(), [1, 3, 6, 10, 15]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn scan<T, Out, K>(
+        &self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: Output<T>,
+        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    {
+        self.launch().scan(out, input, identity, combine)
+    }
+
+    /// Runs `body` once on every member, all at the same time (SPMD), for iterative solvers; gives rank 0's result.
+    ///
+    /// Inside, ranks meet in phases and collectives of [`Team`](crate::Team). See [`region`](crate::region).
+    ///
+    /// # Errors
+    /// See [`LaunchError`]; `Region` when ranks made different steps or a body returned an error.
+    ///
+    /// ```
+    /// use phalanx::{Edge, Pool};
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let (mut u, mut v) = (pool.from_fn(64, |i| i as f64)?, pool.zeros::<f64>(64)?);
+    /// let change = pool.region((&mut u, &mut v), |team, (mut u, mut v)| {
+    ///     let mut change = 0.0;
+    ///     for _ in 0..10 {
+    ///         let mut local = 0.0;
+    ///         team.phase((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
+    ///             for (i, v) in v.iter_mut().enumerate() {
+    ///                 *v = (u[i] + u[i + 1] + u[i + 2]) / 3.0;
+    ///                 local += (*v - u[i + 1]).abs();
+    ///             }
+    ///         })?;
+    ///         change = team.all_reduce(local, |a, b| a + b)?;
+    ///         std::mem::swap(&mut u, &mut v);
+    ///     }
+    ///     Ok(change)
+    /// })?;
+    /// assert!(change < 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn region<O: RegionOperand, R: Element>(&self, operands: O, body: Body<O, R>) -> Result<R, LaunchError> {
+        self.launch().region(operands, body)
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.reason)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.driver.crew.dissolve();
+    }
+}
+
+#[allow(dead_code, reason = "asserts that pools may be shared")]
+const fn pools_may_be_shared() {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Pool>();
+}

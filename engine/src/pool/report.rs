@@ -1,0 +1,137 @@
+//! What a pool has done and what it holds.
+
+use super::Pool;
+use crate::base::atomic::Ordering;
+use crate::sys::process;
+use std::time::Duration;
+
+/// Counts of one worker since the pool was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Its rank.
+    pub rank: usize,
+    /// Its process id; the pool's own in `Threads` and `Inline`.
+    pub pid: u32,
+    /// Launches it took part in.
+    pub launches: u64,
+    /// Chunks it ran.
+    pub chunks: u64,
+    /// Times it took chunks from another worker's block.
+    pub steals: u64,
+    /// Panics and the like that it reported.
+    pub faults: u64,
+    /// Times it went to sleep for want of work.
+    pub sleeps: u64,
+    /// Time in launches, claims included.
+    pub busy: Duration,
+    /// Time between launches, awake.
+    pub wait: Duration,
+    /// Time spent claiming chunks.
+    pub claim: Duration,
+    /// What the machine refused it (pinning, memory policy), in words.
+    pub refused: Vec<String>,
+}
+
+/// Counts of a pool since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// The workers by rank.
+    pub workers: Vec<WorkerStats>,
+    /// Launches made.
+    pub launches: u64,
+    /// Bytes serialised for launches: always 0, since orders and operands are plain data in shared memory.
+    pub serialized_bytes: u64,
+    /// System calls of launches: wake-ups of sleeping workers and waits of a sleeping caller.
+    pub system_calls: u64,
+    /// Bytes sent, once a segment and worker, to make segments known.
+    pub delivery_bytes: u64,
+    /// System calls for that.
+    pub delivery_calls: u64,
+    /// Rounds that launches took; more than `launches` where chunks were run again or left by a dead worker.
+    pub rounds: u64,
+    /// System calls of the last launch.
+    pub last_system_calls: u64,
+    /// Workers that were replaced after a death.
+    pub respawns: u64,
+}
+
+/// Memory of the program and its workers. All figures in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct MemoryReport {
+    /// Proportional set size of driver and workers together: each shared page counted once.
+    pub pss: u64,
+    /// Of that, the workers'.
+    pub workers_pss: u64,
+    /// Page tables of driver and workers.
+    pub page_tables: u64,
+}
+
+impl Pool {
+    /// What pool and workers have done so far. Takes the pool's gate: waits for a running launch.
+    pub fn stats(&self) -> PoolStats {
+        let (totals, last) = self.driver.totals();
+        let board = self.driver.crew.board();
+        let roster = self.driver.crew.roster.lock();
+        let ns = self.rate.ns_per_tick();
+        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
+        let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
+            let desk = board.desk(rank);
+            let read = |word: &crate::base::atomic::AtomicU64| word.load(Ordering::Relaxed);
+            WorkerStats {
+                rank,
+                pid: slot.process.as_ref().map_or_else(process::own_pid, |process| process.pid),
+                launches: read(&desk.launches),
+                chunks: read(&desk.chunks),
+                steals: read(&desk.steals),
+                faults: read(&desk.faults),
+                sleeps: read(&desk.sleeps),
+                busy: time(read(&desk.busy_ticks)),
+                wait: time(read(&desk.wait_ticks)),
+                claim: time(read(&desk.claim_ticks)),
+                refused: slot.refused.clone(),
+            }
+        });
+        PoolStats {
+            workers: workers.collect(),
+            launches: totals.launches,
+            serialized_bytes: 0,
+            system_calls: totals.cost.system_calls,
+            delivery_bytes: totals.cost.delivery_bytes,
+            delivery_calls: totals.cost.delivery_calls,
+            rounds: totals.cost.rounds,
+            last_system_calls: last.system_calls,
+            respawns: roster.respawns,
+        }
+    }
+
+    /// Process ids of the workers by rank; 0 while one is being replaced. Empty for threads and inline pools.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        let roster = self.driver.crew.roster.lock();
+        if roster.slots.iter().all(|slot| slot.process.is_none() && slot.member == 0) {
+            return Vec::new();
+        }
+        roster.slots.iter().map(|slot| slot.process.as_ref().map_or(0, |process| process.pid)).collect()
+    }
+
+    /// Memory of program and workers as the kernel counts it. Reads /proc for each process: milliseconds for large ones.
+    pub fn memory(&self) -> MemoryReport {
+        let mut report = MemoryReport::default();
+        for pid in self.worker_pids().into_iter().filter(|pid| *pid != 0) {
+            report.workers_pss += field_kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:");
+            report.page_tables += field_kib(&format!("/proc/{pid}/status"), "VmPTE:");
+        }
+        report.pss = report.workers_pss + field_kib("/proc/self/smaps_rollup", "Pss:");
+        report.page_tables += field_kib("/proc/self/status", "VmPTE:");
+        report
+    }
+}
+
+/// A field of a /proc file that is given in kB, in bytes; 0 where it cannot be read.
+fn field_kib(path: &str, field: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}

@@ -1,0 +1,64 @@
+//! The caller's seat.
+
+use super::{Pool, PoolError};
+use crate::topology::{CpuSet, bind_thread, bound_cpuset};
+use std::marker::PhantomData;
+
+/// Makes the calling thread rank 0 of the pool until dropped. From [`Pool::join_here`].
+///
+/// Not `Send`: it belongs to the thread that took it.
+#[derive(Debug)]
+#[must_use = "the seat is given up when it is dropped"]
+pub struct Seat<'p> {
+    pool: &'p Pool,
+    before: Option<CpuSet>,
+    taken: bool,
+    only_here: PhantomData<*mut ()>,
+}
+
+impl Pool {
+    /// Makes the calling thread rank 0, on that rank's core, until the result is dropped: the fastest launches, since nobody has
+    /// to wake the caller.
+    ///
+    /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads still use worker 0.
+    /// The share is not isolated: a crash in it takes the program down, and it is cancelled only cooperatively. Threads
+    /// that this thread starts meanwhile inherit its pinning. Costs two system calls; dropping restores the old mask.
+    ///
+    /// # Errors
+    /// If the thread's present mask cannot be read.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let seat = pool.join_here()?;
+    /// let mut y = pool.zeros::<f64>(1000)?;
+    /// pool.for_each(y.split_mut(), |y| y.fill(1.0))?;
+    /// drop(seat);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_here(&self) -> Result<Seat<'_>, PoolError> {
+        let before = bound_cpuset().map_err(PoolError::Os)?;
+        let taken = self.driver.take_seat();
+        let before = taken.then(|| {
+            let refused = self.driver.crew.bind_cpus_here(0);
+            if !refused.is_empty() {
+                tracing::warn!("the caller's seat is not pinned: {}", refused.join("; "));
+            }
+            before
+        });
+        Ok(Seat { pool: self, before, taken, only_here: PhantomData })
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if self.taken {
+            self.pool.driver.leave_seat();
+        }
+        if let Some(before) = &self.before {
+            // A refusal leaves the thread where it is, which is inside the old mask.
+            let _kept = bind_thread(before);
+        }
+    }
+}
