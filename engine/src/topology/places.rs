@@ -45,7 +45,6 @@ pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Re
     };
     let mut notes = kinds_note(machine, &cores);
     let finder = Finder { machine, threads };
-    let mut is_sorted_after_choice = false;
     let (sets, what) = match &request.placement {
         Placement::PerCore => (finder.fastest_first(finder.grouped(cores, &mut notes)), core_word),
         Placement::Scatter => (finder.scattered(finder.grouped(cores, &mut notes)), core_word),
@@ -81,21 +80,16 @@ pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Re
             let sets = list.chunks(threads).map(|part| part.iter().copied().collect()).collect();
             (sets, counted(list.len(), "listed PU"))
         }
-        Placement::Unbound => {
-            notes.clear();
-            notes.push("not bound to them".to_owned());
-            let natural = (cores.len() / threads).max(1);
-            return Ok(Places {
-                sets: vec![allowed.clone()],
-                natural,
-                what: core_word,
-                notes,
-                is_sorted_after_choice,
-            });
-        }
+        Placement::Unbound => return Ok(unbound(allowed, (cores.len() / threads).max(1), core_word)),
     };
-    is_sorted_after_choice |= request.placement == Placement::PerPu;
+    let is_sorted_after_choice = request.placement == Placement::PerPu;
     Ok(Places { natural: sets.len(), sets, what, notes, is_sorted_after_choice })
+}
+
+/// One place for everybody.
+fn unbound(allowed: &CpuSet, natural: usize, what: String) -> Places {
+    let notes = vec!["not bound to them".to_owned()];
+    Places { sets: vec![allowed.clone()], natural, what, notes, is_sorted_after_choice: false }
 }
 
 /// What a place is made of: a core or a PU.
