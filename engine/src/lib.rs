@@ -10,5 +10,8 @@ mod memory;
 pub mod sync;
 mod sys;
 
-pub use array::{Element, Shape, SharedArray, SharedValue};
-pub use memory::{AllocError, ArrayOptions, HugePages, LimitKind, PagePlacement};
+pub use array::npy;
+pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
+pub use memory::{
+    AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
+};

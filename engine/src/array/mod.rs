@@ -3,15 +3,67 @@
 //! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and `&mut`
 //! mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
 
+mod attach;
 mod element;
-mod shape;
-mod shared;
+mod mapped;
+mod named;
+pub mod npy;
+pub(crate) mod shape;
+pub(crate) mod shared;
+#[cfg(feature = "shared_memory")]
+mod shmem;
 mod value;
 
+pub use attach::AttachError;
 pub use element::Element;
+pub use mapped::{MappedArray, PrivateArray};
 pub use shape::Shape;
 pub use shared::SharedArray;
 pub use value::SharedValue;
 
+/// What must not compile.
+///
+/// Elements that are no plain data (H2):
+/// ```compile_fail,E0277
+/// let a = phalanx::SharedArray::<bool>::zeros(3);
+/// ```
+/// ```compile_fail,E0277
+/// let a = phalanx::SharedArray::<&'static u8>::zeros(3);
+/// ```
+/// ```compile_fail,E0277
+/// let a = phalanx::SharedArray::<fn()>::zeros(3);
+/// ```
+/// ```compile_fail,E0277
+/// let a = phalanx::SharedArray::<(u8, u32)>::zeros(3);
+/// ```
+/// A second owner, and two exclusive borrows (H12):
+/// ```compile_fail,E0599
+/// let a = phalanx::SharedArray::<u8>::zeros(3).unwrap();
+/// let b = a.clone();
+/// ```
+/// ```compile_fail,E0499
+/// let mut a = phalanx::SharedArray::<u8>::zeros(3).unwrap();
+/// let (x, y) = (a.as_mut_slice(), a.as_mut_slice());
+/// x[0] = y[0];
+/// ```
+/// A view that outlives its array (C21):
+/// ```compile_fail,E0505
+/// let a = phalanx::SharedArray::<u8>::zeros(3).unwrap();
+/// let x = a.as_slice();
+/// drop(a);
+/// assert_eq!(x[0], 0);
+/// ```
+/// Writing to a mapped file:
+/// ```compile_fail,E0596
+/// # let path = "";
+/// let mut a = unsafe { phalanx::MappedArray::<u8>::map_npy(path).unwrap() };
+/// a.as_mut_slice()[0] = 1;
+/// ```
+#[cfg(doctest)]
+pub struct MustNotCompile;
+
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod file_tests;

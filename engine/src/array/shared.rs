@@ -16,7 +16,7 @@ use super::shape::rows;
 use super::{Element, Shape};
 use crate::base::Span;
 use crate::memory::arena::{self, Block};
-use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, Segment};
+use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, PageReport, Residency, Segment};
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, IntoDimension, Ix1};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -102,8 +102,12 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         let dim = shape.into_dimension();
         let len_bytes = byte_len::<T, D>(&dim)?;
         if len_bytes < OWN_SEGMENT_BYTES && !options.needs_own_segment() {
-            let block = arena::allocate(len_bytes, align_of::<T>())?;
-            return Ok(Self::in_block(block, dim));
+            match arena::allocate(len_bytes, align_of::<T>()) {
+                Ok(block) => return Ok(Self::in_block(block, dim)),
+                // Limits may have made the arena small. Whether memory itself is short shows below.
+                Err(AllocError::NoSpace { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let segment = Segment::create(len_bytes, options)?;
         // SAFETY: the new segment has `len_bytes` zeroed, reserved bytes at a page's start, and nobody else knows it.
@@ -295,6 +299,18 @@ impl<T, D: Dimension> SharedArray<T, D> {
     /// Bytes of all elements.
     pub fn len_bytes(&self) -> usize {
         self.dim.size() * size_of::<T>()
+    }
+
+    /// On which NUMA node each page of the array really lies, asked now.
+    ///
+    /// Costs a system call per 4096 pages, and touches every page of an anonymous array.
+    pub fn residency(&self) -> Residency {
+        self.segment().residency(self.byte_offset..self.byte_offset + self.len_bytes())
+    }
+
+    /// In which pages, huge or not, the array's segment lies now, and what was refused on the way there.
+    pub fn pages(&self) -> PageReport {
+        self.segment().pages()
     }
 
     /// The segment that the elements lie in.

@@ -81,8 +81,32 @@ fn small_arrays_share_the_arena_and_large_ones_own_a_segment() {
 #[test]
 fn a_value_is_an_array_of_one() {
     let mut v = SharedValue::new([1u16, 2]).unwrap();
-    v.as_mut()[1] = 9;
+    v.get_mut()[1] = 9;
     assert_eq!(v.get(), [1, 9]);
     assert_eq!(v.as_array().len(), 1);
     assert_eq!(format!("{v:?}"), "SharedValue([1, 9])");
+}
+
+#[test]
+fn threads_make_and_drop_arrays_at_once_and_none_sees_anothers() {
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            scope.spawn(move || {
+                let mut held: Vec<SharedArray<u64>> = Vec::new();
+                for round in 0..300u64 {
+                    let len = (thread * 7919 + round * 104_729) as usize % 20_000;
+                    let mut a = SharedArray::<u64>::zeros(len).unwrap();
+                    assert!(a.as_slice().iter().all(|&x| x == 0));
+                    a.fill(thread << 32 | round);
+                    held.push(a);
+                    if round % 3 == 0 {
+                        let a = held.swap_remove((round as usize * 31) % held.len());
+                        let value = a.as_slice().first().copied().unwrap_or(thread << 32);
+                        assert_eq!(value >> 32, thread);
+                        assert!(a.as_slice().iter().all(|&x| x == value));
+                    }
+                }
+            });
+        }
+    });
 }

@@ -1,9 +1,8 @@
 //! One shared value.
 
 use super::{Element, SharedArray};
-use crate::memory::{AllocError, Segment};
+use crate::memory::AllocError;
 use ndarray::Ix1;
-use std::sync::Arc;
 
 /// One value in shared memory, under the same ownership rules as [`SharedArray`].
 ///
@@ -37,7 +36,7 @@ impl<T: Element> SharedValue<T> {
     }
 
     /// Borrows it for changes in place.
-    pub fn as_mut(&mut self) -> &mut T {
+    pub fn get_mut(&mut self) -> &mut T {
         &mut self.0.as_mut_slice()[0]
     }
 
@@ -49,16 +48,6 @@ impl<T: Element> SharedValue<T> {
     /// The one-element array it is, for grants that write. Its length stays one.
     pub(crate) fn as_array_mut(&mut self) -> &mut SharedArray<T, Ix1> {
         &mut self.0
-    }
-
-    /// The segment it lies in.
-    pub(crate) fn segment(&self) -> &Arc<Segment> {
-        self.0.segment()
-    }
-
-    /// Its place there.
-    pub(crate) fn byte_offset(&self) -> usize {
-        self.0.byte_offset()
     }
 }
 

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::freelist::FreeList;
-use super::{AllocError, AllocOptions, Segment, room};
+use super::{AllocError, Segment, room};
 use crate::sys::memory;
 use parking_lot::Mutex;
 use std::ptr::NonNull;
@@ -65,7 +65,7 @@ impl Arena {
     fn new(size: usize) -> Result<Arena, AllocError> {
         let mut size = size;
         let segment = loop {
-            match Segment::create_unbacked(size, &AllocOptions::default()) {
+            match Segment::create_unbacked(size) {
                 Ok(segment) => break segment,
                 Err(AllocError::Limit { .. } | AllocError::Os { .. } | AllocError::NoSpace { .. })
                     if size / 2 >= SMALLEST_ARENA_BYTES =>

@@ -67,6 +67,14 @@ pub enum AllocError {
         /// What each way to get them answered.
         reason: String,
     },
+    /// There is no such NUMA node, or this process may not use its memory.
+    #[error("cannot place pages on NUMA node {node}: this process may use the nodes {allowed:?}")]
+    Node {
+        /// The node asked for.
+        node: u32,
+        /// Those there are.
+        allowed: Vec<u32>,
+    },
     /// A limit of this process or of the system stands in the way.
     #[error("cannot make {asked} bytes of shared memory: {which} is {limit}; raise it")]
     Limit {

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::HUGE_PAGE;
-use crate::sys::memory::{self, Hint};
+use crate::sys::memory::{self, Hint, NodePolicy};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
@@ -132,6 +132,12 @@ impl Mapping {
         let at = unsafe { self.base.add(start) };
         // SAFETY: the range is ours.
         unsafe { memory::advise(at, end - start, hint) }
+    }
+
+    /// Sets the memory policy of the whole object.
+    pub(crate) fn bind(&self, policy: NodePolicy, nodes: &[u64]) -> io::Result<()> {
+        // SAFETY: the range is ours.
+        unsafe { memory::bind_pages(self.base, self.len_bytes, policy, nodes) }
     }
 
     /// Faults the pages of a range in for writing, under this thread's memory policy; an error instead of SIGBUS

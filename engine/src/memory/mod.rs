@@ -11,10 +11,13 @@
 
 pub(crate) mod arena;
 mod error;
+pub(crate) mod file;
 mod freelist;
 mod mapping;
 mod options;
+mod pages;
 pub(crate) mod registry;
+mod residency;
 mod room;
 mod segment;
 
@@ -22,7 +25,9 @@ pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
 pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
-pub(crate) use segment::{Access, Segment, SegmentId};
+pub use pages::{PageKind, PageReport};
+pub use residency::Residency;
+pub(crate) use segment::{Access, Segment, SegmentId, check_file_limit};
 
 /// Bytes of the huge pages that mappings are aligned for.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;

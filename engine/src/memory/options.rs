@@ -23,7 +23,8 @@ pub enum HugePages {
     Auto,
     /// Base pages only.
     Never,
-    /// Tries every way: reserved huge pages, transparent ones, collapsing afterwards. What came of it is in
+    /// Tries every way: reserved huge pages, transparent ones, collapsing afterwards (which costs time: 0.1 s and more
+    /// per 256 MiB). The array takes a multiple of 2 MiB then. What came of it is in
     /// [`pages`](crate::SharedArray::pages).
     Try,
     /// As `Try`, but an array that does not lie wholly in huge pages is an error.

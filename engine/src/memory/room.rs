@@ -139,3 +139,64 @@ fn cgroup_room(dir: &Path, version: Version) -> Option<Room> {
 fn read_number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    const MEMINFO: (&str, &str) =
+        ("proc/meminfo", "MemTotal: 9 kB\nMemAvailable:  8192 kB\nSwapTotal: 9 kB\nSwapFree: 1024 kB\n");
+
+    #[test]
+    fn without_cgroups_the_systems_memory_counts() {
+        let root = tree(&[MEMINFO]);
+        assert_eq!(probe_at(root.path()).free, 9 << 20);
+        assert_eq!(probe_at(tree(&[]).path()).free, u64::MAX);
+    }
+
+    #[test]
+    fn the_tightest_v2_group_up_to_the_root_counts_without_file_cache() {
+        let root = tree(&[
+            MEMINFO,
+            ("proc/self/cgroup", "0::/a/b\n"),
+            ("proc/self/mountinfo", "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            ("sys/fs/cgroup/a/memory.max", "3000000\n"),
+            ("sys/fs/cgroup/a/memory.current", "2000000\n"),
+            ("sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 300000\nactive_file 200000\n"),
+            ("sys/fs/cgroup/a/b/memory.max", "max\n"),
+            ("sys/fs/cgroup/a/b/memory.current", "1\n"),
+        ]);
+        let room = probe_at(root.path());
+        assert_eq!(room.free, 1_500_000);
+        assert!(room.source.contains("cgroup/a (limit 3000000)"), "{}", room.source);
+    }
+
+    #[test]
+    fn v1_groups_count_also_where_a_container_mounts_only_its_own() {
+        let root = tree(&[
+            MEMINFO,
+            ("proc/self/cgroup", "5:cpu:/x\n4:hugetlb,memory:/docker/abc\n0::/\n"),
+            (
+                "proc/self/mountinfo",
+                "1 0 0:1 / / rw - ext4 /dev/root rw\n\
+                 40 30 0:33 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
+            ),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "5000"),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "6000"),
+            ("sys/fs/cgroup/memory/memory.stat", "cache 9\ntotal_inactive_file 500\ninactive_file 7\n"),
+        ]);
+        assert_eq!(probe_at(root.path()).free, 0);
+        fs::write(root.path().join("sys/fs/cgroup/memory/memory.usage_in_bytes"), "4500").unwrap();
+        assert_eq!(probe_at(root.path()).free, 1000);
+    }
+}

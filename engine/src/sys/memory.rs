@@ -217,3 +217,91 @@ pub(crate) fn address_space_limit() -> Option<u64> {
 pub(crate) fn open_file_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
+
+/// What a filesystem is to memory that is mapped from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filesystem {
+    /// Its files are memory.
+    Tmpfs,
+    /// A network or user-space filesystem, by name: pages can vanish when another machine or program wills.
+    Remote(&'static str),
+    /// Any other.
+    Local,
+}
+
+/// The filesystem of an open file, and the bytes free there (`None` for a tmpfs without limit).
+#[doc(alias = "fstatfs")]
+pub(crate) fn filesystem(fd: BorrowedFd<'_>) -> io::Result<(Filesystem, Option<u64>)> {
+    let stat = rustix::fs::fstatfs(fd)?;
+    // Numbers: include/uapi/linux/magic.h, and the filesystems' own headers for those not listed there.
+    #[allow(clippy::unnecessary_cast)] // f_type has another width on other architectures
+    let kind = match stat.f_type as u64 & 0xffff_ffff {
+        0x0102_1994 => Filesystem::Tmpfs,
+        0x6969 => Filesystem::Remote("NFS"),
+        0x6573_5546 => Filesystem::Remote("FUSE"),
+        0x0102_1997 => Filesystem::Remote("9p"),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => Filesystem::Remote("SMB"),
+        0x00c3_6400 => Filesystem::Remote("Ceph"),
+        0x5346_414f | 0x6b41_4653 => Filesystem::Remote("AFS"),
+        0x7375_7245 => Filesystem::Remote("Coda"),
+        0x0bd0_0bd0 => Filesystem::Remote("Lustre"),
+        0x4750_4653 => Filesystem::Remote("GPFS"),
+        _ => Filesystem::Local,
+    };
+    let unlimited = kind == Filesystem::Tmpfs && stat.f_blocks == 0;
+    #[allow(clippy::unnecessary_cast)]
+    let free = (stat.f_bavail as u64).saturating_mul(stat.f_bsize.max(0) as u64);
+    Ok((kind, (!unlimited).then_some(free)))
+}
+
+/// The user that this process acts as.
+#[doc(alias = "geteuid")]
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A memory policy for a range of a mapping; on shared memory it stays with the object, for every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodePolicy {
+    /// Pages go to the first node of the mask while it has room, then elsewhere.
+    Preferred,
+    /// Pages go around the nodes of the mask.
+    Interleave,
+}
+
+/// Sets the policy of a mapped range; `nodes` is a bit mask, lowest node first.
+///
+/// # Safety
+/// The caller owns the range.
+#[doc(alias = "mbind")]
+pub(crate) unsafe fn bind_pages(
+    at: NonNull<u8>,
+    len_bytes: usize,
+    policy: NodePolicy,
+    nodes: &[u64],
+) -> io::Result<()> {
+    let mode = match policy {
+        NodePolicy::Preferred => libc::MPOL_PREFERRED,
+        NodePolicy::Interleave => libc::MPOL_INTERLEAVE,
+    };
+    // The kernel reads one bit less than it is told (mbind(2), BUGS).
+    let bits = nodes.len() * 64 + 1;
+    // SAFETY: the range belongs to the caller, and the mask outlives the call; contents stay as they are.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_mbind, at.as_ptr(), len_bytes, mode, nodes.as_ptr(), bits, 0 as libc::c_uint)
+    };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Asks on which node each page lies; negative numbers are errors, such as `-ENOENT` for a page not there.
+#[doc(alias = "move_pages")]
+pub(crate) fn page_nodes(pages: &[*const u8], nodes: &mut [i32]) -> io::Result<()> {
+    let count = pages.len().min(nodes.len());
+    let nowhere = std::ptr::null::<libc::c_int>();
+    // SAFETY: with no target nodes the call only asks; it reads `count` addresses, which it does not follow, and
+    // writes as many results.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_move_pages, 0, count, pages.as_ptr(), nowhere, nodes.as_mut_ptr(), 0)
+    };
+    if rc >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

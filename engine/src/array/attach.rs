@@ -1,0 +1,136 @@
+//! Why a file cannot be an array of the wanted type, and the checks that find out before any view exists.
+
+use super::npy::{AxisOrder, DType, Header, NpyElement, NpyError};
+use super::{Element, Shape};
+use crate::memory::AllocError;
+use std::path::{Path, PathBuf};
+
+/// Why a file was not attached, mapped or loaded as an array.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The file is no usable `.npy` file.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// Memory or a mapping could not be had.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+    /// The elements are of another type.
+    #[error("{path:?}: has elements of type {found}, not {wanted}{hint}")]
+    ElementType {
+        /// The file.
+        path: PathBuf,
+        /// What the program wants.
+        wanted: String,
+        /// What the file has.
+        found: String,
+        /// What to do, if there is a way.
+        hint: &'static str,
+    },
+    /// The first axis is the contiguous one.
+    #[error("{path:?}: is in Fortran order; load_npy turns it around, or save numpy.ascontiguousarray(a)")]
+    ColumnMajor {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The number of axes differs.
+    #[error("{path:?}: has {found} axes (shape {shape:?}), not {wanted}; IxDyn takes any number")]
+    Axes {
+        /// The file.
+        path: PathBuf,
+        /// What the program wants.
+        wanted: usize,
+        /// What the file has.
+        found: usize,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// The data begins where an element may not lie.
+    #[error(
+        "{path:?}: its data begins at byte {offset}, which is no multiple of {align}; load_npy copies it"
+    )]
+    Misaligned {
+        /// The file.
+        path: PathBuf,
+        /// Where the data begins.
+        offset: usize,
+        /// What an element needs.
+        align: usize,
+    },
+    /// A raw file ends before the array would.
+    #[error("{path:?}: has {have} bytes, but the array needs {need}; check offset and shape")]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes there.
+        have: u64,
+    },
+    /// The file belongs to another user, who may have put it there on purpose.
+    #[error(
+        "{path:?}: belongs to user {owner}, not to this program's user {user}; it is not attached for writing"
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
+        /// Who we are.
+        user: u32,
+    },
+}
+
+/// The shape in the header, if the file can be an array of `T` and `D` as it stands.
+pub(super) fn check<T: NpyElement, D: Shape>(header: &Header, path: &Path) -> Result<D, AttachError> {
+    check_type::<T>(header, path)?;
+    if !header.dtype().is_native() {
+        return Err(wrong_type::<T>(header, path, "; load_npy turns the bytes around"));
+    }
+    let dim = check_axes::<D>(header, path)?;
+    if header.order() == AxisOrder::ColumnMajor && header.shape().len() > 1 {
+        return Err(AttachError::ColumnMajor { path: path.to_owned() });
+    }
+    check_alignment::<T>(header.data_offset(), path)?;
+    Ok(dim)
+}
+
+/// That the elements are those of `T`, their bytes perhaps in the other order.
+pub(super) fn check_type<T: NpyElement>(header: &Header, path: &Path) -> Result<(), AttachError> {
+    if header.dtype().is_swapped_or_native::<T>() {
+        return Ok(());
+    }
+    Err(wrong_type::<T>(header, path, "; ask for that type, or convert it in NumPy with astype"))
+}
+
+fn wrong_type<T: NpyElement>(header: &Header, path: &Path, hint: &'static str) -> AttachError {
+    AttachError::ElementType {
+        path: path.to_owned(),
+        wanted: DType::of::<T>().to_string(),
+        found: header.dtype().to_string(),
+        hint,
+    }
+}
+
+/// The shape as a dimension of type `D`.
+pub(super) fn check_axes<D: Shape>(header: &Header, path: &Path) -> Result<D, AttachError> {
+    let shape = header.shape();
+    if let Some(wanted) = D::NDIM
+        && wanted != shape.len()
+    {
+        let (path, shape) = (path.to_owned(), shape.to_vec());
+        return Err(AttachError::Axes { path, wanted, found: shape.len(), shape });
+    }
+    let mut dim = D::zeros(shape.len());
+    dim.slice_mut().copy_from_slice(shape);
+    Ok(dim)
+}
+
+/// That an element may lie at this byte of a file, whose start is mapped at a page's start.
+pub(super) fn check_alignment<T: Element>(offset: usize, path: &Path) -> Result<(), AttachError> {
+    let align = align_of::<T>();
+    if offset.is_multiple_of(align) {
+        return Ok(());
+    }
+    Err(AttachError::Misaligned { path: path.to_owned(), offset, align })
+}

@@ -1,0 +1,234 @@
+//! Element types as NumPy names them.
+
+use crate::array::Element;
+use std::fmt;
+
+/// What the bytes of an element mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// `b`: one byte, 0 or 1.
+    Bool,
+    /// `i`: signed integer.
+    Int,
+    /// `u`: unsigned integer.
+    Uint,
+    /// `f`: IEEE float (a `float128` is 16 bytes, of which x86-64 uses 10).
+    Float,
+    /// `c`: two floats.
+    Complex,
+    /// `S`: bytes of a string.
+    Bytes,
+    /// `U`: a string in UTF-32.
+    Unicode,
+    /// `V`: raw bytes.
+    Void,
+    /// `M`: a date and time.
+    DateTime,
+    /// `m`: a span of time.
+    TimeDelta,
+    /// `O`: pickled Python objects.
+    Object,
+    /// Several named fields.
+    Structured,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Bool => "bool",
+            Kind::Int => "int",
+            Kind::Uint => "uint",
+            Kind::Float => "float",
+            Kind::Complex => "complex",
+            Kind::Bytes => "bytes",
+            Kind::Unicode => "unicode",
+            Kind::Void => "void",
+            Kind::DateTime => "datetime",
+            Kind::TimeDelta => "timedelta",
+            Kind::Object => "Python object",
+            Kind::Structured => "structured",
+        }
+    }
+}
+
+/// Which byte of a number comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ByteOrder {
+    /// `<`: the lowest.
+    Little,
+    /// `>`: the highest.
+    Big,
+    /// `|`: it makes no difference.
+    None,
+}
+
+impl ByteOrder {
+    /// This machine's order.
+    pub const NATIVE: ByteOrder =
+        if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
+}
+
+/// The element type of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DType {
+    pub(super) kind: Kind,
+    pub(super) width: usize,
+    pub(super) order: ByteOrder,
+    pub(super) descr: String,
+}
+
+impl DType {
+    /// What the bytes mean.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Bytes of one element; 0 where it is not a number's (objects, structures).
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Which byte comes first.
+    pub fn byte_order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// Whether this machine can use the bytes as they are.
+    pub fn is_native(&self) -> bool {
+        self.order == ByteOrder::None || self.order == ByteOrder::NATIVE
+    }
+
+    /// The text in the header, such as `<f8`.
+    pub fn descr(&self) -> &str {
+        &self.descr
+    }
+
+    /// Whether the elements are what `T` is, byte for byte on this machine.
+    pub fn is<T: NpyElement>(&self) -> bool {
+        self.is_swapped_or_native::<T>() && self.is_native()
+    }
+
+    /// Whether the elements are what `T` is, but perhaps for the order of their bytes.
+    pub(crate) fn is_swapped_or_native<T: NpyElement>(&self) -> bool {
+        self.kind == T::KIND && self.width == size_of::<T>()
+    }
+
+    /// The type that `T` has in a file of this machine.
+    pub fn of<T: NpyElement>() -> DType {
+        let width = size_of::<T>();
+        let (order, mark) = match (width, ByteOrder::NATIVE) {
+            (1, _) => (ByteOrder::None, '|'),
+            (_, ByteOrder::Big) => (ByteOrder::Big, '>'),
+            _ => (ByteOrder::Little, '<'),
+        };
+        let letter = match T::KIND {
+            Kind::Int => 'i',
+            Kind::Uint => 'u',
+            Kind::Float => 'f',
+            Kind::Complex => 'c',
+            _ => 'V',
+        };
+        DType { kind: T::KIND, width, order, descr: format!("{mark}{letter}{width}") }
+    }
+
+    /// The type that a header's simple description names.
+    pub(super) fn parse(descr: &str) -> Result<DType, String> {
+        let unknown = || format!("the element type {descr:?} is unknown");
+        let mut chars = descr.chars();
+        let order = match chars.next() {
+            Some('<') => ByteOrder::Little,
+            Some('>') => ByteOrder::Big,
+            Some('|') => ByteOrder::None,
+            Some('=') => ByteOrder::NATIVE,
+            _ => return Err(unknown()),
+        };
+        let letter = chars.next().ok_or_else(unknown)?;
+        let rest = chars.as_str();
+        let digits = rest.split('[').next().unwrap_or("");
+        let number = || digits.parse::<usize>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+        let (kind, widths): (Kind, &[usize]) = match letter {
+            'b' => (Kind::Bool, &[1]),
+            'i' => (Kind::Int, &[1, 2, 4, 8]),
+            'u' => (Kind::Uint, &[1, 2, 4, 8]),
+            'f' => (Kind::Float, &[2, 4, 8, 12, 16]),
+            'c' => (Kind::Complex, &[8, 16, 24, 32]),
+            'M' => (Kind::DateTime, &[8]),
+            'm' => (Kind::TimeDelta, &[8]),
+            'S' | 'a' => (Kind::Bytes, &[]),
+            'U' => (Kind::Unicode, &[]),
+            'V' => (Kind::Void, &[]),
+            'O' => return Ok(DType { kind: Kind::Object, width: 0, order, descr: descr.to_owned() }),
+            _ => return Err(unknown()),
+        };
+        let number = number().ok_or_else(unknown)?;
+        let width = match kind {
+            Kind::Unicode => number.checked_mul(4).ok_or_else(unknown)?,
+            _ => number,
+        };
+        if !widths.is_empty() && !widths.contains(&width) {
+            return Err(unknown());
+        }
+        if !matches!(kind, Kind::DateTime | Kind::TimeDelta) && rest != digits {
+            return Err(unknown());
+        }
+        let indifferent = width <= 1 || matches!(kind, Kind::Bytes | Kind::Void);
+        if order == ByteOrder::None && !indifferent {
+            return Err(format!("the element type {descr:?} names no byte order"));
+        }
+        let order = if indifferent { ByteOrder::None } else { order };
+        Ok(DType { kind, width, order, descr: descr.to_owned() })
+    }
+
+    /// The type of a file with named fields.
+    pub(super) fn structured(descr: String) -> DType {
+        DType { kind: Kind::Structured, width: 0, order: ByteOrder::None, descr }
+    }
+}
+
+impl fmt::Display for DType {
+    /// The name NumPy prints, such as `float64`, with the byte order where it is not this machine's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Int | Kind::Uint | Kind::Float | Kind::Complex => {
+                write!(f, "{}{}", self.kind.name(), self.width.saturating_mul(8))?;
+                if self.is_native() { Ok(()) } else { write!(f, " ({})", order_name(self.order)) }
+            }
+            Kind::Bool | Kind::Object => f.write_str(self.kind.name()),
+            kind => write!(f, "{} {}", kind.name(), self.descr),
+        }
+    }
+}
+
+fn order_name(order: ByteOrder) -> &'static str {
+    match order {
+        ByteOrder::Little => "little-endian",
+        ByteOrder::Big => "big-endian",
+        ByteOrder::None => "one byte",
+    }
+}
+
+/// An element that NumPy has a type for. Its width is its size in bytes, its byte order this machine's.
+#[diagnostic::on_unimplemented(
+    message = "NumPy has no element type like `{Self}`",
+    note = "integers of 8 to 64 bits, f32 and f64 have one; f16 with the cargo feature `half`"
+)]
+pub trait NpyElement: Element {
+    /// What its bytes mean.
+    const KIND: Kind;
+}
+
+macro_rules! elements {
+    ($($kind:ident: $($t:ty)*;)*) => { $($( impl NpyElement for $t { const KIND: Kind = Kind::$kind; } )*)* };
+}
+
+elements! {
+    Int: i8 i16 i32 i64 isize;
+    Uint: u8 u16 u32 u64 usize;
+    Float: f32 f64;
+}
+
+#[cfg(feature = "half")]
+impl NpyElement for half::f16 {
+    const KIND: Kind = Kind::Float;
+}
