@@ -193,7 +193,7 @@ fn loom_semaphore_excludes_and_wakes() {
 
 #[test]
 fn loom_semaphore_gets_back_what_the_dead_held() {
-    check(Some(2), || {
+    check(Some(4), || {
         let word = Arc::new(SemaphoreWord::default());
         word.init(1);
         let dies = {

@@ -71,6 +71,9 @@ impl SemaphoreWord {
             self.leave(me);
             match outcome {
                 Ok(Some(slot)) => return Ok(slot),
+                // Repair came while this caller was inside: its look was at a stale count, and its ticket may be from
+                // after the move that would have told it.
+                Ok(None) if self.guard.is_poisoned() => continue,
                 Ok(None) => {}
                 Err(denied) => return Err(denied),
             }
