@@ -292,7 +292,7 @@ impl Drive<'_> {
             }
             if kill_at.is_some_and(|at| at <= now) {
                 kill_at = None;
-                killed = self.crew.kill_unfinished();
+                killed = self.crew.kill_unfinished().iter().collect();
             }
             if next_progress.is_some_and(|at| at <= now) {
                 self.tell_progress();

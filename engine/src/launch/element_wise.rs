@@ -6,7 +6,6 @@
 #![allow(unsafe_code)]
 
 use crate::array::Element;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::launch::{Call, Launch};
@@ -291,7 +290,8 @@ where
             let (out, input, [exclusive]) =
                 unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::view(&local, chunk) };
             // SAFETY: the leaf was claimed by this member; the driver wrote its place before the launch.
-            let before = if chunk.opens_leaf { unsafe { leaves.at(chunk.leaf) }[0] } else { running.get() };
+            let offered = unsafe { leaves.at(chunk.leaf) };
+            let before = if chunk.opens_leaf { offered[0] } else { running.get() };
             let whole_start = chunk.span.lo == 0;
             running.set(prefixes(out, input, before, whole_start, exclusive == 1, combine));
         },

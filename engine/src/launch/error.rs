@@ -36,7 +36,7 @@ impl fmt::Display for Death {
     }
 }
 
-fn deaths(list: &[Death]) -> String {
+fn death_texts(list: &[Death]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -108,7 +108,7 @@ pub enum LaunchError {
         location: String,
     },
     /// Workers died. All other chunks are done; `lost` lists those that are not.
-    #[error("the launch at {site} lost {}: {}", spans(.lost), deaths(.deaths))]
+    #[error("the launch at {site} lost {}: {}", span_texts(.lost), death_texts(.deaths))]
     WorkerDied {
         /// Where the launch was called.
         site: String,
@@ -173,7 +173,7 @@ fn at(location: &str) -> String {
     if location.is_empty() { String::new() } else { format!(" ({location})") }
 }
 
-fn spans(list: &[Span]) -> String {
+fn span_texts(list: &[Span]) -> String {
     match list {
         [] => "no chunk".into(),
         [one] => one.to_string(),

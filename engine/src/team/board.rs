@@ -16,6 +16,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::futex;
 use crate::team::muster::{Muster, RANKS_PER_WORD};
 use std::ptr::NonNull;
 
@@ -303,6 +304,19 @@ pub(crate) struct StepDesk {
     pub(crate) slots: [StepSlot; 2],
 }
 
+/// The bit of a step count that says: this rank goes no further.
+pub(crate) const POISON: u32 = 1;
+
+impl StepDesk {
+    /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
+    pub(crate) fn poison(&self) {
+        for word in [&self.arrived, &self.released] {
+            word.fetch_or(POISON, Ordering::SeqCst);
+            futex::wake(word, u32::MAX);
+        }
+    }
+}
+
 /// Collective values of one rank, in two slots by parity.
 pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
 
@@ -444,9 +458,9 @@ impl Board {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 120 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
-    assert!(std::mem::offset_of!(OrdersMemory, wire) == 384);
+    assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
     assert!(size_of::<Line<AtomicU64>>() == 128);
     assert!(size_of::<Line<Desk>>() == 128);
     assert!(size_of::<Head>() == 512);

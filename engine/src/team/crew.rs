@@ -2,7 +2,6 @@
 
 use crate::base::atomic::Ordering;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
-use crate::sync::repair::repair;
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
@@ -87,10 +86,13 @@ pub(crate) struct Delivery {
 }
 
 /// Why a crew cannot be made.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum CrewError {
+    #[error(transparent)]
     Start(StartError),
+    #[error(transparent)]
     Alloc(AllocError),
+    #[error(transparent)]
     Os(std::io::Error),
 }
 
@@ -272,6 +274,7 @@ impl Crew {
             return cost;
         }
         self.retire(roster, &mut cost);
+        let roster = &mut **roster;
         for segment in segments {
             let id = segment.id().0;
             if roster.common.contains(&id) {
@@ -408,9 +411,4 @@ impl Segments for InProcess {
         let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
         Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
     }
-}
-
-/// Repairs what a member that ended in good order may have left behind.
-pub(crate) fn release(member: u32) {
-    repair(crate::base::MemberId(member));
 }

@@ -6,7 +6,6 @@
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
-use crate::sys::futex;
 use crate::team::crew::Crew;
 use crate::team::log;
 use crate::team::mail::{self, FromWorker, ToWorker};
@@ -73,7 +72,7 @@ fn start(crew: &Crew, starter: &mut Starter, ranks: &[usize]) {
     let launched: Vec<_> =
         ranks.iter().map(|rank| (*rank, starter.launch(&format!("worker {}{rank}", crew.label)))).collect();
     for (rank, starting) in launched {
-        let started = starting.and_then(|starting| starting.finish(deadline));
+        let started = starting.and_then(|starting| starter.finish(starting, deadline));
         let welcomed = started.and_then(|process| welcome(crew, rank, process));
         if let Err(error) = welcomed {
             return give_up(crew, &mut crew.roster.lock(), error);
@@ -84,7 +83,7 @@ fn start(crew: &Crew, starter: &mut Starter, ranks: &[usize]) {
 /// Gives a started worker its place.
 fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), StartError> {
     let member = crate::base::member::next_member().ok_or(StartError::Recursive)?;
-    let arena = crate::memory::arena::global().map_err(|error| StartError::Refused { why: error.to_string() })?;
+    let arena = crate::memory::arena::global().map_err(|error| StartError::CannotServe { why: error.to_string() })?;
     let segment = arena.segment();
     let [orders, board] = crew.control.fds();
     let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)));
@@ -148,7 +147,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 roster.refresh();
                 crew.changed.notify_all();
             }
-            FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::Refused { why }),
+            FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not under our lock.
                 drop(roster);
@@ -192,9 +191,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     }
     repair(MemberId(member));
     // Poison: a region that the rank was part of cannot go on.
-    let step = board.step(rank);
-    step.arrived.fetch_or(1, Ordering::AcqRel);
-    futex::wake(&step.arrived, u32::MAX);
+    board.step(rank).poison();
     muster.forget(rank);
     muster.strike(rank);
     muster.notify();

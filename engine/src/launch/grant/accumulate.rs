@@ -16,7 +16,6 @@ use crate::team::board::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 
 /// Accumulators. Made by [`SharedArray::reduce`].
-#[derive(Debug)]
 pub struct Accumulate<'a, T, D> {
     array: &'a mut SharedArray<T, D>,
     identity: T,
@@ -35,7 +34,6 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 /// An accumulator operand opened by one member.
-#[derive(Debug)]
 pub struct AccumulateLocal<T, D> {
     places: LeafPlaces<T>,
     dim: D,

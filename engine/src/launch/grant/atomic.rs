@@ -65,7 +65,6 @@ impl AtomicF64 {
 }
 
 /// The whole array as atomics. Made by [`SharedArray::atomic`].
-#[derive(Debug)]
 pub struct Atomics<'a, T, D>(&'a mut SharedArray<T, D>);
 
 impl<T: AtomicElement, D: Shape> SharedArray<T, D> {

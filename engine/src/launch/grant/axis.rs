@@ -15,10 +15,8 @@ use crate::team::member::{Visit, fault};
 use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
 
 /// A chunk along an axis for reading. Made by [`SharedArray::split_axis`].
-#[derive(Debug)]
 pub struct SplitAxis<'a, T, D>(&'a SharedArray<T, D>, usize);
 /// A chunk along an axis for reading and writing. Made by [`SharedArray::split_axis_mut`].
-#[derive(Debug)]
 pub struct SplitAxisMut<'a, T, D>(&'a mut SharedArray<T, D>, usize);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {

@@ -51,7 +51,6 @@ impl<T: Element> Edge<T> {
 }
 
 /// A chunk with neighbouring rows. Made by [`SharedArray::halo`].
-#[derive(Debug)]
 pub struct Halo<'a, T, D>(&'a SharedArray<T, D>, usize, Edge<T>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
@@ -66,7 +65,6 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 /// A halo operand opened by one member.
-#[derive(Debug)]
 pub struct HaloLocal<T, D> {
     array: Located<T, D>,
     k: usize,

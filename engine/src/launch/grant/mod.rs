@@ -18,6 +18,7 @@ mod worker_state;
 pub use accumulate::Accumulate;
 pub use atomic::{AtomicElement, AtomicF64, Atomics};
 pub use axis::{SplitAxis, SplitAxisMut};
+pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
 pub use part::{Parts, PartsMut};
 pub use scatter::{Scatter, ScatterView};

@@ -20,10 +20,8 @@ use ndarray::Ix1;
 type Bounds = Result<SharedArray<u64, Ix1>, String>;
 
 /// Parts with given boundaries for reading. Made by [`SharedArray::split_at`].
-#[derive(Debug)]
 pub struct Parts<'a, T, D>(&'a SharedArray<T, D>, Bounds);
 /// Parts with given boundaries for reading and writing. Made by [`SharedArray::split_at_mut`].
-#[derive(Debug)]
 pub struct PartsMut<'a, T, D>(&'a mut SharedArray<T, D>, Bounds);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {

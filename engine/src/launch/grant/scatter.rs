@@ -15,7 +15,6 @@ use crate::team::member::Visit;
 use std::marker::PhantomData;
 
 /// Writes at computed places. Made by [`SharedArray::scatter`].
-#[derive(Debug)]
 pub struct Scatter<'a, T, D>(&'a mut SharedArray<T, D>);
 
 /// What a kernel sees of a [`Scatter`]: places by row-major element index.

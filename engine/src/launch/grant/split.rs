@@ -16,16 +16,12 @@ use crate::team::board::Fault;
 use crate::team::member::Visit;
 
 /// A chunk for reading. Made by [`SharedArray::split`].
-#[derive(Debug)]
 pub struct Split<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 /// A chunk for reading and writing. Made by [`SharedArray::split_mut`].
-#[derive(Debug)]
 pub struct SplitMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
 /// A chunk for writing. Made by [`SharedArray::split_out`].
-#[derive(Debug)]
 pub struct SplitOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
 /// The whole array for reading. Made by [`SharedArray::whole`].
-#[derive(Debug)]
 pub struct Whole<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {

@@ -7,7 +7,6 @@ use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseRef, PhaseWhole};
 use std::marker::PhantomData;
 
 /// The handle of an array that the region may write (`&mut array`). Not `Clone`; grants borrow it.
-#[derive(Debug)]
 pub struct RegionMut<'w, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
@@ -15,7 +14,6 @@ pub struct RegionMut<'w, T, D> {
 }
 
 /// The handle of an array that nobody writes during the region (`&array`).
-#[derive(Debug)]
 pub struct RegionRef<'w, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,

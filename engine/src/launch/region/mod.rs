@@ -19,7 +19,7 @@ pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseRef, PhaseWhole};
-pub(crate) use step::{poison, reset};
+pub(crate) use step::reset;
 pub use team::Team;
 
 use crate::array::Element;
@@ -89,7 +89,7 @@ impl Launch<'_> {
         };
         let mut results = Vec::with_capacity(size);
         self.driver.launch_then(&self.options, &job, |board| {
-            results.extend((0..size).map(|rank| step::left_with(board, rank)));
+            results.extend((0..size).map(|rank| step::left_with::<R>(board, rank)));
         })?;
         Ok(Region { results })
     }

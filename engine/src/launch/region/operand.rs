@@ -77,7 +77,7 @@ macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal,
             let $this = self;
             $copy
         }
-        unsafe fn handle<'w>(wire: &$handle, _visit: &mut Visit<'_>) -> Result<$handle, Fault> {
+        unsafe fn handle<'w>(wire: &$handle, _visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
             Ok(*wire)
         }
     }

@@ -68,7 +68,6 @@ pub unsafe trait PhaseOperand {
 }
 
 /// Own rows for reading and writing.
-#[derive(Debug)]
 pub struct PhaseMut<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
@@ -76,7 +75,6 @@ pub struct PhaseMut<'h, T, D> {
 }
 
 /// Own rows for reading.
-#[derive(Debug)]
 pub struct PhaseRef<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
@@ -84,7 +82,6 @@ pub struct PhaseRef<'h, T, D> {
 }
 
 /// All rows for reading.
-#[derive(Debug)]
 pub struct PhaseWhole<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
@@ -92,7 +89,6 @@ pub struct PhaseWhole<'h, T, D> {
 }
 
 /// Own rows and neighbours for reading.
-#[derive(Debug)]
 pub struct PhaseHalo<'h, T, D> {
     wire: ArrayWire,
     rows: Located<T, D>,
@@ -171,7 +167,7 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
             }
         }
     }
-    unsafe fn view<'p>(&self, span: Span) -> std::ops::Range<usize> {
+    unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
         self.start + span.lo..self.start + span.hi
     }
 }

@@ -7,14 +7,13 @@ use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
 use crate::launch::region::error::RegionError;
 use crate::sys::clock::ticks;
 use crate::sys::futex;
-use crate::team::board::{Board, PAYLOAD_BYTES, StepDesk};
+use crate::team::board::{Board, PAYLOAD_BYTES, POISON, StepDesk};
 use bytemuck::Pod;
 
 /// Ranks up to which all meet all.
 const ALL_TO_ALL: usize = 8;
 /// Children of a rank in the tree.
 const FAN_OUT: usize = 8;
-const POISON: u32 = 1;
 
 /// What kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +197,7 @@ impl<'a> Steps<'a> {
 
     /// Tells everybody, for good, that this rank goes no further.
     pub(crate) fn poison(&self) {
-        poison(self.board.step(self.rank));
+        self.board.step(self.rank).poison();
     }
 
     /// Publishes this rank's value for the coming step.
@@ -231,14 +230,6 @@ fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
         futex::wait(word, seen, None);
     }
     watchers.fetch_sub(1, Ordering::SeqCst);
-}
-
-/// Marks a rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
-pub(crate) fn poison(desk: &StepDesk) {
-    desk.arrived.fetch_or(POISON, Ordering::SeqCst);
-    desk.released.fetch_or(POISON, Ordering::SeqCst);
-    futex::wake(&desk.arrived, u32::MAX);
-    futex::wake(&desk.released, u32::MAX);
 }
 
 /// Makes the desks ready for a region. Driver only, before it opens.

@@ -100,6 +100,12 @@ pub enum StartError {
          in the workers for ever. Likely `preload` or a library's start-up code made them; use StartMethod::Spawn"
     )]
     ServerHasThreads,
+    /// A started worker cannot serve.
+    #[error("a worker was started but cannot serve: {why}")]
+    CannotServe {
+        /// Why, in the worker's words.
+        why: String,
+    },
     /// The kernel cannot name a process by a descriptor.
     #[error(
         "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be told for certain. \
