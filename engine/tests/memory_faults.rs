@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use ndarray::Ix1;
-use phalanx::{AllocError, AttachError, LimitKind, MappedArray, SharedArray};
+use phalanx::{AllocError, ArrayOptions, AttachError, LimitKind, MappedArray, PagePlacement, SharedArray};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -300,4 +300,51 @@ fn i7_a_file_that_another_user_put_there_is_not_attached() {
     // SAFETY: as above.
     let error = unsafe { SharedArray::<f64>::create_npy(&path, 1) }.unwrap_err();
     assert!(matches!(error, AllocError::Exists { .. }), "{error}");
+}
+
+/// From now on these system calls answer this thread with EPERM, as under a container's filter.
+fn deny(calls: &[libc::c_long]) {
+    let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    // Word 0 of what the filter sees is the number of the call.
+    let mut program = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    for &call in calls {
+        program.push(op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32));
+        program.push(op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+    }
+    program.push(op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: only gives up a right.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    // SAFETY: the program outlives the call, which copies it.
+    let rc = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+    assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn f1_a_container_that_denies_numa_calls_is_reported_and_arrays_work() {
+    if !is_child() {
+        return in_child("f1_a_container_that_denies_numa_calls_is_reported_and_arrays_work");
+    }
+    deny(&[libc::SYS_mbind, libc::SYS_move_pages, libc::SYS_set_mempolicy, libc::SYS_get_mempolicy]);
+    let options = ArrayOptions::new().placement(PagePlacement::Interleave);
+    let a = SharedArray::<u8>::zeros_with(1 << 20, &options).unwrap();
+    let found = a.residency();
+    assert!(found.notes.iter().any(|note| note.contains("mbind")), "{found:?}");
+    assert!(found.notes.iter().any(|note| note.contains("move_pages")), "{found:?}");
+    // Where the kernel has NUMA at all, /proc still knows.
+    if Path::new("/proc/self/numa_maps").exists() {
+        assert_eq!(found.nodes.iter().map(|n| n.1).sum::<u64>(), 1 << 20, "{found:?}");
+    }
+}
+
+#[test]
+fn f2_without_memfd_the_refusal_is_named() {
+    if !is_child() {
+        return in_child("f2_without_memfd_the_refusal_is_named");
+    }
+    deny(&[libc::SYS_memfd_create]);
+    for len in [1usize, 1 << 20] {
+        let error = SharedArray::<u8>::zeros(len).unwrap_err();
+        assert!(matches!(error, AllocError::Permission { call: "memfd_create", .. }), "{error}");
+    }
 }

@@ -67,6 +67,14 @@ pub enum AttachError {
         /// Bytes there.
         have: u64,
     },
+    /// The path is a symbolic link, which may lead anywhere.
+    #[error(
+        "{path:?}: is a symbolic link; attach to the file itself, whose path std::fs::canonicalize gives"
+    )]
+    SymbolicLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// The file belongs to another user, who may have put it there on purpose.
     #[error(
         "{path:?}: belongs to user {owner}, not to this program's user {user}; it is not attached for writing"

@@ -79,6 +79,10 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
     /// As [`create_npy`](SharedArray::create_npy).
     pub unsafe fn attach_npy(path: impl AsRef<Path>) -> Result<Self, AttachError> {
         let path = path.as_ref();
+        if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
+            return Err(AttachError::SymbolicLink { path: path.to_owned() });
+        }
+        // No link either if the name was changed just now.
         let file = open_regular(path, OpenOptions::new().read(true).write(true), libc::O_NOFOLLOW)?;
         let owner = file.metadata().map_err(|source| io_error(path, source))?.uid();
         let user = memory::effective_user();
