@@ -65,7 +65,7 @@ const SAMPLE: usize = 4096;
 const PER_PLACE: usize = 4;
 
 fn sample<T: Number>(data: &[T]) -> Vec<T> {
-    let mut seen: Vec<T> = if data.len() <= 8 * SAMPLE {
+    let mut seen: Vec<T> = if data.len() <= 4 * SAMPLE {
         data.to_vec()
     } else {
         let (places, page) = (SAMPLE / PER_PLACE, 4096 / size_of::<T>());
@@ -97,6 +97,9 @@ fn plan<T: Number>(data: &[T]) -> Plan {
     let spread = if high > low { high - low } else { f64::INFINITY };
     let low = seen.iter().copied().find(|x| x.to_f64() >= low - spread).unwrap_or(first);
     let high = seen.iter().rev().copied().find(|x| x.to_f64() <= high + spread).unwrap_or(last);
+    // What the sample did not see is mostly close to what it saw.
+    let margin = if seen.len() < data.len() { high.to_f64() / 8.0 - low.to_f64() / 8.0 } else { 0.0 };
+    let (low, high) = (T::nearest(low.to_f64() - margin), T::nearest(high.to_f64() + margin));
     let (low_key, exponent) = T::plan_grid(low, high);
     Plan { centre: at(500).to_f64(), low_key, exponent }
 }
@@ -159,12 +162,32 @@ fn bars<T: Number>(plan: &Plan, table: &[u64], min: T, max: T, to_value: fn(T) -
     let bar = |bin: usize| Some(Bar { start: start(bin)?, count: table[bin] });
     let above = bar(ABOVE).unwrap_or(Bar { start: to_value(max), count: table[ABOVE] });
     let used = |bin: &usize| table[*bin] > 0;
-    let Some(first) = (1..=BINS).find(used) else {
+    let (Some(first), Some(last)) = ((1..=BINS).find(used), (1..=BINS).rev().find(used)) else {
         return Histogram::of_bars(&[], table[BELOW], above, to_value(min), to_value(max));
     };
-    let last = (1..=BINS).rev().find(used).unwrap_or(first);
+    let (first, last) = without_thin_ends(table, first, last);
     let bars: Vec<Bar> = (first..=last).filter_map(bar).collect();
-    Histogram::of_bars(&bars, table[BELOW], above, to_value(min), to_value(max))
+    let sum = |bins: std::ops::RangeInclusive<usize>| table[bins].iter().sum::<u64>();
+    let above = Bar { count: sum(last + 1..=ABOVE), ..bar(last + 1).unwrap_or(above) };
+    Histogram::of_bars(&bars, sum(BELOW..=first - 1), above, to_value(min), to_value(max))
+}
+
+/// Leaves bins at both ends to the tails, if a third of the width holds no more than a thousandth of the values.
+fn without_thin_ends(table: &[u64], first: usize, last: usize) -> (usize, usize) {
+    let thin = table[..=ABOVE].iter().sum::<u64>() / 2000;
+    let mut sums = [0; 2];
+    let mut enough = |end: usize, bin: usize| {
+        sums[end] += table[bin];
+        sums[end] > thin
+    };
+    let ends = ((0..=ABOVE).find(|&bin| enough(0, bin)), (0..=ABOVE).rev().find(|&bin| enough(1, bin)));
+    let (Some(low), Some(high)) = ends else { return (first, last) };
+    let (low, high) = (low.clamp(first, last), high.clamp(first, last));
+    let margin = high.saturating_sub(low) / 20;
+    if high < low || 3 * (high - low + 2 * margin) > 2 * (last - first) {
+        return (first, last);
+    }
+    (low.saturating_sub(margin).max(first), (high + margin).min(last))
 }
 
 /// Statistics of 8 and 16 bit elements.

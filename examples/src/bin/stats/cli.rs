@@ -48,7 +48,6 @@ pub struct Options {
 
 /// Element types of files without a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Raw {
     F32,
     F64,

@@ -4,7 +4,6 @@ use crate::cli::Raw;
 
 /// Integers and floats of every width NumPy has, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Dtype {
     I1,
     I2,

@@ -53,7 +53,8 @@ impl Histogram {
         this.counts.push(0);
         let mut mark = (low.to_f64() / step).floor();
         for (index, bin) in fine.iter().enumerate() {
-            let here = (bin.start.to_f64() / step + 1e-9).floor();
+            // A border a rounding away from a round number stands for it.
+            let here = (bin.start.to_f64() / step + 1e-3).floor();
             if here > mark && index > 0 {
                 mark = here;
                 this.edges.push(bin.start);
@@ -75,7 +76,15 @@ impl Histogram {
     pub fn draw(&self) -> String {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let total = self.counts.iter().sum::<u64>().max(1);
-        let labels: Vec<String> = self.edges.iter().map(|&edge| label(edge)).collect();
+        let inner = self.edges.get(1..self.edges.len().saturating_sub(1)).unwrap_or(&[]);
+        let span =
+            inner.last().map_or(0.0, |x| x.to_f64() / 2.0) - inner.first().map_or(0.0, |x| x.to_f64() / 2.0);
+        let near_zero = |edge: Value| matches!(edge, Value::Real(x) if x.abs() < span * 1e-3);
+        let labels: Vec<String> = self
+            .edges
+            .iter()
+            .map(|&edge| if near_zero(edge) { "0".to_owned() } else { label(edge) })
+            .collect();
         let width = labels.iter().map(String::len).max().unwrap_or(0);
         let digits = grouped(most).len();
         let room = WIDTH.saturating_sub(2 * width + digits + 19).max(8);
@@ -95,7 +104,7 @@ impl Histogram {
             );
         }
         if self.low_tail || self.high_tail {
-            text.push_str("  * far values: this bar is wider than the others\n");
+            text.push_str("  * a tail: all values beyond the neighbouring bar\n");
         }
         text
     }

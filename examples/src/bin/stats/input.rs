@@ -42,7 +42,6 @@ pub enum InputError {
     #[error(
         "{path}: {bytes} bytes are no whole number of {width}-byte elements; is --raw {name} the right type?"
     )]
-    #[expect(missing_docs, reason = "the text names each")]
     Ragged { path: PathBuf, bytes: u64, width: usize, name: &'static str },
     /// Any other refusal.
     #[error("{0}: cannot be read: {1}")]

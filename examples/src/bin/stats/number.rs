@@ -46,6 +46,8 @@ pub trait Number: Pod + PartialOrd + Send + Sync {
     fn is_nan(self) -> bool {
         self != self
     }
+    /// The finite value next to a number.
+    fn nearest(x: f64) -> Self;
     /// Whether this is plus or minus infinity.
     fn is_infinite(self) -> bool;
     /// An integer that orders like the values. Not for NaN.
@@ -90,6 +92,9 @@ macro_rules! float {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
+            }
+            fn nearest(x: f64) -> Self {
+                (x as $t).clamp($t::MIN, $t::MAX)
             }
             fn is_infinite(self) -> bool {
                 $t::is_infinite(self)
@@ -145,6 +150,9 @@ macro_rules! integer {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
+            }
+            fn nearest(x: f64) -> Self {
+                x as $t
             }
             fn is_infinite(self) -> bool {
                 false

@@ -111,21 +111,28 @@ fn visit<T: Number>(chunk: &[T], wanted: &Intervals, mut found: impl FnMut(usize
         *end = (T::from_key(low), T::from_key(high));
     }
     let ends = &ends[..wanted.len as usize];
-    let mut look = |group: &[T]| {
-        for x in group.iter().filter(|x| !x.is_nan()) {
-            let key = x.key();
-            if let Some(interval) = wanted.iter().position(|(low, high)| (low..=high).contains(&key)) {
-                found(interval, key);
-            }
+    let mut look = |x: T| {
+        let key = x.key();
+        if let Some(interval) = wanted.iter().position(|(low, high)| (low..=high).contains(&key)) {
+            found(interval, key);
         }
     };
     let (groups, rest) = chunk.as_chunks::<GROUP>();
     for group in groups {
         if any_within(group, ends) {
-            look(group);
+            let hits = which_within(group, ends);
+            for (hits, part) in hits.as_chunks::<8>().0.iter().zip(group.as_chunks::<8>().0) {
+                let mut hits = u64::from_le_bytes(*hits);
+                while hits != 0 {
+                    look(part[hits.trailing_zeros() as usize / 8]);
+                    hits &= hits - 1;
+                }
+            }
         }
     }
-    look(rest);
+    for &x in rest.iter().filter(|x| !x.is_nan()) {
+        look(x);
+    }
 }
 
 #[inline(always)]
@@ -139,6 +146,18 @@ fn any_within<T: Number>(group: &[T; GROUP], ends: &[(T, T)]) -> bool {
         any |= hit;
     }
     any
+}
+
+/// One in the byte of each element that lies within an interval.
+#[inline(always)]
+fn which_within<T: Number>(group: &[T; GROUP], ends: &[(T, T)]) -> [u8; GROUP] {
+    let mut hits = [0; GROUP];
+    for &(low, high) in ends {
+        for (hit, &x) in hits.iter_mut().zip(group) {
+            *hit |= u8::from((x >= low) & (x <= high));
+        }
+    }
+    hits
 }
 
 /// What is known of one rank: its value lies in `low ..= high`, which `count` values share, `before` lie below.

@@ -4,7 +4,7 @@
 //! cache is read three times: for sums and extremes, for bin numbers, and (the numbers) for counting. Splitting the
 //! work this way lets the first two loops use vectors; only the counting is scalar.
 
-use crate::number::{NAN, Number, Plan, TABLE};
+use crate::number::{Number, Plan, TABLE};
 use crate::simd::widen;
 use bytemuck::{Pod, Zeroable};
 
@@ -100,12 +100,14 @@ fn summarise_body<T: Number>(chunk: &[T], first: u64, plan: &Plan, table: &mut [
     total
 }
 
+/// The bin numbers of a block.
 #[inline(always)]
 fn number_block<T: Number>(block: &[T], grid: T::Grid, numbers: &mut [u16; BLOCK]) {
     for (number, x) in numbers.iter_mut().zip(block) {
         *number = x.bin(grid) as u16;
     }
 }
+/// Counts the bin numbers of a block; not a function of the element type, so it exists once.
 #[inline(never)]
 fn count_block(numbers: &[u16], counts: &mut [[u32; 2]; 1 << 14]) {
     let (pairs, rest) = numbers.as_chunks::<2>();
@@ -182,9 +184,4 @@ fn tree(v: &[f64; LANES]) -> f64 {
 #[inline(never)]
 fn extremes<T: Number>(min: &[T; 4 * LANES], max: &[T; 4 * LANES]) -> (T, T) {
     (min.iter().fold(T::HIGHEST, |a, &b| lower(b, a)), max.iter().fold(T::LOWEST, |a, &b| higher(b, a)))
-}
-
-/// NaNs counted in a table of bins.
-pub fn nan_count(table: &[u64]) -> u64 {
-    table[NAN]
 }

@@ -29,8 +29,6 @@ pub trait Sweep<T: Number> {
 
 /// The pass over 8 and 16 bit elements.
 pub trait Tally<T: Small> {
-    /// All elements.
-    fn data(&self) -> &[T];
     /// Counts of all codes and the extremes (see `tally::tally`).
     fn tally(&mut self) -> Result<(Vec<u64>, Extremes)>;
 }
@@ -86,10 +84,6 @@ impl<T: Number> Sweep<T> for Serial<'_, T> {
 }
 
 impl<T: Small> Tally<T> for Serial<'_, T> {
-    fn data(&self) -> &[T] {
-        self.data
-    }
-
     fn tally(&mut self) -> Result<(Vec<u64>, Extremes)> {
         let (mut table, mut extremes) = (vec![0; T::CODES], Extremes::EMPTY);
         self.chunks(|first, chunk| {

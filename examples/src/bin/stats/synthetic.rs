@@ -23,7 +23,8 @@ fn mix(seed: u64, index: u64) -> u64 {
 }
 
 /// The reading at an index, in degrees Celsius to a hundredth.
-pub fn reading(seed: u64, index: u64) -> f64 {
+#[cfg(test)]
+fn reading(seed: u64, index: u64) -> f64 {
     shape(mix(seed, index), wave(index / STEP))
 }
 
