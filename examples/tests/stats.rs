@@ -48,8 +48,8 @@ fn wrong_files_are_refused_in_one_line() {
     refused(&folder.path().join("missing.npy"), &[], &["no such file"]);
     refused(folder.path(), &[], &["directory"]);
     refused(&file("empty", b""), &[], &["empty"]);
-    refused(&file("text.npy", b"1,2,3\n4,5,6\n"), &[], &["not a .npy file", "numpy.save"]);
-    refused(&file("short.npy", b"\x93NUM"), &[], &["numpy.save"]);
+    refused(&file("text.npy", b"1,2,3\n4,5,6\n"), &[], &["not a .npy file", "--raw"]);
+    refused(&file("short.npy", b"\x93NUM"), &[], &["truncated"]);
     refused(&file("cut.npy", &npy("'<f8'", "False", "(100,)", 799)), &[], &["truncated"]);
     refused(&file("head.npy", &npy("'<f8'", "False", "(100,)", 0)[..50]), &[], &["truncated"]);
     refused(

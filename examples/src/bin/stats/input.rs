@@ -11,6 +11,7 @@ use crate::dtype::Dtype;
 use crate::header::{self, Layout};
 use bytemuck::Pod;
 use memmap2::Mmap;
+use phalanx::npy::{Header, NpyError};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -21,22 +22,25 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum InputError {
     /// There is no such file.
-    #[error("{0}: there is no such file; check the path, or give none to use synthetic data")]
+    #[error("{0:?}: there is no such file; check the path, or give none to use synthetic data")]
     Missing(PathBuf),
     /// The system does not let us read it.
-    #[error("{0}: permission to read it is denied; try chmod +r, or run as its owner")]
+    #[error("{0:?}: permission to read it is denied; try chmod +r, or run as its owner")]
     Permission(PathBuf),
     /// Not a regular file.
-    #[error("{0}: this is {1}, which cannot be memory-mapped; {2}")]
+    #[error("{0:?}: this is {1}, which cannot be memory-mapped; {2}")]
     Kind(PathBuf, &'static str, &'static str),
     /// Nothing in it.
-    #[error("{0}: the file is empty (0 bytes); was it written to the end?")]
+    #[error("{0:?}: the file is empty (0 bytes); was it written to the end?")]
     Empty(PathBuf),
-    /// The header is wrong, or says something we cannot use.
-    #[error("{0}: {1}")]
-    Header(PathBuf, String),
+    /// Not a `.npy` file, or a damaged one.
+    #[error("{0}{}", if matches!(.0, NpyError::NotNpy { .. }) { "; if it holds bare numbers, add --raw TYPE" } else { "" })]
+    Npy(#[from] NpyError),
+    /// An array of elements, or in an order, that is no use here.
+    #[error("{0:?}: {1}")]
+    Layout(PathBuf, String),
     /// No elements.
-    #[error("{0}: the array has no elements (shape {1}); there is nothing to summarise")]
+    #[error("{0:?}: the array has no elements (shape {1}); there is nothing to summarise")]
     NoElements(PathBuf, String),
     /// Not a whole number of elements.
     #[error(
@@ -44,7 +48,7 @@ pub enum InputError {
     )]
     Ragged { path: PathBuf, bytes: u64, width: usize, name: &'static str },
     /// Any other refusal.
-    #[error("{0}: cannot be read: {1}")]
+    #[error("{0:?}: cannot be read: {1}")]
     Io(PathBuf, io::Error),
 }
 
@@ -66,7 +70,10 @@ impl Input {
     pub fn open(path: &Path, raw: Option<Dtype>) -> Result<Self, InputError> {
         let (file, bytes) = open_regular(path)?;
         let layout = match raw {
-            None => header::read(&file, bytes).map_err(|why| InputError::Header(path.to_owned(), why))?,
+            None => {
+                let header = Header::read_from(&file, path)?;
+                header::layout(&header).map_err(|why| InputError::Layout(path.to_owned(), why))?
+            }
             Some(dtype) => {
                 let (name, width) = dtype.describe();
                 if !bytes.is_multiple_of(width as u64) {

@@ -186,3 +186,53 @@ fn values_that_no_sample_saw() {
         (0..n).map(|i| if i % 512 == 511 { 1e9 + f64::from(i % 7) } else { f64::NAN }).collect();
     check_f64(&data);
 }
+
+/// Rates of both kinds of passes on one core. Run it with
+/// `cargo test --release -p phalanx-examples --bin stats -- --ignored --nocapture rates`.
+#[test]
+#[ignore = "a measurement: prints rates, asserts nothing of them"]
+fn rates() {
+    fn rate<T: Number>(name: &str, data: &[T], low: T, high: T) {
+        use crate::number::{Plan, TABLE};
+        use crate::quantile::{Intervals, MOST_INTERVALS, gather};
+        let (low_key, exponent) = T::plan_grid(low, high);
+        let plan = Plan { centre: 0.1, low_key, exponent };
+        let at = |i: u64| low.key() + (high.key() - low.key()) / 8 * (i + 1);
+        let mut wanted = Intervals { len: 7, low: [0; MOST_INTERVALS], high: [0; MOST_INTERVALS] };
+        (0..7).for_each(|i| (wanted.low[i as usize], wanted.high[i as usize]) = (at(i), at(i) + 1));
+        let best = |work: &mut dyn FnMut(&[T])| {
+            let seconds = (0..5).map(|_| {
+                let start = std::time::Instant::now();
+                data.chunks((4 << 20) / size_of::<T>()).for_each(&mut *work);
+                start.elapsed().as_secs_f64()
+            });
+            size_of_val(data) as f64 / seconds.fold(f64::MAX, f64::min) / 1e9
+        };
+        let (mut table, mut keys) = (vec![0; TABLE], Vec::new());
+        let first = best(&mut |chunk| {
+            std::hint::black_box(crate::summary::summarise(chunk, 0, &plan, &mut table));
+        });
+        let second = best(&mut |chunk| gather(chunk, &wanted, &mut keys));
+        println!("{name}: pass 1 {first:.2} GB/s, pass 2 {second:.2} GB/s");
+    }
+    let data = many(1 << 24, |x| x as f64 / (1u64 << 52) as f64 - 1.0);
+    rate("f64", &data, -1.0, 1.0);
+    rate("f64 constant", &vec![0.5; 1 << 24], -1.0, 1.0);
+    rate("f32", &data.iter().map(|&x| x as f32).collect::<Vec<_>>(), -1.0, 1.0);
+    rate(
+        "i64",
+        &data.iter().map(|&x| (x * 1e18) as i64).collect::<Vec<_>>(),
+        -1_000_000_000_000_000_000,
+        1 << 59,
+    );
+    rate("i32", &data.iter().map(|&x| (x * 1e9) as i32).collect::<Vec<_>>(), -1_000_000_000, 1_000_000_000);
+    macro_rules! small { ($($t:ident)*) => { $(
+        let data: Vec<$t> = data.iter().map(|&x| (x * 1e5) as i64 as $t).collect();
+        let (start, mut table) = (std::time::Instant::now(), vec![0; $t::CODES]);
+        data.chunks((4 << 20) / size_of::<$t>()).for_each(|c| {
+            std::hint::black_box(crate::tally::tally(c, 0, &mut table));
+        });
+        println!("{}: {:.2} GB/s", stringify!($t), size_of_val(&data[..]) as f64 / start.elapsed().as_secs_f64() / 1e9);
+    )* } }
+    small!(u8 i16);
+}
