@@ -34,7 +34,7 @@ pub enum InputError {
     #[error("{0:?}: the file is empty (0 bytes); was it written to the end?")]
     Empty(PathBuf),
     /// Not a `.npy` file, or a damaged one.
-    #[error("{0}{}", if matches!(.0, NpyError::NotNpy { .. }) { "; if it holds bare numbers, add --raw TYPE" } else { "" })]
+    #[error("{0}{hint}", hint = raw_hint(.0))]
     Npy(#[from] NpyError),
     /// An array of elements, or in an order, that is no use here.
     #[error("{0:?}: {1}")]
@@ -123,4 +123,9 @@ fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(refuse)?;
     let bytes = file.metadata().map_err(refuse)?.len();
     if bytes == 0 { Err(InputError::Empty(path.to_owned())) } else { Ok((file, bytes)) }
+}
+
+/// A file of bare numbers is the likeliest one that is no `.npy` file.
+fn raw_hint(why: &NpyError) -> &'static str {
+    if matches!(why, NpyError::NotNpy { .. }) { "; if it holds bare numbers, add --raw TYPE" } else { "" }
 }

@@ -227,12 +227,12 @@ fn rates() {
     );
     rate("i32", &data.iter().map(|&x| (x * 1e9) as i32).collect::<Vec<_>>(), -1_000_000_000, 1_000_000_000);
     macro_rules! small { ($($t:ident)*) => { $(
-        let data: Vec<$t> = data.iter().map(|&x| (x * 1e5) as i64 as $t).collect();
+        let narrow: Vec<$t> = data.iter().map(|&x| (x * 1e5) as i64 as $t).collect();
         let (start, mut table) = (std::time::Instant::now(), vec![0; $t::CODES]);
-        data.chunks((4 << 20) / size_of::<$t>()).for_each(|c| {
+        narrow.chunks((4 << 20) / size_of::<$t>()).for_each(|c| {
             std::hint::black_box(crate::tally::tally(c, 0, &mut table));
         });
-        println!("{}: {:.2} GB/s", stringify!($t), size_of_val(&data[..]) as f64 / start.elapsed().as_secs_f64() / 1e9);
+        println!("{}: {:.2} GB/s", stringify!($t), size_of_val(&narrow[..]) as f64 / start.elapsed().as_secs_f64() / 1e9);
     )* } }
     small!(u8 i16);
 }
