@@ -1,0 +1,131 @@
+//! Opens a dataset: checks the file before anything is mapped, and refuses in one line that says what to do.
+//!
+//! # Safety
+//!
+//! The file is mapped read-only. If another program writes to it meanwhile the statistics are of some mixture of old
+//! and new values (every bit pattern is a value of every element type); if another program cuts it short, reading
+//! past the new end kills this program by SIGBUS. Both are said in the README; no memory of ours is at risk.
+#![allow(unsafe_code)]
+
+use crate::dtype::Dtype;
+use crate::header::{self, Layout};
+use bytemuck::Pod;
+use memmap2::Mmap;
+use phalanx::npy::{Header, NpyError};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a file cannot be used; one line each, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// There is no such file.
+    #[error("{0:?}: there is no such file; check the path, or give none to use synthetic data")]
+    Missing(PathBuf),
+    /// The system does not let us read it.
+    #[error("{0:?}: permission to read it is denied; try chmod +r, or run as its owner")]
+    Permission(PathBuf),
+    /// Not a regular file.
+    #[error("{0:?}: this is {1}, which cannot be memory-mapped; {2}")]
+    Kind(PathBuf, &'static str, &'static str),
+    /// Nothing in it.
+    #[error("{0:?}: the file is empty (0 bytes); was it written to the end?")]
+    Empty(PathBuf),
+    /// Not a `.npy` file, or a damaged one.
+    #[error("{0}{hint}", hint = raw_hint(.0))]
+    Npy(#[from] NpyError),
+    /// An array of elements, or in an order, that is no use here.
+    #[error("{0:?}: {1}")]
+    Layout(PathBuf, String),
+    /// No elements.
+    #[error("{0:?}: the array has no elements (shape {1}); there is nothing to summarise")]
+    NoElements(PathBuf, String),
+    /// Not a whole number of elements.
+    #[error(
+        "{path}: {bytes} bytes are no whole number of {width}-byte elements; is --raw {name} the right type?"
+    )]
+    Ragged { path: PathBuf, bytes: u64, width: usize, name: &'static str },
+    /// Any other refusal.
+    #[error("{0:?}: cannot be read: {1}")]
+    Io(PathBuf, io::Error),
+}
+
+/// A mapped dataset.
+#[derive(Debug)]
+pub struct Input {
+    /// Where it came from.
+    pub path: PathBuf,
+    /// What it holds and where.
+    pub layout: Layout,
+    map: Mmap,
+}
+
+impl Input {
+    /// Opens a `.npy` file, or with `raw` a file of bare elements.
+    ///
+    /// # Errors
+    /// See [`InputError`].
+    pub fn open(path: &Path, raw: Option<Dtype>) -> Result<Self, InputError> {
+        let (file, bytes) = open_regular(path)?;
+        let layout = match raw {
+            None => {
+                let header = Header::read_from(&file, path)?;
+                header::layout(&header).map_err(|why| InputError::Layout(path.to_owned(), why))?
+            }
+            Some(dtype) => {
+                let (name, width) = dtype.describe();
+                if !bytes.is_multiple_of(width as u64) {
+                    return Err(InputError::Ragged { path: path.to_owned(), bytes, width, name });
+                }
+                let len = (bytes / width as u64) as usize;
+                Layout { dtype, offset: 0, len, shape: format!("({len},)") }
+            }
+        };
+        if layout.len == 0 {
+            return Err(InputError::NoElements(path.to_owned(), layout.shape));
+        }
+        // SAFETY: the module's paragraph: whatever others do to the file, no reference of ours sees an invalid value.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| InputError::Io(path.to_owned(), e))?;
+        Ok(Self { path: path.to_owned(), layout, map })
+    }
+
+    /// The elements. `T` is the type that `layout.dtype` names.
+    pub fn elements<T: Pod>(&self) -> &[T] {
+        bytemuck::cast_slice(&self.map[self.layout.offset..self.layout.offset + self.bytes()])
+    }
+
+    /// Size of the data in bytes.
+    pub fn bytes(&self) -> usize {
+        self.layout.len * self.layout.dtype.describe().1
+    }
+}
+
+/// Opens without ever waiting for the other end of a pipe.
+fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
+    let refuse = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => InputError::Missing(path.to_owned()),
+        io::ErrorKind::PermissionDenied => InputError::Permission(path.to_owned()),
+        _ => InputError::Io(path.to_owned(), e),
+    };
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let about = std::fs::metadata(path).map_err(refuse)?;
+    let kind = |what, todo| Err(InputError::Kind(path.to_owned(), what, todo));
+    let kind_of = about.file_type();
+    if kind_of.is_dir() {
+        return kind("a directory", "name a file in it");
+    } else if kind_of.is_fifo() {
+        return kind("a pipe", "write its output to a file first");
+    } else if kind_of.is_socket() || kind_of.is_char_device() || kind_of.is_block_device() {
+        return kind("a device or socket", "copy its data to a file first");
+    }
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(refuse)?;
+    let bytes = file.metadata().map_err(refuse)?.len();
+    if bytes == 0 { Err(InputError::Empty(path.to_owned())) } else { Ok((file, bytes)) }
+}
+
+/// A file of bare numbers is the likeliest one that is no `.npy` file.
+fn raw_hint(why: &NpyError) -> &'static str {
+    if matches!(why, NpyError::NotNpy { .. }) { "; if it holds bare numbers, add --raw TYPE" } else { "" }
+}

@@ -1,0 +1,282 @@
+//! Element types as numbers: an order-preserving integer key for every value, and the grid of bins laid over the values.
+//!
+//! `key` maps every value that is not NaN to a `u64` with the same order, so that ranks, interval borders and
+//! bisection work on integers for all types alike. `-0.0` sorts directly below `0.0`, which is harmless: they are
+//! neighbours and compare equal.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Bins of the grid proper; values below it, above it and NaN have a bin each besides.
+pub const BINS: usize = 1 << 13;
+/// Bin of the values below the grid.
+pub const BELOW: usize = 0;
+/// Bin of the values above the grid.
+pub const ABOVE: usize = BINS + 1;
+/// Bin of the NaNs.
+pub const NAN: usize = BINS + 2;
+/// Length of a table of bins, rounded up to whole cache lines.
+pub const TABLE: usize = BINS + 16;
+
+/// What every sweep needs to know beforehand; chosen from a sample, the same for all workers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Plan {
+    /// Sums are taken of distances from this value (about the median), so that they lose no digits.
+    pub centre: f64,
+    /// Key of the lower border of the first bin.
+    pub low_key: u64,
+    /// Bins are 2^exponent wide, in values for floats and in keys for integers.
+    pub exponent: i64,
+}
+
+/// A type that the sweeps over 32 and 64 bit elements can read.
+pub trait Number: Pod + PartialOrd + Send + Sync {
+    /// Not above any value.
+    const LOWEST: Self;
+    /// Not below any value.
+    const HIGHEST: Self;
+    /// What `bin` needs, unpacked once per chunk.
+    type Grid: Copy;
+
+    /// The value as NumPy converts it to float64.
+    fn to_f64(self) -> f64;
+    /// Whether this is NaN.
+    #[inline(always)]
+    #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+    fn is_nan(self) -> bool {
+        self != self
+    }
+    /// The finite value next to a number.
+    fn nearest(x: f64) -> Self;
+    /// Whether this is plus or minus infinity.
+    fn is_infinite(self) -> bool;
+    /// An integer that orders like the values. Not for NaN.
+    fn key(self) -> u64;
+    /// The value with this key.
+    fn from_key(key: u64) -> Self;
+    /// Lays a grid of `BINS` bins over `low ..= high`: the lower border and the exponent of a plan.
+    fn plan_grid(low: Self, high: Self) -> (u64, i64);
+    /// Unpacks the grid of a plan.
+    fn grid(plan: &Plan) -> Self::Grid;
+    /// The bin of a value: never falls while the value rises; `NAN` for NaN.
+    fn bin(self, grid: Self::Grid) -> usize;
+    /// The key at which a bin of the grid should start, save for rounding.
+    fn guess(plan: &Plan, bin: usize) -> u64;
+    /// `b - a` as NumPy takes it between two neighbours of a percentile: in the element type, then as float64.
+    fn gap(a: Self, b: Self) -> f64;
+}
+
+/// 2 to the power of an exponent in the normal range of f64.
+fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(((exponent + 1023).clamp(1, 2046) as u64) << 52)
+}
+
+/// Exponent and lower border of the narrowest grid with bins of 2^e that covers `low ..= high`, e not below `least`.
+fn float_grid(low: f64, high: f64, least: i64) -> (f64, i64) {
+    let half = high / 2.0 - low / 2.0; // high - low may overflow
+    let mut exponent = least;
+    while exponent < 1015 && half * power_of_two(-exponent) >= (BINS / 2 - 1) as f64 {
+        exponent += 1;
+    }
+    let border = (low * power_of_two(-exponent)).floor() * power_of_two(exponent);
+    (if border.is_finite() { border } else { low }, exponent)
+}
+
+macro_rules! float {
+    ($t:ident, $bits:ident, $least:expr, $magic:expr) => {
+        impl Number for $t {
+            const LOWEST: Self = $t::NEG_INFINITY;
+            const HIGHEST: Self = $t::INFINITY;
+            type Grid = ($t, $t);
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            fn nearest(x: f64) -> Self {
+                (x as $t).clamp($t::MIN, $t::MAX)
+            }
+            fn is_infinite(self) -> bool {
+                $t::is_infinite(self)
+            }
+            #[inline(always)]
+            fn key(self) -> u64 {
+                const TOP: $bits = 1 << ($bits::BITS - 1);
+                let bits = self.to_bits();
+                u64::from(if bits & TOP == 0 { bits | TOP } else { !bits })
+            }
+            fn from_key(key: u64) -> Self {
+                const TOP: $bits = 1 << ($bits::BITS - 1);
+                let bits = key as $bits;
+                $t::from_bits(if bits & TOP == 0 { !bits } else { bits & !TOP })
+            }
+            fn plan_grid(low: Self, high: Self) -> (u64, i64) {
+                let (border, exponent) = float_grid(f64::from(low), f64::from(high), $least);
+                ((border as $t).key(), exponent)
+            }
+            fn grid(plan: &Plan) -> Self::Grid {
+                ($t::from_key(plan.low_key), power_of_two(-plan.exponent) as $t)
+            }
+            #[inline(always)]
+            fn bin(self, (low, scale): Self::Grid) -> usize {
+                // Subtracting, scaling by a power of two, rounding down and clamping never reverse an order.
+                // Adding $magic leaves the whole number in the low bits of the pattern.
+                let t = ((self - low) * scale).floor();
+                let t = if t < BINS as $t { t } else { BINS as $t };
+                let t = if t > -1.0 { t } else { -1.0 };
+                let t = if self.is_nan() { (NAN - 1) as $t } else { t };
+                ((t + ($magic + 1.0)).to_bits() & 0xffff) as usize
+            }
+            fn guess(plan: &Plan, bin: usize) -> u64 {
+                let steps = (bin - 1) as f64 * power_of_two(plan.exponent);
+                ((f64::from($t::from_key(plan.low_key)) + steps) as $t).key()
+            }
+            fn gap(a: Self, b: Self) -> f64 {
+                f64::from(b - a)
+            }
+        }
+    };
+}
+float!(f32, u32, -120, 8_388_608.0);
+float!(f64, u64, -1000, 4_503_599_627_370_496.0);
+
+macro_rules! integer {
+    ($t:ident, $u:ident, $flip:expr) => {
+        impl Number for $t {
+            const LOWEST: Self = $t::MIN;
+            const HIGHEST: Self = $t::MAX;
+            type Grid = ($u, u32);
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            fn nearest(x: f64) -> Self {
+                x as $t
+            }
+            fn is_infinite(self) -> bool {
+                false
+            }
+            #[inline(always)]
+            fn key(self) -> u64 {
+                u64::from(self as $u ^ $flip)
+            }
+            fn from_key(key: u64) -> Self {
+                (key as $u ^ $flip) as $t
+            }
+            fn plan_grid(low: Self, high: Self) -> (u64, i64) {
+                let mut exponent = 0;
+                while (high.key() - low.key()) >> exponent >= BINS as u64 - 1 {
+                    exponent += 1;
+                }
+                // Aligning the border makes borders round numbers where that is possible.
+                let zero = (0 as $t).key();
+                let step = 1u64 << exponent;
+                let border = match low.key().checked_sub(zero) {
+                    Some(above) => zero + above / step * step,
+                    None => zero.saturating_sub((zero - low.key()).div_ceil(step).saturating_mul(step)),
+                };
+                (border, exponent)
+            }
+            fn grid(plan: &Plan) -> Self::Grid {
+                (plan.low_key as $u, plan.exponent as u32)
+            }
+            #[inline(always)]
+            fn bin(self, (low, shift): Self::Grid) -> usize {
+                let key = self as $u ^ $flip;
+                let t = key.wrapping_sub(low) >> shift;
+                let t = if t < BINS as $u { t } else { BINS as $u };
+                let t = if key < low { 0 } else { t + 1 };
+                t as usize
+            }
+            fn guess(plan: &Plan, bin: usize) -> u64 {
+                plan.low_key.saturating_add(((bin - 1) as u64) << plan.exponent)
+            }
+            fn gap(a: Self, b: Self) -> f64 {
+                // NumPy wraps around where the difference does not fit the type; the true one is meant.
+                (i128::from(b) - i128::from(a)) as f64
+            }
+        }
+    };
+}
+integer!(i32, u32, 1 << 31);
+integer!(u32, u32, 0);
+integer!(i64, u64, 1 << 63);
+integer!(u64, u64, 0);
+
+/// The keys that fall into bins `from ..= to`, as first and last key; `None` where no value can.
+pub fn keys_of_bins<T: Number>(plan: &Plan, from: usize, to: usize) -> Option<(u64, u64)> {
+    let (lowest, highest) = (T::LOWEST.key(), T::HIGHEST.key());
+    let grid = T::grid(plan);
+    // First key whose bin is at least `bin`; one past the highest key if there is none.
+    let start = |bin: usize| -> u128 {
+        let reaches = |key: u64| T::from_key(key).bin(grid) >= bin;
+        if (1..=ABOVE).contains(&bin) {
+            let guess = T::guess(plan, bin);
+            if guess > lowest && guess <= highest && reaches(guess) && !reaches(guess - 1) {
+                return u128::from(guess);
+            }
+        }
+        let (mut low, mut high) = (u128::from(lowest), u128::from(highest) + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if reaches(middle as u64) { high = middle } else { low = middle + 1 }
+        }
+        low
+    };
+    let (first, end) = (start(from), start(to + 1));
+    (first < end).then(|| (first as u64, (end - 1) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check<T: Number + std::fmt::Debug>(mut values: Vec<T>, low: T, high: T) {
+        values.retain(|v| !v.is_nan());
+        values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        let (low_key, exponent) = T::plan_grid(low, high);
+        let plan = Plan { centre: 0.0, low_key, exponent };
+        let grid = T::grid(&plan);
+        for v in &values {
+            assert_eq!(T::from_key(v.key()).to_f64(), v.to_f64());
+            let bin = v.bin(grid);
+            assert!(bin <= ABOVE, "{v:?} in {bin}");
+            let (first, last) = keys_of_bins::<T>(&plan, bin, bin).unwrap();
+            assert!((first..=last).contains(&v.key()));
+        }
+        for pair in values.windows(2) {
+            assert!(pair[0].bin(grid) <= pair[1].bin(grid), "{pair:?}");
+        }
+        assert!(low.bin(grid) > BELOW && high.bin(grid) <= ABOVE, "{low:?} {high:?} {plan:?}");
+        if exponent > -100 {
+            assert!(high.bin(grid) < ABOVE, "{low:?} {high:?} {plan:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn grids_keep_the_order(f in prop::collection::vec(any::<f64>(), 2..50), i in prop::collection::vec(any::<i64>(), 2..50)) {
+            let ends = |v: &[f64]| (v.iter().copied().fold(f64::MAX, f64::min), v.iter().copied().fold(f64::MIN, f64::max));
+            let finite: Vec<f64> = f.iter().copied().filter(|x| x.is_finite()).collect();
+            if !finite.is_empty() {
+                let (low, high) = ends(&finite);
+                check(f.clone(), low, high);
+                check(f.clone(), low / 1e9, low / 1e9);
+                let single: Vec<f32> = f.iter().map(|x| (x / 1e270) as f32).collect();
+                let fine: Vec<f64> = single.iter().copied().map(f64::from).filter(|x| x.is_finite()).collect();
+                if !fine.is_empty() {
+                    let (low, high) = ends(&fine);
+                    check(single, low as f32, high as f32);
+                }
+            }
+            let (low, high) = (*i.iter().min().unwrap(), *i.iter().max().unwrap());
+            check(i.clone(), low, high);
+            check(i.clone(), i64::MIN, i64::MAX);
+            check(i.iter().map(|&x| x as u64).collect(), 0, u64::MAX);
+            check(i.iter().map(|&x| x as i32).collect(), -5, 5);
+            check(i.iter().map(|&x| x as u32).collect(), 7, 1 << 20);
+        }
+    }
+}
