@@ -4,15 +4,15 @@
 //! zero-copy arrays.
 
 // Floors, lowest first: a module imports only from the floors above it in this list.
-mod base;
-mod sys;
-pub mod topology;
-mod memory;
-pub mod sync;
 mod array;
-mod team;
+mod base;
 mod launch;
+mod memory;
 mod pool;
+pub mod sync;
+mod sys;
+mod team;
+pub mod topology;
 
 pub use array::npy;
 pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};

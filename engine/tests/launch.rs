@@ -27,7 +27,8 @@ fn axpy_and_dot_agree_with_a_plain_loop_on_every_backend() {
             .unwrap();
             let expected: Vec<f64> = (0..n).map(|i| i as f64 + 2.5 * (i % 17) as f64).collect();
             assert_eq!(y.as_slice(), expected, "{pool:?} {n}");
-            let count = pool.reduce((x.split(), y.split()), 0u64, |(x, _)| x.len() as u64, |a, b| a + b).unwrap();
+            let count =
+                pool.reduce((x.split(), y.split()), 0u64, |(x, _)| x.len() as u64, |a, b| a + b).unwrap();
             assert_eq!(count as usize, n);
         }
     }
@@ -37,7 +38,10 @@ fn axpy_and_dot_agree_with_a_plain_loop_on_every_backend() {
 fn reductions_have_the_same_bits_for_every_team_and_schedule() {
     let sum = |pool: &Pool, schedule| {
         let x = pool.from_fn(1_000_003, |i| 1.0 / (i as f64 + 1.0)).unwrap();
-        pool.launch().schedule(schedule).reduce(x.split(), 0.0, |x| x.iter().sum::<f64>(), |a, b| a + b).unwrap()
+        pool.launch()
+            .schedule(schedule)
+            .reduce(x.split(), 0.0, |x| x.iter().sum::<f64>(), |a, b| a + b)
+            .unwrap()
     };
     let mut bits = std::collections::BTreeSet::new();
     for workers in [1, 2, 3, 7] {

@@ -59,7 +59,10 @@ impl<'a> Bitmap<'a> {
             if !own.is_empty() {
                 let (first, last) = (own.lo / 64, (own.hi - 1) / 64);
                 let words = &self.words[first + owner * OWNER_STRIDE..=last + owner * OWNER_STRIDE];
-                done += words.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum::<usize>();
+                done += words
+                    .iter()
+                    .map(|word| word.load(Ordering::Relaxed).count_ones() as usize)
+                    .sum::<usize>();
             }
         }
         done

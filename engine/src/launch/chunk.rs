@@ -7,14 +7,12 @@ use crate::launch::grid::Grid;
 use crate::launch::schedule::{Claims, Schedule};
 use crate::sys::clock::ticks;
 use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS};
-use crate::team::start::overflow::set_overflow_note;
 use crate::team::member::{Visit, fault};
+use crate::team::start::overflow::set_overflow_note;
 
 /// One chunk as its kernel sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
-    /// Units of the launch.
-    pub(crate) len: usize,
+pub struct Chunk {
     /// The chunk's units.
     pub(crate) span: Span,
     /// Position in the grid.
@@ -102,8 +100,7 @@ impl Visit<'_> {
                 let first = unit * plan.unit;
                 for index in first..(first + plan.unit).min(plan.grid.chunks) {
                     let span = plan.grid.span(index);
-                    let chunk =
-                        Chunk { len: plan.grid.len, span, index, leaf: unit, opens_leaf: index == first };
+                    let chunk = Chunk { span, index, leaf: unit, opens_leaf: index == first };
                     set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
                     kernel(&chunk);
                     run += 1;

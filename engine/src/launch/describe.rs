@@ -30,7 +30,9 @@ impl Description<'_> {
     /// An operand is cut along `len` units.
     pub(crate) fn length(&mut self, len: usize, what: &'static str) -> Result<(), LaunchError> {
         match self.length {
-            Some((other_len, other)) if other_len != len => Err(LaunchError::Lengths { what, len, other, other_len }),
+            Some((other_len, other)) if other_len != len => {
+                Err(LaunchError::Lengths { what, len, other, other_len })
+            }
             Some(_) => Ok(()),
             None => {
                 self.length = Some((len, what));
@@ -76,7 +78,11 @@ impl Description<'_> {
     }
 
     /// The grid and the chunks of a claim unit.
-    pub(crate) fn grid(&self, chunk: Option<usize>, site: &std::panic::Location<'_>) -> Result<(Grid, usize), LaunchError> {
+    pub(crate) fn grid(
+        &self,
+        chunk: Option<usize>,
+        site: &std::panic::Location<'_>,
+    ) -> Result<(Grid, usize), LaunchError> {
         let (len, _) = self.length.ok_or_else(|| LaunchError::NoLength { site: site.to_string() })?;
         let grid = match chunk {
             Some(0) => return Err(LaunchError::ChunkZero),

@@ -204,7 +204,13 @@ impl Drive<'_> {
         }
         debug_assert!(self.job.units() <= MAX_CHUNKS);
         let board = self.board;
-        schedule::reset(self.options.schedule, self.job.units(), self.crew.size, board.ranges(), board.cursor());
+        schedule::reset(
+            self.options.schedule,
+            self.job.units(),
+            self.crew.size,
+            board.ranges(),
+            board.cursor(),
+        );
         self.bitmap().clear();
     }
 
@@ -232,8 +238,7 @@ impl Drive<'_> {
             order.flags |= FLAG_MAIL;
         }
         crew.write_order(order, self.job.wire);
-        let presence =
-            if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
+        let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
         self.cost.system_calls += u64::from(calls);
         Ok(())
@@ -261,7 +266,9 @@ impl Drive<'_> {
             }
             // A worker is being replaced.
             if self.crew.changed.wait_until(roster, deadline).timed_out() {
-                return Err(LaunchError::PoolBroken { reason: "a dead worker was not replaced in time".into() });
+                return Err(LaunchError::PoolBroken {
+                    reason: "a dead worker was not replaced in time".into(),
+                });
             }
         }
     }
@@ -298,7 +305,8 @@ impl Drive<'_> {
                 self.tell_progress();
                 next_progress = Some(now + PROGRESS_EVERY);
             }
-            let until = [kill_at, next_progress, deadline.filter(|_| stop.is_none())].into_iter().flatten().min();
+            let until =
+                [kill_at, next_progress, deadline.filter(|_| stop.is_none())].into_iter().flatten().min();
             self.cost.system_calls += 1;
             muster.wait(until);
         }
@@ -333,7 +341,13 @@ impl Drive<'_> {
         // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
         let (rank, fault) = faults.min_by_key(|(_, fault)| fault.kind.severity()).unwrap_or((
             0,
-            Fault { kind: FaultKind::Corrupt, lo: 0, hi: 0, message: "stopped by nobody".into(), location: String::new() },
+            Fault {
+                kind: FaultKind::Corrupt,
+                lo: 0,
+                hi: 0,
+                message: "stopped by nobody".into(),
+                location: String::new(),
+            },
         ));
         let site = self.job.site.to_string();
         Err(match fault.kind {

@@ -100,15 +100,8 @@ impl Driver {
         let mut gate = self.gate.lock();
         let board = self.crew.board();
         let mut epoch = gate.epoch;
-        let mut drive = Drive {
-            crew: &self.crew,
-            board,
-            options,
-            job,
-            own,
-            epoch: &mut epoch,
-            cost: Cost::default(),
-        };
+        let mut drive =
+            Drive { crew: &self.crew, board, options, job, own, epoch: &mut epoch, cost: Cost::default() };
         let outcome = drive.run();
         let cost = drive.cost;
         gate.epoch = epoch;
@@ -119,7 +112,11 @@ impl Driver {
     }
 
     /// Working memory for the leaves of a launch.
-    pub(crate) fn scratch(&self, description: &Description<'_>, leaves: usize) -> Result<Option<Scratch>, LaunchError> {
+    pub(crate) fn scratch(
+        &self,
+        description: &Description<'_>,
+        leaves: usize,
+    ) -> Result<Option<Scratch>, LaunchError> {
         match description.scratch_bytes(leaves) {
             0 => Ok(None),
             bytes => Ok(Some(self.shelf.take(bytes)?)),
@@ -140,7 +137,9 @@ impl Driver {
 
     /// Makes the calling thread rank 0 until [`Self::leave_seat`].
     pub(crate) fn take_seat(&self) -> bool {
-        if self.runs_inline() || SEATS.with_borrow(|seats| seats.iter().any(|(at, _)| std::ptr::eq(*at, self))) {
+        if self.runs_inline()
+            || SEATS.with_borrow(|seats| seats.iter().any(|(at, _)| std::ptr::eq(*at, self)))
+        {
             return false;
         }
         let member = self.crew.member(0);

@@ -53,7 +53,12 @@ pub(crate) enum Prefix {
 impl Launch<'_> {
     /// Sets every `out[i]` to `kernel(input[i])`. See [`Pool::map_into`](crate::Pool::map_into).
     #[track_caller]
-    pub fn map_into<T, U, Out, K>(self, out: Out, input: Split<'_, T, Ix1>, kernel: K) -> Result<(), LaunchError>
+    pub fn map_into<T, U, Out, K>(
+        self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        kernel: K,
+    ) -> Result<(), LaunchError>
     where
         T: Element,
         U: Element,

@@ -48,7 +48,9 @@ fn death_texts(list: &[Death]) -> String {
 #[non_exhaustive]
 pub enum LaunchError {
     /// Operands that are cut together have different lengths. Nothing was run.
-    #[error("{what} has length {len}, but {other} has length {other_len}: operands that are split together must agree")]
+    #[error(
+        "{what} has length {len}, but {other} has length {other_len}: operands that are split together must agree"
+    )]
     Lengths {
         /// The operand that disagrees.
         what: &'static str,
@@ -60,7 +62,9 @@ pub enum LaunchError {
         other_len: usize,
     },
     /// No operand has a length, so there is nothing to cut into chunks. Nothing was run.
-    #[error("no operand of the launch at {site} is split: give an array's split(), an index range 0..n, or use region()")]
+    #[error(
+        "no operand of the launch at {site} is split: give an array's split(), an index range 0..n, or use region()"
+    )]
     NoLength {
         /// Where the launch was called.
         site: String,
@@ -69,7 +73,9 @@ pub enum LaunchError {
     #[error("a chunk of 0 elements makes no progress; ask for at least 1, or leave the chunk size out")]
     ChunkZero,
     /// The chunk size asked for gives too many chunks. Nothing was run.
-    #[error("chunks of {chunk} cut {len} elements into {chunks} chunks, more than the {limit} of one launch; ask for chunks of at least {least}")]
+    #[error(
+        "chunks of {chunk} cut {len} elements into {chunks} chunks, more than the {limit} of one launch; ask for chunks of at least {least}"
+    )]
     TooManyChunks {
         /// The chunk size asked for.
         chunk: usize,
@@ -91,7 +97,9 @@ pub enum LaunchError {
         why: String,
     },
     /// A retry was asked for, but an operand is changed in place. Nothing was run.
-    #[error("chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents")]
+    #[error(
+        "chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents"
+    )]
     NotRepeatable,
     /// A kernel panicked; the other workers stopped at their next chunk.
     #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location))]

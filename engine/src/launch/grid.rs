@@ -37,7 +37,8 @@ impl Grid {
         let total = len.saturating_mul(unit_bytes);
         let bytes = CHUNK_BYTES.min(total.div_ceil(FEWEST)).max(total.div_ceil(MOST)).max(1);
         let raw = bytes.div_ceil(unit_bytes);
-        let (page, line) = (PAGE_BYTES / gcd(PAGE_BYTES, unit_bytes), LINE_BYTES / gcd(LINE_BYTES, unit_bytes));
+        let (page, line) =
+            (PAGE_BYTES / gcd(PAGE_BYTES, unit_bytes), LINE_BYTES / gcd(LINE_BYTES, unit_bytes));
         // Long units of odd sizes (rows of a matrix) would need many to meet a boundary; sharing one line in
         // thousands costs less than chunks too large to balance.
         let align = if page * 4 <= raw {

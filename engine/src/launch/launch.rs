@@ -98,10 +98,19 @@ impl<'p> Launch<'p> {
 
     /// Runs `kernel` once on every chunk. See [`Pool::for_each`](crate::Pool::for_each).
     #[track_caller]
-    pub fn for_each<O: Operand>(self, mut operands: O, kernel: for<'w> fn(O::View<'w>)) -> Result<(), LaunchError> {
+    pub fn for_each<O: Operand>(
+        self,
+        mut operands: O,
+        kernel: for<'w> fn(O::View<'w>),
+    ) -> Result<(), LaunchError> {
         let description = self.describe(&operands)?;
         let wire = operands.wire();
-        const { assert!(size_of::<O::Wire>() <= WIRE_BYTES, "too many operands: their wire form exceeds one launch") };
+        const {
+            assert!(
+                size_of::<O::Wire>() <= WIRE_BYTES,
+                "too many operands: their wire form exceeds one launch"
+            )
+        };
         let call = Call {
             entry: for_each_entry::<O>,
             kernel: kernel as usize,
@@ -130,7 +139,12 @@ impl<'p> Launch<'p> {
         let mut description = self.describe(&operands)?;
         description.leaf(size_of::<A>());
         let wire = operands.wire();
-        const { assert!(size_of::<O::Wire>() <= WIRE_BYTES, "too many operands: their wire form exceeds one launch") };
+        const {
+            assert!(
+                size_of::<O::Wire>() <= WIRE_BYTES,
+                "too many operands: their wire form exceeds one launch"
+            )
+        };
         let call = Call {
             entry: reduce_entry::<O, A>,
             kernel: kernel as usize,

@@ -64,7 +64,13 @@ fn unpack(word: u64) -> (u64, u64) {
 }
 
 /// Sets the words that claims are made on. Driver only, before the launch opens.
-pub(crate) fn reset(schedule: Schedule, units: usize, size: usize, ranges: &[Line<AtomicU64>], cursor: &AtomicU64) {
+pub(crate) fn reset(
+    schedule: Schedule,
+    units: usize,
+    size: usize,
+    ranges: &[Line<AtomicU64>],
+    cursor: &AtomicU64,
+) {
     match schedule {
         Schedule::Static => {}
         Schedule::Dynamic(_) | Schedule::Guided => cursor.store(0, Ordering::Relaxed),
@@ -137,7 +143,8 @@ impl Claims<'_> {
             let (lo, hi) = unpack(seen);
             let left = hi.checked_sub(lo).filter(|left| *left > 0)?;
             let step = (left / 16).clamp(1, 8);
-            match range.compare_exchange_weak(seen, pack(lo + step, hi), Ordering::Relaxed, Ordering::Relaxed) {
+            match range.compare_exchange_weak(seen, pack(lo + step, hi), Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return self.checked(lo, lo + step),
                 Err(now) => seen = now,
             }

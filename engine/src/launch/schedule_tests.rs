@@ -35,7 +35,9 @@ fn cover(schedule: Schedule, units: usize, size: usize) -> Vec<u32> {
 
 #[test]
 fn every_schedule_hands_out_every_unit_exactly_once() {
-    for schedule in [Schedule::Static, Schedule::Dynamic(1), Schedule::Dynamic(7), Schedule::Guided, Schedule::Stealing] {
+    for schedule in
+        [Schedule::Static, Schedule::Dynamic(1), Schedule::Dynamic(7), Schedule::Guided, Schedule::Stealing]
+    {
         for (units, size) in [(0, 1), (1, 1), (1, 4), (5, 3), (64, 2), (1000, 3), (10_000, 7)] {
             let hits = cover(schedule, units, size);
             assert!(hits.iter().all(|count| *count == 1), "{schedule:?} {units} units, {size} members");

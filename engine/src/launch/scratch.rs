@@ -16,7 +16,7 @@ impl Scratch {
     fn new(len_bytes: usize) -> Result<Scratch, AllocError> {
         if len_bytes < OWN_SEGMENT_BYTES {
             // Whole power-of-two sizes, so that the next launch of about this size finds it large enough.
-            let len_bytes = len_bytes.next_power_of_two().max(4096).min(OWN_SEGMENT_BYTES - 1);
+            let len_bytes = len_bytes.next_power_of_two().clamp(4096, OWN_SEGMENT_BYTES - 1);
             return arena::allocate(len_bytes, 128).map(Scratch::Small);
         }
         Segment::create(len_bytes, &AllocOptions::default()).map(Scratch::Large)

@@ -26,10 +26,6 @@ impl<'a> Leaves<'a> {
         Leaves { base, leaves, used: 0, scratch: PhantomData }
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.leaves
-    }
-
     /// The next operand's leaves: `len` values each.
     pub(crate) fn take<T: Pod>(&mut self, len: usize) -> Vec<&'a [T]> {
         let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
@@ -60,7 +56,8 @@ impl<T: Pod> LeafPlaces<T> {
         let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
         let (order, used) = (visit.order, visit.scratch_used);
         let bytes = stride.checked_mul(leaves).filter(|bytes| used + *bytes as u64 <= order.scratch_len);
-        let bytes = bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
+        let bytes =
+            bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
         visit.scratch_used += bytes as u64;
         let base = visit.attach(order.scratch_segment, order.scratch_offset + used, bytes, true)?;
         Ok(LeafPlaces { base, stride, len, item: PhantomData })

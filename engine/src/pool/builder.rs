@@ -130,7 +130,11 @@ impl PoolBuilder {
         let limits = Limits::detect();
         let request = Request {
             placement: if kind == Kind::Inline { Placement::Unbound } else { self.placement },
-            workers: if kind == Kind::Inline { self.workers.map(|workers| workers.min(1)).or(Some(1)) } else { self.workers },
+            workers: if kind == Kind::Inline {
+                self.workers.map(|workers| workers.min(1)).or(Some(1))
+            } else {
+                self.workers
+            },
             threads_per_worker: self.threads_per_worker.unwrap_or(1),
         };
         let layout = plan(&machine, &limits, &request)?;

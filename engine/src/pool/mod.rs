@@ -89,7 +89,11 @@ impl Pool {
     /// # Errors
     /// See [`LaunchError`]. Bad operands are refused before anything runs.
     #[track_caller]
-    pub fn for_each<O: Operand>(&self, operands: O, kernel: for<'w> fn(O::View<'w>)) -> Result<(), LaunchError> {
+    pub fn for_each<O: Operand>(
+        &self,
+        operands: O,
+        kernel: for<'w> fn(O::View<'w>),
+    ) -> Result<(), LaunchError> {
         self.launch().for_each(operands, kernel)
     }
 
@@ -138,7 +142,12 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn map_into<T, U, Out, K>(&self, out: Out, input: Split<'_, T, Ix1>, kernel: K) -> Result<(), LaunchError>
+    pub fn map_into<T, U, Out, K>(
+        &self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        kernel: K,
+    ) -> Result<(), LaunchError>
     where
         T: Element,
         U: Element,
@@ -213,7 +222,11 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn region<O: RegionOperand, R: Element>(&self, operands: O, body: Body<O, R>) -> Result<R, LaunchError> {
+    pub fn region<O: RegionOperand, R: Element>(
+        &self,
+        operands: O,
+        body: Body<O, R>,
+    ) -> Result<R, LaunchError> {
         self.launch().region(operands, body)
     }
 }

@@ -57,9 +57,4 @@ impl TickRate {
         });
         us * per_ms / 1000
     }
-
-    /// Ticks at the start.
-    pub(crate) fn origin(&self) -> u64 {
-        self.ticks
-    }
 }

@@ -36,7 +36,7 @@ const LOCATION_BYTES: usize = 256;
 /// What a launch asks the members to do. Plain data; travels in the orders segment.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub(crate) struct Order {
+pub struct Order {
     /// The launch's number; never 0.
     pub(crate) epoch: u64,
     /// The monomorphised entry, as an offset from the anchor.
@@ -74,8 +74,6 @@ pub(crate) const FLAG_REQUIRED: u32 = 1;
 pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 /// The driver takes part as rank 0 and waits awake: members spin without yielding.
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
-/// Members record their chunks in the trace.
-pub(crate) const FLAG_TRACE: u32 = 1 << 3;
 /// Mail was sent to members since the last launch.
 pub(crate) const FLAG_MAIL: u32 = 1 << 5;
 /// The team is dissolved: members leave their loop.
@@ -101,7 +99,11 @@ pub(crate) struct WireBytes<'a> {
 
 impl<'a> WireBytes<'a> {
     pub(crate) fn of<W: Copy>(wire: &'a W) -> WireBytes<'a> {
-        WireBytes { start: std::ptr::from_ref(wire).cast(), len: size_of::<W>(), value: std::marker::PhantomData }
+        WireBytes {
+            start: std::ptr::from_ref(wire).cast(),
+            len: size_of::<W>(),
+            value: std::marker::PhantomData,
+        }
     }
 }
 
@@ -190,7 +192,7 @@ pub(crate) struct FaultNote {
 
 /// What a member reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) lo: u64,
     pub(crate) hi: u64,
@@ -201,7 +203,7 @@ pub(crate) struct Fault {
 /// Kinds of faults that a member survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum FaultKind {
+pub enum FaultKind {
     /// The kernel panicked.
     Panic = 1,
     /// The order did not make sense in this member.

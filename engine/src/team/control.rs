@@ -25,8 +25,9 @@ impl Control {
         let orders_fd = memory::create_memfd("phalanx-orders", false).map_err(os("memfd_create"))?;
         memory::set_len(orders_fd.as_fd(), ORDERS_BYTES).map_err(os("ftruncate"))?;
         memory::reserve(orders_fd.as_fd(), 0, ORDERS_BYTES).map_err(os("fallocate"))?;
-        let orders = Mapping::map(orders_fd.as_fd(), ORDERS_BYTES, MapAccess::ReadWrite, MapOptions::default())
-            .map_err(os("mmap"))?;
+        let orders =
+            Mapping::map(orders_fd.as_fd(), ORDERS_BYTES, MapAccess::ReadWrite, MapOptions::default())
+                .map_err(os("mmap"))?;
         // Our own mapping stays writable; nobody can make another such.
         memory::seal_against_writers(orders_fd.as_fd()).map_err(os("F_ADD_SEALS"))?;
         let layout = BoardLayout::new(size);

@@ -1,6 +1,5 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
-use crate::base::atomic::Ordering;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
@@ -101,8 +100,11 @@ impl Crew {
     pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
         let control = Control::new(size).map_err(CrewError::Alloc)?;
-        let call = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK)
-            .map_err(|errno| CrewError::Os(errno.into()))?;
+        let call = rustix::event::eventfd(
+            0,
+            rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
+        )
+        .map_err(|errno| CrewError::Os(errno.into()))?;
         let crew = Arc::new(Crew {
             size,
             kind: plan.kind,
@@ -129,7 +131,11 @@ impl Crew {
         Ok(crew)
     }
 
-    fn start_processes(self: &Arc<Crew>, method: StartMethod, preload: Option<fn()>) -> Result<(), CrewError> {
+    fn start_processes(
+        self: &Arc<Crew>,
+        method: StartMethod,
+        preload: Option<fn()>,
+    ) -> Result<(), CrewError> {
         // The copy that `Fork` works from is the caller as it is now: before we add a thread.
         let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
         let crew = self.clone();
@@ -211,11 +217,6 @@ impl Crew {
         self.places[rank].steal_order.iter().map(|other| *other as u32).collect()
     }
 
-    /// Where a rank runs.
-    pub(crate) fn place(&self, rank: usize) -> &WorkerPlace {
-        &self.places[rank]
-    }
-
     /// Whether members outnumber the cores that they may use.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
@@ -282,7 +283,9 @@ impl Crew {
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
             for slot in &mut roster.slots {
-                let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else { continue };
+                let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
+                    continue;
+                };
                 if slot.known.insert(id) {
                     // A worker that is dying is found out by its pidfd.
                     if let Ok(bytes) = mail::send(&process.socket, &mail, &[segment.fd()]) {
@@ -332,7 +335,8 @@ impl Crew {
         let members = roster.ready();
         let board = self.board();
         if self.kind != Kind::Inline && !members.is_empty() {
-            let epoch = (0..self.size).map(|rank| board.muster(&self.orders).last_seen(rank)).max().unwrap_or(0) + 1;
+            let epoch =
+                (0..self.size).map(|rank| board.muster(&self.orders).last_seen(rank)).max().unwrap_or(0) + 1;
             let order = Order {
                 epoch,
                 flags: FLAG_DISSOLVE | FLAG_REQUIRED,
@@ -370,11 +374,6 @@ impl Crew {
             }
         }
         unfinished
-    }
-
-    /// Launches served by all members so far.
-    pub(crate) fn served(&self, rank: usize) -> u64 {
-        self.board().desk(rank).launches.load(Ordering::Relaxed)
     }
 }
 

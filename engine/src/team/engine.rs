@@ -83,7 +83,8 @@ fn start(crew: &Crew, starter: &mut Starter, ranks: &[usize]) {
 /// Gives a started worker its place.
 fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), StartError> {
     let member = crate::base::member::next_member().ok_or(StartError::Recursive)?;
-    let arena = crate::memory::arena::global().map_err(|error| StartError::CannotServe { why: error.to_string() })?;
+    let arena =
+        crate::memory::arena::global().map_err(|error| StartError::CannotServe { why: error.to_string() })?;
     let segment = arena.segment();
     let [orders, board] = crew.control.fds();
     let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)));
@@ -106,8 +107,12 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
 fn wait(crew: &Crew) -> Vec<Event> {
     let roster = crew.roster.lock();
     let starting = roster.slots.iter().any(|slot| slot.stage == Stage::Starting);
-    let watched: Vec<(usize, Arc<WorkerProcess>)> =
-        roster.slots.iter().enumerate().filter_map(|(rank, slot)| Some((rank, slot.process.clone()?))).collect();
+    let watched: Vec<(usize, Arc<WorkerProcess>)> = roster
+        .slots
+        .iter()
+        .enumerate()
+        .filter_map(|(rank, slot)| Some((rank, slot.process.clone()?)))
+        .collect();
     drop(roster);
     let mut fds = vec![PollFd::new(&crew.call, PollFlags::IN)];
     for (_, process) in &watched {
@@ -196,7 +201,8 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     muster.strike(rank);
     muster.notify();
     if !dissolving && failures >= MAX_FAILURES {
-        let why = format!("worker {rank} died {failures} times in a row ({cause}) before it had served a launch");
+        let why =
+            format!("worker {rank} died {failures} times in a row ({cause}) before it had served a launch");
         if !was_ready {
             roster.start_error.get_or_insert(StartError::DiedAtStart { cause });
         }
@@ -242,7 +248,8 @@ fn dissolve(crew: &Crew) {
             process.kill();
         }
         drop(roster);
-        let _ended = crate::sys::socket::wait_readable(&process.pidfd, Some(deadline.max(Instant::now() + GRACE)));
+        let _ended =
+            crate::sys::socket::wait_readable(&process.pidfd, Some(deadline.max(Instant::now() + GRACE)));
         read_mail(crew, rank);
         bury(crew, rank);
     }

@@ -60,7 +60,7 @@ impl Patience {
 }
 
 /// One member.
-pub(crate) struct Member {
+pub struct Member {
     pub(crate) rank: usize,
     pub(crate) orders: Orders,
     pub(crate) board: Board,
@@ -75,7 +75,7 @@ pub(crate) struct Member {
 }
 
 /// One member's part in one launch: what an entry works with.
-pub(crate) struct Visit<'a> {
+pub struct Visit<'a> {
     pub(crate) order: Order,
     pub(crate) member: &'a mut Member,
     /// Bytes of the scratch handed out so far (accumulators take theirs in order).
@@ -97,7 +97,8 @@ impl Visit<'_> {
         len_bytes: usize,
         writable: bool,
     ) -> Result<*mut u8, Fault> {
-        let extent = self.member.segments.attach(id, writable).map_err(|why| fault(FaultKind::Attach, &why))?;
+        let extent =
+            self.member.segments.attach(id, writable).map_err(|why| fault(FaultKind::Attach, &why))?;
         let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
         match end {
             Some(end) if end <= extent.len_bytes => Ok(extent.base.wrapping_add(offset as usize)),
@@ -119,13 +120,7 @@ impl Member {
         self.board.desk(self.rank)
     }
 
-    /// Serves launches until the team is dissolved.
-    pub(crate) fn serve(&mut self) {
-        let mut last = self.board.muster(&self.orders).last_seen(self.rank);
-        self.serve_from(&mut last);
-    }
-
-    /// Serves launches newer than `last`.
+    /// Serves launches newer than `last` until the team is dissolved.
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
         let mut seated = false;
         loop {
@@ -234,8 +229,12 @@ impl Member {
                 pool.install(move || {
                     let visit = visit;
                     let member = &visit.0.member;
-                    let _current =
-                        current::enter(member.rank, visit.0.order.size as usize, member.board.stop(), visit.0.order.epoch);
+                    let _current = current::enter(
+                        member.rank,
+                        visit.0.order.size as usize,
+                        member.board.stop(),
+                        visit.0.order.epoch,
+                    );
                     // SAFETY: as above; `install` runs it to its end before it returns.
                     catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit.0) }))
                         .unwrap_or_else(|payload| Err(panic_note::take(payload)))

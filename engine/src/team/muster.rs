@@ -61,7 +61,10 @@ impl RankSet {
 
     /// The ranks in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, word)| Bits(*word).map(move |bit| index * RANKS_PER_WORD + bit))
+        self.words
+            .iter()
+            .enumerate()
+            .flat_map(|(index, word)| Bits(*word).map(move |bit| index * RANKS_PER_WORD + bit))
     }
 }
 
@@ -133,8 +136,11 @@ impl Muster<'_> {
         }
         // Pairs with the fence in `sleep`: either the member sees its launch, or we see its bit.
         fence(Ordering::SeqCst);
-        let sleepers =
-            self.asleep.iter().zip(&members.words).any(|(asleep, bits)| asleep.load(Ordering::Relaxed) & bits != 0);
+        let sleepers = self
+            .asleep
+            .iter()
+            .zip(&members.words)
+            .any(|(asleep, bits)| asleep.load(Ordering::Relaxed) & bits != 0);
         if sleepers { self.ring() } else { 0 }
     }
 
@@ -199,7 +205,8 @@ impl Muster<'_> {
         // look at the other words.
         let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
         before & !bit == 0
-            && (self.pending.len() == 1 || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
+            && (self.pending.len() == 1
+                || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
     }
 
     /// Clears what a dead member left in the words. Called before its rank is given to a successor.

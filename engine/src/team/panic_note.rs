@@ -33,6 +33,7 @@ pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    let location = PLACE.with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)).unwrap_or_default());
+    let location = PLACE
+        .with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)).unwrap_or_default());
     Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }
 }

@@ -1,7 +1,7 @@
 //! The roster: who is in the team, and what has become of them. Driver memory only.
 
-use crate::team::start::{ExitCause, WorkerProcess};
 use crate::team::muster::RankSet;
+use crate::team::start::{ExitCause, WorkerProcess};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::time::Instant;

@@ -8,9 +8,9 @@
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::{process, socket};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS, ORDERS_BYTES, Orders};
+use crate::team::crew::bind_to;
 use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::crew::bind_to;
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::{log, panic_note};
@@ -129,10 +129,8 @@ impl Mapped {
 
 impl Segments for Mapped {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
-        let mapping = self
-            .by_id
-            .get_mut(&id)
-            .ok_or_else(|| format!("segment {id} was never sent to this worker"))?;
+        let mapping =
+            self.by_id.get_mut(&id).ok_or_else(|| format!("segment {id} was never sent to this worker"))?;
         if writable {
             mapping.make_writable().map_err(|error| format!("cannot make segment {id} writable: {error}"))?;
         }

@@ -102,7 +102,11 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
             level = next;
         }
         if let Some(total) = level.pop() {
-            self.array.as_mut_slice().iter_mut().zip(total).for_each(|(into, value)| *into = combine(*into, value));
+            self.array
+                .as_mut_slice()
+                .iter_mut()
+                .zip(total)
+                .for_each(|(into, value)| *into = combine(*into, value));
         }
     }
 }

@@ -46,44 +46,48 @@ fn part<T: Element, D: Shape>(local: &Located<T, D>, axis: usize, chunk: &Chunk)
     (local.base.wrapping_add(chunk.span.lo * strides.slice()[axis]), shape, strides)
 }
 
-macro_rules! along { ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident) => {
-    // SAFETY: see the module.
-    unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
-        type Wire = (ArrayWire, u64);
-        type Local = (Located<T, D>, usize);
-        type View<'w> = $view<'w, T, D>;
-        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+macro_rules! along {
+    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident) => {
+        // SAFETY: see the module.
+        unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+            type Wire = (ArrayWire, u64);
+            type Local = (Located<T, D>, usize);
+            type View<'w> = $view<'w, T, D>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
 
-        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-            describe(self.0, $name, $writes, to)?;
-            let Some(&len) = self.0.shape().get(self.1) else {
-                let why = format!("there is no axis {} in an array of {} axes", self.1, self.0.ndim());
-                return Err(LaunchError::BadGrant { what: $name, why });
-            };
-            to.length(len, $name)?;
-            to.unit_bytes(self.0.len_bytes() / len.max(1));
-            if $writes {
-                to.changes_in_place();
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                describe(self.0, $name, $writes, to)?;
+                let Some(&len) = self.0.shape().get(self.1) else {
+                    let why = format!("there is no axis {} in an array of {} axes", self.1, self.0.ndim());
+                    return Err(LaunchError::BadGrant { what: $name, why });
+                };
+                to.length(len, $name)?;
+                to.unit_bytes(self.0.len_bytes() / len.max(1));
+                if $writes {
+                    to.changes_in_place();
+                }
+                Ok(())
             }
-            Ok(())
+            fn wire(&self) -> Self::Wire {
+                (ArrayWire::of(&self.0), self.1 as u64)
+            }
+            unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+                let local = Located::<T, D>::open(&wire.0, visit, $writes)?;
+                let axis = wire.1 as usize;
+                let len = local.dim.slice().get(axis).copied();
+                visit.check_rows(
+                    len.ok_or_else(|| fault(FaultKind::Corrupt, "an operand's axis makes no sense"))?,
+                )?;
+                Ok((local, axis))
+            }
+            unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+                let (start, shape, strides) = part(&local.0, local.1, chunk);
+                // SAFETY: the chunk's indices lie inside the axis (`check_rows`), so the view lies inside the array, and no
+                // other chunk has an element of it.
+                unsafe { $view::from_shape_ptr(shape.strides(strides), start) }
+            }
         }
-        fn wire(&self) -> Self::Wire {
-            (ArrayWire::of(&self.0), self.1 as u64)
-        }
-        unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-            let local = Located::<T, D>::open(&wire.0, visit, $writes)?;
-            let axis = wire.1 as usize;
-            let len = local.dim.slice().get(axis).copied();
-            visit.check_rows(len.ok_or_else(|| fault(FaultKind::Corrupt, "an operand's axis makes no sense"))?)?;
-            Ok((local, axis))
-        }
-        unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-            let (start, shape, strides) = part(&local.0, local.1, chunk);
-            // SAFETY: the chunk's indices lie inside the axis (`check_rows`), so the view lies inside the array, and no
-            // other chunk has an element of it.
-            unsafe { $view::from_shape_ptr(shape.strides(strides), start) }
-        }
-    }
-} }
+    };
+}
 along!(SplitAxis, "a split_axis() array", 20, false, ArrayView);
 along!(SplitAxisMut, "a split_axis_mut() array", 21, true, ArrayViewMut);

@@ -76,7 +76,11 @@ pub struct Located<T, D> {
 
 impl<T: Element, D: Shape> Located<T, D> {
     /// Resolves and range-checks a wire.
-    pub(crate) fn open(wire: &ArrayWire, visit: &mut Visit<'_>, writable: bool) -> Result<Located<T, D>, Fault> {
+    pub(crate) fn open(
+        wire: &ArrayWire,
+        visit: &mut Visit<'_>,
+        writable: bool,
+    ) -> Result<Located<T, D>, Fault> {
         let corrupt = || fault(FaultKind::Corrupt, "an operand's shape makes no sense");
         let axes = wire.axes as usize;
         if axes == 0 || axes > MAX_AXES || D::NDIM.is_some_and(|own| own != axes) {
@@ -116,7 +120,9 @@ pub(crate) fn describe<T: Element, D: Shape>(
         Access::ReadWrite => {}
         Access::ReadOnly if !writes => {}
         Access::ReadOnly => {
-            return bad("the array maps a file read-only; grant it for reading, or copy it into an array first");
+            return bad(
+                "the array maps a file read-only; grant it for reading, or copy it into an array first",
+            );
         }
     }
     to.segment(array.segment());

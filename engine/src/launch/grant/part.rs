@@ -40,7 +40,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 fn share(offsets: &[usize]) -> Bounds {
-    SharedArray::from_fn(offsets.len(), |index| offsets[index] as u64).map_err(|error: AllocError| error.to_string())
+    SharedArray::from_fn(offsets.len(), |index| offsets[index] as u64)
+        .map_err(|error: AllocError| error.to_string())
 }
 
 /// The boundaries, if they make sense for `have` rows.
@@ -51,52 +52,68 @@ fn check(bounds: &Bounds, have: usize, what: &'static str) -> Result<usize, Laun
         return Err(bad("offsets must hold at least one boundary; n parts have n + 1".into()));
     }
     if let Some(at) = bounds.windows(2).position(|pair| pair[0] > pair[1]) {
-        return Err(bad(format!("offsets must ascend, but offset {} is {} and the next {}", at, bounds[at], bounds[at + 1])));
+        return Err(bad(format!(
+            "offsets must ascend, but offset {} is {} and the next {}",
+            at,
+            bounds[at],
+            bounds[at + 1]
+        )));
     }
     if bounds[bounds.len() - 1] > have as u64 {
-        return Err(bad(format!("the last offset is {}, outside an array of {have} rows", bounds[bounds.len() - 1])));
+        return Err(bad(format!(
+            "the last offset is {}, outside an array of {have} rows",
+            bounds[bounds.len() - 1]
+        )));
     }
     Ok(bounds.len() - 1)
 }
 
-macro_rules! parts { ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident, $make:ident) => {
-    // SAFETY: see the module.
-    unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
-        type Wire = (ArrayWire, ArrayWire);
-        type Local = (Located<T, D>, Located<u64, Ix1>);
-        type View<'w> = D::$view<'w, T>;
-        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+macro_rules! parts {
+    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident, $make:ident) => {
+        // SAFETY: see the module.
+        unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+            type Wire = (ArrayWire, ArrayWire);
+            type Local = (Located<T, D>, Located<u64, Ix1>);
+            type View<'w> = D::$view<'w, T>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
 
-        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-            describe(self.0, $name, $writes, to)?;
-            to.length(check(&self.1, rows(self.0.raw_dim()), $name)?, $name)?;
-            to.parts();
-            to.unit_bytes(row_bytes(self.0));
-            if let Ok(bounds) = &self.1 {
-                to.segment(bounds.segment());
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                describe(self.0, $name, $writes, to)?;
+                to.length(check(&self.1, rows(self.0.raw_dim()), $name)?, $name)?;
+                to.parts();
+                to.unit_bytes(row_bytes(self.0));
+                if let Ok(bounds) = &self.1 {
+                    to.segment(bounds.segment());
+                }
+                if $writes {
+                    to.changes_in_place();
+                }
+                Ok(())
             }
-            if $writes {
-                to.changes_in_place();
+            fn wire(&self) -> Self::Wire {
+                (ArrayWire::of(&self.0), self.1.as_ref().map(ArrayWire::of).unwrap_or_default())
             }
-            Ok(())
+            unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+                let bounds = Located::<u64, Ix1>::open(&wire.1, visit, false)?;
+                let parts = bounds.rows().checked_sub(1);
+                visit.check_rows(
+                    parts.ok_or_else(|| fault(FaultKind::Corrupt, "an operand has no boundaries"))?,
+                )?;
+                Ok((Located::open(&wire.0, visit, $writes)?, bounds))
+            }
+            unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+                // SAFETY: `check_rows` found one more boundary than there are chunks.
+                let boundary = |index: usize| unsafe { local.1.base.add(index).read() };
+                let (lo, hi) = (boundary(chunk.index), boundary(chunk.index + 1));
+                assert!(
+                    lo <= hi && hi <= local.0.rows() as u64,
+                    "the boundaries of a split_at operand were overwritten"
+                );
+                // SAFETY: inside the array; parts are disjoint because boundaries ascend.
+                unsafe { D::$make(local.0.base, &local.0.dim, Span::new(lo as usize, hi as usize)) }
+            }
         }
-        fn wire(&self) -> Self::Wire {
-            (ArrayWire::of(&self.0), self.1.as_ref().map(ArrayWire::of).unwrap_or_default())
-        }
-        unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-            let bounds = Located::<u64, Ix1>::open(&wire.1, visit, false)?;
-            let parts = bounds.rows().checked_sub(1);
-            visit.check_rows(parts.ok_or_else(|| fault(FaultKind::Corrupt, "an operand has no boundaries"))?)?;
-            Ok((Located::open(&wire.0, visit, $writes)?, bounds))
-        }
-        unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-            // SAFETY: `check_rows` found one more boundary than there are chunks.
-            let (lo, hi) = unsafe { (*local.1.base.add(chunk.index), *local.1.base.add(chunk.index + 1)) };
-            assert!(lo <= hi && hi <= local.0.rows() as u64, "the boundaries of a split_at operand were overwritten");
-            // SAFETY: inside the array; parts are disjoint because boundaries ascend.
-            unsafe { D::$make(local.0.base, &local.0.dim, Span::new(lo as usize, hi as usize)) }
-        }
-    }
-} }
+    };
+}
 parts!(Parts, "a split_at() array", 22, false, View, view_rows);
 parts!(PartsMut, "a split_at_mut() array", 23, true, ViewMut, view_rows_mut);

@@ -49,38 +49,40 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     }
 }
 
-macro_rules! chunked { ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
-    // SAFETY: see the module; `Located::open` checks the array against its segment.
-    unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
-        type Wire = ArrayWire;
-        type Local = Located<T, D>;
-        type View<'w> = D::$view<'w, T>;
-        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+macro_rules! chunked {
+    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
+        // SAFETY: see the module; `Located::open` checks the array against its segment.
+        unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+            type Wire = ArrayWire;
+            type Local = Located<T, D>;
+            type View<'w> = D::$view<'w, T>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
 
-        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-            describe(self.0, $name, $writes, to)?;
-            to.length(rows(self.0.raw_dim()), $name)?;
-            to.unit_bytes(row_bytes(self.0));
-            if $in_place {
-                to.changes_in_place();
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                describe(self.0, $name, $writes, to)?;
+                to.length(rows(self.0.raw_dim()), $name)?;
+                to.unit_bytes(row_bytes(self.0));
+                if $in_place {
+                    to.changes_in_place();
+                }
+                Ok(())
             }
-            Ok(())
+            fn wire(&self) -> ArrayWire {
+                ArrayWire::of(&self.0)
+            }
+            unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
+                let local = Located::open(wire, visit, $writes)?;
+                visit.check_rows(local.rows())?;
+                Ok(local)
+            }
+            unsafe fn view<'w>(local: &Located<T, D>, chunk: &Chunk) -> Self::View<'w> {
+                // SAFETY: the chunk's rows lie inside the array (`check_rows`), which is mapped for the launch; for writing they
+                // are this call's alone.
+                unsafe { D::$make(local.base, &local.dim, chunk.span) }
+            }
         }
-        fn wire(&self) -> ArrayWire {
-            ArrayWire::of(&self.0)
-        }
-        unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
-            let local = Located::open(wire, visit, $writes)?;
-            visit.check_rows(local.rows())?;
-            Ok(local)
-        }
-        unsafe fn view<'w>(local: &Located<T, D>, chunk: &Chunk) -> Self::View<'w> {
-            // SAFETY: the chunk's rows lie inside the array (`check_rows`), which is mapped for the launch; for writing they
-            // are this call's alone.
-            unsafe { D::$make(local.base, &local.dim, chunk.span) }
-        }
-    }
-} }
+    };
+}
 chunked!(Split, "a split() array", 16, false, false, View, view_rows);
 chunked!(SplitMut, "a split_mut() array", 17, true, true, ViewMut, view_rows_mut);
 chunked!(SplitOut, "a split_out() array", 18, true, false, ViewMut, view_rows_mut);

@@ -32,7 +32,10 @@ unsafe impl<T: Element> Operand for &SharedValue<T> {
         if local.rows() == 1 {
             Ok(local)
         } else {
-            Err(crate::team::member::fault(crate::team::board::FaultKind::Corrupt, "a shared value is no single value"))
+            Err(crate::team::member::fault(
+                crate::team::board::FaultKind::Corrupt,
+                "a shared value is no single value",
+            ))
         }
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w T {

@@ -47,7 +47,11 @@ pub struct Region<R> {
 impl Launch<'_> {
     /// Runs `body` once on every member, all at the same time. See [`Pool::region`](crate::Pool::region).
     #[track_caller]
-    pub fn region<O: RegionOperand, R: Element>(self, operands: O, body: Body<O, R>) -> Result<R, LaunchError> {
+    pub fn region<O: RegionOperand, R: Element>(
+        self,
+        operands: O,
+        body: Body<O, R>,
+    ) -> Result<R, LaunchError> {
         let region = self.region_at(operands, body, Location::caller())?;
         Ok(region.results[0])
     }
@@ -68,8 +72,18 @@ impl Launch<'_> {
         body: Body<O, R>,
         site: &'static Location<'static>,
     ) -> Result<Region<R>, LaunchError> {
-        const { assert!(size_of::<O::Wire>() <= WIRE_BYTES, "too many operands: their wire form exceeds one launch") };
-        const { assert!(size_of::<R>() <= PAYLOAD_BYTES, "a region's result has at most 4096 bytes; write larger ones to an array") };
+        const {
+            assert!(
+                size_of::<O::Wire>() <= WIRE_BYTES,
+                "too many operands: their wire form exceeds one launch"
+            )
+        };
+        const {
+            assert!(
+                size_of::<R>() <= PAYLOAD_BYTES,
+                "a region's result has at most 4096 bytes; write larger ones to an array"
+            )
+        };
         let mut description = Description::default();
         operands.describe(&mut description)?;
         let wire = operands.wire();

@@ -5,8 +5,8 @@
 #![allow(unsafe_code)]
 
 use crate::array::{Element, Shape, SharedArray};
-use crate::launch::chunk::Chunk;
 use crate::base::Span;
+use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
@@ -44,23 +44,25 @@ pub unsafe trait RegionOperand {
     unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault>;
 }
 
-macro_rules! arrays { ($array:ty, $handle:ident, $writes:literal, $tag:literal) => {
-    // SAFETY: see the module.
-    unsafe impl<T: Element, D: Shape> RegionOperand for $array {
-        type Wire = ArrayWire;
-        type Handle<'w> = $handle<'w, T, D>;
-        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
-        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-            describe(self, "an array of a region", $writes, to)
+macro_rules! arrays {
+    ($array:ty, $handle:ident, $writes:literal, $tag:literal) => {
+        // SAFETY: see the module.
+        unsafe impl<T: Element, D: Shape> RegionOperand for $array {
+            type Wire = ArrayWire;
+            type Handle<'w> = $handle<'w, T, D>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                describe(self, "an array of a region", $writes, to)
+            }
+            fn wire(&self) -> ArrayWire {
+                ArrayWire::of(self)
+            }
+            unsafe fn handle<'w>(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+                Ok($handle { wire: *wire, local: Located::open(wire, visit, $writes)?, life: PhantomData })
+            }
         }
-        fn wire(&self) -> ArrayWire {
-            ArrayWire::of(self)
-        }
-        unsafe fn handle<'w>(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
-            Ok($handle { wire: *wire, local: Located::open(wire, visit, $writes)?, life: PhantomData })
-        }
-    }
-} }
+    };
+}
 arrays!(&mut SharedArray<T, D>, RegionMut, true, 60);
 arrays!(&SharedArray<T, D>, RegionRef, false, 61);
 
@@ -100,7 +102,7 @@ unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
         Operand::wire(self)
     }
     unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<&'w mut T, Fault> {
-        let whole = Chunk { len: 0, span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
+        let whole = Chunk { span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
         // SAFETY: the same wire form, opened once for the body.
         let local = unsafe { <Self as Operand>::open(wire, visit) }?;
         // SAFETY: the body is the only user in this member while it runs.

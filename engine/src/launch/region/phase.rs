@@ -9,7 +9,7 @@
 
 use crate::array::{Element, Shape};
 use crate::base::Span;
-use crate::launch::grant::{ArrayWire, Edge, Located, HaloLocal};
+use crate::launch::grant::{ArrayWire, Edge, HaloLocal, Located};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step::{Digest, StepKind};
 use std::marker::PhantomData;
@@ -27,7 +27,12 @@ impl PhasePlan {
     }
 
     /// Adds an operand that is cut along its first axis.
-    fn split<T, D: Shape>(&mut self, tag: u64, wire: &ArrayWire, local: &Located<T, D>) -> Result<(), RegionError>
+    fn split<T, D: Shape>(
+        &mut self,
+        tag: u64,
+        wire: &ArrayWire,
+        local: &Located<T, D>,
+    ) -> Result<(), RegionError>
     where
         T: Element,
     {
@@ -101,25 +106,34 @@ pub struct PhaseHalo<'h, T, D> {
 impl<T: Element, D: Shape> PhaseHalo<'_, T, D> {
     pub(super) fn new(wire: ArrayWire, local: Located<T, D>, k: usize, edge: Edge<T>) -> Self {
         let edge = edge.to_wire();
-        PhaseHalo { wire, rows: local.clone(), local: HaloLocal::new(local, k, edge), k, edge, life: PhantomData }
+        PhaseHalo {
+            wire,
+            rows: local.clone(),
+            local: HaloLocal::new(local, k, edge),
+            k,
+            edge,
+            life: PhantomData,
+        }
     }
 }
 
-macro_rules! phase_operand { ($grant:ident, $tag:literal, $view:ident, |$this:ident, $span:ident| $open:expr) => {
-    // SAFETY: see the module.
-    unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
-        type View<'p> = D::$view<'p, T>;
-        fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-            plan.split($tag, &self.wire, &self.local)
+macro_rules! phase_operand {
+    ($grant:ident, $tag:literal, $view:ident, |$this:ident, $span:ident| $open:expr) => {
+        // SAFETY: see the module.
+        unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
+            type View<'p> = D::$view<'p, T>;
+            fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+                plan.split($tag, &self.wire, &self.local)
+            }
+            unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+                let ($this, $span) = (self, span);
+                // SAFETY: the span lies inside the array, whose rows all operands of the phase agree on; the rest is the
+                // caller's word.
+                unsafe { $open }
+            }
         }
-        unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
-            let ($this, $span) = (self, span);
-            // SAFETY: the span lies inside the array, whose rows all operands of the phase agree on; the rest is the
-            // caller's word.
-            unsafe { $open }
-        }
-    }
-} }
+    };
+}
 phase_operand!(PhaseMut, 50, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
 phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
 

@@ -115,7 +115,13 @@ impl<'a> Steps<'a> {
         })
     }
 
-    fn meet_all(&self, desk: &StepDesk, parity: usize, digest: Digest, target: u32) -> Result<(), RegionError> {
+    fn meet_all(
+        &self,
+        desk: &StepDesk,
+        parity: usize,
+        digest: Digest,
+        target: u32,
+    ) -> Result<(), RegionError> {
         advance(&desk.arrived, &desk.watchers);
         for distance in 1..self.size {
             // Ranks start with different peers, so that they do not all read one line at once.
@@ -127,7 +133,13 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
-    fn meet_in_tree(&self, desk: &StepDesk, parity: usize, digest: Digest, target: u32) -> Result<(), RegionError> {
+    fn meet_in_tree(
+        &self,
+        desk: &StepDesk,
+        parity: usize,
+        digest: Digest,
+        target: u32,
+    ) -> Result<(), RegionError> {
         let first = self.rank * FAN_OUT + 1;
         for child in first..(first + FAN_OUT).min(self.size) {
             let other = self.board.step(child);
@@ -275,5 +287,8 @@ pub(crate) fn left_with<R: Pod>(board: &Board, rank: usize) -> R {
 /// Values of `A` that fit into one payload.
 pub(crate) const fn payload_capacity<A>() -> usize {
     let size = size_of::<A>().next_multiple_of(8);
-    if size == 0 { PAYLOAD_BYTES } else { PAYLOAD_BYTES / size }
+    match PAYLOAD_BYTES.checked_div(size) {
+        Some(count) => count,
+        None => PAYLOAD_BYTES,
+    }
 }

@@ -87,7 +87,11 @@ impl<'w> Team<'w> {
     /// # Errors
     /// As [`Self::barrier`].
     #[track_caller]
-    pub fn all_reduce<A: Element>(&mut self, value: A, combine: impl Fn(A, A) -> A) -> Result<A, RegionError> {
+    pub fn all_reduce<A: Element>(
+        &mut self,
+        value: A,
+        combine: impl Fn(A, A) -> A,
+    ) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
         let mut digest = Digest::new(StepKind::AllReduce);
         digest.add(size_of::<A>() as u64);
