@@ -8,7 +8,7 @@
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
+    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
 };
 use crate::team::muster::Presence;
 use crate::team::{current, panic_note, state::States, text};
@@ -77,6 +77,9 @@ pub struct Member {
     /// Threads of this member, where it has more than one.
     pub(crate) threads: Option<rayon::ThreadPool>,
     pub(crate) patience: Patience,
+    /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
+    /// has moved on at the next.
+    pub(crate) mail_seen: u64,
 }
 
 /// One member's part in one launch: what an entry works with.
@@ -198,7 +201,7 @@ impl Member {
     /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
-        if order.flags & FLAG_MAIL != 0 {
+        if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
             self.segments.read_mail();
             for id in self.segments.retired_states() {
                 self.states.forget(id);
