@@ -15,7 +15,7 @@ use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::sys::clock::yield_core;
 use crate::team::board::{
-    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, MAX_CHUNKS, Order, WireBytes,
+    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FaultKind, MAX_CHUNKS, Order, WireBytes,
 };
 use crate::team::crew::Crew;
 use crate::team::current;
@@ -468,16 +468,17 @@ impl Drive<'_> {
         }
         let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
         // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
-        let (rank, fault) = faults.min_by_key(|(_, fault)| fault.kind.severity()).unwrap_or((
-            0,
-            Fault {
-                kind: FaultKind::Corrupt,
-                lo: 0,
-                hi: 0,
-                message: "stopped by nobody".into(),
-                location: String::new(),
-            },
-        ));
+        let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
+            return Err(match self.stop_wanted(Instant::now()) {
+                // A token stops the members without us, who may have been at work ourselves.
+                Some(stop) => self.stopped(stop, Vec::new()),
+                None => LaunchError::Corrupt {
+                    site: self.job.site.to_string(),
+                    rank: 0,
+                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                },
+            });
+        };
         let site = self.job.site.to_string();
         Err(match fault.kind {
             FaultKind::Panic => LaunchError::Panicked {

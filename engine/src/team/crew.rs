@@ -6,7 +6,7 @@ use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, Wir
 use crate::team::control::Control;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::muster::{Presence, RankSet};
+use crate::team::muster::Presence;
 use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
