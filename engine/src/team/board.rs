@@ -66,6 +66,8 @@ pub struct Order {
     pub(crate) scratch_segment: u64,
     pub(crate) scratch_offset: u64,
     pub(crate) scratch_len: u64,
+    /// Packets sent to the team's workers so far, all together; a member that saw fewer reads its mail first.
+    pub(crate) mail: u64,
 }
 
 /// Every rank has its own part; none may be skipped.
@@ -74,8 +76,6 @@ pub(crate) const FLAG_REQUIRED: u32 = 1;
 pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 /// The driver takes part as rank 0 and waits awake: members spin without yielding.
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
-/// Mail was sent to members since the last launch.
-pub(crate) const FLAG_MAIL: u32 = 1 << 5;
 /// The team is dissolved: members leave their loop.
 pub(crate) const FLAG_DISSOLVE: u32 = 1 << 4;
 
@@ -460,7 +460,7 @@ impl Board {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 120 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
     assert!(size_of::<Line<AtomicU64>>() == 128);

@@ -13,7 +13,6 @@ use crate::team::state::States;
 use crate::team::{engine, log};
 use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustc_hash::FxHashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -69,6 +68,7 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
     crowded: bool,
@@ -78,10 +78,14 @@ pub(crate) struct Crew {
 }
 
 /// What reaching the members cost, beside the launch itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) bytes: u64,
     pub(crate) system_calls: u64,
+    /// Ranks whose socket is full of packets that they have not read (they are stopped, say): they lack a segment.
+    pub(crate) behind: Vec<usize>,
+    /// A rank that cannot be sent what it needs, and why.
+    pub(crate) refused: Option<(usize, String)>,
 }
 
 /// Why a crew cannot be made.
@@ -115,6 +119,7 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -124,7 +129,8 @@ impl Crew {
         });
         match plan.kind {
             Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
-            Kind::Threads => crew.start_threads()?,
+            // Threads that were started before one could not be hold the crew: it must be dissolved by hand.
+            Kind::Threads => crew.start_threads().inspect_err(|_| crew.dissolve())?,
             Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
         }
         crew.wait_until_started()?;
@@ -163,6 +169,9 @@ impl Crew {
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
                         let mut roster = crew.roster.lock();
+                        if roster.dissolving {
+                            return;
+                        }
                         roster.slots[rank].stage = Stage::Ready;
                         roster.slots[rank].refused = refused;
                         roster.refresh();
@@ -188,6 +197,7 @@ impl Crew {
             }
             if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
                 roster.refresh();
+                roster.started = true;
                 return Ok(());
             }
             self.changed.wait(&mut roster);
@@ -209,7 +219,8 @@ impl Crew {
             victims: self.victims(rank),
             states: States::default(),
             threads: None,
-            patience: Patience::new(self.crowded),
+            patience: self.patience,
+            mail_seen: 0,
         }
     }
 
@@ -282,20 +293,38 @@ impl Crew {
                 continue;
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
-            for slot in &mut roster.slots {
+            let mut everybody = true;
+            for (rank, slot) in roster.slots.iter_mut().enumerate() {
                 let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
                     continue;
                 };
-                if slot.known.insert(id) {
-                    // A worker that is dying is found out by its pidfd.
-                    if let Ok(bytes) = mail::send(&process.socket, &mail, &[segment.fd()]) {
+                if slot.known.contains(&id) {
+                    continue;
+                }
+                cost.system_calls += 1;
+                // Never waits: the roster is locked, and a stopped worker would hold up everything.
+                match mail::try_send(&process.socket, &mail, &[segment.fd()]) {
+                    Ok(bytes) => {
                         cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        slot.known.insert(id);
                     }
-                    cost.system_calls += 1;
-                    roster.mail = true;
+                    // It is dying, which its pidfd tells.
+                    Err(error) if mail::is_closed(&error) => {}
+                    Err(error) => {
+                        everybody = false;
+                        if mail::is_full(&error) {
+                            cost.behind.push(rank);
+                        } else {
+                            cost.refused =
+                                Some((rank, format!("segment {id} cannot be sent to it: {error}")));
+                        }
+                    }
                 }
             }
-            roster.common.insert(id);
+            if everybody {
+                roster.common.insert(id);
+            }
         }
         cost
     }
@@ -306,24 +335,31 @@ impl Crew {
         if drops == roster.drops_seen {
             return;
         }
-        roster.drops_seen = drops;
+        let roster = &mut **roster;
         let is_gone = |id: &u64| !registry::is_live(SegmentId(*id));
         roster.common.retain(|id| !is_gone(id));
-        let mut mailed = false;
+        let mut everybody = true;
         for slot in &mut roster.slots {
             let gone: Vec<u64> = slot.known.iter().copied().filter(is_gone).collect();
             let Some(process) = &slot.process else { continue };
             for ids in gone.chunks(MAX_IDS) {
-                if let Ok(bytes) = mail::send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
-                    cost.bytes += bytes as u64;
-                }
                 cost.system_calls += 1;
-                mailed = true;
+                match mail::try_send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
+                    Ok(bytes) => {
+                        cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        ids.iter().for_each(|id| {
+                            slot.known.remove(id);
+                        });
+                    }
+                    // Told at a later launch, when it reads its mail again; a dying one needs no telling.
+                    Err(error) => everybody &= mail::is_closed(&error),
+                }
             }
-            let gone: FxHashSet<u64> = gone.into_iter().collect();
-            slot.known.retain(|id| !gone.contains(id));
         }
-        roster.mail |= mailed;
+        if everybody {
+            roster.drops_seen = drops;
+        }
     }
 
     /// Ends all members in good order and waits for them. Idempotent.
@@ -364,16 +400,12 @@ impl Crew {
         unsafe { self.orders.write(order, wire) }
     }
 
-    /// Kills the members that have not finished; their deaths end the launch.
-    pub(crate) fn kill_unfinished(&self) -> RankSet {
+    /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
+    pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
         let roster = self.roster.lock();
         let unfinished = self.board().muster(&self.orders).unfinished();
-        for rank in unfinished.iter() {
-            if let Some(process) = &roster.slots[rank].process {
-                process.kill();
-            }
-        }
-        unfinished
+        let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
+        killed.collect()
     }
 }
 

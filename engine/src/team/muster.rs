@@ -173,9 +173,14 @@ impl Muster<'_> {
         self.is_over()
     }
 
-    /// Sleeps until the launch is over, there is news (a death), or the deadline passes. One system call at most.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
-        let seen = self.news.load(Ordering::Acquire);
+    /// The count of news, to be read before the driver looks at whatever may have changed, and handed to [`Self::wait`].
+    pub(crate) fn news(&self) -> u32 {
+        self.news.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until the launch is over, there is news (a death, a cancellation) after `seen`, or the deadline passes. One
+    /// system call at most.
+    pub(crate) fn wait(&self, seen: u32, deadline: Option<Instant>) -> Woken {
         self.driver_asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
         fence(Ordering::SeqCst);
@@ -259,17 +264,31 @@ impl Muster<'_> {
 
     /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
     /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
+    ///
+    /// The own bit goes last: while it stands the launch is not over, so that no strike of ours comes late and hits the
+    /// next launch, and [`Self::strike_skipped`] may finish for us what a kill interrupts.
     pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
-        let mut over = self.strike(rank);
-        if !over && presence == Presence::Optional {
-            over = self.skip_absent(epoch);
+        if presence == Presence::Optional {
+            self.skip_absent(epoch);
         }
-        over && self.notify()
+        self.strike(rank) && self.notify()
     }
 
-    /// Skips every member that has not entered; returns whether that ended the launch.
-    pub(crate) fn skip_absent(&self, epoch: u64) -> bool {
-        let mut over = false;
+    /// Strikes off the members that the launch went on without. For the engine, after a death: the dead may have skipped
+    /// them without having struck them off.
+    pub(crate) fn strike_skipped(&self) {
+        for (index, pending) in self.pending.iter().enumerate() {
+            for bit in Bits(pending.load(Ordering::SeqCst)) {
+                let rank = index * RANKS_PER_WORD + bit;
+                if self.attendance[rank].load(Ordering::SeqCst) & 3 == SKIPPED {
+                    self.strike(rank);
+                }
+            }
+        }
+    }
+
+    /// Skips every member that has not entered. The caller is in the launch, or is the driver.
+    pub(crate) fn skip_absent(&self, epoch: u64) {
         for (index, pending) in self.pending.iter().enumerate() {
             for bit in Bits(pending.load(Ordering::Relaxed)) {
                 let rank = index * RANKS_PER_WORD + bit;
@@ -280,11 +299,10 @@ impl Muster<'_> {
                         .compare_exchange(open, word(epoch, SKIPPED), Ordering::AcqRel, Ordering::Relaxed)
                         .is_ok()
                 {
-                    over |= self.strike(rank);
+                    self.strike(rank);
                 }
             }
         }
-        over
     }
 }
 

@@ -73,6 +73,7 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         states: States::default(),
         threads,
         patience: Patience::new(welcome.crowded),
+        mail_seen: 0,
     };
     Ok((member, refused))
 }
