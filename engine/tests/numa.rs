@@ -118,7 +118,8 @@ fn nodes_of(array: &SharedArray<u64>) -> Vec<i32> {
 /// Whether workers may say from which node they want memory.
 fn may_place(pool: &Pool) -> bool {
     let stats = pool.stats();
-    let refused = stats.workers.iter().flat_map(|worker| &worker.refused).find(|what| what.contains("memory"));
+    let refused =
+        stats.workers.iter().flat_map(|worker| &worker.refused).find(|what| what.contains("memory"));
     if let Some(what) = refused {
         println!("SKIPPED: {what}");
     }
@@ -205,11 +206,15 @@ fn bind_and_interleave_put_pages_where_they_were_asked_to_be_or_say_why_not() {
     let len = 12 * PAGES_EACH * PAGE / 8;
     for node in &nodes {
         let options = ArrayOptions::new().placement(PagePlacement::Bind(*node));
-        for array in [pool.zeros_with(len, &options), Ok(SharedArray::<u64>::zeros_with(len, &options).unwrap())]
+        for array in
+            [pool.zeros_with(len, &options), Ok(SharedArray::<u64>::zeros_with(len, &options).unwrap())]
         {
             let residency = array.unwrap().residency();
             println!("bind to {node}: {residency:?}");
-            assert!(!residency.notes.is_empty() || residency.on_node(*node) == 8 * len as u64, "{residency:?}");
+            assert!(
+                !residency.notes.is_empty() || residency.on_node(*node) == 8 * len as u64,
+                "{residency:?}"
+            );
         }
     }
     let array = pool.zeros_with::<u64, _>(len, &ArrayOptions::new().placement(PagePlacement::Interleave));
@@ -259,7 +264,9 @@ fn a_full_node_spills_over_and_the_report_shows_it() {
     let others: u64 = nodes.iter().filter(|n| **n != node).filter_map(|n| Some(free_bytes(*n)?.1)).sum();
     let asked = free + (32 << 20);
     if free > 1 << 30 || others < 2 * (asked - free) + (128 << 20) {
-        return println!("SKIPPED: node {node} has {free} bytes free, the others {others}: too much, or no room beside");
+        return println!(
+            "SKIPPED: node {node} has {free} bytes free, the others {others}: too much, or no room beside"
+        );
     }
     let pool = Pool::builder().workers(2).build().unwrap();
     let options = ArrayOptions::new().placement(PagePlacement::Bind(node));

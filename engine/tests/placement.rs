@@ -6,8 +6,8 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use phalanx::{
-    AllocError, ArrayOptions, Backend, Error, HugePages, LaunchError, PagePlacement, Pool, Schedule, SharedArray,
-    StartMethod,
+    AllocError, ArrayOptions, Backend, Error, HugePages, LaunchError, PagePlacement, Pool, Schedule,
+    SharedArray, StartMethod,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -26,9 +26,10 @@ fn pool(workers: usize) -> Pool {
 /// The shared object of exactly this size that this process holds, through a descriptor of the test's own.
 fn object_of(len_bytes: usize) -> Option<File> {
     let links = fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path());
-    let ours =
-        links.filter(|link| fs::read_link(link).is_ok_and(|to| to.to_string_lossy().contains("memfd:phalanx")));
-    ours.filter_map(|link| File::open(link).ok()).find(|file| file.metadata().unwrap().len() == len_bytes as u64)
+    let ours = links
+        .filter(|link| fs::read_link(link).is_ok_and(|to| to.to_string_lossy().contains("memfd:phalanx")));
+    ours.filter_map(|link| File::open(link).ok())
+        .find(|file| file.metadata().unwrap().len() == len_bytes as u64)
 }
 
 /// Bytes that the object's pages take now.

@@ -137,7 +137,8 @@ impl Launch<'_> {
     ) -> Result<(), LaunchError> {
         let mut refusals = crate::array::SharedArray::<i32>::zeros(self.driver.team_size())?;
         let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
-        self.schedule(Schedule::Static).for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;
+        self.schedule(Schedule::Static)
+            .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;
         for errno in refusals.as_slice().iter().copied().filter(|errno| *errno != 0) {
             match errno {
                 // What populating answers where the file cannot grow, or there is no memory for it.
