@@ -11,6 +11,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
+use crate::launch::region::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::team::board::{
@@ -29,6 +30,8 @@ use std::time::{Duration, Instant};
 const SPINS: u32 = 20_000;
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
+/// Longest sleep of a waiting driver: a backstop against a board whose words were overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_secs(1);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -200,7 +203,7 @@ impl Drive<'_> {
     /// Sets the words that claims are made on.
     fn reset(&self) {
         if self.job.rank_bound {
-            return crate::launch::region::reset(&self.board);
+            return; // `open` does it
         }
         debug_assert!(self.job.units() <= MAX_CHUNKS);
         let board = self.board;
@@ -229,6 +232,11 @@ impl Drive<'_> {
         let mut roster = crew.roster.lock();
         let members = self.members(&mut roster, order.flags & FLAG_REPAIR != 0)?;
         roster.obituaries.clear();
+        if self.job.rank_bound {
+            // Under the roster's lock and with all members there: the poison of a member that died idle is taken away, and
+            // no death before this launch can be recorded after it.
+            region::reset(Desks::of(&board));
+        }
         let scratch = self.job.scratch.map(|scratch| scratch.segment());
         let delivery = crew.deliver(&mut roster, self.job.description.segments.iter().chain(scratch));
         self.cost.delivery_bytes += delivery.bytes;
@@ -284,7 +292,12 @@ impl Drive<'_> {
         }
         let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
         let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
-        while !muster.is_over() {
+        loop {
+            // Read before the looks below, so that a cancellation or a death after them is not slept through.
+            let news = muster.news();
+            if muster.is_over() {
+                break;
+            }
             let now = Instant::now();
             if stop.is_none() {
                 stop = if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
@@ -305,10 +318,9 @@ impl Drive<'_> {
                 self.tell_progress();
                 next_progress = Some(now + PROGRESS_EVERY);
             }
-            let until =
-                [kill_at, next_progress, deadline.filter(|_| stop.is_none())].into_iter().flatten().min();
+            let until = [kill_at, next_progress, deadline.filter(|_| stop.is_none()), Some(now + BACKSTOP)];
             self.cost.system_calls += 1;
-            muster.wait(until);
+            muster.wait(news, until.into_iter().flatten().min());
         }
         (stop, killed)
     }

@@ -8,7 +8,7 @@
 //! The text is generic over where the words live: shared memory between processes, the heap under the model checker.
 
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
 use crate::sys::futex::{self, Woken};
 use std::time::Instant;
 
@@ -151,15 +151,31 @@ impl Muster<'_> {
         1
     }
 
+    /// The bits of `pending[index]` that stand for ranks of this team. Nobody would ever clear another bit, and no table
+    /// has a place for it, so whatever a stray write left there is not looked at (README.md, rule 6).
+    fn pending(&self, index: usize, ordering: Ordering) -> u64 {
+        let ranks = self.attendance.len() - index * RANKS_PER_WORD;
+        let valid = if ranks >= RANKS_PER_WORD { u64::MAX } else { (1 << ranks) - 1 };
+        self.pending[index].load(ordering) & valid
+    }
+
     /// Whether every member has finished, was skipped or was struck off.
     pub(crate) fn is_over(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `strike`; what the members wrote is visible afterwards.
-        self.pending.iter().all(|pending| pending.load(Ordering::Acquire) == 0)
+        // Acquire: pairs with the SeqCst in `strike`; what the members wrote is visible afterwards.
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::Acquire) == 0)
     }
 
     /// The members that have not finished.
     pub(crate) fn unfinished(&self) -> RankSet {
-        RankSet { words: self.pending.iter().map(|pending| pending.load(Ordering::Acquire)).collect() }
+        RankSet {
+            words: (0..self.pending.len()).map(|index| self.pending(index, Ordering::Acquire)).collect(),
+        }
+    }
+
+    /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a
+    /// death) and handed to [`Self::wait`].
+    pub(crate) fn news(&self) -> u32 {
+        self.news.load(Ordering::Acquire)
     }
 
     /// Spins up to `spins` times for the end of the launch.
@@ -173,13 +189,14 @@ impl Muster<'_> {
         self.is_over()
     }
 
-    /// Sleeps until the launch is over, there is news (a death), or the deadline passes. One system call at most.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
-        let seen = self.news.load(Ordering::Acquire);
+    /// Sleeps until the launch is over, there is news since `seen_news` was read with [`Self::news`], or the deadline
+    /// passes. One system call at most.
+    pub(crate) fn wait(&self, seen_news: u32, deadline: Option<Instant>) -> Woken {
         self.driver_asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
         fence(Ordering::SeqCst);
-        let woken = if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen, deadline) };
+        let woken =
+            if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen_news, deadline) };
         self.driver_asleep.store(0, Ordering::Relaxed);
         woken
     }
@@ -199,14 +216,19 @@ impl Muster<'_> {
 
     /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed. Idempotent.
     /// Returns whether nobody is left.
+    ///
+    /// Only for who keeps the launch from ending or the next from opening: a member that is pending itself, the driver,
+    /// and the engine under the roster's lock (README.md, rule 3).
     pub(crate) fn strike(&self, rank: usize) -> bool {
         let bit = 1 << (rank % RANKS_PER_WORD);
-        // AcqRel: publishes this member's writes, and orders those of the members that finished earlier before the
-        // look at the other words.
+        // SeqCst: publishes this member's writes, and of two members that clear the last bits of two words at once at
+        // least one sees both clear.
         let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
-        before & !bit == 0
-            && (self.pending.len() == 1
-                || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
+        if self.pending.len() == 1 && before & !bit == 0 {
+            return true;
+        }
+        in_total_order();
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::SeqCst) == 0)
     }
 
     /// Clears what a dead member left in the words. Called before its rank is given to a successor.
@@ -259,19 +281,21 @@ impl Muster<'_> {
 
     /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
     /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
+    ///
+    /// The member skips others while it is itself pending. Were it to strike itself off first, the launch could end, and the
+    /// next be opened, between its claim of an absent member and the strike, which would then hit the next launch.
     pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
-        let mut over = self.strike(rank);
-        if !over && presence == Presence::Optional {
-            over = self.skip_absent(epoch);
+        if presence == Presence::Optional {
+            self.skip_absent(epoch);
         }
-        over && self.notify()
+        self.strike(rank) && self.notify()
     }
 
-    /// Skips every member that has not entered; returns whether that ended the launch.
+    /// Skips every member that has not entered; returns whether that ended the launch. See [`Self::strike`] for who may.
     pub(crate) fn skip_absent(&self, epoch: u64) -> bool {
         let mut over = false;
-        for (index, pending) in self.pending.iter().enumerate() {
-            for bit in Bits(pending.load(Ordering::Relaxed)) {
+        for index in 0..self.pending.len() {
+            for bit in Bits(self.pending(index, Ordering::Relaxed)) {
                 let rank = index * RANKS_PER_WORD + bit;
                 let open = word(epoch, OPEN);
                 let attendance = &self.attendance[rank];
