@@ -321,6 +321,9 @@ impl Drive<'_> {
             let until = [kill_at, next_progress, deadline.filter(|_| stop.is_none()), Some(now + BACKSTOP)];
             self.cost.system_calls += 1;
             muster.wait(news, until.into_iter().flatten().min());
+            if now.elapsed() >= BACKSTOP {
+                self.crew.kill_astray(order.epoch);
+            }
         }
         (stop, killed)
     }
@@ -328,8 +331,9 @@ impl Drive<'_> {
     fn tell_progress(&self) {
         if let Some(callback) = self.options.progress {
             let done = self.bitmap().count();
-            let per_unit = self.job.unit * self.job.grid.chunk_len;
-            callback(Progress { done: (done * per_unit).min(self.job.grid.len), len: self.job.grid.len });
+            let per_unit = self.job.unit.saturating_mul(self.job.grid.chunk_len);
+            let done = done.saturating_mul(per_unit).min(self.job.grid.len);
+            callback(Progress { done, len: self.job.grid.len });
         }
     }
 

@@ -410,9 +410,14 @@ impl Board {
 
     /// The muster's words, with the bell from `orders`.
     pub(crate) fn muster<'a>(&'a self, orders: &'a Orders) -> Muster<'a> {
+        self.muster_with(orders.bell())
+    }
+
+    /// As [`Self::muster`].
+    pub(crate) fn muster_with<'a>(&'a self, bell: &'a AtomicU32) -> Muster<'a> {
         let groups = self.layout.size.div_ceil(RANKS_PER_WORD);
         Muster {
-            bell: orders.bell(),
+            bell,
             attendance: self.at(self.layout.attendance, self.layout.size),
             pending: self.at(self.layout.pending, groups),
             asleep: self.at(self.layout.asleep, groups),
@@ -451,6 +456,26 @@ impl Board {
 
     pub(crate) fn payloads(&self) -> &[Line<Payload>] {
         self.at(self.layout.payloads, self.layout.size)
+    }
+
+    /// Everything, part by part, as words to be scribbled on.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
+        let at = &self.layout;
+        let starts = [
+            0,
+            at.attendance,
+            at.pending,
+            at.asleep,
+            at.ranges,
+            at.desks,
+            at.faults,
+            at.steps,
+            at.payloads,
+            at.bitmap,
+            at.len_bytes,
+        ];
+        starts.windows(2).map(|part| self.at(part[0], (part[1] - part[0]) / 8)).collect()
     }
 
     /// The done bits, one line's slack for each owner (see `launch::bitmap`).

@@ -368,12 +368,20 @@ impl Crew {
     pub(crate) fn kill_unfinished(&self) -> RankSet {
         let roster = self.roster.lock();
         let unfinished = self.board().muster(&self.orders).unfinished();
-        for rank in unfinished.iter() {
-            if let Some(process) = &roster.slots[rank].process {
-                process.kill();
-            }
-        }
+        kill(&roster, &unfinished);
         unfinished
+    }
+
+    /// Kills the members that cannot find launch `epoch` because their attendance was overwritten.
+    pub(crate) fn kill_astray(&self, epoch: u64) {
+        let roster = self.roster.lock();
+        kill(&roster, &self.board().muster(&self.orders).astray(epoch));
+    }
+}
+
+fn kill(roster: &Roster, ranks: &RankSet) {
+    for process in ranks.iter().filter_map(|rank| roster.slots.get(rank)?.process.as_ref()) {
+        process.kill();
     }
 }
 

@@ -128,6 +128,10 @@ impl Member {
             *last = epoch;
             // SAFETY: `await_launch` entered the launch.
             let order = unsafe { self.orders.order() };
+            if order.epoch != epoch {
+                // Our attendance was overwritten: there is no such launch, and its last order is not ours to run again.
+                continue;
+            }
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
                 return;

@@ -172,6 +172,17 @@ impl Muster<'_> {
         }
     }
 
+    /// The unfinished members whose attendance does not speak of launch `epoch`: somebody overwrote it, and they may never come.
+    pub(crate) fn astray(&self, epoch: u64) -> RankSet {
+        let mut set = self.unfinished();
+        for (rank, attendance) in self.attendance.iter().enumerate() {
+            if attendance.load(Ordering::Relaxed) >> 2 == epoch {
+                set.remove(rank);
+            }
+        }
+        set
+    }
+
     /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a
     /// death) and handed to [`Self::wait`].
     pub(crate) fn news(&self) -> u32 {

@@ -19,6 +19,8 @@ pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseRef, PhaseWhole};
+#[cfg(test)]
+pub(crate) use step::left_with;
 pub(crate) use step::{Desks, reset};
 pub use team::Team;
 
