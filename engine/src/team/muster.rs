@@ -242,9 +242,16 @@ impl Muster<'_> {
         (0..self.pending.len()).all(|index| self.pending(index, Ordering::SeqCst) == 0)
     }
 
-    /// Clears what a dead member left in the words. Called before its rank is given to a successor.
+    /// Clears what a dead member left in the words: its bit among the sleepers, and the strike that it owed if it died
+    /// between skipping somebody and striking that one off. Called before its rank is given to a successor, and under the lock under
+    /// which launches are opened.
     pub(crate) fn forget(&self, rank: usize) {
         self.asleep[rank / RANKS_PER_WORD].fetch_and(!(1 << (rank % RANKS_PER_WORD)), Ordering::SeqCst);
+        for absent in self.unfinished().iter() {
+            if self.attendance[absent].load(Ordering::Acquire) & 3 == SKIPPED {
+                self.strike(absent);
+            }
+        }
     }
 
     // ------------------------------------------------------------------------------------------- member

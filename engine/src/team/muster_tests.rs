@@ -368,6 +368,7 @@ mod models {
     enum Dies {
         Dozing,
         Entered,
+        Skipping,
         HavingSkipped,
         Struck,
     }
@@ -393,6 +394,15 @@ mod models {
                         Dies::Entered => {
                             team.work(1, 0);
                         }
+                        Dies::Skipping => {
+                            let epoch = team.work(1, 0);
+                            let _ = team.words.attendance[0].compare_exchange(
+                                word(epoch, OPEN),
+                                word(epoch, SKIPPED),
+                                Ordering::AcqRel,
+                                Ordering::Relaxed,
+                            );
+                        }
                         Dies::HavingSkipped => {
                             let epoch = team.work(1, 0);
                             muster.skip_absent(epoch);
@@ -406,8 +416,11 @@ mod models {
                 })
             };
             // Where the launch needs nobody in particular, the survivor may skip rank 1 first, which then dies in the next.
-            let presence =
-                if matches!(dies, Dies::Dozing | Dies::HavingSkipped) { Optional } else { Required };
+            let presence = if matches!(dies, Dies::Dozing | Dies::Skipping | Dies::HavingSkipped) {
+                Optional
+            } else {
+                Required
+            };
             team.open(1, &[0, 1], presence);
             team.close();
             team.open(2, &[0, 1], Required);
@@ -431,6 +444,11 @@ mod models {
 
     #[test]
     fn loom_muster_death_between_skip_and_strike() {
+        a_member_dies(Dies::Skipping);
+    }
+
+    #[test]
+    fn loom_muster_death_between_skip_and_own_strike() {
         a_member_dies(Dies::HavingSkipped);
     }
 
