@@ -79,6 +79,7 @@ impl Visit<'_> {
             victims: &self.member.victims,
             taken: false,
             steals: 0,
+            nonsense: false,
         };
         let done = Bitmap::new(board.bitmap(), plan.units, size);
         let desk = board.desk(self.member.rank);
@@ -113,6 +114,9 @@ impl Visit<'_> {
         bump(&desk.chunks, run);
         bump(&desk.steals, claims.steals);
         bump(&desk.claim_ticks, claim_ticks);
+        if claims.nonsense {
+            return Err(fault(FaultKind::Corrupt, "a claim word on the board was overwritten"));
+        }
         Ok(())
     }
 }

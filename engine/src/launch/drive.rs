@@ -11,6 +11,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
+use crate::launch::region::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::sys::clock::yield_core;
@@ -38,6 +39,8 @@ const LOOKS_PER_YIELD: u32 = 16;
 const CAUTIOUS_LAUNCHES: u32 = 16;
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
+/// Longest sleep of a waiting driver: a backstop against a board whose words were overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_secs(1);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads again.
@@ -282,7 +285,7 @@ impl Drive<'_> {
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
         if self.job.steps {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
-            crate::launch::region::reset(&board);
+            region::reset(Desks::of(&board));
         }
         roster.obituaries.clear();
         let deaths = crew.deaths.load(Ordering::Relaxed);
@@ -410,9 +413,12 @@ impl Drive<'_> {
                 killed = self.crew.kill_unfinished();
             }
             let deadline = self.deadline.filter(|_| stop.is_none());
-            let until = [kill_at, next_progress, deadline].into_iter().flatten().min();
+            let until = [kill_at, next_progress, deadline, Some(now + BACKSTOP)];
             self.cost.system_calls += 1;
-            muster.wait(seen, until);
+            muster.wait(seen, until.into_iter().flatten().min());
+            if now.elapsed() >= BACKSTOP {
+                self.crew.kill_astray(order.epoch);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Floor 5: launches. One kernel, some operands, all members: chunks are claimed, run and recorded; deaths are
 //! repaired; regions run one body on all members at once. README.md beside this file tells the protocol.
 
-mod bitmap;
+pub(crate) mod bitmap;
 mod cancel;
 mod chunk;
 mod describe;
@@ -17,7 +17,7 @@ mod operand;
 mod options;
 pub mod region;
 mod reserve;
-mod schedule;
+pub(crate) mod schedule;
 mod scratch;
 mod settle;
 

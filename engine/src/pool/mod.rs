@@ -6,6 +6,9 @@ mod error;
 mod report;
 mod seat;
 
+#[cfg(all(test, not(loom)))]
+mod adversary_tests;
+
 pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
 pub use report::{MemoryReport, PoolStats, WorkerStats};

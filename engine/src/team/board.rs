@@ -25,7 +25,7 @@ pub(crate) const MAX_MEMBERS: usize = 4096;
 /// Bytes that operands of one launch may occupy in their travelling form.
 pub(crate) const WIRE_BYTES: usize = 2048;
 /// Bytes of one collective's value in a region (broadcast, all_reduce).
-pub(crate) const PAYLOAD_BYTES: usize = 4096;
+pub(crate) const PAYLOAD_BYTES: usize = if cfg!(loom) { 8 } else { 4096 };
 /// Most chunks of one launch.
 pub(crate) const MAX_CHUNKS: usize = 1 << 22;
 
@@ -297,6 +297,7 @@ impl FaultNote {
 }
 
 /// One rank's side of a region's steps, in one of two slots by the step's parity.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct StepSlot {
     /// Digest of kind and operands of the step.
@@ -306,6 +307,7 @@ pub(crate) struct StepSlot {
 }
 
 /// A rank's lines in a region.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct StepDesk {
     /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
@@ -409,10 +411,6 @@ impl Board {
         Board { base, layout }
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.layout.size
-    }
-
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= self.layout.len_bytes);
         // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
@@ -425,9 +423,14 @@ impl Board {
 
     /// The muster's words, with the bell from `orders`.
     pub(crate) fn muster<'a>(&'a self, orders: &'a Orders) -> Muster<'a> {
+        self.muster_with(orders.bell())
+    }
+
+    /// As [`Self::muster`].
+    pub(crate) fn muster_with<'a>(&'a self, bell: &'a AtomicU32) -> Muster<'a> {
         let groups = self.layout.size.div_ceil(RANKS_PER_WORD);
         Muster {
-            bell: orders.bell(),
+            bell,
             attendance: self.at(self.layout.attendance, self.layout.size),
             pending: self.at(self.layout.pending, groups),
             asleep: self.at(self.layout.asleep, groups),
@@ -456,12 +459,36 @@ impl Board {
         &self.at::<Line<FaultNote>>(self.layout.faults, self.layout.size)[rank]
     }
 
-    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
-        &self.at::<Line<StepDesk>>(self.layout.steps, self.layout.size)[rank]
+    pub(crate) fn steps(&self) -> &[Line<StepDesk>] {
+        self.at(self.layout.steps, self.layout.size)
     }
 
-    pub(crate) fn payload(&self, rank: usize) -> &Payload {
-        &self.at::<Line<Payload>>(self.layout.payloads, self.layout.size)[rank]
+    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
+        &self.steps()[rank]
+    }
+
+    pub(crate) fn payloads(&self) -> &[Line<Payload>] {
+        self.at(self.layout.payloads, self.layout.size)
+    }
+
+    /// Everything, part by part, as words to be scribbled on.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
+        let at = &self.layout;
+        let starts = [
+            0,
+            at.attendance,
+            at.pending,
+            at.asleep,
+            at.ranges,
+            at.desks,
+            at.faults,
+            at.steps,
+            at.payloads,
+            at.bitmap,
+            at.len_bytes,
+        ];
+        starts.windows(2).map(|part| self.at(part[0], (part[1] - part[0]) / 8)).collect()
     }
 
     /// The done bits, one line's slack for each owner (see `launch::bitmap`).

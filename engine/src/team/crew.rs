@@ -411,6 +411,14 @@ impl Crew {
         let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
         killed.collect()
     }
+
+    /// Kills the members that cannot find launch `epoch` because their attendance was overwritten.
+    pub(crate) fn kill_astray(&self, epoch: u64) {
+        let roster = self.roster.lock();
+        for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
+            slot.kill();
+        }
+    }
 }
 
 impl Drop for Crew {

@@ -222,7 +222,6 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     board.step(rank).poison();
     muster.forget(rank);
     muster.strike(rank);
-    muster.strike_skipped();
     muster.notify();
     if !dissolving && failures >= MAX_FAILURES {
         let why =

@@ -135,6 +135,10 @@ impl Member {
             let Some(epoch) = self.await_launch(*last, seated) else { return };
             *last = epoch;
             // SAFETY: `await_launch` entered the launch.
+            if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
+                // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
+                continue;
+            }
             let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);

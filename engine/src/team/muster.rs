@@ -8,7 +8,7 @@
 //! The text is generic over where the words live: shared memory between processes, the heap under the model checker.
 
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
 use crate::sys::futex::{self, Woken};
 use std::time::Instant;
 
@@ -102,6 +102,26 @@ fn word(epoch: u64, state: u64) -> u64 {
     epoch << 2 | state
 }
 
+/// A member's attendance: epoch and state of the launch that is open to it.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Attendance {
+    word: AtomicU64,
+    /// Mixed from the epoch by the driver: a stray write to the word alone opens no launch.
+    seal: AtomicU64,
+}
+
+impl std::ops::Deref for Attendance {
+    type Target = AtomicU64;
+    fn deref(&self) -> &AtomicU64 {
+        &self.word
+    }
+}
+
+fn seal_of(epoch: u64) -> u64 {
+    !epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Whether members that have not entered may be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -117,7 +137,7 @@ pub(crate) struct Muster<'a> {
     /// Counts wake-ups; sleeping members wait on it. Written by the driver only.
     pub(crate) bell: &'a AtomicU32,
     /// One word a rank: epoch and state.
-    pub(crate) attendance: &'a [Line<AtomicU64>],
+    pub(crate) attendance: &'a [Line<Attendance>],
     /// One bit a rank: set by the driver when it opens the launch, cleared when that member can no longer touch it.
     pub(crate) pending: &'a [Line<AtomicU64>],
     /// One bit a rank: the member sleeps on the bell, or is about to.
@@ -140,6 +160,7 @@ impl Muster<'_> {
         }
         let state = if presence == Presence::Required { REQUIRED } else { OPEN };
         for rank in members.iter() {
+            self.attendance[rank].seal.store(seal_of(epoch), Ordering::Relaxed);
             // Release: pairs with the Acquire in `poll`; a member that sees the launch sees its order.
             self.attendance[rank].store(word(epoch, state), Ordering::Release);
         }
@@ -160,15 +181,40 @@ impl Muster<'_> {
         1
     }
 
+    /// The bits of `pending[index]` that stand for ranks of this team. Nobody would ever clear another bit, and no table
+    /// has a place for it, so whatever a stray write left there is not looked at (README.md, rule 6).
+    fn pending(&self, index: usize, ordering: Ordering) -> u64 {
+        let ranks = self.attendance.len() - index * RANKS_PER_WORD;
+        let valid = if ranks >= RANKS_PER_WORD { u64::MAX } else { (1 << ranks) - 1 };
+        self.pending[index].load(ordering) & valid
+    }
+
     /// Whether every member has finished, was skipped or was struck off.
     pub(crate) fn is_over(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `strike`; what the members wrote is visible afterwards.
-        self.pending.iter().all(|pending| pending.load(Ordering::Acquire) == 0)
+        // Acquire: pairs with the SeqCst in `strike`; what the members wrote is visible afterwards.
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::Acquire) == 0)
     }
 
     /// The members that have not finished.
     pub(crate) fn unfinished(&self) -> RankSet {
-        RankSet::from_words(self.pending.iter().map(|pending| pending.load(Ordering::Acquire)))
+        RankSet::from_words((0..self.pending.len()).map(|index| self.pending(index, Ordering::Acquire)))
+    }
+
+    /// The unfinished members whose attendance does not speak of launch `epoch`: somebody overwrote it, and they may never come.
+    pub(crate) fn astray(&self, epoch: u64) -> RankSet {
+        let mut set = self.unfinished();
+        for (rank, attendance) in self.attendance.iter().enumerate() {
+            if attendance.load(Ordering::Relaxed) >> 2 == epoch {
+                set.remove(rank);
+            }
+        }
+        set
+    }
+
+    /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a
+    /// death) and handed to [`Self::wait`].
+    pub(crate) fn news(&self) -> u32 {
+        self.news.load(Ordering::Acquire)
     }
 
     /// Spins up to `spins` times for the end of the launch.
@@ -185,18 +231,14 @@ impl Muster<'_> {
         self.is_over()
     }
 
-    /// The count of news, to be read before the driver looks at whatever may have changed, and handed to [`Self::wait`].
-    pub(crate) fn news(&self) -> u32 {
-        self.news.load(Ordering::Acquire)
-    }
-
-    /// Sleeps until the launch is over, there is news (a death, a cancellation) after `seen`, or the deadline passes. One
-    /// system call at most.
-    pub(crate) fn wait(&self, seen: u32, deadline: Option<Instant>) -> Woken {
+    /// Sleeps until the launch is over, there is news since `seen_news` was read with [`Self::news`], or the deadline
+    /// passes. One system call at most.
+    pub(crate) fn wait(&self, seen_news: u32, deadline: Option<Instant>) -> Woken {
         self.driver_asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
         fence(Ordering::SeqCst);
-        let woken = if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen, deadline) };
+        let woken =
+            if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen_news, deadline) };
         self.driver_asleep.store(0, Ordering::Relaxed);
         woken
     }
@@ -216,19 +258,31 @@ impl Muster<'_> {
 
     /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed. Idempotent.
     /// Returns whether nobody is left.
+    ///
+    /// Only for who keeps the launch from ending or the next from opening: a member that is pending itself, the driver,
+    /// and the engine under the roster's lock (README.md, rule 3).
     pub(crate) fn strike(&self, rank: usize) -> bool {
         let bit = 1 << (rank % RANKS_PER_WORD);
-        // AcqRel: publishes this member's writes, and orders those of the members that finished earlier before the
-        // look at the other words.
+        // SeqCst: publishes this member's writes, and of two members that clear the last bits of two words at once at
+        // least one sees both clear.
         let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
-        before & !bit == 0
-            && (self.pending.len() == 1
-                || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
+        if self.pending.len() == 1 && before & !bit == 0 {
+            return true;
+        }
+        in_total_order();
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::SeqCst) == 0)
     }
 
-    /// Clears what a dead member left in the words. Called before its rank is given to a successor.
+    /// Clears what a dead member left in the words: its bit among the sleepers, and the strike that it owed if it died
+    /// between skipping somebody and striking that one off. Called before its rank is given to a successor, and under the lock under
+    /// which launches are opened.
     pub(crate) fn forget(&self, rank: usize) {
         self.asleep[rank / RANKS_PER_WORD].fetch_and(!(1 << (rank % RANKS_PER_WORD)), Ordering::SeqCst);
+        for absent in self.unfinished().iter() {
+            if self.attendance[absent].load(Ordering::Acquire) & 3 == SKIPPED {
+                self.strike(absent);
+            }
+        }
     }
 
     // ------------------------------------------------------------------------------------------- member
@@ -249,6 +303,12 @@ impl Muster<'_> {
                 .map(|_| epoch),
             _ => None,
         }
+    }
+
+    /// Whether the driver opened launch `epoch` to `rank`: not so if the attendance was overwritten.
+    pub(crate) fn is_called(&self, rank: usize, epoch: u64) -> bool {
+        // Acquire is not needed: `open` wrote the seal before the word that `poll` has read.
+        self.attendance[rank].seal.load(Ordering::Relaxed) == seal_of(epoch)
     }
 
     /// The newest launch that was opened to `rank`, for a member that begins: it serves later ones only.
@@ -277,8 +337,8 @@ impl Muster<'_> {
     /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
     /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
     ///
-    /// The own bit goes last: while it stands the launch is not over, so that no strike of ours comes late and hits the
-    /// next launch, and [`Self::strike_skipped`] may finish for us what a kill interrupts.
+    /// The member skips others while it is itself pending. Were it to strike itself off first, the launch could end, and the
+    /// next be opened, between its claim of an absent member and the strike, which would then hit the next launch.
     pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
         if presence == Presence::Optional {
             self.skip_absent(epoch);
@@ -286,23 +346,10 @@ impl Muster<'_> {
         self.strike(rank) && self.notify()
     }
 
-    /// Strikes off the members that the launch went on without. For the engine, after a death: the dead may have skipped
-    /// them without having struck them off.
-    pub(crate) fn strike_skipped(&self) {
-        for (index, pending) in self.pending.iter().enumerate() {
-            for bit in Bits(pending.load(Ordering::SeqCst)) {
-                let rank = index * RANKS_PER_WORD + bit;
-                if self.attendance[rank].load(Ordering::SeqCst) & 3 == SKIPPED {
-                    self.strike(rank);
-                }
-            }
-        }
-    }
-
-    /// Skips every member that has not entered. The caller is in the launch, or is the driver.
+    /// Skips every member that has not entered. See [`Self::strike`] for who may.
     pub(crate) fn skip_absent(&self, epoch: u64) {
-        for (index, pending) in self.pending.iter().enumerate() {
-            for bit in Bits(pending.load(Ordering::Relaxed)) {
+        for index in 0..self.pending.len() {
+            for bit in Bits(self.pending(index, Ordering::Relaxed)) {
                 let rank = index * RANKS_PER_WORD + bit;
                 let open = word(epoch, OPEN);
                 let attendance = &self.attendance[rank];
