@@ -230,7 +230,9 @@ impl Drive<'_> {
         let members = self.members(&mut roster, order.flags & FLAG_REPAIR != 0)?;
         roster.obituaries.clear();
         let scratch = self.job.scratch.map(|scratch| scratch.segment());
-        let delivery = crew.deliver(&mut roster, self.job.description.segments.iter().chain(scratch));
+        let description = self.job.description;
+        let segments = description.segments.iter().chain(scratch);
+        let delivery = crew.deliver(&mut roster, &members, segments, &description.states);
         self.cost.delivery_bytes += delivery.bytes;
         self.cost.delivery_calls += delivery.system_calls;
         order.flags &= !FLAG_MAIL;

@@ -9,11 +9,10 @@ use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
-use crate::team::state::States;
+use crate::team::state::{self, States};
 use crate::team::{engine, log};
 use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustc_hash::FxHashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -264,25 +263,33 @@ impl Crew {
         }
     }
 
-    /// Makes sure that all ready members can reach `segments`, and tells them of those that are gone.
+    /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.
     pub(crate) fn deliver<'a>(
         &self,
         roster: &mut MutexGuard<'_, Roster>,
+        members: &RankSet,
         segments: impl Iterator<Item = &'a Arc<Segment>>,
+        states: &[u64],
     ) -> Delivery {
         let mut cost = Delivery::default();
+        let drops = registry::drop_count();
+        if drops != roster.drops_seen {
+            roster.drops_seen = drops;
+            self.retire(roster, !members.contains(0), &mut cost);
+        }
         if !matches!(self.kind, Kind::Processes(_)) {
             return cost;
         }
-        self.retire(roster, &mut cost);
         let roster = &mut **roster;
+        let common = &mut roster.common[usize::from(!members.contains(0))];
         for segment in segments {
             let id = segment.id().0;
-            if roster.common.contains(&id) {
+            if common.contains(&id) {
                 continue;
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
-            for slot in &mut roster.slots {
+            for rank in members.iter() {
+                let slot = &mut roster.slots[rank];
                 let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
                     continue;
                 };
@@ -295,33 +302,40 @@ impl Crew {
                     roster.mail = true;
                 }
             }
-            roster.common.insert(id);
+            common.insert(id);
+        }
+        for id in states {
+            members.iter().for_each(|rank| {
+                roster.slots[rank].states.insert(*id);
+            });
         }
         cost
     }
 
-    /// Tells workers to unmap what was dropped.
-    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, cost: &mut Delivery) {
-        let drops = registry::drop_count();
-        if drops == roster.drops_seen {
+    /// Tells members to unmap dropped segments and to drop the states of dropped handles.
+    #[cold]
+    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, seated: bool, cost: &mut Delivery) {
+        if !matches!(self.kind, Kind::Processes(_)) {
+            // Members in this process see for themselves.
+            roster.mail = true;
             return;
         }
-        roster.drops_seen = drops;
-        let is_gone = |id: &u64| !registry::is_live(SegmentId(*id));
-        roster.common.retain(|id| !is_gone(id));
-        let mut mailed = false;
+        roster.common.iter_mut().for_each(|common| common.retain(|id| registry::is_live(SegmentId(*id))));
+        // The member in the driver's seat sees for itself.
+        let mut mailed = seated;
         for slot in &mut roster.slots {
-            let gone: Vec<u64> = slot.known.iter().copied().filter(is_gone).collect();
+            let segments: Vec<u64> = slot.known.extract_if(|id| !registry::is_live(SegmentId(*id))).collect();
+            let states: Vec<u64> = slot.states.extract_if(|id| !state::is_live(*id)).collect();
             let Some(process) = &slot.process else { continue };
-            for ids in gone.chunks(MAX_IDS) {
-                if let Ok(bytes) = mail::send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
+            let retire = segments.chunks(MAX_IDS).map(|ids| ToWorker::Retire(ids.to_vec()));
+            let forget = states.chunks(MAX_IDS).map(|ids| ToWorker::Forget(ids.to_vec()));
+            for mail in retire.chain(forget) {
+                if let Ok(bytes) = mail::send(&process.socket, &mail, &[]) {
                     cost.bytes += bytes as u64;
                 }
                 cost.system_calls += 1;
                 mailed = true;
             }
-            let gone: FxHashSet<u64> = gone.into_iter().collect();
-            slot.known.retain(|id| !gone.contains(id));
         }
         roster.mail |= mailed;
     }
@@ -409,5 +423,9 @@ impl Segments for InProcess {
         // The launch borrows the array, which keeps the segment alive until every member is done.
         let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
         Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
+    }
+
+    fn retired_states(&mut self, held: &States) -> Vec<u64> {
+        held.orphans()
     }
 }

@@ -96,6 +96,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
     slot.started = Instant::now();

@@ -34,10 +34,8 @@ pub(crate) trait Segments: Send {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
     /// Reads what the driver sent since the last launch (new segments, retired ones).
     fn read_mail(&mut self) {}
-    /// Handles of per-worker state that were dropped since the last call.
-    fn retired_states(&mut self) -> Vec<u64> {
-        Vec::new()
-    }
+    /// The states, of those that the member holds, whose handles are gone.
+    fn retired_states(&mut self, held: &States) -> Vec<u64>;
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
@@ -194,10 +192,7 @@ impl Member {
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
         if order.flags & FLAG_MAIL != 0 {
-            self.segments.read_mail();
-            for id in self.segments.retired_states() {
-                self.states.forget(id);
-            }
+            self.read_mail();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
@@ -208,6 +203,24 @@ impl Member {
         desk.current.store(0, Ordering::Release);
         desk.launches.fetch_add(1, Ordering::Relaxed);
         desk.busy_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+    }
+
+    /// Takes note of new and dropped segments, and drops states whose handles are gone.
+    #[cold]
+    fn read_mail(&mut self) {
+        self.segments.read_mail();
+        for id in self.segments.retired_states(&self.states) {
+            // The drop is the program's code and no part of a launch.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.states.forget(id))) {
+                let fault = panic_note::take(payload);
+                tracing::error!(
+                    rank = self.rank,
+                    location = fault.location,
+                    "the drop of per-worker state panicked: {}",
+                    fault.message
+                );
+            }
+        }
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {

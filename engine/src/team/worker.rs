@@ -129,6 +129,10 @@ impl Mapped {
 
 impl Segments for Mapped {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
+        if !self.by_id.contains_key(&id) {
+            // Sent with a launch that went on without this worker.
+            self.read_mail();
+        }
         let mapping =
             self.by_id.get_mut(&id).ok_or_else(|| format!("segment {id} was never sent to this worker"))?;
         if writable {
@@ -157,7 +161,7 @@ impl Segments for Mapped {
         }
     }
 
-    fn retired_states(&mut self) -> Vec<u64> {
+    fn retired_states(&mut self, _held: &States) -> Vec<u64> {
         std::mem::take(&mut self.retired)
     }
 
