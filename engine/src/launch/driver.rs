@@ -25,6 +25,7 @@ pub(crate) struct Totals {
 #[derive(Debug, Default)]
 struct Gate {
     epoch: u64,
+    caution: u32,
     totals: Totals,
     last: Cost,
 }
@@ -99,12 +100,20 @@ impl Driver {
     ) -> Result<(), LaunchError> {
         let mut gate = self.gate.lock();
         let board = self.crew.board();
-        let mut epoch = gate.epoch;
-        let mut drive =
-            Drive { crew: &self.crew, board, options, job, own, epoch: &mut epoch, cost: Cost::default() };
+        let (mut epoch, mut caution) = (gate.epoch, gate.caution);
+        let mut drive = Drive {
+            crew: &self.crew,
+            board,
+            options,
+            job,
+            own,
+            caution: &mut caution,
+            epoch: &mut epoch,
+            cost: Cost::default(),
+        };
         let outcome = drive.run();
         let cost = drive.cost;
-        gate.epoch = epoch;
+        (gate.epoch, gate.caution) = (epoch, caution);
         gate.last = cost;
         gate.totals.launches += 1;
         gate.totals.cost.add(&cost);

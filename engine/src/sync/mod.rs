@@ -20,9 +20,11 @@ mod semaphore;
 mod semaphore_word;
 mod wait;
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use crate::base::member::{MemberId, Owner};

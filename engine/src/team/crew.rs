@@ -68,6 +68,7 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
     crowded: bool,
@@ -114,6 +115,7 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -208,7 +210,7 @@ impl Crew {
             victims: self.victims(rank),
             states: States::default(),
             threads: None,
-            patience: Patience::new(self.crowded),
+            patience: self.patience,
         }
     }
 

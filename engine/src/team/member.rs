@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::{Ordering, spin_loop};
-use crate::sys::clock::{TickRate, ticks};
+use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
     Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
 };
@@ -47,13 +47,18 @@ pub(crate) trait Segments: Send {
 pub(crate) struct Patience {
     /// Looking ends after so many ticks.
     pub(crate) ticks: u64,
+    /// A yield that took so many ticks says that somebody else needs the core: looking ends.
+    pub(crate) shared: u64,
 }
 
 impl Patience {
     /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most twice
     /// what the best choice costs. None where members outnumber the cores that they may use.
     pub(crate) fn new(crowded: bool) -> Patience {
-        Patience { ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) } }
+        Patience {
+            ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) },
+            shared: TickRate::ticks_in_us(20),
+        }
     }
 }
 
@@ -149,12 +154,10 @@ impl Member {
             }) {
                 break epoch;
             }
-            if ticks().wrapping_sub(began) > self.patience.ticks {
+            // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
+            let shared = !seated && yield_core() > self.patience.shared;
+            if shared || ticks().wrapping_sub(began) > self.patience.ticks {
                 break self.sleep_until_launch(last)?;
-            }
-            if !seated {
-                // The driver may be waiting for this very core.
-                std::thread::yield_now();
             }
         };
         self.desk().wait_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
@@ -183,8 +186,10 @@ impl Member {
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
         if self.board.muster(&self.orders).finish(self.rank, order.epoch, presence) {
             self.desk().wakes.fetch_add(1, Ordering::Relaxed);
-            // The driver was asleep and needs a core; every core may have a member that looks for launches.
-            std::thread::yield_now();
+        }
+        if order.flags & FLAG_SEATED == 0 {
+            // The driver needs a core to see the end, and every core may have a member that looks for launches.
+            yield_core();
         }
     }
 

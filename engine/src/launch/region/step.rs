@@ -5,9 +5,10 @@
 
 use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
 use crate::launch::region::error::RegionError;
-use crate::sys::clock::ticks;
+use crate::sys::clock::{ticks, yield_core};
 use crate::sys::futex;
 use crate::team::board::{Board, PAYLOAD_BYTES, POISON, StepDesk};
+use crate::team::member::Patience;
 use bytemuck::Pod;
 
 /// Ranks up to which all meet all.
@@ -72,8 +73,8 @@ pub(crate) struct Steps<'a> {
     size: usize,
     /// Steps made so far, wrapping.
     count: u32,
-    /// Ticks to look for a peer before sleeping.
-    patience: u64,
+    /// How long to look for a peer before sleeping.
+    patience: Patience,
     broken: Option<RegionError>,
 }
 
@@ -82,7 +83,7 @@ fn has_reached(word: u32, target: u32) -> bool {
 }
 
 impl<'a> Steps<'a> {
-    pub(crate) fn new(board: &'a Board, rank: usize, size: usize, patience: u64) -> Steps<'a> {
+    pub(crate) fn new(board: &'a Board, rank: usize, size: usize, patience: Patience) -> Steps<'a> {
         Steps { board, rank, size, count: 0, patience, broken: None }
     }
 
@@ -198,7 +199,8 @@ impl<'a> Steps<'a> {
             if look % 64 == 63 {
                 let now = ticks();
                 began = if began == 0 { now } else { began };
-                if now.wrapping_sub(began) >= self.patience {
+                let patient = now.wrapping_sub(began) < self.patience.ticks;
+                if !patient || yield_core() > self.patience.shared {
                     sleep_on(word, watchers, target);
                 }
             }

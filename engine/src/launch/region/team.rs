@@ -34,7 +34,7 @@ pub struct Team<'w> {
 
 impl<'w> Team<'w> {
     pub(crate) fn new(board: &'w Board, rank: usize, size: usize, patience: Patience) -> Team<'w> {
-        Team { steps: Steps::new(board, rank, size, patience.ticks), rank, size, only_here: PhantomData }
+        Team { steps: Steps::new(board, rank, size, patience), rank, size, only_here: PhantomData }
     }
 
     /// This member's number, from 0.
