@@ -5,6 +5,7 @@ use crate::launch::drive::{Cost, Drive, Job};
 use crate::launch::error::LaunchError;
 use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
+use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
@@ -28,6 +29,8 @@ struct Gate {
     caution: u32,
     totals: Totals,
     last: Cost,
+    /// The last launch more closely, where that was asked for.
+    detail: Option<Detail>,
 }
 
 /// The driver of one crew.
@@ -111,10 +114,14 @@ impl Driver {
             epoch: &mut epoch,
             cost: Cost::default(),
         };
+        let watch = drive.crew.is_watched.then(|| Watch::begin(&self.crew, *drive.epoch));
         let outcome = drive.run();
         let cost = drive.cost;
         (gate.epoch, gate.caution) = (epoch, caution);
         gate.last = cost;
+        if let Some(watch) = watch {
+            gate.detail = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
+        }
         gate.totals.launches += 1;
         gate.totals.cost.add(&cost);
         outcome.inspect(|()| then(&board))
@@ -142,6 +149,17 @@ impl Driver {
     pub(crate) fn totals(&self) -> (Totals, Cost) {
         let gate = self.gate.lock();
         (gate.totals, gate.last)
+    }
+
+    /// The last launch more closely, where that was asked for.
+    pub(crate) fn detail(&self) -> Option<Detail> {
+        self.gate.lock().detail.clone()
+    }
+
+    /// Runs `look` while no launch is on its way.
+    pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> R {
+        let _gate = self.gate.lock();
+        look()
     }
 
     /// Makes the calling thread rank 0 until [`Self::leave_seat`].

@@ -19,6 +19,7 @@ pub mod region;
 mod schedule;
 mod scratch;
 mod settle;
+pub(crate) mod watch;
 
 pub use cancel::CancelToken;
 pub use element_wise::Output;

@@ -10,8 +10,9 @@ use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
+use crate::team::trace::{Trace, trace_bytes};
 use crate::team::{engine, log};
-use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
+use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     pub(crate) label: String,
     pub(crate) preload: Option<fn()>,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: bool,
 }
 
 impl Plan {
@@ -50,6 +54,8 @@ impl Plan {
             threads: 1,
             label: String::new(),
             preload: None,
+            is_watched: false,
+            trace: false,
         }
     }
 }
@@ -68,6 +74,9 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: Option<Trace>,
     pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
@@ -100,6 +109,7 @@ impl Crew {
     pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
         let control = Control::new(size).map_err(CrewError::Alloc)?;
+        let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
         let call = rustix::event::eventfd(
             0,
             rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
@@ -115,6 +125,8 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            is_watched: plan.is_watched || plan.trace,
+            trace,
             patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,
@@ -211,6 +223,7 @@ impl Crew {
             states: States::default(),
             threads: None,
             patience: self.patience,
+            tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
         }
     }
 
@@ -226,6 +239,11 @@ impl Crew {
     /// Whether the driver has a core to itself while all members run.
     pub(crate) fn has_spare_core(&self) -> bool {
         self.spare_core
+    }
+
+    /// The CPUs that a rank is bound to; `None` if it is not.
+    pub(crate) fn cpus_of(&self, rank: usize) -> Option<&CpuSet> {
+        self.is_bound.then_some(&self.places[rank].cpuset)
     }
 
     /// Binds the calling thread to a rank's place; says what was refused.
@@ -251,6 +269,7 @@ impl Crew {
             victims: self.victims(rank),
             threads: self.threads as u32,
             crowded: self.crowded,
+            trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
         }
     }

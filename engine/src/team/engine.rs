@@ -91,7 +91,9 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
     let mut roster = crew.roster.lock();
     // A worker that died meanwhile is found out by its pidfd.
-    let _dead = mail::send(&process.socket, &mail, &[orders, board, segment.fd()]);
+    let mut fds = vec![orders, board, segment.fd()];
+    fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
+    let _dead = mail::send(&process.socket, &mail, &fds);
     let slot = &mut roster.slots[rank];
     slot.member = member.get();
     slot.known.clear();
@@ -167,18 +169,22 @@ fn read_mail(crew: &Crew, rank: usize) {
 fn bury(crew: &Crew, rank: usize) -> bool {
     let board = crew.board();
     let mut roster = crew.roster.lock();
+    let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
     let Some(process) = &slot.process else { return false };
     let Some(cause) = process.try_reap() else { return false };
     let pid = process.pid;
     let was_ready = slot.stage == Stage::Ready;
     let member = slot.member;
+    if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
+        trace.note_death(rank, pid, cause);
+    }
     slot.process = None;
     slot.stage = Stage::Dead;
     let desk = board.desk(rank);
     let served = desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
     slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
-    let (failures, dissolving) = (slot.failures, roster.dissolving);
+    let failures = slot.failures;
     // Acquire: pairs with the Release in `Visit::chunks`.
     let unit = desk.current.swap(0, Ordering::AcqRel);
     let muster = board.muster(&crew.orders);

@@ -5,12 +5,14 @@
 //! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
 #![allow(unsafe_code)]
 
+use crate::base::Span;
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
     Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
 };
 use crate::team::muster::Presence;
+use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, panic_note, state::States, text};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -75,6 +77,8 @@ pub struct Member {
     /// Threads of this member, where it has more than one.
     pub(crate) threads: Option<rayon::ThreadPool>,
     pub(crate) patience: Patience,
+    /// Where it notes what it does, if anybody wants to know.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// One member's part in one launch: what an entry works with.
@@ -196,6 +200,8 @@ impl Member {
     /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
+        let span = Span::new(0, order.len as usize);
+        let event = self.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Launch, order.epoch, span)));
         if order.flags & FLAG_MAIL != 0 {
             self.read_mail();
         }
@@ -203,6 +209,9 @@ impl Member {
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
         if let Err(fault) = outcome {
             self.report(order, fault);
+        }
+        if let Some((tracer, index)) = event {
+            tracer.end(index);
         }
         let desk = self.desk();
         desk.current.store(0, Ordering::Release);
