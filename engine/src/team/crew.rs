@@ -3,6 +3,7 @@
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::muster::{Presence, RankSet};
@@ -74,6 +75,8 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    /// To the program's log subscriber.
+    pub(crate) relay: Relay,
     /// Whether each launch is looked at more closely.
     pub(crate) is_watched: bool,
     pub(crate) trace: Option<Trace>,
@@ -125,6 +128,7 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            relay: Relay::default(),
             is_watched: plan.is_watched || plan.trace,
             trace,
             patience: Patience::new(plan.crowded),
@@ -388,6 +392,7 @@ impl Crew {
         for hand in std::mem::take(&mut *self.hands.lock()) {
             let _panicked = hand.join();
         }
+        self.relay.close();
     }
 
     /// Writes the next order. The caller is the only driver (it holds the pool's gate, or dissolves the crew) and the

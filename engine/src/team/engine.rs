@@ -7,7 +7,7 @@ use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
-use crate::team::log;
+use crate::team::log::Note;
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Stage};
 use crate::team::start::{StartError, Starter, WorkerProcess};
@@ -157,9 +157,7 @@ fn read_mail(crew: &Crew, rank: usize) {
             }
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
             FromWorker::Log { level, target, message } => {
-                // The subscriber is the program's own code: not under our lock.
-                drop(roster);
-                log::relay(rank as u32, level, &target, &message);
+                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
             }
         }
     }
@@ -199,7 +197,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     });
     roster.refresh();
     if !dissolving {
-        tracing::warn!(rank, pid, %cause, "a worker died");
+        crew.relay.pass(Note::Death { rank, pid, cause });
     }
     repair(MemberId(member));
     // Poison: a region that the rank was part of cannot go on.
