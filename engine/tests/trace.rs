@@ -172,7 +172,7 @@ fn figures_of_a_launch_add_up() {
     for builder in builders() {
         let pool = builder.stats(true).build().unwrap();
         assert_eq!(pool.last_launch(), None);
-        let mut array = pool.zeros::<f64>(1 << 20).unwrap();
+        let mut array = phalanx::SharedArray::<f64, ndarray::Ix1>::zeros(1 << 20).unwrap();
         for round in 0..3 {
             pool.launch().chunk(1 << 12).for_each(array.split_mut(), |part| part.fill(1.0)).unwrap();
             let stats = last(&pool);

@@ -3,7 +3,6 @@
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Axis};
 use phalanx::{Backend, LaunchError, Pool};
-use rayon::prelude::*;
 
 fn pools() -> Vec<Pool> {
     let base = || Pool::builder().workers(1).threads_per_worker(2);

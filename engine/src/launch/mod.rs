@@ -16,6 +16,7 @@ mod launch;
 mod operand;
 mod options;
 pub mod region;
+mod reserve;
 mod schedule;
 mod scratch;
 mod settle;

@@ -254,6 +254,11 @@ impl Segment {
         &self.mapping
     }
 
+    /// Whether whoever populates it shall ask for transparent huge pages in its mapping first.
+    pub(crate) fn is_thp_advised(&self) -> bool {
+        self.is_thp_advised
+    }
+
     /// Whether this process made it, and is no forked child of the one that did (M4).
     pub(crate) fn is_ours(&self) -> bool {
         memory::process_id() == self.owner

@@ -115,7 +115,7 @@ pub struct MemoryReport {
 }
 
 impl Pool {
-    /// What pool and workers have done so far. Takes the pool's gate: waits for a running launch.
+    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
     pub fn stats(&self) -> PoolStats {
         let (totals, last) = self.driver.totals();
         let board = self.driver.crew.board();

@@ -1,5 +1,6 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
+use crate::base::atomic::AtomicU64;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
@@ -80,6 +81,8 @@ pub(crate) struct Crew {
     /// Whether each launch is looked at more closely.
     pub(crate) is_watched: bool,
     pub(crate) trace: Option<Trace>,
+    /// Deaths so far; counted before the dead are struck off the launch.
+    pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
@@ -90,10 +93,14 @@ pub(crate) struct Crew {
 }
 
 /// What reaching the members cost, beside the launch itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) bytes: u64,
     pub(crate) system_calls: u64,
+    /// Ranks whose socket is full of packets that they have not read (they are stopped, say): they lack a segment.
+    pub(crate) behind: Vec<usize>,
+    /// A rank that cannot be sent what it needs, and why.
+    pub(crate) refused: Option<(usize, String)>,
 }
 
 /// Why a crew cannot be made.
@@ -131,6 +138,7 @@ impl Crew {
             relay: Relay::default(),
             is_watched: plan.is_watched || plan.trace,
             trace,
+            deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,
@@ -141,7 +149,8 @@ impl Crew {
         });
         match plan.kind {
             Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
-            Kind::Threads => crew.start_threads()?,
+            // Threads that were started before one could not be hold the crew: it must be dissolved by hand.
+            Kind::Threads => crew.start_threads().inspect_err(|_| crew.dissolve())?,
             Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
         }
         crew.wait_until_started()?;
@@ -180,6 +189,9 @@ impl Crew {
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
                         let mut roster = crew.roster.lock();
+                        if roster.dissolving {
+                            return;
+                        }
                         roster.slots[rank].stage = Stage::Ready;
                         roster.slots[rank].refused = refused;
                         roster.refresh();
@@ -205,6 +217,7 @@ impl Crew {
             }
             if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
                 roster.refresh();
+                roster.started = true;
                 return Ok(());
             }
             self.changed.wait(&mut roster);
@@ -228,6 +241,7 @@ impl Crew {
             threads: None,
             patience: self.patience,
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
+            mail_seen: 0,
         }
     }
 
@@ -299,8 +313,7 @@ impl Crew {
         let mut cost = Delivery::default();
         let drops = registry::drop_count();
         if drops != roster.drops_seen {
-            roster.drops_seen = drops;
-            self.retire(roster, !members.contains(0), &mut cost);
+            self.retire(roster, drops, !members.contains(0), &mut cost);
         }
         if !matches!(self.kind, Kind::Processes(_)) {
             return cost;
@@ -313,21 +326,39 @@ impl Crew {
                 continue;
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
+            let mut everybody = true;
             for rank in members.iter() {
                 let slot = &mut roster.slots[rank];
                 let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
                     continue;
                 };
-                if slot.known.insert(id) {
-                    // A worker that is dying is found out by its pidfd.
-                    if let Ok(bytes) = mail::send(&process.socket, &mail, &[segment.fd()]) {
+                if slot.known.contains(&id) {
+                    continue;
+                }
+                cost.system_calls += 1;
+                // Never waits: the roster is locked, and a stopped worker would hold up everything.
+                match mail::try_send(&process.socket, &mail, &[segment.fd()]) {
+                    Ok(bytes) => {
                         cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        slot.known.insert(id);
                     }
-                    cost.system_calls += 1;
-                    roster.mail = true;
+                    // It is dying, which its pidfd tells.
+                    Err(error) if mail::is_closed(&error) => {}
+                    Err(error) => {
+                        everybody = false;
+                        if mail::is_full(&error) {
+                            cost.behind.push(rank);
+                        } else {
+                            cost.refused =
+                                Some((rank, format!("segment {id} cannot be sent to it: {error}")));
+                        }
+                    }
                 }
             }
-            common.insert(id);
+            if everybody {
+                common.insert(id);
+            }
         }
         for id in states {
             members.iter().for_each(|rank| {
@@ -339,30 +370,48 @@ impl Crew {
 
     /// Tells members to unmap dropped segments and to drop the states of dropped handles.
     #[cold]
-    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, seated: bool, cost: &mut Delivery) {
+    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, drops: u64, seated: bool, cost: &mut Delivery) {
+        let roster = &mut **roster;
         if !matches!(self.kind, Kind::Processes(_)) {
             // Members in this process see for themselves.
-            roster.mail = true;
+            roster.mail += 1;
+            roster.drops_seen = drops;
             return;
         }
+        // So does the member in the driver's seat.
+        roster.mail += u64::from(seated);
         roster.common.iter_mut().for_each(|common| common.retain(|id| registry::is_live(SegmentId(*id))));
-        // The member in the driver's seat sees for itself.
-        let mut mailed = seated;
+        let mut everybody = true;
         for slot in &mut roster.slots {
-            let segments: Vec<u64> = slot.known.extract_if(|id| !registry::is_live(SegmentId(*id))).collect();
-            let states: Vec<u64> = slot.states.extract_if(|id| !state::is_live(*id)).collect();
             let Some(process) = &slot.process else { continue };
-            let retire = segments.chunks(MAX_IDS).map(|ids| ToWorker::Retire(ids.to_vec()));
-            let forget = states.chunks(MAX_IDS).map(|ids| ToWorker::Forget(ids.to_vec()));
-            for mail in retire.chain(forget) {
-                if let Ok(bytes) = mail::send(&process.socket, &mail, &[]) {
-                    cost.bytes += bytes as u64;
-                }
+            let gone = |id: &&u64| !registry::is_live(SegmentId(**id));
+            let segments: Vec<u64> = slot.known.iter().filter(gone).copied().collect();
+            let states: Vec<u64> = slot.states.iter().filter(|id| !state::is_live(**id)).copied().collect();
+            let retire = segments.chunks(MAX_IDS).map(|ids| (ToWorker::Retire(ids.to_vec()), ids));
+            let forget = states.chunks(MAX_IDS).map(|ids| (ToWorker::Forget(ids.to_vec()), ids));
+            for (mail, ids) in retire.chain(forget) {
                 cost.system_calls += 1;
-                mailed = true;
+                match mail::try_send(&process.socket, &mail, &[]) {
+                    Ok(bytes) => {
+                        cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        let told = if matches!(mail, ToWorker::Retire(_)) {
+                            &mut slot.known
+                        } else {
+                            &mut slot.states
+                        };
+                        ids.iter().for_each(|id| {
+                            told.remove(id);
+                        });
+                    }
+                    // Told at a later launch, when it reads its mail again; a dying one needs no telling.
+                    Err(error) => everybody &= mail::is_closed(&error),
+                }
             }
         }
-        roster.mail |= mailed;
+        if everybody {
+            roster.drops_seen = drops;
+        }
     }
 
     /// Ends all members in good order and waits for them. Idempotent.
@@ -404,16 +453,12 @@ impl Crew {
         unsafe { self.orders.write(order, wire) }
     }
 
-    /// Kills the members that have not finished; their deaths end the launch.
-    pub(crate) fn kill_unfinished(&self) -> RankSet {
+    /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
+    pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
         let roster = self.roster.lock();
         let unfinished = self.board().muster(&self.orders).unfinished();
-        for rank in unfinished.iter() {
-            if let Some(process) = &roster.slots[rank].process {
-                process.kill();
-            }
-        }
-        unfinished
+        let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
+        killed.collect()
     }
 }
 

@@ -228,10 +228,10 @@ impl Subscriber for Forwarder {
             0 => 0,
             count => {
                 let mail = FromWorker::Log { level: 2, target: ORIGIN.into(), message: lost_text(count) };
-                if mail::try_send(&*self.socket, &mail).is_ok() { 0 } else { count }
+                if mail::try_send(&*self.socket, &mail, &[]).is_ok() { 0 } else { count }
             }
         };
-        if unsaid > 0 || mail::try_send(&*self.socket, &mail).is_err() {
+        if unsaid > 0 || mail::try_send(&*self.socket, &mail, &[]).is_err() {
             self.lost.fetch_add(unsaid + 1, Ordering::Relaxed);
         }
     }

@@ -9,7 +9,8 @@ use crate::base::Span;
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
+    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders,
+    bump,
 };
 use crate::team::muster::Presence;
 use crate::team::trace::{EventKind, Tracer};
@@ -79,6 +80,9 @@ pub struct Member {
     pub(crate) patience: Patience,
     /// Where it notes what it does, if anybody wants to know.
     pub(crate) tracer: Option<Tracer>,
+    /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
+    /// has moved on at the next.
+    pub(crate) mail_seen: u64,
 }
 
 /// One member's part in one launch: what an entry works with.
@@ -134,7 +138,7 @@ impl Member {
             let Some(epoch) = self.await_launch(*last, seated) else { return };
             *last = epoch;
             // SAFETY: `await_launch` entered the launch.
-            let order = unsafe { self.orders.order() };
+            let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
                 return;
@@ -151,7 +155,8 @@ impl Member {
         let epoch = loop {
             if let Some(epoch) = (0..LOOKS).find_map(|_| {
                 let found = muster.poll(self.rank, last);
-                if found.is_none() {
+                // Beside a seated driver every nanosecond shows, and each member has a core of its own.
+                if found.is_none() && !seated {
                     spin_loop();
                 }
                 found
@@ -164,7 +169,7 @@ impl Member {
                 break self.sleep_until_launch(last)?;
             }
         };
-        self.desk().wait_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        bump(&self.desk().wait_ticks, ticks().wrapping_sub(began));
         Some(epoch)
     }
 
@@ -176,7 +181,7 @@ impl Member {
             if let Some(epoch) = muster.poll(self.rank, last) {
                 return Some(epoch);
             }
-            self.desk().sleeps.fetch_add(1, Ordering::Relaxed);
+            bump(&self.desk().sleeps, 1);
             muster.sleep(self.rank, last, bell, Some(Instant::now() + LIFELINE_CHECK));
             if self.segments.driver_is_gone() {
                 return None;
@@ -186,10 +191,20 @@ impl Member {
 
     /// Runs this member's part of a launch it has entered, and ends it.
     pub(crate) fn take_part(&mut self, order: &Order) {
-        self.work(order);
+        let began = ticks();
+        self.perform(order);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
-        if self.board.muster(&self.orders).finish(self.rank, order.epoch, presence) {
-            self.desk().wakes.fetch_add(1, Ordering::Relaxed);
+        let is_watched = order.flags & FLAG_WATCHED != 0;
+        if is_watched {
+            self.count(began);
+        }
+        let woke = self.board.muster(&self.orders).finish(self.rank, order.epoch, presence);
+        if !is_watched {
+            // Counted when the driver goes on already.
+            self.count(began);
+        }
+        if woke {
+            bump(&self.desk().wakes, 1);
         }
         if order.flags & FLAG_SEATED == 0 {
             // The driver needs a core to see the end, and every core may have a member that looks for launches.
@@ -197,12 +212,24 @@ impl Member {
         }
     }
 
-    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    /// Runs the driver's own part of a launch.
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
+        self.perform(order);
+        self.count(began);
+    }
+
+    fn count(&self, began: u64) {
+        let desk = self.desk();
+        bump(&desk.launches, 1);
+        bump(&desk.busy_ticks, ticks().wrapping_sub(began));
+    }
+
+    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    fn perform(&mut self, order: &Order) {
         let span = Span::new(0, order.len as usize);
         let event = self.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Launch, order.epoch, span)));
-        if order.flags & FLAG_MAIL != 0 {
+        if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
             self.read_mail();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
@@ -213,10 +240,7 @@ impl Member {
         if let Some((tracer, index)) = event {
             tracer.end(index);
         }
-        let desk = self.desk();
-        desk.current.store(0, Ordering::Release);
-        desk.launches.fetch_add(1, Ordering::Relaxed);
-        desk.busy_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        self.desk().current.store(0, Ordering::Release);
     }
 
     /// Takes note of new and dropped segments, and drops states whose handles are gone.
@@ -281,7 +305,7 @@ impl Member {
             fault.hi = lo.saturating_add(order.unit * order.chunk_len).min(order.len);
         }
         self.board.fault(self.rank).write(order.epoch, &fault);
-        self.desk().faults.fetch_add(1, Ordering::Relaxed);
+        bump(&self.desk().faults, 1);
         self.board.stop().store(order.epoch, Ordering::Release);
     }
 }

@@ -52,6 +52,11 @@ impl Slot {
             refused: Vec::new(),
         }
     }
+
+    /// Kills the present worker; false if there is none that can be killed.
+    pub(crate) fn kill(&self) -> bool {
+        self.process.as_ref().inspect(|process| process.kill()).is_some()
+    }
 }
 
 /// A worker's death.
@@ -76,6 +81,8 @@ pub(crate) struct Roster {
     pub(crate) obituaries: Vec<Obituary>,
     /// Why the team serves no more.
     pub(crate) broken: Option<String>,
+    /// All workers have served once: the pool is made.
+    pub(crate) started: bool,
     /// The start failed with this; taken by whoever makes the pool.
     pub(crate) start_error: Option<crate::team::start::StartError>,
     pub(crate) dissolving: bool,
@@ -85,8 +92,8 @@ pub(crate) struct Roster {
     pub(crate) common: [FxHashSet<u64>; 2],
     /// The registry's drop count when retired segments and handles were last looked for.
     pub(crate) drops_seen: u64,
-    /// Mail was sent that the next launch must make members read.
-    pub(crate) mail: bool,
+    /// Packets sent to workers so far; see `Order::mail`.
+    pub(crate) mail: u64,
     /// Every rank, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
@@ -97,12 +104,13 @@ impl Roster {
             slots: (0..size).map(|_| Slot::new()).collect(),
             obituaries: Vec::new(),
             broken: None,
+            started: false,
             start_error: None,
             dissolving: false,
             respawns: 0,
             common: Default::default(),
             drops_seen: 0,
-            mail: false,
+            mail: 0,
             everyone: None,
         }
     }

@@ -85,6 +85,7 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         threads,
         patience: Patience::new(welcome.crowded),
         tracer,
+        mail_seen: 0,
     };
     Ok((member, refused))
 }
