@@ -21,6 +21,8 @@ pub struct Description<'a> {
     unit_bytes: usize,
     parts: bool,
     pub(crate) segments: Vec<Arc<Segment>>,
+    /// Handles of per-worker state.
+    pub(crate) states: Vec<u64>,
     in_place: bool,
     leaf_bytes: Vec<usize>,
     operands: PhantomData<&'a ()>,
@@ -56,6 +58,19 @@ impl Description<'_> {
         if !self.segments.iter().any(|known| known.id() == segment.id()) {
             self.segments.push(segment.clone());
         }
+    }
+
+    /// The kernel receives the state of this handle, exclusively.
+    pub(crate) fn state(&mut self, handle: u64) -> Result<(), LaunchError> {
+        if self.states.contains(&handle) {
+            return Err(LaunchError::BadGrant {
+                what: "per-worker state",
+                why: "the same PerWorker stands twice among the operands, and a kernel gets it as one `&mut`; name it once"
+                    .into(),
+            });
+        }
+        self.states.push(handle);
+        Ok(())
     }
 
     /// The kernel changes contents that it may have read: a lost chunk cannot be run again.

@@ -16,7 +16,7 @@ use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::sys::clock::yield_core;
 use crate::team::board::{
-    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FaultKind, MAX_CHUNKS, Order, WireBytes,
+    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, FaultKind, MAX_CHUNKS, Order, WireBytes,
 };
 use crate::team::crew::Crew;
 use crate::team::current;
@@ -228,6 +228,9 @@ impl Drive<'_> {
         if self.own.is_some() {
             flags |= FLAG_SEATED;
         }
+        if self.crew.is_watched {
+            flags |= FLAG_WATCHED;
+        }
         let scratch = job.scratch.map(|scratch| scratch.place());
         Ok(Order {
             entry: text::offset_of(job.entry as usize)?,
@@ -306,8 +309,9 @@ impl Drive<'_> {
         loop {
             let mut members = self.members(roster, repair)?;
             let scratch = self.job.scratch.map(|scratch| scratch.segment());
-            let segments = self.job.description.segments.iter().chain(scratch);
-            let delivery = self.crew.deliver(roster, segments);
+            let description = self.job.description;
+            let segments = description.segments.iter().chain(scratch);
+            let delivery = self.crew.deliver(roster, &members, segments, &description.states);
             self.cost.delivery_bytes += delivery.bytes;
             self.cost.delivery_calls += delivery.system_calls;
             if let Some((rank, what)) = delivery.refused {

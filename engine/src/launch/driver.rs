@@ -5,6 +5,7 @@ use crate::launch::drive::{Cost, Drive, Job};
 use crate::launch::error::LaunchError;
 use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
+use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
@@ -26,6 +27,8 @@ pub(crate) struct Totals {
 struct Gate {
     epoch: u64,
     caution: u32,
+    /// The last launch more closely, where that was asked for.
+    detail: Option<Detail>,
 }
 
 /// The driver of one crew.
@@ -114,9 +117,13 @@ impl Driver {
             deadline: None,
             panic: None,
         };
+        let watch = drive.crew.is_watched.then(|| Watch::begin(&self.crew, *drive.epoch));
         let outcome = drive.run();
         let (cost, panic) = (drive.cost, drive.panic.take());
         (gate.epoch, gate.caution) = (epoch, caution);
+        if let Some(watch) = watch {
+            gate.detail = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
+        }
         {
             let (totals, last) = &mut *self.totals.lock();
             *last = cost;
@@ -153,6 +160,17 @@ impl Driver {
     /// Counts of all launches, and the cost of the last one.
     pub(crate) fn totals(&self) -> (Totals, Cost) {
         *self.totals.lock()
+    }
+
+    /// The last launch more closely, where that was asked for.
+    pub(crate) fn detail(&self) -> Option<Detail> {
+        self.gate.lock().detail.clone()
+    }
+
+    /// Runs `look` while no launch is on its way.
+    pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> R {
+        let _gate = self.gate.lock();
+        look()
     }
 
     /// Makes the calling thread rank 0 until [`Self::leave_seat`].

@@ -5,14 +5,16 @@ mod builder;
 mod error;
 mod report;
 mod seat;
+mod trace;
 
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
 
 pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
-pub use report::{MemoryReport, PoolStats, WorkerStats};
+pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;
+pub use trace::TraceError;
 
 use crate::array::Element;
 use crate::launch::driver::Driver;

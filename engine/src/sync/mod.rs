@@ -33,9 +33,8 @@ pub use condition::Condition;
 pub use counter::{Counter, ShardedCounter};
 pub use event::Event;
 pub use lock::{Guard, Lock, LockError};
-#[allow(unused_imports, reason = "the launch floor uses it")]
-pub(crate) use place::SyncWire;
 pub use place::{Borrowed, CreateError};
+pub(crate) use place::{Remote, SyncWire};
 pub use rlock::{RGuard, RLock};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreError};

@@ -76,6 +76,8 @@ pub(crate) const FLAG_REQUIRED: u32 = 1;
 pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 /// The driver takes part as rank 0 and waits awake: members spin without yielding.
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
+/// The driver wants every member's counters to be complete when the launch is over.
+pub(crate) const FLAG_WATCHED: u32 = 1 << 6;
 /// The team is dissolved: members leave their loop.
 pub(crate) const FLAG_DISSOLVE: u32 = 1 << 4;
 

@@ -4,15 +4,17 @@ use crate::base::atomic::AtomicU64;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::muster::Presence;
+use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
-use crate::team::state::States;
+use crate::team::state::{self, States};
+use crate::team::trace::{Trace, trace_bytes};
 use crate::team::{engine, log};
-use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
+use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     pub(crate) label: String,
     pub(crate) preload: Option<fn()>,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: bool,
 }
 
 impl Plan {
@@ -51,6 +56,8 @@ impl Plan {
             threads: 1,
             label: String::new(),
             preload: None,
+            is_watched: false,
+            trace: false,
         }
     }
 }
@@ -69,6 +76,11 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    /// To the program's log subscriber.
+    pub(crate) relay: Relay,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: Option<Trace>,
     /// Deaths so far; counted before the dead are struck off the launch.
     pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
@@ -107,6 +119,7 @@ impl Crew {
     pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
         let control = Control::new(size).map_err(CrewError::Alloc)?;
+        let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
         let call = rustix::event::eventfd(
             0,
             rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
@@ -122,6 +135,9 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            relay: Relay::default(),
+            is_watched: plan.is_watched || plan.trace,
+            trace,
             deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
             places: plan.places,
@@ -224,6 +240,7 @@ impl Crew {
             states: States::default(),
             threads: None,
             patience: self.patience,
+            tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
         }
     }
@@ -240,6 +257,11 @@ impl Crew {
     /// Whether the driver has a core to itself while all members run.
     pub(crate) fn has_spare_core(&self) -> bool {
         self.spare_core
+    }
+
+    /// The CPUs that a rank is bound to; `None` if it is not.
+    pub(crate) fn cpus_of(&self, rank: usize) -> Option<&CpuSet> {
+        self.is_bound.then_some(&self.places[rank].cpuset)
     }
 
     /// Binds the calling thread to a rank's place; says what was refused.
@@ -265,6 +287,7 @@ impl Crew {
             victims: self.victims(rank),
             threads: self.threads as u32,
             crowded: self.crowded,
+            trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
         }
     }
@@ -279,26 +302,33 @@ impl Crew {
         }
     }
 
-    /// Makes sure that all ready members can reach `segments`, and tells them of those that are gone.
+    /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.
     pub(crate) fn deliver<'a>(
         &self,
         roster: &mut MutexGuard<'_, Roster>,
+        members: &RankSet,
         segments: impl Iterator<Item = &'a Arc<Segment>>,
+        states: &[u64],
     ) -> Delivery {
         let mut cost = Delivery::default();
+        let drops = registry::drop_count();
+        if drops != roster.drops_seen {
+            self.retire(roster, drops, !members.contains(0), &mut cost);
+        }
         if !matches!(self.kind, Kind::Processes(_)) {
             return cost;
         }
-        self.retire(roster, &mut cost);
         let roster = &mut **roster;
+        let common = &mut roster.common[usize::from(!members.contains(0))];
         for segment in segments {
             let id = segment.id().0;
-            if roster.common.contains(&id) {
+            if common.contains(&id) {
                 continue;
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
             let mut everybody = true;
-            for (rank, slot) in roster.slots.iter_mut().enumerate() {
+            for rank in members.iter() {
+                let slot = &mut roster.slots[rank];
                 let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
                     continue;
                 };
@@ -327,33 +357,51 @@ impl Crew {
                 }
             }
             if everybody {
-                roster.common.insert(id);
+                common.insert(id);
             }
+        }
+        for id in states {
+            members.iter().for_each(|rank| {
+                roster.slots[rank].states.insert(*id);
+            });
         }
         cost
     }
 
-    /// Tells workers to unmap what was dropped.
-    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, cost: &mut Delivery) {
-        let drops = registry::drop_count();
-        if drops == roster.drops_seen {
+    /// Tells members to unmap dropped segments and to drop the states of dropped handles.
+    #[cold]
+    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, drops: u64, seated: bool, cost: &mut Delivery) {
+        let roster = &mut **roster;
+        if !matches!(self.kind, Kind::Processes(_)) {
+            // Members in this process see for themselves.
+            roster.mail += 1;
+            roster.drops_seen = drops;
             return;
         }
-        let roster = &mut **roster;
-        let is_gone = |id: &u64| !registry::is_live(SegmentId(*id));
-        roster.common.retain(|id| !is_gone(id));
+        // So does the member in the driver's seat.
+        roster.mail += u64::from(seated);
+        roster.common.iter_mut().for_each(|common| common.retain(|id| registry::is_live(SegmentId(*id))));
         let mut everybody = true;
         for slot in &mut roster.slots {
-            let gone: Vec<u64> = slot.known.iter().copied().filter(is_gone).collect();
             let Some(process) = &slot.process else { continue };
-            for ids in gone.chunks(MAX_IDS) {
+            let gone = |id: &&u64| !registry::is_live(SegmentId(**id));
+            let segments: Vec<u64> = slot.known.iter().filter(gone).copied().collect();
+            let states: Vec<u64> = slot.states.iter().filter(|id| !state::is_live(**id)).copied().collect();
+            let retire = segments.chunks(MAX_IDS).map(|ids| (ToWorker::Retire(ids.to_vec()), ids));
+            let forget = states.chunks(MAX_IDS).map(|ids| (ToWorker::Forget(ids.to_vec()), ids));
+            for (mail, ids) in retire.chain(forget) {
                 cost.system_calls += 1;
-                match mail::try_send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
+                match mail::try_send(&process.socket, &mail, &[]) {
                     Ok(bytes) => {
                         cost.bytes += bytes as u64;
                         roster.mail += 1;
+                        let told = if matches!(mail, ToWorker::Retire(_)) {
+                            &mut slot.known
+                        } else {
+                            &mut slot.states
+                        };
                         ids.iter().for_each(|id| {
-                            slot.known.remove(id);
+                            told.remove(id);
                         });
                     }
                     // Told at a later launch, when it reads its mail again; a dying one needs no telling.
@@ -393,6 +441,7 @@ impl Crew {
         for hand in std::mem::take(&mut *self.hands.lock()) {
             let _panicked = hand.join();
         }
+        self.relay.close();
     }
 
     /// Writes the next order. The caller is the only driver (it holds the pool's gate, or dissolves the crew) and the
@@ -453,5 +502,9 @@ impl Segments for InProcess {
         // The launch borrows the array, which keeps the segment alive until every member is done.
         let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
         Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
+    }
+
+    fn retired_states(&mut self, held: &States) -> Vec<u64> {
+        held.orphans()
     }
 }

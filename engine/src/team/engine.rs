@@ -7,7 +7,7 @@ use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
-use crate::team::log;
+use crate::team::log::Note;
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Slot, Stage};
 use crate::team::start::{StartError, Starter, WorkerProcess};
@@ -102,11 +102,14 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
     let mut roster = crew.roster.lock();
     // A worker that died meanwhile is found out by its pidfd.
-    let _dead = mail::send(&process.socket, &mail, &[orders, board, segment.fd()]);
+    let mut fds = vec![orders, board, segment.fd()];
+    fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
+    let _dead = mail::send(&process.socket, &mail, &fds);
     let slot = &mut roster.slots[rank];
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
@@ -170,19 +173,10 @@ fn read_mail(crew: &Crew, rank: usize) {
             }
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
             FromWorker::Log { level, target, message } => {
-                // The subscriber is the program's own code: not under our lock.
-                drop(roster);
-                guarded(|| log::relay(rank as u32, level, &target, &message));
+                // The subscriber is the program's own code: not on this thread.
+                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
             }
         }
-    }
-}
-
-/// Calls code of the program's own (its log subscriber), whose panic is not ours.
-fn guarded(call: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-        // Dropping it may panic again.
-        std::mem::forget(payload);
     }
 }
 
@@ -190,12 +184,16 @@ fn guarded(call: impl FnOnce()) {
 fn bury(crew: &Crew, rank: usize) -> bool {
     let board = crew.board();
     let mut roster = crew.roster.lock();
+    let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
     let Some(process) = &slot.process else { return false };
     let Some(cause) = process.try_reap() else { return false };
     let pid = process.pid;
     let was_ready = slot.stage == Stage::Ready;
     let member = slot.member;
+    if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
+        trace.note_death(rank, pid, cause);
+    }
     slot.process = None;
     slot.stage = Stage::Dead;
     let desk = board.desk(rank);
@@ -204,7 +202,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     // A kernel that kills its worker says nothing against the worker.
     let served = in_launch || desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
     slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
-    let (failures, dissolving) = (slot.failures, roster.dissolving);
+    let failures = slot.failures;
     // Acquire: pairs with the Release in `Visit::chunks`.
     let unit = desk.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
@@ -235,7 +233,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     drop(roster);
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
-        guarded(|| tracing::warn!(rank, pid, %cause, "a worker died"));
+        crew.relay.pass(Note::Death { rank, pid, cause });
     }
     !dissolving && failures < MAX_FAILURES
 }

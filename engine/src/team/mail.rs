@@ -41,6 +41,8 @@ pub(crate) struct Welcome {
     pub(crate) threads: u32,
     /// Members outnumber cores: do not spin.
     pub(crate) crowded: bool,
+    /// Bytes of the trace's segment, whose descriptor comes fourth; 0 if there is none.
+    pub(crate) trace_len: u64,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }

@@ -5,12 +5,15 @@
 //! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
 #![allow(unsafe_code)]
 
+use crate::base::Span;
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders, bump,
+    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders,
+    bump,
 };
 use crate::team::muster::Presence;
+use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, panic_note, state::States, text};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -34,10 +37,8 @@ pub(crate) trait Segments: Send {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
     /// Reads what the driver sent since the last launch (new segments, retired ones).
     fn read_mail(&mut self) {}
-    /// Handles of per-worker state that were dropped since the last call.
-    fn retired_states(&mut self) -> Vec<u64> {
-        Vec::new()
-    }
+    /// The states, of those that the member holds, whose handles are gone.
+    fn retired_states(&mut self, held: &States) -> Vec<u64>;
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
@@ -77,6 +78,8 @@ pub struct Member {
     /// Threads of this member, where it has more than one.
     pub(crate) threads: Option<rayon::ThreadPool>,
     pub(crate) patience: Patience,
+    /// Where it notes what it does, if anybody wants to know.
+    pub(crate) tracer: Option<Tracer>,
     /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
     /// has moved on at the next.
     pub(crate) mail_seen: u64,
@@ -195,9 +198,15 @@ impl Member {
         let began = ticks();
         self.perform(order);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
+        let is_watched = order.flags & FLAG_WATCHED != 0;
+        if is_watched {
+            self.count(began);
+        }
         let woke = self.board.muster(&self.orders).finish(self.rank, order.epoch, presence);
-        // Counted when the driver goes on already.
-        self.count(began);
+        if !is_watched {
+            // Counted when the driver goes on already.
+            self.count(began);
+        }
         if woke {
             bump(&self.desk().wakes, 1);
         }
@@ -222,18 +231,38 @@ impl Member {
 
     /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
     fn perform(&mut self, order: &Order) {
+        let span = Span::new(0, order.len as usize);
+        let event = self.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Launch, order.epoch, span)));
         if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
-            self.segments.read_mail();
-            for id in self.segments.retired_states() {
-                self.states.forget(id);
-            }
+            self.read_mail();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
         if let Err(fault) = outcome {
             self.report(order, fault);
         }
+        if let Some((tracer, index)) = event {
+            tracer.end(index);
+        }
         self.desk().current.store(0, Ordering::Release);
+    }
+
+    /// Takes note of new and dropped segments, and drops states whose handles are gone.
+    #[cold]
+    fn read_mail(&mut self) {
+        self.segments.read_mail();
+        for id in self.segments.retired_states(&self.states) {
+            // The drop is the program's code and no part of a launch.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.states.forget(id))) {
+                let fault = panic_note::take(payload);
+                tracing::error!(
+                    rank = self.rank,
+                    location = fault.location,
+                    "the drop of per-worker state panicked: {}",
+                    fault.message
+                );
+            }
+        }
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
