@@ -1,4 +1,5 @@
 //! Bad inputs and unusual ways to use a pool: clear errors, or the right result; never a hang.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
 

@@ -3,6 +3,7 @@
 //!
 //! # Safety
 //! The one unsafe block installs a filter on a thread that ends with its test.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(unsafe_code)]
 
 use phalanx::topology::{

@@ -1,4 +1,5 @@
 //! Statistics of a launch, and the trace file: valid, complete, ordered, and with what the dead did.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Event;
 use phalanx::{Backend, LaunchError, LaunchStats, Pool, PoolBuilder, Schedule, TraceError};

@@ -1,4 +1,5 @@
 //! Workers' log events reach the program's subscriber. A program of its own: the subscriber is for the whole process.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Event as Signal;
 use phalanx::{LaunchError, Pool, Schedule};

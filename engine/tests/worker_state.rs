@@ -1,4 +1,5 @@
 //! State that workers keep: made once in each, dropped with its handle, never lent twice at a time.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::{Backend, LaunchError, PerWorker, Pool, Schedule};
 use std::io::Write;

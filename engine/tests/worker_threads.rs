@@ -1,4 +1,5 @@
 //! Workers with threads of their own: rayon and ndarray inside kernels.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, Axis};

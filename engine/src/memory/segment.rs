@@ -250,6 +250,7 @@ impl Segment {
     }
 
     /// The mapping in this process.
+    #[cfg(test)]
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
     }

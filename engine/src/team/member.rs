@@ -137,11 +137,11 @@ impl Member {
         loop {
             let Some(epoch) = self.await_launch(*last, seated) else { return };
             *last = epoch;
-            // SAFETY: `await_launch` entered the launch.
             if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
                 continue;
             }
+            // SAFETY: `await_launch` entered the launch.
             let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
