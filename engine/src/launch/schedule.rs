@@ -166,8 +166,7 @@ impl Claims<'_> {
         for victim in self.victims {
             let Some(range) = self.ranges.get(*victim as usize) else { continue };
             let mut seen = range.load(Ordering::Relaxed);
-            loop {
-                let Some((lo, hi)) = self.range_of(seen) else { break };
+            while let Some((lo, hi)) = self.range_of(seen) {
                 let cut = hi - (hi - lo).div_ceil(2);
                 match range.compare_exchange_weak(seen, pack(lo, cut), Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
