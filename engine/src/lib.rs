@@ -23,7 +23,10 @@ pub use launch::{
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
-pub use pool::{Backend, Error, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats, Seat, WorkerStats};
+pub use pool::{
+    Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
+    Seat, TraceError, WorkerStats,
+};
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};
 pub use topology::{CpuSet, Machine, Placement};

@@ -1,4 +1,5 @@
 //! Launches on every backend and start method.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::{Backend, Pool, Schedule, StartMethod};
 

@@ -1,4 +1,5 @@
 //! The door to the `shared_memory` crate: one segment, seen through both.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(unsafe_code)]
 
 use ndarray::{Ix1, Ix2};

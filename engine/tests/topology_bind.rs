@@ -3,6 +3,7 @@
 //!
 //! # Safety
 //! The one unsafe block installs a filter on a thread that ends with its test.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(unsafe_code)]
 
 use phalanx::topology::{
@@ -47,8 +48,11 @@ fn a_mask_partly_outside_is_reported_as_changed() {
 
 #[test]
 fn memory_policies_are_read_back_or_reported_as_refused() {
+    let machine = Machine::detect().expect("a machine");
     on_a_thread(|| {
-        let node = current_pu().expect("a place").1;
+        let here = current_pu().expect("a place").1;
+        // A node without memory cannot be preferred.
+        let node = machine.memory_node(here).unwrap_or(here);
         for policy in [MemoryPolicy::Local, MemoryPolicy::Preferred(node), MemoryPolicy::Default] {
             match bind_memory(policy) {
                 Binding::Bound => {}

@@ -1,6 +1,7 @@
 //! Machines nobody here owns: the shapes kept beside this file, and recordings of real machines where they are
 //! (hwloc's test suite, BSD-3-Clause), in the folder that `PHALANX_RECORDED_MACHINES` names or in
 //! `../shared/machines` beside the workspace. On every one of them every policy must make a sane plan.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::topology::{
     CpuSet, Limits, MAX_WORKERS, Machine, Placement, Plan, Request, TopologyError, plan,

@@ -44,11 +44,6 @@ impl<T: Element> SharedValue<T> {
     pub fn as_array(&self) -> &SharedArray<T, Ix1> {
         &self.0
     }
-
-    /// The one-element array it is, for grants that write. Its length stays one.
-    pub(crate) fn as_array_mut(&mut self) -> &mut SharedArray<T, Ix1> {
-        &mut self.0
-    }
 }
 
 impl<T: Element + std::fmt::Debug> std::fmt::Debug for SharedValue<T> {

@@ -15,3 +15,13 @@ pub(crate) fn spin_loop() {
     #[cfg(loom)]
     loom::thread::yield_now();
 }
+
+/// Stands between a SeqCst read-modify-write and a SeqCst load that must not pass it.
+///
+/// Nothing in a program: the two are in the one order of SeqCst operations already. Loom (0.7) knows that order for fences only
+/// and takes SeqCst accesses for AcqRel, so it is given a fence.
+#[inline]
+pub(crate) fn in_total_order() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}

@@ -6,5 +6,5 @@ pub(crate) mod member;
 mod span;
 
 pub(crate) use line::Line;
-pub use member::{MemberId, Owner};
+pub use member::MemberId;
 pub use span::Span;

@@ -2,7 +2,7 @@
 
 use crate::team::crew::Crew;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Stops launches from another thread.
@@ -30,7 +30,14 @@ pub struct CancelToken {
 #[derive(Default)]
 struct Shared {
     cancelled: AtomicBool,
-    waiting: Mutex<Vec<Weak<Crew>>>,
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+}
+
+/// A launch in progress that the token can stop.
+struct Waiting {
+    crew: Weak<Crew>,
+    /// Its present number.
+    epoch: AtomicU64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -48,7 +55,9 @@ impl CancelToken {
     /// Cancels every launch that uses this token, now and later. Never blocks on a launch.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
-        for crew in self.shared.waiting.lock().iter().filter_map(Weak::upgrade) {
+        let waiting = self.shared.waiting.lock();
+        for (launch, crew) in waiting.iter().filter_map(|launch| Some((launch, launch.crew.upgrade()?))) {
+            launch.stop(&crew);
             crew.board().muster(&crew.orders).notify();
         }
     }
@@ -60,22 +69,43 @@ impl CancelToken {
 
     /// Has the driver of `crew` woken by a cancellation until the result is dropped.
     pub(crate) fn watch(&self, crew: &Arc<Crew>) -> Watch<'_> {
-        let crew = Arc::downgrade(crew);
-        self.shared.waiting.lock().push(crew.clone());
-        Watch { token: self, crew }
+        let launch = Arc::new(Waiting { crew: Arc::downgrade(crew), epoch: AtomicU64::new(0) });
+        self.shared.waiting.lock().push(launch.clone());
+        Watch { token: self, launch }
+    }
+}
+
+impl Waiting {
+    /// Tells the members to stop. The driver does so too when it wakes; it does not while it runs chunks itself.
+    fn stop(&self, crew: &Crew) {
+        // The largest number wins, so that a launch that has ended meanwhile takes no later one's stop away.
+        crew.board().stop().fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::AcqRel);
     }
 }
 
 /// Undoes [`CancelToken::watch`].
 pub(crate) struct Watch<'a> {
     token: &'a CancelToken,
-    crew: Weak<Crew>,
+    launch: Arc<Waiting>,
+}
+
+impl Watch<'_> {
+    /// Notes that the launch was opened with this number.
+    pub(crate) fn opened(&self, epoch: u64) {
+        self.launch.epoch.store(epoch, Ordering::SeqCst);
+        // Either the canceller saw the number, or we see the cancellation.
+        if self.token.is_cancelled()
+            && let Some(crew) = self.launch.crew.upgrade()
+        {
+            self.launch.stop(&crew);
+        }
+    }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         let mut waiting = self.token.shared.waiting.lock();
-        if let Some(index) = waiting.iter().position(|crew| crew.ptr_eq(&self.crew)) {
+        if let Some(index) = waiting.iter().position(|launch| Arc::ptr_eq(launch, &self.launch)) {
             waiting.swap_remove(index);
         }
     }

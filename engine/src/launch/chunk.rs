@@ -3,12 +3,13 @@
 use crate::base::Span;
 use crate::base::atomic::Ordering;
 use crate::launch::bitmap::Bitmap;
-use crate::launch::grid::Grid;
+use crate::launch::grid::{Grid, block};
 use crate::launch::schedule::{Claims, Schedule};
 use crate::sys::clock::ticks;
-use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS};
+use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS, bump};
 use crate::team::member::{Visit, fault};
 use crate::team::start::overflow::set_overflow_note;
+use crate::team::trace::EventKind;
 
 /// One chunk as its kernel sees it.
 #[derive(Clone, Copy, Debug)]
@@ -79,9 +80,11 @@ impl Visit<'_> {
             victims: &self.member.victims,
             taken: false,
             steals: 0,
+            nonsense: false,
         };
         let done = Bitmap::new(board.bitmap(), plan.units, size);
         let desk = board.desk(self.member.rank);
+        let home = block(plan.units, self.member.rank, size);
         let repair = self.order.flags & FLAG_REPAIR != 0;
         let (mut run, mut claim_ticks) = (0, 0);
         'claims: loop {
@@ -102,7 +105,13 @@ impl Visit<'_> {
                     let span = plan.grid.span(index);
                     let chunk = Chunk { span, index, leaf: unit, opens_leaf: index == first };
                     set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
-                    kernel(&chunk);
+                    match &self.member.tracer {
+                        None => kernel(&chunk),
+                        Some(tracer) => {
+                            let kind = EventKind::of_chunk(home.range().contains(&unit));
+                            tracer.record(kind, self.order.epoch, span, || kernel(&chunk));
+                        }
+                    }
                     run += 1;
                 }
                 leaf_done(unit);
@@ -110,9 +119,12 @@ impl Visit<'_> {
             }
         }
         desk.current.store(0, Ordering::Release);
-        desk.chunks.fetch_add(run, Ordering::Relaxed);
-        desk.steals.fetch_add(claims.steals, Ordering::Relaxed);
-        desk.claim_ticks.fetch_add(claim_ticks, Ordering::Relaxed);
+        bump(&desk.chunks, run);
+        bump(&desk.steals, claims.steals);
+        bump(&desk.claim_ticks, claim_ticks);
+        if claims.nonsense {
+            return Err(fault(FaultKind::Corrupt, "a claim word on the board was overwritten"));
+        }
         Ok(())
     }
 }

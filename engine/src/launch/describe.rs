@@ -21,6 +21,8 @@ pub struct Description<'a> {
     unit_bytes: usize,
     parts: bool,
     pub(crate) segments: Vec<Arc<Segment>>,
+    /// Handles of per-worker state.
+    pub(crate) states: Vec<u64>,
     in_place: bool,
     leaf_bytes: Vec<usize>,
     operands: PhantomData<&'a ()>,
@@ -58,6 +60,19 @@ impl Description<'_> {
         }
     }
 
+    /// The kernel receives the state of this handle, exclusively.
+    pub(crate) fn state(&mut self, handle: u64) -> Result<(), LaunchError> {
+        if self.states.contains(&handle) {
+            return Err(LaunchError::BadGrant {
+                what: "per-worker state",
+                why: "the same PerWorker stands twice among the operands, and a kernel gets it as one `&mut`; name it once"
+                    .into(),
+            });
+        }
+        self.states.push(handle);
+        Ok(())
+    }
+
     /// The kernel changes contents that it may have read: a lost chunk cannot be run again.
     pub(crate) fn changes_in_place(&mut self) {
         self.in_place = true;
@@ -66,6 +81,20 @@ impl Description<'_> {
     /// Every leaf needs `bytes` of its own.
     pub(crate) fn leaf(&mut self, bytes: usize) {
         self.leaf_bytes.push(bytes.next_multiple_of(LEAF_ALIGN));
+    }
+
+    /// Units of the split operands, if any.
+    pub(crate) fn len(&self) -> Option<usize> {
+        self.length.map(|(len, _)| len)
+    }
+
+    /// A broadcast gives each rank one block, and has no leaves.
+    pub(crate) fn check_broadcast(&self) -> Result<(), LaunchError> {
+        if self.parts || !self.leaf_bytes.is_empty() {
+            let what = if self.parts { "a split_at() array" } else { "a reduce() accumulator" };
+            return Err(LaunchError::BadGrant { what, why: "it cannot be broadcast; use for_each()".into() });
+        }
+        Ok(())
     }
 
     pub(crate) fn is_repeatable(&self) -> bool {

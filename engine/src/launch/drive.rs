@@ -11,26 +11,42 @@ use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
+use crate::launch::region::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
+use crate::sys::clock::yield_core;
 use crate::team::board::{
-    Board, FLAG_MAIL, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, MAX_CHUNKS, Order, WireBytes,
+    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, FaultKind, MAX_CHUNKS, Order, WireBytes,
 };
 use crate::team::crew::Crew;
+use crate::team::current;
 use crate::team::member::{Entry, Member};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::roster::{Obituary, Roster};
 use crate::team::text;
 use parking_lot::MutexGuard;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Looks for the end of a launch before the driver sleeps, where it has a core of its own.
 const SPINS: u32 = 20_000;
+/// Yields of a driver without a core of its own before it sleeps, and looks between two.
+const YIELDS: u32 = 8;
+const LOOKS_PER_YIELD: u32 = 16;
+/// Launches that sleep at once after a yield that took long.
+const CAUTIOUS_LAUNCHES: u32 = 16;
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
+/// Longest sleep of a waiting driver: a backstop against a board whose words were overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_secs(1);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Rounds in a row in which workers died and no chunk was done, after which a launch gives up the rest.
+const MAX_BARREN: u32 = 3;
 
 /// A launch, stripped of its types.
 pub(crate) struct Job<'a> {
@@ -40,11 +56,15 @@ pub(crate) struct Job<'a> {
     pub(crate) combine: usize,
     pub(crate) layout: u64,
     pub(crate) wire: WireBytes<'a>,
+    /// Units that operands must have.
+    pub(crate) len: usize,
     pub(crate) grid: Grid,
     /// Chunks of a claim unit.
     pub(crate) unit: usize,
-    /// Every rank has a part that nobody else can do (a region).
+    /// Every rank has a part that nobody else can do.
     pub(crate) rank_bound: bool,
+    /// The ranks meet in steps (a region).
+    pub(crate) steps: bool,
     pub(crate) scratch: Option<&'a Scratch>,
     pub(crate) description: &'a Description<'a>,
     /// Where the launch was called.
@@ -87,6 +107,8 @@ impl Cost {
 enum Stop {
     TimedOut,
     Cancelled,
+    /// The progress callback panicked.
+    Panicked,
 }
 
 /// One launch on its way.
@@ -97,60 +119,95 @@ pub(crate) struct Drive<'a> {
     pub(crate) job: &'a Job<'a>,
     /// The driver's own member, where it takes part.
     pub(crate) own: Option<&'a mut Member>,
+    /// Launches that are to sleep at once instead of yielding first.
+    pub(crate) caution: &'a mut u32,
     /// Number of the last launch; counted on.
     pub(crate) epoch: &'a mut u64,
     pub(crate) cost: Cost,
+    /// The launch's time limit, set when it begins.
+    pub(crate) deadline: Option<Instant>,
+    /// What the progress callback panicked with: to be raised again when the launch is over and the gate is free.
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Drive<'_> {
     /// Runs the launch to its end.
     pub(crate) fn run(&mut self) -> Result<(), LaunchError> {
-        let began = Instant::now();
-        let deadline = self.options.timeout.map(|limit| began + limit);
-        let _watch = self.options.cancel.map(|token| token.watch(self.crew));
+        // A limit beyond what the clock can tell is none.
+        self.deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let watch = self.options.cancel.map(|token| token.watch(self.crew));
+        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+            return Err(self.stopped(Stop::Cancelled, Vec::new()));
+        }
         let mut order = self.order()?;
         let mut deaths: Vec<Death> = Vec::new();
         let mut lost: Vec<Span> = Vec::new();
         let mut retries_left = self.options.retries;
-        self.reset();
+        let (mut barren, mut done_before) = (0, 0);
+        if !self.job.rank_bound {
+            self.reset();
+        }
         loop {
             *self.epoch += 1;
             order.epoch = *self.epoch;
             self.cost.rounds += 1;
-            self.open(&mut order)?;
+            let deaths_before = self.open(&mut order)?;
+            if let Some(watch) = &watch {
+                watch.opened(order.epoch);
+            }
             if let Some(own) = self.own.as_deref_mut() {
                 own.work(&order);
                 if order.flags & FLAG_REQUIRED == 0 {
                     self.board.muster(&self.crew.orders).skip_absent(order.epoch);
                 }
             }
-            let (stop, killed) = self.wait(&order, deadline);
-            let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
-            let fallen: Vec<Obituary> = obituaries.into_iter().filter(|death| death.in_launch).collect();
-            match stop {
-                Some(stop) => return Err(self.stopped(stop, killed)),
-                None => self.check_faults(order.epoch)?,
-            }
-            if fallen.is_empty() {
-                return if deaths.is_empty() || lost.is_empty() {
-                    Ok(())
-                } else {
-                    Err(LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost })
-                };
+            let (stop, killed) = self.wait(&order);
+            let fallen = self.fallen(deaths_before);
+            if let Some(stop) = stop {
+                return Err(self.stopped(stop, killed));
             }
             self.take_stock(&fallen, &mut retries_left, &mut deaths, &mut lost);
-            if self.job.rank_bound {
-                return Err(LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost });
+            if self.job.rank_bound && !fallen.is_empty() {
+                // Whatever the other ranks made of it, this was the cause.
+                return Err(self.worker_died(deaths, lost));
             }
-            let done = self.bitmap();
-            if done.holes().next().is_none() {
-                return if lost.is_empty() {
-                    Ok(())
-                } else {
-                    Err(LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost })
-                };
+            self.check_faults(order.epoch)?;
+            if fallen.is_empty() || self.bitmap().holes().next().is_none() {
+                return if lost.is_empty() { Ok(()) } else { Err(self.worker_died(deaths, lost)) };
+            }
+            let done = self.bitmap().count() - lost.len();
+            barren = if done == done_before { barren + 1 } else { 0 };
+            done_before = done;
+            if barren >= MAX_BARREN {
+                self.give_up_rest(&mut lost);
+                return Err(self.worker_died(deaths, lost));
             }
             self.prepare_repair(&mut order);
+        }
+    }
+
+    /// Members that died in this round. No lock where nobody died.
+    fn fallen(&self, deaths_before: u64) -> Vec<Obituary> {
+        // Pairs with the Release in `bury`, which counts before it strikes the dead off the launch.
+        if self.crew.deaths.load(Ordering::Acquire) == deaths_before {
+            return Vec::new();
+        }
+        let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
+        obituaries.into_iter().filter(|death| death.in_launch).collect()
+    }
+
+    fn worker_died(&self, deaths: Vec<Death>, lost: Vec<Span>) -> LaunchError {
+        LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost }
+    }
+
+    /// Counts all that is not done as lost, neighbours together.
+    fn give_up_rest(&self, lost: &mut Vec<Span>) {
+        for unit in self.bitmap().holes() {
+            let span = self.job.unit_span(unit);
+            match lost.last_mut() {
+                Some(last) if last.hi == span.lo => last.hi = span.hi,
+                _ => lost.push(span),
+            }
         }
     }
 
@@ -171,13 +228,16 @@ impl Drive<'_> {
         if self.own.is_some() {
             flags |= FLAG_SEATED;
         }
+        if self.crew.is_watched {
+            flags |= FLAG_WATCHED;
+        }
         let scratch = job.scratch.map(|scratch| scratch.place());
         Ok(Order {
             entry: text::offset_of(job.entry as usize)?,
             kernel: offset(job.kernel)?,
             combine: offset(job.combine)?,
             layout: job.layout,
-            len: job.grid.len as u64,
+            len: job.len as u64,
             chunk_len: job.grid.chunk_len as u64,
             chunks: job.grid.chunks as u64,
             unit: job.unit as u64,
@@ -199,9 +259,6 @@ impl Drive<'_> {
 
     /// Sets the words that claims are made on.
     fn reset(&self) {
-        if self.job.rank_bound {
-            return crate::launch::region::reset(&self.board);
-        }
         debug_assert!(self.job.units() <= MAX_CHUNKS);
         let board = self.board;
         schedule::reset(
@@ -222,50 +279,99 @@ impl Drive<'_> {
         order.flags = (order.flags & !FLAG_REQUIRED) | FLAG_REPAIR;
     }
 
-    /// Waits for the members, makes the segments known to them, and opens the launch.
-    fn open(&mut self, order: &mut Order) -> Result<(), LaunchError> {
+    /// Waits for the members, makes the segments known to them, and opens the launch. Gives the deaths counted before.
+    fn open(&mut self, order: &mut Order) -> Result<u64, LaunchError> {
         let crew = self.crew;
         let board = self.board;
         let mut roster = crew.roster.lock();
-        let members = self.members(&mut roster, order.flags & FLAG_REPAIR != 0)?;
-        roster.obituaries.clear();
-        let scratch = self.job.scratch.map(|scratch| scratch.segment());
-        let delivery = crew.deliver(&mut roster, self.job.description.segments.iter().chain(scratch));
-        self.cost.delivery_bytes += delivery.bytes;
-        self.cost.delivery_calls += delivery.system_calls;
-        order.flags &= !FLAG_MAIL;
-        if std::mem::take(&mut roster.mail) {
-            order.flags |= FLAG_MAIL;
-        }
-        crew.write_order(order, self.job.wire);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
+        let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
+        if self.job.steps {
+            // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
+            region::reset(Desks::of(&board));
+        }
+        roster.obituaries.clear();
+        let deaths = crew.deaths.load(Ordering::Relaxed);
+        order.mail = roster.mail;
+        crew.write_order(order, self.job.wire);
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
         self.cost.system_calls += u64::from(calls);
-        Ok(())
+        Ok(deaths)
     }
 
-    /// Who takes part: everybody; in a repair round whoever is there.
+    /// Who takes part, each with all segments of the launch.
+    fn equipped(
+        &mut self,
+        roster: &mut MutexGuard<'_, Roster>,
+        repair: bool,
+        presence: Presence,
+    ) -> Result<RankSet, LaunchError> {
+        loop {
+            let mut members = self.members(roster, repair)?;
+            let scratch = self.job.scratch.map(|scratch| scratch.segment());
+            let description = self.job.description;
+            let segments = description.segments.iter().chain(scratch);
+            let delivery = self.crew.deliver(roster, &members, segments, &description.states);
+            self.cost.delivery_bytes += delivery.bytes;
+            self.cost.delivery_calls += delivery.system_calls;
+            if let Some((rank, what)) = delivery.refused {
+                return Err(LaunchError::Corrupt { site: self.job.site.to_string(), rank, what });
+            }
+            if delivery.behind.is_empty() {
+                return Ok(members);
+            }
+            delivery.behind.iter().for_each(|rank| members.remove(*rank));
+            if presence == Presence::Optional && (!members.is_empty() || self.own.is_some()) {
+                return Ok(members);
+            }
+            // It is stopped, and the launch needs it: it may go on yet.
+            if let Some(stop) = self.pause(roster, None) {
+                let killed = delivery.behind.into_iter().filter(|rank| roster.slots[*rank].kill());
+                return Err(self.stopped(stop, killed.collect()));
+            }
+        }
+    }
+
+    /// Waits for a change in the roster, a little while at most; says if the launch is to end meanwhile.
+    fn pause(&self, roster: &mut MutexGuard<'_, Roster>, until: Option<Instant>) -> Option<Stop> {
+        let soon = Instant::now() + LOOK_EVERY;
+        let until = [Some(soon), until, self.deadline].into_iter().flatten().min().unwrap_or(soon);
+        self.crew.changed.wait_until(roster, until);
+        self.stop_wanted(Instant::now())
+    }
+
+    fn stop_wanted(&self, now: Instant) -> Option<Stop> {
+        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+            return Some(Stop::Cancelled);
+        }
+        self.deadline.filter(|at| *at <= now).map(|_| Stop::TimedOut)
+    }
+
+    /// The ranks that are there: everybody; in a repair round whoever serves now.
     fn members(&self, roster: &mut MutexGuard<'_, Roster>, repair: bool) -> Result<RankSet, LaunchError> {
-        let deadline = Instant::now() + RESPAWN_WITHIN;
+        let mut give_up_at = None;
         loop {
             if let Some(reason) = &roster.broken {
                 return Err(LaunchError::PoolBroken { reason: reason.clone() });
             }
-            let mut members = match &roster.everyone {
-                Some(everyone) => everyone.clone(),
-                None if repair => roster.ready(),
-                None => RankSet::unknown(),
+            let there = match &roster.everyone {
+                Some(everyone) => Some(everyone.clone()),
+                None => repair.then(|| roster.ready()),
             };
-            if let Some(own) = &self.own {
-                if !members.is_unknown() {
-                    members.remove(own.rank);
-                    return Ok(members);
+            match (there, &self.own) {
+                (Some(mut others), Some(own)) => {
+                    others.remove(own.rank);
+                    return Ok(others);
                 }
-            } else if !members.is_empty() {
-                return Ok(members);
+                (Some(members), None) if !members.is_empty() => return Ok(members),
+                _ => {}
             }
             // A worker is being replaced.
-            if self.crew.changed.wait_until(roster, deadline).timed_out() {
+            let give_up_at = *give_up_at.get_or_insert_with(|| Instant::now() + RESPAWN_WITHIN);
+            if let Some(stop) = self.pause(roster, Some(give_up_at)) {
+                return Err(self.stopped(stop, Vec::new()));
+            }
+            if Instant::now() >= give_up_at {
                 return Err(LaunchError::PoolBroken {
                     reason: "a dead worker was not replaced in time".into(),
                 });
@@ -274,7 +380,7 @@ impl Drive<'_> {
     }
 
     /// Waits until no member can touch the operands; stops the launch where the options say so.
-    fn wait(&mut self, order: &Order, deadline: Option<Instant>) -> (Option<Stop>, Vec<usize>) {
+    fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
         let board = self.board;
         let muster = board.muster(&self.crew.orders);
         if (self.own.is_some() || !self.crew.is_crowded() && self.crew.has_spare_core())
@@ -282,49 +388,82 @@ impl Drive<'_> {
         {
             return (None, Vec::new());
         }
+        if self.own.is_none() && self.yield_until_over() {
+            return (None, Vec::new());
+        }
         let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
         let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
-        while !muster.is_over() {
+        loop {
+            // Before the looks below, so that what they miss wakes us.
+            let seen = muster.news();
+            if muster.is_over() {
+                return (stop, killed);
+            }
             let now = Instant::now();
+            if stop.is_none() && next_progress.is_some_and(|at| at <= now) {
+                next_progress = Some(now + PROGRESS_EVERY);
+                self.tell_progress();
+            }
             if stop.is_none() {
-                stop = if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
-                    Some(Stop::Cancelled)
-                } else {
-                    deadline.filter(|at| *at <= now).map(|_| Stop::TimedOut)
-                };
+                stop = self.panic.as_ref().map(|_| Stop::Panicked).or_else(|| self.stop_wanted(now));
                 if stop.is_some() {
                     board.stop().store(order.epoch, Ordering::Release);
-                    kill_at = Some(now + self.options.grace);
+                    kill_at = now.checked_add(self.options.grace);
+                    next_progress = None;
                 }
             }
             if kill_at.is_some_and(|at| at <= now) {
                 kill_at = None;
-                killed = self.crew.kill_unfinished().iter().collect();
+                killed = self.crew.kill_unfinished();
             }
-            if next_progress.is_some_and(|at| at <= now) {
-                self.tell_progress();
-                next_progress = Some(now + PROGRESS_EVERY);
-            }
-            let until =
-                [kill_at, next_progress, deadline.filter(|_| stop.is_none())].into_iter().flatten().min();
+            let deadline = self.deadline.filter(|_| stop.is_none());
+            let until = [kill_at, next_progress, deadline, Some(now + BACKSTOP)];
             self.cost.system_calls += 1;
-            muster.wait(until);
+            muster.wait(seen, until.into_iter().flatten().min());
+            if now.elapsed() >= BACKSTOP {
+                self.crew.kill_astray(order.epoch);
+            }
         }
-        (stop, killed)
     }
 
-    fn tell_progress(&self) {
-        if let Some(callback) = self.options.progress {
-            let done = self.bitmap().count();
-            let per_unit = self.job.unit * self.job.grid.chunk_len;
-            callback(Progress { done: (done * per_unit).min(self.job.grid.len), len: self.job.grid.len });
+    /// Gives this core to the member that waits for it, a few times; returns whether the launch is over.
+    ///
+    /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from another core
+    /// costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says that the launch does, or
+    /// that the core is shared with others, to whom yielding would give too much; then launches sleep for a while.
+    fn yield_until_over(&mut self) -> bool {
+        let muster = self.board.muster(&self.crew.orders);
+        if *self.caution > 0 {
+            *self.caution -= 1;
+            return false;
         }
+        for _ in 0..YIELDS {
+            if muster.spin_until_over(LOOKS_PER_YIELD) {
+                return true;
+            }
+            if yield_core() > self.crew.patience.shared {
+                *self.caution = CAUTIOUS_LAUNCHES;
+                break;
+            }
+        }
+        muster.is_over()
+    }
+
+    /// Calls the progress callback. Its panic must wait: workers still use what the caller lent.
+    fn tell_progress(&mut self) {
+        let Some(callback) = self.options.progress.filter(|_| !self.job.rank_bound) else { return };
+        let len = self.job.grid.len;
+        let done = (self.bitmap().count() * self.job.unit * self.job.grid.chunk_len).min(len);
+        // Launches that the callback makes run inline: the gate is ours.
+        let _inside = current::enter_callback();
+        let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
+        self.panic = outcome.err();
     }
 
     fn stopped(&self, stop: Stop, killed: Vec<usize>) -> LaunchError {
         let site = self.job.site.to_string();
         match stop {
-            Stop::Cancelled => LaunchError::Cancelled { site, killed },
+            Stop::Cancelled | Stop::Panicked => LaunchError::Cancelled { site, killed },
             Stop::TimedOut => {
                 LaunchError::TimedOut { site, limit: self.options.timeout.unwrap_or_default(), killed }
             }
@@ -339,16 +478,17 @@ impl Drive<'_> {
         }
         let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
         // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
-        let (rank, fault) = faults.min_by_key(|(_, fault)| fault.kind.severity()).unwrap_or((
-            0,
-            Fault {
-                kind: FaultKind::Corrupt,
-                lo: 0,
-                hi: 0,
-                message: "stopped by nobody".into(),
-                location: String::new(),
-            },
-        ));
+        let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
+            return Err(match self.stop_wanted(Instant::now()) {
+                // A token stops the members without us, who may have been at work ourselves.
+                Some(stop) => self.stopped(stop, Vec::new()),
+                None => LaunchError::Corrupt {
+                    site: self.job.site.to_string(),
+                    rank: 0,
+                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                },
+            });
+        };
         let site = self.job.site.to_string();
         Err(match fault.kind {
             FaultKind::Panic => LaunchError::Panicked {

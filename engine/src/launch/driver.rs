@@ -5,12 +5,13 @@ use crate::launch::drive::{Cost, Drive, Job};
 use crate::launch::error::LaunchError;
 use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
+use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
 use crate::team::member::Member;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};
-use parking_lot::FairMutex;
+use parking_lot::{FairMutex, Mutex};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -25,8 +26,9 @@ pub(crate) struct Totals {
 #[derive(Debug, Default)]
 struct Gate {
     epoch: u64,
-    totals: Totals,
-    last: Cost,
+    caution: u32,
+    /// The last launch more closely, where that was asked for.
+    detail: Option<Detail>,
 }
 
 /// The driver of one crew.
@@ -34,12 +36,15 @@ pub(crate) struct Driver {
     pub(crate) crew: Arc<Crew>,
     /// Launches from several threads pass in the order in which they came.
     gate: FairMutex<Gate>,
+    /// Counts of all launches, and the cost of the last one; never locked during a launch.
+    totals: Mutex<(Totals, Cost)>,
     shelf: Shelf,
 }
 
 thread_local! {
-    /// Seats that this thread has taken, innermost last.
-    static SEATS: RefCell<Vec<(*const Driver, Member)>> = const { RefCell::new(Vec::new()) };
+    /// Seats that this thread has taken, innermost last. The crew is held, not borrowed: a seat that was forgotten outlives
+    /// its pool, and its member needs the board.
+    static SEATS: RefCell<Vec<(Arc<Crew>, Box<Member>)>> = const { RefCell::new(Vec::new()) };
     /// Drivers without members, for launches that run inline on this thread; several only while launches nest.
     static INLINE: RefCell<Vec<(Arc<Driver>, Member)>> = const { RefCell::new(Vec::new()) };
 }
@@ -47,7 +52,7 @@ thread_local! {
 impl Driver {
     pub(crate) fn new(plan: Plan) -> Result<Driver, CrewError> {
         let crew = Crew::new(plan)?;
-        Ok(Driver { crew, gate: FairMutex::new(Gate::default()), shelf: Shelf::default() })
+        Ok(Driver { crew, gate: FairMutex::default(), totals: Mutex::default(), shelf: Shelf::default() })
     }
 
     /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
@@ -67,21 +72,21 @@ impl Driver {
             return inline(|driver, member| driver.pass(options, job, Some(member), then));
         }
         let seat = SEATS.with_borrow_mut(|seats| {
-            let index = seats.iter().rposition(|(driver, _)| std::ptr::eq(*driver, self))?;
+            let index = seats.iter().rposition(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
             Some(seats.swap_remove(index))
         });
         match seat {
             None => self.pass(options, job, None, then),
-            Some((driver, mut member)) => {
-                let outcome = self.pass(options, job, Some(&mut member), then);
-                SEATS.with_borrow_mut(|seats| seats.push((driver, member)));
-                outcome
+            Some(seat) => {
+                let mut seat = PutBack { seat: Some(seat) };
+                let own = seat.seat.as_mut().map(|(_, member)| &mut **member);
+                self.pass(options, job, own, then)
             }
         }
     }
 
     fn runs_inline(&self) -> bool {
-        self.crew.kind == Kind::Inline || current::is_inside()
+        self.crew.kind == Kind::Inline || current::is_inside() || current::is_in_callback()
     }
 
     /// Members of a launch that this thread makes now.
@@ -99,16 +104,39 @@ impl Driver {
     ) -> Result<(), LaunchError> {
         let mut gate = self.gate.lock();
         let board = self.crew.board();
-        let mut epoch = gate.epoch;
-        let mut drive =
-            Drive { crew: &self.crew, board, options, job, own, epoch: &mut epoch, cost: Cost::default() };
+        let (mut epoch, mut caution) = (gate.epoch, gate.caution);
+        let mut drive = Drive {
+            crew: &self.crew,
+            board,
+            options,
+            job,
+            own,
+            caution: &mut caution,
+            epoch: &mut epoch,
+            cost: Cost::default(),
+            deadline: None,
+            panic: None,
+        };
+        let watch = drive.crew.is_watched.then(|| Watch::begin(&self.crew, *drive.epoch));
         let outcome = drive.run();
-        let cost = drive.cost;
-        gate.epoch = epoch;
-        gate.last = cost;
-        gate.totals.launches += 1;
-        gate.totals.cost.add(&cost);
-        outcome.inspect(|()| then(&board))
+        let (cost, panic) = (drive.cost, drive.panic.take());
+        (gate.epoch, gate.caution) = (epoch, caution);
+        if let Some(watch) = watch {
+            gate.detail = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
+        }
+        {
+            let (totals, last) = &mut *self.totals.lock();
+            *last = cost;
+            totals.launches += 1;
+            totals.cost.add(&cost);
+        }
+        let outcome = outcome.inspect(|()| then(&board));
+        drop(gate);
+        match panic {
+            // The launch is over: nobody uses what unwinding is going to drop.
+            Some(payload) => std::panic::resume_unwind(payload),
+            None => outcome,
+        }
     }
 
     /// Working memory for the leaves of a launch.
@@ -131,24 +159,45 @@ impl Driver {
 
     /// Counts of all launches, and the cost of the last one.
     pub(crate) fn totals(&self) -> (Totals, Cost) {
-        let gate = self.gate.lock();
-        (gate.totals, gate.last)
+        *self.totals.lock()
+    }
+
+    /// The last launch more closely, where that was asked for.
+    pub(crate) fn detail(&self) -> Option<Detail> {
+        self.gate.lock().detail.clone()
+    }
+
+    /// Runs `look` while no launch is on its way.
+    pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> R {
+        let _gate = self.gate.lock();
+        look()
     }
 
     /// Makes the calling thread rank 0 until [`Self::leave_seat`].
     pub(crate) fn take_seat(&self) -> bool {
         if self.runs_inline()
-            || SEATS.with_borrow(|seats| seats.iter().any(|(at, _)| std::ptr::eq(*at, self)))
+            || SEATS.with_borrow(|seats| seats.iter().any(|(crew, _)| Arc::ptr_eq(crew, &self.crew)))
         {
             return false;
         }
-        let member = self.crew.member(0);
-        SEATS.with_borrow_mut(|seats| seats.push((std::ptr::from_ref(self), member)));
+        let member = Box::new(self.crew.member(0));
+        SEATS.with_borrow_mut(|seats| seats.push((self.crew.clone(), member)));
         true
     }
 
     pub(crate) fn leave_seat(&self) {
-        SEATS.with_borrow_mut(|seats| seats.retain(|(driver, _)| !std::ptr::eq(*driver, self)));
+        SEATS.with_borrow_mut(|seats| seats.retain(|(crew, _)| !Arc::ptr_eq(crew, &self.crew)));
+    }
+}
+
+/// Puts a seat back when its launch is over, also when that unwinds.
+struct PutBack {
+    seat: Option<(Arc<Crew>, Box<Member>)>,
+}
+
+impl Drop for PutBack {
+    fn drop(&mut self) {
+        SEATS.with_borrow_mut(|seats| seats.extend(self.seat.take()));
     }
 }
 

@@ -5,7 +5,7 @@
 //! caller had a value of it. Its type stands in the entry's own type, so nothing travels.
 #![allow(unsafe_code)]
 
-use crate::array::Element;
+use crate::array::{Element, Shape, row_elems};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::launch::{Call, Launch};
@@ -13,7 +13,7 @@ use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::settle::LeafPlaces;
 use crate::team::board::{Fault, WireBytes};
 use crate::team::member::Visit;
-use ndarray::Ix1;
+use ndarray::{IntoDimension, Ix1};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -97,6 +97,33 @@ impl Launch<'_> {
             kernel: 0,
             combine: 0,
             layout: mix(Out::LAYOUT, 33),
+            wire: WireBytes::of(&wire),
+        };
+        let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
+        self.driver.put_back(scratch);
+        Ok(())
+    }
+
+    /// Sets every element of an array of any shape to `kernel(index)`.
+    #[track_caller]
+    pub(crate) fn fill_shape_with<U, D, K>(
+        self,
+        out: SplitOut<'_, U, D>,
+        kernel: K,
+    ) -> Result<(), LaunchError>
+    where
+        U: Element,
+        D: Shape,
+        K: Fn(D::Pattern) -> U + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = kernel;
+        let description = self.describe(&out)?;
+        let wire = out.wire();
+        let call = Call {
+            entry: fill_shape_entry::<U, D, K>,
+            kernel: 0,
+            combine: 0,
+            layout: mix(SplitOut::<'_, U, D>::LAYOUT, 34),
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
@@ -236,6 +263,39 @@ where
             let out = unsafe { Out::view(&local, chunk) };
             for (index, out) in chunk.span.range().zip(out) {
                 *out = kernel(index);
+            }
+        },
+        |_| (),
+    )
+}
+
+/// # Safety
+/// As [`Entry`](crate::team::member::Entry).
+unsafe fn fill_shape_entry<U, D, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+where
+    U: Element,
+    D: Shape,
+    K: Fn(D::Pattern) -> U + Copy + Send + Sync + 'static,
+{
+    visit.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, 34))?;
+    let kernel: K = conjure();
+    // SAFETY: the layout agrees.
+    let wire: <SplitOut<'_, U, D> as Operand>::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { SplitOut::<'_, U, D>::open(&wire, visit) }?;
+    let row = row_elems(&local.dim);
+    visit.chunks(
+        |chunk| {
+            // SAFETY: the chunk's rows lie inside the array, as `open` and the grid see to.
+            let first = unsafe { local.base.add(chunk.span.lo * row) };
+            // SAFETY: rows are contiguous, mapped for the launch and this chunk's alone.
+            let out = unsafe { std::slice::from_raw_parts_mut(first, chunk.span.len() * row) };
+            let mut shape = local.dim.clone();
+            shape.slice_mut()[0] = chunk.span.len();
+            for (index, out) in ndarray::indices(shape).into_iter().zip(out) {
+                let mut index = index.into_dimension();
+                index.slice_mut()[0] += chunk.span.lo;
+                *out = kernel(index.into_pattern());
             }
         },
         |_| (),

@@ -18,16 +18,16 @@ pub struct Death {
     pub cause: ExitCause,
     /// Whether the kernel killed something for want of memory at that time.
     pub oom: bool,
-    /// The indices it was working on; `None` if it was between chunks, so that nothing was lost.
+    /// The indices it was working on; `None` if it was between chunks, so that nothing was lost, and in regions.
     pub span: Option<Span>,
 }
 
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} (pid {}) was {}", self.rank, self.pid, self.cause)?;
-        match self.span {
-            Some(span) => write!(f, " in {span}")?,
-            None => write!(f, " between chunks")?,
+        let was = if matches!(self.cause, ExitCause::Signal { .. }) { "was " } else { "" };
+        write!(f, "worker {} (pid {}) {was}{}", self.rank, self.pid, self.cause)?;
+        if let Some(span) = self.span {
+            write!(f, " in {span}")?;
         }
         if self.oom {
             write!(f, ", probably because memory ran out")?;
@@ -115,14 +115,16 @@ pub enum LaunchError {
         /// Where it was raised, as far as known.
         location: String,
     },
-    /// Workers died. All other chunks are done; `lost` lists those that are not.
-    #[error("the launch at {site} lost {}: {}", span_texts(.lost), death_texts(.deaths))]
+    /// Workers died. All other chunks are done; `lost` lists those that are not. Of a region all is lost, and `lost` is
+    /// empty.
+    #[error("the launch at {site} {}: {}", loss_text(.lost), death_texts(.deaths))]
     WorkerDied {
         /// Where the launch was called.
         site: String,
         /// The deaths.
         deaths: Vec<Death>,
-        /// Indices whose chunk was running when its worker died.
+        /// Indices whose chunk was running when its worker died; also the rest, where workers died again and again
+        /// without a chunk done in between.
         lost: Vec<Span>,
     },
     /// The time limit passed.
@@ -181,11 +183,11 @@ fn at(location: &str) -> String {
     if location.is_empty() { String::new() } else { format!(" ({location})") }
 }
 
-fn span_texts(list: &[Span]) -> String {
-    match list {
-        [] => "no chunk".into(),
-        [one] => one.to_string(),
-        many => many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+fn loss_text(lost: &[Span]) -> String {
+    match lost {
+        // A region: all of it.
+        [] => "failed".into(),
+        many => format!("lost {}", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
                 prop_assert_eq!(grid.span(0).lo, 0);
                 prop_assert_eq!(grid.span(grid.chunks - 1).hi, len);
                 prop_assert!(!grid.span(grid.chunks - 1).is_empty());
-                prop_assert!(unit_bytes >= LINE_BYTES || grid.chunk_len * unit_bytes % LINE_BYTES == 0);
+                prop_assert!(unit_bytes >= LINE_BYTES || (grid.chunk_len * unit_bytes).is_multiple_of(LINE_BYTES));
             }
         }
 
@@ -104,7 +104,7 @@ mod tests {
         let long = Grid::automatic(1 << 27, 8);
         assert_eq!(long.chunk_len * 8, CHUNK_BYTES);
         let short = Grid::automatic(10_000, 8);
-        assert!(short.chunks >= 60 && short.chunk_len * 8 % LINE_BYTES == 0, "{short:?}");
+        assert!(short.chunks >= 60 && (short.chunk_len * 8).is_multiple_of(LINE_BYTES), "{short:?}");
         assert_eq!(Grid::automatic(5, 8).chunks, 1);
         let rows = Grid::automatic(1000, 40_004);
         assert!(rows.chunk_len < 16, "rows of odd length are not gathered to meet a page: {rows:?}");

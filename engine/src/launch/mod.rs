@@ -1,7 +1,7 @@
 //! Floor 5: launches. One kernel, some operands, all members: chunks are claimed, run and recorded; deaths are
 //! repaired; regions run one body on all members at once. README.md beside this file tells the protocol.
 
-mod bitmap;
+pub(crate) mod bitmap;
 mod cancel;
 mod chunk;
 mod describe;
@@ -16,9 +16,11 @@ mod launch;
 mod operand;
 mod options;
 pub mod region;
-mod schedule;
+mod reserve;
+pub(crate) mod schedule;
 mod scratch;
 mod settle;
+pub(crate) mod watch;
 
 pub use cancel::CancelToken;
 pub use element_wise::Output;

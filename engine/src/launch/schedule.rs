@@ -97,6 +97,8 @@ pub(crate) struct Claims<'a> {
     pub(crate) taken: bool,
     /// Units taken from others, counted in claims.
     pub(crate) steals: u64,
+    /// A shared word held a range that no member can have written: somebody else did.
+    pub(crate) nonsense: bool,
 }
 
 impl Claims<'_> {
@@ -111,16 +113,23 @@ impl Claims<'_> {
                 let step = u64::from(step.max(1));
                 // The cursor may run past the end by one step a member, never further: each stops at its first miss.
                 let lo = self.cursor.fetch_add(step, Ordering::Relaxed);
-                self.checked(lo, (lo + step).min(self.units))
+                self.checked(lo, lo.saturating_add(step).min(self.units))
             }
             Schedule::Guided => self.guided(),
             Schedule::Stealing => self.own().or_else(|| self.steal()),
         }
     }
 
-    /// A range read from shared words, if it makes sense.
+    /// The units `lo..hi`, which came from a shared word, if there are any in this launch.
     fn checked(&self, lo: u64, hi: u64) -> Option<Span> {
         (lo < hi && hi <= self.units).then(|| Span::new(lo as usize, hi as usize))
+    }
+
+    /// The range that a copy of a shared word stands for; one that leads outside the launch is noted and counts as empty.
+    fn range_of(&mut self, word: u64) -> Option<(u64, u64)> {
+        let (lo, hi) = unpack(word);
+        self.nonsense |= lo > hi || hi > self.units;
+        (lo < hi && hi <= self.units).then_some((lo, hi))
     }
 
     fn guided(&mut self) -> Option<Span> {
@@ -140,9 +149,8 @@ impl Claims<'_> {
         let range = &self.ranges[self.rank];
         let mut seen = range.load(Ordering::Relaxed);
         loop {
-            let (lo, hi) = unpack(seen);
-            let left = hi.checked_sub(lo).filter(|left| *left > 0)?;
-            let step = (left / 16).clamp(1, 8);
+            let (lo, hi) = self.range_of(seen)?;
+            let step = ((hi - lo) / 16).clamp(1, 8);
             match range.compare_exchange_weak(seen, pack(lo + step, hi), Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return self.checked(lo, lo + step),
@@ -158,11 +166,7 @@ impl Claims<'_> {
         for victim in self.victims {
             let Some(range) = self.ranges.get(*victim as usize) else { continue };
             let mut seen = range.load(Ordering::Relaxed);
-            loop {
-                let (lo, hi) = unpack(seen);
-                if lo >= hi {
-                    break;
-                }
+            while let Some((lo, hi)) = self.range_of(seen) {
                 let cut = hi - (hi - lo).div_ceil(2);
                 match range.compare_exchange_weak(seen, pack(lo, cut), Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {

@@ -21,6 +21,7 @@ fn cover(schedule: Schedule, units: usize, size: usize) -> Vec<u32> {
                     victims: &victims,
                     taken: false,
                     steals: 0,
+                    nonsense: false,
                 };
                 while let Some(span) = claims.next() {
                     for unit in span.range() {
@@ -60,6 +61,7 @@ fn a_member_that_never_comes_is_stolen_from() {
         victims: &[2, 0],
         taken: false,
         steals: 0,
+        nonsense: false,
     };
     let mut seen = std::collections::BTreeSet::new();
     let mut first_stolen = None;
@@ -79,7 +81,7 @@ fn a_scribbled_range_word_never_leads_outside_the_launch() {
     let cursor = AtomicU64::new(u64::MAX - 3);
     for garbage in [u64::MAX, pack(7, 3), pack(5, u64::from(u32::MAX)), pack(99, 101)] {
         ranges[0].store(garbage, Ordering::Relaxed);
-        for schedule in [Schedule::Stealing, Schedule::Guided] {
+        for schedule in [Schedule::Stealing, Schedule::Guided, Schedule::Dynamic(8)] {
             let mut claims = Claims {
                 schedule,
                 units: 100,
@@ -90,10 +92,160 @@ fn a_scribbled_range_word_never_leads_outside_the_launch() {
                 victims: &[1],
                 taken: false,
                 steals: 0,
+                nonsense: false,
             };
             while let Some(span) = claims.next() {
                 assert!(span.hi <= 100);
             }
+            assert_eq!(claims.nonsense, schedule == Schedule::Stealing, "it is noted");
         }
+    }
+}
+
+#[cfg(loom)]
+mod models {
+    //! # Safety
+    //! Each unit is a loom cell, written by whoever claims it: loom reports a unit that two members have.
+    #![allow(unsafe_code)]
+    use super::*;
+    use crate::launch::bitmap::Bitmap;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    struct Team {
+        ranges: Vec<Line<AtomicU64>>,
+        cursor: AtomicU64,
+        done: Vec<AtomicU64>,
+        units: Vec<UnsafeCell<u32>>,
+    }
+
+    // SAFETY: loom checks the accesses to the cells.
+    unsafe impl Sync for Team {}
+    // SAFETY: as above.
+    unsafe impl Send for Team {}
+
+    impl Team {
+        fn new(schedule: Schedule, units: usize, size: usize) -> Arc<Team> {
+            let team = Team {
+                ranges: (0..size).map(|_| Line(AtomicU64::new(0))).collect(),
+                cursor: AtomicU64::new(0),
+                done: (0..=16 * size).map(|_| AtomicU64::new(0)).collect(),
+                units: (0..units).map(|_| UnsafeCell::new(0)).collect(),
+            };
+            reset(schedule, units, size, &team.ranges, &team.cursor);
+            Arc::new(team)
+        }
+
+        fn bitmap(&self) -> Bitmap<'_> {
+            Bitmap::new(&self.done, self.units.len(), self.ranges.len())
+        }
+
+        /// Runs rank's share; `stop_after` claims it stops for ever with its last claim undone. Units run are told.
+        fn run(&self, schedule: Schedule, rank: usize, stop_after: usize) -> usize {
+            let size = self.ranges.len();
+            let victims: Vec<u32> = (0..size as u32).filter(|other| *other as usize != rank).collect();
+            let mut claims = Claims {
+                schedule,
+                units: self.units.len() as u64,
+                rank,
+                size,
+                ranges: &self.ranges,
+                cursor: &self.cursor,
+                victims: &victims,
+                taken: false,
+                steals: 0,
+                nonsense: false,
+            };
+            let (mut run, mut claimed) = (0, 0);
+            while let Some(span) = claims.next() {
+                claimed += 1;
+                if claimed > stop_after {
+                    return run;
+                }
+                for unit in span.range().filter(|unit| !self.bitmap().is_done(*unit)) {
+                    // SAFETY: claimed; checked.
+                    self.units[unit].with_mut(|cell| unsafe { *cell += 1 });
+                    self.bitmap().set(unit);
+                    run += 1;
+                }
+            }
+            assert!(!claims.nonsense);
+            run
+        }
+    }
+
+    fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(preemptions);
+        model.check(f);
+    }
+
+    fn each_unit_once(schedule: Schedule, units: usize, size: usize, preemptions: usize) {
+        check(preemptions, move || {
+            let team = Team::new(schedule, units, size);
+            let others: Vec<_> = (1..size)
+                .map(|rank| {
+                    let team = team.clone();
+                    thread::spawn(move || team.run(schedule, rank, usize::MAX))
+                })
+                .collect();
+            let mut run = team.run(schedule, 0, usize::MAX);
+            run += others.into_iter().map(|other| other.join().unwrap()).sum::<usize>();
+            assert_eq!(run, units);
+            assert_eq!(team.bitmap().count(), units);
+        });
+    }
+
+    #[test]
+    fn loom_schedule_owner_and_thief_share_no_unit() {
+        each_unit_once(Schedule::Stealing, 4, 2, 3);
+    }
+
+    #[test]
+    fn loom_schedule_two_thieves_share_no_unit() {
+        each_unit_once(Schedule::Stealing, 3, 3, 2);
+    }
+
+    #[test]
+    fn loom_schedule_shared_counter() {
+        each_unit_once(Schedule::Dynamic(1), 3, 2, 3);
+        each_unit_once(Schedule::Guided, 4, 2, 3);
+    }
+
+    /// Rank 1 stops with a claim; a repair round runs exactly what its bits show as not done, also what lay in stolen ranges.
+    #[test]
+    fn loom_schedule_repair_runs_what_the_dead_left() {
+        check(2, || {
+            let team = Team::new(Schedule::Stealing, 4, 2);
+            let dying = {
+                let team = team.clone();
+                thread::spawn(move || team.run(Schedule::Stealing, 1, 1))
+            };
+            let mut run = team.run(Schedule::Stealing, 0, usize::MAX);
+            // Confirmed death, and the end of the launch.
+            run += dying.join().unwrap();
+            reset(Schedule::Stealing, 4, 2, &team.ranges, &team.cursor);
+            run += team.run(Schedule::Stealing, 0, usize::MAX);
+            assert_eq!(run, 4);
+            assert_eq!(team.bitmap().holes().count(), 0);
+        });
+    }
+
+    /// A unit seen done is seen with its writes.
+    #[test]
+    fn loom_schedule_done_bits_carry_the_writes() {
+        check(3, || {
+            let team = Team::new(Schedule::Stealing, 1, 1);
+            let member = {
+                let team = team.clone();
+                thread::spawn(move || team.run(Schedule::Stealing, 0, usize::MAX))
+            };
+            if team.bitmap().is_done(0) {
+                // SAFETY: done; checked.
+                assert_eq!(team.units[0].with(|cell| unsafe { *cell }), 1);
+            }
+            member.join().unwrap();
+        });
     }
 }

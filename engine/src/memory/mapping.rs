@@ -106,6 +106,7 @@ impl Mapping {
     }
 
     /// What this process may do with the pages.
+    #[cfg(test)]
     pub(crate) fn access(&self) -> MapAccess {
         self.access
     }

@@ -29,6 +29,11 @@ pub(super) fn insert(id: SegmentId, segment: &Arc<Segment>) {
 
 pub(super) fn remove(id: SegmentId) {
     REGISTRY.live.write().remove(&id.0);
+    count_drop();
+}
+
+/// Counts something that members must be told of at the next launch: a segment, or a handle of per-worker state, is gone.
+pub(crate) fn count_drop() {
     // Pairs with the acquire in `drop_count`: who sees the new count finds the segment gone.
     REGISTRY.drops.fetch_add(1, Ordering::Release);
 }
@@ -43,8 +48,8 @@ pub(crate) fn is_live(id: SegmentId) -> bool {
     REGISTRY.live.read().get(&id.0).is_some_and(|s| s.strong_count() > 0)
 }
 
-/// How many segments were dropped so far: unchanged means that nothing died meanwhile.
+/// How many segments and handles were dropped so far: unchanged means that nothing died meanwhile.
 pub(crate) fn drop_count() -> u64 {
-    // Pairs with the release in `remove`.
+    // Pairs with the release in `count_drop`.
     REGISTRY.drops.load(Ordering::Acquire)
 }

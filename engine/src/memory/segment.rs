@@ -250,8 +250,14 @@ impl Segment {
     }
 
     /// The mapping in this process.
+    #[cfg(test)]
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    /// Whether whoever populates it shall ask for transparent huge pages in its mapping first.
+    pub(crate) fn is_thp_advised(&self) -> bool {
+        self.is_thp_advised
     }
 
     /// Whether this process made it, and is no forked child of the one that did (M4).

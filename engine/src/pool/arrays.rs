@@ -1,52 +1,193 @@
 //! Arrays made by the workers, each its own block.
+//!
+//! # Safety
+//! An array is put over a segment only after every page of it was reserved by the launch that made it.
+#![allow(unsafe_code)]
 
 use super::Pool;
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::shared::byte_len;
+use crate::array::{Element, Shape, SharedArray, row_elems, rows};
 use crate::launch::{LaunchError, Schedule};
-use crate::memory::{AllocError, ArrayOptions};
-use ndarray::{IntoDimension, Ix1};
+use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
+use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
+
+/// Bytes from which copying pays for threads of its own (starting one costs some 10 us, as copying 100 KiB).
+const PARALLEL_COPY_BYTES: usize = 4 << 20;
 
 impl Pool {
-    /// Makes an array of zeros whose pages lie beside the workers that own them under [`Schedule::Static`].
+    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under [`Schedule::Static`].
     ///
-    /// Each worker reserves and touches its own block, in parallel, under its own memory policy; arrays under 1 MiB come from the
-    /// shared arena. `shape` is a length, or a tuple of lengths.
+    /// Each worker reserves and maps its own block, in parallel, under its own memory policy, so that neither placement
+    /// nor page faults are left to the first sweep. Arrays under 1 MiB come from the shared arena. No array exists
+    /// before all its pages do: touching it cannot fail.
     ///
     /// # Errors
-    /// As [`SharedArray::zeros`].
-    pub fn zeros<T: Element>(&self, len: usize) -> Result<SharedArray<T, Ix1>, AllocError> {
+    /// `Alloc` as [`SharedArray::zeros`]; `Launch` where a worker died meanwhile. Nothing is left behind then.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let a = pool.zeros::<f64>(1_000_000)?;
+    /// assert_eq!(a.residency().absent_bytes, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn zeros<T: Element>(&self, len: usize) -> Result<SharedArray<T, Ix1>, crate::Error> {
         self.zeros_with(len, &ArrayOptions::default())
     }
 
-    /// As [`Self::zeros`], of any shape and with wishes for pages.
+    /// As [`Self::zeros`], of any shape: a length, or a tuple or array of lengths. Workers own whole rows.
     ///
     /// # Errors
-    /// As [`SharedArray::zeros_with`].
+    /// As [`Self::zeros`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut a = pool.zeros_nd::<f32, _>((300, 500))?;
+    /// pool.for_each(a.split_mut(), |mut rows| rows.fill(1.0))?;
+    /// assert_eq!(a.view().sum(), 150_000.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn zeros_nd<T: Element, I: IntoDimension>(
+        &self,
+        shape: I,
+    ) -> Result<SharedArray<T, I::Dim>, crate::Error>
+    where
+        I::Dim: Shape,
+    {
+        self.zeros_with(shape, &ArrayOptions::default())
+    }
+
+    /// As [`Self::zeros_nd`], with wishes for page placement and huge pages.
+    ///
+    /// # Errors
+    /// As [`Self::zeros`], and `NoHugePages` where they are required and cannot be had.
+    #[track_caller]
     pub fn zeros_with<T: Element, I: IntoDimension>(
         &self,
         shape: I,
         options: &ArrayOptions,
-    ) -> Result<SharedArray<T, I::Dim>, AllocError>
+    ) -> Result<SharedArray<T, I::Dim>, crate::Error>
     where
         I::Dim: Shape,
     {
-        SharedArray::zeros_with(shape, options)
+        let dim = shape.into_dimension();
+        let len_bytes = byte_len::<T, I::Dim>(&dim)?;
+        if len_bytes < OWN_SEGMENT_BYTES {
+            return Ok(SharedArray::zeros_with(dim, options)?);
+        }
+        let segment = Segment::create_sparse(len_bytes, options)?;
+        let row_bytes = row_elems(&dim) * size_of::<T>();
+        self.launch().reserve(&segment, rows(&dim), row_bytes).map_err(as_error)?;
+        segment.settle()?;
+        // SAFETY: the new segment has `len_bytes` zeroed bytes at a page's start, all reserved by the launch, and nobody
+        // else knows it.
+        Ok(unsafe { SharedArray::from_segment(segment, 0, dim) })
     }
 
-    /// Makes an array from a function of the index, in parallel by the workers.
+    /// Makes an array from a function of the index, in parallel by the workers, as [`Self::zeros`] places it.
     ///
     /// # Errors
-    /// As [`SharedArray::zeros`]; a launch that fails is an error too.
+    /// As [`Self::zeros`]; a panic of `f` is a `Launch` error.
+    #[track_caller]
     pub fn from_fn<T: Element, F>(&self, len: usize, f: F) -> Result<SharedArray<T, Ix1>, crate::Error>
     where
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         let mut array = self.zeros(len)?;
-        self.launch().schedule(Schedule::Static).fill_with(array.split_out(), f).map_err(as_error)?;
+        self.launch().schedule(Schedule::Static).fill_with(array.split_out(), f)?;
+        Ok(array)
+    }
+
+    /// Makes an array of any shape from a function of the index (a number in one dimension, a tuple in more), in
+    /// parallel by the workers, as [`Self::zeros_nd`] places it.
+    ///
+    /// # Errors
+    /// As [`Self::from_fn`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let a = pool.from_shape_fn((100, 200), |(i, j)| (1000 * i + j) as u32)?;
+    /// assert_eq!(a.view()[(42, 7)], 42_007);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn from_shape_fn<T: Element, I, F>(
+        &self,
+        shape: I,
+        f: F,
+    ) -> Result<SharedArray<T, I::Dim>, crate::Error>
+    where
+        I: IntoDimension,
+        I::Dim: Shape,
+        F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync + 'static,
+    {
+        let mut array = self.zeros_nd(shape)?;
+        self.launch().schedule(Schedule::Static).fill_shape_with(array.split_out(), f)?;
+        Ok(array)
+    }
+
+    /// Copies a slice into an array that lies as [`Self::zeros`] places it.
+    ///
+    /// Only this process can read the slice, so its own threads copy, as many as there are workers.
+    ///
+    /// # Errors
+    /// As [`Self::zeros`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.from_slice(&[1u8, 2, 3])?.as_slice(), [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn from_slice<T: Element>(&self, source: &[T]) -> Result<SharedArray<T, Ix1>, crate::Error> {
+        self.from_ndarray(&ndarray::ArrayView1::from(source))
+    }
+
+    /// Copies an ndarray array or view of any layout into a row-major array that lies as [`Self::zeros_nd`] places it.
+    ///
+    /// # Errors
+    /// As [`Self::zeros`].
+    #[track_caller]
+    pub fn from_ndarray<T: Element, S, D>(
+        &self,
+        source: &ArrayBase<S, D>,
+    ) -> Result<SharedArray<T, D>, crate::Error>
+    where
+        S: Data<Elem = T>,
+        D: Shape,
+    {
+        let mut array = self.zeros_nd::<T, D>(source.raw_dim())?;
+        let (from, mut to) = (source.view(), array.view_mut());
+        let threads = self.workers().min(std::thread::available_parallelism().map_or(1, usize::from));
+        let rows = rows(&source.raw_dim());
+        if threads < 2 || rows < threads || source.len() * size_of::<T>() < PARALLEL_COPY_BYTES {
+            to.assign(&from);
+        } else {
+            let part = rows.div_ceil(threads);
+            let (from, to) = (from.axis_chunks_iter(Axis(0), part), to.axis_chunks_iter_mut(Axis(0), part));
+            std::thread::scope(|scope| {
+                for (from, mut to) in from.zip(to) {
+                    scope.spawn(move || to.assign(&from));
+                }
+            });
+        }
         Ok(array)
     }
 }
 
+/// The reason itself where the launch only carried it.
 fn as_error(error: LaunchError) -> crate::Error {
-    crate::Error::Launch(error)
+    match error {
+        LaunchError::Alloc(error) => crate::Error::Alloc(error),
+        error => crate::Error::Launch(error),
+    }
 }

@@ -58,6 +58,8 @@ pub struct PoolBuilder {
     preload: Option<fn()>,
     name: String,
     machine: Option<Machine>,
+    stats: bool,
+    trace: bool,
 }
 
 impl PoolBuilder {
@@ -111,6 +113,22 @@ impl PoolBuilder {
         self
     }
 
+    /// Keeps the figures of each launch for [`Pool::last_launch`]. Without it that is off: it costs a launch a look at every
+    /// worker's counters, before and after (tens of nanoseconds a worker).
+    pub fn stats(mut self, stats: bool) -> Self {
+        self.stats = stats;
+        self
+    }
+
+    /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]; implies [`Self::stats`]. Without it that is off.
+    ///
+    /// Takes 1.25 MiB of shared memory a worker, in which the newest 32 767 events of each are kept. A chunk costs a few tens
+    /// of nanoseconds more.
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Starts the workers and waits until all serve.
     ///
     /// # Errors
@@ -155,6 +173,8 @@ impl PoolBuilder {
             threads: request.threads_per_worker,
             label: if self.name.is_empty() { String::new() } else { format!("{} ", self.name) },
             preload: self.preload,
+            is_watched: self.stats,
+            trace: self.trace,
         };
         let driver = Driver::new(crew).map_err(|error| match error {
             CrewError::Start(error) => PoolError::Start(error),

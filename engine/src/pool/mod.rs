@@ -5,11 +5,16 @@ mod builder;
 mod error;
 mod report;
 mod seat;
+mod trace;
+
+#[cfg(all(test, not(loom)))]
+mod adversary_tests;
 
 pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
-pub use report::{MemoryReport, PoolStats, WorkerStats};
+pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;
+pub use trace::TraceError;
 
 use crate::array::Element;
 use crate::launch::driver::Driver;
@@ -95,6 +100,31 @@ impl Pool {
         kernel: for<'w> fn(O::View<'w>),
     ) -> Result<(), LaunchError> {
         self.launch().for_each(operands, kernel)
+    }
+
+    /// Runs `kernel` once on every worker, with the worker's rank and its block of the split operands.
+    ///
+    /// Rank `r` of `w` gets units `n*r/w .. n*(r+1)/w` in one piece; operands that are not split come whole. The cheapest launch.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut ranks = pool.zeros::<u64>(10)?;
+    /// pool.broadcast(ranks.split_mut(), |rank, block| block.fill(rank as u64))?;
+    /// assert_eq!(ranks.as_slice(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn broadcast<O: Operand>(
+        &self,
+        operands: O,
+        kernel: for<'w> fn(usize, O::View<'w>),
+    ) -> Result<(), LaunchError> {
+        self.launch().broadcast(operands, kernel)
     }
 
     /// Folds the kernel's results over all chunks.

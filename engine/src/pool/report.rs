@@ -57,6 +57,51 @@ pub struct PoolStats {
     pub respawns: u64,
 }
 
+/// What one worker did in one launch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct LaunchWorkerStats {
+    /// Its rank.
+    pub rank: usize,
+    /// Chunks it ran.
+    pub chunks: u64,
+    /// Times it took chunks from another worker's block.
+    pub steals: u64,
+    /// Time it was in the launch, claims included.
+    pub busy: Duration,
+    /// Time it spent claiming chunks.
+    pub claim: Duration,
+    /// The rest of the launch: before it came, and after it had found nothing left to do.
+    pub wait: Duration,
+}
+
+/// What one launch did and cost.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct LaunchStats {
+    /// Where it was called.
+    pub site: String,
+    /// How long the call took, from the moment no other launch was in its way.
+    pub seconds: f64,
+    /// Chunks that were run, those of lost and repeated attempts included where their worker lived.
+    pub chunks: u64,
+    /// Times a worker took chunks from another one's block.
+    pub steals: u64,
+    /// Rounds: 1, and one more each time chunks were left by a dead worker.
+    pub rounds: u64,
+    /// System calls that it took: at most one to wake sleeping workers and, where the caller went to sleep, one for each
+    /// time it did. None when workers were awake and done before the caller lost patience.
+    pub system_calls: u64,
+    /// Bytes serialised to ship kernel and operands: always 0, since they are plain data in shared memory.
+    pub serialized_bytes: u64,
+    /// Bytes sent to make segments known to workers that met them for the first time.
+    pub delivery_bytes: u64,
+    /// System calls for that.
+    pub delivery_calls: u64,
+    /// The workers by rank.
+    pub workers: Vec<LaunchWorkerStats>,
+}
+
 /// Memory of the program and its workers. All figures in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -70,7 +115,7 @@ pub struct MemoryReport {
 }
 
 impl Pool {
-    /// What pool and workers have done so far. Takes the pool's gate: waits for a running launch.
+    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
     pub fn stats(&self) -> PoolStats {
         let (totals, last) = self.driver.totals();
         let board = self.driver.crew.board();
@@ -105,6 +150,45 @@ impl Pool {
             last_system_calls: last.system_calls,
             respawns: roster.respawns,
         }
+    }
+
+    /// What the last launch did and cost, whether it succeeded or not; `None` before the first, for pools without
+    /// [`stats`](crate::PoolBuilder::stats), and for launches that ran inline. Waits for a running launch.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).stats(true).build()?;
+    /// let mut y = pool.zeros::<f64>(1000)?;
+    /// pool.launch().chunk(100).for_each(y.split_mut(), |y| y.fill(1.0))?;
+    /// let launch = pool.last_launch().expect("it is kept");
+    /// assert_eq!((launch.chunks, launch.serialized_bytes), (10, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn last_launch(&self) -> Option<LaunchStats> {
+        let detail = self.driver.detail()?;
+        let ns = self.rate.ns_per_tick();
+        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
+        let workers = detail.workers.iter().enumerate().map(|(rank, counts)| LaunchWorkerStats {
+            rank,
+            chunks: counts.chunks,
+            steals: counts.steals,
+            busy: time(counts.busy_ticks),
+            claim: time(counts.claim_ticks),
+            wait: time(detail.ticks.saturating_sub(counts.busy_ticks)),
+        });
+        Some(LaunchStats {
+            site: detail.site.to_string(),
+            seconds: detail.ticks as f64 * ns * 1e-9,
+            chunks: detail.workers.iter().map(|counts| counts.chunks).sum(),
+            steals: detail.workers.iter().map(|counts| counts.steals).sum(),
+            rounds: detail.cost.rounds,
+            system_calls: detail.cost.system_calls,
+            serialized_bytes: 0,
+            delivery_bytes: detail.cost.delivery_bytes,
+            delivery_calls: detail.cost.delivery_calls,
+            workers: workers.collect(),
+        })
     }
 
     /// Process ids of the workers by rank; 0 while one is being replaced. Empty for threads and inline pools.

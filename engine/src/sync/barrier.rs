@@ -6,7 +6,7 @@
 
 use crate::base::member::{self, MemberId};
 use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::record::RECORDS;
 use crate::sync::wait::Patience;
 use std::ptr::NonNull;
@@ -135,12 +135,6 @@ impl Barrier {
         self.word().is_broken()
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
@@ -157,7 +151,6 @@ impl Barrier {
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`Barrier::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Barrier> {
         // SAFETY: the caller's promise is the place's invariant.
         let barrier = Barrier { place: unsafe { Place::borrowed(base, wire) } };
@@ -177,3 +170,5 @@ impl std::fmt::Debug for Barrier {
         f.debug_struct("Barrier").field("parties", &self.parties()).field("waiting", &self.waiting()).finish()
     }
 }
+
+remote!([] Barrier, "a barrier", BarrierWord, (), |this| this.place);

@@ -6,7 +6,7 @@
 
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::wait::{Patience, Turn};
 use crate::sys::futex::Woken;
 use bytemuck::Pod;
@@ -109,17 +109,10 @@ impl Condition {
         (lock.lock(), woken == Woken::TimedOut)
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Rebuilds the handle where its word is mapped, for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`Condition::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Condition> {
         // SAFETY: the caller's promise is the place's invariant.
         Borrowed::new(Condition { place: unsafe { Place::borrowed(base, wire) } })
@@ -136,3 +129,5 @@ impl std::fmt::Debug for Condition {
         f.debug_struct("Condition").finish_non_exhaustive()
     }
 }
+
+remote!([] Condition, "a condition", Turn, (), |this| this.place);

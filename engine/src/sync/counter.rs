@@ -7,7 +7,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::repair::RepairFn;
 use std::ptr::NonNull;
 
@@ -68,17 +68,10 @@ impl Counter {
         self.word().swap(value, Ordering::Relaxed)
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Rebuilds the handle where its word is mapped, for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`Counter::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Counter> {
         // SAFETY: the caller's promise is the place's invariant.
         Borrowed::new(Counter { place: unsafe { Place::borrowed(base, wire) } })
@@ -151,17 +144,10 @@ impl ShardedCounter {
         self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.swap(0, Ordering::Relaxed)))
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Rebuilds the handle where its lanes are mapped, for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`ShardedCounter::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, ShardedCounter> {
         // SAFETY: the caller's promise is the place's invariant.
         Borrowed::new(ShardedCounter { place: unsafe { Place::borrowed(base, wire) } })
@@ -178,3 +164,6 @@ impl std::fmt::Debug for ShardedCounter {
         f.debug_tuple("ShardedCounter").field(&self.sum()).finish()
     }
 }
+
+remote!([] Counter, "a counter", AtomicU64, (), |this| this.place);
+remote!([] ShardedCounter, "a sharded counter", Lanes, (), |this| this.place);

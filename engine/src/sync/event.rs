@@ -6,7 +6,7 @@
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::base::member::MemberId;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::wait::{ALL, Patience, SPINS, sleep};
 use crate::sys::futex::{self, Woken};
 use std::ptr::NonNull;
@@ -154,17 +154,10 @@ impl Event {
         self.word().wait(Patience::of(timeout))
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Rebuilds the handle where its word is mapped, for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`Event::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Event> {
         // SAFETY: the caller's promise is the place's invariant.
         Borrowed::new(Event { place: unsafe { Place::borrowed(base, wire) } })
@@ -181,3 +174,5 @@ impl std::fmt::Debug for Event {
         f.debug_struct("Event").field("set", &self.is_set()).finish()
     }
 }
+
+remote!([] Event, "an event", EventWord, (), |this| this.place);

@@ -9,7 +9,7 @@
 
 use crate::base::member::{self, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::marker::PhantomData;
@@ -255,7 +255,6 @@ impl<T: Pod + Send> Lock<T> {
     /// # Safety
     /// `base` is where this process maps a block made by [`Lock::new`] with the same `T`, aligned and mapped
     /// read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Lock<T>> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
@@ -272,12 +271,6 @@ impl<T> Lock<T> {
     /// Whether a holder died and nobody called [`Guard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
         self.word().is_poisoned()
-    }
-
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
     }
 
     pub(crate) fn word(&self) -> &LockWord {
@@ -336,3 +329,5 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Guard<'_, T> {
         (**self).fmt(f)
     }
 }
+
+remote!([T: Pod + Send] Lock<T>, "a lock", LockWord, T, |this| this.place);

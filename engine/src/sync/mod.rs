@@ -20,9 +20,11 @@ mod semaphore;
 mod semaphore_word;
 mod wait;
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use crate::base::member::{MemberId, Owner};
@@ -31,9 +33,8 @@ pub use condition::Condition;
 pub use counter::{Counter, ShardedCounter};
 pub use event::Event;
 pub use lock::{Guard, Lock, LockError};
-#[allow(unused_imports, reason = "the launch floor uses it")]
-pub(crate) use place::SyncWire;
 pub use place::{Borrowed, CreateError};
+pub(crate) use place::{Remote, SyncWire};
 pub use rlock::{RGuard, RLock};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreError};

@@ -193,7 +193,7 @@ fn loom_semaphore_excludes_and_wakes() {
 
 #[test]
 fn loom_semaphore_gets_back_what_the_dead_held() {
-    check(Some(4), || {
+    check(Some(2), || {
         let word = Arc::new(SemaphoreWord::default());
         word.init(1);
         let dies = {
@@ -211,6 +211,22 @@ fn loom_semaphore_gets_back_what_the_dead_held() {
         word.repair(A.member);
         waits.join().unwrap();
         assert!(word.acquire(C, 1, Forever).is_ok());
+    });
+}
+
+/// Repair runs at any moment of the one who waits for the dead one's permit, also while it is inside.
+#[test]
+fn loom_semaphore_repair_beside_an_acquirer() {
+    check(Some(4), || {
+        let word = Arc::new(SemaphoreWord::default());
+        word.init(1);
+        assert!(word.acquire(A, 1, Forever).is_ok());
+        let waits = {
+            let word = word.clone();
+            thread::spawn(move || assert!(word.acquire(B, 1, Forever).is_ok()))
+        };
+        word.repair(A.member);
+        waits.join().unwrap();
     });
 }
 

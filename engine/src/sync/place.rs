@@ -6,12 +6,13 @@
 //! the atomics of one word struct and the value that a lock guards, and were all zero before that struct's first use.
 #![allow(unsafe_code)]
 
-use crate::memory::{AllocError, arena};
+use crate::memory::{AllocError, Segment, arena};
 use crate::sync::repair::{Registration, RepairFn};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// How another process finds an object's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -42,7 +43,7 @@ pub(crate) struct Place {
     wire: SyncWire,
     /// Dropped before `keep`, by field order: repair must never look at returned memory.
     registration: Option<Registration>,
-    _keep: Option<arena::Block>,
+    keep: Option<arena::Block>,
 }
 
 // SAFETY: by the invariant the bytes are touched only through atomics and under locks, which any thread may do.
@@ -60,7 +61,7 @@ impl Place {
         let block = arena::allocate(len_bytes, align);
         let block = block.map_err(|source| CreateError { what, len_bytes, source })?;
         let wire = SyncWire { segment: block.segment().id().0, offset: block.offset() as u64 };
-        Ok(Place { base: block.ptr(), wire, registration: None, _keep: Some(block) })
+        Ok(Place { base: block.ptr(), wire, registration: None, keep: Some(block) })
     }
 
     /// A place for the words `W` followed, `data_offset` bytes from the base, by a value; initialised by
@@ -87,7 +88,7 @@ impl Place {
     /// # Safety
     /// `base` has the module's invariant for as long as the place is used.
     pub(crate) unsafe fn borrowed(base: NonNull<u8>, wire: SyncWire) -> Place {
-        Place { base, wire, registration: None, _keep: None }
+        Place { base, wire, registration: None, keep: None }
     }
 
     pub(crate) fn base(&self) -> NonNull<u8> {
@@ -97,7 +98,59 @@ impl Place {
     pub(crate) fn wire(&self) -> SyncWire {
         self.wire
     }
+
+    /// The segment it lies in; `None` for a borrowed place.
+    pub(crate) fn segment(&self) -> Option<&Arc<Segment>> {
+        self.keep.as_ref().map(arena::Block::segment)
+    }
 }
+
+/// A handle that a member can rebuild over the same words.
+///
+/// # Safety
+/// `from_base` needs no more than `LEN_BYTES` bytes at an address aligned to `ALIGN`, where `place` leads to in its process.
+pub(crate) unsafe trait Remote: Sized {
+    /// What it is, with its article, for error texts.
+    const WHAT: &'static str;
+    /// Bytes of words and value.
+    const LEN_BYTES: usize;
+    /// Alignment of the first.
+    const ALIGN: usize;
+    /// Where it lies.
+    fn place(&self) -> &Place;
+    /// How another process finds it.
+    fn wire(&self) -> SyncWire {
+        self.place().wire()
+    }
+    /// Rebuilds the handle for `'w`.
+    ///
+    /// # Safety
+    /// `base` is where this process maps the block of a live handle of the same type, aligned and mapped read-write during
+    /// `'w`.
+    unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self>;
+}
+
+/// Implements [`Remote`] for a handle over the words `$words`, followed by a value of type `$value`.
+macro_rules! remote {
+    ([$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty, |$this:ident| $place:expr) => {
+        // SAFETY: the same type's constructor makes the block of these words and this value.
+        unsafe impl<$($bound)*> crate::sync::place::Remote for $handle {
+            const WHAT: &'static str = $what;
+            const LEN_BYTES: usize = crate::sync::lock::data_offset::<$words, $value>() + size_of::<$value>();
+            const ALIGN: usize =
+                if align_of::<$words>() > align_of::<$value>() { align_of::<$words>() } else { align_of::<$value>() };
+            fn place(&self) -> &Place {
+                let $this = self;
+                &$place
+            }
+            unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self> {
+                // SAFETY: the caller's promise.
+                unsafe { <$handle>::from_base(base, wire) }
+            }
+        }
+    };
+}
+pub(crate) use remote;
 
 /// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
 ///

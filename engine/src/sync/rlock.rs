@@ -9,7 +9,7 @@ use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{self, MemberId, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::marker::PhantomData;
@@ -176,7 +176,6 @@ impl<T: Pod + Send> RLock<T> {
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`RLock::new`] with the same `T`, read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RLock<T>> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
@@ -193,12 +192,6 @@ impl<T> RLock<T> {
     /// Whether a holder died and nobody called [`RGuard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
         self.word().lock.is_poisoned()
-    }
-
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
     }
 
     fn word(&self) -> &RLockWord {
@@ -260,3 +253,5 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for RGuard<'_, T> {
         self.get().fmt(f)
     }
 }
+
+remote!([T: Pod + Send] RLock<T>, "an RLock", RLockWord, T, |this| this.place);

@@ -9,7 +9,7 @@
 use crate::base::member::{self, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::Acquired;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
 use crate::sync::wait::Patience;
@@ -165,7 +165,6 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`RwLock::new`] with the same `T`, read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RwLock<T>> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
@@ -182,12 +181,6 @@ impl<T> RwLock<T> {
     /// Whether a writer died inside and nobody called [`WriteGuard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
         self.word().is_poisoned()
-    }
-
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
     }
 
     fn word(&self) -> &RwWord {
@@ -268,3 +261,5 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for WriteGuard<'_, T> {
         (**self).fmt(f)
     }
 }
+
+remote!([T: Pod + Send + Sync] RwLock<T>, "an RwLock", RwWord, T, |this| this.place);

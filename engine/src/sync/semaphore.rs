@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::member;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
@@ -155,17 +155,10 @@ impl Semaphore {
         self.word().free()
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.place.wire()
-    }
-
     /// Rebuilds the handle where its words are mapped, for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps a block made by [`Semaphore::new`], read-write during `'w`.
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Semaphore> {
         // SAFETY: the caller's promise is the place's invariant.
         Borrowed::new(Semaphore { place: unsafe { Place::borrowed(base, wire) } })
@@ -292,20 +285,16 @@ impl BoundedSemaphore {
         self.0.available()
     }
 
-    /// How another process finds it.
-    #[allow(dead_code, reason = "the launch floor sends it")]
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.0.wire()
-    }
-
     /// Rebuilds the handle where its words are mapped, for `'w`.
     ///
     /// # Safety
     /// As for [`Semaphore::from_base`], with a block made by [`BoundedSemaphore::new`].
-    #[allow(dead_code, reason = "the launch floor calls it in workers")]
     pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, BoundedSemaphore> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
         Borrowed::new(BoundedSemaphore(Semaphore { place }))
     }
 }
+
+remote!([] Semaphore, "a semaphore", SemaphoreWord, (), |this| this.place);
+remote!([] BoundedSemaphore, "a bounded semaphore", SemaphoreWord, (), |this| this.0.place);

@@ -141,6 +141,11 @@ impl SemaphoreWord {
 
     /// Permits nobody holds, as far as one look can tell.
     pub(crate) fn free(&self) -> u32 {
+        if self.guard.is_poisoned() {
+            // A death whose permits nobody has counted yet.
+            let total = u64::from(self.total.load(Ordering::Relaxed));
+            return total.saturating_sub(self.held.total()) as u32;
+        }
         self.free.load(Ordering::Relaxed)
     }
 

@@ -26,6 +26,14 @@ pub(crate) fn ticks() -> u64 {
     }
 }
 
+/// Lets another thread of this core run; returns the ticks until this one ran again.
+#[doc(alias = "sched_yield")]
+pub(crate) fn yield_core() -> u64 {
+    let began = ticks();
+    std::thread::yield_now();
+    ticks().wrapping_sub(began)
+}
+
 /// How ticks relate to seconds, measured against the monotonic clock from a fixed start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickRate {

@@ -25,7 +25,7 @@ pub(crate) const MAX_MEMBERS: usize = 4096;
 /// Bytes that operands of one launch may occupy in their travelling form.
 pub(crate) const WIRE_BYTES: usize = 2048;
 /// Bytes of one collective's value in a region (broadcast, all_reduce).
-pub(crate) const PAYLOAD_BYTES: usize = 4096;
+pub(crate) const PAYLOAD_BYTES: usize = if cfg!(loom) { 8 } else { 4096 };
 /// Most chunks of one launch.
 pub(crate) const MAX_CHUNKS: usize = 1 << 22;
 
@@ -34,10 +34,10 @@ const MESSAGE_BYTES: usize = 1024;
 const LOCATION_BYTES: usize = 256;
 
 /// What a launch asks the members to do. Plain data; travels in the orders segment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Order {
-    /// The launch's number; never 0.
+    /// The launch's number, never 0. Not part of what is written: it stands in the attendance words.
     pub(crate) epoch: u64,
     /// The monomorphised entry, as an offset from the anchor.
     pub(crate) entry: u64,
@@ -66,6 +66,8 @@ pub struct Order {
     pub(crate) scratch_segment: u64,
     pub(crate) scratch_offset: u64,
     pub(crate) scratch_len: u64,
+    /// Packets sent to the team's workers so far, all together; a member that saw fewer reads its mail first.
+    pub(crate) mail: u64,
 }
 
 /// Every rank has its own part; none may be skipped.
@@ -74,8 +76,8 @@ pub(crate) const FLAG_REQUIRED: u32 = 1;
 pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 /// The driver takes part as rank 0 and waits awake: members spin without yielding.
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
-/// Mail was sent to members since the last launch.
-pub(crate) const FLAG_MAIL: u32 = 1 << 5;
+/// The driver wants every member's counters to be complete when the launch is over.
+pub(crate) const FLAG_WATCHED: u32 = 1 << 6;
 /// The team is dissolved: members leave their loop.
 pub(crate) const FLAG_DISSOLVE: u32 = 1 << 4;
 
@@ -136,21 +138,28 @@ impl Orders {
     /// The mapping is writable, the caller is the team's only driver, and no member is in a launch.
     pub(crate) unsafe fn write(&self, order: &Order, wire: WireBytes<'_>) {
         assert!(wire.len <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
+        // The epoch stands in the attendance words. Without it, launches of one kernel in a row have equal orders, and what is
+        // not written again stays in the members' caches.
+        let order = Order { epoch: 0, ..*order };
         // SAFETY: writable and unread by the contract; the wire's bytes are readable by the contract of `WireBytes`.
         unsafe {
-            (&raw mut (*self.memory.as_ptr()).order.0).write(*order);
+            let place = &raw mut (*self.memory.as_ptr()).order.0;
+            if *place != order {
+                place.write(order);
+            }
             let target = (&raw mut (*self.memory.as_ptr()).wire.0).cast::<u8>();
             target.copy_from_nonoverlapping(wire.start, wire.len);
         }
     }
 
-    /// Copies the order in force.
+    /// Copies the order of launch `epoch`, which is in force.
     ///
     /// # Safety
     /// The caller has entered the launch and not finished it.
-    pub(crate) unsafe fn order(&self) -> Order {
+    pub(crate) unsafe fn order(&self, epoch: u64) -> Order {
         // SAFETY: the driver does not write while a member is in the launch.
-        unsafe { (&raw const (*self.memory.as_ptr()).order.0).read() }
+        let order = unsafe { (&raw const (*self.memory.as_ptr()).order.0).read() };
+        Order { epoch, ..order }
     }
 
     /// Where the operands' travelling form lies: `WIRE_BYTES` bytes, aligned to 128.
@@ -176,6 +185,12 @@ pub(crate) struct Desk {
     pub(crate) faults: AtomicU64,
     pub(crate) sleeps: AtomicU64,
     pub(crate) wakes: AtomicU64,
+}
+
+/// Adds to a counter that only the calling member writes: cheaper than an atomic addition.
+#[inline]
+pub(crate) fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 /// A panic, told to the driver.
@@ -284,6 +299,7 @@ impl FaultNote {
 }
 
 /// One rank's side of a region's steps, in one of two slots by the step's parity.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct StepSlot {
     /// Digest of kind and operands of the step.
@@ -293,6 +309,7 @@ pub(crate) struct StepSlot {
 }
 
 /// A rank's lines in a region.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct StepDesk {
     /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
@@ -396,10 +413,6 @@ impl Board {
         Board { base, layout }
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.layout.size
-    }
-
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= self.layout.len_bytes);
         // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
@@ -412,9 +425,14 @@ impl Board {
 
     /// The muster's words, with the bell from `orders`.
     pub(crate) fn muster<'a>(&'a self, orders: &'a Orders) -> Muster<'a> {
+        self.muster_with(orders.bell())
+    }
+
+    /// As [`Self::muster`].
+    pub(crate) fn muster_with<'a>(&'a self, bell: &'a AtomicU32) -> Muster<'a> {
         let groups = self.layout.size.div_ceil(RANKS_PER_WORD);
         Muster {
-            bell: orders.bell(),
+            bell,
             attendance: self.at(self.layout.attendance, self.layout.size),
             pending: self.at(self.layout.pending, groups),
             asleep: self.at(self.layout.asleep, groups),
@@ -443,12 +461,36 @@ impl Board {
         &self.at::<Line<FaultNote>>(self.layout.faults, self.layout.size)[rank]
     }
 
-    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
-        &self.at::<Line<StepDesk>>(self.layout.steps, self.layout.size)[rank]
+    pub(crate) fn steps(&self) -> &[Line<StepDesk>] {
+        self.at(self.layout.steps, self.layout.size)
     }
 
-    pub(crate) fn payload(&self, rank: usize) -> &Payload {
-        &self.at::<Line<Payload>>(self.layout.payloads, self.layout.size)[rank]
+    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
+        &self.steps()[rank]
+    }
+
+    pub(crate) fn payloads(&self) -> &[Line<Payload>] {
+        self.at(self.layout.payloads, self.layout.size)
+    }
+
+    /// Everything, part by part, as words to be scribbled on.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
+        let at = &self.layout;
+        let starts = [
+            0,
+            at.attendance,
+            at.pending,
+            at.asleep,
+            at.ranges,
+            at.desks,
+            at.faults,
+            at.steps,
+            at.payloads,
+            at.bitmap,
+            at.len_bytes,
+        ];
+        starts.windows(2).map(|part| self.at(part[0], (part[1] - part[0]) / 8)).collect()
     }
 
     /// The done bits, one line's slack for each owner (see `launch::bitmap`).
@@ -460,7 +502,7 @@ impl Board {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 120 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
     assert!(size_of::<Line<AtomicU64>>() == 128);

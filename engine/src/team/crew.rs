@@ -1,19 +1,21 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
+use crate::base::atomic::AtomicU64;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
-use crate::team::state::States;
+use crate::team::state::{self, States};
+use crate::team::trace::{Trace, trace_bytes};
 use crate::team::{engine, log};
-use crate::topology::{MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
+use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustc_hash::FxHashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -37,6 +39,9 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     pub(crate) label: String,
     pub(crate) preload: Option<fn()>,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: bool,
 }
 
 impl Plan {
@@ -51,6 +56,8 @@ impl Plan {
             threads: 1,
             label: String::new(),
             preload: None,
+            is_watched: false,
+            trace: false,
         }
     }
 }
@@ -69,6 +76,14 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    /// To the program's log subscriber.
+    pub(crate) relay: Relay,
+    /// Whether each launch is looked at more closely.
+    pub(crate) is_watched: bool,
+    pub(crate) trace: Option<Trace>,
+    /// Deaths so far; counted before the dead are struck off the launch.
+    pub(crate) deaths: AtomicU64,
+    pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
     crowded: bool,
@@ -78,10 +93,14 @@ pub(crate) struct Crew {
 }
 
 /// What reaching the members cost, beside the launch itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) bytes: u64,
     pub(crate) system_calls: u64,
+    /// Ranks whose socket is full of packets that they have not read (they are stopped, say): they lack a segment.
+    pub(crate) behind: Vec<usize>,
+    /// A rank that cannot be sent what it needs, and why.
+    pub(crate) refused: Option<(usize, String)>,
 }
 
 /// Why a crew cannot be made.
@@ -100,6 +119,7 @@ impl Crew {
     pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
         let control = Control::new(size).map_err(CrewError::Alloc)?;
+        let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
         let call = rustix::event::eventfd(
             0,
             rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
@@ -115,6 +135,11 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            relay: Relay::default(),
+            is_watched: plan.is_watched || plan.trace,
+            trace,
+            deaths: AtomicU64::new(0),
+            patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -124,7 +149,8 @@ impl Crew {
         });
         match plan.kind {
             Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
-            Kind::Threads => crew.start_threads()?,
+            // Threads that were started before one could not be hold the crew: it must be dissolved by hand.
+            Kind::Threads => crew.start_threads().inspect_err(|_| crew.dissolve())?,
             Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
         }
         crew.wait_until_started()?;
@@ -163,6 +189,9 @@ impl Crew {
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
                         let mut roster = crew.roster.lock();
+                        if roster.dissolving {
+                            return;
+                        }
                         roster.slots[rank].stage = Stage::Ready;
                         roster.slots[rank].refused = refused;
                         roster.refresh();
@@ -188,6 +217,7 @@ impl Crew {
             }
             if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
                 roster.refresh();
+                roster.started = true;
                 return Ok(());
             }
             self.changed.wait(&mut roster);
@@ -209,7 +239,9 @@ impl Crew {
             victims: self.victims(rank),
             states: States::default(),
             threads: None,
-            patience: Patience::new(self.crowded),
+            patience: self.patience,
+            tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
+            mail_seen: 0,
         }
     }
 
@@ -225,6 +257,11 @@ impl Crew {
     /// Whether the driver has a core to itself while all members run.
     pub(crate) fn has_spare_core(&self) -> bool {
         self.spare_core
+    }
+
+    /// The CPUs that a rank is bound to; `None` if it is not.
+    pub(crate) fn cpus_of(&self, rank: usize) -> Option<&CpuSet> {
+        self.is_bound.then_some(&self.places[rank].cpuset)
     }
 
     /// Binds the calling thread to a rank's place; says what was refused.
@@ -250,6 +287,7 @@ impl Crew {
             victims: self.victims(rank),
             threads: self.threads as u32,
             crowded: self.crowded,
+            trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
         }
     }
@@ -264,66 +302,116 @@ impl Crew {
         }
     }
 
-    /// Makes sure that all ready members can reach `segments`, and tells them of those that are gone.
+    /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.
     pub(crate) fn deliver<'a>(
         &self,
         roster: &mut MutexGuard<'_, Roster>,
+        members: &RankSet,
         segments: impl Iterator<Item = &'a Arc<Segment>>,
+        states: &[u64],
     ) -> Delivery {
         let mut cost = Delivery::default();
+        let drops = registry::drop_count();
+        if drops != roster.drops_seen {
+            self.retire(roster, drops, !members.contains(0), &mut cost);
+        }
         if !matches!(self.kind, Kind::Processes(_)) {
             return cost;
         }
-        self.retire(roster, &mut cost);
         let roster = &mut **roster;
+        let common = &mut roster.common[usize::from(!members.contains(0))];
         for segment in segments {
             let id = segment.id().0;
-            if roster.common.contains(&id) {
+            if common.contains(&id) {
                 continue;
             }
             let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
-            for slot in &mut roster.slots {
+            let mut everybody = true;
+            for rank in members.iter() {
+                let slot = &mut roster.slots[rank];
                 let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
                     continue;
                 };
-                if slot.known.insert(id) {
-                    // A worker that is dying is found out by its pidfd.
-                    if let Ok(bytes) = mail::send(&process.socket, &mail, &[segment.fd()]) {
+                if slot.known.contains(&id) {
+                    continue;
+                }
+                cost.system_calls += 1;
+                // Never waits: the roster is locked, and a stopped worker would hold up everything.
+                match mail::try_send(&process.socket, &mail, &[segment.fd()]) {
+                    Ok(bytes) => {
                         cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        slot.known.insert(id);
                     }
-                    cost.system_calls += 1;
-                    roster.mail = true;
+                    // It is dying, which its pidfd tells.
+                    Err(error) if mail::is_closed(&error) => {}
+                    Err(error) => {
+                        everybody = false;
+                        if mail::is_full(&error) {
+                            cost.behind.push(rank);
+                        } else {
+                            cost.refused =
+                                Some((rank, format!("segment {id} cannot be sent to it: {error}")));
+                        }
+                    }
                 }
             }
-            roster.common.insert(id);
+            if everybody {
+                common.insert(id);
+            }
+        }
+        for id in states {
+            members.iter().for_each(|rank| {
+                roster.slots[rank].states.insert(*id);
+            });
         }
         cost
     }
 
-    /// Tells workers to unmap what was dropped.
-    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, cost: &mut Delivery) {
-        let drops = registry::drop_count();
-        if drops == roster.drops_seen {
+    /// Tells members to unmap dropped segments and to drop the states of dropped handles.
+    #[cold]
+    fn retire(&self, roster: &mut MutexGuard<'_, Roster>, drops: u64, seated: bool, cost: &mut Delivery) {
+        let roster = &mut **roster;
+        if !matches!(self.kind, Kind::Processes(_)) {
+            // Members in this process see for themselves.
+            roster.mail += 1;
+            roster.drops_seen = drops;
             return;
         }
-        roster.drops_seen = drops;
-        let is_gone = |id: &u64| !registry::is_live(SegmentId(*id));
-        roster.common.retain(|id| !is_gone(id));
-        let mut mailed = false;
+        // So does the member in the driver's seat.
+        roster.mail += u64::from(seated);
+        roster.common.iter_mut().for_each(|common| common.retain(|id| registry::is_live(SegmentId(*id))));
+        let mut everybody = true;
         for slot in &mut roster.slots {
-            let gone: Vec<u64> = slot.known.iter().copied().filter(is_gone).collect();
             let Some(process) = &slot.process else { continue };
-            for ids in gone.chunks(MAX_IDS) {
-                if let Ok(bytes) = mail::send(&process.socket, &ToWorker::Retire(ids.to_vec()), &[]) {
-                    cost.bytes += bytes as u64;
-                }
+            let gone = |id: &&u64| !registry::is_live(SegmentId(**id));
+            let segments: Vec<u64> = slot.known.iter().filter(gone).copied().collect();
+            let states: Vec<u64> = slot.states.iter().filter(|id| !state::is_live(**id)).copied().collect();
+            let retire = segments.chunks(MAX_IDS).map(|ids| (ToWorker::Retire(ids.to_vec()), ids));
+            let forget = states.chunks(MAX_IDS).map(|ids| (ToWorker::Forget(ids.to_vec()), ids));
+            for (mail, ids) in retire.chain(forget) {
                 cost.system_calls += 1;
-                mailed = true;
+                match mail::try_send(&process.socket, &mail, &[]) {
+                    Ok(bytes) => {
+                        cost.bytes += bytes as u64;
+                        roster.mail += 1;
+                        let told = if matches!(mail, ToWorker::Retire(_)) {
+                            &mut slot.known
+                        } else {
+                            &mut slot.states
+                        };
+                        ids.iter().for_each(|id| {
+                            told.remove(id);
+                        });
+                    }
+                    // Told at a later launch, when it reads its mail again; a dying one needs no telling.
+                    Err(error) => everybody &= mail::is_closed(&error),
+                }
             }
-            let gone: FxHashSet<u64> = gone.into_iter().collect();
-            slot.known.retain(|id| !gone.contains(id));
         }
-        roster.mail |= mailed;
+        if everybody {
+            roster.drops_seen = drops;
+        }
     }
 
     /// Ends all members in good order and waits for them. Idempotent.
@@ -353,6 +441,7 @@ impl Crew {
         for hand in std::mem::take(&mut *self.hands.lock()) {
             let _panicked = hand.join();
         }
+        self.relay.close();
     }
 
     /// Writes the next order. The caller is the only driver (it holds the pool's gate, or dissolves the crew) and the
@@ -364,16 +453,20 @@ impl Crew {
         unsafe { self.orders.write(order, wire) }
     }
 
-    /// Kills the members that have not finished; their deaths end the launch.
-    pub(crate) fn kill_unfinished(&self) -> RankSet {
+    /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
+    pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
         let roster = self.roster.lock();
         let unfinished = self.board().muster(&self.orders).unfinished();
-        for rank in unfinished.iter() {
-            if let Some(process) = &roster.slots[rank].process {
-                process.kill();
-            }
+        let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
+        killed.collect()
+    }
+
+    /// Kills the members that cannot find launch `epoch` because their attendance was overwritten.
+    pub(crate) fn kill_astray(&self, epoch: u64) {
+        let roster = self.roster.lock();
+        for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
+            slot.kill();
         }
-        unfinished
     }
 }
 
@@ -409,5 +502,9 @@ impl Segments for InProcess {
         // The launch borrows the array, which keeps the segment alive until every member is done.
         let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
         Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
+    }
+
+    fn retired_states(&mut self, held: &States) -> Vec<u64> {
+        held.orphans()
     }
 }

@@ -34,6 +34,29 @@ pub(crate) fn is_inside() -> bool {
     CURRENT.get().is_some()
 }
 
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts back what [`enter_callback`] changed.
+pub(crate) struct LeaveCallback(bool);
+
+impl Drop for LeaveCallback {
+    fn drop(&mut self) {
+        IN_CALLBACK.set(self.0);
+    }
+}
+
+/// Marks this thread as running a callback of the launch that it drives, until the result is dropped.
+pub(crate) fn enter_callback() -> LeaveCallback {
+    LeaveCallback(IN_CALLBACK.replace(true))
+}
+
+/// Whether this thread runs a callback of a launch that it drives.
+pub(crate) fn is_in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
 /// The rank of the worker that runs this kernel; `None` outside kernels.
 ///
 /// Costs a thread-local read. Inside a launch that runs inline the rank is 0.

@@ -7,13 +7,14 @@ use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
-use crate::team::log;
+use crate::team::log::Note;
 use crate::team::mail::{self, FromWorker, ToWorker};
-use crate::team::roster::{Obituary, Roster, Stage};
+use crate::team::roster::{Obituary, Roster, Slot, Stage};
 use crate::team::start::{StartError, Starter, WorkerProcess};
 use parking_lot::MutexGuard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,20 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
         Ok(starter) => starter,
         Err(error) => return give_up(crew, &mut crew.roster.lock(), error),
     };
+    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to bury it.
+    if catch_unwind(AssertUnwindSafe(|| watch(crew, &mut starter))).is_err() {
+        let why = "the thread that watches the workers panicked".into();
+        give_up(crew, &mut crew.roster.lock(), StartError::CannotServe { why });
+        crew.roster.lock().slots.iter().for_each(|slot| {
+            slot.kill();
+        });
+    }
+    dissolve(crew);
+}
+
+fn watch(crew: &Crew, starter: &mut Starter) {
     let everyone: Vec<usize> = (0..crew.size).collect();
-    start(crew, &mut starter, &everyone);
+    start(crew, starter, &everyone);
     loop {
         let events = wait(crew);
         for event in &events {
@@ -53,14 +66,12 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
                 dead.push(event.rank);
             }
         }
-        let late = overdue(crew);
+        overdue(crew);
         if crew.roster.lock().dissolving {
-            break;
+            return;
         }
-        dead.extend(late);
-        start(crew, &mut starter, &dead);
+        start(crew, starter, &dead);
     }
-    dissolve(crew);
 }
 
 /// Starts workers for `ranks`, loading in parallel, and welcomes them.
@@ -91,11 +102,14 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
     let mut roster = crew.roster.lock();
     // A worker that died meanwhile is found out by its pidfd.
-    let _dead = mail::send(&process.socket, &mail, &[orders, board, segment.fd()]);
+    let mut fds = vec![orders, board, segment.fd()];
+    fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
+    let _dead = mail::send(&process.socket, &mail, &fds);
     let slot = &mut roster.slots[rank];
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
@@ -142,7 +156,12 @@ fn read_mail(crew: &Crew, rank: usize) {
     loop {
         let mut roster = crew.roster.lock();
         let Some(process) = &roster.slots[rank].process else { return };
-        let Ok(Some((mail, _))) = mail::try_recv::<FromWorker>(process.socket.as_fd()) else { return };
+        let mail = match mail::try_recv::<FromWorker>(process.socket.as_fd()) {
+            Ok(Some((mail, _))) => mail,
+            Ok(None) => return,
+            // It has ended, or a kernel of its has closed our socket: no segment would reach it any more.
+            Err(_) => return process.kill(),
+        };
         match mail {
             FromWorker::Ready { refused } => {
                 let slot = &mut roster.slots[rank];
@@ -154,9 +173,8 @@ fn read_mail(crew: &Crew, rank: usize) {
             }
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
             FromWorker::Log { level, target, message } => {
-                // The subscriber is the program's own code: not under our lock.
-                drop(roster);
-                log::relay(rank as u32, level, &target, &message);
+                // The subscriber is the program's own code: not on this thread.
+                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
             }
         }
     }
@@ -166,22 +184,28 @@ fn read_mail(crew: &Crew, rank: usize) {
 fn bury(crew: &Crew, rank: usize) -> bool {
     let board = crew.board();
     let mut roster = crew.roster.lock();
+    let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
     let Some(process) = &slot.process else { return false };
     let Some(cause) = process.try_reap() else { return false };
     let pid = process.pid;
     let was_ready = slot.stage == Stage::Ready;
     let member = slot.member;
+    if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
+        trace.note_death(rank, pid, cause);
+    }
     slot.process = None;
     slot.stage = Stage::Dead;
     let desk = board.desk(rank);
-    let served = desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
-    slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
-    let (failures, dissolving) = (slot.failures, roster.dissolving);
-    // Acquire: pairs with the Release in `Visit::chunks`.
-    let unit = desk.current.swap(0, Ordering::AcqRel);
     let muster = board.muster(&crew.orders);
     let in_launch = muster.unfinished().contains(rank);
+    // A kernel that kills its worker says nothing against the worker.
+    let served = in_launch || desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
+    slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
+    let failures = slot.failures;
+    // Acquire: pairs with the Release in `Visit::chunks`.
+    let unit = desk.current.swap(0, Ordering::AcqRel);
+    crew.deaths.fetch_add(1, Ordering::Release);
     roster.obituaries.push(Obituary {
         rank,
         pid,
@@ -191,9 +215,6 @@ fn bury(crew: &Crew, rank: usize) -> bool {
         unit: unit.checked_sub(1),
     });
     roster.refresh();
-    if !dissolving {
-        tracing::warn!(rank, pid, %cause, "a worker died");
-    }
     repair(MemberId(member));
     // Poison: a region that the rank was part of cannot go on.
     board.step(rank).poison();
@@ -203,27 +224,29 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     if !dissolving && failures >= MAX_FAILURES {
         let why =
             format!("worker {rank} died {failures} times in a row ({cause}) before it had served a launch");
-        if !was_ready {
-            roster.start_error.get_or_insert(StartError::DiedAtStart { cause });
-        }
-        roster.broken = Some(why);
+        roster.start_error.get_or_insert(StartError::DiedAtStart { cause });
+        roster.broken.get_or_insert(why);
     } else if !dissolving {
         roster.respawns += 1;
     }
     crew.changed.notify_all();
+    drop(roster);
+    if !dissolving {
+        // The subscriber is the program's own code: not under our lock.
+        crew.relay.pass(Note::Death { rank, pid, cause });
+    }
     !dissolving && failures < MAX_FAILURES
 }
 
-/// Kills workers that do not get ready in time; their deaths are found by the next poll.
-fn overdue(crew: &Crew) -> Vec<usize> {
+/// Kills workers that do not get ready in time; their deaths are found by the next poll. While the pool is being made,
+/// one such worker is enough to give up.
+fn overdue(crew: &Crew) {
     let mut roster = crew.roster.lock();
-    let late = roster.slots.iter().any(|slot| {
-        slot.stage == Stage::Starting && slot.process.is_some() && slot.started.elapsed() > READY_WITHIN
-    });
-    if late {
+    let late = |slot: &&Slot| slot.stage == Stage::Starting && slot.started.elapsed() > READY_WITHIN;
+    let killed = roster.slots.iter().filter(late).filter(|slot| slot.kill()).count();
+    if killed > 0 && !roster.started {
         give_up(crew, &mut roster, StartError::StartTimeout { waited: READY_WITHIN });
     }
-    Vec::new()
 }
 
 /// The team serves no more.

@@ -1,13 +1,28 @@
 //! A worker's log events, told to the driver's `tracing` subscriber with the worker's rank.
 
 use crate::team::mail::{self, FromWorker};
+use crate::team::start::ExitCause;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Notes that wait for the subscriber at most; further ones are counted instead.
+const LINE_NOTES: usize = 4096;
+/// How long the end of a pool waits for its subscriber.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Origin of what the relay itself says.
+const ORIGIN: &str = "phalanx::log";
 
 /// How verbose the driver's subscriber is, as a number for the welcome.
 pub(crate) fn level_code() -> u8 {
@@ -43,12 +58,118 @@ pub(crate) fn install(socket: Arc<OwnedFd>, level: u8) {
     let level = level_of(level);
     if level != LevelFilter::OFF {
         // Fails only if a constructor of the program has installed one, which then stays.
-        let _kept = tracing::subscriber::set_global_default(Forwarder { socket, level });
+        let _kept =
+            tracing::subscriber::set_global_default(Forwarder { socket, level, lost: AtomicU64::new(0) });
     }
 }
 
+/// Something to be told to the driver's subscriber.
+pub(crate) enum Note {
+    /// A worker's event.
+    Event { rank: u32, level: u8, target: String, message: String },
+    /// A worker's death.
+    Death { rank: usize, pid: u32, cause: ExitCause },
+}
+
+/// Emits what workers say in the driver, on a thread of its own: the subscriber is the program's code, and may be slow, stuck
+/// or waiting for a launch, while deaths must be dealt with.
+#[derive(Default)]
+pub(crate) struct Relay(Mutex<Stage>);
+
+#[derive(Default)]
+enum Stage {
+    /// Nobody has said anything yet: there is no thread.
+    #[default]
+    Silent,
+    Running(Line),
+    Over,
+}
+
+struct Line {
+    notes: SyncSender<Note>,
+    ended: Receiver<()>,
+    lost: Arc<Lost>,
+}
+
+/// Events by rank that did not fit into the line.
+#[derive(Default)]
+struct Lost(Mutex<BTreeMap<u32, u64>>);
+
+impl Lost {
+    fn count(&self, note: &Note) {
+        let Note::Event { rank, .. } = note else { return };
+        *self.0.lock().entry(*rank).or_default() += 1;
+    }
+
+    fn tell(&self) {
+        let lost = std::mem::take(&mut *self.0.lock());
+        for (rank, count) in lost {
+            emit(&Note::Event { rank, level: 2, target: ORIGIN.into(), message: lost_text(count) });
+        }
+    }
+}
+
+impl Relay {
+    /// Hands a note to the thread, without waiting for it.
+    pub(crate) fn pass(&self, note: Note) {
+        let mut stage = self.0.lock();
+        if let Stage::Silent = *stage {
+            *stage = Line::open().map_or(Stage::Over, Stage::Running);
+        }
+        if let Stage::Running(line) = &*stage
+            && let Err(TrySendError::Full(note)) = line.notes.try_send(note)
+        {
+            line.lost.count(&note);
+        }
+    }
+
+    /// Waits until all is told, unless the subscriber takes too long for that.
+    pub(crate) fn close(&self) {
+        let stage = std::mem::replace(&mut *self.0.lock(), Stage::Over);
+        if let Stage::Running(Line { notes, ended, .. }) = stage {
+            drop(notes);
+            let _told = ended.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+impl Line {
+    fn open() -> Option<Line> {
+        let (notes, incoming) = std::sync::mpsc::sync_channel(LINE_NOTES);
+        let (end, ended) = std::sync::mpsc::sync_channel(1);
+        let lost = Arc::new(Lost::default());
+        let told = lost.clone();
+        let run = move || {
+            for note in incoming {
+                // A subscriber that panics loses this event.
+                let _panicked = catch_unwind(AssertUnwindSafe(|| {
+                    emit(&note);
+                    told.tell();
+                }));
+            }
+            let _nobody_waits = end.send(());
+        };
+        // Without a thread the events are lost, which is no reason to stop.
+        std::thread::Builder::new().name("phalanx log".into()).spawn(run).ok()?;
+        Some(Line { notes, ended, lost })
+    }
+}
+
+fn emit(note: &Note) {
+    match note {
+        Note::Event { rank, level, target, message } => relay(*rank, *level, target, message),
+        Note::Death { rank, pid, cause } => {
+            tracing::warn!(target: "phalanx", rank, pid, %cause, "a worker died")
+        }
+    }
+}
+
+fn lost_text(count: u64) -> String {
+    format!("{count} log events were lost")
+}
+
 /// Emits a worker's event in the driver.
-pub(crate) fn relay(rank: u32, level: u8, target: &str, message: &str) {
+fn relay(rank: u32, level: u8, target: &str, message: &str) {
     match level {
         1 => tracing::error!(target: "phalanx::worker", rank, origin = target, "{message}"),
         2 => tracing::warn!(target: "phalanx::worker", rank, origin = target, "{message}"),
@@ -61,6 +182,8 @@ pub(crate) fn relay(rank: u32, level: u8, target: &str, message: &str) {
 struct Forwarder {
     socket: Arc<OwnedFd>,
     level: LevelFilter,
+    /// Events that found the socket full since the last that did not.
+    lost: AtomicU64,
 }
 
 /// Writes an event's message, then its fields as `name=value`.
@@ -99,8 +222,18 @@ impl Subscriber for Forwarder {
             target: event.metadata().target().to_string(),
             message: text.0,
         };
-        // A driver that does not read fast enough loses events rather than stopping its workers.
-        let _lost = mail::try_send(&*self.socket, &mail);
+        // A driver that does not read fast enough loses events rather than stopping its workers; it is told how many.
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        let unsaid = match lost {
+            0 => 0,
+            count => {
+                let mail = FromWorker::Log { level: 2, target: ORIGIN.into(), message: lost_text(count) };
+                if mail::try_send(&*self.socket, &mail, &[]).is_ok() { 0 } else { count }
+            }
+        };
+        if unsaid > 0 || mail::try_send(&*self.socket, &mail, &[]).is_err() {
+            self.lost.fetch_add(unsaid + 1, Ordering::Relaxed);
+        }
     }
     fn enter(&self, _span: &Id) {}
     fn exit(&self, _span: &Id) {}

@@ -41,6 +41,8 @@ pub(crate) struct Welcome {
     pub(crate) threads: u32,
     /// Members outnumber cores: do not spin.
     pub(crate) crowded: bool,
+    /// Bytes of the trace's segment, whose descriptor comes fourth; 0 if there is none.
+    pub(crate) trace_len: u64,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }
@@ -67,10 +69,26 @@ pub(crate) fn send(socket: impl AsFd, mail: &impl Serialize, fds: &[BorrowedFd<'
     Ok(bytes.len())
 }
 
-/// Sends one packet unless the socket is full.
-pub(crate) fn try_send(socket: impl AsFd, mail: &impl Serialize) -> io::Result<()> {
+/// Sends one packet unless the socket is full. Returns its bytes.
+pub(crate) fn try_send(
+    socket: impl AsFd,
+    mail: &impl Serialize,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
     let bytes = postcard::to_stdvec(mail).map_err(invalid)?;
-    socket::try_send(socket, &bytes, &[])
+    socket::try_send(socket, &bytes, fds)?;
+    Ok(bytes.len())
+}
+
+/// Whether a packet was refused because the other side has not read those before.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    // ETOOMANYREFS: more descriptors are on their way than this user may have open.
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ETOOMANYREFS)
+}
+
+/// Whether a packet was refused because the other side is gone.
+pub(crate) fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn decode<T: DeserializeOwned>(buffer: &[u8], packet: Packet) -> io::Result<(T, Packet)> {

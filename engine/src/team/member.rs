@@ -5,12 +5,15 @@
 //! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
 #![allow(unsafe_code)]
 
+use crate::base::Span;
 use crate::base::atomic::{Ordering, spin_loop};
-use crate::sys::clock::{TickRate, ticks};
+use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_MAIL, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
+    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders,
+    bump,
 };
 use crate::team::muster::Presence;
+use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, panic_note, state::States, text};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -34,10 +37,8 @@ pub(crate) trait Segments: Send {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
     /// Reads what the driver sent since the last launch (new segments, retired ones).
     fn read_mail(&mut self) {}
-    /// Handles of per-worker state that were dropped since the last call.
-    fn retired_states(&mut self) -> Vec<u64> {
-        Vec::new()
-    }
+    /// The states, of those that the member holds, whose handles are gone.
+    fn retired_states(&mut self, held: &States) -> Vec<u64>;
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
@@ -49,13 +50,18 @@ pub(crate) trait Segments: Send {
 pub(crate) struct Patience {
     /// Looking ends after so many ticks.
     pub(crate) ticks: u64,
+    /// A yield that took so many ticks says that somebody else needs the core: looking ends.
+    pub(crate) shared: u64,
 }
 
 impl Patience {
     /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most twice
     /// what the best choice costs. None where members outnumber the cores that they may use.
     pub(crate) fn new(crowded: bool) -> Patience {
-        Patience { ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) } }
+        Patience {
+            ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) },
+            shared: TickRate::ticks_in_us(20),
+        }
     }
 }
 
@@ -72,6 +78,11 @@ pub struct Member {
     /// Threads of this member, where it has more than one.
     pub(crate) threads: Option<rayon::ThreadPool>,
     pub(crate) patience: Patience,
+    /// Where it notes what it does, if anybody wants to know.
+    pub(crate) tracer: Option<Tracer>,
+    /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
+    /// has moved on at the next.
+    pub(crate) mail_seen: u64,
 }
 
 /// One member's part in one launch: what an entry works with.
@@ -126,8 +137,12 @@ impl Member {
         loop {
             let Some(epoch) = self.await_launch(*last, seated) else { return };
             *last = epoch;
+            if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
+                // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
+                continue;
+            }
             // SAFETY: `await_launch` entered the launch.
-            let order = unsafe { self.orders.order() };
+            let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
                 return;
@@ -144,22 +159,21 @@ impl Member {
         let epoch = loop {
             if let Some(epoch) = (0..LOOKS).find_map(|_| {
                 let found = muster.poll(self.rank, last);
-                if found.is_none() {
+                // Beside a seated driver every nanosecond shows, and each member has a core of its own.
+                if found.is_none() && !seated {
                     spin_loop();
                 }
                 found
             }) {
                 break epoch;
             }
-            if ticks().wrapping_sub(began) > self.patience.ticks {
+            // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
+            let shared = !seated && yield_core() > self.patience.shared;
+            if shared || ticks().wrapping_sub(began) > self.patience.ticks {
                 break self.sleep_until_launch(last)?;
             }
-            if !seated {
-                // The driver may be waiting for this very core.
-                std::thread::yield_now();
-            }
         };
-        self.desk().wait_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        bump(&self.desk().wait_ticks, ticks().wrapping_sub(began));
         Some(epoch)
     }
 
@@ -171,7 +185,7 @@ impl Member {
             if let Some(epoch) = muster.poll(self.rank, last) {
                 return Some(epoch);
             }
-            self.desk().sleeps.fetch_add(1, Ordering::Relaxed);
+            bump(&self.desk().sleeps, 1);
             muster.sleep(self.rank, last, bell, Some(Instant::now() + LIFELINE_CHECK));
             if self.segments.driver_is_gone() {
                 return None;
@@ -181,33 +195,74 @@ impl Member {
 
     /// Runs this member's part of a launch it has entered, and ends it.
     pub(crate) fn take_part(&mut self, order: &Order) {
-        self.work(order);
+        let began = ticks();
+        self.perform(order);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
-        if self.board.muster(&self.orders).finish(self.rank, order.epoch, presence) {
-            self.desk().wakes.fetch_add(1, Ordering::Relaxed);
-            // The driver was asleep and needs a core; every core may have a member that looks for launches.
-            std::thread::yield_now();
+        let is_watched = order.flags & FLAG_WATCHED != 0;
+        if is_watched {
+            self.count(began);
+        }
+        let woke = self.board.muster(&self.orders).finish(self.rank, order.epoch, presence);
+        if !is_watched {
+            // Counted when the driver goes on already.
+            self.count(began);
+        }
+        if woke {
+            bump(&self.desk().wakes, 1);
+        }
+        if order.flags & FLAG_SEATED == 0 {
+            // The driver needs a core to see the end, and every core may have a member that looks for launches.
+            yield_core();
         }
     }
 
-    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    /// Runs the driver's own part of a launch.
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
-        if order.flags & FLAG_MAIL != 0 {
-            self.segments.read_mail();
-            for id in self.segments.retired_states() {
-                self.states.forget(id);
-            }
+        self.perform(order);
+        self.count(began);
+    }
+
+    fn count(&self, began: u64) {
+        let desk = self.desk();
+        bump(&desk.launches, 1);
+        bump(&desk.busy_ticks, ticks().wrapping_sub(began));
+    }
+
+    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    fn perform(&mut self, order: &Order) {
+        let span = Span::new(0, order.len as usize);
+        let event = self.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Launch, order.epoch, span)));
+        if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
+            self.read_mail();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
         if let Err(fault) = outcome {
             self.report(order, fault);
         }
-        let desk = self.desk();
-        desk.current.store(0, Ordering::Release);
-        desk.launches.fetch_add(1, Ordering::Relaxed);
-        desk.busy_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        if let Some((tracer, index)) = event {
+            tracer.end(index);
+        }
+        self.desk().current.store(0, Ordering::Release);
+    }
+
+    /// Takes note of new and dropped segments, and drops states whose handles are gone.
+    #[cold]
+    fn read_mail(&mut self) {
+        self.segments.read_mail();
+        for id in self.segments.retired_states(&self.states) {
+            // The drop is the program's code and no part of a launch.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.states.forget(id))) {
+                let fault = panic_note::take(payload);
+                tracing::error!(
+                    rank = self.rank,
+                    location = fault.location,
+                    "the drop of per-worker state panicked: {}",
+                    fault.message
+                );
+            }
+        }
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
@@ -254,7 +309,7 @@ impl Member {
             fault.hi = lo.saturating_add(order.unit * order.chunk_len).min(order.len);
         }
         self.board.fault(self.rank).write(order.epoch, &fault);
-        self.desk().faults.fetch_add(1, Ordering::Relaxed);
+        bump(&self.desk().faults, 1);
         self.board.stop().store(order.epoch, Ordering::Release);
     }
 }

@@ -16,4 +16,5 @@ pub(crate) mod roster;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod text;
+pub(crate) mod trace;
 pub(crate) mod worker;

@@ -8,32 +8,24 @@
 //! The text is generic over where the words live: shared memory between processes, the heap under the model checker.
 
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
 use crate::sys::futex::{self, Woken};
 use std::time::Instant;
 
 /// Ranks whose bits share one word.
 pub(crate) const RANKS_PER_WORD: usize = 64;
 
-/// One bit a rank, 64 to a word.
+/// One bit a rank, 64 to a word. No allocation up to 64 ranks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RankSet {
-    words: Vec<u64>,
+    first: u64,
+    rest: Vec<u64>,
 }
 
 impl RankSet {
     /// No rank of a team of `size`.
     pub(crate) fn empty(size: usize) -> RankSet {
-        RankSet { words: vec![0; size.div_ceil(RANKS_PER_WORD)] }
-    }
-
-    /// Not even the team's size.
-    pub(crate) fn unknown() -> RankSet {
-        RankSet { words: Vec::new() }
-    }
-
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.words.is_empty()
+        RankSet { first: 0, rest: vec![0; size.div_ceil(RANKS_PER_WORD).saturating_sub(1)] }
     }
 
     /// Every rank of a team of `size`.
@@ -43,28 +35,42 @@ impl RankSet {
         set
     }
 
+    fn from_words(mut words: impl Iterator<Item = u64>) -> RankSet {
+        RankSet { first: words.next().unwrap_or(0), rest: words.collect() }
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
+    }
+
+    fn word_mut(&mut self, rank: usize) -> &mut u64 {
+        match rank / RANKS_PER_WORD {
+            0 => &mut self.first,
+            index => &mut self.rest[index - 1],
+        }
+    }
+
     pub(crate) fn insert(&mut self, rank: usize) {
-        self.words[rank / RANKS_PER_WORD] |= 1 << (rank % RANKS_PER_WORD);
+        *self.word_mut(rank) |= 1 << (rank % RANKS_PER_WORD);
     }
 
     pub(crate) fn remove(&mut self, rank: usize) {
-        self.words[rank / RANKS_PER_WORD] &= !(1 << (rank % RANKS_PER_WORD));
+        *self.word_mut(rank) &= !(1 << (rank % RANKS_PER_WORD));
     }
 
     pub(crate) fn contains(&self, rank: usize) -> bool {
-        self.words.get(rank / RANKS_PER_WORD).is_some_and(|word| word >> (rank % RANKS_PER_WORD) & 1 == 1)
+        self.words().nth(rank / RANKS_PER_WORD).is_some_and(|word| word >> (rank % RANKS_PER_WORD) & 1 == 1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+        self.words().all(|word| word == 0)
     }
 
     /// The ranks in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words
-            .iter()
+        self.words()
             .enumerate()
-            .flat_map(|(index, word)| Bits(*word).map(move |bit| index * RANKS_PER_WORD + bit))
+            .flat_map(|(index, word)| Bits(word).map(move |bit| index * RANKS_PER_WORD + bit))
     }
 }
 
@@ -83,6 +89,9 @@ impl Iterator for Bits {
     }
 }
 
+/// Looks for the end of a launch that are made without a pause.
+const CLOSE_LOOKS: u32 = 64;
+
 /// States of an attendance word; the launch's epoch stands above these two bits.
 const OPEN: u64 = 0; // may be entered, may be skipped
 const ENTERED: u64 = 1; // the member runs the order
@@ -91,6 +100,26 @@ const REQUIRED: u64 = 3; // may be entered, never skipped: the order needs every
 
 fn word(epoch: u64, state: u64) -> u64 {
     epoch << 2 | state
+}
+
+/// A member's attendance: epoch and state of the launch that is open to it.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Attendance {
+    word: AtomicU64,
+    /// Mixed from the epoch by the driver: a stray write to the word alone opens no launch.
+    seal: AtomicU64,
+}
+
+impl std::ops::Deref for Attendance {
+    type Target = AtomicU64;
+    fn deref(&self) -> &AtomicU64 {
+        &self.word
+    }
+}
+
+fn seal_of(epoch: u64) -> u64 {
+    !epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Whether members that have not entered may be left out.
@@ -108,7 +137,7 @@ pub(crate) struct Muster<'a> {
     /// Counts wake-ups; sleeping members wait on it. Written by the driver only.
     pub(crate) bell: &'a AtomicU32,
     /// One word a rank: epoch and state.
-    pub(crate) attendance: &'a [Line<AtomicU64>],
+    pub(crate) attendance: &'a [Line<Attendance>],
     /// One bit a rank: set by the driver when it opens the launch, cleared when that member can no longer touch it.
     pub(crate) pending: &'a [Line<AtomicU64>],
     /// One bit a rank: the member sleeps on the bell, or is about to.
@@ -126,11 +155,12 @@ impl Muster<'_> {
     ///
     /// Everything the order refers to must have been written before.
     pub(crate) fn open(&self, epoch: u64, members: &RankSet, presence: Presence) -> u32 {
-        for (pending, bits) in self.pending.iter().zip(&members.words) {
-            pending.store(*bits, Ordering::Relaxed);
+        for (pending, bits) in self.pending.iter().zip(members.words()) {
+            pending.store(bits, Ordering::Relaxed);
         }
         let state = if presence == Presence::Required { REQUIRED } else { OPEN };
         for rank in members.iter() {
+            self.attendance[rank].seal.store(seal_of(epoch), Ordering::Relaxed);
             // Release: pairs with the Acquire in `poll`; a member that sees the launch sees its order.
             self.attendance[rank].store(word(epoch, state), Ordering::Release);
         }
@@ -139,7 +169,7 @@ impl Muster<'_> {
         let sleepers = self
             .asleep
             .iter()
-            .zip(&members.words)
+            .zip(members.words())
             .any(|(asleep, bits)| asleep.load(Ordering::Relaxed) & bits != 0);
         if sleepers { self.ring() } else { 0 }
     }
@@ -151,35 +181,64 @@ impl Muster<'_> {
         1
     }
 
+    /// The bits of `pending[index]` that stand for ranks of this team. Nobody would ever clear another bit, and no table
+    /// has a place for it, so whatever a stray write left there is not looked at (README.md, rule 6).
+    fn pending(&self, index: usize, ordering: Ordering) -> u64 {
+        let ranks = self.attendance.len() - index * RANKS_PER_WORD;
+        let valid = if ranks >= RANKS_PER_WORD { u64::MAX } else { (1 << ranks) - 1 };
+        self.pending[index].load(ordering) & valid
+    }
+
     /// Whether every member has finished, was skipped or was struck off.
     pub(crate) fn is_over(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `strike`; what the members wrote is visible afterwards.
-        self.pending.iter().all(|pending| pending.load(Ordering::Acquire) == 0)
+        // Acquire: pairs with the SeqCst in `strike`; what the members wrote is visible afterwards.
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::Acquire) == 0)
     }
 
     /// The members that have not finished.
     pub(crate) fn unfinished(&self) -> RankSet {
-        RankSet { words: self.pending.iter().map(|pending| pending.load(Ordering::Acquire)).collect() }
+        RankSet::from_words((0..self.pending.len()).map(|index| self.pending(index, Ordering::Acquire)))
+    }
+
+    /// The unfinished members whose attendance does not speak of launch `epoch`: somebody overwrote it, and they may never come.
+    pub(crate) fn astray(&self, epoch: u64) -> RankSet {
+        let mut set = self.unfinished();
+        for (rank, attendance) in self.attendance.iter().enumerate() {
+            if attendance.load(Ordering::Relaxed) >> 2 == epoch {
+                set.remove(rank);
+            }
+        }
+        set
+    }
+
+    /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a
+    /// death) and handed to [`Self::wait`].
+    pub(crate) fn news(&self) -> u32 {
+        self.news.load(Ordering::Acquire)
     }
 
     /// Spins up to `spins` times for the end of the launch.
     pub(crate) fn spin_until_over(&self, spins: u32) -> bool {
-        for _ in 0..spins {
+        for look in 0..spins {
             if self.is_over() {
                 return true;
             }
-            spin_loop();
+            // The first looks follow each other closely: a short launch ends between two pauses.
+            if look > CLOSE_LOOKS {
+                spin_loop();
+            }
         }
         self.is_over()
     }
 
-    /// Sleeps until the launch is over, there is news (a death), or the deadline passes. One system call at most.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Woken {
-        let seen = self.news.load(Ordering::Acquire);
+    /// Sleeps until the launch is over, there is news since `seen_news` was read with [`Self::news`], or the deadline
+    /// passes. One system call at most.
+    pub(crate) fn wait(&self, seen_news: u32, deadline: Option<Instant>) -> Woken {
         self.driver_asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
         fence(Ordering::SeqCst);
-        let woken = if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen, deadline) };
+        let woken =
+            if self.is_over() { Woken::LookAgain } else { futex::wait(self.news, seen_news, deadline) };
         self.driver_asleep.store(0, Ordering::Relaxed);
         woken
     }
@@ -199,19 +258,31 @@ impl Muster<'_> {
 
     /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed. Idempotent.
     /// Returns whether nobody is left.
+    ///
+    /// Only for who keeps the launch from ending or the next from opening: a member that is pending itself, the driver,
+    /// and the engine under the roster's lock (README.md, rule 3).
     pub(crate) fn strike(&self, rank: usize) -> bool {
         let bit = 1 << (rank % RANKS_PER_WORD);
-        // AcqRel: publishes this member's writes, and orders those of the members that finished earlier before the
-        // look at the other words.
+        // SeqCst: publishes this member's writes, and of two members that clear the last bits of two words at once at
+        // least one sees both clear.
         let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
-        before & !bit == 0
-            && (self.pending.len() == 1
-                || self.pending.iter().all(|pending| pending.load(Ordering::SeqCst) == 0))
+        if self.pending.len() == 1 && before & !bit == 0 {
+            return true;
+        }
+        in_total_order();
+        (0..self.pending.len()).all(|index| self.pending(index, Ordering::SeqCst) == 0)
     }
 
-    /// Clears what a dead member left in the words. Called before its rank is given to a successor.
+    /// Clears what a dead member left in the words: its bit among the sleepers, and the strike that it owed if it died
+    /// between skipping somebody and striking that one off. Called before its rank is given to a successor, and under the lock under
+    /// which launches are opened.
     pub(crate) fn forget(&self, rank: usize) {
         self.asleep[rank / RANKS_PER_WORD].fetch_and(!(1 << (rank % RANKS_PER_WORD)), Ordering::SeqCst);
+        for absent in self.unfinished().iter() {
+            if self.attendance[absent].load(Ordering::Acquire) & 3 == SKIPPED {
+                self.strike(absent);
+            }
+        }
     }
 
     // ------------------------------------------------------------------------------------------- member
@@ -232,6 +303,12 @@ impl Muster<'_> {
                 .map(|_| epoch),
             _ => None,
         }
+    }
+
+    /// Whether the driver opened launch `epoch` to `rank`: not so if the attendance was overwritten.
+    pub(crate) fn is_called(&self, rank: usize, epoch: u64) -> bool {
+        // Acquire is not needed: `open` wrote the seal before the word that `poll` has read.
+        self.attendance[rank].seal.load(Ordering::Relaxed) == seal_of(epoch)
     }
 
     /// The newest launch that was opened to `rank`, for a member that begins: it serves later ones only.
@@ -259,19 +336,20 @@ impl Muster<'_> {
 
     /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
     /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
+    ///
+    /// The member skips others while it is itself pending. Were it to strike itself off first, the launch could end, and the
+    /// next be opened, between its claim of an absent member and the strike, which would then hit the next launch.
     pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
-        let mut over = self.strike(rank);
-        if !over && presence == Presence::Optional {
-            over = self.skip_absent(epoch);
+        if presence == Presence::Optional {
+            self.skip_absent(epoch);
         }
-        over && self.notify()
+        self.strike(rank) && self.notify()
     }
 
-    /// Skips every member that has not entered; returns whether that ended the launch.
-    pub(crate) fn skip_absent(&self, epoch: u64) -> bool {
-        let mut over = false;
-        for (index, pending) in self.pending.iter().enumerate() {
-            for bit in Bits(pending.load(Ordering::Relaxed)) {
+    /// Skips every member that has not entered. See [`Self::strike`] for who may.
+    pub(crate) fn skip_absent(&self, epoch: u64) {
+        for index in 0..self.pending.len() {
+            for bit in Bits(self.pending(index, Ordering::Relaxed)) {
                 let rank = index * RANKS_PER_WORD + bit;
                 let open = word(epoch, OPEN);
                 let attendance = &self.attendance[rank];
@@ -280,11 +358,10 @@ impl Muster<'_> {
                         .compare_exchange(open, word(epoch, SKIPPED), Ordering::AcqRel, Ordering::Relaxed)
                         .is_ok()
                 {
-                    over |= self.strike(rank);
+                    self.strike(rank);
                 }
             }
         }
-        over
     }
 }
 

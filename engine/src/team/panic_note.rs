@@ -1,9 +1,14 @@
 //! What a kernel's panic said, and where.
 
 use crate::team::board::{Fault, FaultKind};
+use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The last panic of any thread of a worker process: a parallel method inside a kernel hands a panic of another thread on to the
+/// one that runs the kernel.
+static LAST: Mutex<String> = Mutex::new(String::new());
 
 thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -13,6 +18,7 @@ thread_local! {
 pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
+        place.clone_into(&mut LAST.lock());
         // A panic while the note is being taken must not panic again.
         PLACE.with(|note| {
             if let Ok(mut note) = note.try_borrow_mut() {
@@ -33,7 +39,9 @@ pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    let location = PLACE
+    let own = PLACE
         .with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)).unwrap_or_default());
+    let last = std::mem::take(&mut *LAST.lock());
+    let location = if own.is_empty() { last } else { own };
     Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }
 }

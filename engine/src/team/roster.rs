@@ -26,6 +26,8 @@ pub(crate) struct Slot {
     pub(crate) member: u32,
     /// Segments sent to the present worker.
     pub(crate) known: FxHashSet<u64>,
+    /// Handles of per-worker state that the present worker may hold states of.
+    pub(crate) states: FxHashSet<u64>,
     /// Deaths in a row without a launch served in between.
     pub(crate) failures: u32,
     /// When the present worker was started.
@@ -43,11 +45,17 @@ impl Slot {
             process: None,
             member: 0,
             known: FxHashSet::default(),
+            states: FxHashSet::default(),
             failures: 0,
             started: Instant::now(),
             served_at_start: 0,
             refused: Vec::new(),
         }
+    }
+
+    /// Kills the present worker; false if there is none that can be killed.
+    pub(crate) fn kill(&self) -> bool {
+        self.process.as_ref().inspect(|process| process.kill()).is_some()
     }
 }
 
@@ -73,17 +81,19 @@ pub(crate) struct Roster {
     pub(crate) obituaries: Vec<Obituary>,
     /// Why the team serves no more.
     pub(crate) broken: Option<String>,
+    /// All workers have served once: the pool is made.
+    pub(crate) started: bool,
     /// The start failed with this; taken by whoever makes the pool.
     pub(crate) start_error: Option<crate::team::start::StartError>,
     pub(crate) dissolving: bool,
     /// Workers replaced so far.
     pub(crate) respawns: u64,
-    /// Segment ids that every ready worker has.
-    pub(crate) common: FxHashSet<u64>,
-    /// The registry's drop count when retired segments were last looked for.
+    /// Segment ids that every ready worker has; the second, that every one but rank 0 has (whose seat the driver takes).
+    pub(crate) common: [FxHashSet<u64>; 2],
+    /// The registry's drop count when retired segments and handles were last looked for.
     pub(crate) drops_seen: u64,
-    /// Mail was sent that the next launch must make members read.
-    pub(crate) mail: bool,
+    /// Packets sent to workers so far; see `Order::mail`.
+    pub(crate) mail: u64,
     /// Every rank, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
@@ -94,12 +104,13 @@ impl Roster {
             slots: (0..size).map(|_| Slot::new()).collect(),
             obituaries: Vec::new(),
             broken: None,
+            started: false,
             start_error: None,
             dissolving: false,
             respawns: 0,
-            common: FxHashSet::default(),
+            common: Default::default(),
             drops_seen: 0,
-            mail: false,
+            mail: 0,
             everyone: None,
         }
     }
@@ -108,7 +119,7 @@ impl Roster {
     pub(crate) fn refresh(&mut self) {
         let ready = self.slots.iter().all(|slot| slot.stage == Stage::Ready);
         self.everyone = ready.then(|| RankSet::full(self.slots.len()));
-        self.common.clear();
+        self.common.iter_mut().for_each(FxHashSet::clear);
     }
 
     /// The ranks that serve launches now.

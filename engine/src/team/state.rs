@@ -1,7 +1,44 @@
-//! State that a worker keeps from launch to launch, made once in each worker.
+//! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for it.
 
-use rustc_hash::FxHashMap;
+use crate::memory::registry;
+use parking_lot::RwLock;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
+use std::sync::LazyLock;
+// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+static LIVE: LazyLock<RwLock<FxHashSet<u64>>> = LazyLock::new(RwLock::default);
+
+/// The name of a handle, never used twice in a process. Dropping it lets members drop their states at their next launch.
+#[derive(Debug)]
+pub(crate) struct HandleId(u64);
+
+impl HandleId {
+    pub(crate) fn new() -> HandleId {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        LIVE.write().insert(id);
+        HandleId(id)
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Drop for HandleId {
+    fn drop(&mut self) {
+        LIVE.write().remove(&self.0);
+        // After the removal: who sees the new count finds the handle gone.
+        registry::count_drop();
+    }
+}
+
+/// Whether the handle of that name lives in this process.
+pub(crate) fn is_live(id: u64) -> bool {
+    LIVE.read().contains(&id)
+}
 
 /// The states of one member, by the id of the handle that asks.
 #[derive(Default)]
@@ -18,5 +55,10 @@ impl States {
     /// Drops the state of a handle that is gone.
     pub(crate) fn forget(&mut self, id: u64) {
         self.by_id.remove(&id);
+    }
+
+    /// The states whose handles, which are of this process, are gone.
+    pub(crate) fn orphans(&self) -> Vec<u64> {
+        self.by_id.keys().copied().filter(|id| !is_live(*id)).collect()
     }
 }

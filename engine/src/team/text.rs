@@ -1,8 +1,8 @@
-//! Names for code and constant text that mean the same in every process of a team.
+//! Names for code that mean the same in every process of a team.
 //!
 //! The loader puts the executable at a different address in every process, so a function travels as its distance from
 //! an **anchor**, a function of this crate. Both ends check that what is named lies in the executable segment of the
-//! object that holds the anchor; constant text is checked against the segments that nobody writes.
+//! object that holds the anchor.
 //!
 //! # Safety
 //! A distance that passed the check points into a segment of the running executable, which is never unmapped. That a
@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::start::StartError;
-use crate::sys::object::{self, Object, PF_R, PF_W, PF_X, PT_LOAD};
+use crate::sys::object::{self, Object, PF_X, PT_LOAD};
 use std::sync::OnceLock;
 
 /// Where distances are counted from. Never called.
@@ -23,9 +23,6 @@ pub(crate) fn anchor_addr() -> usize {
     anchor as fn() -> u32 as usize
 }
 
-/// Most constant segments that an object is taken to have; linkers make two or three.
-const MAX_CONSTANT: usize = 6;
-
 /// The borders of the object that holds the anchor, looked up once.
 #[derive(Debug)]
 struct Bounds {
@@ -33,7 +30,6 @@ struct Bounds {
     is_main: bool,
     text_lo: usize,
     text_len: usize,
-    constant: [(usize, usize); MAX_CONSTANT],
 }
 
 /// The object (executable or library) that this copy of the crate is part of.
@@ -46,17 +42,12 @@ fn bounds() -> &'static Bounds {
     static BOUNDS: OnceLock<Bounds> = OnceLock::new();
     BOUNDS.get_or_init(|| {
         let anchor = anchor_addr();
-        let mut bounds =
-            Bounds { anchor, is_main: false, text_lo: 0, text_len: 0, constant: [(0, 0); MAX_CONSTANT] };
+        let mut bounds = Bounds { anchor, is_main: false, text_lo: 0, text_len: 0 };
         let Some(object) = own_object() else { return bounds };
         bounds.is_main = object.is_main;
         let loads = || object.segments.iter().filter(|segment| segment.kind == PT_LOAD);
         if let Some(text) = loads().find(|load| load.flags & PF_X != 0 && load.holds(anchor)) {
             (bounds.text_lo, bounds.text_len) = (text.lo, text.len_bytes);
-        }
-        let constant = loads().filter(|load| load.flags & (PF_R | PF_W) == PF_R);
-        for (slot, load) in bounds.constant.iter_mut().zip(constant) {
-            *slot = (load.lo, load.len_bytes);
         }
         bounds
     })
@@ -75,7 +66,7 @@ pub(crate) fn is_in_executable() -> bool {
 #[inline]
 pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
     let bounds = bounds();
-    if bounds.is_main && addr.wrapping_sub(bounds.text_lo) < bounds.text_len {
+    if addr.wrapping_sub(bounds.text_lo) < bounds.text_len {
         Ok(addr.wrapping_sub(bounds.anchor) as u64)
     } else {
         Err(StartError::NoEntry)
@@ -87,40 +78,7 @@ pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
 pub(crate) fn address_of(offset: u64) -> Option<usize> {
     let bounds = bounds();
     let addr = bounds.anchor.wrapping_add(offset as usize);
-    (bounds.is_main && addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
-}
-
-/// Where a constant text begins, counted from the anchor, and its length in bytes.
-///
-/// # Errors
-/// [`StartError::NoEntry`] if the text is no literal of the main executable (built at run time, or from a plugin).
-pub(crate) fn name_offset_of(text: &'static str) -> Result<(u64, u32), StartError> {
-    let len = u32::try_from(text.len()).map_err(|_| StartError::NoEntry)?;
-    if is_constant(text.as_ptr() as usize, text.len()) {
-        Ok(((text.as_ptr() as usize).wrapping_sub(bounds().anchor) as u64, len))
-    } else {
-        Err(StartError::NoEntry)
-    }
-}
-
-/// The constant text at this distance; None if none can be there.
-pub(crate) fn name_at(offset: u64, len: u32) -> Option<&'static str> {
-    let (addr, len) = (bounds().anchor.wrapping_add(offset as usize), len as usize);
-    if !is_constant(addr, len) {
-        return None;
-    }
-    // SAFETY: inside a segment of the executable that is readable and never written, and never unmapped.
-    let bytes = unsafe { std::slice::from_raw_parts(addr as *const u8, len) };
-    std::str::from_utf8(bytes).ok()
-}
-
-fn is_constant(addr: usize, len: usize) -> bool {
-    let bounds = bounds();
-    let inside = |&(lo, size): &(usize, usize)| {
-        let at = addr.wrapping_sub(lo);
-        at < size && len <= size - at
-    };
-    bounds.is_main && bounds.constant.iter().any(inside)
+    (addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
 }
 
 #[cfg(test)]
@@ -145,14 +103,5 @@ mod tests {
             assert!(matches!(offset_of(stranger), Err(StartError::NoEntry)), "{stranger:#x}");
             assert_eq!(address_of(stranger.wrapping_sub(anchor_addr()) as u64), None);
         }
-    }
-
-    #[test]
-    fn literals_have_names_and_built_texts_do_not() {
-        let (offset, len) = name_offset_of("a literal of the test").unwrap();
-        assert_eq!(name_at(offset, len), Some("a literal of the test"));
-        assert_eq!(name_at(offset, u32::MAX), None);
-        let built: &'static str = String::from("built").leak();
-        assert!(matches!(name_offset_of(built), Err(StartError::NoEntry)));
     }
 }

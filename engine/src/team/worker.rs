@@ -13,6 +13,7 @@ use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
+use crate::team::trace::{self, Tracer};
 use crate::team::{log, panic_note};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
@@ -31,7 +32,7 @@ pub(crate) fn main(socket: OwnedFd) -> ! {
                 member.serve_from(&mut last);
             }
             // States may own things that want an orderly end (files of a library, say).
-            drop(member);
+            let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(member)));
             process::exit_now(0)
         }
         Err(why) => {
@@ -46,8 +47,9 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
     let (mail, packet) =
         mail::recv::<ToWorker>(&**socket).map_err(|error| format!("no welcome from the driver: {error}"))?;
     let ToWorker::Welcome(welcome) = mail else { return Err("the first packet is no welcome".into()) };
-    let [orders, board, arena]: [OwnedFd; 3] =
-        packet.fds.try_into().map_err(|_| "the welcome came without its descriptors")?;
+    let mut fds = packet.fds.into_iter();
+    let mut next_fd = || fds.next().ok_or("the welcome came without its descriptors");
+    let (orders, board, arena) = (next_fd()?, next_fd()?, next_fd()?);
     let (rank, size) = (welcome.rank as usize, welcome.size as usize);
     if rank >= size || size > MAX_MEMBERS {
         return Err(format!("rank {rank} of {size} makes no sense"));
@@ -55,6 +57,15 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
     let layout = BoardLayout::new(size);
     let orders = map_for_ever(&orders, ORDERS_BYTES, MapAccess::ReadOnly)?;
     let board = map_for_ever(&board, layout.len_bytes, MapAccess::ReadWrite)?;
+    let tracer = match welcome.trace_len as usize {
+        0 => None,
+        len if len == trace::trace_bytes(size) => {
+            let rings = map_for_ever(&next_fd()?, len, MapAccess::ReadWrite)?;
+            // SAFETY: mapped just now, for ever, with this length, and `rank` is below `size`.
+            Some(unsafe { Tracer::new(rings.base(), rank) })
+        }
+        _ => return Err("the trace has another length than this build's".into()),
+    };
     panic_note::install_hook();
     log::install(socket.clone(), welcome.log_level);
     crate::base::member::set_current_member(crate::base::MemberId(welcome.member));
@@ -73,6 +84,8 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         states: States::default(),
         threads,
         patience: Patience::new(welcome.crowded),
+        tracer,
+        mail_seen: 0,
     };
     Ok((member, refused))
 }
@@ -161,7 +174,7 @@ impl Segments for Mapped {
         }
     }
 
-    fn retired_states(&mut self) -> Vec<u64> {
+    fn retired_states(&mut self, _held: &States) -> Vec<u64> {
         std::mem::take(&mut self.retired)
     }
 

@@ -9,6 +9,7 @@ mod accumulate;
 mod atomic;
 mod axis;
 mod halo;
+mod handle;
 mod part;
 mod scatter;
 mod split;

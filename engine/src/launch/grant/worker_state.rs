@@ -1,7 +1,12 @@
 //! State that each worker makes once and keeps.
 //!
 //! # Safety
-//! A member hands its state to one kernel call at a time; the box that holds it does not move while the launch runs.
+//! Why `&mut T` is the only reference to its state:
+//! 1. A member runs one kernel call at a time, and a view ends with its call, since kernels are `for<'w>`.
+//! 2. No other operand of the launch leads to the same state: `Description::state` refuses a handle named twice.
+//! 3. A launch made inside a kernel runs on a member of its own, whose table of states is another (`driver::inline`).
+//! 4. States are dropped between launches only, and what a box holds stays where it is when the table grows.
+//! 5. The state may be made on one thread of a member and used on another, one after the other: `T: Send`.
 #![allow(unsafe_code)]
 
 use crate::launch::chunk::Chunk;
@@ -10,17 +15,18 @@ use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::board::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
+use crate::team::state::HandleId;
 use crate::team::text;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// State that lives in each worker: made there when a kernel first asks for it, kept from launch to launch.
 ///
 /// For scratch buffers, library handles, random generators. `T` is any type that is `Send`: it never travels. Each worker makes its
 /// own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew. Pass `&state` as an operand; the
-/// kernel receives `&mut T`, and no second kernel call in the same worker can be running then.
+/// kernel receives `&mut T`, and no second kernel call in the same worker can be running then. Named twice among the operands
+/// of one launch, it is refused. A kernel that panics leaves its state as it is then.
+///
+/// When the handle is dropped, workers drop their states at their next launch, or when they end.
 ///
 /// ```
 /// use phalanx::{PerWorker, Pool};
@@ -38,14 +44,14 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// ```
 #[derive(Debug)]
 pub struct PerWorker<T> {
-    id: u64,
+    id: HandleId,
     make: fn(usize) -> T,
 }
 
 impl<T: Send + 'static> PerWorker<T> {
     /// A handle for state that workers make by `make(rank)`.
     pub fn new(make: fn(usize) -> T) -> PerWorker<T> {
-        PerWorker { id: NEXT.fetch_add(1, Ordering::Relaxed), make }
+        PerWorker { id: HandleId::new(), make }
     }
 }
 
@@ -60,13 +66,13 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
     type View<'w> = &'w mut T;
     const LAYOUT: u64 = mix(mix(SEED, 28), size_of::<T>() as u64);
 
-    fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         text::offset_of(self.make as usize)?;
-        Ok(())
+        to.state(self.id.get())
     }
     fn wire(&self) -> Self::Wire {
         // `describe` has found the offset before.
-        (self.id, text::offset_of(self.make as usize).unwrap_or(0))
+        (self.id.get(), text::offset_of(self.make as usize).unwrap_or(0))
     }
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
         let make = visit.function(wire.1)?;
@@ -78,7 +84,7 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
         Ok(StateLocal(std::ptr::from_mut(state), PhantomData))
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w mut T {
-        // SAFETY: boxed in this member's table; one operand a launch... see `open`; one call at a time.
+        // SAFETY: alive and exclusive by 1 to 4 of the module's argument.
         unsafe { &mut *local.0 }
     }
 }

@@ -19,7 +19,9 @@ pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseRef, PhaseWhole};
-pub(crate) use step::reset;
+#[cfg(test)]
+pub(crate) use step::left_with;
+pub(crate) use step::{Desks, reset};
 pub use team::Team;
 
 use crate::array::Element;
@@ -29,7 +31,7 @@ use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::launch::launch::Launch;
 use crate::launch::operand::mix;
-use crate::team::board::{Fault, FaultKind, PAYLOAD_BYTES, WIRE_BYTES, WireBytes};
+use crate::team::board::{Board, Fault, FaultKind, PAYLOAD_BYTES, WIRE_BYTES, WireBytes};
 use crate::team::member::{Visit, fault};
 use crate::team::panic_note;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -94,16 +96,18 @@ impl Launch<'_> {
             combine: 0,
             layout: layout::<O, R>(),
             wire: WireBytes::of(&wire),
+            len: size,
             grid: Grid::with_chunk(size, 1),
             unit: 1,
             rank_bound: true,
+            steps: true,
             scratch: None,
             description: &description,
             site,
         };
         let mut results = Vec::with_capacity(size);
         self.driver.launch_then(&self.options, &job, |board| {
-            results.extend((0..size).map(|rank| step::left_with::<R>(board, rank)));
+            results.extend((0..size).map(|rank| step::left_with::<R>(Desks::of(board), rank)));
         })?;
         Ok(Region { results })
     }
@@ -133,6 +137,13 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> R
     }));
     let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
     outcome.inspect_err(|_| team.poison())
+}
+
+impl<'a> Desks<'a> {
+    /// Those of a board.
+    pub(crate) fn of(board: &'a Board) -> Desks<'a> {
+        Desks { desks: board.steps(), payloads: board.payloads() }
+    }
 }
 
 impl RegionError {

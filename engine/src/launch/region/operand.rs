@@ -17,7 +17,7 @@ use crate::team::member::Visit;
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
-/// Something the body of a region can hold: `&mut array`, `&array`, plain values, `Val(pod)`, `&PerWorker`, and tuples of
+/// Something the body of a region can hold: `&mut array`, `&array`, plain values, `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of
 /// up to 8 of these.
 ///
 /// # Safety
@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
-    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), plain numbers, `Val(pod)`, `&PerWorker` and tuples of up to 8 of these"
+    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), plain numbers, `Val(pod)`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
 )]
 pub unsafe trait RegionOperand {
     #[doc(hidden)]

@@ -3,17 +3,32 @@
 //! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the root
 //! releases, and releases travel down.
 
-use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
 use crate::launch::region::error::RegionError;
-use crate::sys::clock::ticks;
+use crate::sys::clock::{ticks, yield_core};
 use crate::sys::futex;
-use crate::team::board::{Board, PAYLOAD_BYTES, POISON, StepDesk};
+use crate::team::board::{PAYLOAD_BYTES, POISON, Payload, StepDesk};
+use crate::team::member::Patience;
 use bytemuck::Pod;
+use std::time::{Duration, Instant};
 
 /// Ranks up to which all meet all.
 const ALL_TO_ALL: usize = 8;
 /// Children of a rank in the tree.
 const FAN_OUT: usize = 8;
+
+/// Times a rank looks for its peer between two looks at the clock.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 64 };
+/// Longest sleep of a waiting rank: a backstop against a desk whose words were overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_secs(1);
+
+/// Every rank's desk and payload, wherever these words live: on the board, or on the heap under the model checker.
+#[derive(Clone, Copy)]
+pub(crate) struct Desks<'a> {
+    pub(crate) desks: &'a [Line<StepDesk>],
+    pub(crate) payloads: &'a [Line<Payload>],
+}
 
 /// What kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +82,13 @@ impl Digest {
 
 /// One rank's place at the steps of a region.
 pub(crate) struct Steps<'a> {
-    board: &'a Board,
+    at: Desks<'a>,
     rank: usize,
     size: usize,
     /// Steps made so far, wrapping.
     count: u32,
-    /// Ticks to look for a peer before sleeping.
-    patience: u64,
+    /// How long to look for a peer before sleeping.
+    patience: Patience,
     broken: Option<RegionError>,
 }
 
@@ -82,8 +97,8 @@ fn has_reached(word: u32, target: u32) -> bool {
 }
 
 impl<'a> Steps<'a> {
-    pub(crate) fn new(board: &'a Board, rank: usize, size: usize, patience: u64) -> Steps<'a> {
-        Steps { board, rank, size, count: 0, patience, broken: None }
+    pub(crate) fn new(at: Desks<'a>, rank: usize, size: usize, patience: Patience) -> Steps<'a> {
+        Steps { at, rank, size, count: 0, patience, broken: None }
     }
 
     /// Which of the two slots the next step uses.
@@ -97,7 +112,7 @@ impl<'a> Steps<'a> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let (desk, parity) = (self.board.step(self.rank), self.parity());
+        let (desk, parity) = (&self.at.desks[self.rank], self.parity());
         let slot = &desk.slots[parity];
         slot.digest[0].store(digest.0[0], Ordering::Relaxed);
         slot.digest[1].store(digest.0[1], Ordering::Relaxed);
@@ -126,7 +141,7 @@ impl<'a> Steps<'a> {
         for distance in 1..self.size {
             // Ranks start with different peers, so that they do not all read one line at once.
             let peer = (self.rank + distance) % self.size;
-            let other = self.board.step(peer);
+            let other = &self.at.desks[peer];
             self.await_word(&other.arrived, &other.watchers, target, peer)?;
             self.compare(peer, parity, digest)?;
         }
@@ -142,14 +157,14 @@ impl<'a> Steps<'a> {
     ) -> Result<(), RegionError> {
         let first = self.rank * FAN_OUT + 1;
         for child in first..(first + FAN_OUT).min(self.size) {
-            let other = self.board.step(child);
+            let other = &self.at.desks[child];
             self.await_word(&other.arrived, &other.watchers, target, child)?;
             self.compare(child, parity, digest)?;
         }
         advance(&desk.arrived, &desk.watchers);
         if self.rank > 0 {
             let parent = (self.rank - 1) / FAN_OUT;
-            let above = self.board.step(parent);
+            let above = &self.at.desks[parent];
             self.await_word(&above.released, &above.release_watchers, target, parent)?;
         }
         advance(&desk.released, &desk.release_watchers);
@@ -157,15 +172,15 @@ impl<'a> Steps<'a> {
     }
 
     fn compare(&self, peer: usize, parity: usize, digest: Digest) -> Result<(), RegionError> {
-        let theirs = &self.board.step(peer).slots[parity];
+        let theirs = &self.at.desks[peer].slots[parity];
         let seen = [theirs.digest[0].load(Ordering::Relaxed), theirs.digest[1].load(Ordering::Relaxed)];
         if seen == digest.0 { Ok(()) } else { Err(self.disagreement(peer, parity)) }
     }
 
     #[cold]
     fn disagreement(&self, peer: usize, parity: usize) -> RegionError {
-        let mine = self.board.step(self.rank).slots[parity].site.load(Ordering::Relaxed);
-        let theirs = self.board.step(peer).slots[parity].site.load(Ordering::Relaxed);
+        let mine = self.at.desks[self.rank].slots[parity].site.load(Ordering::Relaxed);
+        let theirs = self.at.desks[peer].slots[parity].site.load(Ordering::Relaxed);
         RegionError::Disagree {
             rank: self.rank,
             mine: StepKind::name_of(mine >> 32),
@@ -195,10 +210,11 @@ impl<'a> Steps<'a> {
             if seen & POISON != 0 {
                 return Err(RegionError::Broken { by: owner });
             }
-            if look % 64 == 63 {
+            if look % LOOKS == LOOKS - 1 {
                 let now = ticks();
                 began = if began == 0 { now } else { began };
-                if now.wrapping_sub(began) >= self.patience {
+                let patient = now.wrapping_sub(began) < self.patience.ticks;
+                if !patient || yield_core() > self.patience.shared {
                     sleep_on(word, watchers, target);
                 }
             }
@@ -209,17 +225,17 @@ impl<'a> Steps<'a> {
 
     /// Tells everybody, for good, that this rank goes no further.
     pub(crate) fn poison(&self) {
-        self.board.step(self.rank).poison();
+        self.at.desks[self.rank].poison();
     }
 
     /// Publishes this rank's value for the coming step.
     pub(crate) fn put<A: Pod>(&self, index: usize, value: &A) {
-        put(self.board, self.rank, self.parity(), index, value);
+        put(self.at, self.rank, self.parity(), index, value);
     }
 
     /// A rank's value of the step just made.
     pub(crate) fn get<A: Pod>(&self, rank: usize, index: usize) -> A {
-        get(self.board, rank, self.parity() ^ 1, index)
+        get(self.at, rank, self.parity() ^ 1, index)
     }
 }
 
@@ -228,6 +244,7 @@ impl<'a> Steps<'a> {
 fn advance(word: &AtomicU32, watchers: &AtomicU32) {
     // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the sleeper.
     word.fetch_add(2, Ordering::SeqCst);
+    in_total_order();
     if watchers.load(Ordering::SeqCst) != 0 {
         futex::wake(word, u32::MAX);
     }
@@ -239,15 +256,14 @@ fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
     fence(Ordering::SeqCst);
     let seen = word.load(Ordering::SeqCst);
     if !has_reached(seen, target) && seen & POISON == 0 {
-        futex::wait(word, seen, None);
+        futex::wait(word, seen, Some(Instant::now() + BACKSTOP));
     }
     watchers.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// Makes the desks ready for a region. Driver only, before it opens.
-pub(crate) fn reset(board: &Board) {
-    for rank in 0..board.size() {
-        let desk = board.step(rank);
+pub(crate) fn reset(at: Desks<'_>) {
+    for desk in at.desks {
         desk.arrived.store(0, Ordering::Relaxed);
         desk.released.store(0, Ordering::Relaxed);
         desk.watchers.store(0, Ordering::Relaxed);
@@ -260,8 +276,8 @@ pub(crate) fn words_of<A>() -> usize {
     size_of::<A>().div_ceil(8)
 }
 
-fn put<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize, value: &A) {
-    let words = &board.payload(rank)[parity][index * words_of::<A>()..];
+fn put<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize, value: &A) {
+    let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of(value).chunks(8)) {
         let mut packed = [0; 8];
         packed[..part.len()].copy_from_slice(part);
@@ -269,9 +285,9 @@ fn put<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize, value: &
     }
 }
 
-fn get<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize) -> A {
+fn get<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize) -> A {
     let mut value = A::zeroed();
-    let words = &board.payload(rank)[parity][index * words_of::<A>()..];
+    let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of_mut(&mut value).chunks_mut(8)) {
         part.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes()[..part.len()]);
     }
@@ -279,9 +295,9 @@ fn get<A: Pod>(board: &Board, rank: usize, parity: usize, index: usize) -> A {
 }
 
 /// What a rank's body returned: its value of its last step.
-pub(crate) fn left_with<R: Pod>(board: &Board, rank: usize) -> R {
-    let steps = board.step(rank).arrived.load(Ordering::Acquire) >> 1;
-    get(board, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
+pub(crate) fn left_with<R: Pod>(at: Desks<'_>, rank: usize) -> R {
+    let steps = at.desks[rank].arrived.load(Ordering::Acquire) >> 1;
+    get(at, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
 }
 
 /// Values of `A` that fit into one payload.
@@ -292,3 +308,7 @@ pub(crate) const fn payload_capacity<A>() -> usize {
         None => PAYLOAD_BYTES,
     }
 }
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use crate::base::Span;
 use crate::launch::grid::{Grid, block};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
-use crate::launch::region::step::{self, Digest, StepKind, Steps};
+use crate::launch::region::step::{self, Desks, Digest, StepKind, Steps};
 use crate::launch::settle::fold_tree;
 use crate::team::board::{Board, PAYLOAD_BYTES};
 use crate::team::member::Patience;
@@ -34,7 +34,7 @@ pub struct Team<'w> {
 
 impl<'w> Team<'w> {
     pub(crate) fn new(board: &'w Board, rank: usize, size: usize, patience: Patience) -> Team<'w> {
-        Team { steps: Steps::new(board, rank, size, patience.ticks), rank, size, only_here: PhantomData }
+        Team { steps: Steps::new(Desks::of(board), rank, size, patience), rank, size, only_here: PhantomData }
     }
 
     /// This member's number, from 0.

@@ -79,6 +79,7 @@ impl Starter {
     }
 
     /// Starts a worker and waits until it has answered. `name` is shown by `ps`, as in `PROGRAM [phalanx worker 3]`.
+    #[cfg(test)]
     pub(crate) fn start(&mut self, name: &str) -> Result<WorkerProcess, StartError> {
         let starting = self.launch(name)?;
         self.finish(starting, Instant::now() + ANSWER_WITHIN)

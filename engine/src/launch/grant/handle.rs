@@ -1,0 +1,116 @@
+//! Locks, semaphores, events, conditions, barriers and counters as operands.
+//!
+//! # Safety
+//! Such a handle is an address in a segment. `attach` checks the whole block against the segment's mapping, `open` checks the
+//! alignment, and the operand borrows the maker's handle, which keeps the block alive until no member is in the launch.
+//! What members do to each other through it is the handle's own business: everything in the block is reached through
+//! atomics or under the lock.
+#![allow(unsafe_code)]
+
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::region::RegionOperand;
+use crate::sync::{
+    Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
+    ShardedCounter, SyncWire,
+};
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
+use bytemuck::Pod;
+use std::ptr::NonNull;
+
+const fn layout<H: Remote>() -> u64 {
+    let mut hash = mix(mix(SEED, 30), H::LEN_BYTES as u64);
+    let (name, mut at) = (H::WHAT.as_bytes(), 0);
+    while at < name.len() {
+        hash = mix(hash, name[at] as u64);
+        at += 1;
+    }
+    hash
+}
+
+fn describe<H: Remote>(handle: &H, to: &mut Description<'_>) -> Result<(), LaunchError> {
+    let segment = handle.place().segment().ok_or_else(|| LaunchError::BadGrant {
+        what: H::WHAT,
+        why: "a handle that a kernel received cannot be an operand again; use it in the kernel itself".into(),
+    })?;
+    to.segment(segment);
+    // A lost attempt may have added to the counter or changed what the lock protects.
+    to.changes_in_place();
+    Ok(())
+}
+
+fn wire<H: Remote>(handle: &H) -> [u64; 2] {
+    let SyncWire { segment, offset } = handle.wire();
+    [segment, offset]
+}
+
+/// # Safety
+/// The launch lasts for `'w`, and the wire is its own.
+unsafe fn open<'w, H: Remote>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
+    let [segment, offset] = *wire;
+    let base = visit.attach(segment, offset, H::LEN_BYTES, true)?;
+    let base = NonNull::new(base).filter(|base| base.addr().get().is_multiple_of(H::ALIGN));
+    let base = base.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter is not aligned"))?;
+    // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
+    Ok(unsafe { H::from_base(base, SyncWire { segment, offset }) })
+}
+
+macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
+    // A kernel receives `&Lock<T>`, `&Counter` and so on.
+    // SAFETY: see the module; handles may be shared by any number of threads and processes.
+    unsafe impl<$($bound)*> Operand for &$handle {
+        type Wire = [u64; 2];
+        type Local = Borrowed<'static, $handle>;
+        type View<'w> = &'w $handle;
+        const LAYOUT: u64 = layout::<$handle>();
+
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            describe(*self, to)
+        }
+        fn wire(&self) -> [u64; 2] {
+            wire(*self)
+        }
+        unsafe fn open(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+            // SAFETY: the entry keeps it no longer than the launch.
+            unsafe { open(wire, visit) }
+        }
+        unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w $handle {
+            // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
+            unsafe { &*std::ptr::from_ref::<$handle>(local) }
+        }
+    }
+
+    // A body holds `Borrowed<Lock<T>>`, which dereferences to the lock.
+    // SAFETY: see the module; nothing is reached but through atomics or under the lock.
+    unsafe impl<$($bound)*> RegionOperand for &$handle {
+        type Wire = [u64; 2];
+        type Handle<'w> = Borrowed<'w, $handle>;
+        const LAYOUT: u64 = mix(layout::<$handle>(), 67);
+
+        fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+            describe(*self, to)
+        }
+        fn wire(&self) -> [u64; 2] {
+            wire(*self)
+        }
+        unsafe fn handle<'w>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
+            // SAFETY: the launch lasts for `'w` by the caller's promise.
+            unsafe { open(wire, visit) }
+        }
+    }
+)* } }
+operands! {
+    [T: Pod + Send] Lock<T>;
+    [T: Pod + Send] RLock<T>;
+    [T: Pod + Send + Sync] RwLock<T>;
+    [] Semaphore;
+    [] BoundedSemaphore;
+    [] Event;
+    [] Condition;
+    [] Barrier;
+    [] Counter;
+    [] ShardedCounter;
+}

@@ -1,0 +1,154 @@
+//! Reserving an array's pages where they will be used: each member its own rows, under its own memory policy.
+//!
+//! # Safety
+//! The operand hands out addresses only, inside a mapping that the member checked; populating pages changes no
+//! contents. No array, and so no view, exists over the segment before the launch has succeeded and nothing is missing.
+#![allow(unsafe_code)]
+
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::launch::Launch;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::schedule::Schedule;
+use crate::memory::{AllocError, Segment};
+use crate::sys::memory::{self, Hint};
+use crate::team::board::{Fault, FaultKind};
+use crate::team::current;
+use crate::team::member::{Visit, fault};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// A new segment for an array of `rows` rows. As an operand it is cut as the array will be, and each kernel call
+/// receives the pages of its chunk.
+struct Unreserved<'a> {
+    segment: &'a Arc<Segment>,
+    rows: usize,
+    row_bytes: usize,
+    huge: bool,
+}
+
+/// What travels: plain numbers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct UnreservedWire {
+    segment: u64,
+    len_bytes: u64,
+    rows: u64,
+    row_bytes: u64,
+    huge: u64,
+}
+
+/// The segment as mapped by one member.
+struct UnreservedLocal {
+    base: *mut u8,
+    len_bytes: usize,
+    rows: usize,
+    row_bytes: usize,
+}
+
+/// Whole pages of one chunk: those whose first byte lies in its rows.
+struct ChunkPages<'w> {
+    at: *mut u8,
+    len_bytes: usize,
+    mapped: PhantomData<&'w ()>,
+}
+
+// SAFETY: the view is an address and a length inside the member's mapping, and nothing is read or written through it.
+unsafe impl Operand for Unreserved<'_> {
+    type Wire = UnreservedWire;
+    type Local = UnreservedLocal;
+    type View<'w> = ChunkPages<'w>;
+    const LAYOUT: u64 = mix(SEED, 40);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        to.segment(self.segment);
+        to.length(self.rows, "a new array")?;
+        to.unit_bytes(self.row_bytes);
+        Ok(())
+    }
+
+    fn wire(&self) -> UnreservedWire {
+        UnreservedWire {
+            segment: self.segment.id().0,
+            len_bytes: self.segment.len_bytes() as u64,
+            rows: self.rows as u64,
+            row_bytes: self.row_bytes as u64,
+            huge: u64::from(self.huge),
+        }
+    }
+
+    unsafe fn open(wire: &UnreservedWire, visit: &mut Visit<'_>) -> Result<UnreservedLocal, Fault> {
+        let (rows, row_bytes, len_bytes) =
+            (wire.rows as usize, wire.row_bytes as usize, wire.len_bytes as usize);
+        visit.check_rows(rows)?;
+        if rows.checked_mul(row_bytes).is_none_or(|bytes| bytes > len_bytes) {
+            return Err(fault(FaultKind::Corrupt, "a new array is larger than its segment"));
+        }
+        let base = visit.attach(wire.segment, 0, len_bytes, true)?;
+        if let Some(at) = NonNull::new(base).filter(|_| wire.huge != 0) {
+            // Without it come base pages, which the array's report shows.
+            // SAFETY: the member maps these bytes, as `attach` checked; the advice changes no contents.
+            let _base_pages = unsafe { memory::advise(at, len_bytes, Hint::HugePage) };
+        }
+        Ok(UnreservedLocal { base, len_bytes, rows, row_bytes })
+    }
+
+    unsafe fn view<'w>(local: &UnreservedLocal, chunk: &Chunk) -> ChunkPages<'w> {
+        let page = memory::page_size();
+        let first_page = |row: usize| match row == local.rows {
+            // What the segment has beyond the array goes with the last row.
+            true => local.len_bytes.next_multiple_of(page),
+            false => (row * local.row_bytes).next_multiple_of(page),
+        };
+        let (lo, hi) = (first_page(chunk.span.lo), first_page(chunk.span.hi));
+        ChunkPages { at: local.base.wrapping_add(lo), len_bytes: hi.saturating_sub(lo), mapped: PhantomData }
+    }
+}
+
+/// Faults the pages in. What the kernel refuses first in this member is kept for the driver; `Relaxed` suffices, since
+/// the end of the launch orders it.
+fn populate(pages: ChunkPages<'_>, refusals: &[AtomicI32]) {
+    let Some(at) = NonNull::new(pages.at).filter(|_| pages.len_bytes > 0) else { return };
+    let Some(refusal) = current::current_rank().and_then(|rank| refusals.get(rank)) else { return };
+    if refusal.load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    // SAFETY: the member maps these pages, as `open` checked; populating changes no contents.
+    if let Err(error) = unsafe { memory::advise(at, pages.len_bytes, Hint::PopulateWrite) } {
+        refusal.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
+    }
+}
+
+impl Launch<'_> {
+    /// Reserves all pages of a new segment for an array of `rows` rows: each member those of the rows that it owns
+    /// under [`Schedule::Static`], which it also maps for good, so that its first sweep takes no page fault.
+    ///
+    /// # Errors
+    /// `Alloc` where there is no room; whatever ended the launch otherwise. The segment must not be used then.
+    #[track_caller]
+    pub(crate) fn reserve(
+        self,
+        segment: &Arc<Segment>,
+        rows: usize,
+        row_bytes: usize,
+    ) -> Result<(), LaunchError> {
+        let mut refusals = crate::array::SharedArray::<i32>::zeros(self.driver.team_size())?;
+        let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
+        self.schedule(Schedule::Static)
+            .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;
+        match refusals.as_slice().iter().find(|errno| **errno != 0) {
+            None => Ok(()),
+            // What populating answers where the file cannot grow, or there is no memory for it.
+            Some(&(libc::EFAULT | libc::ENOMEM | libc::ENOSPC)) => {
+                let source = std::io::Error::from_raw_os_error(libc::ENOSPC);
+                let call = "madvise(MADV_POPULATE_WRITE)";
+                Err(AllocError::from_os(call, segment.len_bytes(), source).into())
+            }
+            // Unknown before Linux 5.14, or denied: the driver reserves what is missing, wherever it lands.
+            Some(_) => Ok(segment.reserve(0..segment.len_bytes())?),
+        }
+    }
+}

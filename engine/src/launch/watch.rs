@@ -1,0 +1,96 @@
+//! What one launch cost and did, worker by worker: looked up only where a pool was asked to keep statistics or a trace.
+
+use crate::base::Span;
+use crate::base::atomic::Ordering;
+use crate::launch::drive::{Cost, Job};
+use crate::launch::error::LaunchError;
+use crate::sys::clock::ticks;
+use crate::team::board::Desk;
+use crate::team::crew::Crew;
+use crate::team::trace::LaunchNote;
+use std::panic::Location;
+
+/// The counters of a desk, or what one launch added to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DeskCounts {
+    pub(crate) busy_ticks: u64,
+    pub(crate) claim_ticks: u64,
+    pub(crate) chunks: u64,
+    pub(crate) steals: u64,
+}
+
+impl DeskCounts {
+    fn of(desk: &Desk) -> DeskCounts {
+        DeskCounts {
+            busy_ticks: desk.busy_ticks.load(Ordering::Relaxed),
+            claim_ticks: desk.claim_ticks.load(Ordering::Relaxed),
+            chunks: desk.chunks.load(Ordering::Relaxed),
+            steals: desk.steals.load(Ordering::Relaxed),
+        }
+    }
+
+    fn since(self, before: DeskCounts) -> DeskCounts {
+        DeskCounts {
+            busy_ticks: self.busy_ticks.wrapping_sub(before.busy_ticks),
+            claim_ticks: self.claim_ticks.wrapping_sub(before.claim_ticks),
+            chunks: self.chunks.wrapping_sub(before.chunks),
+            steals: self.steals.wrapping_sub(before.steals),
+        }
+    }
+}
+
+/// A launch that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Detail {
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) ticks: u64,
+    pub(crate) cost: Cost,
+    /// By rank.
+    pub(crate) workers: Vec<DeskCounts>,
+}
+
+/// A launch on its way.
+pub(crate) struct Watch {
+    began: u64,
+    epoch: u64,
+    before: Vec<DeskCounts>,
+}
+
+fn counts(crew: &Crew) -> Vec<DeskCounts> {
+    let board = crew.board();
+    (0..crew.size).map(|rank| DeskCounts::of(board.desk(rank))).collect()
+}
+
+impl Watch {
+    /// Before a launch; `epoch` is the last one's.
+    #[cold]
+    pub(crate) fn begin(crew: &Crew, epoch: u64) -> Watch {
+        Watch { before: counts(crew), epoch, began: ticks() }
+    }
+
+    /// After it.
+    #[cold]
+    pub(crate) fn end(
+        self,
+        crew: &Crew,
+        job: &Job<'_>,
+        epoch: u64,
+        cost: Cost,
+        outcome: &Result<(), LaunchError>,
+    ) -> Detail {
+        let end = ticks();
+        if let Some(trace) = &crew.trace {
+            trace.note_launch(LaunchNote {
+                site: job.site,
+                epochs: Span::new(self.epoch as usize + 1, epoch as usize + 1),
+                len: job.grid.len,
+                begin: self.began,
+                end,
+                failure: outcome.as_ref().err().map(ToString::to_string),
+            });
+        }
+        let workers =
+            counts(crew).into_iter().zip(self.before).map(|(now, before)| now.since(before)).collect();
+        Detail { site: job.site, ticks: end.wrapping_sub(self.began), cost, workers }
+    }
+}

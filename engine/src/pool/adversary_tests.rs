@@ -1,0 +1,185 @@
+//! A stray or hostile writer on the board: whatever stands in its words, the driver neither panics nor reads outside nor waits
+//! for ever. (What the workers compute meanwhile is worth nothing: a writer that can reach the board can reach the arrays.)
+//!
+//! # Safety
+//! The heap board lives as long as its view.
+#![allow(unsafe_code)]
+
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::launch::bitmap::Bitmap;
+use crate::launch::region::{Desks, left_with};
+use crate::launch::schedule::{Claims, Schedule};
+use crate::team::board::{Board, BoardLayout};
+use crate::team::muster::{Muster, Presence, RankSet};
+use crate::{Backend, Pool};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// A pseudo-random sequence (xorshift64*), so that a failure can be repeated from its seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// Bytes that protocols are likely to stumble over.
+    fn word(&mut self) -> u64 {
+        match self.below(6) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << self.below(64),
+            3 => self.below(200) as u64,
+            4 => (self.below(70) as u64) << 32 | self.below(70) as u64,
+            _ => self.next(),
+        }
+    }
+
+    /// Overwrites one word of one part of the board, each part as likely as any other.
+    fn scribble(&mut self, board: &Board) {
+        let parts = board.parts();
+        let part = parts[self.below(parts.len())];
+        // Near the start more often: most of the bitmap is never used.
+        let index = if self.below(2) == 0 { self.below(part.len()) } else { self.below(part.len().min(64)) };
+        part[index].store(self.word(), Ordering::Relaxed);
+    }
+}
+
+/// A board on the heap.
+fn with_heap_board(size: usize, body: impl FnOnce(&Board)) {
+    let layout = BoardLayout::new(size);
+    let mut memory: Vec<Line<[u64; 16]>> = Vec::new();
+    memory.resize_with(layout.len_bytes.div_ceil(128), || Line([0; 16]));
+    let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).unwrap();
+    // SAFETY: `memory` outlives the view and is as long as the layout; lines are aligned as all parts need it.
+    body(&unsafe { Board::new(base, layout) });
+}
+
+#[test]
+fn nothing_in_a_board_leads_outside_or_panics() {
+    for size in [1, 2, 5, 70] {
+        with_heap_board(size, |board| {
+            let mut random = Random(size as u64 + 77);
+            let bell = AtomicU32::new(0);
+            for _ in 0..2000 {
+                (0..20).for_each(|_| random.scribble(board));
+                look_at_everything(board, size, &bell, &mut random);
+            }
+        });
+    }
+}
+
+/// Calls whatever reads the board.
+fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut Random) {
+    let muster: Muster<'_> = board.muster_with(bell);
+    let epoch = random.below(200) as u64;
+    let _ = (muster.is_over(), muster.unfinished(), muster.astray(epoch), muster.poll(0, epoch));
+    assert!(muster.unfinished().iter().all(|rank| rank < size));
+    let _ = muster.skip_absent(epoch);
+    let _ = muster.finish(size - 1, epoch, Presence::Optional);
+    muster.open(epoch, &RankSet::full(size), Presence::Optional);
+    let rank = random.below(size);
+    let _ = board.fault(rank).read(board.stop().load(Ordering::Relaxed));
+    if let Some(fault) = board.fault(rank).read(0) {
+        assert!(fault.message.len() < 4096);
+    }
+    let units = 1 + random.below(5000);
+    let bitmap = Bitmap::new(board.bitmap(), units, size);
+    assert!(bitmap.holes().count() <= units);
+    let _ = bitmap.count();
+    let victims: Vec<u32> = (0..size as u32 + 3).filter(|victim| *victim as usize != rank).collect();
+    for schedule in [Schedule::Static, Schedule::Dynamic(3), Schedule::Guided, Schedule::Stealing] {
+        let mut claims = Claims {
+            schedule,
+            units: units as u64,
+            rank,
+            size,
+            ranges: board.ranges(),
+            cursor: board.cursor(),
+            victims: &victims,
+            taken: false,
+            steals: 0,
+            nonsense: false,
+        };
+        let mut claimed = 0;
+        while let Some(span) = claims.next() {
+            assert!(span.hi <= units);
+            claimed += span.len();
+            assert!(claimed <= units * (size + 1), "claims end");
+        }
+    }
+    let _: [u64; 3] = left_with(Desks::of(board), rank);
+}
+
+#[test]
+fn the_driver_outlives_a_scribbler() {
+    let began = Instant::now();
+    for seed in 1..=3 {
+        let (done, ended) = std::sync::mpsc::channel();
+        // The driver in a thread of its own, so that a hang is a failure with a name.
+        let driver = std::thread::spawn(move || {
+            torment(seed);
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|_| {
+            panic!("seed {seed}: the driver panicked or hung after {:?}", began.elapsed());
+        });
+        driver.join().unwrap();
+    }
+    // And nothing of it stays in this process.
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let x = pool.from_fn(10_000, |i| i as u64).unwrap();
+    assert_eq!(pool.reduce(x.split(), 0, |x| x.iter().sum::<u64>(), |a, b| a + b).unwrap(), 49_995_000);
+}
+
+/// Launches on worker processes, while a thread writes what it likes over their board.
+fn torment(seed: u64) {
+    let pool = Pool::builder().workers(2).backend(Backend::Processes).build().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (pool, stop) = (&pool, &stop);
+        scope.spawn(move || {
+            let mut random = Random(seed);
+            while !stop.load(Ordering::Relaxed) {
+                random.scribble(&pool.driver.crew.board());
+                std::thread::sleep(Duration::from_micros(random.below(300) as u64));
+            }
+        });
+        let (mut right, mut wrong) = (0, 0);
+        for round in 0..30 {
+            let launch = pool.launch().timeout(Duration::from_millis(100)).grace(Duration::from_millis(20));
+            // No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a data race in this test.
+            let outcome = if round % 3 == 2 {
+                launch
+                    .region(0u64, |team, _| {
+                        (0..50).try_for_each(|_| team.barrier())?;
+                        team.all_reduce(1u64, |a, b| a.wrapping_add(b))
+                    })
+                    .map(drop)
+            } else {
+                launch.for_each(0..10_000, |range| {
+                    std::hint::black_box(range.sum::<usize>());
+                })
+            };
+            match outcome {
+                Ok(()) => right += 1,
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    wrong += 1;
+                }
+            }
+        }
+        let _ = pool.stats();
+        stop.store(true, Ordering::Relaxed);
+        eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
+    });
+}

@@ -1,0 +1,10 @@
+//! `Box<f64>` does not travel.
+use phalanx::*;
+
+fn main() -> Result<(), Error> {
+    let pool = Pool::new()?;
+    let mut y = pool.zeros::<f64>(100)?;
+    let value: Box<f64> = Box::new(1.0);
+    pool.for_each((y.split_mut(), value), |(_y, _value)| ())?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The kernel of a reduction cannot capture.
+use phalanx::*;
+
+fn main() -> Result<(), Error> {
+    let pool = Pool::new()?;
+    let x = pool.zeros::<f64>(100)?;
+    let a = 2.0;
+    pool.reduce(x.split(), 0.0, |x| x.iter().sum::<f64>() * a, |a, b| a + b)?;
+    Ok(())
+}

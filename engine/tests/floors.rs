@@ -1,0 +1,126 @@
+//! The house keeps its shape: modules import only from lower floors, and no file grows too long to read.
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself.
+const FLOORS: [&[&str]; 7] =
+    [&["base"], &["sys"], &["topology", "memory", "sync"], &["array"], &["team"], &["launch"], &["task"]];
+
+/// Every other module of the crate's root, and the root itself: they may use everything.
+const TOP: usize = FLOORS.len();
+
+/// Lines that a file may have.
+const MAX_LINES: usize = 800;
+
+fn floor_of(module: &str) -> usize {
+    FLOORS.iter().position(|modules| modules.contains(&module)).unwrap_or(TOP)
+}
+
+/// All Rust files below a folder, build folders left out.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        if entry.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(rust_files(&entry));
+        } else if name.ends_with(".rs") {
+            found.push(entry);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether the file holds only tests, which may look at the house from above.
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().unwrap().to_string_lossy();
+    name == "tests" || name.ends_with("_tests") || name == "models" || path.iter().any(|part| part == "tests")
+}
+
+/// The text without comments, and without the module of tests at its end.
+fn code(text: &str) -> String {
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let lines = text[..end].lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The first names after `crate::`, also those of a group in braces.
+fn modules_used(code: &str) -> Vec<String> {
+    let name = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut used = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            used.push(name(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut start = 0;
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    used.push(name(&group[start..at]));
+                    start = at + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    used.retain(|name| !name.is_empty());
+    used
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&root);
+    let (mut wrong, mut looked_at) = (Vec::new(), 0);
+    for path in files.iter().filter(|path| !is_test(path.strip_prefix(&root).unwrap())) {
+        let inside = path.strip_prefix(&root).unwrap();
+        let own = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        for used in modules_used(&code(&fs::read_to_string(path).unwrap())) {
+            looked_at += 1;
+            if used != own && floor_of(&own) != TOP && floor_of(&used) >= floor_of(&own) {
+                let floors = (floor_of(&own), floor_of(&used));
+                wrong.push(format!(
+                    "{} (floor {}) uses crate::{used} (floor {})",
+                    inside.display(),
+                    floors.0,
+                    floors.1
+                ));
+            }
+        }
+    }
+    assert!(looked_at > 100, "only {looked_at} imports were found: this test has lost its way");
+    assert!(wrong.is_empty(), "upward imports:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let files = rust_files(house);
+    assert!(files.len() > 50, "only {} files were found: this test has lost its way", files.len());
+    let long: Vec<String> = files
+        .iter()
+        .map(|path| (path, fs::read_to_string(path).unwrap().lines().count()))
+        .filter(|(_, lines)| *lines > MAX_LINES)
+        .map(|(path, lines)| format!("{}: {lines} lines", path.strip_prefix(house).unwrap().display()))
+        .collect();
+    assert!(long.is_empty(), "more than {MAX_LINES} lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let text = "use crate::{base::Span, sys::{a, b}, Error};\nlet x = crate::team::f(); // crate::pool\n";
+    assert_eq!(modules_used(&code(text)), ["base", "sys", "Error", "team"]);
+}
