@@ -55,12 +55,15 @@ impl Setup {
     }
 }
 
+/// What a variant does in its turn.
+type Turn<'a> = Box<dyn FnMut(&mut Sampler) -> Outcome<()> + 'a>;
+
 /// One variant of a bench: makes its team, then hands work to the sampler.
 pub struct Contender<'a> {
     /// The variant's name.
     pub variant: &'static str,
     /// One turn.
-    pub turn: Box<dyn FnMut(&mut Sampler) -> Outcome<()> + 'a>,
+    pub turn: Turn<'a>,
 }
 
 impl<'a> Contender<'a> {

@@ -74,7 +74,7 @@ pub fn run(setup: &Setup, options: &Noise, report: &mut Report) -> Outcome<()> {
 }
 
 enum Kind {
-    Pool(Pool, SharedArray<u64>),
+    Pool(Box<Pool>, SharedArray<u64>),
     Spin,
 }
 
@@ -90,7 +90,7 @@ impl Team {
     fn pool(variant: &'static str, setup: &Setup, backend: Backend) -> Outcome<Team> {
         let pool = setup.pool(backend)?;
         let counts = pool.zeros::<u64>(64 * setup.workers())?;
-        Ok(Team { variant, kind: Kind::Pool(pool, counts), quiet: Vec::new(), noisy: Vec::new() })
+        Ok(Team { variant, kind: Kind::Pool(Box::new(pool), counts), quiet: Vec::new(), noisy: Vec::new() })
     }
 
     /// Time of one phase in a region of `phases`.
