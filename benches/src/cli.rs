@@ -166,8 +166,8 @@ impl Default for Noise {
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
-        _ => Err("give a number of seconds above 0 and up to 3600".into()),
+        Ok(seconds) if seconds > 0.0 && seconds <= 100.0 => Ok(seconds),
+        _ => Err("give a number of seconds above 0 and up to 100".into()),
     }
 }
 
