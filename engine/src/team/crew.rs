@@ -225,6 +225,7 @@ impl Crew {
             threads: None,
             patience: self.patience,
             mail_seen: 0,
+            deadline: None,
         }
     }
 

@@ -74,6 +74,7 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         threads,
         patience: Patience::new(welcome.crowded),
         mail_seen: 0,
+        deadline: None,
     };
     Ok((member, refused))
 }
