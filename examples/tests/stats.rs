@@ -119,6 +119,76 @@ fn the_flights_have_their_known_figures() {
     }
 }
 
+/// The JSON of a run over a file.
+fn json(path: &Path, arguments: &[&str]) -> serde_json::Value {
+    let output = stats(&[&["--json", path.to_str().unwrap()], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "nothing is drawn where nobody looks");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn bits_do_not_depend_on_workers_or_backend() {
+    let mut seen = std::collections::BTreeSet::new();
+    for backend in ["processes", "threads", "inline"] {
+        for workers in ["1", "2", "3", "7"] {
+            let mut got = json(&flights(), &["--no-verify", "--backend", backend, "--workers", workers]);
+            let got = got.as_object_mut().unwrap();
+            assert_eq!(got["workers"], if backend == "inline" { 1 } else { workers.parse().unwrap() });
+            assert_eq!(got["serialized_bytes"], 0);
+            assert!(got["speedup"].is_null(), "without the serial pass there is nothing to compare with");
+            for key in ["workers", "seconds", "bytes_per_second", "memory_ratio"] {
+                assert!(got.remove(key).is_some(), "{key}");
+            }
+            seen.insert(format!("{got:?}"));
+        }
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+}
+
+#[test]
+fn the_object_has_the_promised_keys() {
+    let got = json(&flights(), &[]);
+    let keys: std::collections::BTreeSet<&str> =
+        got.as_object().unwrap().keys().map(String::as_str).collect();
+    let promised = "count nan mean std min argmin max argmax percentiles histogram workers seconds bytes_per_second \
+        speedup serialized_bytes memory_ratio";
+    assert_eq!(keys, promised.split_whitespace().collect());
+    assert!(got["speedup"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn raw_files_are_read_as_any_of_the_four_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("numbers");
+    let check = |name: &str, bytes: Vec<u8>| {
+        fs::write(&path, bytes).unwrap();
+        let got = json(&path, &["--raw", name]);
+        assert_eq!((got["count"].as_u64(), got["argmax"].as_u64()), (Some(10_000), Some(9_999)), "{name}");
+        assert_eq!((got["mean"].as_f64(), got["min"].as_f64()), (Some(4999.5), Some(0.0)), "{name}");
+        assert_eq!(got["percentiles"]["25"].as_f64(), Some(2499.75), "{name}");
+    };
+    check("f32", (0..10_000).flat_map(|i| (i as f32).to_le_bytes()).collect());
+    check("f64", (0..10_000).flat_map(|i| f64::from(i).to_le_bytes()).collect());
+    check("i32", (0..10_000i32).flat_map(i32::to_le_bytes).collect());
+    check("i64", (0..10_000i64).flat_map(i64::to_le_bytes).collect());
+}
+
+#[test]
+fn help_and_wrong_options_say_how_to_use_it() {
+    let help = stats(&["--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success());
+    for word in ["FILE", "--raw", "--workers", "--backend", "--json", "--no-verify", "Exit codes"] {
+        assert!(text.contains(word), "{word}");
+    }
+    for wrong in
+        [vec!["--workers", "0"], vec!["--backend", "cloud"], vec!["--raw", "f32"], vec!["--raw", "c8", "x"]]
+    {
+        assert_eq!(stats(&wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
 #[test]
 fn the_text_fits_eighty_columns() {
     let output = stats(&[flights().to_str().unwrap(), "--no-verify"]);

@@ -6,7 +6,7 @@ use crate::launch::bitmap::Bitmap;
 use crate::launch::grid::Grid;
 use crate::launch::schedule::{Claims, Schedule};
 use crate::sys::clock::ticks;
-use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS};
+use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS, bump};
 use crate::team::member::{Visit, fault};
 use crate::team::start::overflow::set_overflow_note;
 
@@ -110,9 +110,9 @@ impl Visit<'_> {
             }
         }
         desk.current.store(0, Ordering::Release);
-        desk.chunks.fetch_add(run, Ordering::Relaxed);
-        desk.steals.fetch_add(claims.steals, Ordering::Relaxed);
-        desk.claim_ticks.fetch_add(claim_ticks, Ordering::Relaxed);
+        bump(&desk.chunks, run);
+        bump(&desk.steals, claims.steals);
+        bump(&desk.claim_ticks, claim_ticks);
         Ok(())
     }
 }

@@ -68,6 +68,20 @@ impl Description<'_> {
         self.leaf_bytes.push(bytes.next_multiple_of(LEAF_ALIGN));
     }
 
+    /// Units of the split operands, if any.
+    pub(crate) fn len(&self) -> Option<usize> {
+        self.length.map(|(len, _)| len)
+    }
+
+    /// A broadcast gives each rank one block, and has no leaves.
+    pub(crate) fn check_broadcast(&self) -> Result<(), LaunchError> {
+        if self.parts || !self.leaf_bytes.is_empty() {
+            let what = if self.parts { "a split_at() array" } else { "a reduce() accumulator" };
+            return Err(LaunchError::BadGrant { what, why: "it cannot be broadcast; use for_each()".into() });
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_repeatable(&self) -> bool {
         !self.in_place
     }

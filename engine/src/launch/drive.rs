@@ -15,7 +15,7 @@ use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::sys::clock::yield_core;
 use crate::team::board::{
-    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, MAX_CHUNKS, Order, WireBytes,
+    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FaultKind, MAX_CHUNKS, Order, WireBytes,
 };
 use crate::team::crew::Crew;
 use crate::team::current;
@@ -53,11 +53,15 @@ pub(crate) struct Job<'a> {
     pub(crate) combine: usize,
     pub(crate) layout: u64,
     pub(crate) wire: WireBytes<'a>,
+    /// Units that operands must have.
+    pub(crate) len: usize,
     pub(crate) grid: Grid,
     /// Chunks of a claim unit.
     pub(crate) unit: usize,
-    /// Every rank has a part that nobody else can do (a region).
+    /// Every rank has a part that nobody else can do.
     pub(crate) rank_bound: bool,
+    /// The ranks meet in steps (a region).
+    pub(crate) steps: bool,
     pub(crate) scratch: Option<&'a Scratch>,
     pub(crate) description: &'a Description<'a>,
     /// Where the launch was called.
@@ -129,8 +133,8 @@ impl Drive<'_> {
         // A limit beyond what the clock can tell is none.
         self.deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let watch = self.options.cancel.map(|token| token.watch(self.crew));
-        if let Some(stop) = self.stop_wanted(Instant::now()).filter(|stop| *stop == Stop::Cancelled) {
-            return Err(self.stopped(stop, Vec::new()));
+        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+            return Err(self.stopped(Stop::Cancelled, Vec::new()));
         }
         let mut order = self.order()?;
         let mut deaths: Vec<Death> = Vec::new();
@@ -144,7 +148,7 @@ impl Drive<'_> {
             *self.epoch += 1;
             order.epoch = *self.epoch;
             self.cost.rounds += 1;
-            self.open(&mut order)?;
+            let deaths_before = self.open(&mut order)?;
             if let Some(watch) = &watch {
                 watch.opened(order.epoch);
             }
@@ -155,8 +159,7 @@ impl Drive<'_> {
                 }
             }
             let (stop, killed) = self.wait(&order);
-            let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
-            let fallen: Vec<Obituary> = obituaries.into_iter().filter(|death| death.in_launch).collect();
+            let fallen = self.fallen(deaths_before);
             if let Some(stop) = stop {
                 return Err(self.stopped(stop, killed));
             }
@@ -178,6 +181,16 @@ impl Drive<'_> {
             }
             self.prepare_repair(&mut order);
         }
+    }
+
+    /// Members that died in this round. No lock where nobody died.
+    fn fallen(&self, deaths_before: u64) -> Vec<Obituary> {
+        // Pairs with the Release in `bury`, which counts before it strikes the dead off the launch.
+        if self.crew.deaths.load(Ordering::Acquire) == deaths_before {
+            return Vec::new();
+        }
+        let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
+        obituaries.into_iter().filter(|death| death.in_launch).collect()
     }
 
     fn worker_died(&self, deaths: Vec<Death>, lost: Vec<Span>) -> LaunchError {
@@ -218,7 +231,7 @@ impl Drive<'_> {
             kernel: offset(job.kernel)?,
             combine: offset(job.combine)?,
             layout: job.layout,
-            len: job.grid.len as u64,
+            len: job.len as u64,
             chunk_len: job.grid.chunk_len as u64,
             chunks: job.grid.chunks as u64,
             unit: job.unit as u64,
@@ -260,23 +273,24 @@ impl Drive<'_> {
         order.flags = (order.flags & !FLAG_REQUIRED) | FLAG_REPAIR;
     }
 
-    /// Waits for the members, makes the segments known to them, and opens the launch.
-    fn open(&mut self, order: &mut Order) -> Result<(), LaunchError> {
+    /// Waits for the members, makes the segments known to them, and opens the launch. Gives the deaths counted before.
+    fn open(&mut self, order: &mut Order) -> Result<u64, LaunchError> {
         let crew = self.crew;
         let board = self.board;
         let mut roster = crew.roster.lock();
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
-        if self.job.rank_bound {
+        if self.job.steps {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
             crate::launch::region::reset(&board);
         }
         roster.obituaries.clear();
+        let deaths = crew.deaths.load(Ordering::Relaxed);
         order.mail = roster.mail;
         crew.write_order(order, self.job.wire);
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
         self.cost.system_calls += u64::from(calls);
-        Ok(())
+        Ok(deaths)
     }
 
     /// Who takes part, each with all segments of the launch.
@@ -328,25 +342,25 @@ impl Drive<'_> {
 
     /// The ranks that are there: everybody; in a repair round whoever serves now.
     fn members(&self, roster: &mut MutexGuard<'_, Roster>, repair: bool) -> Result<RankSet, LaunchError> {
-        let give_up_at = Instant::now() + RESPAWN_WITHIN;
+        let mut give_up_at = None;
         loop {
             if let Some(reason) = &roster.broken {
                 return Err(LaunchError::PoolBroken { reason: reason.clone() });
             }
-            let mut members = match &roster.everyone {
-                Some(everyone) => everyone.clone(),
-                None if repair => roster.ready(),
-                None => RankSet::unknown(),
+            let there = match &roster.everyone {
+                Some(everyone) => Some(everyone.clone()),
+                None => repair.then(|| roster.ready()),
             };
-            if let Some(own) = &self.own {
-                if !members.is_unknown() {
-                    members.remove(own.rank);
-                    return Ok(members);
+            match (there, &self.own) {
+                (Some(mut others), Some(own)) => {
+                    others.remove(own.rank);
+                    return Ok(others);
                 }
-            } else if !members.is_empty() {
-                return Ok(members);
+                (Some(members), None) if !members.is_empty() => return Ok(members),
+                _ => {}
             }
             // A worker is being replaced.
+            let give_up_at = *give_up_at.get_or_insert_with(|| Instant::now() + RESPAWN_WITHIN);
             if let Some(stop) = self.pause(roster, Some(give_up_at)) {
                 return Err(self.stopped(stop, Vec::new()));
             }
@@ -454,16 +468,17 @@ impl Drive<'_> {
         }
         let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
         // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
-        let (rank, fault) = faults.min_by_key(|(_, fault)| fault.kind.severity()).unwrap_or((
-            0,
-            Fault {
-                kind: FaultKind::Corrupt,
-                lo: 0,
-                hi: 0,
-                message: "stopped by nobody".into(),
-                location: String::new(),
-            },
-        ));
+        let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
+            return Err(match self.stop_wanted(Instant::now()) {
+                // A token stops the members without us, who may have been at work ourselves.
+                Some(stop) => self.stopped(stop, Vec::new()),
+                None => LaunchError::Corrupt {
+                    site: self.job.site.to_string(),
+                    rank: 0,
+                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                },
+            });
+        };
         let site = self.job.site.to_string();
         Err(match fault.kind {
             FaultKind::Panic => LaunchError::Panicked {

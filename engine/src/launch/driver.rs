@@ -41,7 +41,7 @@ pub(crate) struct Driver {
 thread_local! {
     /// Seats that this thread has taken, innermost last. The crew is held, not borrowed: a seat that was forgotten outlives
     /// its pool, and its member needs the board.
-    static SEATS: RefCell<Vec<(Arc<Crew>, Member)>> = const { RefCell::new(Vec::new()) };
+    static SEATS: RefCell<Vec<(Arc<Crew>, Box<Member>)>> = const { RefCell::new(Vec::new()) };
     /// Drivers without members, for launches that run inline on this thread; several only while launches nest.
     static INLINE: RefCell<Vec<(Arc<Driver>, Member)>> = const { RefCell::new(Vec::new()) };
 }
@@ -76,7 +76,7 @@ impl Driver {
             None => self.pass(options, job, None, then),
             Some(seat) => {
                 let mut seat = PutBack { seat: Some(seat) };
-                let own = seat.seat.as_mut().map(|(_, member)| member);
+                let own = seat.seat.as_mut().map(|(_, member)| &mut **member);
                 self.pass(options, job, own, then)
             }
         }
@@ -162,7 +162,7 @@ impl Driver {
         {
             return false;
         }
-        let member = self.crew.member(0);
+        let member = Box::new(self.crew.member(0));
         SEATS.with_borrow_mut(|seats| seats.push((self.crew.clone(), member)));
         true
     }
@@ -174,7 +174,7 @@ impl Driver {
 
 /// Puts a seat back when its launch is over, also when that unwinds.
 struct PutBack {
-    seat: Option<(Arc<Crew>, Member)>,
+    seat: Option<(Arc<Crew>, Box<Member>)>,
 }
 
 impl Drop for PutBack {

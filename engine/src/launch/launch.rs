@@ -12,6 +12,7 @@ use crate::launch::describe::Description;
 use crate::launch::drive::Job;
 use crate::launch::driver::Driver;
 use crate::launch::error::LaunchError;
+use crate::launch::grid::{Grid, block};
 use crate::launch::operand::{Operand, mix};
 use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
@@ -165,6 +166,41 @@ impl<'p> Launch<'p> {
         Ok(result)
     }
 
+    /// Runs `kernel` once on every member. See [`Pool::broadcast`](crate::Pool::broadcast).
+    #[track_caller]
+    pub fn broadcast<O: Operand>(
+        self,
+        operands: O,
+        kernel: for<'w> fn(usize, O::View<'w>),
+    ) -> Result<(), LaunchError> {
+        let mut description = Description::default();
+        operands.describe(&mut description)?;
+        description.check_broadcast()?;
+        let wire = operands.wire();
+        const {
+            assert!(
+                size_of::<O::Wire>() <= WIRE_BYTES,
+                "too many operands: their wire form exceeds one launch"
+            )
+        };
+        let job = Job {
+            entry: broadcast_entry::<O>,
+            kernel: kernel as usize,
+            combine: 0,
+            layout: mix(O::LAYOUT, 7),
+            wire: WireBytes::of(&wire),
+            len: description.len().unwrap_or(0),
+            grid: Grid::with_chunk(self.driver.team_size(), 1),
+            unit: 1,
+            rank_bound: true,
+            steps: false,
+            scratch: None,
+            description: &description,
+            site: Location::caller(),
+        };
+        self.driver.launch(&self.options, &job)
+    }
+
     pub(crate) fn describe<'o, O: Operand>(&self, operands: &'o O) -> Result<Description<'o>, LaunchError> {
         let mut description = Description::default();
         operands.describe(&mut description)?;
@@ -197,9 +233,11 @@ impl<'p> Launch<'p> {
             combine: call.combine,
             layout: call.layout,
             wire: call.wire,
+            len: grid.len,
             grid,
             unit,
             rank_bound: false,
+            steps: false,
             scratch: scratch.as_ref(),
             description,
             site,
@@ -263,6 +301,25 @@ unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault>
         |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
         |_| (),
     )
+}
+
+/// # Safety
+/// As [`Entry`].
+unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
+    visit.check_layout(mix(O::LAYOUT, 7))?;
+    let kernel = visit.function(visit.order.kernel)?;
+    // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(usize, O::View<'w>)>(kernel) };
+    // SAFETY: the layout agrees.
+    let wire: O::Wire = unsafe { visit.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    let local = unsafe { O::open(&wire, visit) }?;
+    let (rank, size) = (visit.member.rank, visit.order.size as usize);
+    let span = block(visit.order.len as usize, rank, size);
+    let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
+    // SAFETY: ranks have disjoint blocks, and each runs the kernel once.
+    kernel(rank, unsafe { O::view(&local, &chunk) });
+    Ok(())
 }
 
 /// # Safety

@@ -97,6 +97,31 @@ impl Pool {
         self.launch().for_each(operands, kernel)
     }
 
+    /// Runs `kernel` once on every worker, with the worker's rank and its block of the split operands.
+    ///
+    /// Rank `r` of `w` gets units `n*r/w .. n*(r+1)/w` in one piece; operands that are not split come whole. The cheapest launch.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut ranks = pool.zeros::<u64>(10)?;
+    /// pool.broadcast(ranks.split_mut(), |rank, block| block.fill(rank as u64))?;
+    /// assert_eq!(ranks.as_slice(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn broadcast<O: Operand>(
+        &self,
+        operands: O,
+        kernel: for<'w> fn(usize, O::View<'w>),
+    ) -> Result<(), LaunchError> {
+        self.launch().broadcast(operands, kernel)
+    }
+
     /// Folds the kernel's results over all chunks.
     ///
     /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in a fixed tree: the

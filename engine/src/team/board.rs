@@ -34,10 +34,10 @@ const MESSAGE_BYTES: usize = 1024;
 const LOCATION_BYTES: usize = 256;
 
 /// What a launch asks the members to do. Plain data; travels in the orders segment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Order {
-    /// The launch's number; never 0.
+    /// The launch's number, never 0. Not part of what is written: it stands in the attendance words.
     pub(crate) epoch: u64,
     /// The monomorphised entry, as an offset from the anchor.
     pub(crate) entry: u64,
@@ -136,21 +136,28 @@ impl Orders {
     /// The mapping is writable, the caller is the team's only driver, and no member is in a launch.
     pub(crate) unsafe fn write(&self, order: &Order, wire: WireBytes<'_>) {
         assert!(wire.len <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
+        // The epoch stands in the attendance words. Without it, launches of one kernel in a row have equal orders, and what is
+        // not written again stays in the members' caches.
+        let order = Order { epoch: 0, ..*order };
         // SAFETY: writable and unread by the contract; the wire's bytes are readable by the contract of `WireBytes`.
         unsafe {
-            (&raw mut (*self.memory.as_ptr()).order.0).write(*order);
+            let place = &raw mut (*self.memory.as_ptr()).order.0;
+            if *place != order {
+                place.write(order);
+            }
             let target = (&raw mut (*self.memory.as_ptr()).wire.0).cast::<u8>();
             target.copy_from_nonoverlapping(wire.start, wire.len);
         }
     }
 
-    /// Copies the order in force.
+    /// Copies the order of launch `epoch`, which is in force.
     ///
     /// # Safety
     /// The caller has entered the launch and not finished it.
-    pub(crate) unsafe fn order(&self) -> Order {
+    pub(crate) unsafe fn order(&self, epoch: u64) -> Order {
         // SAFETY: the driver does not write while a member is in the launch.
-        unsafe { (&raw const (*self.memory.as_ptr()).order.0).read() }
+        let order = unsafe { (&raw const (*self.memory.as_ptr()).order.0).read() };
+        Order { epoch, ..order }
     }
 
     /// Where the operands' travelling form lies: `WIRE_BYTES` bytes, aligned to 128.
@@ -176,6 +183,12 @@ pub(crate) struct Desk {
     pub(crate) faults: AtomicU64,
     pub(crate) sleeps: AtomicU64,
     pub(crate) wakes: AtomicU64,
+}
+
+/// Adds to a counter that only the calling member writes: cheaper than an atomic addition.
+#[inline]
+pub(crate) fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 /// A panic, told to the driver.

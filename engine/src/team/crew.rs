@@ -1,11 +1,12 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
+use crate::base::atomic::AtomicU64;
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::muster::{Presence, RankSet};
+use crate::team::muster::Presence;
 use crate::team::oom::OomWatch;
 use crate::team::roster::{Roster, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
@@ -68,6 +69,8 @@ pub(crate) struct Crew {
     /// Wakes the engine thread.
     pub(crate) call: OwnedFd,
     pub(crate) oom: OomWatch,
+    /// Deaths so far; counted before the dead are struck off the launch.
+    pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
     places: Vec<WorkerPlace>,
     is_bound: bool,
@@ -119,6 +122,7 @@ impl Crew {
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
+            deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
             places: plan.places,
             is_bound: plan.is_bound,

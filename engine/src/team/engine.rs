@@ -207,6 +207,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     let (failures, dissolving) = (slot.failures, roster.dissolving);
     // Acquire: pairs with the Release in `Visit::chunks`.
     let unit = desk.current.swap(0, Ordering::AcqRel);
+    crew.deaths.fetch_add(1, Ordering::Release);
     roster.obituaries.push(Obituary {
         rank,
         pid,

@@ -8,7 +8,7 @@
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders,
+    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, Fault, FaultKind, Order, Orders, bump,
 };
 use crate::team::muster::Presence;
 use crate::team::{current, panic_note, state::States, text};
@@ -135,7 +135,7 @@ impl Member {
             let Some(epoch) = self.await_launch(*last, seated) else { return };
             *last = epoch;
             // SAFETY: `await_launch` entered the launch.
-            let order = unsafe { self.orders.order() };
+            let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
                 return;
@@ -152,7 +152,8 @@ impl Member {
         let epoch = loop {
             if let Some(epoch) = (0..LOOKS).find_map(|_| {
                 let found = muster.poll(self.rank, last);
-                if found.is_none() {
+                // Beside a seated driver every nanosecond shows, and each member has a core of its own.
+                if found.is_none() && !seated {
                     spin_loop();
                 }
                 found
@@ -165,7 +166,7 @@ impl Member {
                 break self.sleep_until_launch(last)?;
             }
         };
-        self.desk().wait_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        bump(&self.desk().wait_ticks, ticks().wrapping_sub(began));
         Some(epoch)
     }
 
@@ -177,7 +178,7 @@ impl Member {
             if let Some(epoch) = muster.poll(self.rank, last) {
                 return Some(epoch);
             }
-            self.desk().sleeps.fetch_add(1, Ordering::Relaxed);
+            bump(&self.desk().sleeps, 1);
             muster.sleep(self.rank, last, bell, Some(Instant::now() + LIFELINE_CHECK));
             if self.segments.driver_is_gone() {
                 return None;
@@ -187,10 +188,14 @@ impl Member {
 
     /// Runs this member's part of a launch it has entered, and ends it.
     pub(crate) fn take_part(&mut self, order: &Order) {
-        self.work(order);
+        let began = ticks();
+        self.perform(order);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
-        if self.board.muster(&self.orders).finish(self.rank, order.epoch, presence) {
-            self.desk().wakes.fetch_add(1, Ordering::Relaxed);
+        let woke = self.board.muster(&self.orders).finish(self.rank, order.epoch, presence);
+        // Counted when the driver goes on already.
+        self.count(began);
+        if woke {
+            bump(&self.desk().wakes, 1);
         }
         if order.flags & FLAG_SEATED == 0 {
             // The driver needs a core to see the end, and every core may have a member that looks for launches.
@@ -198,9 +203,21 @@ impl Member {
         }
     }
 
-    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    /// Runs the driver's own part of a launch.
     pub(crate) fn work(&mut self, order: &Order) {
         let began = ticks();
+        self.perform(order);
+        self.count(began);
+    }
+
+    fn count(&self, began: u64) {
+        let desk = self.desk();
+        bump(&desk.launches, 1);
+        bump(&desk.busy_ticks, ticks().wrapping_sub(began));
+    }
+
+    /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
+    fn perform(&mut self, order: &Order) {
         if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
             self.segments.read_mail();
             for id in self.segments.retired_states() {
@@ -212,10 +229,7 @@ impl Member {
         if let Err(fault) = outcome {
             self.report(order, fault);
         }
-        let desk = self.desk();
-        desk.current.store(0, Ordering::Release);
-        desk.launches.fetch_add(1, Ordering::Relaxed);
-        desk.busy_ticks.fetch_add(ticks().wrapping_sub(began), Ordering::Relaxed);
+        self.desk().current.store(0, Ordering::Release);
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
@@ -262,7 +276,7 @@ impl Member {
             fault.hi = lo.saturating_add(order.unit * order.chunk_len).min(order.len);
         }
         self.board.fault(self.rank).write(order.epoch, &fault);
-        self.desk().faults.fetch_add(1, Ordering::Relaxed);
+        bump(&self.desk().faults, 1);
         self.board.stop().store(order.epoch, Ordering::Release);
     }
 }

@@ -15,25 +15,17 @@ use std::time::Instant;
 /// Ranks whose bits share one word.
 pub(crate) const RANKS_PER_WORD: usize = 64;
 
-/// One bit a rank, 64 to a word.
+/// One bit a rank, 64 to a word. No allocation up to 64 ranks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RankSet {
-    words: Vec<u64>,
+    first: u64,
+    rest: Vec<u64>,
 }
 
 impl RankSet {
     /// No rank of a team of `size`.
     pub(crate) fn empty(size: usize) -> RankSet {
-        RankSet { words: vec![0; size.div_ceil(RANKS_PER_WORD)] }
-    }
-
-    /// Not even the team's size.
-    pub(crate) fn unknown() -> RankSet {
-        RankSet { words: Vec::new() }
-    }
-
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.words.is_empty()
+        RankSet { first: 0, rest: vec![0; size.div_ceil(RANKS_PER_WORD).saturating_sub(1)] }
     }
 
     /// Every rank of a team of `size`.
@@ -43,28 +35,42 @@ impl RankSet {
         set
     }
 
+    fn from_words(mut words: impl Iterator<Item = u64>) -> RankSet {
+        RankSet { first: words.next().unwrap_or(0), rest: words.collect() }
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
+    }
+
+    fn word_mut(&mut self, rank: usize) -> &mut u64 {
+        match rank / RANKS_PER_WORD {
+            0 => &mut self.first,
+            index => &mut self.rest[index - 1],
+        }
+    }
+
     pub(crate) fn insert(&mut self, rank: usize) {
-        self.words[rank / RANKS_PER_WORD] |= 1 << (rank % RANKS_PER_WORD);
+        *self.word_mut(rank) |= 1 << (rank % RANKS_PER_WORD);
     }
 
     pub(crate) fn remove(&mut self, rank: usize) {
-        self.words[rank / RANKS_PER_WORD] &= !(1 << (rank % RANKS_PER_WORD));
+        *self.word_mut(rank) &= !(1 << (rank % RANKS_PER_WORD));
     }
 
     pub(crate) fn contains(&self, rank: usize) -> bool {
-        self.words.get(rank / RANKS_PER_WORD).is_some_and(|word| word >> (rank % RANKS_PER_WORD) & 1 == 1)
+        self.words().nth(rank / RANKS_PER_WORD).is_some_and(|word| word >> (rank % RANKS_PER_WORD) & 1 == 1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+        self.words().all(|word| word == 0)
     }
 
     /// The ranks in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words
-            .iter()
+        self.words()
             .enumerate()
-            .flat_map(|(index, word)| Bits(*word).map(move |bit| index * RANKS_PER_WORD + bit))
+            .flat_map(|(index, word)| Bits(word).map(move |bit| index * RANKS_PER_WORD + bit))
     }
 }
 
@@ -82,6 +88,9 @@ impl Iterator for Bits {
         Some(bit)
     }
 }
+
+/// Looks for the end of a launch that are made without a pause.
+const CLOSE_LOOKS: u32 = 64;
 
 /// States of an attendance word; the launch's epoch stands above these two bits.
 const OPEN: u64 = 0; // may be entered, may be skipped
@@ -126,8 +135,8 @@ impl Muster<'_> {
     ///
     /// Everything the order refers to must have been written before.
     pub(crate) fn open(&self, epoch: u64, members: &RankSet, presence: Presence) -> u32 {
-        for (pending, bits) in self.pending.iter().zip(&members.words) {
-            pending.store(*bits, Ordering::Relaxed);
+        for (pending, bits) in self.pending.iter().zip(members.words()) {
+            pending.store(bits, Ordering::Relaxed);
         }
         let state = if presence == Presence::Required { REQUIRED } else { OPEN };
         for rank in members.iter() {
@@ -139,7 +148,7 @@ impl Muster<'_> {
         let sleepers = self
             .asleep
             .iter()
-            .zip(&members.words)
+            .zip(members.words())
             .any(|(asleep, bits)| asleep.load(Ordering::Relaxed) & bits != 0);
         if sleepers { self.ring() } else { 0 }
     }
@@ -159,16 +168,19 @@ impl Muster<'_> {
 
     /// The members that have not finished.
     pub(crate) fn unfinished(&self) -> RankSet {
-        RankSet { words: self.pending.iter().map(|pending| pending.load(Ordering::Acquire)).collect() }
+        RankSet::from_words(self.pending.iter().map(|pending| pending.load(Ordering::Acquire)))
     }
 
     /// Spins up to `spins` times for the end of the launch.
     pub(crate) fn spin_until_over(&self, spins: u32) -> bool {
-        for _ in 0..spins {
+        for look in 0..spins {
             if self.is_over() {
                 return true;
             }
-            spin_loop();
+            // The first looks follow each other closely: a short launch ends between two pauses.
+            if look > CLOSE_LOOKS {
+                spin_loop();
+            }
         }
         self.is_over()
     }

@@ -75,7 +75,7 @@ pub(crate) fn is_in_executable() -> bool {
 #[inline]
 pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
     let bounds = bounds();
-    if bounds.is_main && addr.wrapping_sub(bounds.text_lo) < bounds.text_len {
+    if addr.wrapping_sub(bounds.text_lo) < bounds.text_len {
         Ok(addr.wrapping_sub(bounds.anchor) as u64)
     } else {
         Err(StartError::NoEntry)
@@ -87,7 +87,7 @@ pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
 pub(crate) fn address_of(offset: u64) -> Option<usize> {
     let bounds = bounds();
     let addr = bounds.anchor.wrapping_add(offset as usize);
-    (bounds.is_main && addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
+    (addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
 }
 
 /// Where a constant text begins, counted from the anchor, and its length in bytes.

@@ -130,6 +130,10 @@ impl Mapped {
 
 impl Segments for Mapped {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
+        if !self.by_id.contains_key(&id) {
+            // Sent with a launch that went on without this worker.
+            self.read_mail();
+        }
         let mapping =
             self.by_id.get_mut(&id).ok_or_else(|| format!("segment {id} was never sent to this worker"))?;
         if writable {

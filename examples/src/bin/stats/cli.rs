@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
+use phalanx::Backend;
 use std::path::PathBuf;
 
 /// Summary statistics of a numeric dataset of any size.
@@ -66,13 +67,12 @@ pub enum Kind {
     Inline,
 }
 
-impl Kind {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Processes => "processes",
-            Self::Threads => "threads",
-            Self::Inline => "inline",
+impl From<Kind> for Backend {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Processes => Self::Processes,
+            Kind::Threads => Self::Threads,
+            Kind::Inline => Self::Inline,
         }
     }
 }

@@ -1,39 +1,63 @@
-//! The dataset used when no file is given: made once, kept under target/.
+//! The dataset used when no file is given: made once by the workers, kept under target/.
+//!
+//! # Safety
+//!
+//! The array over the new file is ours alone: the file has a name that only this process uses until it is whole.
+#![allow(unsafe_code)]
 
+use crate::progress::Meter;
 use crate::sweep::Result;
 use crate::synthetic::{READINGS, SEED, fill};
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use phalanx::npy::{Header, Kind};
+use phalanx::{Pool, Progress, SharedArray};
+use std::cell::Cell;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes of the header: one page, so that the data begins on a page.
-const HEADER_BYTES: usize = 4096;
+/// Name of the dataset, of which drafts have the process id as suffix.
+const NAME: &str = "phalanx-sensor-readings-1GiB.npy";
 
-/// The dataset's path; makes it if it is not there. `say` is called before that takes time.
+/// The dataset's path; has it made by `pool` if it is not there. `say` is called before that takes time.
 ///
 /// # Errors
 /// If target/ cannot be written or has no room.
-pub fn synthetic(say: impl Fn(&Path)) -> Result<PathBuf> {
+pub fn synthetic(pool: &Pool, say: impl Fn(&Path)) -> Result<PathBuf> {
     let folder = target_folder();
-    let path = folder.join("phalanx-sensor-readings-1GiB.npy");
-    if fs::metadata(&path)
-        .is_ok_and(|about| about.len() == (HEADER_BYTES + READINGS * size_of::<f64>()) as u64)
-    {
+    let path = folder.join(NAME);
+    let whole = |header: Header| {
+        header.shape() == [READINGS] && (header.dtype().kind(), header.dtype().width()) == (Kind::Float, 8)
+    };
+    if Header::read(&path).is_ok_and(whole) {
         return Ok(path);
     }
     say(&path);
-    let explain = |e: std::io::Error| {
-        format!("{}: cannot be made: {e}; make room for 1 GiB there, or give a file", path.display())
-    };
-    fs::create_dir_all(&folder).map_err(explain)?;
+    let explain =
+        |why: String| format!("{}: cannot be made: {why}; or give a file of your own", path.display());
+    fs::create_dir_all(&folder).map_err(|e| explain(e.to_string()))?;
+    remove_orphans(&folder);
     // Under another name until it is whole, so that an interrupted run leaves nothing that looks finished.
-    let draft = folder.join(format!("phalanx-sensor-readings.{}.part", std::process::id()));
-    let made = write(&draft).and_then(|()| fs::rename(&draft, &path));
+    let draft = folder.join(format!("{NAME}.{}", std::process::id()));
+    let made = write(pool, &draft)
+        .map_err(|e| e.to_string())
+        .and_then(|()| fs::rename(&draft, &path).map_err(|e| e.to_string()));
     if made.is_err() {
+        // What failed is said; that the draft may be left is not worth a second message.
         let _ = fs::remove_file(&draft);
     }
     made.map_err(explain)?;
     Ok(path)
+}
+
+/// Removes drafts whose makers are gone.
+fn remove_orphans(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker =
+            name.to_str().and_then(|name| name.strip_prefix(NAME)?.strip_prefix('.')?.parse::<u32>().ok());
+        if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The cargo target folder this program lies in, or ./target.
@@ -43,20 +67,21 @@ fn target_folder() -> PathBuf {
     target.map_or_else(|| PathBuf::from("target"), Path::to_owned)
 }
 
-fn write(path: &Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    let dict = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({READINGS},), }}");
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(((HEADER_BYTES - 10) as u16).to_le_bytes());
-    header.extend(dict.as_bytes());
-    header.resize(HEADER_BYTES - 1, b' ');
-    header.push(b'\n');
-    file.write_all(&header)?;
-    // Chunk by chunk through one buffer for now; a mapping could meet a full disk as SIGBUS.
-    let mut buffer = vec![0.0f64; 1 << 20];
-    for first in (0..READINGS).step_by(buffer.len()) {
-        fill(&mut buffer, first as u64, SEED);
-        file.write_all(bytemuck::cast_slice(&buffer))?;
-    }
+/// Makes the file, its room on the disk reserved, and has the workers fill it in place.
+fn write(pool: &Pool, path: &Path) -> std::result::Result<(), phalanx::Error> {
+    // SAFETY: nobody else uses a file of this name; see the module.
+    let mut readings = unsafe { SharedArray::<f64>::create_npy(path, READINGS) }?;
+    let meter = Meter::new("make", readings.len_bytes() as u64);
+    let done = Cell::new(0);
+    let tell = |progress: Progress| {
+        let bytes = (progress.done * size_of::<f64>()) as u64;
+        meter.advance(bytes - done.replace(bytes));
+    };
+    pool.launch()
+        .chunk(1 << 18)
+        .progress(&tell)
+        .for_each((readings.split_out(), 0..READINGS, SEED), |(part, at, seed)| {
+            fill(part, at.start as u64, seed)
+        })?;
     Ok(())
 }

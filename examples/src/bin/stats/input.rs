@@ -9,11 +9,11 @@
 
 use crate::dtype::Dtype;
 use crate::header::{self, Layout};
-use bytemuck::Pod;
-use memmap2::Mmap;
 use phalanx::npy::{Header, NpyError};
+use phalanx::{AttachError, Element, MappedArray};
+use rustix::io::ReadWriteFlags;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -47,19 +47,22 @@ pub enum InputError {
         "{path}: {bytes} bytes are no whole number of {width}-byte elements; is --raw {name} the right type?"
     )]
     Ragged { path: PathBuf, bytes: u64, width: usize, name: &'static str },
+    /// It passed the checks, but the system will not map it.
+    #[error(transparent)]
+    Map(#[from] AttachError),
     /// Any other refusal.
     #[error("{0:?}: cannot be read: {1}")]
     Io(PathBuf, io::Error),
 }
 
-/// A mapped dataset.
+/// A dataset that can be mapped.
 #[derive(Debug)]
 pub struct Input {
     /// Where it came from.
     pub path: PathBuf,
     /// What it holds and where.
     pub layout: Layout,
-    map: Mmap,
+    file: File,
 }
 
 impl Input {
@@ -86,14 +89,29 @@ impl Input {
         if layout.len == 0 {
             return Err(InputError::NoElements(path.to_owned(), layout.shape));
         }
-        // SAFETY: the module's paragraph: whatever others do to the file, no reference of ours sees an invalid value.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| InputError::Io(path.to_owned(), e))?;
-        Ok(Self { path: path.to_owned(), layout, map })
+        Ok(Self { path: path.to_owned(), layout, file })
     }
 
-    /// The elements. `T` is the type that `layout.dtype` names.
-    pub fn elements<T: Pod>(&self) -> &[T] {
-        bytemuck::cast_slice(&self.map[self.layout.offset..self.layout.offset + self.bytes()])
+    /// The elements, mapped read-only. `T` is the type that `layout.dtype` names.
+    ///
+    /// # Errors
+    /// If the system does not let the file be mapped.
+    pub fn map<T: Element>(&self) -> Result<MappedArray<T>, InputError> {
+        // SAFETY: the module's paragraph: whatever others do to the file, no reference of ours sees an invalid value.
+        Ok(unsafe { MappedArray::map_raw(&self.path, self.layout.offset, self.layout.len) }?)
+    }
+
+    /// Whether the file is in memory, as far as a few dozen probes can tell; none of them waits for a disk.
+    pub fn is_cached(&self) -> bool {
+        const PROBES: u64 = 64;
+        let (first, bytes) = (self.layout.offset as u64, self.bytes() as u64);
+        (0..PROBES).all(|i| {
+            let mut byte = [0];
+            let at = first + bytes / PROBES * i;
+            let into = &mut [IoSliceMut::new(&mut byte)];
+            // Filesystems that live in memory do not know the flag; they never say "try again".
+            rustix::io::preadv2(&self.file, into, at, ReadWriteFlags::NOWAIT) != Err(rustix::io::Errno::AGAIN)
+        })
     }
 
     /// Size of the data in bytes.

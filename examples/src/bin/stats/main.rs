@@ -2,17 +2,17 @@
 //!
 //! Two or three passes over a memory-mapped file: `summary` (moments, extremes, table of bins), then `quantile` (the
 //! few values around the percentiles). 8 and 16 bit elements need one, `tally`. `analysis` makes NumPy's numbers of
-//! what the passes return, `sweep` is the border behind which they are run, `run` puts a whole run together.
+//! what the passes return, `sweep` is the border behind which they are run: by the engine in `team`, or by one thread.
 
 mod analysis;
 mod cli;
 mod dataset;
 mod dtype;
-mod footprint;
 mod header;
 mod histogram;
 mod input;
 mod number;
+mod progress;
 mod quantile;
 mod report;
 mod run;
@@ -21,11 +21,13 @@ mod summary;
 mod sweep;
 mod synthetic;
 mod tally;
+mod team;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use clap::Parser;
+use phalanx::Pool;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -48,16 +50,27 @@ fn main() -> ExitCode {
 }
 
 fn work(options: &cli::Options) -> sweep::Result<String> {
-    let path = match &options.file {
-        Some(path) => path.clone(),
-        None => dataset::synthetic(|path| {
-            eprintln!("no file given: making 1 GiB of synthetic sensor readings once, {}", path.display());
-        })?,
-    };
-    let input = input::Input::open(&path, options.raw.map(Into::into))?;
-    if options.file.is_none() {
-        eprintln!("no file given: using synthetic sensor readings, {}", path.display());
+    let raw = options.raw.map(Into::into);
+    // Wrong files are refused before any worker starts.
+    let given = options.file.as_ref().map(|path| input::Input::open(path, raw)).transpose()?;
+    let mut builder = Pool::builder().backend(options.backend.into()).name("stats");
+    if let Some(workers) = options.workers {
+        builder = builder.workers(workers as usize);
     }
-    let outcome = run::run(&input, options)?;
+    let pool = builder.build()?;
+    let input = match given {
+        Some(input) => input,
+        None => {
+            let path = dataset::synthetic(&pool, |path| {
+                eprintln!(
+                    "no file given: making 1 GiB of synthetic sensor readings once, {}",
+                    path.display()
+                );
+            })?;
+            eprintln!("no file given: using synthetic sensor readings, {}", path.display());
+            input::Input::open(&path, None)?
+        }
+    };
+    let outcome = run::run(&input, &pool, !options.no_verify)?;
     Ok(if options.json { outcome.to_json()? + "\n" } else { outcome.to_text() })
 }

@@ -1,96 +1,105 @@
 //! One run over one dataset: the passes by the team, then the serial pass that checks them.
 
 use crate::analysis::{Statistics, Value, analyse, analyse_small};
-use crate::cli::Options;
 use crate::dtype::by_dtype;
-use crate::footprint::pss_bytes;
 use crate::input::Input;
 use crate::number::Number;
-use crate::report::Outcome;
-use crate::sweep::{Progress, Result, Serial};
+use crate::progress::Meter;
+use crate::report::{Check, Outcome};
+use crate::sweep::{Result, Serial};
 use crate::tally::Small;
+use crate::team::Team;
 use crate::verify::difference;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use phalanx::Pool;
 use std::time::Instant;
 
-/// Data below this is done before a progress bar can be read.
-const LONG_RUN_BYTES: u64 = 4 << 30;
-
-fn serial_small<T: Small>(input: &Input, progress: Progress) -> Result<Statistics> {
-    analyse_small(&mut Serial::new(input.elements::<T>(), progress))
+/// What a run works with.
+struct Job<'a> {
+    input: &'a Input,
+    pool: &'a Pool,
+    verify: bool,
+    meter: Meter,
 }
 
-fn serial_large<T: Number>(
-    input: &Input,
-    progress: Progress,
-    to_value: fn(T) -> Value,
-) -> Result<Statistics> {
-    analyse(&mut Serial::new(input.elements::<T>(), progress), to_value)
-}
-
-/// All passes in this thread.
-fn serial(input: &Input, progress: Progress) -> Result<Statistics> {
-    by_dtype!(input.layout.dtype, small: serial_small(input, progress), large: serial_large(input, progress))
-}
-
-/// A bar on standard error while a long run is watched, else nothing. Passes are not known beforehand, so the bar
-/// shows one pass and starts again.
-fn bar(bytes: u64, name: &'static str) -> ProgressBar {
-    if bytes < LONG_RUN_BYTES {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
-    let style = "{msg:7} {wide_bar} {binary_bytes_per_sec:>12} {elapsed_precise}";
-    bar.with_message(name)
-        .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn advance(bar: &ProgressBar, bytes: u64) {
-    if bar.length().is_some_and(|length| bar.position() + bytes > length) {
-        bar.set_position(0);
-    }
-    bar.inc(bytes);
+/// Statistics and what it took.
+struct Measured {
+    statistics: Statistics,
+    seconds: f64,
+    pss: u64,
+    check: Option<Check>,
 }
 
 /// Sweeps the dataset and says what it cost.
 ///
 /// # Errors
 /// If a pass fails, or the serial pass finds something else.
-pub fn run(input: &Input, options: &Options) -> Result<Outcome> {
+pub fn run(input: &Input, pool: &Pool, verify: bool) -> Result<Outcome> {
     let bytes = input.bytes() as u64;
-    let watched = bar(bytes, "sweep");
-    let start = Instant::now();
-    let statistics = serial(input, &|bytes| advance(&watched, bytes))?;
-    let seconds = start.elapsed().as_secs_f64();
-    watched.finish_and_clear();
-    let memory_ratio = pss_bytes(&[std::process::id()]) as f64 / bytes as f64;
-    let serial_seconds = if options.no_verify {
-        None
-    } else {
-        let watched = bar(bytes, "verify");
-        let start = Instant::now();
-        let check = serial(input, &|bytes| advance(&watched, bytes))?;
-        let seconds = start.elapsed().as_secs_f64();
-        watched.finish_and_clear();
-        if let Some(difference) = difference(&statistics, &check) {
+    let (dtype, width) = input.layout.dtype.describe();
+    // One pass over small types, mostly two over others, as many again to verify.
+    let passes = (if width <= 2 { 1 } else { 2 }) * (1 + u64::from(verify));
+    let job = Job { input, pool, verify, meter: Meter::new("sweep ", passes * bytes) };
+    let measured = by_dtype!(input.layout.dtype, small: small(&job), large: large(&job))?;
+    drop(job);
+    Ok(Outcome {
+        statistics: measured.statistics,
+        source: format!("{}, {dtype} {}, {}", input.path.display(), input.layout.shape, size(bytes)),
+        bytes,
+        workers: pool.workers(),
+        cores: pool.reason().to_owned(),
+        seconds: measured.seconds,
+        check: measured.check,
+        serialized_bytes: pool.stats().serialized_bytes,
+        memory_ratio: measured.pss as f64 / bytes as f64,
+    })
+}
+
+fn small<T: Small>(job: &Job<'_>) -> Result<Measured> {
+    let data = job.input.map::<T>()?;
+    let team = || analyse_small(&mut Team::new(job.pool, &data, &job.meter));
+    measure(job, &team, &|each| analyse_small(&mut Serial::new(data.as_slice(), each)))
+}
+
+fn large<T: Number>(job: &Job<'_>, to_value: fn(T) -> Value) -> Result<Measured> {
+    let data = job.input.map::<T>()?;
+    let team = || analyse(&mut Team::new(job.pool, &data, &job.meter), to_value);
+    measure(job, &team, &|each| analyse(&mut Serial::new(data.as_slice(), each), to_value))
+}
+
+type TeamPasses<'a> = &'a dyn Fn() -> Result<Statistics>;
+type SerialPasses<'a> = &'a dyn Fn(&dyn Fn(u64)) -> Result<Statistics>;
+
+/// The team's passes, timed, and the serial ones that check them.
+///
+/// Both must find the file in memory for their times to be compared. If it was not there before, the team sweeps once
+/// more after the serial pass has brought it in.
+fn measure(job: &Job<'_>, team: TeamPasses<'_>, serial: SerialPasses<'_>) -> Result<Measured> {
+    let was_cached = job.input.is_cached();
+    let (statistics, seconds) = timed(team)?;
+    let pss = job.pool.memory().pss;
+    let mut check = None;
+    if job.verify {
+        job.meter.name("verify");
+        for _ in 0..statistics.passes {
+            job.meter.pass(job.input.bytes() as u64);
+        }
+        let (twin, serial_seconds) = timed(&|| serial(&|bytes| job.meter.advance(bytes)))?;
+        if let Some(difference) = difference(&statistics, &twin) {
             return Err(
                 format!("the results differ from a serial pass: {difference}; please report this").into()
             );
         }
-        Some(seconds)
-    };
-    let (dtype, _) = input.layout.dtype.describe();
-    Ok(Outcome {
-        statistics,
-        source: format!("{}, {dtype} {}, {}", input.path.display(), input.layout.shape, size(bytes)),
-        bytes,
-        workers: 1,
-        cores: format!("the calling thread alone (backend {})", options.backend.name()),
-        seconds,
-        serial_seconds,
-        serialized_bytes: 0,
-        memory_ratio,
-    })
+        let is_cached = job.input.is_cached();
+        let team_seconds = if was_cached || !is_cached { seconds } else { timed(team)?.1 };
+        check = Some(Check { serial_seconds, team_seconds, is_cached });
+    }
+    Ok(Measured { statistics, seconds, pss, check })
+}
+
+fn timed<R>(work: &dyn Fn() -> Result<R>) -> Result<(R, f64)> {
+    let start = Instant::now();
+    let result = work()?;
+    Ok((result, start.elapsed().as_secs_f64()))
 }
 
 /// Bytes in binary units.

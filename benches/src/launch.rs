@@ -1,0 +1,297 @@
+//! Launches, barriers, start and respawn.
+
+use crate::cli::{Launch, Peer};
+use crate::harness::{Contender, Outcome, Sampler, Setup, race};
+use crate::peers::{forkunion, rayon as rayon_peer, spin};
+use crate::report::{Goal, Report, Target};
+use phalanx::{Backend, Pool, Schedule};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
+
+const PROCESSES: &str = "phalanx-processes";
+const SEAT: &str = "phalanx-caller-seat";
+const THREADS: &str = "phalanx-threads";
+const BROADCAST: &str = "rayon-broadcast";
+
+/// How long sleepers have to fall asleep before we measure anyway.
+const SLEEP_LIMIT: Duration = Duration::from_millis(100);
+/// How long peers that do not count their sleeps are left alone.
+const SLEEP_PAUSE: Duration = Duration::from_millis(5);
+
+/// What this project has promised for two workers on two cores.
+const TARGETS: &[Target] = &[
+    Target { bench: "launch_empty", variant: PROCESSES, goal: Goal::BelowPeer(0.5, BROADCAST) },
+    Target { bench: "launch_empty", variant: SEAT, goal: Goal::BelowPeer(1.0, "forkunion") },
+    Target { bench: "launch_after_sleep", variant: PROCESSES, goal: Goal::Below(60_000.0) },
+    Target { bench: "phase_barrier", variant: PROCESSES, goal: Goal::Below(300.0) },
+    Target { bench: "phase_step", variant: PROCESSES, goal: Goal::Below(300.0) },
+    Target { bench: "pool_start", variant: PROCESSES, goal: Goal::Below(10e6) },
+    Target { bench: "respawn", variant: PROCESSES, goal: Goal::Below(10e6) },
+];
+
+/// A bench: its name and who takes part.
+type Bench = (&'static str, for<'a> fn(&'a Setup, &Launch) -> Vec<Contender<'a>>);
+
+const BENCHES: &[Bench] = &[
+    ("launch_empty", launch_empty),
+    ("launch_chunks", launch_chunks),
+    ("launch_after_sleep", launch_after_sleep),
+    ("phase_barrier", phase_barrier),
+    ("phase_step", phase_step),
+    ("pool_start", pool_start),
+    ("pool_drop", pool_drop),
+    ("respawn", respawn),
+];
+
+/// Runs the benches asked for.
+pub fn run(setup: &Setup, options: &Launch, report: &mut Report) -> Outcome<()> {
+    if let Some(unknown) = options.only.iter().find(|name| BENCHES.iter().all(|(bench, _)| bench != name)) {
+        return Err(format!("there is no bench '{unknown}' in launch; --help lists them").into());
+    }
+    for (bench, contenders) in BENCHES {
+        if options.only.is_empty() || options.only.iter().any(|name| name == bench) {
+            let records = race(setup, bench, contenders(setup, options))?;
+            report.group(&records, TARGETS);
+        }
+    }
+    Ok(())
+}
+
+impl Launch {
+    fn has(&self, peer: Peer) -> bool {
+        self.vs.contains(&peer)
+    }
+}
+
+/// Our three variants, each with a pool of its own in each turn.
+fn ours<'a>(
+    setup: &'a Setup,
+    body: impl Fn(&mut Sampler, &Pool) -> Outcome<()> + Copy + 'a,
+) -> Vec<Contender<'a>> {
+    let seated = move |sampler: &mut Sampler| {
+        let pool = setup.pool(Backend::Processes)?;
+        let _seat = pool.join_here()?;
+        body(sampler, &pool)
+    };
+    vec![
+        Contender::new(PROCESSES, move |sampler| body(sampler, &setup.pool(Backend::Processes)?)),
+        Contender::new(SEAT, seated),
+        Contender::new(THREADS, move |sampler| body(sampler, &setup.pool(Backend::Threads)?)),
+    ]
+}
+
+/// One empty launch in which every member takes part.
+fn launch(pool: &Pool) -> Outcome<()> {
+    Ok(pool.region((), |_team, ()| Ok(()))?)
+}
+
+/// An empty body on every member, while all are awake.
+fn launch_empty<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let mut all = ours(setup, |sampler, pool| sampler.chain(|| launch(pool)));
+    if options.has(Peer::Rayon) {
+        all.push(Contender::new(BROADCAST, |sampler| {
+            let team = rayon_peer::team(&setup.places)?;
+            sampler.chain(|| {
+                team.broadcast(|_| ());
+                Ok(())
+            })
+        }));
+    }
+    if options.has(Peer::ForkUnion) {
+        all.push(Contender::new("forkunion", |sampler| {
+            let (mut team, _unpin) = forkunion::team(&setup.places)?;
+            sampler.chain(|| {
+                team.for_threads(|_, _| {}).join();
+                Ok(())
+            })
+        }));
+    }
+    all
+}
+
+/// As many empty chunks as members, one claim each.
+fn launch_chunks<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let workers = setup.workers();
+    let mut all = ours(setup, move |sampler, pool| {
+        let launch = pool.launch().chunk(1).schedule(Schedule::Static);
+        sampler.chain(|| Ok(launch.for_each(0..workers, |_| {})?))
+    });
+    if options.has(Peer::Rayon) {
+        all.push(Contender::new("rayon", move |sampler| {
+            let team = rayon_peer::team(&setup.places)?;
+            sampler.chain(|| {
+                team.install(|| (0..workers).into_par_iter().for_each(|_| {}));
+                Ok(())
+            })
+        }));
+    }
+    if options.has(Peer::ForkUnion) {
+        all.push(Contender::new("forkunion", move |sampler| {
+            let (mut team, _unpin) = forkunion::team(&setup.places)?;
+            sampler.chain(|| {
+                drop(team.for_n(workers, |_| {}));
+                Ok(())
+            })
+        }));
+    }
+    all
+}
+
+/// An empty launch after every worker has gone to sleep. ForkUnion's threads never do of their own.
+fn launch_after_sleep<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let mut all = ours(setup, |sampler, pool| {
+        launch(pool)?;
+        let mut before = sleeps(pool).iter().map(|_| 0).collect::<Vec<u64>>();
+        sampler.each(
+            || {
+                let began = Instant::now();
+                while began.elapsed() < SLEEP_LIMIT {
+                    std::thread::sleep(Duration::from_millis(1));
+                    let now = sleeps(pool);
+                    // Under a seat, worker 0 stays asleep throughout and counts no more sleeps.
+                    if now.iter().zip(&before).skip(1).all(|(now, before)| now > before) {
+                        break;
+                    }
+                }
+                before = sleeps(pool);
+                Ok(())
+            },
+            |()| launch(pool),
+        )
+    });
+    if options.has(Peer::Rayon) {
+        all.push(Contender::new(BROADCAST, |sampler| {
+            let team = rayon_peer::team(&setup.places)?;
+            team.broadcast(|_| ());
+            let pause = || {
+                std::thread::sleep(SLEEP_PAUSE);
+                Ok(())
+            };
+            sampler.each(pause, |()| {
+                team.broadcast(|_| ());
+                Ok(())
+            })
+        }));
+    }
+    all
+}
+
+fn sleeps(pool: &Pool) -> Vec<u64> {
+    pool.stats().workers.iter().map(|worker| worker.sleeps).collect()
+}
+
+/// One barrier of a region, out of many in a row.
+fn phase_barrier<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let steps = options.steps;
+    let mut all = ours(setup, move |sampler, pool| {
+        sampler.parts(steps, || {
+            Ok(pool.region(steps, |team, steps| {
+                for _ in 0..steps {
+                    team.barrier()?;
+                }
+                Ok(())
+            })?)
+        })
+    });
+    all.push(spinning(setup, steps));
+    all
+}
+
+/// One phase of a region with an array to write, out of many in a row.
+fn phase_step<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let (steps, workers) = (options.steps, setup.workers());
+    let mut all = ours(setup, move |sampler, pool| {
+        // 64 elements a rank, of which it writes one, so that no line is shared.
+        let mut counts = pool.zeros::<u64>(64 * workers)?;
+        let mut regions = 0;
+        sampler.parts(steps, || {
+            regions += 1;
+            Ok(pool.region((&mut counts, steps), |team, (mut counts, steps)| {
+                for _ in 0..steps {
+                    team.phase(counts.split_mut(), |own| own[0] += 1)?;
+                }
+                Ok(())
+            })?)
+        })?;
+        let right = (0..workers).all(|rank| counts.as_slice()[64 * rank] == regions * steps);
+        if right { Ok(()) } else { Err("phases were lost: the counts are wrong".into()) }
+    });
+    all.push(spinning(setup, steps));
+    all
+}
+
+/// The bare spinning barrier of threads: what a barrier costs that knows nothing of sleep, death or disagreement.
+fn spinning(setup: &Setup, steps: u64) -> Contender<'_> {
+    Contender::new("spin-threads", move |sampler| {
+        let began = Instant::now();
+        while began.elapsed() < sampler.budget {
+            let (made, time) = spin::steps(&setup.places, steps, Duration::from_secs(20), |_| {}, 0);
+            sampler.samples.push(time.as_nanos() as f64 / made.max(1) as f64);
+        }
+        Ok(())
+    })
+}
+
+/// Until all workers are ready.
+fn pool_start<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+    let mut all = vec![
+        Contender::new(PROCESSES, |sampler| sampler.makes(|| setup.pool(Backend::Processes))),
+        Contender::new(THREADS, |sampler| sampler.makes(|| setup.pool(Backend::Threads))),
+    ];
+    if options.has(Peer::Rayon) {
+        let make = || {
+            let team = rayon_peer::team(&setup.places)?;
+            team.broadcast(|_| ());
+            Ok(team)
+        };
+        all.push(Contender::new("rayon", move |sampler| sampler.makes(make)));
+    }
+    if options.has(Peer::ForkUnion) {
+        all.push(Contender::new("forkunion", |sampler| sampler.makes(|| forkunion::start(setup.workers()))));
+    }
+    all
+}
+
+/// Until all workers are gone. Rayon's threads end after its `drop` has returned, so it takes no part.
+fn pool_drop<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
+    let variant = |variant, backend| {
+        Contender::new(variant, move |sampler: &mut Sampler| {
+            sampler.each(
+                || setup.pool(backend),
+                |pool| {
+                    drop(pool);
+                    Ok(())
+                },
+            )
+        })
+    };
+    vec![variant(PROCESSES, Backend::Processes), variant(THREADS, Backend::Threads)]
+}
+
+/// From the kill of one worker until a launch has run on the whole team again.
+fn respawn<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
+    vec![Contender::new(PROCESSES, |sampler| {
+        let pool = setup.pool(Backend::Processes)?;
+        let mut rank = 0;
+        sampler.each(
+            || {
+                launch(&pool)?;
+                rank = (rank + 1) % setup.workers();
+                Ok((rank, pool.worker_pids()[rank]))
+            },
+            |(rank, pid)| {
+                let victim = Pid::from_raw(pid as i32).ok_or("the pool names no pid for a worker")?;
+                kill_process(victim, Signal::KILL)?;
+                // The first launches may fail with the death, or run before it is noticed.
+                for _ in 0..1000 {
+                    let launched = launch(&pool).is_ok();
+                    if launched && !matches!(pool.worker_pids()[rank], now if now == pid || now == 0) {
+                        return Ok(());
+                    }
+                }
+                Err(format!("worker {rank} was not replaced after 1000 launches").into())
+            },
+        )
+    })]
+}

@@ -1,0 +1,335 @@
+//! Bad inputs and unusual ways to use a pool: clear errors, or the right result; never a hang.
+
+mod common;
+
+use common::{LONG, assert_right, processes, within};
+use phalanx::{Backend, LaunchError, PerWorker, Pool, PoolError, Progress, Schedule};
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+fn backends() -> [Pool; 3] {
+    [Backend::Processes, Backend::Threads, Backend::Inline]
+        .map(|backend| Pool::builder().workers(2).backend(backend).build().unwrap())
+}
+
+#[test]
+fn h1_chunk_sizes_and_lengths() {
+    for pool in backends() {
+        assert!(matches!(pool.launch().chunk(0).for_each(0..8, |_| ()), Err(LaunchError::ChunkZero)));
+        let many = pool.launch().chunk(1).for_each(0..usize::MAX, |_| ());
+        match many {
+            Err(error @ LaunchError::TooManyChunks { .. }) => {
+                assert!(error.to_string().contains("at least"), "{error}")
+            }
+            other => panic!("{other:?}"),
+        }
+        for (n, chunk) in [(0, 1), (1, 1), (1, 100), (7, 3), (7, 7), (7, 8), (1000, 999), (1000, usize::MAX)]
+        {
+            let mut y = pool.zeros::<u32>(n).unwrap();
+            for schedule in [
+                Schedule::Static,
+                Schedule::Dynamic(0),
+                Schedule::Dynamic(u32::MAX),
+                Schedule::Guided,
+                Schedule::Stealing,
+            ] {
+                y.fill(0);
+                let launch = pool.launch().chunk(chunk).schedule(schedule);
+                launch.for_each(y.split_mut(), |y| y.iter_mut().for_each(|y| *y += 1)).unwrap();
+                assert!(y.as_slice().iter().all(|y| *y == 1), "{n} {chunk} {schedule:?} {pool:?}");
+            }
+        }
+        let none = pool.reduce(0..0, 7_u64, |i| i.len() as u64, |a, b| a + b).unwrap();
+        assert_eq!(none, 7);
+    }
+}
+
+#[test]
+fn h1_lengths_that_disagree() {
+    for pool in backends() {
+        let (mut y, x) = (pool.zeros::<f64>(10).unwrap(), pool.zeros::<f64>(11).unwrap());
+        match pool.for_each((y.split_mut(), x.split()), |_| ()) {
+            Err(error @ LaunchError::Lengths { .. }) => {
+                let text = error.to_string();
+                assert!(text.contains("10") && text.contains("11"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(pool.for_each(2.5, |_| ()), Err(LaunchError::NoLength { .. })));
+        assert!(matches!(
+            pool.launch().retry(1).for_each(y.split_mut(), |_| ()),
+            Err(LaunchError::NotRepeatable)
+        ));
+        assert_right(&pool);
+    }
+}
+
+#[test]
+fn f7_numbers_of_workers_that_make_no_sense() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        for workers in [0, 1_000_000, usize::MAX] {
+            match Pool::builder().backend(backend).workers(workers).build() {
+                Err(PoolError::Placement(error)) => assert!(!error.to_string().is_empty()),
+                Err(other) => panic!("{other}"),
+                Ok(pool) => panic!("{pool:?} with {workers} workers"),
+            }
+        }
+    }
+}
+
+#[test]
+fn f7_more_workers_than_cores() {
+    within(LONG, || {
+        let pool = processes(24);
+        assert_right(&pool);
+        let sum = pool.region(0_u64, |team, _| team.all_reduce(1_u64, |a, b| a + b)).unwrap();
+        assert_eq!(sum, 24);
+    });
+}
+
+#[test]
+fn h5_a_launch_inside_a_kernel_runs_inline() {
+    within(LONG, || {
+        for pool in backends() {
+            static INNER: OnceLock<Pool> = OnceLock::new();
+            let sums = pool.reduce(
+                0..8,
+                0_u64,
+                |i| {
+                    // A pool made inside a kernel has no workers of its own.
+                    let pool = INNER.get_or_init(|| Pool::new().unwrap());
+                    let mut y = pool.zeros::<u64>(100).unwrap();
+                    pool.for_each(y.split_mut(), |y| y.fill(1)).unwrap();
+                    let deep = pool.reduce(y.split(), 0, |y| y.iter().sum::<u64>(), |a, b| a + b).unwrap();
+                    deep * i.len() as u64
+                },
+                |a, b| a + b,
+            );
+            assert_eq!(sums.unwrap(), 800);
+        }
+    });
+}
+
+#[test]
+fn h5_a_launch_inside_a_progress_callback_runs_inline() {
+    within(LONG, || {
+        let pool = processes(2);
+        let calls = Cell::new(0);
+        let callback = |progress: Progress| {
+            assert_eq!(progress.len, 2);
+            assert_right(&pool);
+            assert_eq!(pool.stats().workers.len(), 2);
+            calls.set(calls.get() + 1);
+        };
+        let launch = pool.launch().progress(&callback).timeout(Duration::from_millis(350)).chunk(1);
+        let outcome = launch.for_each(0..2, |_| while !phalanx::is_cancelled() {});
+        assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })));
+        assert!(calls.get() >= 1);
+        assert_right(&pool);
+    });
+}
+
+#[test]
+fn a_panicking_progress_callback_unwinds_when_the_launch_is_over() {
+    within(LONG, || {
+        for pool in [processes(2), Pool::builder().workers(2).backend(Backend::Threads).build().unwrap()] {
+            let mut y = pool.zeros::<u64>(2).unwrap();
+            let callback = |_: Progress| panic!("no more");
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let launch = pool.launch().progress(&callback).chunk(1);
+                launch.for_each(y.split_mut(), |y| {
+                    while !phalanx::is_cancelled() {}
+                    y[0] += 1;
+                })
+            }));
+            let payload = outcome.unwrap_err();
+            assert_eq!(payload.downcast_ref::<&str>(), Some(&"no more"));
+            // Nobody writes any more, the gate is open, and numbers go on.
+            let seen = y.to_vec();
+            assert_right(&pool);
+            assert_eq!(y.to_vec(), seen);
+        }
+    });
+}
+
+#[test]
+fn d16_launches_from_several_threads() {
+    within(LONG, || {
+        for pool in backends() {
+            let pool = Arc::new(pool);
+            let hands: Vec<_> = (0..8)
+                .map(|_| {
+                    let pool = pool.clone();
+                    std::thread::spawn(move || (0..10).for_each(|_| assert_right(&pool)))
+                })
+                .collect();
+            hands.into_iter().for_each(|hand| hand.join().unwrap());
+        }
+    });
+}
+
+#[test]
+fn d16_pools_made_and_dropped_by_several_threads() {
+    within(LONG, || {
+        let hands: Vec<_> =
+            (0..4).map(|_| std::thread::spawn(|| (0..4).for_each(|_| assert_right(&processes(2))))).collect();
+        hands.into_iter().for_each(|hand| hand.join().unwrap());
+    });
+}
+
+#[test]
+fn d3_the_thread_that_made_a_pool_may_end() {
+    within(LONG, || {
+        let pool = std::thread::spawn(|| processes(2)).join().unwrap();
+        let pids = pool.worker_pids();
+        assert_right(&pool);
+        assert_eq!(pool.worker_pids(), pids);
+        assert_eq!(pool.stats().respawns, 0);
+    });
+}
+
+#[test]
+fn d15_the_last_owner_may_be_any_thread() {
+    within(LONG, || {
+        let pool = Arc::new(processes(2));
+        let other = std::thread::spawn({
+            let pool = pool.clone();
+            move || assert_right(&pool)
+        });
+        drop(pool);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_pool_in_a_static() {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    assert_right(POOL.get_or_init(|| processes(2)));
+}
+
+#[test]
+fn h9_a_seat_that_was_forgotten_harms_nobody() {
+    within(LONG, || {
+        for _ in 0..3 {
+            let pool = processes(2);
+            std::mem::forget(pool.join_here().unwrap());
+            assert_right(&pool);
+            drop(pool);
+            // Very likely at the address of the first.
+            let pool = processes(2);
+            assert_right(&pool);
+        }
+    });
+}
+
+#[test]
+fn the_callers_own_share_can_be_cancelled_and_may_panic() {
+    within(LONG, || {
+        for pool in [processes(2), Pool::builder().backend(Backend::Inline).build().unwrap()] {
+            let seat = pool.join_here().unwrap();
+            let token = phalanx::CancelToken::new();
+            let canceller = std::thread::spawn({
+                let token = token.clone();
+                move || {
+                    std::thread::sleep(Duration::from_millis(20));
+                    token.cancel()
+                }
+            });
+            let outcome =
+                pool.launch().cancel(&token).chunk(1).for_each(0..4, |_| while !phalanx::is_cancelled() {});
+            assert!(matches!(outcome, Err(LaunchError::Cancelled { .. })), "{outcome:?}");
+            canceller.join().unwrap();
+            let outcome = pool.launch().chunk(1).for_each(0..4, |_| panic!("each"));
+            assert!(matches!(outcome, Err(LaunchError::Panicked { .. })), "{outcome:?}");
+            assert_right(&pool);
+            drop(seat);
+            assert_right(&pool);
+        }
+    });
+}
+
+#[test]
+fn a_seat_beside_a_dying_worker() {
+    within(LONG, || {
+        let pool = processes(2);
+        let seat = pool.join_here().unwrap();
+        let launch = pool.launch().schedule(Schedule::Static).chunk(1);
+        let outcome = launch.for_each(0..4, |i| {
+            if i.start == 2 {
+                std::process::abort()
+            }
+        });
+        match outcome {
+            Err(LaunchError::WorkerDied { deaths, lost, .. }) => {
+                assert_eq!((deaths[0].rank, lost[0].range()), (1, 2..3));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_right(&pool);
+        drop(seat);
+    });
+}
+
+#[test]
+fn h13_two_pools_and_one_array() {
+    let (a, b) = (processes(2), processes(1));
+    let mut y = a.from_fn(300_000, |i| i as u64).unwrap();
+    let sum = |pool: &Pool, y: &phalanx::SharedArray<u64, ndarray::Ix1>| {
+        pool.reduce(y.split(), 0, |y| y.iter().sum::<u64>(), |a, b| a + b).unwrap()
+    };
+    assert_eq!(sum(&a, &y), sum(&b, &y));
+    b.for_each(y.split_mut(), |y| y.iter_mut().for_each(|y| *y += 1)).unwrap();
+    assert_eq!(sum(&a, &y), 299_999 * 300_000 / 2 + 300_000);
+}
+
+#[test]
+fn states_are_made_anew_in_a_successor() {
+    let pool = processes(1);
+    let state = PerWorker::new(|_| 0_u64);
+    let count = |pool: &Pool| {
+        let mut seen = pool.zeros::<u64>(1).unwrap();
+        pool.for_each((seen.split_mut(), &state), |(seen, count)| {
+            *count += 1;
+            seen[0] = *count;
+        })
+        .unwrap();
+        seen.as_slice()[0]
+    };
+    assert_eq!((count(&pool), count(&pool)), (1, 2));
+    let _died = pool.for_each(0..1, |_| std::process::abort());
+    assert_eq!(count(&pool), 1);
+}
+
+#[test]
+fn reductions_with_retried_chunks_have_the_same_bits() {
+    within(LONG, || {
+        let pool = processes(3);
+        let x = pool.from_fn(200_000, |i| 1.0 / (i as f64 + 1.0)).unwrap();
+        let mut tries = pool.zeros::<u32>(1).unwrap();
+        let sum = |tries: &mut phalanx::SharedArray<u32, ndarray::Ix1>, deadly: u32| {
+            pool.launch().retry(2).retry_in_place().chunk(500).reduce(
+                (x.split(), 0..200_000, tries.atomic(), deadly),
+                0.0,
+                |(x, i, tries, deadly)| {
+                    let hit =
+                        i.start == 77_000 && deadly > tries[0].load(std::sync::atomic::Ordering::SeqCst);
+                    if hit {
+                        tries[0].fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        std::process::abort();
+                    }
+                    x.iter().sum::<f64>()
+                },
+                |a, b| a + b,
+            )
+        };
+        let whole = sum(&mut tries, 0).unwrap();
+        let retried = sum(&mut tries, 2).unwrap();
+        assert_eq!(whole.to_bits(), retried.to_bits());
+        assert_eq!(tries.as_slice(), [2]);
+        // One retry too few.
+        tries.fill(0);
+        assert!(matches!(sum(&mut tries, 3), Err(LaunchError::WorkerDied { .. })));
+        assert_right(&pool);
+    });
+}
