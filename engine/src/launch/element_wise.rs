@@ -13,7 +13,7 @@ use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::settle::LeafPlaces;
 use crate::team::board::{Fault, WireBytes};
 use crate::team::member::Visit;
-use ndarray::{Dimension, IntoDimension, Ix1};
+use ndarray::{IntoDimension, Ix1};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
