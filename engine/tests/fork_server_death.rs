@@ -1,4 +1,5 @@
 //! The fork server dies. Alone in its program, because it looks for the server among all children.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
 

@@ -6,7 +6,7 @@ struct Words {
     bell: AtomicU32,
     news: AtomicU32,
     driver_asleep: AtomicU32,
-    attendance: Vec<Line<AtomicU64>>,
+    attendance: Vec<Line<Attendance>>,
     groups: [Vec<Line<AtomicU64>>; 2],
 }
 
@@ -21,7 +21,7 @@ impl Words {
             bell: AtomicU32::new(0),
             news: AtomicU32::new(0),
             driver_asleep: AtomicU32::new(0),
-            attendance: lines(size),
+            attendance: (0..size).map(|_| Line(Attendance::default())).collect(),
             groups: [lines(groups), lines(groups)],
         }
     }
@@ -42,7 +42,6 @@ impl Words {
 fn bury(muster: &Muster<'_>, rank: usize) {
     muster.forget(rank);
     muster.strike(rank);
-    muster.strike_skipped();
     muster.notify();
 }
 

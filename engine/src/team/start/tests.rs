@@ -420,6 +420,7 @@ fn a_killed_driver_takes_its_busy_workers_along() {
 }
 
 /// Adopts what a killed driver leaves behind, and sees each of it die.
+#[allow(clippy::zombie_processes, reason = "the loop below waits for every child, this one too")]
 fn host_guards() {
     rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1)).unwrap();
     let mut driver = single_threaded_host("waits").stdout(Stdio::piped()).spawn().unwrap();
