@@ -93,15 +93,6 @@ pub(crate) struct Cost {
     pub(crate) rounds: u64,
 }
 
-impl Cost {
-    pub(crate) fn add(&mut self, more: &Cost) {
-        self.system_calls += more.system_calls;
-        self.delivery_bytes += more.delivery_bytes;
-        self.delivery_calls += more.delivery_calls;
-        self.rounds += more.rounds;
-    }
-}
-
 /// Why a launch was told to stop.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {

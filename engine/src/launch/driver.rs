@@ -5,22 +5,16 @@ use crate::launch::drive::{Cost, Drive, Job};
 use crate::launch::error::LaunchError;
 use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
+use crate::launch::tally::{Tally, Totals};
 use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
 use crate::team::member::Member;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};
-use parking_lot::{FairMutex, Mutex};
+use parking_lot::FairMutex;
 use std::cell::RefCell;
 use std::sync::Arc;
-
-/// Counts of all launches so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) launches: u64,
-    pub(crate) cost: Cost,
-}
 
 /// What the gate guards.
 #[derive(Debug, Default)]
@@ -36,8 +30,7 @@ pub(crate) struct Driver {
     pub(crate) crew: Arc<Crew>,
     /// Launches from several threads pass in the order in which they came.
     gate: FairMutex<Gate>,
-    /// Counts of all launches, and the cost of the last one; never locked during a launch.
-    totals: Mutex<(Totals, Cost)>,
+    tally: Tally,
     shelf: Shelf,
 }
 
@@ -52,7 +45,7 @@ thread_local! {
 impl Driver {
     pub(crate) fn new(plan: Plan) -> Result<Driver, CrewError> {
         let crew = Crew::new(plan)?;
-        Ok(Driver { crew, gate: FairMutex::default(), totals: Mutex::default(), shelf: Shelf::default() })
+        Ok(Driver { crew, gate: FairMutex::default(), tally: Tally::default(), shelf: Shelf::default() })
     }
 
     /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
@@ -124,12 +117,7 @@ impl Driver {
         if let Some(watch) = watch {
             gate.detail = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
         }
-        {
-            let (totals, last) = &mut *self.totals.lock();
-            *last = cost;
-            totals.launches += 1;
-            totals.cost.add(&cost);
-        }
+        self.tally.add(&cost);
         let outcome = outcome.inspect(|()| then(&board));
         drop(gate);
         match panic {
@@ -158,8 +146,8 @@ impl Driver {
     }
 
     /// Counts of all launches, and the cost of the last one.
-    pub(crate) fn totals(&self) -> (Totals, Cost) {
-        *self.totals.lock()
+    pub(crate) fn totals(&self) -> Totals {
+        self.tally.read()
     }
 
     /// The last launch more closely, where that was asked for.

@@ -20,6 +20,7 @@ mod reserve;
 pub(crate) mod schedule;
 mod scratch;
 mod settle;
+mod tally;
 pub(crate) mod watch;
 
 pub use cancel::CancelToken;

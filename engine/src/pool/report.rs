@@ -117,7 +117,7 @@ pub struct MemoryReport {
 impl Pool {
     /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
     pub fn stats(&self) -> PoolStats {
-        let (totals, last) = self.driver.totals();
+        let totals = self.driver.totals();
         let board = self.driver.crew.board();
         let roster = self.driver.crew.roster.lock();
         let ns = self.rate.ns_per_tick();
@@ -147,7 +147,7 @@ impl Pool {
             delivery_bytes: totals.cost.delivery_bytes,
             delivery_calls: totals.cost.delivery_calls,
             rounds: totals.cost.rounds,
-            last_system_calls: last.system_calls,
+            last_system_calls: totals.last_system_calls,
             respawns: roster.respawns,
         }
     }

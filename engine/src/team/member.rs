@@ -137,7 +137,8 @@ impl Member {
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
         let mut seated = false;
         loop {
-            let Some(epoch) = self.await_launch(*last, seated) else { return };
+            let since = ticks();
+            let Some(epoch) = self.await_launch(*last, seated, since) else { return };
             *last = epoch;
             if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
@@ -150,15 +151,14 @@ impl Member {
                 return;
             }
             seated = order.flags & FLAG_SEATED != 0;
-            self.take_part(&order);
+            self.take_part(&order, since);
         }
     }
 
     /// Waits for the next launch and enters it; `None` if the driver is gone.
-    fn await_launch(&self, last: u64, seated: bool) -> Option<u64> {
+    fn await_launch(&self, last: u64, seated: bool, since: u64) -> Option<u64> {
         let muster = self.board.muster(&self.orders);
-        let began = ticks();
-        let epoch = loop {
+        loop {
             if let Some(epoch) = (0..LOOKS).find_map(|_| {
                 let found = muster.poll(self.rank, last);
                 // Beside a seated driver every nanosecond shows, and each member has a core of its own.
@@ -167,16 +167,14 @@ impl Member {
                 }
                 found
             }) {
-                break epoch;
+                return Some(epoch);
             }
             // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
             let shared = !seated && yield_core() > self.patience.shared;
-            if shared || ticks().wrapping_sub(began) > self.patience.ticks {
-                break self.sleep_until_launch(last)?;
+            if shared || ticks().wrapping_sub(since) > self.patience.ticks {
+                return self.sleep_until_launch(last);
             }
-        };
-        bump(&self.desk().wait_ticks, ticks().wrapping_sub(began));
-        Some(epoch)
+        }
     }
 
     #[cold]
@@ -195,8 +193,8 @@ impl Member {
         }
     }
 
-    /// Runs this member's part of a launch it has entered, and ends it.
-    pub(crate) fn take_part(&mut self, order: &Order) {
+    /// Runs this member's part of a launch it has entered and waited for `since`, and ends it.
+    fn take_part(&mut self, order: &Order, since: u64) {
         let began = ticks();
         self.perform(order);
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
@@ -209,6 +207,7 @@ impl Member {
             // Counted when the driver goes on already.
             self.count(began);
         }
+        bump(&self.desk().wait_ticks, began.wrapping_sub(since));
         if woke {
             bump(&self.desk().wakes, 1);
         }
