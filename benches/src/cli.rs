@@ -35,6 +35,10 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
 
+    /// Measure only these variants in launch benches (phalanx-processes, phalanx-caller-seat, phalanx-threads, ...)
+    #[arg(long, global = true, value_name = "VARIANTS", value_delimiter = ',')]
+    pub variants: Vec<String>,
+
     /// Print one JSON object per line instead of tables
     #[arg(long, global = true)]
     pub json: bool,
@@ -162,8 +166,8 @@ impl Default for Noise {
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
-        _ => Err("give a number of seconds above 0 and up to 3600".into()),
+        Ok(seconds) if seconds > 0.0 && seconds <= 100.0 => Ok(seconds),
+        _ => Err("give a number of seconds above 0 and up to 100".into()),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Setup {
     pub budget: Duration,
     /// Turns in which it is spent.
     pub rounds: u32,
+    /// Variants to measure; empty for all.
+    pub variants: Vec<String>,
 }
 
 impl Setup {
@@ -38,6 +40,7 @@ impl Setup {
             reason: layout.reason,
             budget: Duration::from_secs_f64(cli.seconds),
             rounds: cli.rounds,
+            variants: cli.variants.clone(),
         })
     }
 
@@ -52,12 +55,15 @@ impl Setup {
     }
 }
 
+/// What a variant does in its turn.
+type Turn<'a> = Box<dyn FnMut(&mut Sampler) -> Outcome<()> + 'a>;
+
 /// One variant of a bench: makes its team, then hands work to the sampler.
 pub struct Contender<'a> {
     /// The variant's name.
     pub variant: &'static str,
     /// One turn.
-    pub turn: Box<dyn FnMut(&mut Sampler) -> Outcome<()> + 'a>,
+    pub turn: Turn<'a>,
 }
 
 impl<'a> Contender<'a> {
@@ -150,6 +156,8 @@ fn warm_up(step: &mut impl FnMut() -> Outcome<()>) -> Outcome<()> {
 
 /// Runs the variants of a bench in turns, each round beginning with another one, and gives their figures.
 pub fn race(setup: &Setup, bench: &'static str, mut contenders: Vec<Contender<'_>>) -> Outcome<Vec<Record>> {
+    let wanted = |name: &str| setup.variants.is_empty() || setup.variants.iter().any(|want| want == name);
+    contenders.retain(|contender| wanted(contender.variant));
     let budget = setup.budget / setup.rounds;
     let mut samples: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
     let count = contenders.len();

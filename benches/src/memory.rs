@@ -33,7 +33,7 @@ pub fn run(setup: &Setup, options: &Memory, report: &mut Report) -> Outcome<()> 
         return Err("a worker read wrong values".into());
     }
     let swept = pool.memory();
-    report.group(&record("memory_ratio", swept.pss as f64 / array.len_bytes() as f64, "x data"), TARGETS);
+    report.group(&record("memory_ratio", swept.pss as f64 / array.len_bytes() as f64, "x"), TARGETS);
     report.group(&record("memory_page_tables", swept.page_tables as f64, "bytes"), TARGETS);
     Ok(())
 }

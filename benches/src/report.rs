@@ -212,7 +212,8 @@ fn shown(value: f64, unit: &str) -> String {
         "ns" if value < 1e6 => format!("{:.3} us", value / 1e3),
         "ns" => format!("{:.2} ms", value / 1e6),
         "bytes" => format!("{:.2} MiB", value / (1024.0 * 1024.0)),
-        unit => format!("{value:.3} {unit}"),
+        "x" => format!("{value:.3} x"),
+        unit => format!("{value:.2} {unit}"),
     }
 }
 

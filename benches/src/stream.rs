@@ -76,13 +76,6 @@ pub fn run(setup: &Setup, options: &Stream, report: &mut Report) -> Outcome<()> 
     let mut plain =
         Arrays { a: filled(len, first), b: filled(len, |_| 2.0), c: filled(len, |_| 0.0), sweeps: 0 };
     let rayon = options.vs.contains(&Peer::Rayon).then(|| rayon_peer::team(&setup.places)).transpose()?;
-    report.remark(&format!(
-        "\nstream: 3 x {} MiB, chunks of {} KiB; shared arrays in {}",
-        options.mib,
-        options.chunk,
-        shared.a.pages()
-    ));
-
     let mut names = vec!["phalanx-processes", "phalanx-caller-seat", "phalanx-threads"];
     names.extend(rayon.is_some().then_some("rayon"));
     names.push("serial");
@@ -111,6 +104,12 @@ pub fn run(setup: &Setup, options: &Stream, report: &mut Report) -> Outcome<()> 
             }
         }
         if round == 0 {
+            report.remark(&format!(
+                "\nstream: 3 x {} MiB, chunks of {} KiB; shared arrays in {}",
+                options.mib,
+                options.chunk,
+                shared.a.pages()
+            ));
             began = Instant::now();
         } else if began.elapsed() > budget && round >= setup.rounds as usize {
             break;

@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself.
-const FLOORS: [&[&str]; 7] =
-    [&["base"], &["sys"], &["topology", "memory", "sync"], &["array"], &["team"], &["launch"], &["task"]];
+/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `sync` stands
+/// half a floor above `memory`, in whose arena its words live.
+const FLOORS: [&[&str]; 8] =
+    [&["base"], &["sys"], &["topology", "memory"], &["sync"], &["array"], &["team"], &["launch"], &["task"]];
 
 /// Every other module of the crate's root, and the root itself: they may use everything.
 const TOP: usize = FLOORS.len();
@@ -91,13 +92,7 @@ fn modules_use_only_what_lies_below_them() {
         for used in modules_used(&code(&fs::read_to_string(path).unwrap())) {
             looked_at += 1;
             if used != own && floor_of(&own) != TOP && floor_of(&used) >= floor_of(&own) {
-                let floors = (floor_of(&own), floor_of(&used));
-                wrong.push(format!(
-                    "{} (floor {}) uses crate::{used} (floor {})",
-                    inside.display(),
-                    floors.0,
-                    floors.1
-                ));
+                wrong.push(format!("{} uses crate::{used}, which is not below {own}", inside.display()));
             }
         }
     }

@@ -241,6 +241,11 @@ fn the_callers_own_share_can_be_cancelled_and_may_panic() {
                 pool.launch().cancel(&token).chunk(1).for_each(0..4, |_| while !phalanx::is_cancelled() {});
             assert!(matches!(outcome, Err(LaunchError::Cancelled { .. })), "{outcome:?}");
             canceller.join().unwrap();
+            let limited = pool.launch().timeout(Duration::from_millis(10)).chunk(1);
+            let outcome = limited.for_each(0..4, |_| while !phalanx::is_cancelled() {});
+            assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })), "{outcome:?}");
+            let outcome = limited.for_each(0..1 << 20, |_| std::thread::yield_now());
+            assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })), "{outcome:?}");
             let outcome = pool.launch().chunk(1).for_each(0..4, |_| panic!("each"));
             assert!(matches!(outcome, Err(LaunchError::Panicked { .. })), "{outcome:?}");
             assert_right(&pool);
@@ -332,5 +337,31 @@ fn reductions_with_retried_chunks_have_the_same_bits() {
         tries.fill(0);
         assert!(matches!(sum(&mut tries, 3), Err(LaunchError::WorkerDied { .. })));
         assert_right(&pool);
+    });
+}
+
+fn exits() {
+    std::process::exit(3);
+}
+
+fn panics() {
+    panic!("in preload");
+}
+
+fn starts_a_thread() {
+    std::thread::spawn(std::thread::park);
+}
+
+#[test]
+fn e5_processes_that_end_while_they_start_are_reported_at_once() {
+    within(LONG, || {
+        let build = |preload: fn()| Pool::builder().workers(2).preload(preload).build();
+        let text = build(exits).unwrap_err().to_string();
+        assert!(text.contains("status 3"), "{text}");
+        let text = build(panics).unwrap_err().to_string();
+        assert!(text.contains("SIGABRT") || text.contains("status"), "{text}");
+        let text = build(starts_a_thread).unwrap_err().to_string();
+        assert!(text.contains("more than one thread"), "{text}");
+        assert_right(&processes(2));
     });
 }

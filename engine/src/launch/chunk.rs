@@ -10,6 +10,7 @@ use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNK
 use crate::team::member::{Visit, fault};
 use crate::team::start::overflow::set_overflow_note;
 use crate::team::trace::EventKind;
+use std::time::Instant;
 
 /// One chunk as its kernel sees it.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,15 @@ impl Visit<'_> {
         Err(fault(FaultKind::Corrupt, "an operand's length is not the launch's"))
     }
 
+    /// Whether the time limit has passed, for a driver's own member: others are told by the driver.
+    fn is_late(&self) -> bool {
+        let late = self.member.deadline.is_some_and(|at| Instant::now() >= at);
+        if late {
+            self.member.board.stop().fetch_max(self.order.epoch, Ordering::AcqRel);
+        }
+        late
+    }
+
     /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk of each claim
     /// unit, which is then marked done.
     pub(crate) fn chunks(
@@ -92,7 +102,7 @@ impl Visit<'_> {
             let Some(span) = claims.next() else { break };
             claim_ticks += ticks().wrapping_sub(began);
             for unit in span.range() {
-                if board.stop().load(Ordering::Relaxed) == self.order.epoch {
+                if board.stop().load(Ordering::Relaxed) == self.order.epoch || self.is_late() {
                     break 'claims;
                 }
                 if repair && done.is_done(unit) {

@@ -156,6 +156,7 @@ impl Drive<'_> {
                 watch.opened(order.epoch);
             }
             if let Some(own) = self.own.as_deref_mut() {
+                own.deadline = self.deadline;
                 own.work(&order);
                 if order.flags & FLAG_REQUIRED == 0 {
                     self.board.muster(&self.crew.orders).skip_absent(order.epoch);

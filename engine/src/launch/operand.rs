@@ -112,6 +112,7 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] where [T; N]: Pod {}
 pub struct Val<T: Pod>(pub T);
 
 // SAFETY: a copy of the value; no memory is shared.
+#[diagnostic::do_not_recommend]
 unsafe impl<T: Plain> Operand for T {
     type Wire = T;
     type Local = T;

@@ -139,16 +139,17 @@ impl Launch<'_> {
         let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
         self.schedule(Schedule::Static)
             .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;
-        match refusals.as_slice().iter().find(|errno| **errno != 0) {
-            None => Ok(()),
-            // What populating answers where the file cannot grow, or there is no memory for it.
-            Some(&(libc::EFAULT | libc::ENOMEM | libc::ENOSPC)) => {
-                let source = std::io::Error::from_raw_os_error(libc::ENOSPC);
-                let call = "madvise(MADV_POPULATE_WRITE)";
-                Err(AllocError::from_os(call, segment.len_bytes(), source).into())
-            }
-            // Unknown before Linux 5.14, or denied: the driver reserves what is missing, wherever it lands.
-            Some(_) => Ok(segment.reserve(0..segment.len_bytes())?),
+        // What populating answers where the file cannot grow, or there is no memory for it.
+        let is_full = |errno: &i32| matches!(*errno, libc::EFAULT | libc::ENOMEM | libc::ENOSPC);
+        if refusals.as_slice().iter().any(is_full) {
+            let source = std::io::Error::from_raw_os_error(libc::ENOSPC);
+            let call = "madvise(MADV_POPULATE_WRITE)";
+            return Err(AllocError::from_os(call, segment.len_bytes(), source).into());
         }
+        if refusals.as_slice().iter().any(|errno| *errno != 0) {
+            // Unknown before Linux 5.14, or denied: the driver reserves what is missing, wherever it lands.
+            segment.reserve(0..segment.len_bytes())?;
+        }
+        Ok(())
     }
 }

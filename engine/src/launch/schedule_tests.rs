@@ -241,10 +241,11 @@ mod models {
                 let team = team.clone();
                 thread::spawn(move || team.run(Schedule::Stealing, 0, usize::MAX))
             };
-            if team.bitmap().is_done(0) {
-                // SAFETY: done; checked.
-                assert_eq!(team.units[0].with(|cell| unsafe { *cell }), 1);
+            while !team.bitmap().is_done(0) {
+                thread::yield_now();
             }
+            // SAFETY: done; checked.
+            assert_eq!(team.units[0].with(|cell| unsafe { *cell }), 1);
             member.join().unwrap();
         });
     }

@@ -59,7 +59,7 @@ fn with_heap_board(size: usize, body: impl FnOnce(&Board)) {
     let layout = BoardLayout::new(size);
     let mut memory: Vec<Line<[u64; 16]>> = Vec::new();
     memory.resize_with(layout.len_bytes.div_ceil(128), || Line([0; 16]));
-    let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).unwrap();
+    let base = NonNull::from(memory.as_mut_slice()).cast::<u8>();
     // SAFETY: `memory` outlives the view and is as long as the layout; lines are aligned as all parts need it.
     body(&unsafe { Board::new(base, layout) });
 }
@@ -84,7 +84,7 @@ fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut
     let epoch = random.below(200) as u64;
     let _ = (muster.is_over(), muster.unfinished(), muster.astray(epoch), muster.poll(0, epoch));
     assert!(muster.unfinished().iter().all(|rank| rank < size));
-    let _ = muster.skip_absent(epoch);
+    muster.skip_absent(epoch);
     let _ = muster.finish(size - 1, epoch, Presence::Optional);
     muster.open(epoch, &RankSet::full(size), Presence::Optional);
     let rank = random.below(size);
@@ -142,6 +142,7 @@ fn the_driver_outlives_a_scribbler() {
 }
 
 /// Launches on worker processes, while a thread writes what it likes over their board.
+#[allow(clippy::unwrap_used, reason = "a test")]
 fn torment(seed: u64) {
     let pool = Pool::builder().workers(2).backend(Backend::Processes).build().unwrap();
     let stop = AtomicBool::new(false);

@@ -141,6 +141,13 @@ pub(crate) fn wait_any(fds: &[BorrowedFd<'_>]) -> io::Result<Option<usize>> {
     Ok(polled.iter().position(|fd| !fd.revents().is_empty()))
 }
 
+/// Whether the other side is gone and nothing is left to read.
+pub(crate) fn is_at_end(socket: impl AsFd) -> bool {
+    use rustix::net::{RecvFlags, recv};
+    let mut byte = [0u8; 1];
+    matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,11 +185,4 @@ mod tests {
         while try_send(&a, &[1; 4096], &[]).is_ok() {}
         assert_eq!(try_send(&a, &[1; 4096], &[]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
-}
-
-/// Whether the other side is gone and nothing is left to read.
-pub(crate) fn is_at_end(socket: impl AsFd) -> bool {
-    use rustix::net::{RecvFlags, recv};
-    let mut byte = [0u8; 1];
-    matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
 }

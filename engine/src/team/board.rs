@@ -508,4 +508,16 @@ const _: () = {
     assert!(size_of::<Line<AtomicU64>>() == 128);
     assert!(size_of::<Line<Desk>>() == 128);
     assert!(size_of::<Head>() == 512);
+    assert!(std::mem::offset_of!(Head, driver_asleep) == 128 && std::mem::offset_of!(Head, stop) == 256);
+    assert!(std::mem::offset_of!(Head, cursor) == 384);
+    assert!(ORDERS_BYTES == 2304);
+    assert!(std::mem::offset_of!(Order, layout) == 32 && std::mem::offset_of!(Order, unit) == 64);
+    assert!(std::mem::offset_of!(Order, schedule_arg) == 76 && std::mem::offset_of!(Order, flags) == 84);
+    assert!(std::mem::offset_of!(Order, scratch_len) == 104);
+    assert!(std::mem::offset_of!(Desk, wait_ticks) == 24 && std::mem::offset_of!(Desk, wakes) == 72);
+    assert!(std::mem::offset_of!(FaultNote, kind) == 8 && std::mem::offset_of!(FaultNote, message) == 32);
+    assert!(std::mem::offset_of!(FaultNote, location) == 1056 && size_of::<Line<FaultNote>>() == 1408);
+    assert!(std::mem::offset_of!(StepDesk, released) == 8 && std::mem::offset_of!(StepDesk, slots) == 16);
+    assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepDesk>>() == 128);
+    assert!(size_of::<Line<Payload>>() == 8192);
 };

@@ -242,6 +242,7 @@ impl Crew {
             patience: self.patience,
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
+            deadline: None,
         }
     }
 

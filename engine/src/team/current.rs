@@ -2,6 +2,7 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use std::cell::Cell;
+use std::time::Instant;
 
 #[derive(Clone, Copy)]
 struct Current {
@@ -9,6 +10,21 @@ struct Current {
     size: usize,
     stop: *const AtomicU64,
     epoch: u64,
+    /// For a driver that runs chunks itself and cannot watch the clock meanwhile.
+    deadline: Option<Instant>,
+}
+
+impl Current {
+    #[allow(unsafe_code)]
+    fn is_stopped(&self) -> bool {
+        // SAFETY: `enter` borrowed the word from the member's board, which outlives the launch; `Leave` resets it.
+        let stop = unsafe { &*self.stop };
+        if self.deadline.is_some_and(|at| Instant::now() >= at) {
+            // For all members, and so that the launch is told as one that ran out of time.
+            stop.fetch_max(self.epoch, Ordering::AcqRel);
+        }
+        stop.load(Ordering::Acquire) == self.epoch
+    }
 }
 
 thread_local! {
@@ -25,8 +41,14 @@ impl Drop for Leave {
 }
 
 /// Marks this thread as running `rank`'s part of a launch until the result is dropped.
-pub(crate) fn enter(rank: usize, size: usize, stop: &AtomicU64, epoch: u64) -> Leave {
-    Leave(CURRENT.replace(Some(Current { rank, size, stop, epoch })))
+pub(crate) fn enter(
+    rank: usize,
+    size: usize,
+    stop: &AtomicU64,
+    epoch: u64,
+    deadline: Option<Instant>,
+) -> Leave {
+    Leave(CURRENT.replace(Some(Current { rank, size, stop, epoch, deadline })))
 }
 
 /// Whether this thread runs a part of a launch.
@@ -73,10 +95,6 @@ pub fn current_team_size() -> Option<usize> {
 ///
 /// Members look between chunks by themselves; a kernel that runs long on one chunk can ask here and return early.
 /// Outside kernels, and on threads that a kernel started, the answer is `false`. Costs one shared read.
-#[allow(unsafe_code)]
 pub fn is_cancelled() -> bool {
-    CURRENT.get().is_some_and(|current| {
-        // SAFETY: `enter` borrowed the word from the member's board, which outlives the launch; `Leave` resets it.
-        unsafe { &*current.stop }.load(Ordering::Acquire) == current.epoch
-    })
+    CURRENT.get().is_some_and(|current| current.is_stopped())
 }

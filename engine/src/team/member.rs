@@ -83,6 +83,8 @@ pub struct Member {
     /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
     /// has moved on at the next.
     pub(crate) mail_seen: u64,
+    /// The present launch's time limit, where the member is the driver itself, who cannot watch the clock meanwhile.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// One member's part in one launch: what an entry works with.
@@ -271,7 +273,8 @@ impl Member {
         };
         // SAFETY: the driver wrote the offset of an `Entry` of the same build, and the address lies in our code.
         let entry: Entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        let _current = current::enter(self.rank, order.size as usize, self.board.stop(), order.epoch);
+        let _current =
+            current::enter(self.rank, order.size as usize, self.board.stop(), order.epoch, self.deadline);
         let threads = self.threads.take();
         let mut visit = Visit { order: *order, member: self, scratch_used: 0 };
         let outcome = match &threads {
@@ -289,6 +292,7 @@ impl Member {
                         visit.0.order.size as usize,
                         member.board.stop(),
                         visit.0.order.epoch,
+                        member.deadline,
                     );
                     // SAFETY: as above; `install` runs it to its end before it returns.
                     catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit.0) }))

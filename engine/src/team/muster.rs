@@ -366,5 +366,8 @@ impl Muster<'_> {
 }
 
 #[cfg(test)]
+#[path = "muster_death_tests.rs"]
+mod death_tests;
+#[cfg(test)]
 #[path = "muster_tests.rs"]
 mod tests;

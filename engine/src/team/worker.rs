@@ -86,6 +86,7 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         patience: Patience::new(welcome.crowded),
         tracer,
         mail_seen: 0,
+        deadline: None,
     };
     Ok((member, refused))
 }

@@ -1,4 +1,5 @@
 //! What the tests of deaths share.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use phalanx::{Backend, Death, ExitCause, LaunchError, Pool};

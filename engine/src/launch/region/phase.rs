@@ -58,6 +58,11 @@ impl PhasePlan {
 /// # Safety
 /// `describe` must tell everything that the spans of *other* ranks depend on, and views of disjoint spans must not
 /// alias mutably.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be opened in a phase",
+    label = "not an operand of a phase",
+    note = "phases open grants of the body's handles (`a.split()`, `a.split_mut()`, `a.whole()`, `a.halo(k, edge)`), index ranges `0..n` and tuples of up to 8 of these; plain values may simply be captured"
+)]
 pub unsafe trait PhaseOperand {
     /// What the kernel receives.
     type View<'p>;

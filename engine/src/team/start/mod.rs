@@ -31,10 +31,13 @@ use std::time::{Duration, Instant};
 pub enum StartMethod {
     /// Executes this program anew for every worker. Works in every program, whatever threads it has; every worker pays for
     /// loading the program.
-    #[default]
     Spawn,
     /// Executes this program anew once; that clean process, which has a single thread, forks the workers. A `preload`
     /// function runs there once, and the workers inherit what it prepared, sharing the memory until they write to it.
+    ///
+    /// The default, since it replaces a dead worker five times faster. Where that process turns out to have more than one
+    /// thread (a library's start-up code made them), workers are started as by `Spawn`, unless there is a `preload`.
+    #[default]
     ForkServer,
     /// Forks the calling process when the pool is made, and forks the workers from that copy. They inherit everything
     /// that the caller has prepared. Refused when the caller has more than one thread, since locks that another thread
@@ -100,6 +103,13 @@ impl Starter {
             Err(StartError::ServerDied { .. }) if self.method == StartMethod::ForkServer => {
                 *server = ForkServer::spawn(&self.executable, self.preload)?;
                 server.launch(name)
+            }
+            // Nothing was prepared in it, so nothing is lost without it.
+            Err(StartError::ServerHasThreads)
+                if self.method == StartMethod::ForkServer && self.preload.is_none() =>
+            {
+                self.server = None;
+                self.executable.spawn(Role::Worker, name, 0)
             }
             other => other,
         }

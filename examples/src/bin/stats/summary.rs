@@ -91,6 +91,11 @@ fn summarise_body<T: Number>(chunk: &[T], first: u64, plan: &Plan, table: &mut [
         {
             (high, total.max, total.argmax) = (sums.max, key, at);
         }
+        if sums.min == sums.max && block.iter().all(|&x| x == sums.min) {
+            // Runs of one value are common (fill values, zeros), and the slowest to count one by one.
+            counts[sums.min.bin(grid) & 0x3fff][0] += block.len() as u32;
+            continue;
+        }
         number_block(block, grid, &mut numbers);
         count_block(&numbers[..block.len()], counts);
     }
