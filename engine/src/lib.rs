@@ -16,6 +16,7 @@ pub mod topology;
 
 pub use array::npy;
 pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
+pub use base::Span;
 pub use launch::{
     CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
     Schedule, Team, Val, grant, region,

@@ -135,7 +135,12 @@ fn wait(crew: &Crew) -> Vec<Event> {
     }
     let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
     // Interrupted or out of memory: the next round looks again.
-    let _again = poll(&mut fds, starting.then_some(&tick));
+    let polled = poll(&mut fds, starting.then_some(&tick));
+    if matches!(polled, Err(errno) if errno != rustix::io::Errno::INTR) {
+        // Out of memory, or more descriptors than the limit allows by now: look at every worker, but not without rest.
+        std::thread::sleep(Duration::from_millis(10));
+        return watched.iter().map(|(rank, _)| Event { rank: *rank, died: true, mail: true }).collect();
+    }
     let mut counter = [0u8; 8];
     if fds[0].revents().contains(PollFlags::IN) {
         let _drained = rustix::io::read(&crew.call, &mut counter);

@@ -6,11 +6,13 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
 use crate::launch::region::error::RegionError;
-use crate::sys::clock::{ticks, yield_core};
+use crate::sys::affinity;
+use crate::sys::clock::ticks;
 use crate::sys::futex;
 use crate::team::board::{PAYLOAD_BYTES, POISON, Payload, StepDesk};
 use crate::team::member::Patience;
 use bytemuck::Pod;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Ranks up to which all meet all.
@@ -90,6 +92,20 @@ pub(crate) struct Steps<'a> {
     /// How long to look for a peer before sleeping.
     patience: Patience,
     broken: Option<RegionError>,
+    /// Whether this thread has asked for short time slices.
+    short_slices: Cell<bool>,
+}
+
+/// Time slice of a member that has had to sleep at a step, in ns: about the shortest that the kernel grants.
+const SHORT_SLICE_NS: u64 = 100_000;
+
+impl Drop for Steps<'_> {
+    fn drop(&mut self) {
+        if self.short_slices.get() {
+            // 0 is the kernel's own choice, as before.
+            let _older = affinity::set_slice(0);
+        }
+    }
 }
 
 fn has_reached(word: u32, target: u32) -> bool {
@@ -98,7 +114,7 @@ fn has_reached(word: u32, target: u32) -> bool {
 
 impl<'a> Steps<'a> {
     pub(crate) fn new(at: Desks<'a>, rank: usize, size: usize, patience: Patience) -> Steps<'a> {
-        Steps { at, rank, size, count: 0, patience, broken: None }
+        Steps { at, rank, size, count: 0, patience, broken: None, short_slices: Cell::new(false) }
     }
 
     /// Which of the two slots the next step uses.
@@ -213,14 +229,25 @@ impl<'a> Steps<'a> {
             if look % LOOKS == LOOKS - 1 {
                 let now = ticks();
                 began = if began == 0 { now } else { began };
-                let patient = now.wrapping_sub(began) < self.patience.ticks;
-                if !patient || yield_core() > self.patience.shared {
+                // No yield: on a core shared with others it would give away a whole slice, where a sleeper keeps its claim.
+                if now.wrapping_sub(began) >= self.patience.shared.min(self.patience.ticks) {
+                    self.want_short_slices();
                     sleep_on(word, watchers, target);
                 }
             }
             spin_loop();
         }
         Err(RegionError::Broken { by: owner })
+    }
+
+    /// Asks for short slices until the region ends, once: a peer that does not come in time has probably lost its core to
+    /// another program, and a team that meets often waits for its slowest member's next slice. The share of the core stays
+    /// the same. A kernel that does not know the wish serves as well on a quiet machine.
+    #[cold]
+    fn want_short_slices(&self) {
+        if !self.short_slices.replace(true) {
+            let _older = affinity::set_slice(SHORT_SLICE_NS);
+        }
     }
 
     /// Tells everybody, for good, that this rank goes no further.
