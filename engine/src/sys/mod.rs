@@ -1,6 +1,7 @@
 //! Floor 1: the only system calls. Thin wrappers over rustix (libc where rustix lacks it); no policy here.
 
 pub(crate) mod affinity;
+pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod futex;
 pub(crate) mod memory;

@@ -151,6 +151,10 @@ impl Member {
                 return;
             }
             seated = order.flags & FLAG_SEATED != 0;
+            if seated {
+                // The driver works on its own part now, and does not look at the word yet.
+                self.board.muster(&self.orders).expect_finish(self.rank);
+            }
             self.take_part(&order, since);
         }
     }

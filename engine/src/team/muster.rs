@@ -9,6 +9,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
+use crate::sys::cache;
 use crate::sys::futex::{self, Woken};
 use std::time::Instant;
 
@@ -309,6 +310,12 @@ impl Muster<'_> {
     pub(crate) fn is_called(&self, rank: usize, epoch: u64) -> bool {
         // Acquire is not needed: `open` wrote the seal before the word that `poll` has read.
         self.attendance[rank].seal.load(Ordering::Relaxed) == seal_of(epoch)
+    }
+
+    /// Fetches the word that [`Self::finish`] will write, while the member works.
+    #[inline]
+    pub(crate) fn expect_finish(&self, rank: usize) {
+        cache::prefetch_for_writing(&*self.pending[rank / RANKS_PER_WORD]);
     }
 
     /// The newest launch that was opened to `rank`, for a member that begins: it serves later ones only.
