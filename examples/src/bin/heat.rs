@@ -3,7 +3,7 @@
 //! The plate is warmed evenly and its rim is kept at 0: -(u_xx + u_yy) = 1 on the unit square. The exact solution has
 //! 0.0736713 in the centre (Timoshenko & Goodier, Theory of Elasticity, the torsion of a square bar).
 //!
-//! Usage: heat [CELLS], the number of cells along one side; 63 without it.
+//! Usage: `heat [CELLS]`, the number of cells along one side; 63 without it.
 
 use phalanx::{Edge, Pool, SharedArray};
 
