@@ -1,6 +1,6 @@
 //! Counts primes: a reduction over an index range, with small primes that each worker finds once and keeps.
 //!
-//! Usage: primes [LIMIT], 10,000,000 without it. There are 664,579 primes below that (OEIS A006880).
+//! Usage: `primes [LIMIT]`, 10,000,000 without it. There are 664,579 primes below that (OEIS A006880).
 
 use phalanx::{PerWorker, Pool};
 
