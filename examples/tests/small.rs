@@ -26,3 +26,12 @@ fn primes() {
 fn hybrid() {
     check("hybrid", env!("CARGO_BIN_EXE_hybrid"), &[]);
 }
+
+#[test]
+fn hello() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hello")).output().expect("the example starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (cores, rest) = text.split_once('\n').expect("two lines");
+    assert!(cores.contains("worker") && cores.contains("core"), "{cores}");
+    assert_eq!(rest, include_str!("../expected/hello.txt"));
+}
