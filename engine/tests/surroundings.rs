@@ -189,10 +189,11 @@ fn g3_a_stopped_and_continued_group_goes_on() {
     within(LONG, || {
         let pool = std::sync::Arc::new(processes(2));
         let pids = pool.worker_pids();
-        // As Ctrl-Z and fg do to all workers; the driver, which is this test, keeps watching.
+        // As Ctrl-Z and fg do to all workers; the driver, which is this test, keeps watching. SIGTSTP itself does nothing in a
+        // process group without a shell.
         let stopper = std::thread::spawn(move || {
             for _ in 0..5 {
-                pids.iter().for_each(|pid| send(*pid, Signal::TSTP));
+                pids.iter().for_each(|pid| send(*pid, Signal::STOP));
                 while pids.iter().any(|pid| state_of(*pid) != Some('T')) {
                     std::thread::yield_now();
                 }
@@ -213,6 +214,8 @@ import os, pty, sys, signal, time
 key, program, *arguments = sys.argv[1:]
 child, terminal = pty.fork()
 if child == 0:
+    # A shell's background jobs are started with it ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(program, [program] + arguments)
 seen = b""
 while b"pids [" not in seen or b"]" not in seen.split(b"pids [")[1]:
