@@ -365,3 +365,13 @@ fn e5_processes_that_end_while_they_start_are_reported_at_once() {
         assert_right(&processes(2));
     });
 }
+
+#[test]
+fn a_retry_where_every_rank_has_its_own_part_is_refused() {
+    let pool = processes(2);
+    for outcome in
+        [pool.launch().retry(1).broadcast((), |_, ()| ()), pool.launch().retry(1).region((), |_, ()| Ok(()))]
+    {
+        assert!(matches!(outcome, Err(LaunchError::BadGrant { what: "retry()", .. })), "{outcome:?}");
+    }
+}

@@ -176,6 +176,7 @@ impl<'p> Launch<'p> {
         let mut description = Description::default();
         operands.describe(&mut description)?;
         description.check_broadcast()?;
+        self.options.check_rank_bound()?;
         let wire = operands.wire();
         const {
             assert!(

@@ -1,6 +1,7 @@
 //! What a caller may ask of a launch.
 
 use crate::launch::cancel::CancelToken;
+use crate::launch::error::LaunchError;
 use crate::launch::schedule::Schedule;
 use std::time::Duration;
 
@@ -25,6 +26,18 @@ pub(crate) struct Options<'a> {
     pub(crate) grace: Duration,
     pub(crate) cancel: Option<&'a CancelToken>,
     pub(crate) progress: Option<&'a dyn Fn(Progress)>,
+}
+
+impl Options<'_> {
+    /// Refuses what makes no sense where every rank has its own part.
+    pub(crate) fn check_rank_bound(&self) -> Result<(), LaunchError> {
+        if self.retries > 0 {
+            let why =
+                "in a broadcast or region every rank has its own part, which no other can run again".into();
+            return Err(LaunchError::BadGrant { what: "retry()", why });
+        }
+        Ok(())
+    }
 }
 
 impl Default for Options<'_> {

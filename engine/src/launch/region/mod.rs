@@ -88,6 +88,7 @@ impl Launch<'_> {
         };
         let mut description = Description::default();
         operands.describe(&mut description)?;
+        self.options.check_rank_bound()?;
         let wire = operands.wire();
         let size = self.driver.team_size();
         let job = Job {
