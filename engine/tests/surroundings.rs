@@ -127,6 +127,11 @@ fn child() {
             assert_right(&pool);
         }
         "wait forever" => {
+            // Whatever started the tests (nohup, a shell's background) may ignore some of them.
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                // SAFETY: the default action is no handler that could run.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
             let pool = processes(2);
             println!("pids {:?}", pool.worker_pids());
             let _never = pool.launch().chunk(1).for_each(0..1, |_| {
