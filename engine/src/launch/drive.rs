@@ -14,7 +14,7 @@ use crate::launch::options::{Options, Progress};
 use crate::launch::region::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
-use crate::sys::clock::yield_core;
+use crate::sys::clock::{ticks, yield_core};
 use crate::team::board::{
     Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, FaultKind, MAX_CHUNKS, Order, WireBytes,
 };
@@ -32,8 +32,7 @@ use std::time::{Duration, Instant};
 
 /// Looks for the end of a launch before the driver sleeps, where it has a core of its own.
 const SPINS: u32 = 20_000;
-/// Yields of a driver without a core of its own before it sleeps, and looks between two.
-const YIELDS: u32 = 8;
+/// Looks between two yields of a driver without a core of its own.
 const LOOKS_PER_YIELD: u32 = 16;
 /// Launches that sleep at once after a yield that took long.
 const CAUTIOUS_LAUNCHES: u32 = 16;
@@ -418,7 +417,8 @@ impl Drive<'_> {
         }
     }
 
-    /// Gives this core to the member that waits for it, a few times; returns whether the launch is over.
+    /// Gives this core to the member that waits for it, again and again for as long as members look for launches; returns whether
+    /// the launch is over.
     ///
     /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from another core
     /// costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says that the launch does, or
@@ -429,7 +429,8 @@ impl Drive<'_> {
             *self.caution -= 1;
             return false;
         }
-        for _ in 0..YIELDS {
+        let began = ticks();
+        while ticks().wrapping_sub(began) < self.crew.patience.ticks {
             if muster.spin_until_over(LOOKS_PER_YIELD) {
                 return true;
             }
