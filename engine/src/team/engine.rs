@@ -177,6 +177,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 crew.changed.notify_all();
             }
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
+            FromWorker::Lost { count } => crew.relay.pass(Note::Lost { rank: rank as u32, count }),
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not on this thread.
                 crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });

@@ -67,6 +67,8 @@ pub(crate) fn install(socket: Arc<OwnedFd>, level: u8) {
 pub(crate) enum Note {
     /// A worker's event.
     Event { rank: u32, level: u8, target: String, message: String },
+    /// Events of a worker that did not come through.
+    Lost { rank: u32, count: u64 },
     /// A worker's death.
     Death { rank: usize, pid: u32, cause: ExitCause },
 }
@@ -97,14 +99,18 @@ struct Lost(Mutex<BTreeMap<u32, u64>>);
 
 impl Lost {
     fn count(&self, note: &Note) {
-        let Note::Event { rank, .. } = note else { return };
-        *self.0.lock().entry(*rank).or_default() += 1;
+        let (rank, count) = match note {
+            Note::Event { rank, .. } => (*rank, 1),
+            Note::Lost { rank, count } => (*rank, *count),
+            Note::Death { .. } => return,
+        };
+        *self.0.lock().entry(rank).or_default() += count;
     }
 
     fn tell(&self) {
         let lost = std::mem::take(&mut *self.0.lock());
         for (rank, count) in lost {
-            emit(&Note::Event { rank, level: 2, target: ORIGIN.into(), message: lost_text(count) });
+            emit(&Note::Lost { rank, count });
         }
     }
 }
@@ -158,14 +164,11 @@ impl Line {
 fn emit(note: &Note) {
     match note {
         Note::Event { rank, level, target, message } => relay(*rank, *level, target, message),
+        Note::Lost { rank, count } => relay(*rank, 2, ORIGIN, &format!("{count} log events were lost")),
         Note::Death { rank, pid, cause } => {
             tracing::warn!(target: "phalanx", rank, pid, %cause, "a worker died")
         }
     }
-}
-
-fn lost_text(count: u64) -> String {
-    format!("{count} log events were lost")
 }
 
 /// Emits a worker's event in the driver.
@@ -227,8 +230,11 @@ impl Subscriber for Forwarder {
         let unsaid = match lost {
             0 => 0,
             count => {
-                let mail = FromWorker::Log { level: 2, target: ORIGIN.into(), message: lost_text(count) };
-                if mail::try_send(&*self.socket, &mail, &[]).is_ok() { 0 } else { count }
+                if mail::try_send(&*self.socket, &FromWorker::Lost { count }, &[]).is_ok() {
+                    0
+                } else {
+                    count
+                }
             }
         };
         if unsaid > 0 || mail::try_send(&*self.socket, &mail, &[]).is_err() {

@@ -54,6 +54,8 @@ pub(crate) enum FromWorker {
     Ready { refused: Vec<String> },
     /// It cannot serve.
     Failed { why: String },
+    /// So many log events did not fit into the socket before this.
+    Lost { count: u64 },
     /// A log event.
     Log { level: u8, target: String, message: String },
 }
