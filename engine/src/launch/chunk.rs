@@ -68,6 +68,25 @@ impl Visit<'_> {
         late
     }
 
+    /// This member's claims on the launch's `units`.
+    fn claims(&self, units: usize) -> Result<Claims<'_>, Fault> {
+        let schedule = Schedule::from_wire(self.order.schedule, self.order.schedule_arg)
+            .ok_or_else(|| fault(FaultKind::Corrupt, "the order names an unknown schedule"))?;
+        let board = &self.member.board;
+        Ok(Claims {
+            schedule,
+            units: units as u64,
+            rank: self.member.rank,
+            size: self.order.size as usize,
+            ranges: board.ranges(),
+            cursor: board.cursor(),
+            victims: &self.member.victims,
+            taken: false,
+            steals: 0,
+            nonsense: false,
+        })
+    }
+
     /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk of each claim
     /// unit, which is then marked done.
     pub(crate) fn chunks(
@@ -76,22 +95,9 @@ impl Visit<'_> {
         mut leaf_done: impl FnMut(usize),
     ) -> Result<(), Fault> {
         let plan = self.plan()?;
-        let schedule = Schedule::from_wire(self.order.schedule, self.order.schedule_arg)
-            .ok_or_else(|| fault(FaultKind::Corrupt, "the order names an unknown schedule"))?;
         let board = self.member.board;
         let size = self.order.size as usize;
-        let mut claims = Claims {
-            schedule,
-            units: plan.units as u64,
-            rank: self.member.rank,
-            size,
-            ranges: board.ranges(),
-            cursor: board.cursor(),
-            victims: &self.member.victims,
-            taken: false,
-            steals: 0,
-            nonsense: false,
-        };
+        let mut claims = self.claims(plan.units)?;
         let done = Bitmap::new(board.bitmap(), plan.units, size);
         let desk = board.desk(self.member.rank);
         let home = block(plan.units, self.member.rank, size);

@@ -9,7 +9,7 @@ use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
-use crate::team::roster::{Roster, Stage};
+use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
@@ -101,6 +101,42 @@ pub(crate) struct Delivery {
     pub(crate) behind: Vec<usize>,
     /// A rank that cannot be sent what it needs, and why.
     pub(crate) refused: Option<(usize, String)>,
+}
+
+/// What became of one segment on its way to one worker.
+enum Handed {
+    /// It has it already, or is not there to have it (a dying one is found out by its pidfd).
+    Nothing,
+    Sent {
+        bytes: usize,
+    },
+    /// Its socket is full.
+    Behind,
+    Refused {
+        why: String,
+    },
+}
+
+/// Sends a worker a segment that it does not know. Never waits: the roster is locked, and a stopped worker would hold up
+/// everything.
+fn hand_over(segment: &Segment, slot: &mut Slot) -> Handed {
+    let id = segment.id().0;
+    let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
+        return Handed::Nothing;
+    };
+    if slot.known.contains(&id) {
+        return Handed::Nothing;
+    }
+    let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
+    match mail::try_send(&process.socket, &mail, &[segment.fd()]) {
+        Ok(bytes) => {
+            slot.known.insert(id);
+            Handed::Sent { bytes }
+        }
+        Err(error) if mail::is_closed(&error) => Handed::Nothing,
+        Err(error) if mail::is_full(&error) => Handed::Behind,
+        Err(error) => Handed::Refused { why: format!("segment {id} cannot be sent to it: {error}") },
+    }
 }
 
 /// Why a crew cannot be made.
@@ -326,36 +362,24 @@ impl Crew {
             if common.contains(&id) {
                 continue;
             }
-            let mail = ToWorker::Segment { id, len_bytes: segment.len_bytes() as u64 };
             let mut everybody = true;
             for rank in members.iter() {
-                let slot = &mut roster.slots[rank];
-                let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
-                    continue;
-                };
-                if slot.known.contains(&id) {
-                    continue;
-                }
-                cost.system_calls += 1;
-                // Never waits: the roster is locked, and a stopped worker would hold up everything.
-                match mail::try_send(&process.socket, &mail, &[segment.fd()]) {
-                    Ok(bytes) => {
+                match hand_over(segment, &mut roster.slots[rank]) {
+                    Handed::Nothing => continue,
+                    Handed::Sent { bytes } => {
                         cost.bytes += bytes as u64;
                         roster.mail += 1;
-                        slot.known.insert(id);
                     }
-                    // It is dying, which its pidfd tells.
-                    Err(error) if mail::is_closed(&error) => {}
-                    Err(error) => {
+                    Handed::Behind => {
                         everybody = false;
-                        if mail::is_full(&error) {
-                            cost.behind.push(rank);
-                        } else {
-                            cost.refused =
-                                Some((rank, format!("segment {id} cannot be sent to it: {error}")));
-                        }
+                        cost.behind.push(rank);
+                    }
+                    Handed::Refused { why } => {
+                        everybody = false;
+                        cost.refused = Some((rank, why));
                     }
                 }
+                cost.system_calls += 1;
             }
             if everybody {
                 common.insert(id);
