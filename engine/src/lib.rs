@@ -9,6 +9,7 @@ mod base;
 mod launch;
 mod memory;
 mod pool;
+pub mod shared;
 pub mod sync;
 mod sys;
 mod team;
