@@ -113,7 +113,7 @@ impl<G> std::fmt::Debug for LockError<G> {
 /// A value in shared memory that one thread of one process at a time may touch.
 ///
 /// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock may take it.
-/// The handle that made it owns the memory and frees it when dropped.
+/// The memory is freed with the last handle, here or on its way.
 ///
 /// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is never
 /// lost and never silently handed on. It stays so for everybody until some holder calls [`Guard::clear_poison`]. A panic
