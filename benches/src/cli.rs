@@ -59,6 +59,8 @@ pub enum Command {
     Memory(Memory),
     /// A region of many phases while other processes keep the cores busy
     Noise(Noise),
+    /// Calls through the pool: map, apply, apply_async, imap, start and stop
+    Tasks(Tasks),
     /// All of these with their defaults
     All(Launch),
     /// Keeps a core busy for ever (started by `noise`)
@@ -126,6 +128,18 @@ impl Default for Stream {
     fn default() -> Self {
         Stream { vs: vec![Peer::Rayon], mib: 256, chunk: 256, huge: false }
     }
+}
+
+/// Options of `tasks`.
+#[derive(Clone, Debug, Args)]
+pub struct Tasks {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    pub vs: Vec<Peer>,
+
+    /// Run only these benches (map_squares, apply_empty, apply_async_gather, imap_item, pool_start_stop)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
 }
 
 /// Options of `memory`.

@@ -12,6 +12,7 @@ mod noise;
 mod peers;
 mod report;
 mod stream;
+mod tasks;
 mod watchdog;
 
 use clap::Parser;
@@ -54,6 +55,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
+        Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;
