@@ -61,6 +61,8 @@ pub enum Command {
     Noise(Noise),
     /// Calls through the pool: map, apply, apply_async, imap, start and stop
     Tasks(Tasks),
+    /// Locks, other primitives and shared objects, alone and against another process
+    Sync(Sync),
     /// All of these with their defaults
     All(Launch),
     /// Keeps a core busy for ever (started by `noise`)
@@ -175,6 +177,24 @@ pub struct Noise {
 impl Default for Noise {
     fn default() -> Self {
         Noise { hogs: None, phases: 10_000, work: 10 }
+    }
+}
+
+/// Options of `sync`.
+#[derive(Clone, Debug, Args)]
+pub struct Sync {
+    /// Run only these benches (lock_pair, lock_contended, sync_pair, shared_op, sync_contended, barrier)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
+
+    /// Operations of each worker in one sample of a contended bench
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub pairs: u64,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Sync { only: Vec::new(), pairs: 100_000 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, memory, and what is left of it
+//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, locks, memory, and what is left of it
 //! when other programs keep the cores busy.
 //!
 //! Every figure is a median of samples of variants that take turns in one run; results are verified before a rate is
@@ -13,6 +13,7 @@ mod peers;
 mod report;
 mod stream;
 mod tasks;
+mod sync;
 mod watchdog;
 
 use clap::Parser;
@@ -56,6 +57,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
         Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
+        Command::Sync(options) => sync::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;
@@ -65,6 +67,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
                 &mut report,
             )?;
             memory::run(&setup, &cli::Memory::default(), &mut report)?;
+            sync::run(&setup, &cli::Sync::default(), &mut report)?;
         }
         Command::Hog { .. } => {}
     }
