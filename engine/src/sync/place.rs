@@ -37,6 +37,13 @@ pub struct CreateError {
     source: AllocError,
 }
 
+impl CreateError {
+    /// `what`, of so many bytes, could not be had because of `source`.
+    pub(crate) fn new(what: &'static str, len_bytes: usize, source: AllocError) -> CreateError {
+        CreateError { what, len_bytes, source }
+    }
+}
+
 /// The memory of one object.
 pub(crate) struct Place {
     base: NonNull<u8>,
