@@ -6,6 +6,7 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod array;
 mod base;
+pub mod channel;
 mod launch;
 mod memory;
 mod pool;
@@ -15,7 +16,10 @@ mod team;
 pub mod topology;
 
 pub use array::npy;
-pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
+pub use array::{
+    AttachError, Element, FrozenArray, FrozenValue, MappedArray, PrivateArray, Shape, SharedArray,
+    SharedValue,
+};
 pub use base::Span;
 pub use launch::{
     CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,

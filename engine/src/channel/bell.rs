@@ -45,7 +45,7 @@ impl Bell {
     pub(super) fn enlist(&self, ticket: Ticket, earlier: Option<Ticket>, picky: bool) {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let more = u32::from(earlier != Some(ticket));
-        let count = (waiting & !PICKY).saturating_add(more).min(PICKY - 1).max(1);
+        let count = (waiting & !PICKY).saturating_add(more).clamp(1, PICKY - 1);
         let picky = if picky { PICKY } else { waiting & PICKY };
         self.waiting.store(picky | count, Ordering::Relaxed);
     }

@@ -17,7 +17,11 @@ use std::any::{Any, TypeId};
 pub trait Item: Serialize + DeserializeOwned + 'static {}
 impl<T: Serialize + DeserializeOwned + 'static> Item for T {}
 
-macro_rules! plain { ($run:ident) => { $run! { u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize } } }
+macro_rules! plain {
+    ($run:ident) => {
+        $run! { u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize }
+    };
+}
 
 /// The item's bytes, its own or in `scratch`.
 pub(super) fn encode<'a, T: Item>(item: &'a T, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], QueueError> {
@@ -71,7 +75,8 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
 
 /// An item from its bytes.
 pub(super) fn decode<T: Item>(bytes: &[u8]) -> Result<T, QueueError> {
-    let wrong = |source| QueueError::Decode { bytes: bytes.len(), type_name: std::any::type_name::<T>(), source };
+    let wrong =
+        |source| QueueError::Decode { bytes: bytes.len(), type_name: std::any::type_name::<T>(), source };
     match postcard::take_from_bytes(bytes) {
         Ok((item, [])) => Ok(item),
         Ok(_) => Err(wrong(postcard::Error::DeserializeBadEncoding)),

@@ -1,8 +1,14 @@
 //! What is done to the words, step by step; README.md beside this file says what a kill after each step leaves.
+//!
+//! # Safety
+//! Small items are copied into a buffer that has room for the largest of them.
+#![allow(unsafe_code)]
 
 use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
-use super::word::{Base, CLAIMS, HEADER, JOINABLE, Kind, MAX_LEN, REDELIVER, Record, stride};
+use super::word::{
+    Base, CLAIMS, HEADER, JOINABLE, Kind, MAX_LEN, PIPE, RECEIVING, REDELIVER, Record, SENDING, stride,
+};
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member::{self, Owner};
 use crate::sync::{Acquired, Patience, Refused as Locked};
@@ -56,7 +62,9 @@ pub(super) enum Taken {
 pub(super) enum Attempt<T> {
     Done(T),
     /// To be tried again after a change; picky where not every change helps.
-    Wait { picky: bool },
+    Wait {
+        picky: bool,
+    },
     /// To be tried again at once, by one who has yielded: no claim is free.
     Yield,
 }
@@ -177,7 +185,7 @@ impl Core {
         };
         let mut wake = NOBODY;
         let claim = self.wait_for(&control.hot.room, patience, Refused::Full, looks, |inside| {
-            if control.closed.load(Ordering::Relaxed) != 0 {
+            if self.is_closed(RECEIVING) {
                 return Err(Refused::Closed);
             }
             if inside.waiting_items() >= self.base.shape.maxsize {
@@ -190,7 +198,9 @@ impl Core {
                 wake = inside.put_small(data)?;
                 return Ok(Attempt::Done(None));
             }
-            inside.claim_room(len).map(|claim| claim.map_or(Attempt::Yield, |claim| Attempt::Done(Some(claim))))
+            inside
+                .claim_room(len)
+                .map(|claim| claim.map_or(Attempt::Yield, |claim| Attempt::Done(Some(claim))))
         })?;
         match claim {
             None => {
@@ -245,18 +255,22 @@ impl Core {
     ) -> Result<Taken, Refused> {
         let control = self.base.control();
         let hot = &control.hot;
-        let looks =
-            || hot.ready.load(Ordering::Relaxed) > 0 || control.closed.load(Ordering::Relaxed) != 0;
+        let looks = || hot.ready.load(Ordering::Relaxed) > 0 || control.closed.load(Ordering::Relaxed) != 0;
         let mut after = After::default();
         let taken = self.wait_for(&hot.food, patience, Refused::Empty, looks, |inside| {
             let Some((position, len)) = inside.find_ready()? else {
-                return if inside.is_finished() { Err(Refused::Closed) } else { Ok(Attempt::Wait { picky: false }) };
+                return if inside.is_finished() {
+                    Err(Refused::Closed)
+                } else {
+                    Ok(Attempt::Wait { picky: false })
+                };
             };
             if hold || len > SMALL as u64 {
                 let claim = inside.claim(position, len)?;
                 return Ok(claim.map_or(Attempt::Yield, |claim| Attempt::Done(Taken::Claimed(claim))));
             }
-            self.read_small(position, &mut buffer[..len as usize])?;
+            // SAFETY: the buffer has room for `SMALL` bytes, and is no part of the area.
+            unsafe { self.base.read(position + HEADER, len as usize, buffer.as_mut_ptr().cast()) }?;
             after = inside.remove(position, len)?;
             Ok(Attempt::Done(Taken::Copied(len as usize)))
         })?;
@@ -283,7 +297,7 @@ impl Core {
         control.claims[claim.index].store(0, Ordering::Relaxed);
         let claimed = control.hot.claimed.load(Ordering::Relaxed).saturating_sub(1);
         control.hot.claimed.store(claimed, Ordering::Relaxed);
-        if control.closed.load(Ordering::Relaxed) != 0 {
+        if self.is_closed(SENDING) {
             // Readers of a closed queue wait for claimed items, which may come back.
             after.food = control.hot.food.ring_all();
         }
@@ -320,8 +334,34 @@ impl Core {
         let control = self.base.control();
         // Release pairs with nothing but the bells: who wakes sees it.
         control.closed.store(1, Ordering::Release);
-        for bell in [&control.hot.food, &control.hot.room, &control.done] {
-            bell.rouse();
+        control.rouse_all();
+    }
+
+    /// Whether nothing more can be put (with the receiving end given), or will come.
+    #[inline]
+    fn is_closed(&self, end: usize) -> bool {
+        let control = self.base.control();
+        let is_pipe = self.base.shape.flags & PIPE != 0;
+        control.closed.load(Ordering::Acquire) != 0 || is_pipe && control.is_gone(end)
+    }
+
+    /// Waits until an item is ready or will never come; whether that was so in time.
+    pub(super) fn poll(&self, patience: Patience) -> Result<bool, Refused> {
+        let hot = &self.base.control().hot;
+        let mut wake = NOBODY;
+        let looks = || hot.ready.load(Ordering::Relaxed) > 0;
+        let polled = self.wait_for(&hot.food, patience, Refused::Empty, looks, |inside| {
+            if inside.find_ready()?.is_none() && !inside.is_finished() {
+                return Ok(Attempt::Wait { picky: false });
+            }
+            // Nothing is taken, so whoever was to be woken for it still is.
+            wake = hot.food.ring();
+            Ok(Attempt::Done(()))
+        });
+        hot.food.wake(wake);
+        match polled {
+            Err(Refused::Empty) => Ok(false),
+            polled => polled.map(|()| true),
         }
     }
 
@@ -342,11 +382,23 @@ impl Core {
         Ok(())
     }
 
+    /// Items not done, as far as one look can tell.
+    pub(super) fn unfinished(&self) -> usize {
+        let inside = self.enter(Patience::Try).ok().flatten();
+        inside.map_or(0, |inside| usize::try_from(inside.unfinished()).unwrap_or(usize::MAX))
+    }
+
     /// Waits until no item is unfinished.
     pub(super) fn join(&self, patience: Patience) -> Result<(), Refused> {
-        self.wait_for(&self.base.control().done, patience, Refused::Full, || false, |inside| {
-            Ok(if inside.unfinished() == 0 { Attempt::Done(()) } else { Attempt::Wait { picky: false } })
-        })
+        self.wait_for(
+            &self.base.control().done,
+            patience,
+            Refused::Full,
+            || false,
+            |inside| {
+                Ok(if inside.unfinished() == 0 { Attempt::Done(()) } else { Attempt::Wait { picky: false } })
+            },
+        )
     }
 }
 
@@ -410,8 +462,9 @@ impl Inside<'_> {
         let control = self.core.base.control();
         let hot = &control.hot;
         // A claimed item may come back.
-        let returning = self.core.base.shape.flags & REDELIVER != 0 && hot.claimed.load(Ordering::Relaxed) > 0;
-        control.closed.load(Ordering::Acquire) != 0 && hot.writing.load(Ordering::Relaxed) == 0 && !returning
+        let returning =
+            self.core.base.shape.flags & REDELIVER != 0 && hot.claimed.load(Ordering::Relaxed) > 0;
+        self.core.is_closed(SENDING) && hot.writing.load(Ordering::Relaxed) == 0 && !returning
     }
 
     /// Items in the queue, being read, or in somebody's hand.

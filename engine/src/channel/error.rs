@@ -22,7 +22,9 @@ pub enum QueueError {
         capacity: u64,
     },
     /// Nothing came in time; for `try_` calls: nothing is there now.
-    #[error("the queue stayed empty for as long as the call was to wait; its writers may be slow, stopped or gone")]
+    #[error(
+        "the queue stayed empty for as long as the call was to wait; its writers may be slow, stopped or gone"
+    )]
     Empty,
     /// The queue was closed: nothing can be put, and all that was in it has been taken.
     #[error("the queue is closed; nothing can be put any more, and what was in it has been taken")]
@@ -75,7 +77,9 @@ pub enum QueueError {
         source: postcard::Error,
     },
     /// `task_done` was called more often than items were taken.
-    #[error("task_done was called once more than items were taken from the queue; call it once for each item")]
+    #[error(
+        "task_done was called once more than items were taken from the queue; call it once for each item"
+    )]
     TooManyDone,
     /// Every item is done, but some are so because the process that had taken them died, or because nobody could be asked
     /// whether they were seen.

@@ -146,7 +146,9 @@ impl Base {
             let chunk = self.chunk_of(nth).map_err(|_| std::io::Error::other("the chunk map is corrupt"))?;
             if !bit(self.backed(), chunk) {
                 // SAFETY: a chunk of the area, which belongs to the span's owner.
-                unsafe { memory::advise(self.byte(chunk, 0), self.shape.chunk_bytes(), Hint::PopulateWrite) }?;
+                unsafe {
+                    memory::advise(self.byte(chunk, 0), self.shape.chunk_bytes(), Hint::PopulateWrite)
+                }?;
                 if set(self.backed(), chunk) {
                     self.control().backed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -170,7 +172,8 @@ impl Base {
             if !bit(self.used(), chunk) && clear(self.backed(), chunk) {
                 // A death here leaves memory that nobody knows of until the chunk is populated again: no harm.
                 // SAFETY: a chunk that no record uses, and nobody takes while we are inside the lock.
-                let gone = unsafe { memory::advise(self.byte(chunk, 0), self.shape.chunk_bytes(), Hint::Remove) };
+                let gone =
+                    unsafe { memory::advise(self.byte(chunk, 0), self.shape.chunk_bytes(), Hint::Remove) };
                 // Where that is refused the memory stays; it is found populated the next time.
                 let _kept = gone;
                 let backed = &self.control().backed;
@@ -202,7 +205,12 @@ impl Base {
     }
 
     #[inline]
-    fn pieces(&self, position: u64, len: usize, mut copy: impl FnMut(*mut u8, usize, usize)) -> Result<(), Refused> {
+    fn pieces(
+        &self,
+        position: u64,
+        len: usize,
+        mut copy: impl FnMut(*mut u8, usize, usize),
+    ) -> Result<(), Refused> {
         let (mut done, chunk_bytes) = (0, self.shape.chunk_bytes());
         while done < len {
             let position = position + done as u64;

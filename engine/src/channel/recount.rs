@@ -26,7 +26,11 @@ impl Core {
         let marks: Vec<(usize, u32)> = control.claims.iter().enumerate().filter_map(mark_of).collect();
         let (head, tail) = (hot.head.load(Ordering::Relaxed), hot.tail.load(Ordering::Relaxed));
         let capacity = self.base.shape.capacity();
-        if head > tail || tail - head > capacity || tail > u64::MAX / 4 || !(head | tail).is_multiple_of(HEADER) {
+        if head > tail
+            || tail - head > capacity
+            || tail > u64::MAX / 4
+            || !(head | tail).is_multiple_of(HEADER)
+        {
             return Err(corrupt("position", tail));
         }
         let counts = self.walk(head, tail, |claim| marks.iter().any(|&(i, _)| i == claim))?;
@@ -58,7 +62,9 @@ impl Core {
             let Some(kind) = kind else { return Err(corrupt("record", record.0)) };
             let now = match kind {
                 Kind::Writing(claim) if is_dead(claim) => Kind::Hole,
-                Kind::Claimed(claim) if is_dead(claim) && self.base.shape.flags & REDELIVER != 0 => Kind::Ready,
+                Kind::Claimed(claim) if is_dead(claim) && self.base.shape.flags & REDELIVER != 0 => {
+                    Kind::Ready
+                }
                 Kind::Claimed(claim) if is_dead(claim) => {
                     // Before the record: a death in between counts it twice, never not at all.
                     add(&control.lost, 1);

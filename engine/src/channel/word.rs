@@ -7,8 +7,8 @@
 #![allow(unsafe_code)]
 
 use super::bell::Bell;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{LockWord, Table};
 use std::ptr::NonNull;
 
@@ -18,6 +18,27 @@ pub(super) const CLAIMS: usize = 256;
 pub(super) const MAX_CHUNKS: usize = 1 << 14;
 /// Chunks are no smaller than a page and no larger than they must be.
 const CHUNK_SHIFTS: std::ops::RangeInclusive<u32> = 12..=16;
+
+/// Alignment of the words.
+pub(super) const ALIGN: usize = 128;
+
+/// The owners of claims.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Claims([AtomicU32; CLAIMS]);
+
+impl Default for Claims {
+    fn default() -> Claims {
+        Claims(std::array::from_fn(|_| AtomicU32::new(0)))
+    }
+}
+
+impl std::ops::Deref for Claims {
+    type Target = [AtomicU32; CLAIMS];
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 /// What every operation touches: one line.
 #[derive(Debug, Default)]
@@ -44,7 +65,7 @@ pub(super) struct Hot {
 /// The words at the start of a queue's block; all zero is empty and open.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(super) struct Control {
+pub(crate) struct Control {
     pub(super) hot: Line<Hot>,
     /// Waiting for everything to be done.
     pub(super) done: Bell,
@@ -55,24 +76,43 @@ pub(super) struct Control {
     /// Items that a death took, in all, and since `take_lost`.
     pub(super) lost: AtomicU64,
     pub(super) lost_untold: AtomicU64,
-    /// The member whose death ended a pipe's direction.
-    pub(super) ended_by: AtomicU32,
-    pad: AtomicU32,
+    /// For each end of a pipe's direction: the member whose death left it to nobody.
+    pub(super) ended_by: [AtomicU32; 2],
+    /// For each end of a pipe's direction: whether the driver itself has used it.
+    pub(super) driver_uses: [AtomicU32; 2],
+    /// The shape, packed: written by the maker before anybody else knows the block, and compared with its length by others.
+    pub(super) shape: [AtomicU64; 2],
     /// Claims: 0 free, a member, or a member with `DEAD` on top.
-    pub(super) claims: [AtomicU32; CLAIMS],
+    pub(super) claims: Claims,
     /// Items taken and not done, by member.
     pub(super) in_hand: Table,
-    /// Who uses the sending end of a pipe's direction.
-    pub(super) senders: Table,
-    /// Who uses the receiving end.
-    pub(super) receivers: Table,
+    /// Who has the ends of a pipe's direction: handles in the driver, and what arrived in workers.
+    pub(super) holders: [Table; 2],
+}
+
+/// Ends of a pipe's direction, as indices.
+pub(super) const SENDING: usize = 0;
+pub(super) const RECEIVING: usize = 1;
+
+impl Control {
+    /// Whether nobody has this end of a pipe's direction any more.
+    pub(super) fn is_gone(&self, end: usize) -> bool {
+        self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
+    }
+
+    /// Whoever waits for anything looks again.
+    pub(super) fn rouse_all(&self) {
+        for bell in [&self.hot.food, &self.hot.room, &self.done] {
+            bell.rouse();
+        }
+    }
 }
 
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Hot>() == 64, "the hot words fill one line");
     assert!(std::mem::offset_of!(Hot, tail) == 8 && std::mem::offset_of!(Hot, food) == 48);
-    assert!(std::mem::offset_of!(Control, done) == 128 && std::mem::offset_of!(Control, claims) == 168);
+    assert!(std::mem::offset_of!(Control, done) == 128 && std::mem::offset_of!(Control, claims) == 192);
 };
 
 /// On top of a claim: its owner is dead.
@@ -94,28 +134,30 @@ pub(super) struct Shape {
 pub(super) const REDELIVER: u32 = 1;
 /// Taken items are counted until they are done.
 pub(super) const JOINABLE: u32 = 2;
+/// A pipe's direction: ends when one of its ends is gone.
+pub(super) const PIPE: u32 = 4;
 
 impl Shape {
     /// The shape for at least `capacity` bytes.
-    pub(super) fn new(capacity: usize, maxsize: u64, flags: u32) -> Option<Shape> {
-        let capacity = capacity.max(1 << CHUNK_SHIFTS.start()).checked_next_power_of_two()?;
-        let least = capacity.div_ceil(MAX_CHUNKS).trailing_zeros();
+    pub(super) fn new(capacity: usize, maxsize: u64, flags: u32, page: usize) -> Option<Shape> {
+        let capacity = capacity.max(page).checked_next_power_of_two()?;
+        let least = capacity.div_ceil(MAX_CHUNKS).max(page).trailing_zeros();
         let wanted = (capacity / 16).max(1).ilog2();
         let shift = wanted.clamp(*CHUNK_SHIFTS.start(), *CHUNK_SHIFTS.end()).max(least);
         let chunks = (capacity >> shift).max(1) as u32;
         Some(Shape { chunks, shift, maxsize, flags })
     }
 
-    /// As four words, for a wire.
-    pub(crate) fn pack(self) -> [u64; 2] {
+    /// As two words.
+    pub(super) fn pack(self) -> [u64; 2] {
         [u64::from(self.chunks) | u64::from(self.shift) << 32 | u64::from(self.flags) << 48, self.maxsize]
     }
 
     /// The reverse; `None` for what no shape packs to.
-    pub(crate) fn unpack([first, maxsize]: [u64; 2]) -> Option<Shape> {
+    pub(super) fn unpack([first, maxsize]: [u64; 2]) -> Option<Shape> {
         let (chunks, shift, flags) = (first as u32, (first >> 32) as u32 & 0xffff, (first >> 48) as u32);
         let sound = chunks.is_power_of_two() && chunks as usize <= MAX_CHUNKS && (12..=40).contains(&shift);
-        (sound && flags < 4).then_some(Shape { chunks, shift, maxsize, flags })
+        (sound && flags < 8).then_some(Shape { chunks, shift, maxsize, flags })
     }
 
     /// Bytes of the area.
@@ -133,7 +175,9 @@ impl Shape {
 
     /// Bytes of control and tables, up to where the area begins.
     pub(super) fn area_offset(&self, page: usize) -> usize {
-        (size_of::<Control>() + self.bitmap_words() * 16 + self.chunks as usize * 4).next_multiple_of(page)
+        let tables = size_of::<Control>() + self.bitmap_words() * 16 + self.chunks as usize * 4;
+        // The words begin `ALIGN` behind a page's start, as their tag lies before them.
+        (tables + ALIGN).next_multiple_of(page) - ALIGN
     }
 
     /// Bytes of the whole block; `None` where no address space is so large.
@@ -150,14 +194,44 @@ pub(super) struct Base {
     area: NonNull<u8>,
 }
 
+// SAFETY: atomics, and bytes that are touched under the lock or a claim, which any thread may hold.
+unsafe impl Send for Base {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Base {}
+
 impl Base {
     /// # Safety
-    /// `at` leads to a block of `shape.block_bytes(page)`, aligned to a page, zero at first, that stays mapped while the base
+    /// `at` leads to a block of `shape.block_bytes(page)`, aligned to `ALIGN`, zero at first, that stays mapped while the base
     /// is used and is touched through this module alone.
     pub(super) unsafe fn new(at: NonNull<u8>, shape: Shape, page: usize) -> Base {
         // SAFETY: inside the block.
         let area = unsafe { at.add(shape.area_offset(page)) };
         Base { at, shape, area }
+    }
+
+    /// The base over a block of `len_bytes` whose maker has noted the shape; `None` if that does not agree with the length.
+    ///
+    /// # Safety
+    /// As for `new`, with at least `size_of::<Control>()` bytes.
+    pub(super) unsafe fn open(at: NonNull<u8>, len_bytes: usize, page: usize) -> Option<Base> {
+        // SAFETY: the control words lie at the start, and are all atomics.
+        let control: &Control = unsafe { at.cast().as_ref() };
+        let noted = [&control.shape[0], &control.shape[1]].map(|word| word.load(Ordering::Relaxed));
+        let shape = Shape::unpack(noted).filter(|shape| shape.block_bytes(page) == Some(len_bytes))?;
+        // SAFETY: the length is the shape's; the rest is the caller's promise.
+        Some(unsafe { Base::new(at, shape, page) })
+    }
+
+    /// Notes the shape for `open`.
+    ///
+    /// # Safety
+    /// `at` leads to a zeroed block that nobody else knows.
+    pub(super) unsafe fn note(at: NonNull<u8>, shape: Shape) {
+        // SAFETY: the control words lie at the start, and are all atomics.
+        let control: &Control = unsafe { at.cast().as_ref() };
+        for (word, value) in control.shape.iter().zip(shape.pack()) {
+            word.store(value, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn control(&self) -> &Control {
@@ -259,7 +333,7 @@ pub(super) const fn stride(len: u64) -> u64 {
 /// recount; wakes all. Only atomics; may run twice.
 pub(super) fn repair(control: &Control, dead: crate::base::MemberId) {
     let mut held = false;
-    for claim in &control.claims {
+    for claim in control.claims.iter() {
         // The owner is dead: nobody else changes its claim, another repair apart.
         held |= claim
             .compare_exchange(dead.get(), dead.get() | DEAD, Ordering::AcqRel, Ordering::Relaxed)
@@ -270,13 +344,17 @@ pub(super) fn repair(control: &Control, dead: crate::base::MemberId) {
         control.lost.fetch_add(in_hand, Ordering::Relaxed);
         control.lost_untold.fetch_add(in_hand, Ordering::Relaxed);
     }
-    super::pipe::repair_ends(control, dead);
+    for end in [SENDING, RECEIVING] {
+        let had = control.holders[end].remove(dead) > 0;
+        let driver_uses = control.driver_uses[end].load(Ordering::Relaxed) != 0;
+        if had && !driver_uses && !control.holders[end].is_held_beside(crate::base::MemberId::DRIVER) {
+            control.ended_by[end].store(dead.get(), Ordering::Release);
+        }
+    }
     if held {
         // After the marks, so that the recount this asks for finds them.
         control.hot.lock.poison();
     }
     control.hot.lock.repair(dead);
-    for bell in [&control.hot.food, &control.hot.room, &control.done] {
-        bell.rouse();
-    }
+    control.rouse_all();
 }

@@ -120,6 +120,15 @@ impl Table {
         })
     }
 
+    /// Whether anybody beside `member` holds anything.
+    pub(crate) fn is_held_beside(&self, member: MemberId) -> bool {
+        let held = |word: &AtomicU64| word.load(Ordering::Acquire);
+        self.records[..self.used()]
+            .iter()
+            .map(held)
+            .any(|now| amount_of(now) > 0 && member_of(now) != member.0)
+    }
+
     /// `me`'s record, if it holds anything.
     pub(crate) fn slot_of(&self, me: MemberId) -> Option<Slot> {
         self.records[..self.used()].iter().position(|word| holds(word, me)).map(Slot)
