@@ -10,6 +10,7 @@ mod launch;
 mod memory;
 mod noise;
 mod peers;
+mod queue;
 mod report;
 mod stream;
 mod watchdog;
@@ -53,6 +54,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         }
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
+        Command::Queue(options) => queue::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
@@ -63,6 +65,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
                 &mut report,
             )?;
             memory::run(&setup, &cli::Memory::default(), &mut report)?;
+            queue::run(&setup, &cli::Queue::default(), &mut report)?;
         }
         Command::Hog { .. } => {}
     }

@@ -10,8 +10,10 @@ pub mod channel;
 mod launch;
 mod memory;
 mod pool;
+pub mod shared;
 pub mod sync;
 mod sys;
+mod task;
 mod team;
 pub mod topology;
 
@@ -31,6 +33,10 @@ pub use memory::{
 pub use pool::{
     Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
     Seat, TraceError, WorkerStats,
+};
+pub use task::{
+    Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
+    WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};

@@ -14,8 +14,8 @@ use std::any::{Any, TypeId};
 /// What can go through a queue: anything that serde can encode and decode again.
 ///
 /// `Vec`s of plain numbers are copied as bytes, everything else goes through postcard.
-pub trait Item: Serialize + DeserializeOwned + 'static {}
-impl<T: Serialize + DeserializeOwned + 'static> Item for T {}
+pub trait Message: Serialize + DeserializeOwned + 'static {}
+impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 
 macro_rules! plain {
     ($run:ident) => {
@@ -24,7 +24,7 @@ macro_rules! plain {
 }
 
 /// The item's bytes, its own or in `scratch`.
-pub(super) fn encode<'a, T: Item>(item: &'a T, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], QueueError> {
+pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], QueueError> {
     macro_rules! try_plain { ($($n:ty)*) => { $(
         if let Some(plain) = (item as &dyn Any).downcast_ref::<Vec<$n>>() {
             return Ok(bytemuck::cast_slice(plain));
@@ -74,7 +74,7 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
 }
 
 /// An item from its bytes.
-pub(super) fn decode<T: Item>(bytes: &[u8]) -> Result<T, QueueError> {
+pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, QueueError> {
     let wrong =
         |source| QueueError::Decode { bytes: bytes.len(), type_name: std::any::type_name::<T>(), source };
     match postcard::take_from_bytes(bytes) {

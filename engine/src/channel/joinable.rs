@@ -4,7 +4,7 @@
 //! Both are a queue's block, made and opened by the queue.
 #![allow(unsafe_code)]
 
-use super::codec::Item;
+use super::codec::Message;
 use super::error::{QueueError, Refused};
 use super::queue::{Queue, QueueOptions};
 use crate::base::atomic::Ordering;
@@ -27,7 +27,7 @@ use std::time::Duration;
 /// ```
 pub struct SimpleQueue<T>(Queue<T>);
 
-impl<T: Item> SimpleQueue<T> {
+impl<T: Message> SimpleQueue<T> {
     /// Makes a queue.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl<T: Item> SimpleQueue<T> {
 /// ```
 pub struct JoinableQueue<T>(Queue<T>);
 
-impl<T: Item> JoinableQueue<T> {
+impl<T: Message> JoinableQueue<T> {
     /// Makes a queue for any number of items.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl<T> std::fmt::Debug for JoinableQueue<T> {
 
 macro_rules! thin { ($handle:ident, $what:literal) => {
     // SAFETY: a queue's block, made and opened as such.
-    unsafe impl<T: Item> Remote for $handle<T> {
+    unsafe impl<T: Message> Remote for $handle<T> {
         type Words = Control;
         type Value = T;
         const WHAT: &'static str = $what;
@@ -203,7 +203,7 @@ macro_rules! thin { ($handle:ident, $what:literal) => {
             $handle(Queue::of(place))
         }
     }
-    travels!([T: Item] $handle<T>);
+    travels!([T: Message] $handle<T>);
 } }
 thin!(SimpleQueue, "simple queue");
 thin!(JoinableQueue, "joinable queue");

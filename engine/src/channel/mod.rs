@@ -17,7 +17,7 @@ mod word;
 #[cfg(not(loom))]
 mod tests;
 
-pub use codec::Item;
+pub use codec::Message;
 pub use error::QueueError;
 pub use joinable::{JoinableQueue, SimpleQueue};
 pub use pipe::{Connection, Pipe, Receiver, Sender};

@@ -8,7 +8,7 @@
 //! Ends are handles of a queue's block.
 #![allow(unsafe_code)]
 
-use super::codec::Item;
+use super::codec::Message;
 use super::error::QueueError;
 use super::queue::{Queue, QueueOptions, make};
 use super::word::{ALIGN, Control, PIPE, RECEIVING, SENDING};
@@ -23,13 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The end of a one-way pipe that sends; see [`Pipe`].
-pub struct Sender<T: Item>(End<T, SENDING>);
+pub struct Sender<T: Message>(End<T, SENDING>);
 
 /// The end of a one-way pipe that receives; see [`Pipe`].
-pub struct Receiver<T: Item>(End<T, RECEIVING>);
+pub struct Receiver<T: Message>(End<T, RECEIVING>);
 
 /// One end of one direction.
-struct End<T: Item, const SIDE: usize> {
+struct End<T: Message, const SIDE: usize> {
     queue: Queue<T>,
     /// A handle of the process that made the pipe, noted in the holders' table until dropped.
     noted: bool,
@@ -64,7 +64,7 @@ fn arrive(place: Place, side: usize) -> Option<Farewell> {
     Some(Box::new(move || leave(control_of(&place), side)))
 }
 
-impl<T: Item, const SIDE: usize> End<T, SIDE> {
+impl<T: Message, const SIDE: usize> End<T, SIDE> {
     fn of(place: Place) -> Self {
         let noted =
             place.segment().is_some() && control_of(&place).holders[SIDE].add(MemberId::DRIVER, 1).is_some();
@@ -92,7 +92,7 @@ impl<T: Item, const SIDE: usize> End<T, SIDE> {
     }
 }
 
-impl<T: Item, const SIDE: usize> Drop for End<T, SIDE> {
+impl<T: Message, const SIDE: usize> Drop for End<T, SIDE> {
     fn drop(&mut self) {
         if self.noted {
             leave(self.queue.control(), SIDE);
@@ -100,7 +100,7 @@ impl<T: Item, const SIDE: usize> Drop for End<T, SIDE> {
     }
 }
 
-impl<T: Item> Sender<T> {
+impl<T: Message> Sender<T> {
     /// Sends an item; blocks while the pipe is full.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl<T: Item> Sender<T> {
     }
 }
 
-impl<T: Item> Receiver<T> {
+impl<T: Message> Receiver<T> {
     /// Receives the next item; blocks while there is none.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl<T: Item> Receiver<T> {
 macro_rules! ends {
     ($handle:ident, $side:ident, $what:literal) => {
         // SAFETY: a queue's block, made and opened as such.
-        unsafe impl<T: Item> Remote for $handle<T> {
+        unsafe impl<T: Message> Remote for $handle<T> {
             type Words = Control;
             // A pipe is no queue: its block has another kind.
             type Value = (T, [(); 2]);
@@ -215,14 +215,14 @@ macro_rules! ends {
         }
 
         /// Another handle of the same end, which is gone only when all its handles are.
-        impl<T: Item> Clone for $handle<T> {
+        impl<T: Message> Clone for $handle<T> {
             fn clone(&self) -> Self {
                 Self::of(self.place().clone())
             }
         }
 
         /// Inside of arguments and results of tasks and processes; elsewhere an error that says so. On its way it counts as a handle.
-        impl<T: Item> Serialize for $handle<T> {
+        impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
                 // Where nothing is packed, the next line says so.
@@ -232,13 +232,13 @@ macro_rules! ends {
         }
 
         /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
-        impl<'de, T: Item> Deserialize<'de> for $handle<T> {
+        impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 Ok(Self::of(travel::deserialize(&Self::expected(), from)?))
             }
         }
 
-        impl<T: Item> std::fmt::Debug for $handle<T> {
+        impl<T: Message> std::fmt::Debug for $handle<T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_tuple(stringify!($handle)).field(&self.0.queue).finish()
             }
@@ -250,8 +250,8 @@ ends!(Receiver, RECEIVING, "receiving end of a pipe");
 
 /// One side of a [`Pipe`]: sends `S`, receives `R`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound = "S: Item, R: Item")]
-pub struct Connection<S: Item, R: Item = S> {
+#[serde(bound = "S: Message, R: Message")]
+pub struct Connection<S: Message, R: Message = S> {
     sender: Option<Sender<S>>,
     receiver: Option<Receiver<R>>,
 }
@@ -281,7 +281,7 @@ impl Pipe {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     #[allow(clippy::new_ret_no_self, reason = "its users know it as the maker of two connections")]
-    pub fn new<T: Item>() -> Result<(Connection<T>, Connection<T>), CreateError> {
+    pub fn new<T: Message>() -> Result<(Connection<T>, Connection<T>), CreateError> {
         Pipe::duplex()
     }
 
@@ -290,7 +290,7 @@ impl Pipe {
     /// # Errors
     /// As [`Pipe::new`].
     #[allow(clippy::type_complexity, reason = "two sides, mirrored")]
-    pub fn duplex<A: Item, B: Item>() -> Result<(Connection<A, B>, Connection<B, A>), CreateError> {
+    pub fn duplex<A: Message, B: Message>() -> Result<(Connection<A, B>, Connection<B, A>), CreateError> {
         let ((to_b, at_b), (to_a, at_a)) = (Pipe::ends()?, Pipe::ends()?);
         let a = Connection { sender: Some(to_b), receiver: Some(at_a) };
         Ok((a, Connection { sender: Some(to_a), receiver: Some(at_b) }))
@@ -300,7 +300,7 @@ impl Pipe {
     ///
     /// # Errors
     /// As [`Pipe::new`].
-    pub fn simplex<T: Item>() -> Result<(Connection<T>, Connection<T>), CreateError> {
+    pub fn simplex<T: Message>() -> Result<(Connection<T>, Connection<T>), CreateError> {
         let (sender, receiver) = Pipe::ends()?;
         let receiving = Connection { sender: None, receiver: Some(receiver) };
         Ok((receiving, Connection { sender: Some(sender), receiver: None }))
@@ -310,13 +310,13 @@ impl Pipe {
     ///
     /// # Errors
     /// As [`Pipe::new`].
-    pub fn ends<T: Item>() -> Result<(Sender<T>, Receiver<T>), CreateError> {
+    pub fn ends<T: Message>() -> Result<(Sender<T>, Receiver<T>), CreateError> {
         let place = make::<Sender<T>>("pipe", QueueOptions::default(), PIPE)?;
         Ok((Sender::of(place.clone()), Receiver::of(place)))
     }
 }
 
-impl<S: Item, R: Item> Connection<S, R> {
+impl<S: Message, R: Message> Connection<S, R> {
     fn sender(&self) -> Result<&Sender<S>, QueueError> {
         self.sender.as_ref().ok_or(QueueError::WrongWay { can: "receives" })
     }

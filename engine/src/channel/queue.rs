@@ -5,7 +5,7 @@
 //! as they were written.
 #![allow(unsafe_code)]
 
-use super::codec::{self, Item};
+use super::codec::{self, Message};
 use super::core::{Claim, Core, SMALL, Taken};
 use super::error::{QueueError, Refused};
 use super::word::{ALIGN, Base, Control, HEADER, JOINABLE, REDELIVER, Shape, repair};
@@ -99,7 +99,7 @@ pub struct Queue<T> {
 }
 
 // SAFETY: the block is this shape's, which `of` checks, and everything in it is atomics or under lock and claim.
-unsafe impl<T: Item> Remote for Queue<T> {
+unsafe impl<T: Message> Remote for Queue<T> {
     type Words = Control;
     type Value = T;
     const WHAT: &'static str = "queue";
@@ -118,7 +118,7 @@ unsafe impl<T: Item> Remote for Queue<T> {
     }
 }
 
-travels!([T: Item] Queue<T>);
+travels!([T: Message] Queue<T>);
 
 /// Makes the block of a queue, or of a pipe's direction.
 pub(super) fn make<H: Remote<Words = Control>>(
@@ -158,7 +158,7 @@ fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     result
 }
 
-impl<T: Item> Queue<T> {
+impl<T: Message> Queue<T> {
     /// Makes a queue for any number of items.
     ///
     /// # Errors
@@ -493,7 +493,7 @@ impl<T> std::fmt::Debug for Queue<T> {
     }
 }
 
-impl<'a, T: Item> IntoIterator for &'a Queue<T> {
+impl<'a, T: Message> IntoIterator for &'a Queue<T> {
     type Item = Result<T, QueueError>;
     type IntoIter = Iter<'a, T>;
 
@@ -509,7 +509,7 @@ pub struct Iter<'a, T> {
     patience: Patience,
 }
 
-impl<T: Item> Iterator for Iter<'_, T> {
+impl<T: Message> Iterator for Iter<'_, T> {
     type Item = Result<T, QueueError>;
 
     fn next(&mut self) -> Option<Result<T, QueueError>> {
@@ -522,13 +522,13 @@ impl<T: Item> Iterator for Iter<'_, T> {
 }
 
 /// A claim that goes back when it is dropped.
-struct Held<'a, T: Item> {
+struct Held<'a, T: Message> {
     queue: &'a Queue<T>,
     core: &'a Core,
     claim: Option<Claim>,
 }
 
-impl<T: Item> Held<'_, T> {
+impl<T: Message> Held<'_, T> {
     /// Copies the item's bytes out.
     fn bytes(&self, to: &mut Vec<u8>) -> Result<(), QueueError> {
         let Some(claim) = &self.claim else { return Ok(()) };
@@ -568,7 +568,7 @@ impl<T: Item> Held<'_, T> {
     }
 }
 
-impl<T: Item> Drop for Held<'_, T> {
+impl<T: Message> Drop for Held<'_, T> {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take() {
             // A failure means overwritten words, which the next call reports.
@@ -579,12 +579,12 @@ impl<T: Item> Drop for Held<'_, T> {
 
 /// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`] ends it.
 #[must_use = "dropped, the item goes back into the queue"]
-pub struct Claimed<'a, T: Item> {
+pub struct Claimed<'a, T: Message> {
     item: T,
     held: Held<'a, T>,
 }
 
-impl<T: Item> Claimed<'_, T> {
+impl<T: Message> Claimed<'_, T> {
     /// Says that the item needs nobody else, and hands it over.
     ///
     /// # Errors
@@ -595,14 +595,14 @@ impl<T: Item> Claimed<'_, T> {
     }
 }
 
-impl<T: Item> std::ops::Deref for Claimed<'_, T> {
+impl<T: Message> std::ops::Deref for Claimed<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.item
     }
 }
 
-impl<T: Item + std::fmt::Debug> std::fmt::Debug for Claimed<'_, T> {
+impl<T: Message + std::fmt::Debug> std::fmt::Debug for Claimed<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.item.fmt(f)
     }

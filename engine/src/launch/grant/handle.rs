@@ -1,4 +1,4 @@
-//! Locks, semaphores, events, conditions, barriers, counters and queues as operands.
+//! Locks, counters, shared values and their like as operands.
 //!
 //! # Safety
 //! Such a handle is an address in a segment. `attach` checks the whole block against the segment's mapping, `open` checks the
@@ -7,12 +7,14 @@
 //! atomics or under the lock.
 #![allow(unsafe_code)]
 
-use crate::channel::{Connection, Item, JoinableQueue, Queue, Receiver, Sender, SimpleQueue};
+use crate::array::Element;
+use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::region::RegionOperand;
+use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};
 use crate::sync::place::Place;
 use crate::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
@@ -23,7 +25,7 @@ use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::ptr::NonNull;
 
-const fn layout<H: Remote>() -> u64 {
+pub(super) const fn layout<H: Remote>() -> u64 {
     let mut hash = mix(mix(SEED, 30), H::ALIGN as u64);
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
@@ -37,7 +39,11 @@ fn describe<H: Remote>(handle: &H, to: &mut Description<'_>) -> Result<(), Launc
     describe_place(handle.place(), H::WHAT, to)
 }
 
-fn describe_place(place: &Place, what: &'static str, to: &mut Description<'_>) -> Result<(), LaunchError> {
+pub(super) fn describe_place(
+    place: &Place,
+    what: &'static str,
+    to: &mut Description<'_>,
+) -> Result<(), LaunchError> {
     let segment = place.segment().ok_or_else(|| LaunchError::BadGrant {
         what,
         why: "a handle that a kernel received cannot be an operand again; use it in the kernel itself".into(),
@@ -64,7 +70,10 @@ unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<
 }
 
 /// Where the block of such a handle is mapped here; range and alignment checked.
-fn locate<H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<(NonNull<u8>, SyncWire), Fault> {
+pub(super) fn locate<H: Remote>(
+    wire: &[u64; 3],
+    visit: &mut Visit<'_>,
+) -> Result<(NonNull<u8>, SyncWire), Fault> {
     let [segment, offset, len_bytes] = *wire;
     let len = usize::try_from(len_bytes).ok().filter(|&len| H::fits(len));
     let len =
@@ -130,74 +139,16 @@ operands! {
     [] Barrier;
     [] Counter;
     [] ShardedCounter;
-    [T: Item] Queue<T>;
-    [T: Item] SimpleQueue<T>;
-    [T: Item] JoinableQueue<T>;
-    [T: Item] Sender<T>;
-    [T: Item] Receiver<T>;
-}
-
-/// Both directions; all zero is one that the connection has not got.
-type Directions = [[u64; 3]; 2];
-
-fn directions<S: Item, R: Item>(connection: &Connection<S, R>) -> Directions {
-    connection.places().map(|place| {
-        place.map_or([0; 3], |place| {
-            let SyncWire { segment, offset, len_bytes } = place.wire();
-            [segment, offset, len_bytes]
-        })
-    })
-}
-
-/// # Safety
-/// As for `open`.
-unsafe fn open_both<'w, S: Item, R: Item>(
-    [sender, receiver]: &Directions,
-    visit: &mut Visit<'_>,
-) -> Result<Borrowed<'w, Connection<S, R>>, Fault> {
-    let sender = if sender[0] == 0 { None } else { Some(locate::<Sender<S>>(sender, visit)?) };
-    let receiver = if receiver[0] == 0 { None } else { Some(locate::<Receiver<R>>(receiver, visit)?) };
-    // SAFETY: where this process maps the blocks of the operand's own handle; ranges and alignments are checked.
-    Ok(unsafe { Connection::from_bases([sender, receiver]) })
-}
-
-// SAFETY: as for the other handles.
-unsafe impl<S: Item, R: Item> Operand for &Connection<S, R> {
-    type Wire = Directions;
-    type Local = Borrowed<'static, Connection<S, R>>;
-    type View<'w> = &'w Connection<S, R>;
-    const LAYOUT: u64 = mix(layout::<Sender<S>>(), layout::<Receiver<R>>());
-
-    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        self.places().into_iter().flatten().try_for_each(|place| describe_place(place, "connection", to))
-    }
-    fn wire(&self) -> Directions {
-        directions(self)
-    }
-    unsafe fn open(wire: &Directions, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        // SAFETY: the entry keeps it no longer than the launch.
-        unsafe { open_both(wire, visit) }
-    }
-    unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w Connection<S, R> {
-        // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
-        unsafe { &*std::ptr::from_ref::<Connection<S, R>>(local) }
-    }
-}
-
-// SAFETY: as for the other handles.
-unsafe impl<S: Item, R: Item> RegionOperand for &Connection<S, R> {
-    type Wire = Directions;
-    type Handle<'w> = Borrowed<'w, Connection<S, R>>;
-    const LAYOUT: u64 = mix(<Self as Operand>::LAYOUT, 67);
-
-    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        Operand::describe(self, to)
-    }
-    fn wire(&self) -> Directions {
-        directions(self)
-    }
-    unsafe fn handle<'w>(wire: &Directions, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
-        // SAFETY: the launch lasts for `'w` by the caller's promise.
-        unsafe { open_both(wire, visit) }
-    }
+    [T: Message] Queue<T>;
+    [T: Message] SimpleQueue<T>;
+    [T: Message] JoinableQueue<T>;
+    [T: Message] Sender<T>;
+    [T: Message] Receiver<T>;
+    [T: Element] Value<T>;
+    [T: Element] Array<T>;
+    [T: Element] RawValue<T>;
+    [T: Element] RawArray<T>;
+    [T: AtomicElement] Atomic<T>;
+    [T: AtomicElement] AtomicArray<T>;
+    [T: Item] SharedList<T>;
 }
