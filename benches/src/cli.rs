@@ -57,6 +57,8 @@ pub enum Command {
     Stream(Stream),
     /// Memory of workers, and of an array that all have swept
     Memory(Memory),
+    /// Items through queues between processes
+    Queue(Queue),
     /// A region of many phases while other processes keep the cores busy
     Noise(Noise),
     /// Calls through the pool: map, apply, apply_async, imap, start and stop
@@ -155,6 +157,24 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory { mib: 1024 }
+    }
+}
+
+/// Options of `queue`.
+#[derive(Clone, Debug, Args)]
+pub struct Queue {
+    /// Small items per sample
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub items: u64,
+
+    /// Items of 1 MB per sample
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub large: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { items: 100_000, large: 50 }
     }
 }
 

@@ -10,6 +10,7 @@ mod launch;
 mod memory;
 mod noise;
 mod peers;
+mod queue;
 mod report;
 mod stream;
 mod tasks;
@@ -55,6 +56,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         }
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
+        Command::Queue(options) => queue::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
         Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
         Command::Sync(options) => sync::run(&setup, options, &mut report)?,
@@ -68,6 +70,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
             )?;
             memory::run(&setup, &cli::Memory::default(), &mut report)?;
             sync::run(&setup, &cli::Sync::default(), &mut report)?;
+            queue::run(&setup, &cli::Queue::default(), &mut report)?;
         }
         Command::Hog { .. } => {}
     }

@@ -6,6 +6,7 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod array;
 mod base;
+pub mod channel;
 mod launch;
 mod memory;
 mod pool;

@@ -8,6 +8,7 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod connection;
 mod halo;
 mod handle;
 mod part;
