@@ -9,6 +9,7 @@ mod base;
 mod launch;
 mod memory;
 mod pool;
+mod process;
 pub mod sync;
 mod sys;
 mod team;
@@ -27,6 +28,10 @@ pub use memory::{
 pub use pool::{
     Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
     Seat, TraceError, WorkerStats,
+};
+pub use process::{
+    ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
+    SpawnError, active_children, cpu_count, current_process,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};

@@ -7,7 +7,7 @@ use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
-use crate::team::log::Note;
+use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Slot, Stage};
 use crate::team::start::{StartError, Starter, WorkerProcess};
@@ -177,10 +177,19 @@ fn read_mail(crew: &Crew, rank: usize) {
                 crew.changed.notify_all();
             }
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
-            FromWorker::Lost { count } => crew.relay.pass(Note::Lost { rank: rank as u32, count }),
+            // No member of a team sends one.
+            FromWorker::Outcome { .. } => {}
+            FromWorker::Lost { count } => {
+                crew.relay.pass(Note::Lost { speaker: Speaker::Worker(rank as u32), count });
+            }
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not on this thread.
-                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
+                crew.relay.pass(Note::Event {
+                    speaker: Speaker::Worker(rank as u32),
+                    level,
+                    target,
+                    message,
+                });
             }
         }
     }
@@ -239,7 +248,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     drop(roster);
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
-        crew.relay.pass(Note::Death { rank, pid, cause });
+        crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
     }
     !dissolving && failures < MAX_FAILURES
 }

@@ -1,0 +1,101 @@
+//! The worker's side of an errand: a process outside any team, which calls one function and ends.
+//!
+//! # Safety
+//! The driver runs the same build and sends the distance of an [`Entry`]; that it lies in this program's code is checked.
+#![allow(unsafe_code)]
+
+use crate::base::MemberId;
+use crate::sys::process;
+use crate::team::mail::{self, Errand, FromWorker};
+use crate::team::member::Segments;
+use crate::team::worker::Mapped;
+use crate::team::{log, panic_note, text};
+use std::io::{self, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+/// Exit status of an errand that could not begin, or that failed.
+pub(crate) const FAILED: i32 = 1;
+
+/// What an entry works with.
+pub(crate) struct Site {
+    socket: Arc<OwnedFd>,
+    /// The segments that this process can reach.
+    pub(crate) segments: Mapped,
+    /// Its block of the arena, writable, and the block's length.
+    pub(crate) block: NonNull<u8>,
+    pub(crate) len_bytes: usize,
+}
+
+impl Site {
+    /// Hands the driver what did not fit into the block.
+    pub(crate) fn send_outcome(&self, len_bytes: usize, fd: BorrowedFd<'_>) -> io::Result<()> {
+        mail::send(&*self.socket, &FromWorker::Outcome { len_bytes: len_bytes as u64 }, &[fd]).map(drop)
+    }
+}
+
+/// What is called; the result is the process's exit status.
+///
+/// # Safety
+/// Called with the site that the errand which names this entry has made.
+pub(crate) type Entry = unsafe fn(&mut Site) -> i32;
+
+/// What this process is.
+#[derive(Debug)]
+pub(crate) struct Me {
+    pub(crate) name: String,
+    pub(crate) is_daemon: bool,
+}
+
+static ME: OnceLock<Me> = OnceLock::new();
+
+/// What this process was started as, if that was an errand.
+pub(crate) fn me() -> Option<&'static Me> {
+    ME.get()
+}
+
+/// The whole life of a process that was started for an errand.
+pub(crate) fn run(socket: &Arc<OwnedFd>, errand: Errand, fds: Vec<OwnedFd>, segments: Mapped) -> ! {
+    let status = match begin(socket, errand, &fds, segments) {
+        Ok((entry, mut site)) => {
+            drop(fds);
+            // SAFETY: the errand named it, for this site.
+            unsafe { entry(&mut site) }
+        }
+        Err(why) => {
+            let _gone = mail::send(&**socket, &FromWorker::Failed { why }, &[]);
+            FAILED
+        }
+    };
+    // A line without its end is still in the buffer; where the stream is closed nobody waits for it.
+    let _closed = io::stdout().flush();
+    process::exit_now(status)
+}
+
+fn begin(
+    socket: &Arc<OwnedFd>,
+    errand: Errand,
+    fds: &[OwnedFd],
+    mut segments: Mapped,
+) -> Result<(Entry, Site), String> {
+    // `terminate` means this process, whatever its driver does with the signal.
+    process::default_signal(libc::SIGTERM);
+    panic_note::install_hook_beside();
+    log::install(socket.clone(), errand.log_level);
+    crate::base::member::set_current_member(MemberId(errand.member));
+    let arena = fds.first().ok_or("the errand came without the arena's descriptor")?;
+    segments.map(errand.arena, errand.arena_len as usize, arena)?;
+    let extent = segments.attach(errand.arena, true)?;
+    let len_bytes = errand.len_bytes as usize;
+    let end = (errand.offset as usize).checked_add(len_bytes);
+    let block = NonNull::new(extent.base.wrapping_add(errand.offset as usize));
+    let block = block.filter(|_| end.is_some_and(|end| end <= extent.len_bytes));
+    let block = block.ok_or("the errand's block lies outside the arena")?;
+    let entry =
+        text::address_of(errand.entry).ok_or("the errand names an entry outside this program's code")?;
+    // SAFETY: the driver sent the distance of an `Entry` in this same build.
+    let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
+    let _once = ME.set(Me { name: errand.name, is_daemon: errand.is_daemon });
+    Ok((entry, Site { socket: socket.clone(), segments, block, len_bytes }))
+}

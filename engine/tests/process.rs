@@ -1,0 +1,331 @@
+//! Processes: what their functions return, how they end, and that nothing of them stays.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod common;
+
+use common::{LONG, send, state_of, within};
+use phalanx::{
+    Backend, ExitCause, JoinError, Pool, PoolError, Process, ProcessKind, SpawnError, StartMethod,
+    active_children, current_process,
+};
+use serde::{Deserialize, Serialize};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+const METHODS: [StartMethod; 2] = [StartMethod::ForkServer, StartMethod::Spawn];
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Parcel {
+    words: Vec<String>,
+    weight: Option<f64>,
+}
+
+#[test]
+fn arguments_and_results_of_any_serde_type_come_through() {
+    for method in METHODS {
+        let parcel = Parcel { words: vec!["a".into(), "ü".into()], weight: Some(0.5) };
+        let process = Process::builder()
+            .start_method(method)
+            .spawn(
+                |mut parcel: Parcel| {
+                    parcel.words.reverse();
+                    (parcel, std::process::id())
+                },
+                parcel,
+            )
+            .unwrap();
+        let (parcel, pid) = process.join().unwrap();
+        assert_eq!(parcel, Parcel { words: vec!["ü".into(), "a".into()], weight: Some(0.5) });
+        assert_eq!(pid, process.pid());
+        assert_ne!(pid, std::process::id());
+        assert_eq!((process.exitcode(), process.is_alive()), (Some(0), false));
+        // The result stays where it is.
+        assert_eq!(process.join().unwrap().1, pid);
+    }
+}
+
+#[test]
+fn long_arguments_and_results_come_through_whole() {
+    let words: Vec<u64> = (0..500_000).map(|i| i * i).collect();
+    let process = Process::spawn(
+        |mut words: Vec<u64>| {
+            words.iter_mut().for_each(|word| *word += 1);
+            words
+        },
+        words,
+    )
+    .unwrap();
+    let words = process.join().unwrap();
+    assert!(words.len() == 500_000 && words.iter().zip(0u64..).all(|(word, i)| *word == i * i + 1));
+}
+
+#[test]
+fn a_panic_is_exit_code_1_with_message_and_place() {
+    let process =
+        Process::builder().name("clumsy").spawn(|n: u32| -> u32 { panic!("no luck with {n}") }, 13).unwrap();
+    let error = process.join().unwrap_err();
+    assert_eq!(process.exitcode(), Some(1));
+    match &error {
+        JoinError::Panicked { name, pid, message, location } => {
+            assert_eq!((name.as_str(), *pid), ("clumsy", process.pid()));
+            assert_eq!(message, "no luck with 13");
+            assert!(location.contains("process.rs:"), "{location}");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(error.to_string().contains("process 'clumsy'"), "{error}");
+}
+
+#[test]
+fn a_long_panic_message_is_cut_and_told() {
+    let process = Process::spawn(|()| -> () { panic!("{}", "é".repeat(100_000)) }, ()).unwrap();
+    match process.join() {
+        Err(JoinError::Panicked { message, .. }) => assert!(message.starts_with("éééé"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn exit_in_the_function_is_an_end_without_a_result() {
+    for status in [0, 7] {
+        let process = Process::spawn(|status: i32| -> () { std::process::exit(status) }, status).unwrap();
+        match process.join() {
+            Err(JoinError::Died { cause: ExitCause::Exit(code), .. }) => assert_eq!(code, status),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(process.exitcode(), Some(status));
+    }
+}
+
+fn park() {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn terminate_and_kill_end_it_by_their_signals() {
+    for method in METHODS {
+        let ends: [(fn(&Process), i32); 2] = [(Process::terminate, -15), (Process::kill, -9)];
+        for (end, code) in ends {
+            let process = Process::builder().start_method(method).spawn(|()| park(), ()).unwrap();
+            assert!(process.is_alive());
+            assert_eq!((process.exitcode(), process.exit_cause()), (None, None));
+            end(&process);
+            assert!(matches!(process.join(), Err(JoinError::Died { .. })));
+            assert_eq!(process.exitcode(), Some(code));
+            // Again, on one that is gone.
+            end(&process);
+            assert_eq!(process.exitcode(), Some(code));
+        }
+    }
+}
+
+#[test]
+fn a_stopped_process_can_be_killed() {
+    let process = Process::spawn(|()| park(), ()).unwrap();
+    send(process.pid(), rustix::process::Signal::STOP);
+    process.kill();
+    process.wait().unwrap();
+    assert_eq!(process.exitcode(), Some(-9));
+}
+
+#[test]
+fn a_death_from_outside_is_told_with_its_signal() {
+    let process = Process::spawn(|()| park(), ()).unwrap();
+    send(process.pid(), rustix::process::Signal::SEGV);
+    match process.join() {
+        Err(error @ JoinError::Died { cause: ExitCause::Signal { number, .. }, .. }) => {
+            assert_eq!(number, 11);
+            assert!(error.to_string().contains("SIGSEGV"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn join_with_a_limit_gives_up_and_the_process_goes_on() {
+    let process = Process::spawn(|()| park(), ()).unwrap();
+    let error = process.join_timeout(Duration::from_millis(20)).unwrap_err();
+    assert!(error.is_timeout() && process.is_alive(), "{error}");
+    assert!(process.join_timeout(Duration::ZERO).unwrap_err().is_timeout());
+    process.kill();
+    assert!(!process.join_timeout(LONG).unwrap_err().is_timeout());
+}
+
+#[test]
+fn dropping_a_daemon_kills_it_and_dropping_another_waits() {
+    let daemon: Process = Process::builder().daemon(true).spawn(|()| park(), ()).unwrap();
+    let pid = daemon.pid();
+    within(LONG, || drop(daemon));
+    assert_eq!(state_of(pid), None);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("done");
+    drop(
+        Process::spawn(|file: std::path::PathBuf| std::fs::write(file, "done").unwrap(), file.clone())
+            .unwrap(),
+    );
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "done");
+}
+
+#[test]
+fn a_panicking_owner_does_not_wait_for_its_process() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let owner = std::thread::spawn(move || {
+        let process: Process = Process::spawn(|()| park(), ()).unwrap();
+        tell.send(process.pid()).unwrap();
+        panic!("on purpose");
+    });
+    let pid = told.recv_timeout(LONG).unwrap();
+    assert!(within(LONG, || owner.join()).is_err());
+    assert_eq!(state_of(pid), None);
+}
+
+#[test]
+fn a_detached_process_runs_on() {
+    let process: Process = Process::spawn(|()| park(), ()).unwrap();
+    let pid = process.pid();
+    process.detach();
+    assert!(active_children().iter().any(|child| child.pid == pid));
+    send(pid, rustix::process::Signal::KILL);
+}
+
+#[test]
+fn processes_outlive_the_thread_that_started_them() {
+    let process =
+        std::thread::spawn(|| Process::spawn(|()| std::thread::park(), ()).unwrap()).join().unwrap();
+    assert!(process.join_timeout(Duration::from_millis(50)).unwrap_err().is_timeout());
+    process.kill();
+}
+
+#[test]
+fn a_process_knows_its_name_and_kind() {
+    let main = current_process();
+    assert_eq!((main.name.as_str(), main.kind), ("MainProcess", ProcessKind::Main));
+    let look = |()| {
+        let me = current_process();
+        let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+        (me.name, me.kind == ProcessKind::Process, me.is_daemon, me.parent_pid, comm)
+    };
+    let process = Process::builder().name("writer of lines").daemon(true).spawn(look, ()).unwrap();
+    let (name, is_process, is_daemon, parent, comm) = process.join().unwrap();
+    assert_eq!((name.as_str(), comm.trim()), ("writer of lines", "writer of lines"));
+    assert!(is_process && is_daemon);
+    assert_eq!(parent, std::process::id());
+}
+
+#[test]
+fn unnamed_processes_have_names_of_their_own() {
+    let (a, b) = (Process::spawn(|()| (), ()).unwrap(), Process::spawn(|()| (), ()).unwrap());
+    assert!(a.name().starts_with("Process-") && b.name().starts_with("Process-") && a.name() != b.name());
+}
+
+#[test]
+fn workers_and_processes_start_no_processes() {
+    let inside = Process::spawn(
+        |()| match Process::spawn(|()| (), ()) {
+            Err(error @ SpawnError::Nested { .. }) => error.to_string(),
+            other => format!("{other:?}"),
+        },
+        (),
+    )
+    .unwrap();
+    let told = inside.join().unwrap();
+    assert!(
+        told.contains("only the main process starts processes") && told.contains(inside.name()),
+        "{told}"
+    );
+
+    let pools = Process::spawn(
+        |()| {
+            let refused = Pool::builder().workers(2).backend(Backend::Processes).build();
+            let threads = Pool::builder().workers(2).backend(Backend::Threads).build().unwrap();
+            let sum = threads.reduce(1..101usize, 0, |range| range.sum::<usize>(), |a, b| a + b).unwrap();
+            (matches!(refused, Err(PoolError::Start(_))), sum)
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(pools.join().unwrap(), (true, 5050));
+
+    let pool = common::processes(1);
+    pool.for_each(0..1usize, |_| {
+        assert!(matches!(Process::spawn(|()| (), ()), Err(SpawnError::Nested { .. })));
+        assert_eq!(current_process().kind, ProcessKind::Worker);
+    })
+    .unwrap();
+}
+
+#[test]
+fn many_at_once_from_many_threads() {
+    let sum = std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..4u64)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let processes: Vec<_> = (0..10u64)
+                        .map(|i| Process::spawn(|(a, b)| a * 10 + b, (thread, i)).unwrap())
+                        .collect();
+                    processes.iter().map(|process| process.join().unwrap()).sum::<u64>()
+                })
+            })
+            .collect();
+        hands.into_iter().map(|hand| hand.join().unwrap()).sum::<u64>()
+    });
+    assert_eq!(sum, (0..40).sum::<u64>());
+}
+
+#[test]
+fn arguments_that_cannot_be_read_are_told() {
+    #[derive(Serialize)]
+    struct Lopsided;
+    impl<'de> Deserialize<'de> for Lopsided {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(serde::de::Error::custom("never"))
+        }
+    }
+    let process = Process::spawn(|_: Lopsided| (), Lopsided).unwrap();
+    assert!(matches!(process.join(), Err(JoinError::Arguments { .. })));
+    assert_eq!(process.exitcode(), Some(1));
+    let process = Process::spawn(|()| Lopsided, ()).unwrap();
+    assert!(matches!(process.join(), Err(JoinError::Value { .. })));
+}
+
+#[test]
+fn what_it_printed_without_a_line_end_is_not_lost() {
+    // The function prints where this test program prints, so it prints into a file instead, through the same buffer.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out");
+    let process = Process::spawn(
+        |file: std::path::PathBuf| {
+            let file = std::fs::File::create(file).unwrap();
+            // SAFETY: both descriptors are open.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::dup2(file.as_raw_fd(), 1)
+            };
+            print!("no line end");
+        },
+        file.clone(),
+    )
+    .unwrap();
+    process.join().unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "no line end");
+}
+
+#[test]
+fn a_function_that_closes_every_descriptor_ends_in_good_order() {
+    let process = Process::spawn(
+        |()| {
+            // SAFETY: the process has nothing to lose.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::close_range(3, u32::MAX, 0)
+            };
+            42
+        },
+        (),
+    )
+    .unwrap();
+    assert_eq!(process.join().unwrap(), 42);
+}
