@@ -25,8 +25,8 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// **Its life.** Its standard input is empty; it ignores Ctrl-C, which is for the main process to answer; it ends with the
 /// main process, however that ends. What it logs through `tracing` reaches the main process's subscriber, with the fields
 /// `process` and `pid`. Locks that it held when it died are [handed on as `OwnerDied`](crate::sync::LockError::OwnerDied),
-/// before [`join`](Process::join) returns. Only the main process starts processes: inside one, [`Process::spawn`] and
-/// pools of processes are refused, so a mistake cannot start ever more of them.
+/// before [`join`](Process::join) returns. Only the main process starts processes: inside one, [`Process::spawn`] is
+/// refused, and a pool runs inline, so a mistake cannot start ever more of them.
 ///
 /// **Dropping the handle** waits for the end of the process, so that none outlives the scope that started it; of a
 /// [daemon](ProcessBuilder::daemon), and while the thread panics, it kills the process first.
