@@ -16,7 +16,10 @@ mod team;
 pub mod topology;
 
 pub use array::npy;
-pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
+pub use array::{
+    AttachError, Element, FrozenArray, FrozenValue, MappedArray, PrivateArray, Shape, SharedArray,
+    SharedValue,
+};
 pub use base::Span;
 pub use launch::{
     CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,

@@ -16,10 +16,12 @@ mod freelist;
 mod mapping;
 mod options;
 mod pages;
+pub(crate) mod place;
 pub(crate) mod registry;
 mod residency;
 mod room;
 mod segment;
+pub(crate) mod travel;
 
 pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping};

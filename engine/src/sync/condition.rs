@@ -6,11 +6,10 @@
 
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::{Patience, Turn};
 use crate::sys::futex::Woken;
 use bytemuck::Pod;
-use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A condition variable in shared memory, for the values of [`Lock`]s.
@@ -51,8 +50,7 @@ impl Condition {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new() -> Result<Condition, CreateError> {
-        let (len, align) = (size_of::<Turn>(), align_of::<Turn>());
-        let place = Place::make("condition", len, align, |_| (), Some(repair))?;
+        let place = place::make::<Condition>("condition", size_of::<Turn>(), |_| (), Some(repair))?;
         Ok(Condition { place })
     }
 
@@ -109,15 +107,6 @@ impl Condition {
         (lock.lock(), woken == Woken::TimedOut)
     }
 
-    /// Rebuilds the handle where its word is mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Condition::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Condition> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Condition { place: unsafe { Place::borrowed(base, wire) } })
-    }
-
     fn turn(&self) -> &Turn {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -130,4 +119,4 @@ impl std::fmt::Debug for Condition {
     }
 }
 
-remote!([] Condition, "a condition", Turn, (), |this| this.place);
+remote!([] Condition, "condition", Turn, (), |this| this.place, |place| Condition { place });

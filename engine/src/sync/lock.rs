@@ -9,7 +9,7 @@
 
 use crate::base::member::{self, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::marker::PhantomData;
@@ -189,15 +189,14 @@ impl<T: Pod + Send> Lock<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<Lock<T>, CreateError> {
-        let len = data_offset::<LockWord, T>() + size_of::<T>();
-        let align = align_of::<LockWord>().max(align_of::<T>());
-        let write = |place: &Place| {
-            // SAFETY: `len` leaves room for it.
-            let data = unsafe { place.base().add(data_offset::<LockWord, T>()) };
-            // SAFETY: inside the block, aligned by `data_offset` and `align`, and nobody else knows the block yet.
+        let write = |base: NonNull<u8>| {
+            // SAFETY: the block has room for words and value.
+            let data = unsafe { base.add(data_offset::<LockWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
-        let place = Place::make("lock", len, align, write, Some(LockWord::repair))?;
+        let len = place::len_of::<LockWord, T>();
+        let place = place::make::<Lock<T>>("lock", len, write, Some(LockWord::repair))?;
         Ok(Lock { place, _value: PhantomData })
     }
 
@@ -248,17 +247,6 @@ impl<T: Pod + Send> Lock<T> {
             Acquired::Clean => Ok(guard),
             Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
         }
-    }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Lock::new`] with the same `T`, aligned and mapped
-    /// read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Lock<T>> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(Lock { place, _value: PhantomData })
     }
 }
 
@@ -330,4 +318,4 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Guard<'_, T> {
     }
 }
 
-remote!([T: Pod + Send] Lock<T>, "a lock", LockWord, T, |this| this.place);
+remote!([T: Pod + Send] Lock<T>, "lock", LockWord, T, |this| this.place, |place| Lock { place, _value: PhantomData });

@@ -9,7 +9,7 @@
 use crate::base::member::{self, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::Acquired;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
 use crate::sync::wait::Patience;
@@ -76,15 +76,14 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<RwLock<T>, CreateError> {
-        let len = data_offset::<RwWord, T>() + size_of::<T>();
-        let align = align_of::<RwWord>().max(align_of::<T>());
-        let write = |place: &Place| {
-            // SAFETY: `len` leaves room for it.
-            let data = unsafe { place.base().add(data_offset::<RwWord, T>()) };
-            // SAFETY: inside the block, aligned, and nobody else knows the block yet.
+        let write = |base: NonNull<u8>| {
+            // SAFETY: the block has room for words and value.
+            let data = unsafe { base.add(data_offset::<RwWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
-        let place = Place::make("RwLock", len, align, write, Some(RwWord::repair))?;
+        let len = place::len_of::<RwWord, T>();
+        let place = place::make::<RwLock<T>>("RwLock", len, write, Some(RwWord::repair))?;
         Ok(RwLock { place, _value: PhantomData })
     }
 
@@ -159,16 +158,6 @@ impl<T: Pod + Send + Sync> RwLock<T> {
             }
             Err(refused) => Err(LockError::of(refused, self.writer())),
         }
-    }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`RwLock::new`] with the same `T`, read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RwLock<T>> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(RwLock { place, _value: PhantomData })
     }
 }
 
@@ -262,4 +251,4 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for WriteGuard<'_, T> {
     }
 }
 
-remote!([T: Pod + Send + Sync] RwLock<T>, "an RwLock", RwWord, T, |this| this.place);
+remote!([T: Pod + Send + Sync] RwLock<T>, "RwLock", RwWord, T, |this| this.place, |place| RwLock { place, _value: PhantomData });

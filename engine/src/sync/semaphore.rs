@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::member;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
@@ -95,10 +95,14 @@ impl Semaphore {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
-        let (len, align) = (size_of::<SemaphoreWord>(), align_of::<SemaphoreWord>());
         // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
-        let init = |place: &Place| unsafe { place.base().cast::<SemaphoreWord>().as_ref() }.init(permits);
-        let place = Place::make("semaphore", len, align, init, Some(SemaphoreWord::repair))?;
+        let init = |base: NonNull<u8>| unsafe { base.cast::<SemaphoreWord>().as_ref() }.init(permits);
+        let place = place::make::<Semaphore>(
+            "semaphore",
+            size_of::<SemaphoreWord>(),
+            init,
+            Some(SemaphoreWord::repair),
+        )?;
         Ok(Semaphore { place })
     }
 
@@ -153,15 +157,6 @@ impl Semaphore {
     /// Permits nobody holds, as far as one look can tell.
     pub fn available(&self) -> u32 {
         self.word().free()
-    }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Semaphore::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Semaphore> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Semaphore { place: unsafe { Place::borrowed(base, wire) } })
     }
 
     fn error(&self, denied: Denied, asked: u32) -> SemaphoreError {
@@ -284,17 +279,9 @@ impl BoundedSemaphore {
     pub fn available(&self) -> u32 {
         self.0.available()
     }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// As for [`Semaphore::from_base`], with a block made by [`BoundedSemaphore::new`].
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, BoundedSemaphore> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(BoundedSemaphore(Semaphore { place }))
-    }
 }
 
-remote!([] Semaphore, "a semaphore", SemaphoreWord, (), |this| this.place);
-remote!([] BoundedSemaphore, "a bounded semaphore", SemaphoreWord, (), |this| this.0.place);
+remote!([] Semaphore, "semaphore", SemaphoreWord, (), |this| this.place, |place| Semaphore { place });
+remote!([] BoundedSemaphore, "bounded semaphore", SemaphoreWord, (), |this| this.0.place, |place| {
+    BoundedSemaphore(Semaphore { place })
+});

@@ -22,7 +22,7 @@ use bytemuck::Pod;
 use std::ptr::NonNull;
 
 const fn layout<H: Remote>() -> u64 {
-    let mut hash = mix(mix(SEED, 30), H::LEN_BYTES as u64);
+    let mut hash = mix(mix(SEED, 30), H::ALIGN as u64);
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
         hash = mix(hash, name[at] as u64);
@@ -37,32 +37,37 @@ fn describe<H: Remote>(handle: &H, to: &mut Description<'_>) -> Result<(), Launc
         why: "a handle that a kernel received cannot be an operand again; use it in the kernel itself".into(),
     })?;
     to.segment(segment);
+    // A clone in a kernel of this process shares it.
+    handle.place().list();
     // A lost attempt may have added to the counter or changed what the lock protects.
     to.changes_in_place();
     Ok(())
 }
 
-fn wire<H: Remote>(handle: &H) -> [u64; 2] {
-    let SyncWire { segment, offset } = handle.wire();
-    [segment, offset]
+fn wire<H: Remote>(handle: &H) -> [u64; 3] {
+    let SyncWire { segment, offset, len_bytes } = handle.wire();
+    [segment, offset, len_bytes]
 }
 
 /// # Safety
 /// The launch lasts for `'w`, and the wire is its own.
-unsafe fn open<'w, H: Remote>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
-    let [segment, offset] = *wire;
-    let base = visit.attach(segment, offset, H::LEN_BYTES, true)?;
+unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
+    let [segment, offset, len_bytes] = *wire;
+    let len = usize::try_from(len_bytes).ok().filter(|&len| H::fits(len));
+    let len =
+        len.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter has a length that makes no sense"))?;
+    let base = visit.attach(segment, offset, len, true)?;
     let base = NonNull::new(base).filter(|base| base.addr().get().is_multiple_of(H::ALIGN));
     let base = base.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter is not aligned"))?;
     // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
-    Ok(unsafe { H::from_base(base, SyncWire { segment, offset }) })
+    Ok(unsafe { H::from_base(base, SyncWire { segment, offset, len_bytes }) })
 }
 
 macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
     // A kernel receives `&Lock<T>`, `&Counter` and so on.
     // SAFETY: see the module; handles may be shared by any number of threads and processes.
     unsafe impl<$($bound)*> Operand for &$handle {
-        type Wire = [u64; 2];
+        type Wire = [u64; 3];
         type Local = Borrowed<'static, $handle>;
         type View<'w> = &'w $handle;
         const LAYOUT: u64 = layout::<$handle>();
@@ -70,10 +75,10 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             describe(*self, to)
         }
-        fn wire(&self) -> [u64; 2] {
+        fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn open(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        unsafe fn open(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
             // SAFETY: the entry keeps it no longer than the launch.
             unsafe { open(wire, visit) }
         }
@@ -86,17 +91,17 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
     // A body holds `Borrowed<Lock<T>>`, which dereferences to the lock.
     // SAFETY: see the module; nothing is reached but through atomics or under the lock.
     unsafe impl<$($bound)*> RegionOperand for &$handle {
-        type Wire = [u64; 2];
+        type Wire = [u64; 3];
         type Handle<'w> = Borrowed<'w, $handle>;
         const LAYOUT: u64 = mix(layout::<$handle>(), 67);
 
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             describe(*self, to)
         }
-        fn wire(&self) -> [u64; 2] {
+        fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn handle<'w>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
+        unsafe fn handle<'w>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
             // SAFETY: the launch lasts for `'w` by the caller's promise.
             unsafe { open(wire, visit) }
         }
