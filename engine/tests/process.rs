@@ -4,8 +4,10 @@
 mod common;
 
 use common::{LONG, send, state_of, within};
+use ndarray::Ix1;
+use phalanx::sync::{Counter, Event, Lock, LockError};
 use phalanx::{
-    ExitCause, JoinError, Pool, Process, ProcessKind, SpawnError, StartMethod, active_children,
+    ExitCause, FrozenArray, JoinError, Pool, Process, ProcessKind, SpawnError, StartMethod, active_children,
     current_process,
 };
 use serde::{Deserialize, Serialize};
@@ -241,8 +243,8 @@ fn workers_and_processes_start_no_processes() {
     let pools = Process::spawn(
         |()| {
             let pool = Pool::builder().workers(2).build().unwrap();
-            let here = |_: std::ops::Range<usize>| std::process::id();
-            (pool.reduce(0..1usize, 0, here, |a, b| a.max(b)).unwrap(), std::process::id())
+            let inside = pool.reduce(0..1usize, 0, |_| std::process::id(), |a, b| a.max(b)).unwrap();
+            (inside, std::process::id())
         },
         (),
     )
@@ -329,4 +331,85 @@ fn a_function_that_closes_every_descriptor_ends_in_good_order() {
     )
     .unwrap();
     assert_eq!(process.join().unwrap(), 42);
+}
+
+#[test]
+fn shared_objects_travel_as_arguments() {
+    for method in METHODS {
+        let (total, lock) = (Counter::new(0).unwrap(), Lock::new([0u64; 4]).unwrap());
+        let processes: Vec<Process> = (0..4usize)
+            .map(|i| {
+                Process::builder()
+                    .start_method(method)
+                    .spawn(
+                        |(lock, total, i): (Lock<[u64; 4]>, Counter, usize)| {
+                            for _ in 0..100 {
+                                lock.lock().unwrap()[i] += 1;
+                                total.add(1);
+                            }
+                        },
+                        (lock.clone(), total.clone(), i),
+                    )
+                    .unwrap()
+            })
+            .collect();
+        processes.iter().for_each(|process| process.join().unwrap());
+        assert_eq!((total.get(), *lock.lock().unwrap()), (400, [100; 4]));
+    }
+}
+
+#[test]
+fn objects_live_as_long_as_the_process_that_got_them_and_may_come_back() {
+    let process = Process::spawn(
+        |lock: Lock<u32>| {
+            *lock.lock().unwrap() += 1;
+            lock
+        },
+        // No other handle of it is left here.
+        Lock::new(41u32).unwrap(),
+    )
+    .unwrap();
+    let lock = process.join().unwrap();
+    drop(process);
+    assert_eq!(*lock.lock().unwrap(), 42);
+}
+
+#[test]
+fn a_lock_that_a_killed_process_held_is_handed_on_as_owner_died() {
+    let lock = Lock::new(1u32).unwrap();
+    let held = Event::new().unwrap();
+    let process: Process = Process::spawn(
+        |(lock, held): (Lock<u32>, Event)| {
+            let mut guard = lock.lock().unwrap();
+            *guard = 7;
+            held.set();
+            park();
+        },
+        (lock.clone(), held.clone()),
+    )
+    .unwrap();
+    assert!(held.wait_timeout(LONG));
+    // Waits while the owner dies.
+    let waiter = lock.clone();
+    let hand = std::thread::spawn(move || match waiter.lock() {
+        Err(LockError::OwnerDied(mut guard)) => {
+            let value = *guard;
+            guard.clear_poison();
+            Some(value)
+        }
+        _ => None,
+    });
+    process.kill();
+    assert_eq!(within(LONG, || hand.join().unwrap()), Some(7));
+    assert_eq!(*lock.lock().unwrap(), 7);
+}
+
+#[test]
+fn large_frozen_arrays_travel_as_a_few_numbers() {
+    let pool = Pool::new().unwrap();
+    let array = pool.from_fn(1 << 20, |i| i as u64).unwrap().freeze().unwrap();
+    let process =
+        Process::spawn(|array: FrozenArray<u64, Ix1>| array.as_slice().iter().sum::<u64>(), array.clone())
+            .unwrap();
+    assert_eq!(process.join().unwrap(), (1u64 << 19) * ((1 << 20) - 1));
 }

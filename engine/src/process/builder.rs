@@ -7,7 +7,8 @@ use super::handle::Process;
 use super::slip::{Call, HEAD_BYTES, ROOM_BYTES, View};
 use super::{current, watch};
 use crate::base::member;
-use crate::memory::arena;
+use crate::memory::travel::{self, Luggage};
+use crate::memory::{AllocError, Segment, arena};
 use crate::team::errand::Entry;
 use crate::team::mail::{self, Errand, ToWorker};
 use crate::team::start::{StartError, StartMethod, is_worker};
@@ -15,7 +16,6 @@ use crate::team::{log, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 // A plain atomic on purpose: a count of this process alone.
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,17 +88,19 @@ impl ProcessBuilder {
         let entry = text::offset_of(entry as usize).map_err(start)?;
         let call =
             Call { layout: layout_of::<A, R>(), function: text::offset_of(f as usize).map_err(start)? };
-        let bytes = postcard::to_stdvec(&args)
+        let (bytes, luggage) = travel::encode(&args)
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
-        let job = write_down(call, &bytes).map_err(|source| SpawnError::Memory { name: owned(), source })?;
+        let job = write_down(call, &bytes, luggage)
+            .map_err(|source| SpawnError::Memory { name: owned(), source })?;
         let order = Order { name: name.clone(), is_daemon: self.is_daemon, method: self.method, entry };
         order.carry_out(job).map(Process::of).map_err(start)
     }
 }
 
 /// Puts call and arguments into a block of the arena.
-fn write_down(call: Call, args: &[u8]) -> Result<Job, crate::memory::AllocError> {
-    let job = Job { block: arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)? };
+fn write_down(call: Call, args: &[u8], luggage: Luggage) -> Result<Job, AllocError> {
+    let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
+    let job = Job { block, luggage };
     let _fits = View::fill(&job.view(), call, args);
     Ok(job)
 }
@@ -132,10 +134,24 @@ impl Order {
             offset: job.block.offset() as u64,
             len_bytes: job.block.len() as u64,
         }));
+        // The arena comes with the errand itself.
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for (other, _) in job.luggage.segments().filter(|(other, _)| other.id() != segment.id()) {
+            if !segments.iter().any(|known| known.id() == other.id()) {
+                segments.push(other.clone());
+            }
+        }
         let child = Arc::new(Child::new(self.name, self.is_daemon, member, process, job));
         // Watched before it can do anything that a death would have to undo.
         watch.adopt(child.clone());
-        match mail::send(&child.process.socket, &errand, &[segment.fd().as_fd()]) {
+        let socket = &child.process.socket;
+        let announce = |segment: &Arc<Segment>| {
+            let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
+            mail::send(socket, &mail, &[segment.fd()])
+        };
+        // Before the errand: the process reads packets until that comes, so they never wait for room.
+        let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
+        match sent.and_then(|()| mail::send(socket, &errand, &[segment.fd()])) {
             Ok(_) => Ok(child),
             // It has ended already, which the watch finds out and its handle tells.
             Err(error) if mail::is_closed(&error) => Ok(child),

@@ -7,6 +7,7 @@
 use super::slip::{Left, View};
 use crate::base::MemberId;
 use crate::memory::arena::Block;
+use crate::memory::travel::{self, Luggage};
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::team::log::Speaker;
 use crate::team::start::{ExitCause, WorkerProcess};
@@ -55,6 +56,8 @@ pub(super) struct End {
     pub(super) cause: ExitCause,
     pub(super) oom: bool,
     pub(super) said: Said,
+    /// What the handles in its result lead to: they are those of its arguments.
+    _luggage: Option<Luggage>,
 }
 
 impl End {
@@ -74,6 +77,8 @@ impl End {
 /// What a process is working from; given back when it has ended.
 pub(super) struct Job {
     pub(super) block: Block,
+    /// What the handles among its arguments lead to.
+    pub(super) luggage: Luggage,
 }
 
 impl Job {
@@ -189,9 +194,10 @@ impl Child {
             Some(why) => Said::CannotBegin(why),
             None => job.as_ref().map_or(Said::Nothing, |job| self.read(&job.view())),
         };
-        // What the process worked from goes before anybody learns of its end.
-        drop(job);
-        *self.end.lock() = Some(Arc::new(End { cause, oom, said }));
+        // What the process worked from goes before anybody learns of its end, unless the result needs it.
+        let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
+        let luggage = job.map(|job| job.luggage).filter(|_| keeps);
+        *self.end.lock() = Some(Arc::new(End { cause, oom, said, _luggage: luggage }));
         self.ended.notify_all();
     }
 

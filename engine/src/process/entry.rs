@@ -6,12 +6,15 @@
 #![allow(unsafe_code)]
 
 use super::slip::{Left, View};
-use crate::memory::{ArrayOptions, Segment};
+use crate::memory::{ArrayOptions, Segment, travel};
 use crate::team::errand::{FAILED, Site};
+use crate::team::member::Segments;
+use crate::team::worker::Mapped;
 use crate::team::{panic_note, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
 /// Bytes of a panic's message, or of another text, that are kept.
 const TEXT_BYTES: usize = 3072;
@@ -39,7 +42,7 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     };
     // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
     let function = unsafe { std::mem::transmute::<usize, fn(A) -> R>(function) };
-    let args = match slip.args().map(|bytes| read::<A>(bytes)) {
+    let args = match slip.args().map(|bytes| read::<A>(bytes, &mut site.segments)) {
         Some(Ok(args)) => args,
         Some(Err(why)) => return give_up(&slip, Left::BadArguments, &why),
         None => return give_up(&slip, Left::BadArguments, "they lie outside their block"),
@@ -47,7 +50,7 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // The value is written down inside as well: a serialiser is the program's code, and may panic.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let value = function(args);
-        postcard::to_stdvec(&value)
+        travel::encode_answer(&value).map(|(bytes, _luggage)| bytes)
     }));
     match outcome {
         Ok(Ok(bytes)) => leave_value(site, &slip, &bytes),
@@ -63,10 +66,16 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     }
 }
 
-fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
-    let read = catch_unwind(AssertUnwindSafe(|| postcard::from_bytes(bytes)));
+fn read<A: DeserializeOwned>(bytes: &[u8], segments: &mut Mapped) -> Result<A, String> {
+    let mut resolve = |id, writable| {
+        let extent = segments.attach(id, writable)?;
+        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
+        Ok((base, extent.len_bytes))
+    };
+    // The leases need no counting: the driver keeps what they stand for until this process has ended.
+    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut resolve)));
     match read {
-        Ok(read) => read.map_err(|error| error.to_string()),
+        Ok(read) => read.map(|(args, _leases)| args).map_err(|error| error.to_string()),
         Err(payload) => Err(panic_note::take(payload).message),
     }
 }
@@ -89,7 +98,7 @@ fn send_far(site: &Site, bytes: &[u8]) -> Result<(), String> {
     let segment =
         Segment::create(bytes.len(), &ArrayOptions::default()).map_err(|error| error.to_string())?;
     // SAFETY: made just now with this length, and nobody else knows of it.
-    unsafe { segment.base().copy_from_nonoverlapping(std::ptr::NonNull::from(bytes).cast(), bytes.len()) };
+    unsafe { segment.base().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
     site.send_outcome(bytes.len(), segment.fd()).map_err(|error| format!("it cannot be sent: {error}"))?;
     // Dropping it would give its pages back, which are the driver's now.
     std::mem::forget(segment);

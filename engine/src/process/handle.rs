@@ -4,10 +4,12 @@ use super::builder::ProcessBuilder;
 use super::child::{Child, End, Said};
 use super::error::{JoinError, SpawnError};
 use super::watch;
+use crate::memory::travel;
 use crate::team::start::ExitCause;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -198,8 +200,8 @@ impl<R: DeserializeOwned> Process<R> {
     fn read(&self, end: &End) -> ProcessResult<R> {
         let (name, pid) = (self.name().to_string(), self.pid());
         Err(match &end.said {
-            Said::Value(bytes) => match postcard::from_bytes(bytes.as_slice()) {
-                Ok(value) => return Ok(value),
+            Said::Value(bytes) => match travel::decode(bytes.as_slice(), &mut nothing_foreign) {
+                Ok((value, _leases)) => return Ok(value),
                 Err(error) => JoinError::Value { name, why: error.to_string() },
             },
             Said::Nothing => JoinError::Died { name, pid, cause: end.cause, oom: end.oom },
@@ -212,6 +214,11 @@ impl<R: DeserializeOwned> Process<R> {
             Said::Corrupt => JoinError::Corrupt { name },
         })
     }
+}
+
+/// Handles in a result are those of this process's own objects, which need no resolving.
+fn nothing_foreign(_segment: u64, _writable: bool) -> Result<(NonNull<u8>, usize), String> {
+    Err("only what the process got from here can come back".into())
 }
 
 impl<R> Drop for Process<R> {
