@@ -108,8 +108,8 @@ fn park() {
 #[test]
 fn terminate_and_kill_end_it_by_their_signals() {
     for method in METHODS {
-        let ends: [(fn(&Process), i32); 2] = [(Process::terminate, -15), (Process::kill, -9)];
-        for (end, code) in ends {
+        for code in [-15, -9] {
+            let end = if code == -15 { Process::terminate } else { Process::kill };
             let process = Process::builder().start_method(method).spawn(|()| park(), ()).unwrap();
             assert!(process.is_alive());
             assert_eq!((process.exitcode(), process.exit_cause()), (None, None));

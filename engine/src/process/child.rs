@@ -106,8 +106,23 @@ pub(super) struct Child {
     /// An outcome too long for the slip.
     far: Mutex<Option<Mapping>>,
     refusal: Mutex<Option<String>>,
+    ending: Arc<Ending>,
+}
+
+/// Where a process's end is waited for.
+#[derive(Default)]
+pub(super) struct Ending {
     end: Mutex<Option<Arc<End>>>,
     ended: Condvar,
+}
+
+impl Ending {
+    /// Tells everybody who waits. The caller holds the child no more: who learns of the end and drops the last handle has
+    /// closed the last descriptor.
+    pub(super) fn announce(&self, end: End) {
+        *self.end.lock() = Some(Arc::new(end));
+        self.ended.notify_all();
+    }
 }
 
 impl Child {
@@ -129,8 +144,7 @@ impl Child {
             job: Mutex::new(Some(job)),
             far: Mutex::default(),
             refusal: Mutex::default(),
-            end: Mutex::default(),
-            ended: Condvar::new(),
+            ending: Arc::default(),
         }
     }
 
@@ -140,20 +154,21 @@ impl Child {
 
     /// How it ended, if it has.
     pub(super) fn end(&self) -> Option<Arc<End>> {
-        self.end.lock().clone()
+        self.ending.end.lock().clone()
     }
 
     /// Waits for its end.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Arc<End>> {
-        let mut end = self.end.lock();
+        let Ending { end, ended } = &*self.ending;
+        let mut end = end.lock();
         loop {
             if let Some(end) = &*end {
                 return Some(end.clone());
             }
             match deadline {
-                None => self.ended.wait(&mut end),
+                None => ended.wait(&mut end),
                 Some(at) if Instant::now() >= at => return None,
-                Some(at) => drop(self.ended.wait_until(&mut end, at)),
+                Some(at) => drop(ended.wait_until(&mut end, at)),
             }
         }
     }
@@ -187,8 +202,8 @@ impl Child {
         }
     }
 
-    /// Closes the book on it, after its death was confirmed and repaired.
-    pub(super) fn bury(&self, cause: ExitCause, oom: bool) {
+    /// Closes the book on it, after its death was confirmed and repaired; the result is to be announced.
+    pub(super) fn bury(&self, cause: ExitCause, oom: bool) -> (Arc<Ending>, End) {
         let job = self.job.lock().take();
         let said = match self.refusal.lock().take() {
             Some(why) => Said::CannotBegin(why),
@@ -197,8 +212,7 @@ impl Child {
         // What the process worked from goes before anybody learns of its end, unless the result needs it.
         let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
         let luggage = job.map(|job| job.luggage).filter(|_| keeps);
-        *self.end.lock() = Some(Arc::new(End { cause, oom, said, _luggage: luggage }));
-        self.ended.notify_all();
+        (self.ending.clone(), End { cause, oom, said, _luggage: luggage })
     }
 
     fn read(&self, slip: &View) -> Said {

@@ -3,7 +3,7 @@
 //! It is made at the first start and lives as long as the program, because the kernel ends a process when the *thread*
 //! that started it ends.
 
-use super::child::Child;
+use super::child::{Child, End, Ending};
 use crate::sync::repair::repair;
 use crate::sys::process;
 use crate::team::log::{Note, Relay};
@@ -151,13 +151,22 @@ impl Watch {
         }
         let children = self.children();
         let idle = children.is_empty() && starters.any();
-        if self.wait(&children, idle.then_some(&LINGER)) == Ok(0) && idle {
+        let mut endings = Endings::default();
+        let found = self.wait(&children, idle.then_some(&LINGER), &mut endings);
+        drop(children);
+        drop(endings);
+        if found == Ok(0) && idle {
             starters.dismiss();
         }
     }
 
     /// Waits for a death, mail, a call, or the end of `limit`; the number of descriptors that had something.
-    fn wait(&self, children: &[Arc<Child>], limit: Option<&Timespec>) -> Result<usize, Errno> {
+    fn wait(
+        &self,
+        children: &[Arc<Child>],
+        limit: Option<&Timespec>,
+        endings: &mut Endings,
+    ) -> Result<usize, Errno> {
         let mut fds = vec![PollFd::new(&self.call, PollFlags::IN)];
         for child in children {
             fds.push(PollFd::new(&child.process.pidfd, PollFlags::IN));
@@ -185,7 +194,7 @@ impl Watch {
                 self.read_mail(child);
             }
             if all || !fds[1 + 2 * index].revents().is_empty() {
-                self.bury(child);
+                endings.0.extend(self.bury(child));
             }
         }
         polled
@@ -214,9 +223,9 @@ impl Watch {
         }
     }
 
-    /// Settles the end of a process that has ended.
-    fn bury(&self, child: &Arc<Child>) {
-        let Some(cause) = child.process.try_reap() else { return };
+    /// Settles the end of a process, if it has ended.
+    fn bury(&self, child: &Arc<Child>) -> Option<(Arc<Ending>, End)> {
+        let cause = child.process.try_reap()?;
         // What it sent before its end.
         self.read_mail(child);
         let oom = self.oom.has_killed_since_last_asked();
@@ -226,7 +235,17 @@ impl Watch {
         if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {
             self.relay.pass(Note::Death { speaker: child.speaker(), pid: child.process.pid, cause });
         }
-        child.bury(cause, oom);
+        Some(child.bury(cause, oom))
+    }
+}
+
+/// Ends that are to be announced: when this is dropped, so that no panic in between keeps them back.
+#[derive(Default)]
+struct Endings(Vec<(Arc<Ending>, End)>);
+
+impl Drop for Endings {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|(ending, end)| ending.announce(end));
     }
 }
 
