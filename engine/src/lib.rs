@@ -7,6 +7,7 @@
 mod array;
 mod base;
 mod launch;
+mod manager;
 mod memory;
 mod pool;
 mod process;
@@ -24,6 +25,9 @@ pub use base::Span;
 pub use launch::{
     CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
     Schedule, Team, Val, grant, region,
+};
+pub use manager::{
+    CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,
 };
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,

@@ -1,7 +1,7 @@
 //! How a process is started.
 
 use super::child::{Child, Job};
-use super::entry::{enter, layout_of};
+use super::entry::enter;
 use super::error::SpawnError;
 use super::handle::Process;
 use super::slip::{Call, HEAD_BYTES, ROOM_BYTES, View};
@@ -86,8 +86,10 @@ impl ProcessBuilder {
         let start = |source| SpawnError::Start { name: name.to_string(), source };
         let entry: Entry = enter::<A, R>;
         let entry = text::offset_of(entry as usize).map_err(start)?;
-        let call =
-            Call { layout: layout_of::<A, R>(), function: text::offset_of(f as usize).map_err(start)? };
+        let call = Call {
+            layout: text::layout_of::<fn(A) -> R>(),
+            function: text::offset_of(f as usize).map_err(start)?,
+        };
         let (bytes, luggage) = travel::encode(&args)
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
         let job = write_down(call, &bytes, luggage)

@@ -7,9 +7,7 @@
 
 use super::slip::{Left, View};
 use crate::memory::{ArrayOptions, Segment, travel};
-use crate::team::errand::{FAILED, Site};
-use crate::team::member::Segments;
-use crate::team::worker::Mapped;
+use crate::team::errand::{self, FAILED, Site};
 use crate::team::{panic_note, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,15 +17,6 @@ use std::ptr::NonNull;
 /// Bytes of a panic's message, or of another text, that are kept.
 const TEXT_BYTES: usize = 3072;
 
-/// A number for the types of a function: equal in every process of one build, different for other types.
-pub(super) fn layout_of<A, R>() -> u64 {
-    // FNV-1a.
-    let name = std::any::type_name::<fn(A) -> R>();
-    let sizes = [size_of::<A>() as u64, size_of::<R>() as u64];
-    let bytes = name.bytes().chain(sizes.into_iter().flat_map(u64::to_ne_bytes));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 /// Calls the function; the result is the exit status.
 ///
 /// # Safety
@@ -36,13 +25,13 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // SAFETY: the errand's block is this process's until its end, writable, and as long as it says.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
     let call = slip.call();
-    let function = text::address_of(call.function).filter(|_| call.layout == layout_of::<A, R>());
+    let function = text::address_of(call.function).filter(|_| call.layout == text::layout_of::<fn(A) -> R>());
     let Some(function) = function else {
         return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
     };
     // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
     let function = unsafe { std::mem::transmute::<usize, fn(A) -> R>(function) };
-    let args = match slip.args().map(|bytes| read::<A>(bytes, &mut site.segments)) {
+    let args = match slip.args().map(|bytes| read::<A>(bytes)) {
         Some(Ok(args)) => args,
         Some(Err(why)) => return give_up(&slip, Left::BadArguments, &why),
         None => return give_up(&slip, Left::BadArguments, "they lie outside their block"),
@@ -66,14 +55,9 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     }
 }
 
-fn read<A: DeserializeOwned>(bytes: &[u8], segments: &mut Mapped) -> Result<A, String> {
-    let mut resolve = |id, writable| {
-        let extent = segments.attach(id, writable)?;
-        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
-        Ok((base, extent.len_bytes))
-    };
+fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
     // The leases need no counting: the driver keeps what they stand for until this process has ended.
-    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut resolve)));
+    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut errand::resolve)));
     match read {
         Ok(read) => read.map(|(args, _leases)| args).map_err(|error| error.to_string()),
         Err(payload) => Err(panic_note::take(payload).message),

@@ -4,6 +4,7 @@ use super::builder::ProcessBuilder;
 use super::child::{Child, End, Said};
 use super::error::{JoinError, SpawnError};
 use super::watch;
+use crate::base::MemberId;
 use crate::memory::travel;
 use crate::team::start::ExitCause;
 use serde::Serialize;
@@ -81,6 +82,11 @@ impl<R> Process<R> {
         R: Serialize + DeserializeOwned,
     {
         ProcessBuilder::default().spawn(f, args)
+    }
+
+    /// Which member it is.
+    pub(crate) fn member(&self) -> MemberId {
+        self.child.member
     }
 
     pub(super) fn of(child: Arc<Child>) -> Process<R> {

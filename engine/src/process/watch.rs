@@ -170,10 +170,11 @@ impl Watch {
         let mut fds = vec![PollFd::new(&self.call, PollFlags::IN)];
         for child in children {
             fds.push(PollFd::new(&child.process.pidfd, PollFlags::IN));
-            // One at its end would be readable for ever.
-            let wanted =
-                if child.is_silent.load(Ordering::Relaxed) { PollFlags::empty() } else { PollFlags::IN };
-            fds.push(PollFd::new(&child.process.socket, wanted));
+            fds.push(match child.is_silent.load(Ordering::Relaxed) {
+                false => PollFd::new(&child.process.socket, PollFlags::IN),
+                // One at its end would be ready for ever, whatever is asked of it.
+                true => PollFd::new(&self.call, PollFlags::empty()),
+            });
         }
         let polled = poll(&mut fds, limit);
         let all = match polled {

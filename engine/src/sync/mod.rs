@@ -10,7 +10,7 @@ mod counter;
 mod event;
 mod lock;
 mod lock_word;
-mod place;
+pub(crate) mod place;
 mod record;
 pub(crate) mod repair;
 mod rlock;

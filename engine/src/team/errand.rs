@@ -10,6 +10,7 @@ use crate::team::mail::{self, Errand, FromWorker};
 use crate::team::member::Segments;
 use crate::team::worker::Mapped;
 use crate::team::{log, panic_note, text};
+use parking_lot::Mutex;
 use std::io::{self, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -21,8 +22,6 @@ pub(crate) const FAILED: i32 = 1;
 /// What an entry works with.
 pub(crate) struct Site {
     socket: Arc<OwnedFd>,
-    /// The segments that this process can reach.
-    pub(crate) segments: Mapped,
     /// Its block of the arena, writable, and the block's length.
     pub(crate) block: NonNull<u8>,
     pub(crate) len_bytes: usize,
@@ -53,6 +52,17 @@ static ME: OnceLock<Me> = OnceLock::new();
 /// What this process was started as, if that was an errand.
 pub(crate) fn me() -> Option<&'static Me> {
     ME.get()
+}
+
+/// The segments that this process can reach, for as long as it lives.
+static SEGMENTS: Mutex<Option<Mapped>> = Mutex::new(None);
+
+/// Where a segment of the driver's is mapped in this process, if it is here for an errand; for `travel`.
+pub(crate) fn resolve(segment: u64, writable: bool) -> Result<(NonNull<u8>, usize), String> {
+    let mut segments = SEGMENTS.lock();
+    let segments = segments.as_mut().ok_or("only what was made in this process can be found from here")?;
+    let extent = segments.attach(segment, writable)?;
+    Ok((NonNull::new(extent.base).ok_or("it is mapped nowhere")?, extent.len_bytes))
 }
 
 /// The whole life of a process that was started for an errand.
@@ -97,5 +107,6 @@ fn begin(
     // SAFETY: the driver sent the distance of an `Entry` in this same build.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
     let _once = ME.set(Me { name: errand.name, is_daemon: errand.is_daemon });
-    Ok((entry, Site { socket: socket.clone(), segments, block, len_bytes }))
+    *SEGMENTS.lock() = Some(segments);
+    Ok((entry, Site { socket: socket.clone(), block, len_bytes }))
 }
