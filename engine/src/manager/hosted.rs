@@ -4,7 +4,7 @@ use super::desk::{Desk, Stop};
 use super::error::CallError;
 use super::server::{self, Entry, Head, Kind};
 use crate::memory::travel::{self, Luggage};
-use crate::team::errand;
+use crate::team::assignment;
 use crate::team::text;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -178,7 +178,7 @@ fn read<R: DeserializeOwned>(answer: &[u8], luggage: Luggage) -> Result<R, CallE
                 // For as long as the server lives.
                 std::mem::forget(luggage);
             }
-            let read = travel::decode(bytes, &mut errand::resolve);
+            let read = travel::decode(bytes, &mut assignment::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
         Kind::Panic => match postcard::from_bytes(bytes) {

@@ -7,7 +7,7 @@
 
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Visit};
 use crate::memory::travel;
-use crate::team::{errand, panic_note, text};
+use crate::team::{assignment, panic_note, text};
 use bytemuck::{Pod, Zeroable};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -139,7 +139,7 @@ fn told(kind: Kind, bytes: &[u8]) -> Vec<u8> {
 
 /// Reads arguments, calls `then` with them, and writes down what it returns.
 fn with_args<A: DeserializeOwned, R: Serialize>(args: &[u8], then: impl FnOnce(A) -> R) -> Vec<u8> {
-    let (args, leases) = match travel::decode::<A>(args, &mut errand::resolve) {
+    let (args, leases) = match travel::decode::<A>(args, &mut assignment::resolve) {
         Ok(read) => read,
         Err(error) => return told(Kind::BadArguments, error.to_string().as_bytes()),
     };

@@ -9,8 +9,8 @@ use super::{current, watch};
 use crate::base::member;
 use crate::memory::travel::{self, Luggage};
 use crate::memory::{AllocError, Segment, arena};
-use crate::team::errand::Entry;
-use crate::team::mail::{self, Errand, ToWorker};
+use crate::team::assignment::Entry;
+use crate::team::mail::{self, Assignment, ToWorker};
 use crate::team::start::{StartError, StartMethod, is_worker};
 use crate::team::{log, text};
 use serde::Serialize;
@@ -125,7 +125,7 @@ impl Order {
         let process = watch.start(self.method, &self.name)?;
         let member = member::next_member().ok_or(StartError::Recursive)?;
         let segment = job.block.segment().clone();
-        let errand = ToWorker::Errand(Box::new(Errand {
+        let assignment = ToWorker::Assignment(Box::new(Assignment {
             member: member.get(),
             name: self.name.to_string(),
             is_daemon: self.is_daemon,
@@ -136,7 +136,7 @@ impl Order {
             offset: job.block.offset() as u64,
             len_bytes: job.block.len() as u64,
         }));
-        // The arena comes with the errand itself.
+        // The arena comes with the assignment itself.
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (other, _) in job.luggage.segments().filter(|(other, _)| other.id() != segment.id()) {
             if !segments.iter().any(|known| known.id() == other.id()) {
@@ -151,15 +151,15 @@ impl Order {
             let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
             mail::send(socket, &mail, &[segment.fd()])
         };
-        // Before the errand: the process reads packets until that comes, so they never wait for room.
+        // Before the assignment: the process reads packets until that comes, so they never wait for room.
         let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
-        match sent.and_then(|()| mail::send(socket, &errand, &[segment.fd()])) {
+        match sent.and_then(|()| mail::send(socket, &assignment, &[segment.fd()])) {
             Ok(_) => Ok(child),
             // It has ended already, which the watch finds out and its handle tells.
             Err(error) if mail::is_closed(&error) => Ok(child),
             Err(source) => {
                 child.process.kill();
-                Err(StartError::System { call: "sending a process its errand", source })
+                Err(StartError::System { call: "sending a process its assignment", source })
             }
         }
     }

@@ -69,7 +69,7 @@ impl End {
             // A host that reaps its children itself has taken the answer away; the slip may still know.
             (_, Said::Value(_)) => Some(0),
             (_, Said::Nothing | Said::Corrupt) => None,
-            _ => Some(crate::team::errand::FAILED),
+            _ => Some(crate::team::assignment::FAILED),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::slip::{Left, View};
 use crate::memory::{ArrayOptions, Segment, travel};
-use crate::team::errand::{self, FAILED, Site};
+use crate::team::assignment::{self, FAILED, Site};
 use crate::team::{panic_note, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ const TEXT_BYTES: usize = 3072;
 /// # Safety
 /// As the module says.
 pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
-    // SAFETY: the errand's block is this process's until its end, writable, and as long as it says.
+    // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
     let call = slip.call();
     let function = text::address_of(call.function).filter(|_| call.layout == text::layout_of::<fn(A) -> R>());
@@ -57,7 +57,7 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
 
 fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
     // The leases need no counting: the driver keeps what they stand for until this process has ended.
-    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut errand::resolve)));
+    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut assignment::resolve)));
     match read {
         Ok(read) => read.map(|(args, _leases)| args).map_err(|error| error.to_string()),
         Err(payload) => Err(panic_note::take(payload).message),

@@ -93,7 +93,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Starts a process that waits for its errand.
+    /// Starts a process that waits for its assignment.
     pub(super) fn start(&self, method: StartMethod, name: &str) -> Result<WorkerProcess, StartError> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         let (answer, answered) = sync_channel(1);

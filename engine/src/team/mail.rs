@@ -23,12 +23,12 @@ pub(crate) enum ToWorker {
     /// Handles of per-worker state that are gone.
     Forget(Vec<u64>),
     /// Instead of a welcome: do this one thing, then end. With the descriptor of the arena.
-    Errand(Box<Errand>),
+    Assignment(Box<Assignment>),
 }
 
 /// The one thing that a process outside any team is started for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Errand {
+pub(crate) struct Assignment {
     pub(crate) member: u32,
     pub(crate) name: String,
     pub(crate) is_daemon: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Errand {
     pub(crate) arena_len: u64,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
-    /// What to call: the distance of an `errand::Entry` from the anchor.
+    /// What to call: the distance of an `assignment::Entry` from the anchor.
     pub(crate) entry: u64,
     /// The block of the arena that the entry is given.
     pub(crate) offset: u64,
@@ -75,7 +75,7 @@ pub(crate) enum FromWorker {
     Failed { why: String },
     /// So many log events did not fit into the socket before this.
     Lost { count: u64 },
-    /// What an errand gave, in shared memory of its own. With its descriptor.
+    /// What an assignment gave, in shared memory of its own. With its descriptor.
     Outcome { len_bytes: u64 },
     /// A log event.
     Log { level: u8, target: String, message: String },

@@ -14,7 +14,7 @@ use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::trace::{self, Tracer};
-use crate::team::{errand, log, panic_note};
+use crate::team::{assignment, log, panic_note};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +27,7 @@ pub(crate) fn main(socket: OwnedFd) -> ! {
     let socket = Arc::new(socket);
     let mut segments = Mapped::new(socket.clone());
     let enrolled = match segments.first_mail() {
-        Ok((ToWorker::Errand(errand), fds)) => errand::run(&socket, *errand, fds, segments),
+        Ok((ToWorker::Assignment(assignment), fds)) => assignment::run(&socket, *assignment, fds, segments),
         Ok((ToWorker::Welcome(welcome), fds)) => enrol(&socket, &welcome, fds, segments),
         Ok(_) => Err("the first packet is no welcome".into()),
         Err(why) => Err(why),
@@ -197,7 +197,7 @@ impl Segments for Mapped {
                     self.by_id.remove(id);
                 }),
                 ToWorker::Forget(ids) => self.retired.extend(ids),
-                ToWorker::Welcome(_) | ToWorker::Errand(_) => {}
+                ToWorker::Welcome(_) | ToWorker::Assignment(_) => {}
             }
         }
     }
