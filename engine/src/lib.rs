@@ -11,8 +11,10 @@ mod manager;
 mod memory;
 mod pool;
 mod process;
+pub mod shared;
 pub mod sync;
 mod sys;
+mod task;
 mod team;
 pub mod topology;
 
@@ -39,6 +41,10 @@ pub use pool::{
 pub use process::{
     ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
     SpawnError, active_children, cpu_count, current_process,
+};
+pub use task::{
+    Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
+    WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::start::{ExitCause, StartError, StartMethod};

@@ -68,7 +68,7 @@ pub(crate) struct PlaceWire {
 struct Content {
     /// Dropped before `block`, by field order: a line in repair's list, say, which must never look at returned memory.
     upkeep: Option<Box<dyn Any + Send + Sync>>,
-    /// A segment that the object's words name: those who get a handle get it too, for reading.
+    /// A segment that the object's words name: those who get a handle get it too, for reading alone.
     with: Option<Arc<Segment>>,
     block: Block,
 }

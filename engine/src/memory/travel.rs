@@ -341,7 +341,11 @@ thread_local! {
 
 /// Postcard keeps no text of a custom error, so handles leave theirs here.
 pub(crate) fn note_error(error: &TravelError) -> String {
-    let text = error.to_string();
+    noted(error.to_string())
+}
+
+/// Leaves a text for [`error_text`].
+pub(crate) fn noted(text: String) -> String {
     LAST_ERROR.set(Some(text.clone()));
     text
 }

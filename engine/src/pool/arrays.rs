@@ -99,7 +99,7 @@ impl Pool {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         let mut array = self.zeros(len)?;
-        self.launch().schedule(Schedule::Static).fill_with(array.split_out(), f)?;
+        self.launch().fill_with(array.split_out(), f)?;
         Ok(array)
     }
 
@@ -129,7 +129,7 @@ impl Pool {
         F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync + 'static,
     {
         let mut array = self.zeros_nd(shape)?;
-        self.launch().schedule(Schedule::Static).fill_shape_with(array.split_out(), f)?;
+        self.launch().fill_shape_with(array.split_out(), f)?;
         Ok(array)
     }
 

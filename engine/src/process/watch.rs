@@ -210,7 +210,7 @@ impl Watch {
                 Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
             };
             match mail {
-                FromWorker::Ready { .. } => {}
+                FromWorker::Ready { .. } | FromWorker::Retiring => {}
                 FromWorker::Failed { why } => child.refuse(why),
                 FromWorker::Outcome { len_bytes } => child.take_far(len_bytes, packet.fds.first()),
                 FromWorker::Lost { count } => {

@@ -87,6 +87,29 @@ impl Condition {
         Ok(guard)
     }
 
+    /// As [`Condition::wait_while`], for at most `timeout` in all; also whether `busy` still held when the time ran out.
+    pub fn wait_while_timeout<'a, T: Pod + Send>(
+        &self,
+        mut guard: Guard<'a, T>,
+        timeout: Duration,
+        mut busy: impl FnMut(&mut T) -> bool,
+    ) -> (Again<'a, T>, bool) {
+        let patience = Patience::of(timeout);
+        let mut timed_out = false;
+        while busy(&mut guard) {
+            if timed_out {
+                return (Ok(guard), true);
+            }
+            let (again, out) = self.wait_with(guard, patience);
+            timed_out = out;
+            match again {
+                Ok(again) => guard = again,
+                Err(error) => return (Err(error), out),
+            }
+        }
+        (Ok(guard), false)
+    }
+
     /// Wakes one waiter. Costs a system call also when nobody waits, once somebody has waited since the last
     /// [`Condition::notify_all`].
     pub fn notify_one(&self) {

@@ -18,7 +18,7 @@ mod rw_word;
 mod rwlock;
 mod semaphore;
 mod semaphore_word;
-mod wait;
+pub(crate) mod wait;
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -33,6 +33,8 @@ pub use condition::Condition;
 pub use counter::{Counter, ShardedCounter};
 pub use event::Event;
 pub use lock::{Guard, Lock, LockError};
+pub(crate) use lock::{Held, data_offset};
+pub(crate) use lock_word::LockWord;
 pub use place::{Borrowed, CreateError};
 pub(crate) use place::{Remote, SyncWire};
 pub use rlock::{RGuard, RLock};

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 ///
 /// Raised by the constructors of this module; nothing was made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot make a {what}: {source}; a {what} takes {len_bytes} bytes of shared memory")]
+#[error("cannot make a {what}: {source}; it takes {len_bytes} bytes of shared memory")]
 #[non_exhaustive]
 pub struct CreateError {
     what: &'static str,
@@ -89,7 +89,6 @@ pub(crate) fn make<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
 ) -> Result<Place, CreateError> {
-    debug_assert!(H::fits(len_bytes));
     let upkeep = |base: NonNull<u8>| {
         init(base);
         let repair = repair?;
@@ -141,6 +140,39 @@ macro_rules! remote {
     };
 }
 pub(crate) use remote;
+
+/// As [`remote!`], for words followed by any number of values of type `$value`.
+macro_rules! remote_slice {
+    (
+        [$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty,
+        |$this:ident| $at:expr, |$place:ident| $make:expr
+    ) => {
+        // SAFETY: the same type's constructor makes the block of these words and values.
+        unsafe impl<$($bound)*> crate::sync::place::Remote for $handle {
+            type Words = $words;
+            type Value = [$value];
+            const WHAT: &'static str = $what;
+            const ALIGN: usize = {
+                // Elements that are moved in words must be aligned to them, whatever their type says.
+                let align = crate::sync::place::align_of_both::<$words, $value>();
+                if align < 8 { 8 } else { align }
+            };
+            fn fits(len_bytes: usize) -> bool {
+                let values = len_bytes.checked_sub(crate::sync::data_offset::<$words, $value>());
+                values.is_some_and(|values| values.is_multiple_of(size_of::<$value>()))
+            }
+            fn place(&self) -> &crate::sync::place::Place {
+                let $this = self;
+                &$at
+            }
+            fn of($place: crate::sync::place::Place) -> Self {
+                $make
+            }
+        }
+        crate::sync::place::travels!([$($bound)*] $handle);
+    };
+}
+pub(crate) use remote_slice;
 
 /// Implements `Clone` and travelling for a [`Remote`] handle.
 macro_rules! travels {

@@ -74,6 +74,21 @@ impl Table {
         }
     }
 
+    /// Adds to what `me` holds, if it holds anything at that very instant.
+    pub(crate) fn add_to_held(&self, me: MemberId, amount: u32) -> Option<Slot> {
+        let slot = self.slot_of(me)?;
+        let word = &self.records[slot.0];
+        let mut now = word.load(Ordering::Relaxed);
+        while member_of(now) == me.0 && amount_of(now) > 0 {
+            let next = record(me, amount_of(now).checked_add(amount)?);
+            match word.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(slot),
+                Err(seen) => now = seen,
+            }
+        }
+        None
+    }
+
     /// `me`'s record, else a free one, else another member's empty one.
     fn find(&self, me: MemberId) -> Option<Slot> {
         let used = self.used();
@@ -137,6 +152,15 @@ impl Table {
         // Acquire pairs with the release in `sub`.
         let amounts = self.records[..self.used()].iter().map(|word| amount_of(word.load(Ordering::Acquire)));
         amounts.map(u64::from).sum()
+    }
+
+    /// Who holds how much, as far as one look can tell.
+    pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
+        let records = self.records[..self.used()].iter().map(|word| word.load(Ordering::Relaxed));
+        records
+            .filter(|&now| amount_of(now) > 0)
+            .map(|now| (MemberId(member_of(now)), amount_of(now)))
+            .collect()
     }
 
     fn used(&self) -> usize {

@@ -14,15 +14,17 @@ use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
+use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A value in shared memory that many threads and processes may read at once, or one write.
 ///
-/// A waiting writer keeps new readers out; so a thread that reads must not read again, or write, before it dropped its
-/// guard. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
+/// A waiting writer keeps new readers out, but for threads that read already: these may read again at any time. A thread that
+/// reads must not write before it dropped its guards, which is reported as [`LockError::WouldDeadlock`], at once. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
 /// inside, everybody after it, reader or writer, gets [`LockError::OwnerDied`] until a writer calls
 /// [`WriteGuard::clear_poison`].
 ///
@@ -116,7 +118,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// Enters as the writer; blocks until everybody else has left.
     ///
     /// # Errors
-    /// As [`RwLock::read`].
+    /// As [`RwLock::read`], and [`LockError::WouldDeadlock`] when this thread has a read guard.
     pub fn write(&self) -> Write<'_, T> {
         self.write_with(Patience::Forever)
     }
@@ -139,8 +141,10 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn read_with(&self, patience: Patience) -> Read<'_, T> {
         let me = member::current();
-        match self.word().read(me, patience) {
+        let again = if self.is_read_here() { self.word().read_again(me) } else { None };
+        match again.map_or_else(|| self.word().read(me, patience), Ok) {
             Ok((acquired, slot)) => {
+                READING.with_borrow_mut(|reading| reading.push(self.place.base().addr()));
                 let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
@@ -150,6 +154,9 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn write_with(&self, patience: Patience) -> Write<'_, T> {
         let me = member::current();
+        if self.is_read_here() && self.word().is_read_by(me.member) {
+            return Err(LockError::WouldDeadlock);
+        }
         match self.word().write(me, patience) {
             Ok(acquired) => {
                 let unwinding = std::thread::panicking();
@@ -161,7 +168,22 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     }
 }
 
+thread_local! {
+    /// Where the words of the locks lie that this thread has read guards of, one entry a guard.
+    static READING: RefCell<Vec<NonZero<usize>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl<T> RwLock<T> {
+    /// Whether the calling thread has a read guard of it, or forgot one of a lock that lay here.
+    fn is_read_here(&self) -> bool {
+        READING.with_borrow(|reading| reading.contains(&self.place.base().addr()))
+    }
+
+    /// How many readers are in, of all processes, as far as one look can tell.
+    pub fn readers(&self) -> u32 {
+        self.word().readers()
+    }
+
     /// The writer that is in or waits to be, as far as one look can tell.
     pub fn writer(&self) -> Option<Owner> {
         self.word().writer()
@@ -224,6 +246,12 @@ impl<T: Pod> DerefMut for WriteGuard<'_, T> {
 
 impl<T: Pod> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
+        READING.with_borrow_mut(|reading| {
+            let own = self.lock.place.base().addr();
+            if let Some(last) = reading.iter().rposition(|at| *at == own) {
+                reading.swap_remove(last);
+            }
+        });
         // It fails only if the words were overwritten.
         let _ = self.lock.word().unlock_read(self.me, self.slot);
     }

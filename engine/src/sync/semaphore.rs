@@ -4,7 +4,7 @@
 //! A semaphore's block is one `SemaphoreWord` at its base.
 #![allow(unsafe_code)]
 
-use crate::base::member;
+use crate::base::member::{self, MemberId};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
@@ -140,6 +140,22 @@ impl Semaphore {
         self.acquire_with(1, Patience::of(timeout))
     }
 
+    /// Takes `n` permits at once if so many are free.
+    ///
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(n, Patience::Try)
+    }
+
+    /// Takes `n` permits at once, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_timeout`].
+    pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(n, Patience::of(timeout))
+    }
+
     fn acquire_with(&self, n: u32, patience: Patience) -> Result<Permit<'_>, SemaphoreError> {
         let taken = self.word().acquire(member::current(), n, patience);
         taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
@@ -157,6 +173,11 @@ impl Semaphore {
     /// Permits nobody holds, as far as one look can tell.
     pub fn available(&self) -> u32 {
         self.word().free()
+    }
+
+    /// Who holds how many permits, as far as one look can tell; by process, as permits belong to processes.
+    pub fn holders(&self) -> Vec<(MemberId, u32)> {
+        self.word().holders()
     }
 
     fn error(&self, denied: Denied, asked: u32) -> SemaphoreError {
@@ -278,6 +299,27 @@ impl BoundedSemaphore {
     /// Permits nobody holds, as far as one look can tell.
     pub fn available(&self) -> u32 {
         self.0.available()
+    }
+
+    /// Who holds how many permits; see [`Semaphore::holders`].
+    pub fn holders(&self) -> Vec<(MemberId, u32)> {
+        self.0.holders()
+    }
+
+    /// Takes `n` permits at once if so many are free; see [`Semaphore::try_acquire_many`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.try_acquire_many(n)
+    }
+
+    /// Takes `n` permits at once, waiting at most `timeout`; see [`Semaphore::acquire_many_timeout`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_timeout`].
+    pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.acquire_many_timeout(n, timeout)
     }
 }
 

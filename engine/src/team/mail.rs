@@ -60,8 +60,10 @@ pub(crate) struct Welcome {
     pub(crate) threads: u32,
     /// Members outnumber cores: do not spin.
     pub(crate) crowded: bool,
-    /// Bytes of the trace's segment, whose descriptor comes fourth; 0 if there is none.
+    /// Bytes of the trace's segment, whose descriptor comes next; 0 if there is none.
     pub(crate) trace_len: u64,
+    /// Bytes of the errands' segment, whose descriptor comes next, and the function that opens it; zeros if there is none.
+    pub(crate) errands: (u64, u64),
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }
@@ -73,6 +75,8 @@ pub(crate) enum FromWorker {
     Ready { refused: Vec<String> },
     /// It cannot serve.
     Failed { why: String },
+    /// It wants to end, and serves launches until it is given leave.
+    Retiring,
     /// So many log events did not fit into the socket before this.
     Lost { count: u64 },
     /// What an assignment gave, in shared memory of its own. With its descriptor.

@@ -7,6 +7,7 @@ pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;
 pub(crate) mod engine;
+pub(crate) mod errand;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;

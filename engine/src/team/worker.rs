@@ -9,12 +9,13 @@ use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::{process, socket};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS, ORDERS_BYTES, Orders};
 use crate::team::crew::bind_to;
+use crate::team::errand::{ErrandPlace, Errands, OpenErrands};
 use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::trace::{self, Tracer};
-use crate::team::{assignment, log, panic_note};
+use crate::team::{assignment, log, panic_note, text};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -79,6 +80,10 @@ fn enrol(
     log::install(socket.clone(), welcome.log_level);
     crate::base::member::set_current_member(crate::base::MemberId(welcome.member));
     let refused = bind(welcome);
+    let errands = match welcome.errands {
+        (0, _) => None,
+        (len, open) => Some(open_errands(&next_fd()?, len as usize, open, rank, size)?),
+    };
     segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
     let threads = rayon_pool(welcome)?;
     let member = Member {
@@ -94,9 +99,26 @@ fn enrol(
         patience: Patience::new(welcome.crowded),
         tracer,
         mail_seen: 0,
+        errands,
+        is_retiring: false,
         deadline: None,
     };
     Ok((member, refused))
+}
+
+/// Maps the errands' segment and opens it.
+fn open_errands(
+    fd: &OwnedFd,
+    len_bytes: usize,
+    open: u64,
+    rank: usize,
+    size: usize,
+) -> Result<Box<dyn Errands>, String> {
+    let base = map_for_ever(fd, len_bytes, MapAccess::ReadWrite)?.base();
+    let address = text::address_of(open).ok_or("the welcome names a function outside this program's code")?;
+    // SAFETY: the driver wrote the offset of an `OpenErrands` of the same build, and the address lies in our code.
+    let open = unsafe { std::mem::transmute::<usize, OpenErrands>(address) };
+    Ok(open(ErrandPlace { base, len_bytes, rank, size }))
 }
 
 fn map_for_ever(fd: &OwnedFd, len_bytes: usize, access: MapAccess) -> Result<&'static Mapping, String> {
@@ -204,6 +226,11 @@ impl Segments for Mapped {
 
     fn retired_states(&mut self, _held: &States) -> Vec<u64> {
         std::mem::take(&mut self.retired)
+    }
+
+    fn ask_leave(&mut self) {
+        // A driver that is gone needs no telling.
+        let _gone = mail::send(&*self.socket, &FromWorker::Retiring, &[]);
     }
 
     fn driver_is_gone(&self) -> bool {

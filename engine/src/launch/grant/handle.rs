@@ -1,4 +1,4 @@
-//! Locks, semaphores, events, conditions, barriers and counters as operands.
+//! Locks, counters, shared values and their like as operands.
 //!
 //! # Safety
 //! Such a handle is an address in a segment. `attach` checks the whole block against the segment's mapping, `open` checks the
@@ -7,11 +7,13 @@
 //! atomics or under the lock.
 #![allow(unsafe_code)]
 
+use crate::array::Element;
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::region::RegionOperand;
+use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};
 use crate::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
     ShardedCounter, SyncWire,
@@ -118,4 +120,11 @@ operands! {
     [] Barrier;
     [] Counter;
     [] ShardedCounter;
+    [T: Element] Value<T>;
+    [T: Element] Array<T>;
+    [T: Element] RawValue<T>;
+    [T: Element] RawArray<T>;
+    [T: AtomicElement] Atomic<T>;
+    [T: AtomicElement] AtomicArray<T>;
+    [T: Item] SharedList<T>;
 }

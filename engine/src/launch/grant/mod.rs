@@ -16,8 +16,9 @@ mod split;
 mod value;
 mod worker_state;
 
+pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
-pub use atomic::{AtomicElement, AtomicF64, Atomics};
+pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
