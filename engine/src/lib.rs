@@ -8,8 +8,10 @@ mod array;
 mod base;
 pub mod channel;
 mod launch;
+mod manager;
 mod memory;
 mod pool;
+mod process;
 pub mod shared;
 pub mod sync;
 mod sys;
@@ -27,12 +29,19 @@ pub use launch::{
     CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
     Schedule, Team, Val, grant, region,
 };
+pub use manager::{
+    CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,
+};
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
 pub use pool::{
     Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
     Seat, TraceError, WorkerStats,
+};
+pub use process::{
+    ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
+    SpawnError, active_children, cpu_count, current_process,
 };
 pub use task::{
     Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,

@@ -8,7 +8,7 @@ use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::board::Desk;
 use crate::team::crew::Crew;
-use crate::team::log::Note;
+use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Slot, Stage};
 use crate::team::start::{ExitCause, StartError, Starter, WorkerProcess};
@@ -185,10 +185,19 @@ fn read_mail(crew: &Crew, rank: usize) {
             }
             FromWorker::Retiring => roster.slots[rank].is_retiring = true,
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
-            FromWorker::Lost { count } => crew.relay.pass(Note::Lost { rank: rank as u32, count }),
+            // No member of a team sends one.
+            FromWorker::Outcome { .. } => {}
+            FromWorker::Lost { count } => {
+                crew.relay.pass(Note::Lost { speaker: Speaker::Worker(rank as u32), count });
+            }
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not on this thread.
-                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
+                crew.relay.pass(Note::Event {
+                    speaker: Speaker::Worker(rank as u32),
+                    level,
+                    target,
+                    message,
+                });
             }
         }
     }
@@ -268,7 +277,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     drop(roster);
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
-        crew.relay.pass(Note::Death { rank, pid, cause });
+        crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
     }
     !dissolving && failures < MAX_FAILURES
 }

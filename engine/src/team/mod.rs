@@ -1,6 +1,7 @@
 //! Floor 4: the team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
 //! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
 
+pub(crate) mod assignment;
 pub(crate) mod board;
 pub(crate) mod control;
 pub(crate) mod crew;
