@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
+//! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //!
 //! # What holds for all of them
@@ -23,7 +24,9 @@ mod inline;
 mod input;
 mod number;
 mod simd;
+mod store;
 
+pub mod profile;
 pub mod reduce;
 pub mod scan;
 pub mod stream;
