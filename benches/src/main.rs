@@ -6,6 +6,7 @@
 
 mod cli;
 mod harness;
+mod kernels;
 mod launch;
 mod memory;
 mod noise;
@@ -60,6 +61,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
         Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
         Command::Sync(options) => sync::run(&setup, options, &mut report)?,
+        Command::Kernels(options) => kernels::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;

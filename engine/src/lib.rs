@@ -26,8 +26,8 @@ pub use array::{
 };
 pub use base::Span;
 pub use launch::{
-    CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
-    Schedule, Team, Val, grant, region,
+    CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
+    RegionError, Schedule, Team, Val, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,
