@@ -5,6 +5,8 @@
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
+//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
 //!
 //! # What holds for all of them
 //!
@@ -24,8 +26,10 @@ mod input;
 mod number;
 mod simd;
 
+pub mod dense;
 pub mod reduce;
 pub mod scan;
+pub mod sparse;
 pub mod stream;
 
 #[cfg(test)]
