@@ -7,6 +7,7 @@
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //!
 //! # What holds for all of them
 //!
@@ -30,6 +31,7 @@ pub mod dense;
 pub mod reduce;
 pub mod scan;
 pub mod sparse;
+pub mod stencil;
 pub mod stream;
 
 #[cfg(test)]
