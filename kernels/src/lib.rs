@@ -8,6 +8,7 @@
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
+//! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //!
 //! # What holds for all of them
 //!
@@ -31,6 +32,7 @@ pub mod dense;
 pub mod reduce;
 pub mod scan;
 pub mod sparse;
+pub mod spectral;
 pub mod stencil;
 pub mod stream;
 
