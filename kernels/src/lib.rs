@@ -6,6 +6,10 @@
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
+//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
+//! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //!
 //! # What holds for all of them
 //!
@@ -27,8 +31,12 @@ mod simd;
 mod store;
 
 pub mod profile;
+pub mod dense;
 pub mod reduce;
 pub mod scan;
+pub mod sparse;
+pub mod spectral;
+pub mod stencil;
 pub mod stream;
 
 #[cfg(test)]

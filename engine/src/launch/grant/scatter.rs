@@ -13,6 +13,7 @@ use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::board::Fault;
 use crate::team::member::Visit;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Writes at computed places. Made by [`SharedArray::scatter`].
 pub struct Scatter<'a, T, D>(&'a mut SharedArray<T, D>);
@@ -32,7 +33,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     }
 }
 
-impl<T: Element> ScatterView<'_, T> {
+impl<'w, T: Element> ScatterView<'w, T> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.len
@@ -54,6 +55,30 @@ impl<T: Element> ScatterView<'_, T> {
         assert!(index < self.len, "scatter to {index} of an array of {} elements", self.len);
         // SAFETY: inside the array; nobody else touches the element, by the caller's word.
         unsafe { self.base.add(index).write(value) }
+    }
+
+    /// Some elements in row-major order, for reading and writing: tiles of a matrix, say, row by row.
+    ///
+    /// # Panics
+    /// If `range` leaves the array.
+    ///
+    /// # Safety
+    /// While the slice lives, no other chunk of the launch reads or writes any of these elements, and this one does not by
+    /// other means.
+    pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'w mut [T] {
+        let Range { start, end } = range;
+        assert!(start <= end && end <= self.len, "{start}..{end} leave an array of {} elements", self.len);
+        // SAFETY: inside the array.
+        let first = unsafe { self.base.add(start) };
+        // SAFETY: initialised and mapped for the launch; exclusive by the caller's word.
+        unsafe { std::slice::from_raw_parts_mut(first, end - start) }
+    }
+
+    /// Address of the first element, for libraries that take one.
+    ///
+    /// What is read and written through it lies inside the array and keeps the rule of [`Self::slice_mut`].
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.base
     }
 }
 
