@@ -18,8 +18,8 @@ pub use array::npy;
 pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
 pub use base::Span;
 pub use launch::{
-    CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
-    Schedule, Team, Val, grant, region,
+    CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
+    RegionError, Schedule, Team, Val, grant, region,
 };
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,

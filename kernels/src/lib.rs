@@ -1,1 +1,37 @@
 //! Numeric kernels over [`phalanx`] shared arrays, written only with its public API.
+//!
+//! | family | kernels |
+//! |---|---|
+//! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
+//! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
+//! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//!
+//! # What holds for all of them
+//!
+//! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in once ([`Input`]). **Outputs** are
+//!   `&mut SharedArray` of the same shape.
+//! - **Short arrays**, below [`INLINE_ELEMENTS`], are worked on by the caller without a launch.
+//! - **The same bits** for every number of workers, every backend and every vector width of the CPU: the order of operations
+//!   depends on lengths only.
+//! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel says otherwise. Integers wrap around.
+//! - **Bad arguments** are a [`KernelError`] before any work. A worker that dies costs time, not the result, where a kernel only reads its
+//!   inputs.
+//! - **Vectors**: a program built for plain x86-64 uses AVX2 or AVX-512 where the CPU has them.
+
+mod error;
+mod inline;
+mod input;
+mod number;
+mod simd;
+
+pub mod reduce;
+pub mod scan;
+pub mod stream;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::KernelError;
+pub use inline::INLINE_ELEMENTS;
+pub use input::{Input, Shared};
+pub use number::{Integer, Number, Real};

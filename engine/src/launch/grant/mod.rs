@@ -8,6 +8,7 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod flat;
 mod halo;
 mod handle;
 mod part;
@@ -19,6 +20,7 @@ mod worker_state;
 pub use accumulate::Accumulate;
 pub use atomic::{AtomicElement, AtomicF64, Atomics};
 pub use axis::{SplitAxis, SplitAxisMut};
+pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
 pub use part::{Parts, PartsMut};

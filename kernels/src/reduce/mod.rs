@@ -1,0 +1,1 @@
+//! Kernels that condense an array into a number or a few.

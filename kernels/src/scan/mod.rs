@@ -1,0 +1,1 @@
+//! Prefix sums, and prefixes under any associative operator.
