@@ -24,6 +24,7 @@ mod input;
 mod number;
 mod simd;
 
+pub mod order;
 pub mod reduce;
 pub mod scan;
 pub mod stream;

@@ -1,0 +1,30 @@
+//! Moving blocks within an array, several workers at once.
+//!
+//! # Safety
+//! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source of at most one, and where
+//! a chain is cut the later part's first target, which the earlier part would read last, is read from its saved copy.
+#![allow(unsafe_code)]
+
+use super::partition::{Source, source};
+use phalanx::Element;
+use phalanx::grant::ScatterView;
+
+/// Makes one part of a plan's moves, in order.
+pub(super) fn carry<T: Element>(
+    x: &ScatterView<'_, T>,
+    moves: &[[u32; 2]],
+    saved: &[T],
+    base: usize,
+    block: usize,
+) {
+    let place = |slot: usize| base + slot * block..base + (slot + 1) * block;
+    for &[to, from] in moves {
+        // SAFETY: this part alone touches the slot, by the module's argument, and the slice ends with this turn.
+        let target = unsafe { x.slice_mut(place(to as usize)) };
+        match source(from) {
+            // SAFETY: as above; no move has its own target as source.
+            Source::Slot(slot) => target.copy_from_slice(unsafe { x.slice(place(slot)) }),
+            Source::Saved(index) => target.copy_from_slice(&saved[index * block..][..block]),
+        }
+    }
+}
