@@ -5,6 +5,7 @@
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //!
 //! # What holds for all of them
 //!

@@ -8,6 +8,7 @@
 use super::partition::{Source, source};
 use phalanx::Element;
 use phalanx::grant::ScatterView;
+use phalanx::sync::Counter;
 
 /// Makes one part of a plan's moves, in order.
 pub(super) fn carry<T: Element>(
@@ -27,4 +28,20 @@ pub(super) fn carry<T: Element>(
             Source::Saved(index) => target.copy_from_slice(&saved[index * block..][..block]),
         }
     }
+}
+
+/// Writes `count` words behind those that other chunks have appended. The room was made for all of them.
+pub(super) fn append<T: Element>(
+    out: &ScatterView<'_, T>,
+    taken: &Counter,
+    count: usize,
+    words: impl Iterator<Item = T>,
+) {
+    if count == 0 {
+        return;
+    }
+    let start = taken.add(count as u64) as usize;
+    // SAFETY: the counter gives every chunk a range of its own, and nobody reads the array meanwhile.
+    let place = unsafe { out.slice_mut(start..start + count) };
+    place.iter_mut().zip(words).for_each(|(place, word)| *place = word);
 }

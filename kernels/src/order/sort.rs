@@ -194,8 +194,9 @@ const LEAVE: u32 = 2;
 fn classify<T: Key, const FRESH: bool>(x: &[T], buckets: usize) -> Classifier {
     let count = (OVERSAMPLING * buckets).min(x.len());
     // The golden ratio's multiples are spread evenly, and not in step with periodic data.
-    let place =
-        |i: usize| ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as u128 * x.len() as u128 >> 64) as usize;
+    let place = |i: usize| {
+        ((u128::from((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * x.len() as u128) >> 64) as usize
+    };
     let mut sample: Vec<T::Word> = (0..count)
         .map(|i| x[place(i)])
         .map(|key| if FRESH { key.to_word() } else { bytemuck::cast::<T, T::Word>(key) })

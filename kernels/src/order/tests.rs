@@ -31,7 +31,7 @@ pub(super) fn patterns(len: usize) -> Vec<(&'static str, Vec<u64>)> {
         ("few", make(&mut |_, dice| dice.roll() % 29)),
         ("ascending", make(&mut |i, _| i * 3)),
         ("descending", make(&mut |i, _| !(i << 20))),
-        ("sawtooth", make(&mut |i, _| i % 1000 << 33)),
+        ("sawtooth", make(&mut |i, _| (i % 1000) << 33)),
         ("crowded", make(&mut |_, dice| dice.roll() >> (dice.roll() % 64))),
         (
             "outliers",
