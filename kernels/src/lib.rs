@@ -6,6 +6,7 @@
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
+//! | [`random`] | uniform and normal floats, integers, by seed and place |
 //!
 //! # What holds for all of them
 //!
@@ -26,6 +27,7 @@ mod number;
 mod simd;
 
 pub mod order;
+pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod stream;
