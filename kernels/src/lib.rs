@@ -7,6 +7,7 @@
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`random`] | uniform and normal floats, integers, by seed and place |
+//! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
 //! # What holds for all of them
 //!
@@ -27,6 +28,7 @@ mod number;
 mod simd;
 
 pub mod order;
+pub mod particles;
 pub mod random;
 pub mod reduce;
 pub mod scan;
