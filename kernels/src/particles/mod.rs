@@ -15,6 +15,8 @@
 //!
 //! NaN or infinite positions and masses make NaN or infinite accelerations of all bodies that feel them, as the formula says.
 
+#![allow(clippy::needless_range_loop, reason = "lanes and axes of several arrays advance together")]
+
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,8 @@
 //! J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC 2011,
 //! <https://doi.org/10.1145/2063384.2063405>. It passes TestU01's BigCrush (same paper, section 5).
 
+#![allow(clippy::needless_range_loop, reason = "lanes of several arrays advance together")]
+
 /// Counters worked on at once: two vectors of 512 bits.
 pub(super) const LANES: usize = 32;
 
