@@ -9,6 +9,7 @@ mod harness;
 mod launch;
 mod memory;
 mod noise;
+mod npb;
 mod peers;
 mod report;
 mod stream;
@@ -54,6 +55,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
+        Command::Npb(options) => npb::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;

@@ -1,0 +1,33 @@
+//! Memory of the benchmarks' arrays, in huge pages where the machine gives them, for every runtime alike.
+//!
+//! # Safety
+//! The one system call here is advice about the pages of a vector that its caller owns; it changes no contents.
+#![allow(unsafe_code)]
+
+use crate::harness::Outcome;
+use ndarray::IntoDimension;
+use phalanx::{ArrayOptions, Element, HugePages, Pool, Shape, SharedArray};
+use rustix::mm::{Advice, madvise};
+
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+
+/// A shared array of zeros, made by the workers, each its own block.
+pub fn shared<T: Element, I: IntoDimension>(pool: &Pool, shape: I) -> Outcome<SharedArray<T, I::Dim>>
+where
+    I::Dim: Shape,
+{
+    Ok(pool.zeros_with(shape, &ArrayOptions::new().huge_pages(HugePages::Try))?)
+}
+
+/// A vector of zeros for the runtimes that have no shared memory. Its pages come when they are first touched.
+pub fn zeroed<T: Element>(len: usize) -> Vec<T> {
+    let vector = bytemuck::zeroed_vec::<T>(len);
+    let start = (vector.as_ptr() as usize).next_multiple_of(HUGE);
+    let end = (vector.as_ptr() as usize + len * size_of::<T>()) / HUGE * HUGE;
+    if start < end {
+        // SAFETY: whole pages of memory that `vector` owns; huge or not changes nothing but speed. A refusal does not matter.
+        let _ = unsafe { madvise(start as *mut std::ffi::c_void, end - start, Advice::LinuxHugepage) };
+    }
+    vector
+}
