@@ -35,4 +35,5 @@ macro_rules! class_s {
 }
 class_s! {
     ep: super::ep::Ep,
+    cg: super::cg::Cg,
 }
