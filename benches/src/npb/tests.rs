@@ -35,5 +35,6 @@ macro_rules! class_s {
 }
 class_s! {
     ep: super::ep::Ep,
+    is: super::is::Is,
     cg: super::cg::Cg,
 }

@@ -37,7 +37,7 @@ pub struct Stolen {
 impl Crew for Stolen {
     type Error = Infallible;
     fn each(&mut self, work: impl Fn(&mut Slab) -> f64 + Sync) -> Result<f64, Infallible> {
-        Ok(self.slabs.par_iter_mut().map(|slab| work(slab)).sum())
+        Ok(self.slabs.par_iter_mut().map(&work).sum())
     }
     fn set(&mut self, work: impl Fn(&mut Slab, &mut [f64]) + Sync) -> Result<(), Infallible> {
         let mut rest = &mut self.p[..];
