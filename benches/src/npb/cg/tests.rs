@@ -9,11 +9,11 @@ fn dense(size: &Size) -> Vec<Vec<f64>> {
     let (mut columns, mut values) = (vec![0; nonzeros], vec![0.0; nonzeros]);
     outline.fill(&mut columns, &mut values);
     let mut full = vec![vec![0.0; size.rows]; size.rows];
-    for row in 0..size.rows {
+    for (row, full) in full.iter_mut().enumerate() {
         let range = starts[row] as usize..starts[row + 1] as usize;
         assert!(columns[range.clone()].windows(2).all(|pair| pair[0] < pair[1]), "columns ascend");
-        for at in range {
-            full[row][usize::from(columns[at])] = values[at];
+        for (column, value) in columns[range.clone()].iter().zip(&values[range]) {
+            full[usize::from(*column)] = *value;
         }
     }
     full
@@ -23,15 +23,13 @@ fn dense(size: &Size) -> Vec<Vec<f64>> {
 fn the_matrix_is_symmetric_with_a_shifted_diagonal() {
     let size = Size { rows: 100, nonzer: 5, iterations: 1, shift: 10.0 };
     let full = dense(&size);
-    for row in 0..size.rows {
-        let sum = full[row][row] + size.shift - 0.1;
+    for (row, values) in full.iter().enumerate() {
+        let sum = values[row] + size.shift - 0.1;
         assert!(
             (0.025..6.0).contains(&sum),
             "1/2 squared, weighed 1/10 at least, and others' squares: {sum}"
         );
-        for column in 0..row {
-            assert!((full[row][column] - full[column][row]).abs() < 1e-15);
-        }
+        assert!(values.iter().zip(&full).all(|(value, other)| (value - other[row]).abs() < 1e-15));
     }
 }
 
