@@ -12,6 +12,23 @@ use rustix::mm::{Advice, madvise};
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
 
+/// Refuses a problem that does not fit into the memory that is free now: vectors get their pages when they are touched, and
+/// what is too much then ends in a kill, not in an error.
+pub fn check(len_bytes: usize) -> Outcome<()> {
+    let table = std::fs::read_to_string("/proc/meminfo")?;
+    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<usize>().ok());
+    match kib {
+        Some(kib) if len_bytes >> 10 > kib => Err(format!(
+            "it needs {:.1} GiB of memory and {:.1} GiB are free; take a smaller class",
+            len_bytes as f64 / (1u64 << 30) as f64,
+            kib as f64 / (1u64 << 20) as f64,
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 /// A shared array of zeros, made by the workers, each its own block.
 pub fn shared<T: Element, I: IntoDimension>(pool: &Pool, shape: I) -> Outcome<SharedArray<T, I::Dim>>
 where

@@ -33,4 +33,6 @@ macro_rules! class_s {
         }
     )* };
 }
-class_s! {}
+class_s! {
+    mg: super::mg::Mg,
+}
