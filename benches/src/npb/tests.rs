@@ -35,4 +35,5 @@ macro_rules! class_s {
 }
 class_s! {
     mg: super::mg::Mg,
+    ep: super::ep::Ep,
 }

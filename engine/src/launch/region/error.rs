@@ -37,6 +37,14 @@ pub enum RegionError {
         /// Rows of the one that disagrees.
         other: usize,
     },
+    /// Boundaries of parts that make no sense.
+    #[error(
+        "offsets of a phase must ascend and stay inside the array's {rows} rows; n parts have n + 1 offsets"
+    )]
+    Offsets {
+        /// Rows of the array.
+        rows: usize,
+    },
     /// A rank that does not exist.
     #[error("there is no rank {rank} in a team of {size}")]
     NoSuchRank {

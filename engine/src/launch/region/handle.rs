@@ -3,7 +3,7 @@
 use crate::array::{Element, Shape};
 use crate::base::Span;
 use crate::launch::grant::{ArrayWire, Edge, Located};
-use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseRef, PhaseWhole};
+use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 use std::marker::PhantomData;
 
 /// The handle of an array that the region may write (`&mut array`). Not `Clone`; grants borrow it.
@@ -36,6 +36,24 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
         PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
     }
 
+    /// Grants parts with given boundaries for reading: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
+    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
+    /// operands of the phase must have as many units as there are parts.
+    ///
+    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
+    }
+
+    /// Grants parts with given boundaries for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
+    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
+    /// operands of the phase must have as many units as there are parts.
+    ///
+    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
+    pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
+        PhasePartsMut { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
+    }
+
     /// Grants the whole array for reading.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
         PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
@@ -63,6 +81,15 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
     /// Grants this rank's rows for reading.
     pub fn split(&self) -> PhaseRef<'_, T, D> {
         PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants parts with given boundaries for reading: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
+    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
+    /// operands of the phase must have as many units as there are parts.
+    ///
+    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
     }
 
     /// Grants the whole array for reading, as an operand of a phase.

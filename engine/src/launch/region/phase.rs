@@ -38,10 +38,33 @@ impl PhasePlan {
     {
         self.array(tag, wire);
         self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
+        self.units(local.rows())
+    }
+
+    /// Adds an operand that is cut at given boundaries: as many units as parts, told to the others boundary by boundary.
+    fn parts<T: Element, D: Shape>(
+        &mut self,
+        tag: u64,
+        wire: &ArrayWire,
+        local: &Located<T, D>,
+        offsets: &[usize],
+    ) -> Result<(), RegionError> {
+        self.array(tag, wire);
+        self.digest.add(offsets.len() as u64);
+        offsets.iter().for_each(|offset| self.digest.add(*offset as u64));
+        let fits = offsets.last().is_some_and(|last| *last <= local.rows());
+        if !fits || !offsets.is_sorted() {
+            return Err(RegionError::Offsets { rows: local.rows() });
+        }
+        self.units(offsets.len() - 1)
+    }
+
+    /// All operands that are cut have as many units.
+    fn units(&mut self, units: usize) -> Result<(), RegionError> {
         match self.rows {
-            Some(first) if first != local.rows() => Err(RegionError::Lengths { first, other: local.rows() }),
+            Some(first) if first != units => Err(RegionError::Lengths { first, other: units }),
             _ => {
-                self.rows = Some(local.rows());
+                self.rows = Some(units);
                 Ok(())
             }
         }
@@ -61,7 +84,7 @@ impl PhasePlan {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be opened in a phase",
     label = "not an operand of a phase",
-    note = "phases open grants of the body's handles (`a.split()`, `a.split_mut()`, `a.whole()`, `a.halo(k, edge)`), index ranges `0..n` and tuples of up to 8 of these; plain values may simply be captured"
+    note = "phases open grants of the body's handles (`a.split()`, `a.split_mut()`, `a.split_at(&offsets)`, `a.split_at_mut(&offsets)`, `a.whole()`, `a.halo(k, edge)`), index ranges `0..n` and tuples of up to 8 of these; plain values may simply be captured"
 )]
 pub unsafe trait PhaseOperand {
     /// What the kernel receives.
@@ -96,6 +119,22 @@ pub struct PhaseWhole<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
+}
+
+/// Own parts, with given boundaries, for reading.
+pub struct PhaseParts<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) offsets: &'h [usize],
+    pub(super) life: PhantomData<&'h T>,
+}
+
+/// Own parts, with given boundaries, for reading and writing.
+pub struct PhasePartsMut<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) offsets: &'h [usize],
+    pub(super) life: PhantomData<&'h mut T>,
 }
 
 /// Own rows and neighbours for reading.
@@ -155,6 +194,26 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     }
 }
 
+macro_rules! phase_parts {
+    ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
+        // SAFETY: see the module. Boundaries ascend inside the array (`parts`), and offsets are borrowed from `describe` to
+        // `view`, so neighbouring parts of one rank are one span, and spans of ranks stay disjoint.
+        unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
+            type View<'p> = D::$view<'p, T>;
+            fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+                plan.parts($tag, &self.wire, &self.local, self.offsets)
+            }
+            unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+                let rows = Span::new(self.offsets[span.lo], self.offsets[span.hi]);
+                // SAFETY: inside the array; the rest is the caller's word.
+                unsafe { D::$make(self.local.base, &self.local.dim, rows) }
+            }
+        }
+    };
+}
+phase_parts!(PhaseParts, 55, View, view_rows);
+phase_parts!(PhasePartsMut, 56, ViewMut, view_rows_mut);
+
 // SAFETY: see the module.
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
     type View<'p> = D::View<'p, T>;
@@ -178,13 +237,7 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
         plan.digest.add(54);
         plan.digest.add(self.start as u64);
         plan.digest.add(self.end as u64);
-        match plan.rows {
-            Some(first) if first != self.len() => Err(RegionError::Lengths { first, other: self.len() }),
-            _ => {
-                plan.rows = Some(self.len());
-                Ok(())
-            }
-        }
+        plan.units(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
         self.start + span.lo..self.start + span.hi
