@@ -5,8 +5,8 @@
 #![allow(unsafe_code)]
 
 use crate::harness::Outcome;
-use ndarray::IntoDimension;
-use phalanx::{ArrayOptions, Element, HugePages, Pool, Shape, SharedArray};
+use ndarray::{ArrayView2, ArrayViewMut2, IntoDimension};
+use phalanx::{ArrayOptions, Element, HugePages, Pool, RegionError, Shape, SharedArray};
 use rustix::mm::{Advice, madvise};
 
 /// Bytes of a huge page.
@@ -47,4 +47,14 @@ pub fn zeroed<T: Element>(len: usize) -> Vec<T> {
         let _ = unsafe { madvise(start as *mut std::ffi::c_void, end - start, Advice::LinuxHugepage) };
     }
     vector
+}
+
+/// Whole rows as they lie in memory.
+pub fn flat<T>(rows: ArrayView2<'_, T>) -> Result<&[T], RegionError> {
+    rows.to_slice().ok_or_else(|| RegionError::new("rows are not contiguous"))
+}
+
+/// As [`flat`], for writing.
+pub fn flat_mut<T>(rows: ArrayViewMut2<'_, T>) -> Result<&mut [T], RegionError> {
+    rows.into_slice().ok_or_else(|| RegionError::new("rows are not contiguous"))
 }

@@ -34,6 +34,7 @@ macro_rules! class_s {
     )* };
 }
 class_s! {
+    ft: super::ft::Ft,
     mg: super::mg::Mg,
     ep: super::ep::Ep,
 }

@@ -6,8 +6,8 @@
 use super::cycle::{self, Ascent, Bottom, Scratch, Source};
 use super::source::Charges;
 use crate::harness::Outcome;
-use crate::npb::memory;
-use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
+use crate::npb::memory::{self, flat, flat_mut};
+use ndarray::Ix2;
 use phalanx::region::{RegionMut, RegionRef};
 use phalanx::{Pool, RegionError, SharedArray, Team};
 use rayon::ThreadPool;
@@ -380,13 +380,4 @@ impl Rank<'_> {
         })??;
         Ok(self.problem.norm(team.all_reduce(squares, |a, b| a + b)?))
     }
-}
-
-/// Whole planes as they lie in memory.
-fn flat(planes: ArrayView2<'_, f64>) -> Result<&[f64], RegionError> {
-    planes.to_slice().ok_or_else(|| RegionError::new("planes are not contiguous"))
-}
-
-fn flat_mut(planes: ArrayViewMut2<'_, f64>) -> Result<&mut [f64], RegionError> {
-    planes.into_slice().ok_or_else(|| RegionError::new("planes are not contiguous"))
 }
