@@ -34,6 +34,8 @@ macro_rules! class_s {
     )* };
 }
 class_s! {
+    ft: super::ft::Ft,
+    mg: super::mg::Mg,
     ep: super::ep::Ep,
     is: super::is::Is,
     cg: super::cg::Cg,

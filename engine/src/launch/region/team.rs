@@ -17,8 +17,12 @@ use crate::team::member::Patience;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
+/// Spans of many rows are cut at multiples of this many, so that for no element size two ranks write one cache line.
 const SPAN_ALIGN: usize = 64;
+/// Pieces that a rank has on average at least. Where there are not so many, pieces are smaller: the longest span is longer than the
+/// mean by less than an eighth, which counts for more than a shared line at its end. Rows are mostly long then, planes of a
+/// grid.
+const FEWEST_PIECES: usize = 8;
 /// Leaves of a `reduce_chunks` at most.
 const MAX_LEAVES: usize = 256;
 
@@ -170,11 +174,10 @@ impl<'w> Team<'w> {
 
 /// The part of `0..n` that `rank` of `size` has.
 fn span_of(n: usize, rank: usize, size: usize) -> Span {
-    if n < SPAN_ALIGN * size {
-        return block(n, rank, size);
-    }
-    let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
-    Span::new((lines.lo * SPAN_ALIGN).min(n), (lines.hi * SPAN_ALIGN).min(n))
+    let most = n / (FEWEST_PIECES * size);
+    let align = SPAN_ALIGN.min(1 << most.max(1).ilog2());
+    let pieces = block(n.div_ceil(align), rank, size);
+    Span::new((pieces.lo * align).min(n), (pieces.hi * align).min(n))
 }
 
 /// How `reduce_chunks` cuts its rows: depends on their number and size, and on the result's size, only.
@@ -194,5 +197,40 @@ impl LeafCut {
     fn span(&self, leaf: usize) -> Span {
         let last = ((leaf + 1) * self.unit).min(self.grid.chunks) - 1;
         Span::new(self.grid.span(leaf * self.unit).lo, self.grid.span(last).hi)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn spans_tile_the_rows_evenly(n in 0usize..1 << 20, size in 1usize..200) {
+            let mut end = 0;
+            for rank in 0..size {
+                let span = span_of(n, rank, size);
+                prop_assert_eq!(span.lo, end);
+                prop_assert!(span.len() <= n.div_ceil(size) + n / size / FEWEST_PIECES + 1);
+                end = span.hi;
+            }
+            prop_assert_eq!(end, n);
+        }
+    }
+
+    #[test]
+    fn long_spans_are_cut_at_whole_lines() {
+        for rank in 0..7 {
+            assert_eq!(span_of(100_000, rank, 7).lo % SPAN_ALIGN, 0);
+        }
+    }
+
+    #[test]
+    fn planes_of_a_grid_are_shared_evenly() {
+        let lens = |n, size| (0..size).map(|rank| span_of(n, rank, size).len()).collect::<Vec<_>>();
+        assert_eq!(lens(256, 2), [128, 128]);
+        assert_eq!(lens(258, 2), [128, 130]);
+        assert_eq!(lens(256, 3), [80, 88, 88]);
     }
 }
