@@ -10,12 +10,13 @@ mod kernels;
 mod launch;
 mod memory;
 mod noise;
+mod npb;
 mod peers;
 mod queue;
 mod report;
 mod stream;
-mod tasks;
 mod sync;
+mod tasks;
 mod watchdog;
 
 use clap::Parser;
@@ -62,6 +63,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
         Command::Sync(options) => sync::run(&setup, options, &mut report)?,
         Command::Kernels(options) => kernels::run(&setup, options, &mut report)?,
+        Command::Npb(options) => npb::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;

@@ -33,10 +33,10 @@ mod number;
 mod simd;
 mod store;
 
-pub mod profile;
 pub mod dense;
 pub mod order;
 pub mod particles;
+pub mod profile;
 pub mod random;
 pub mod reduce;
 pub mod scan;
