@@ -17,6 +17,7 @@
 //! The last step is of radix 2 where the length is an odd power of 2; the inverse has the conjugate w and i.
 
 use crate::npb::simd::multiversion;
+use bytemuck::{cast_slice, cast_slice_mut};
 use num_complex::Complex64;
 use rustfft::{Fft, FftDirection, FftPlanner};
 use std::f64::consts::TAU;
@@ -65,35 +66,21 @@ impl Lines {
         self.contiguous.process_with_scratch(data, &mut self.scratch);
     }
 
-    /// Takes the columns at `from` and following of `data`, whose rows are `stride` apart.
+    /// Takes the columns at `from` and following of `data`, whose rows are `width` long.
     #[inline(always)]
-    pub fn gather(&mut self, data: &[Complex64], from: usize, stride: usize) {
-        for (index, row) in self.block[0].iter_mut().enumerate() {
-            *row = split(&data[from + index * stride..][..LANES]);
-        }
-    }
-
-    /// As [`Self::gather`], each number times a factor of its row and one of its column.
-    #[inline(always)]
-    pub fn gather_scaled(
-        &mut self,
-        data: &[Complex64],
-        from: usize,
-        stride: usize,
-        [rows, columns]: [&[f64]; 2],
-    ) {
-        let columns = &columns[from..][..LANES];
-        for (index, (row, factor)) in self.block[0].iter_mut().zip(rows).enumerate() {
-            *row = split(&data[from + index * stride..][..LANES]);
-            for part in row.iter_mut() {
-                part.iter_mut().zip(columns).for_each(|(value, column)| *value *= factor * column);
+    fn gather(&mut self, data: &[Complex64], from: usize, width: usize) {
+        for (index, [re, im]) in self.block[0].iter_mut().enumerate() {
+            let parts: &[f64] = cast_slice(&data[from + index * width..][..LANES]);
+            for lane in 0..LANES {
+                re[lane] = parts[2 * lane];
+                im[lane] = parts[2 * lane + 1];
             }
         }
     }
 
     /// Transforms the columns that were taken.
     #[inline(always)]
-    pub fn transform(&mut self) {
+    fn transform(&mut self) {
         let [x, y] = &mut self.block;
         let (mut len, mut stride) = (self.len, 1);
         while len > 1 {
@@ -108,26 +95,18 @@ impl Lines {
         }
     }
 
-    /// Writes the columns to where they were taken from, or to another place.
+    /// Writes the columns to where they were taken from.
     #[inline(always)]
-    pub fn scatter(&self, data: &mut [Complex64], from: usize, stride: usize) {
+    fn scatter(&self, data: &mut [Complex64], from: usize, width: usize) {
         for (index, [re, im]) in self.block[0].iter().enumerate() {
-            let out = &mut data[from + index * stride..][..LANES];
-            for ((out, re), im) in out.iter_mut().zip(re).zip(im) {
-                *out = Complex64::new(*re, *im);
+            let mut parts = [0.0; 2 * LANES];
+            for lane in 0..LANES {
+                parts[2 * lane] = re[lane];
+                parts[2 * lane + 1] = im[lane];
             }
+            cast_slice_mut(&mut data[from + index * width..][..LANES]).copy_from_slice(&parts);
         }
     }
-}
-
-#[inline(always)]
-fn split(numbers: &[Complex64]) -> Row {
-    let mut row = [[0.0; LANES]; 2];
-    for (lane, number) in numbers.iter().enumerate() {
-        row[0][lane] = number.re;
-        row[1][lane] = number.im;
-    }
-    row
 }
 
 #[inline(always)]
@@ -197,24 +176,6 @@ multiversion! {
             lines.scatter(data, from, width);
         }
     }
-
-    /// Transforms columns of `data` whose rows are `stride` apart and begin at `start`, into a plane.
-    pub fn columns_into(lines: &mut Lines, data: &[Complex64], start: usize, stride: usize, out: &mut [Complex64], width: usize) {
-        for from in (0..width).step_by(LANES) {
-            lines.gather(data, start + from, stride);
-            lines.transform();
-            lines.scatter(out, from, width);
-        }
-    }
-
-    /// Transforms all columns of a plane times the factors of its rows and of its columns, into another.
-    pub fn scaled_columns_into(lines: &mut Lines, data: &[Complex64], factors: [&[f64]; 2], out: &mut [Complex64], width: usize) {
-        for from in (0..width).step_by(LANES) {
-            lines.gather_scaled(data, from, width, factors);
-            lines.transform();
-            lines.scatter(out, from, width);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -256,26 +217,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn other_places_and_factors() {
-        let (width, len) = (LANES, 16);
-        let mut lines = Lines::new(len, FftDirection::Forward);
-        let data = numbers(3 * width * len);
-        // Every third row, from the second on.
-        let mut out = vec![Complex64::default(); width * len];
-        columns_into(&mut lines, &data, width, 3 * width, &mut out, width);
-        let mut expected: Vec<_> = data.chunks(width).skip(1).step_by(3).flatten().copied().collect();
-        columns(&mut lines, &mut expected, width);
-        assert_eq!(out, expected);
-
-        let (rows, factors): (Vec<f64>, Vec<f64>) = ((0..len).map(|i| i as f64).collect(), vec![0.5; width]);
-        let plane = &data[..width * len];
-        scaled_columns_into(&mut lines, plane, [&rows, &factors], &mut out, width);
-        let mut expected = plane.to_vec();
-        expected.iter_mut().enumerate().for_each(|(at, value)| *value *= rows[at / width] * 0.5);
-        columns(&mut lines, &mut expected, width);
-        assert_eq!(out, expected);
     }
 }
