@@ -30,7 +30,7 @@ struct Arrays {
 
 impl Arrays {
     fn new(problem: Problem) -> Arrays {
-        let array = || memory::zeroed(problem.points());
+        let array = || memory::zeroed(problem.elements());
         Arrays { space: array(), spectrum: array(), evolved: array() }
     }
 }
