@@ -156,15 +156,15 @@ fn ln(x: f64) -> f64 {
     const ROOT_HALF: u64 = 0x3FE6_A09E_667F_3BCD;
     // Coefficients of the minimax series in s^2 and the two parts of ln 2.
     const C: [f64; 7] = [
-        6.666666666666735130e-01,
-        3.999999999940941908e-01,
-        2.857142874366239149e-01,
-        2.222219843214978396e-01,
-        1.818357216161805012e-01,
-        1.531383769920937332e-01,
-        1.479819860511658591e-01,
+        0.6666666666666735,
+        0.3999999999940942,
+        0.2857142874366239,
+        0.22222198432149784,
+        0.1818357216161805,
+        0.15313837699209373,
+        0.14798198605116586,
     ];
-    const LN2: [f64; 2] = [6.93147180369123816490e-01, 1.90821492927058770002e-10];
+    const LN2: [f64; 2] = [0.6931471803691238, 1.9082149292705877e-10];
     // Every number here is below 4, so the exponent's steps stay small; shifted without a sign as AVX2 has no other shift.
     let above = x.to_bits().wrapping_sub(ROOT_HALF).wrapping_add(1024 << 52) >> 52;
     let m = f64::from_bits(x.to_bits().wrapping_sub(above.wrapping_sub(1024) << 52));

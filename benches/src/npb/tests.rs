@@ -37,4 +37,6 @@ class_s! {
     ft: super::ft::Ft,
     mg: super::mg::Mg,
     ep: super::ep::Ep,
+    is: super::is::Is,
+    cg: super::cg::Cg,
 }
