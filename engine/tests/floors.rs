@@ -12,11 +12,11 @@ const FLOORS: [&[&str]; 9] = [
     &["sys"],
     &["topology", "memory"],
     &["sync"],
-    &["array"],
+    &["array", "channel"],
     &["shared"],
     &["team"],
-    &["launch"],
-    &["task"],
+    &["launch", "process"],
+    &["task", "manager"],
 ];
 
 /// Every other module of the crate's root, and the root itself: they may use everything.
