@@ -13,7 +13,8 @@ fn lines(arguments: &[&str]) -> Vec<String> {
 
 fn sorted(text: &str) -> Vec<String> {
     // How many cores there are is this machine's own matter.
-    let is_count = |line: &&str| line.strip_prefix("Number of cores is ").is_some_and(|rest| rest.ends_with('.'));
+    let is_count =
+        |line: &&str| line.strip_prefix("Number of cores is ").is_some_and(|rest| rest.ends_with('.'));
     let mut lines: Vec<String> = text.lines().filter(|line| !is_count(line)).map(str::to_owned).collect();
     assert_eq!(text.lines().count(), lines.len() + 1, "one line tells the cores: {text}");
     lines.sort();
