@@ -6,6 +6,7 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod array;
 mod base;
+pub mod channel;
 mod launch;
 mod manager;
 mod memory;
@@ -25,8 +26,8 @@ pub use array::{
 };
 pub use base::Span;
 pub use launch::{
-    CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
-    Schedule, Team, Val, grant, region,
+    CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
+    RegionError, Schedule, Team, Val, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["sys"],
     &["topology", "memory"],
     &["sync"],
-    &["array"],
+    &["array", "channel"],
     &["shared"],
     &["team"],
     &["launch", "process"],

@@ -247,6 +247,8 @@ fn callbacks_come_without_anybody_waiting() {
         told.sort();
         assert_eq!(told[0], "2");
         assert!(told[1].contains("no 7"), "{told:?}");
+        good.wait();
+        bad.wait();
         assert_eq!(good.successful(), Some(true));
         assert_eq!(bad.successful(), Some(false));
     }
@@ -420,4 +422,36 @@ fn workers_give_way_after_so_many_tasks() {
         assert!(pids.iter().filter(|other| *other == pid).count() <= 5);
     }
     assert_eq!(pool.insights().deaths, 0);
+}
+
+#[test]
+fn shared_objects_are_arguments() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let (lock, counter) = (phalanx::sync::Lock::new(0u64).unwrap(), phalanx::sync::Counter::new(0).unwrap());
+    let items = (1..=100u64).map(|n| (lock.clone(), counter.clone(), n));
+    let add = |(lock, counter, n): (phalanx::sync::Lock<u64>, phalanx::sync::Counter, u64)| {
+        *lock.lock().unwrap() += n;
+        counter.add(1);
+    };
+    pool.map(add, items).unwrap();
+    assert_eq!((*lock.lock().unwrap(), counter.get()), (5050, 100));
+}
+
+#[test]
+fn frozen_arrays_are_arguments_also_of_workers_that_come_later() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let array = pool.from_fn(1 << 20, |i| i as f64).unwrap().freeze().unwrap();
+    let sum = |(array, n): (phalanx::FrozenArray<f64, ndarray::Ix1>, usize)| {
+        if n == 3 {
+            std::process::abort();
+        }
+        array.as_slice().iter().take(n).sum::<f64>()
+    };
+    let items = (0..20).map(|n| (array.clone(), n));
+    let sums = pool.tasks().chunksize(1).try_map(sum, items).unwrap();
+    for (n, result) in sums.iter().enumerate().filter(|(n, _)| *n != 3) {
+        let expected: f64 = (0..n).map(|i| i as f64).sum();
+        assert_eq!(*result.as_ref().unwrap(), expected);
+    }
+    assert!(sums[3].is_err());
 }

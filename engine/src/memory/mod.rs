@@ -29,6 +29,7 @@ pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
 pub use pages::{PageKind, PageReport};
 pub use residency::Residency;
+pub(crate) use room::check as check_room;
 pub(crate) use segment::{Access, Segment, SegmentId, check_file_limit};
 
 /// Bytes of the huge pages that mappings are aligned for.

@@ -146,6 +146,32 @@ impl Place {
         let head = TAG.next_multiple_of(align);
         // A line of its own, so that two objects never slow each other down (see `Line` for the 128).
         let block = arena::allocate(head.saturating_add(len_bytes), align.max(128))?;
+        Ok(Place::fill(block, kind, head, len_bytes, with, init))
+    }
+
+    /// As [`make`](Place::make), on a page and with memory behind the first `reserved` bytes only: the rest is populated by whoever
+    /// touches it.
+    pub(crate) fn make_sparse(
+        kind: u64,
+        len_bytes: usize,
+        align: usize,
+        reserved: usize,
+        init: impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>>,
+    ) -> Result<Place, AllocError> {
+        let head = TAG.next_multiple_of(align);
+        let block = arena::allocate_sparse(head.saturating_add(len_bytes), head.saturating_add(reserved))?;
+        Ok(Place::fill(block, kind, head, len_bytes, None, init))
+    }
+
+    /// The object in its block, `head` bytes from its start.
+    fn fill(
+        block: Block,
+        kind: u64,
+        head: usize,
+        len_bytes: usize,
+        with: Option<Arc<Segment>>,
+        init: impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>>,
+    ) -> Place {
         // SAFETY: `head` bytes of the block lie before the object.
         let base = unsafe { block.ptr().add(head) };
         let wire = PlaceWire {
@@ -159,7 +185,7 @@ impl Place {
         tag.len_bytes.store(wire.len_bytes, Ordering::Relaxed);
         tag.maker.store(member::current_member().0, Ordering::Relaxed);
         let content = Some(Content { upkeep: init(base), with, block });
-        Ok(Place::of_body(Arc::new(Body { content, listed: AtomicBool::new(false), base, wire })))
+        Place::of_body(Arc::new(Body { content, listed: AtomicBool::new(false), base, wire }))
     }
 
     fn of_body(body: Arc<Body>) -> Place {

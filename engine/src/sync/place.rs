@@ -30,6 +30,13 @@ pub struct CreateError {
     source: AllocError,
 }
 
+impl CreateError {
+    /// `what`, of so many bytes, could not be had because of `source`.
+    pub(crate) fn new(what: &'static str, len_bytes: usize, source: AllocError) -> CreateError {
+        CreateError { what, len_bytes, source }
+    }
+}
+
 /// A handle that a member can rebuild over the same words.
 ///
 /// # Safety
@@ -89,15 +96,38 @@ pub(crate) fn make<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
 ) -> Result<Place, CreateError> {
-    let upkeep = |base: NonNull<u8>| {
+    debug_assert!(H::fits(len_bytes));
+    let place =
+        Place::make(kind_of::<H::Words, H::Value>(), len_bytes, H::ALIGN, None, upkeep::<H>(init, repair));
+    place.map_err(|source| CreateError { what, len_bytes, source })
+}
+
+/// As [`make`], with memory behind the first `reserved` bytes only.
+pub(crate) fn make_sparse<H: Remote>(
+    what: &'static str,
+    len_bytes: usize,
+    reserved: usize,
+    init: impl FnOnce(NonNull<u8>),
+    repair: Option<RepairFn<H::Words>>,
+) -> Result<Place, CreateError> {
+    debug_assert!(H::fits(len_bytes));
+    let kind = kind_of::<H::Words, H::Value>();
+    let place = Place::make_sparse(kind, len_bytes, H::ALIGN, reserved, upkeep::<H>(init, repair));
+    place.map_err(|source| CreateError { what, len_bytes, source })
+}
+
+/// Fills the words, then tells repair of them.
+fn upkeep<H: Remote>(
+    init: impl FnOnce(NonNull<u8>),
+    repair: Option<RepairFn<H::Words>>,
+) -> impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>> {
+    move |base: NonNull<u8>| {
         init(base);
         let repair = repair?;
         // SAFETY: the words lie at the base, and the registration is dropped before the memory is returned.
         let registration = unsafe { Registration::new(base.cast::<H::Words>(), repair) };
         Some(Box::new(registration) as Box<dyn Any + Send + Sync>)
-    };
-    let place = Place::make(kind_of::<H::Words, H::Value>(), len_bytes, H::ALIGN, None, upkeep);
-    place.map_err(|source| CreateError { what, len_bytes, source })
+    }
 }
 
 /// Bytes of words followed by one value.

@@ -126,6 +126,24 @@ impl Table {
         }
     }
 
+    /// Takes one from what `me` holds, or else from what anybody holds; false if nobody holds anything.
+    pub(crate) fn take_one(&self, me: MemberId) -> bool {
+        let mine = self.slot_of(me).is_some_and(|slot| self.sub(me, slot, 1));
+        mine || (0..self.used()).any(|i| {
+            let now = self.records[i].load(Ordering::Relaxed);
+            amount_of(now) > 0 && self.sub(MemberId(member_of(now)), Slot(i), 1)
+        })
+    }
+
+    /// Whether anybody beside `member` holds anything.
+    pub(crate) fn is_held_beside(&self, member: MemberId) -> bool {
+        let held = |word: &AtomicU64| word.load(Ordering::Acquire);
+        self.records[..self.used()]
+            .iter()
+            .map(held)
+            .any(|now| amount_of(now) > 0 && member_of(now) != member.0)
+    }
+
     /// `me`'s record, if it holds anything.
     pub(crate) fn slot_of(&self, me: MemberId) -> Option<Slot> {
         self.records[..self.used()].iter().position(|word| holds(word, me)).map(Slot)

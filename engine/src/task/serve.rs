@@ -108,19 +108,24 @@ impl Server {
                     (Some(entry), Some(function)) => {
                         // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
                         let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
-                        let mut call = Call {
-                            slot,
-                            arguments,
-                            results,
-                            function,
-                            items: slot.items.load(Ordering::Relaxed) as usize,
-                            is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
-                        };
-                        member.within(&slot.stop, number, |_| {
+                        results = member.within(&slot.stop, number, |member| {
+                            let mut call = Call {
+                                slot,
+                                arguments,
+                                results,
+                                function,
+                                items: slot.items.load(Ordering::Relaxed) as usize,
+                                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
+                                token: slot.token.load(Ordering::Relaxed),
+                                segments: &mut *member.segments,
+                                leases: Vec::new(),
+                            };
                             // SAFETY: this member claimed the task.
-                            unsafe { entry(&mut call) }
+                            unsafe { entry(&mut call) };
+                            let leases = call.leases.iter().map(|leases| leases.alive() as u64).sum();
+                            slot.leases.store(leases, Ordering::Relaxed);
+                            call.results
                         });
-                        results = call.results;
                     }
                     _ => results.faults.push(corrupt("its function lies outside this program's code")),
                 }

@@ -180,6 +180,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.refused = refused;
                 slot.served_at_start = served(crew.board().desk(rank));
                 roster.refresh();
+                crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
             }
             FromWorker::Retiring => roster.slots[rank].is_retiring = true,

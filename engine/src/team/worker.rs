@@ -20,7 +20,10 @@ use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a segment may be on its way to a worker that has begun to need it.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The worker's whole life. `socket` is its end of the packet socket to the driver; end of file there means that the
 /// driver is gone.
@@ -194,6 +197,14 @@ impl Segments for Mapped {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
         if !self.by_id.contains_key(&id) {
             // Sent with a launch that went on without this worker.
+            self.read_mail();
+        }
+        let until = Instant::now() + SENT_WITHIN;
+        while !self.by_id.contains_key(&id)
+            && matches!(socket::wait_readable(&*self.socket, Some(until)), Ok(true))
+            && !socket::is_at_end(&*self.socket)
+        {
+            // A task's argument leads to it, and this worker is new: it is on its way.
             self.read_mail();
         }
         let mapping =

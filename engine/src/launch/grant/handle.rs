@@ -8,12 +8,14 @@
 #![allow(unsafe_code)]
 
 use crate::array::Element;
+use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::region::RegionOperand;
 use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};
+use crate::sync::place::Place;
 use crate::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
     ShardedCounter, SyncWire,
@@ -23,7 +25,7 @@ use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::ptr::NonNull;
 
-const fn layout<H: Remote>() -> u64 {
+pub(super) const fn layout<H: Remote>() -> u64 {
     let mut hash = mix(mix(SEED, 30), H::ALIGN as u64);
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
@@ -34,13 +36,21 @@ const fn layout<H: Remote>() -> u64 {
 }
 
 fn describe<H: Remote>(handle: &H, to: &mut Description<'_>) -> Result<(), LaunchError> {
-    let segment = handle.place().segment().ok_or_else(|| LaunchError::BadGrant {
-        what: H::WHAT,
+    describe_place(handle.place(), H::WHAT, to)
+}
+
+pub(super) fn describe_place(
+    place: &Place,
+    what: &'static str,
+    to: &mut Description<'_>,
+) -> Result<(), LaunchError> {
+    let segment = place.segment().ok_or_else(|| LaunchError::BadGrant {
+        what,
         why: "a handle that a kernel received cannot be an operand again; use it in the kernel itself".into(),
     })?;
     to.segment(segment);
     // A clone in a kernel of this process shares it.
-    handle.place().list();
+    place.list();
     // A lost attempt may have added to the counter or changed what the lock protects.
     to.changes_in_place();
     Ok(())
@@ -54,6 +64,16 @@ fn wire<H: Remote>(handle: &H) -> [u64; 3] {
 /// # Safety
 /// The launch lasts for `'w`, and the wire is its own.
 unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
+    let (base, wire) = locate::<H>(wire, visit)?;
+    // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
+    Ok(unsafe { H::from_base(base, wire) })
+}
+
+/// Where the block of such a handle is mapped here; range and alignment checked.
+pub(super) fn locate<H: Remote>(
+    wire: &[u64; 3],
+    visit: &mut Visit<'_>,
+) -> Result<(NonNull<u8>, SyncWire), Fault> {
     let [segment, offset, len_bytes] = *wire;
     let len = usize::try_from(len_bytes).ok().filter(|&len| H::fits(len));
     let len =
@@ -61,8 +81,7 @@ unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<
     let base = visit.attach(segment, offset, len, true)?;
     let base = NonNull::new(base).filter(|base| base.addr().get().is_multiple_of(H::ALIGN));
     let base = base.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter is not aligned"))?;
-    // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
-    Ok(unsafe { H::from_base(base, SyncWire { segment, offset, len_bytes }) })
+    Ok((base, SyncWire { segment, offset, len_bytes }))
 }
 
 macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
@@ -120,6 +139,11 @@ operands! {
     [] Barrier;
     [] Counter;
     [] ShardedCounter;
+    [T: Message] Queue<T>;
+    [T: Message] SimpleQueue<T>;
+    [T: Message] JoinableQueue<T>;
+    [T: Message] Sender<T>;
+    [T: Message] Receiver<T>;
     [T: Element] Value<T>;
     [T: Element] Array<T>;
     [T: Element] RawValue<T>;

@@ -8,6 +8,8 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod connection;
+mod flat;
 mod halo;
 mod handle;
 mod part;
@@ -20,6 +22,7 @@ pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
 pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
+pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
 pub use part::{Parts, PartsMut};
