@@ -40,6 +40,7 @@ fn child() {
         Ok("reaped") => children_reaped_by_the_host(),
         Ok("fork") => fork_is_refused(),
         Ok("leaks") => rounds(),
+        Ok("idle") => fork_server_comes_and_goes(),
         Ok("folder") => another_folder(),
         Ok("descriptors") => fewest_descriptors(),
         _ => {}
@@ -194,6 +195,31 @@ fn fewest_descriptors() {
 #[test]
 fn too_few_descriptors_are_a_clear_error_and_pass() {
     run("descriptors");
+}
+
+/// Children of this process, zombies included.
+fn children() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default())
+        .map(|list| list.split_whitespace().count())
+        .sum()
+}
+
+fn fork_server_comes_and_goes() {
+    within(LONG, || {
+        for _ in 0..2 {
+            every_end();
+            while children() > 0 {
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_program_without_processes_has_no_fork_server_for_long() {
+    run("idle");
 }
 
 fn another_folder() {

@@ -174,7 +174,8 @@ fn radix_4(x: &[Part; 2], y: &mut [Part; 2], [len, stride]: [usize; 2], roots: &
     let sign = Vector([sign; LANES]);
     for p in 0..quarter {
         let w = [1, 2, 3].map(|k| spread(roots[k * p * stride]));
-        let (out_re, out_im) = (&mut y_re[4 * p * stride..][..4 * stride], &mut y_im[4 * p * stride..][..4 * stride]);
+        let (out_re, out_im) =
+            (&mut y_re[4 * p * stride..][..4 * stride], &mut y_im[4 * p * stride..][..4 * stride]);
         for q in 0..stride {
             let at = |part: usize| [x[0][p * stride + q + part * leap], x[1][p * stride + q + part * leap]];
             let (a, b, c, d) = (at(0), at(1), at(2), at(3));
