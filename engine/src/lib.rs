@@ -48,6 +48,7 @@ pub use task::{
     WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
+pub use team::opening::Opened;
 pub use team::start::{ExitCause, StartError, StartMethod};
 pub use topology::{CpuSet, Machine, Placement};
 

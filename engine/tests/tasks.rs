@@ -455,3 +455,45 @@ fn frozen_arrays_are_arguments_also_of_workers_that_come_later() {
     }
     assert!(sums[3].is_err());
 }
+
+static SET_BY_INITIALIZER: std::sync::OnceLock<(u64, String)> = std::sync::OnceLock::new();
+
+#[test]
+fn an_initializer_runs_in_every_worker_also_in_later_ones() {
+    let initialize = |(number, text): (u64, String)| {
+        SET_BY_INITIALIZER.set((number, text)).map_err(|_| "it ran twice".to_string())
+    };
+    let pool = Pool::builder().workers(2).initializer(initialize, (7, "seven".into())).build().unwrap();
+    let read = |n: u64| {
+        if n == 5 {
+            std::process::abort();
+        }
+        SET_BY_INITIALIZER.get().cloned()
+    };
+    let results = pool.tasks().chunksize(1).try_map(read, 0..20).unwrap();
+    for (n, result) in results.into_iter().enumerate().filter(|(n, _)| *n != 5) {
+        assert_eq!(result.unwrap(), Some((7, "seven".into())), "{n}");
+    }
+}
+
+#[test]
+fn a_failing_initializer_is_the_error_of_making_the_pool() {
+    for backend in [Backend::Processes, Backend::Threads, Backend::Inline] {
+        let builder = || Pool::builder().workers(2).backend(backend);
+        let panicked =
+            builder().initializer(|has: bool| assert!(has, "no licence"), false).build().unwrap_err();
+        assert!(panicked.to_string().contains("no licence"), "{panicked}");
+        let refused = builder().initializer(|_: ()| Err::<(), _>("no file"), ()).build().unwrap_err();
+        assert!(refused.to_string().contains("no file"), "{refused}");
+    }
+}
+
+#[test]
+fn native_libraries_are_told_their_threads() {
+    let read = |name: String| std::env::var(name).ok();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    assert_eq!(pool.apply(read, "OMP_NUM_THREADS".into()).unwrap(), Some("1".into()));
+    let pool = Pool::builder().workers(1).native_threads(3).build().unwrap();
+    assert_eq!(pool.apply(read, "OPENBLAS_NUM_THREADS".into()).unwrap(), Some("3".into()));
+    assert!(std::env::var("OMP_NUM_THREADS").is_err());
+}

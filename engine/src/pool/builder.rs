@@ -3,13 +3,17 @@
 use super::{Pool, PoolError};
 use crate::launch::driver::Driver;
 use crate::sys::clock::TickRate;
+use crate::task::Argument;
 use crate::task::desk::{BoardSegment, Desk, Lifespan};
+use crate::team::crew::InProcess;
 use crate::team::crew::{CrewError, Kind, Plan};
 use crate::team::current;
-use crate::team::start::{StartMethod, is_worker};
+use crate::team::opening::{Opened, Opening, OpeningError};
+use crate::team::start::{StartError, StartMethod, is_worker};
 use crate::topology::{Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What workers are. All backends run the same code.
@@ -63,6 +67,8 @@ pub struct PoolBuilder {
     stats: bool,
     trace: bool,
     lifespan: Lifespan,
+    opening: Option<Result<Arc<Opening>, OpeningError>>,
+    native_threads: Option<usize>,
 }
 
 impl PoolBuilder {
@@ -120,6 +126,39 @@ impl PoolBuilder {
     /// worker's counters, before and after (tens of nanoseconds a worker).
     pub fn stats(mut self, stats: bool) -> Self {
         self.stats = stats;
+        self
+    }
+
+    /// A function that every worker runs, with these arguments, before it serves; so do those that replace dead ones. If it panics or
+    /// returns an error, making the pool fails with what it said.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// static FACTOR: OnceLock<u64> = OnceLock::new();
+    ///
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder()
+    ///     .workers(2)
+    ///     .initializer(|factor| { let _set_before = FACTOR.set(factor); }, 10)
+    ///     .build()?;
+    /// assert_eq!(pool.map(|n: u64| n * FACTOR.get().unwrap_or(&0), 1..4)?, [10, 20, 30]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer<A, O>(mut self, function: fn(A) -> O, arguments: A) -> Self
+    where
+        A: Argument,
+        O: Opened + 'static,
+    {
+        self.opening = Some(Opening::new(function, &arguments).map(Arc::new));
+        self
+    }
+
+    /// How many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr, rayon): `OMP_NUM_THREADS` and
+    /// its like are set for them where the environment does not. Without it, as many as [`Self::threads_per_worker`]. Not with
+    /// [`StartMethod::Fork`], whose workers have begun already.
+    pub fn native_threads(mut self, threads: usize) -> Self {
+        self.native_threads = Some(threads.max(1));
         self
     }
 
@@ -188,6 +227,11 @@ impl PoolBuilder {
             Kind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
+        let opening = self.opening.clone().transpose()?;
+        if let (Kind::Inline, Some(opening)) = (kind, &opening) {
+            let failed = |why| PoolError::Start(StartError::CannotServe { why });
+            opening.run_here(&mut InProcess).map_err(failed)?;
+        }
         let board = match kind {
             Kind::Inline => None,
             _ => Some(BoardSegment::new(workers, self.lifespan)?),
@@ -204,6 +248,8 @@ impl PoolBuilder {
             is_watched: self.stats,
             trace: self.trace,
             errands: board.as_ref().map(BoardSegment::plan),
+            opening: opening.clone(),
+            native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };
         let driver = Driver::new(crew).map_err(|error| match error {
             CrewError::Start(error) => PoolError::Start(error),

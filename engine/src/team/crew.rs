@@ -10,6 +10,7 @@ use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
+use crate::team::opening::Opening;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
@@ -45,6 +46,10 @@ pub(crate) struct Plan {
     pub(crate) trace: bool,
     /// What members do between launches.
     pub(crate) errands: Option<ErrandPlan>,
+    /// What members run before they serve.
+    pub(crate) opening: Option<Arc<Opening>>,
+    /// What native libraries in worker processes are told of how many threads to use.
+    pub(crate) native_threads: Option<usize>,
 }
 
 impl Plan {
@@ -62,6 +67,8 @@ impl Plan {
             is_watched: false,
             trace: false,
             errands: None,
+            opening: None,
+            native_threads: None,
         }
     }
 }
@@ -89,6 +96,8 @@ pub(crate) struct Crew {
     pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
     pub(crate) errands: Option<ErrandPlan>,
+    pub(crate) opening: Option<Arc<Opening>>,
+    native_threads: Option<usize>,
     /// Who is told of deaths, beside the launch.
     pub(crate) bereaved: OnceLock<Weak<dyn Bereaved>>,
     places: Vec<WorkerPlace>,
@@ -184,6 +193,8 @@ impl Crew {
             deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
             errands: plan.errands,
+            opening: plan.opening,
+            native_threads: plan.native_threads,
             bereaved: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
@@ -209,10 +220,16 @@ impl Crew {
     ) -> Result<(), CrewError> {
         // The copy that `Fork` works from is the caller as it is now: before we add a thread.
         let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
+        let native_threads = self.native_threads;
         let crew = self.clone();
         let hand = std::thread::Builder::new()
             .name("phalanx engine".into())
-            .spawn(move || engine::run(&crew, early.unwrap_or_else(|| Starter::new(method, preload))))
+            .spawn(move || {
+                engine::run(
+                    &crew,
+                    early.unwrap_or_else(|| Starter::with_native_threads(method, preload, native_threads)),
+                )
+            })
             .map_err(CrewError::Os)?;
         self.hands.lock().push(hand);
         Ok(())
@@ -240,6 +257,15 @@ impl Crew {
                     match crate::team::worker::rayon_pool(&welcome) {
                         Ok(threads) => member.threads = threads,
                         Err(why) => crew.roster.lock().broken = Some(why),
+                    }
+                    if let Some(opening) = &crew.opening
+                        && let Err(why) = opening.run_here(&mut *member.segments)
+                    {
+                        let mut roster = crew.roster.lock();
+                        roster.broken.get_or_insert_with(|| why.clone());
+                        roster.start_error.get_or_insert(StartError::CannotServe { why });
+                        crew.changed.notify_all();
+                        return;
                     }
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
@@ -348,6 +374,7 @@ impl Crew {
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
             errands: (0, 0),
+            opening: None,
         }
     }
 
@@ -367,6 +394,7 @@ impl Crew {
             arena: arena.id().0,
             arena_len: arena.len_bytes() as u64,
             errands,
+            opening: self.opening.as_ref().map(|opening| opening.wire()).transpose()?,
             ..self.welcome_for_thread(rank)
         })
     }
@@ -587,7 +615,7 @@ pub(crate) fn bind_to(cpuset: Option<&crate::topology::CpuSet>, node: Option<u32
 }
 
 /// Segments as members in the driver's own process see them.
-struct InProcess;
+pub(crate) struct InProcess;
 
 impl Segments for InProcess {
     fn attach(&mut self, id: u64, _writable: bool) -> Result<Extent, String> {

@@ -112,6 +112,12 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    for segment in crew.opening.iter().flat_map(|opening| opening.segments()) {
+        let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
+        if slot.known.insert(segment.id().0) {
+            let _dead = mail::send(&process.socket, &mail, &[segment.fd()]);
+        }
+    }
     slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;

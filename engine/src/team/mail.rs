@@ -2,6 +2,7 @@
 //! memory.
 
 use crate::sys::socket::{self, Packet};
+use crate::team::opening::OpeningWire;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -66,6 +67,8 @@ pub(crate) struct Welcome {
     pub(crate) trace_len: u64,
     /// Bytes of the errands' segment, whose descriptor comes next, and the function that opens it; zeros if there is none.
     pub(crate) errands: (u64, u64),
+    /// What to run before serving.
+    pub(crate) opening: Option<OpeningWire>,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }

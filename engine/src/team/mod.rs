@@ -13,6 +13,7 @@ pub(crate) mod mail;
 pub(crate) mod member;
 pub(crate) mod muster;
 pub(crate) mod oom;
+pub(crate) mod opening;
 pub(crate) mod panic_note;
 pub(crate) mod roster;
 pub(crate) mod start;

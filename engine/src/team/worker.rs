@@ -88,6 +88,9 @@ fn enrol(
         (len, open) => Some(open_errands(&next_fd()?, len as usize, open, rank, size)?),
     };
     segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
+    if let Some(opening) = &welcome.opening {
+        opening.run(welcome.arena, &mut segments)?;
+    }
     let threads = rayon_pool(welcome)?;
     let member = Member {
         rank,

@@ -74,6 +74,16 @@ impl Build {
 impl Starter {
     /// Prepares to start workers; makes the fork server's process where the method has one.
     pub(crate) fn new(method: StartMethod, preload: Option<fn()>) -> Result<Starter, StartError> {
+        Starter::with_native_threads(method, preload, None)
+    }
+
+    /// As [`Self::new`]; native libraries in what is executed are told to use so many threads, where the environment does not
+    /// tell them already.
+    pub(crate) fn with_native_threads(
+        method: StartMethod,
+        preload: Option<fn()>,
+        native_threads: Option<usize>,
+    ) -> Result<Starter, StartError> {
         if is_worker() || constructor::has_marker() {
             return Err(StartError::Recursive);
         }
@@ -83,7 +93,9 @@ impl Starter {
         if method != StartMethod::Fork && sys::is_secure() {
             return Err(StartError::Insecure);
         }
-        let mut starter = Starter { executable: Executable::open()?, server: None, method, preload };
+        let mut executable = Executable::open()?;
+        executable.native_threads = native_threads;
+        let mut starter = Starter { executable, server: None, method, preload };
         starter.server = match method {
             StartMethod::Spawn => None,
             StartMethod::ForkServer => Some(ForkServer::spawn(&starter.executable, preload)?),
