@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
+//! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`random`] | uniform and normal floats, integers, by seed and place |
@@ -26,9 +27,11 @@ mod inline;
 mod input;
 mod number;
 mod simd;
+mod store;
 
 pub mod order;
 pub mod particles;
+pub mod profile;
 pub mod random;
 pub mod reduce;
 pub mod scan;

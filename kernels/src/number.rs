@@ -36,6 +36,12 @@ pub trait Number: Element + Plain + PartialOrd + Default + Debug + Display + sea
     fn to_total(self) -> Self::Total;
     /// The value as float64, rounded to nearest where it has more than 53 bits.
     fn to_f64(self) -> f64;
+    /// The bits of the value in the low bits of a word; for integers that are not negative, the value itself.
+    #[doc(hidden)]
+    fn to_word(self) -> u64;
+    /// The value with these bits.
+    #[doc(hidden)]
+    fn from_word(word: u64) -> Self;
     /// Whether this is NaN: the only values that differ from themselves.
     #[inline(always)]
     #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
@@ -73,6 +79,10 @@ macro_rules! integers { ($($t:ident => $total:ident),*) => { $(
         fn to_total(self) -> $total { self as $total }
         #[inline(always)]
         fn to_f64(self) -> f64 { self as f64 }
+        #[inline(always)]
+        fn to_word(self) -> u64 { self as u64 }
+        #[inline(always)]
+        fn from_word(word: u64) -> Self { word as $t }
     }
 )* } }
 integers!(u8 => u64, u16 => u64, u32 => u64, u64 => u64, usize => u64,
@@ -97,6 +107,10 @@ macro_rules! floats { ($($t:ident),*) => { $(
         fn to_total(self) -> $t { self }
         #[inline(always)]
         fn to_f64(self) -> f64 { f64::from(self) }
+        #[inline(always)]
+        fn to_word(self) -> u64 { u64::from(self.to_bits()) }
+        #[inline(always)]
+        fn from_word(word: u64) -> Self { $t::from_bits(word as _) }
     }
     impl Real for $t {
         #[inline(always)]

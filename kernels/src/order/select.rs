@@ -92,7 +92,7 @@ pub fn quantiles<T: Key + Number, D: Shape>(
         places.push(last);
     }
     let found: Vec<f64> =
-        select_words(pool, x, &places)?.into_iter().map(|word| T::from_word(word).to_f64()).collect();
+        select_words(pool, x, &places)?.into_iter().map(|word| <T as Key>::from_word(word).to_f64()).collect();
     if T::IS_FLOAT && found[places.len() - 1].is_nan() {
         return Ok(vec![f64::NAN; q.len()]);
     }

@@ -1,4 +1,4 @@
-//! `split_flat`, `split_flat_mut`, `split_flat_out`: chunks of the elements in row-major order, whatever the shape.
+//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: chunks of the elements in row-major order, whatever the shape.
 //!
 //! # Safety
 //! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover exactly the
@@ -7,6 +7,7 @@
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};
+use crate::base::Span;
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
@@ -21,6 +22,8 @@ pub struct SplitFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 pub struct SplitFlatMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
 /// A chunk of the elements for writing. Made by [`SharedArray::split_flat_out`].
 pub struct SplitFlatOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
+/// All elements for reading. Made by [`SharedArray::whole_flat`].
+pub struct WholeFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants each kernel call a chunk of the elements in row-major order, for reading: a slice, whatever the shape.
@@ -50,6 +53,11 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// [`split_out`](Self::split_out).
     pub fn split_flat_out(&mut self) -> SplitFlatOut<'_, T, D> {
         SplitFlatOut(self)
+    }
+
+    /// Grants each kernel call all elements in row-major order, for reading: a slice, whatever the shape.
+    pub fn whole_flat(&self) -> WholeFlat<'_, T, D> {
+        WholeFlat(self)
     }
 }
 
@@ -98,3 +106,25 @@ macro_rules! chunked {
 chunked!(SplitFlat, "a split_flat() array", 40, false, false, View, view_rows);
 chunked!(SplitFlatMut, "a split_flat_mut() array", 41, true, true, ViewMut, view_rows_mut);
 chunked!(SplitFlatOut, "a split_flat_out() array", 42, true, false, ViewMut, view_rows_mut);
+
+// SAFETY: read-only; the grant borrows the array, so nobody writes it.
+unsafe impl<T: Element, D: Shape> Operand for WholeFlat<'_, T, D> {
+    type Wire = ArrayWire;
+    type Local = Located<T, Ix1>;
+    type View<'w> = &'w [T];
+    const LAYOUT: u64 = mix(mix(SEED, 43), size_of::<T>() as u64);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        describe(self.0, "a whole_flat() array", false, to)
+    }
+    fn wire(&self) -> ArrayWire {
+        flat(self.0)
+    }
+    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        Located::open(wire, visit, false)
+    }
+    unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w [T] {
+        // SAFETY: all elements, mapped and frozen for the launch.
+        unsafe { Ix1::view_rows(local.base, &local.dim, Span::new(0, local.rows())) }
+    }
+}

@@ -20,7 +20,7 @@ mod worker_state;
 pub use accumulate::Accumulate;
 pub use atomic::{AtomicElement, AtomicF64, Atomics};
 pub use axis::{SplitAxis, SplitAxisMut};
-pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut};
+pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
 pub use part::{Parts, PartsMut};

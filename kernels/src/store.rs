@@ -17,24 +17,24 @@ use crate::simd::vectorized;
 use phalanx::Element;
 
 /// Elements computed at a time before they are copied out: 4 KiB of float64.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Bytes of all operands of a call from which results go past the caches: beyond two cores' second-level caches.
 const BEYOND_CACHE_BYTES: usize = 8 << 20;
 
 /// Where results go; travels as an operand.
-pub(super) type Way = u8;
+pub(crate) type Way = u8;
 const CACHED: Way = 0;
 const PAST_CACHES: Way = 1;
 
 /// The way for a call that touches `bytes` in all.
-pub(super) fn way(bytes: usize) -> Way {
+pub(crate) fn way(bytes: usize) -> Way {
     if cfg!(target_arch = "x86_64") && bytes >= BEYOND_CACHE_BYTES { PAST_CACHES } else { CACHED }
 }
 
 /// Writes `out` by `block(part, first)`, which computes the elements of `out` from `first` on into `part`.
 #[inline(always)]
-pub(super) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [T], usize)) {
+pub(crate) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [T], usize)) {
     if way == CACHED {
         return vectorized(
             #[inline(always)]
@@ -56,7 +56,7 @@ pub(super) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [
 }
 
 /// Copies `from` to `out`.
-pub(super) fn copy<T: Element>(out: &mut [T], from: &[T], way: Way) {
+pub(crate) fn copy<T: Element>(out: &mut [T], from: &[T], way: Way) {
     if way == CACHED {
         return out.copy_from_slice(from);
     }
