@@ -91,8 +91,10 @@ pub fn quantiles<T: Key + Number, D: Shape>(
         // NaNs sort last: if there is one, it is the last element.
         places.push(last);
     }
-    let found: Vec<f64> =
-        select_words(pool, x, &places)?.into_iter().map(|word| <T as Key>::from_word(word).to_f64()).collect();
+    let found: Vec<f64> = select_words(pool, x, &places)?
+        .into_iter()
+        .map(|word| <T as Key>::from_word(word).to_f64())
+        .collect();
     if T::IS_FLOAT && found[places.len() - 1].is_nan() {
         return Ok(vec![f64::NAN; q.len()]);
     }
