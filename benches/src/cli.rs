@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         phalanx-bench launch --vs rayon,forkunion\n  \
         phalanx-bench launch --only launch_empty,phase_barrier --seconds 0.2\n  \
         phalanx-bench stream --vs rayon --json\n  \
+        phalanx-bench kernels sum,dot --vs rayon\n  \
         phalanx-bench --check all\n\n\
         JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit.\n\
         Exit codes: 0 done; 1 a result was wrong, a launch failed or hung, or with --check a target was missed; 2 bad options."
@@ -59,6 +60,8 @@ pub enum Command {
     Memory(Memory),
     /// A region of many phases while other processes keep the cores busy
     Noise(Noise),
+    /// Numeric kernels over shared arrays
+    Kernels(Kernels),
     /// All of these with their defaults
     All(Launch),
     /// Keeps a core busy for ever (started by `noise`)
@@ -162,6 +165,26 @@ impl Default for Noise {
     fn default() -> Self {
         Noise { hogs: None, phases: 10_000, work: 10 }
     }
+}
+
+/// Options of `kernels`.
+#[derive(Clone, Debug, Args)]
+pub struct Kernels {
+    /// Run only these kernels
+    #[arg(value_name = "NAME", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    pub vs: Vec<Peer>,
+
+    /// MiB of each long array
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    pub mib: u64,
+
+    /// Show what there is, and run nothing
+    #[arg(long)]
+    pub list: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -6,6 +6,7 @@
 
 mod cli;
 mod harness;
+mod kernels;
 mod launch;
 mod memory;
 mod noise;
@@ -54,6 +55,7 @@ fn run(cli: &Cli) -> Outcome<usize> {
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
+        Command::Kernels(options) => kernels::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;

@@ -53,7 +53,7 @@ impl Record {
 
     /// Whether more of it is better.
     fn is_rate(&self) -> bool {
-        self.unit == "GB/s"
+        self.unit.ends_with("/s")
     }
 }
 

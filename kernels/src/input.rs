@@ -21,11 +21,11 @@ use std::ops::Deref;
 ///
 /// # fn main() -> Result<(), KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// let table = Array2::from_elem((300, 400), 0.5);
+/// let table = Array2::<f64>::from_elem((300, 400), 0.5);
 /// assert_eq!(reduce::sum(&pool, &table)?, 60_000.0);
 /// assert_eq!(reduce::sum(&pool, &table.slice(s![.., ..;2]))?, 30_000.0);
 /// assert_eq!(reduce::sum(&pool, &pool.from_ndarray(&table)?)?, 60_000.0);
-/// assert_eq!(reduce::sum(&pool, &[1.0, 2.0, 4.0])?, 7.0);
+/// assert_eq!(reduce::sum(&pool, &[1.0f64, 2.0, 4.0])?, 7.0);
 /// # Ok(())
 /// # }
 /// ```

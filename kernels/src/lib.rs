@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
+//! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
@@ -27,8 +28,10 @@ mod inline;
 mod input;
 mod number;
 mod simd;
+mod store;
 
 pub mod dense;
+pub mod profile;
 pub mod reduce;
 pub mod scan;
 pub mod sparse;

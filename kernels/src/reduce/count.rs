@@ -1,5 +1,6 @@
 //! How many elements, whether any, whether all have a property.
 
+use super::lanes::total;
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
@@ -108,6 +109,12 @@ where
 fn count_slice<T: Copy>(x: &[T], f: impl Fn(T) -> bool) -> u64 {
     vectorized(
         #[inline(always)]
-        || x.iter().map(|x| u64::from(f(*x))).sum(),
+        || {
+            total(
+                x,
+                #[inline(always)]
+                |x| u64::from(f(x)),
+            )
+        },
     )
 }

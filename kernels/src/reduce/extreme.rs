@@ -5,9 +5,9 @@ use super::lanes::strands;
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
-use crate::number::{Number, Real};
+use crate::number::{Integer, Number, Real};
 use crate::simd::vectorized;
-use phalanx::Pool;
+use phalanx::{Element, Pool};
 
 /// Elements among which an extreme is looked for before its place is: 16 KiB of float64, so that the second look meets the
 /// first-level cache.
@@ -81,6 +81,38 @@ pub fn max<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
     )
 }
 
+/// Smallest and largest element of integers in one sweep.
+pub(super) fn range<T: Integer>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+) -> Result<[T; 2], KernelError>
+where
+    [T; 2]: Element,
+{
+    fold(
+        pool,
+        x,
+        [T::HIGHEST, T::LOWEST],
+        |x| {
+            // The second look meets the second-level cache.
+            let low = extreme_slice(
+                x,
+                T::HIGHEST,
+                #[inline(always)]
+                |a, b| a < b,
+            );
+            let high = extreme_slice(
+                x,
+                T::LOWEST,
+                #[inline(always)]
+                |a, b| a > b,
+            );
+            [low, high]
+        },
+        |a, b| [a[0].min(b[0]), a[1].max(b[1])],
+    )
+}
+
 /// The largest absolute value. NaN if any element is NaN.
 ///
 /// Cost: every element read once, three operations each.
@@ -128,14 +160,14 @@ pub fn norm_inf<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Re
 pub fn argmin<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<usize, KernelError> {
     not_empty("argmin", x)?;
     if is_inline(x.len()) {
-        return Ok(place_slice(&x.elements(), 0, below)[1] as usize);
+        return Ok(place_slice::<_, Below>(&x.elements(), 0)[1] as usize);
     }
     let x = x.share(pool)?;
     let found = repeatable(pool).reduce(
         (x.split_flat(), 0..x.len()),
         NOWHERE,
-        |(x, at)| place_slice(x, at.start, below),
-        |a, b| first_of(a, b, below::<T>),
+        |(x, at)| place_slice::<_, Below>(x, at.start),
+        first_of::<T, Below>,
     )?;
     Ok(found[1] as usize)
 }
@@ -157,14 +189,14 @@ pub fn argmin<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Re
 pub fn argmax<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<usize, KernelError> {
     not_empty("argmax", x)?;
     if is_inline(x.len()) {
-        return Ok(place_slice(&x.elements(), 0, above)[1] as usize);
+        return Ok(place_slice::<_, Above>(&x.elements(), 0)[1] as usize);
     }
     let x = x.share(pool)?;
     let found = repeatable(pool).reduce(
         (x.split_flat(), 0..x.len()),
         NOWHERE,
-        |(x, at)| place_slice(x, at.start, above),
-        |a, b| first_of(a, b, above::<T>),
+        |(x, at)| place_slice::<_, Above>(x, at.start),
+        first_of::<T, Above>,
     )?;
     Ok(found[1] as usize)
 }
@@ -173,14 +205,25 @@ fn not_empty(kernel: &'static str, x: &(impl Input + ?Sized)) -> Result<(), Kern
     if x.is_empty() { Err(KernelError::Empty { kernel }) } else { Ok(()) }
 }
 
-#[inline(always)]
-fn below<T: Number>(a: T, b: T) -> bool {
-    a < b
+/// Which of two elements is looked for.
+trait Order {
+    fn better<T: Number>(a: T, b: T) -> bool;
 }
 
-#[inline(always)]
-fn above<T: Number>(a: T, b: T) -> bool {
-    a > b
+struct Below;
+impl Order for Below {
+    #[inline(always)]
+    fn better<T: Number>(a: T, b: T) -> bool {
+        a < b
+    }
+}
+
+struct Above;
+impl Order for Above {
+    #[inline(always)]
+    fn better<T: Number>(a: T, b: T) -> bool {
+        a > b
+    }
 }
 
 /// The better of two, NaN before all.
@@ -218,24 +261,23 @@ type Found = [u64; 2];
 const NOWHERE: Found = [0, u64::MAX];
 
 /// The first place of the best element of a slice that begins at place `first`; the first NaN if there is one.
-fn place_slice<T: Number>(x: &[T], first: usize, better: fn(T, T) -> bool) -> Found {
-    // The comparison is known where this is compiled into; the pointer is gone then.
+fn place_slice<T: Number, O: Order>(x: &[T], first: usize) -> Found {
     vectorized(
         #[inline(always)]
-        || place_body(x, first, better),
+        || place_body::<T, O>(x, first),
     )
 }
 
 #[inline(always)]
-fn place_body<T: Number>(x: &[T], first: usize, better: impl Fn(T, T) -> bool) -> Found {
+fn place_body<T: Number, O: Order>(x: &[T], first: usize) -> Found {
     let mut found: Option<(T, usize)> = None;
     for (index, block) in x.chunks(BLOCK).enumerate() {
         let place = |at: usize| first + index * BLOCK + at;
-        let (best, has_nan) = block_best(block, &better);
+        let (best, has_nan) = block_best::<T, O>(block);
         if has_nan && let Some(at) = block.iter().position(|x| x.is_unordered()) {
             return [block[at].to_word(), place(at) as u64];
         }
-        if found.is_none_or(|(value, _)| better(best, value))
+        if found.is_none_or(|(value, _)| O::better(best, value))
             && let Some(at) = block.iter().position(|&x| x == best)
         {
             found = Some((block[at], place(at)));
@@ -246,25 +288,31 @@ fn place_body<T: Number>(x: &[T], first: usize, better: impl Fn(T, T) -> bool) -
 
 /// The best of a block that is not empty, and whether it holds a NaN.
 #[inline(always)]
-fn block_best<T: Number>(block: &[T], better: &impl Fn(T, T) -> bool) -> (T, bool) {
+fn block_best<T: Number, O: Order>(block: &[T]) -> (T, bool) {
     let (groups, rest) = block.as_chunks::<LANES>();
     let (mut best, mut nan) = ([block[0]; LANES], [T::ZERO; LANES]);
     for group in groups {
         for lane in 0..LANES {
-            best[lane] = if better(group[lane], best[lane]) { group[lane] } else { best[lane] };
+            best[lane] = if O::better(group[lane], best[lane]) { group[lane] } else { best[lane] };
             nan[lane] = if group[lane].is_unordered() { group[lane] } else { nan[lane] };
         }
     }
+    fold_block::<T, O>(&best, &nan, rest)
+}
+
+/// Folds the lanes of a block. Out of line, because its shape otherwise leaks into the loop above as shuffles.
+#[inline(never)]
+fn fold_block<T: Number, O: Order>(best: &[T; LANES], nan: &[T; LANES], rest: &[T]) -> (T, bool) {
     let has_nan = nan.iter().chain(rest).any(|x| x.is_unordered());
-    (best.iter().chain(rest).fold(block[0], |a, &b| if better(b, a) { b } else { a }), has_nan)
+    (best.iter().chain(rest).fold(best[0], |a, &b| if O::better(b, a) { b } else { a }), has_nan)
 }
 
 /// The better of two findings, the earlier of equal ones.
-fn first_of<T: Number>(a: Found, b: Found, better: fn(T, T) -> bool) -> Found {
+fn first_of<T: Number, O: Order>(a: Found, b: Found) -> Found {
     if a[1] == NOWHERE[1] || b[1] == NOWHERE[1] {
         return if a[1] == NOWHERE[1] { b } else { a };
     }
     let (early, late) = if a[1] < b[1] { (a, b) } else { (b, a) };
     let (x, y) = (T::from_word(early[0]), T::from_word(late[0]));
-    if x.is_unordered() || (!y.is_unordered() && !better(y, x)) { early } else { late }
+    if x.is_unordered() || (!y.is_unordered() && !O::better(y, x)) { early } else { late }
 }

@@ -15,6 +15,8 @@ const BLOCK: usize = 2048;
 const WAYS: usize = 4;
 /// Bins up to which a chunk counts in tables of its own: 32 KiB of them.
 const MOST_OWN: usize = 2048;
+/// Elements of unsigned types below this are counted without asking for the largest first.
+const NARROW: u32 = 1 << 16;
 /// Bins up to which each part of the array has a table of its own; above, all workers count in one, atomically.
 const MOST_PARTED: usize = 1 << 17;
 
@@ -154,7 +156,8 @@ fn unpack([low, high, step, scale]: [f64; 4], bins: usize) -> Grid {
 ///
 /// As `numpy.bincount(x, minlength)`: there are as many counts as the largest value asks for, at least `min_len`.
 ///
-/// Cost: every element read twice (the first time for the largest), and one increment of a counter each.
+/// Cost: every element read once, and one increment of a counter each; once more before, for the largest element, where the type is wider than
+/// 16 bits or signed.
 ///
 /// # Errors
 /// `Argument` where an element is negative; `Memory`, also where the largest element asks for more counts than there is memory for;
@@ -172,17 +175,33 @@ pub fn bincount<T: Integer>(
     x: &(impl Input<Elem = T> + ?Sized),
     min_len: usize,
 ) -> Result<Vec<u64>, KernelError> {
+    // What no element of a narrow type can exceed need not be looked for.
+    let narrow = T::LOWEST == T::ZERO && T::HIGHEST.to_f64() < f64::from(NARROW);
     let mut len = min_len;
-    if !x.is_empty() {
-        let (low, high) = (super::min(pool, x)?, super::max(pool, x)?);
+    if narrow {
+        len = len.max(T::HIGHEST.to_word() as usize + 1);
+    } else if !x.is_empty() {
+        let [low, high] = super::extreme::range(pool, x)?;
         if low < T::ZERO {
-            return Err(KernelError::argument(
-                "x",
-                format!("element {low} is negative, and only counts of values from 0 on are kept"),
-            ));
+            let why = format!("element {low} is negative, and only counts of values from 0 on are kept");
+            return Err(KernelError::argument("x", why));
         }
         len = len.max((high.to_word() as usize).saturating_add(1));
     }
+    let mut counts = count_up_to(pool, x, len)?;
+    if narrow {
+        let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        counts.truncate(used.max(min_len));
+    }
+    Ok(counts)
+}
+
+/// Counts values below `len`.
+fn count_up_to<T: Integer>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    len: usize,
+) -> Result<Vec<u64>, KernelError> {
     if is_inline(x.len()) {
         // Shared memory is asked for before it is touched, so that too large an element is an error.
         let mut counts = if len > 1 << 20 { SharedArray::zeros(len)?.to_vec() } else { vec![0; len] };
@@ -224,15 +243,13 @@ fn count_in_bins<T: Number>(x: &[T], grid: &Grid, counts: &mut [u64]) {
 }
 
 fn count_values<T: Integer>(x: &[T], counts: &mut [u64]) {
-    let mut numbers = [0u32; BLOCK];
-    count_blocks(x, counts, |block, count| {
-        let numbers = &mut numbers[..block.len()];
-        vectorized(
-            #[inline(always)]
-            || numbers.iter_mut().zip(block).for_each(|(number, x)| *number = x.to_word() as u32),
-        );
-        count(numbers);
-    });
+    if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {
+        x.iter().for_each(|x| counts[x.to_word() as usize] += 1);
+        return;
+    }
+    let mut ways = vec![[0u32; WAYS]; counts.len()];
+    count_in_turn(x, &mut ways);
+    add_ways(counts, &ways);
 }
 
 /// Counts block by block: `number` gives the bins of a block to the function that it receives.
@@ -247,20 +264,24 @@ fn count_blocks<T>(x: &[T], counts: &mut [u64], mut number: impl FnMut(&[T], &mu
     for block in x.chunks(BLOCK) {
         number(block, &mut |numbers| count_in_turn(numbers, &mut ways));
     }
-    for (sum, ways) in counts.iter_mut().zip(&ways) {
+    add_ways(counts, &ways);
+}
+
+fn add_ways(counts: &mut [u64], ways: &[[u32; WAYS]]) {
+    for (sum, ways) in counts.iter_mut().zip(ways) {
         *sum += ways.iter().map(|&count| u64::from(count)).sum::<u64>();
     }
 }
 
 #[inline(never)]
-fn count_in_turn(numbers: &[u32], ways: &mut [[u32; WAYS]]) {
+fn count_in_turn<T: Integer>(numbers: &[T], ways: &mut [[u32; WAYS]]) {
     let (groups, rest) = numbers.as_chunks::<WAYS>();
     for group in groups {
         for way in 0..WAYS {
-            ways[group[way] as usize][way] += 1;
+            ways[group[way].to_word() as usize][way] += 1;
         }
     }
-    for &bin in rest {
-        ways[bin as usize][0] += 1;
+    for bin in rest {
+        ways[bin.to_word() as usize][0] += 1;
     }
 }

@@ -7,7 +7,7 @@
 //! | [`norm1`], [`norm2`], [`norm_inf`] | norms | `x` | 2 |
 //! | [`min`], [`max`], [`argmin`], [`argmax`] | extremes and their places | `x` | 2 |
 //! | [`mean`], [`variance`], [`moments`] | moments about the mean | `x` | 1, 5, 10 |
-//! | [`histogram`], [`bincount`] | counts by value | `x`, [`bincount`] twice | 6, 3 |
+//! | [`histogram`], [`bincount`] | counts by value | `x`, wide integers twice | 6, 1 |
 //! | [`count_if`], [`any`], [`all`] | how many have a property | `x` | those of the function |
 //!
 //! Arrays of any number of axes are taken as one long vector, in row-major order. Every array is read once, from memory at its full

@@ -65,7 +65,7 @@ pub(crate) fn sum_slice<T: Number>(x: &[T]) -> T::Total {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
 /// use phalanx_kernels::reduce::{sum, sum_compensated};
 ///
-/// let x = [1e100, 1.0, -1e100, 1.0];
+/// let x = [1e100f64, 1.0, -1e100, 1.0];
 /// assert_eq!(sum_compensated(&pool, &x)?, 2.0);
 /// assert_eq!(sum(&pool, &x)?, 1.0);
 /// # Ok(())

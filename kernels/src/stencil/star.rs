@@ -7,6 +7,7 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use crate::simd::vectorized;
+use crate::store::{CACHED, way};
 use ndarray::{Ix2, Ix3};
 use phalanx::{Pool, Shape, SharedArray};
 
@@ -114,11 +115,11 @@ impl<T: Real> Taps<T> {
         let (offsets, weights) = (self.offsets.as_slice(), self.weights.as_slice());
         if is_inline(out.len()) {
             let input = a.elements();
-            let sweep = Sweep { input: &input, shape, offsets, weights, boundary };
+            let sweep = Sweep { input: &input, shape, offsets, weights, boundary, way: CACHED };
             run(sweep, 0..shape[0] * shape[1], out.as_mut_slice());
             return Ok(());
         }
-        let (a, width) = (a.share(pool)?, shape[2]);
+        let (a, width, out_bytes) = (a.share(pool)?, shape[2], out.len_bytes());
         let chunk = chunk_rows::<T>(width, shape[0] * shape[1]) * width;
         let operands = (
             out.split_flat_out(),
@@ -127,12 +128,13 @@ impl<T: Real> Taps<T> {
             self.offsets.whole(),
             self.weights.whole(),
             [shape[0], shape[1], shape[2]],
-            boundary.to_wire(),
+            (boundary.to_wire(), way(2 * out_bytes)),
         );
         repeatable(pool).chunk(chunk).for_each(
             operands,
-            |(out, span, input, offsets, weights, shape, edge)| {
-                let sweep = Sweep { input, shape, offsets, weights, boundary: Boundary::from_wire(edge) };
+            |(out, span, input, offsets, weights, shape, (edge, way))| {
+                let sweep =
+                    Sweep { input, shape, offsets, weights, boundary: Boundary::from_wire(edge), way };
                 run(sweep, span.start / shape[2]..span.end / shape[2], out);
             },
         )?;
@@ -203,7 +205,7 @@ mod tests {
             let taps = Taps::star(weights).unwrap();
             let (offsets, weights_of_taps) = (taps.offsets.as_slice(), taps.weights.as_slice());
             let input = a.as_slice().unwrap();
-            let want = naive(&Sweep { input, shape, offsets, weights: weights_of_taps, boundary });
+            let want = naive(&Sweep { input, shape, offsets, weights: weights_of_taps, boundary, way: CACHED });
             let mut out = SharedArray::zeros(shape).unwrap();
             launching(|| star_3d(&pools()[which], weights, &a, boundary, &mut out)).unwrap();
             prop_assert_eq!(out.as_slice(), &want);

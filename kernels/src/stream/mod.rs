@@ -20,7 +20,6 @@
 //!
 //! After J. D. McCalpin's STREAM (<https://www.cs.virginia.edu/stream/ref.html>) and the BLAS (<https://www.netlib.org/blas/>).
 
-mod store;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +28,8 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Number;
 use crate::simd::vectorized;
+use crate::store::{copy as copy_out, produce, way};
 use phalanx::{Element, Inlined, Pool, Shape, SharedArray, Val};
-use store::{copy as copy_out, produce, way};
 
 /// Sets every element of `out` to `value`.
 ///

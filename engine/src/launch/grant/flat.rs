@@ -1,4 +1,4 @@
-//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: elements in row-major order, whatever the shape.
+//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: chunks of the elements in row-major order, whatever the shape.
 //!
 //! # Safety
 //! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover exactly the

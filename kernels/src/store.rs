@@ -17,24 +17,24 @@ use crate::simd::vectorized;
 use phalanx::Element;
 
 /// Elements computed at a time before they are copied out: 4 KiB of float64.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Bytes of all operands of a call from which results go past the caches: beyond two cores' second-level caches.
 const BEYOND_CACHE_BYTES: usize = 8 << 20;
 
 /// Where results go; travels as an operand.
-pub(super) type Way = u8;
-const CACHED: Way = 0;
-const PAST_CACHES: Way = 1;
+pub(crate) type Way = u8;
+pub(crate) const CACHED: Way = 0;
+pub(crate) const PAST_CACHES: Way = 1;
 
 /// The way for a call that touches `bytes` in all.
-pub(super) fn way(bytes: usize) -> Way {
+pub(crate) fn way(bytes: usize) -> Way {
     if cfg!(target_arch = "x86_64") && bytes >= BEYOND_CACHE_BYTES { PAST_CACHES } else { CACHED }
 }
 
 /// Writes `out` by `block(part, first)`, which computes the elements of `out` from `first` on into `part`.
 #[inline(always)]
-pub(super) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [T], usize)) {
+pub(crate) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [T], usize)) {
     if way == CACHED {
         return vectorized(
             #[inline(always)]
@@ -56,7 +56,7 @@ pub(super) fn produce<T: Element>(out: &mut [T], way: Way, block: impl Fn(&mut [
 }
 
 /// Copies `from` to `out`.
-pub(super) fn copy<T: Element>(out: &mut [T], from: &[T], way: Way) {
+pub(crate) fn copy<T: Element>(out: &mut [T], from: &[T], way: Way) {
     if way == CACHED {
         return out.copy_from_slice(from);
     }
@@ -65,20 +65,20 @@ pub(super) fn copy<T: Element>(out: &mut [T], from: &[T], way: Way) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn fence() {
+pub(crate) fn fence() {
     // SAFETY: every x86-64 processor has SSE.
     unsafe { std::arch::x86_64::_mm_sfence() };
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn fence() {}
+pub(crate) fn fence() {}
 
 /// Copies past the caches; other members see it after [`fence`].
 ///
 /// 128-bit stores, which every x86-64 processor has: four of them fill a line's write-combining buffer just as one of 512 bits does.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
-fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
+pub(crate) fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
     let out: &mut [u8] = bytemuck::cast_slice_mut(out);
     let from: &[u8] = &bytemuck::cast_slice(from)[..out.len()];
@@ -106,7 +106,7 @@ fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
+pub(crate) fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
     out.copy_from_slice(from);
 }
 
