@@ -2,7 +2,7 @@
 
 use super::Boundary;
 use super::star::{Taps, check_odd, chunk_rows};
-use super::sweep::{Line, Out, sum_lines};
+use super::sweep::{Line, Out, ends_of, sum_lines};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
@@ -93,8 +93,7 @@ pub fn convolve_separable<T: Real>(
     }
     let a = a.share(pool)?;
     let weights = (SharedArray::from_slice(column)?, SharedArray::from_slice(row)?);
-    // A chunk does the rows that its columns reach beyond it once more: long columns need long chunks.
-    let chunk = chunk_rows::<T>(width, height).max(4 * column.len()).min(height);
+    let chunk = chunk_rows(height, column.len() / 2, pool.workers());
     let travelling = (boundary.to_wire(), way(2 * out.len_bytes()));
     let operands = (out.split_out(), 0..height, a.whole(), weights.0.whole(), weights.1.whole(), travelling);
     repeatable(pool).chunk(chunk).for_each(operands, |(mut out, rows, a, column, row, (edge, way))| {
@@ -156,7 +155,7 @@ impl<T: Real> Separable<'_, T> {
                     Line { row: &ring[slot * width..][..width], shift: 0, weight: self.column[tap] }
                 })
                 .collect();
-            sum_lines(&lines, self.boundary, &mut to_out, out);
+            sum_lines(&lines, (0, width), self.boundary, &mut to_out, out);
         }
         to_out.finish();
     }
@@ -167,7 +166,7 @@ impl<T: Real> Separable<'_, T> {
         let line =
             |(tap, weight): (usize, &T)| Line { row: from, shift: radius - tap as isize, weight: *weight };
         let lines: Vec<Line<'_, T>> = self.row.iter().enumerate().map(line).collect();
-        sum_lines(&lines, self.boundary, way, to);
+        sum_lines(&lines, ends_of(&lines, self.width), self.boundary, way, to);
     }
 }
 

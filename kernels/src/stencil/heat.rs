@@ -5,7 +5,7 @@
 //! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
 //! Ordinary and Partial Differential Equations*, 9.
 
-use super::sweep::{Out, sum_group};
+use super::sweep::{BLOCK_BYTES, Out, sum_group};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::number::Real;
@@ -14,9 +14,6 @@ use crate::store::{CACHED, Way, way};
 use ndarray::{Ix2, Ix3};
 use phalanx::{Edge, Pool, Shape, SharedArray};
 use std::ops::Range;
-
-/// Bytes of three neighbouring rows of columns' blocks that are to stay in the second-level cache.
-const BLOCK_BYTES: usize = 512 << 10;
 
 /// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds nothing of use afterwards.
 ///

@@ -22,6 +22,8 @@ use std::ops::Range;
 
 /// Elements of a strip: 4 KiB of float64.
 pub(super) const STRIP: usize = 512;
+/// Bytes of the rows of four planes that are to stay in the second-level cache.
+pub(super) const BLOCK_BYTES: usize = 512 << 10;
 
 /// One neighbour: its offset along three axes, the last along the row.
 pub(super) type Offset = [i64; 3];
@@ -90,17 +92,46 @@ impl<'a, T: Real> Sweep<'a, T> {
             return;
         }
         let beyond = self.row_beyond();
-        let mut lines = Vec::with_capacity(self.offsets.len());
+        let taps = self.offsets.iter().zip(self.weights);
+        let mut lines: Vec<Line<'_, T>> = taps
+            .map(|(offset, weight)| Line { row: &[], shift: offset[2] as isize, weight: *weight })
+            .collect();
+        let (ends, inside) = (ends_of(&lines, width), Inside::of(self));
         let mut to = Out::new(self.way);
-        for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
-            lines.clear();
-            for (offset, weight) in self.offsets.iter().zip(self.weights) {
-                let row = self.row(row / middle, row % middle, offset, &beyond);
-                lines.push(Line { row, shift: offset[2] as isize, weight: *weight });
+        // Blocks of rows are done plane after plane: what a plane reads of its neighbours is still in the cache then.
+        let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).max(8);
+        for top in (0..middle).step_by(block) {
+            for plane in rows.start / middle..rows.end.div_ceil(middle) {
+                let first = (plane * middle + top).max(rows.start);
+                let last = (plane * middle + middle.min(top + block)).min(rows.end);
+                for row in first..last {
+                    self.point(&mut lines, row, &inside, &beyond);
+                    let start = (row - rows.start) * width;
+                    sum_lines(&lines, ends, self.boundary, &mut to, &mut out[start..start + width]);
+                }
             }
-            sum_lines(&lines, self.boundary, &mut to, out);
         }
         to.finish();
+    }
+
+    /// Points every line at what its tap reads for `row`.
+    #[inline(always)]
+    fn point<'b>(&self, lines: &mut [Line<'b, T>], row: usize, inside: &Inside, beyond: &'b [T])
+    where
+        'a: 'b,
+    {
+        let [_, middle, width] = self.shape;
+        let (i, j) = (row / middle, row % middle);
+        if inside.planes.contains(&i) && inside.rows.contains(&j) {
+            for (line, offset) in lines.iter_mut().zip(self.offsets) {
+                let row = row as isize + offset[0] as isize * middle as isize + offset[1] as isize;
+                line.row = &self.input[row as usize * width..][..width];
+            }
+        } else {
+            for (line, offset) in lines.iter_mut().zip(self.offsets) {
+                line.row = self.row(i, j, offset, beyond);
+            }
+        }
     }
 
     /// A row of the constant beyond the border.
@@ -127,19 +158,42 @@ impl<'a, T: Real> Sweep<'a, T> {
     }
 }
 
-/// Writes the weighted sum of shifted rows, all as long as `out`.
+/// Planes and rows for which no tap leaves the outer axes.
+struct Inside {
+    planes: Range<usize>,
+    rows: Range<usize>,
+}
+
+impl Inside {
+    fn of<T>(sweep: &Sweep<'_, T>) -> Inside {
+        let inside = |axis: usize| {
+            let offsets = || sweep.offsets.iter().map(|offset| offset[axis]);
+            let low = offsets().min().unwrap_or(0).min(0).unsigned_abs() as usize;
+            let high = offsets().max().unwrap_or(0).max(0) as usize;
+            low..sweep.shape[axis].saturating_sub(high)
+        };
+        Inside { planes: inside(0), rows: inside(1) }
+    }
+}
+
+/// Where, in rows of `width`, the places begin and end for which no line leaves the row.
+pub(super) fn ends_of<T>(lines: &[Line<'_, T>], width: usize) -> (usize, usize) {
+    let shifts = || lines.iter().map(|line| line.shift);
+    let low = shifts().min().unwrap_or(0).min(0).unsigned_abs().min(width);
+    let high = width.saturating_sub(shifts().max().unwrap_or(0).max(0).unsigned_abs());
+    (low, high.max(low))
+}
+
+/// Writes the weighted sum of shifted rows, all as long as `out`, for which [`ends_of`] was asked.
 #[inline(always)]
 pub(super) fn sum_lines<T: Real>(
     lines: &[Line<'_, T>],
+    (low, high): (usize, usize),
     boundary: Boundary<T>,
     to: &mut Out<T>,
     out: &mut [T],
 ) {
     let width = out.len();
-    let leftmost = lines.iter().map(|line| line.shift).min().unwrap_or(0).min(0);
-    let rightmost = lines.iter().map(|line| line.shift).max().unwrap_or(0).max(0);
-    let low = leftmost.unsigned_abs().min(width);
-    let high = width.saturating_sub(rightmost.unsigned_abs()).max(low);
     to.write(
         out,
         #[inline(always)]
