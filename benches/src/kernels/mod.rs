@@ -8,6 +8,7 @@
 
 mod dense;
 mod reduce;
+mod scan;
 mod sparse;
 mod spectral;
 mod stencil;
@@ -27,6 +28,7 @@ fn families() -> Vec<&'static [Entry]> {
     vec![
         stream::ENTRIES,
         reduce::ENTRIES,
+        scan::ENTRIES,
         dense::ENTRIES,
         sparse::ENTRIES,
         stencil::ENTRIES,

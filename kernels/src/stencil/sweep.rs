@@ -13,11 +13,12 @@
 //! 1. Boundaries of the outer axes are settled once a row, not once an element.
 //! 2. A strip stays in the first-level cache while several groups of taps are added to it.
 //! 3. The number of taps of a group is known to the compiler, so weights and sums stay in registers.
-//! 4. A strip is then computed in a buffer. See `store`.
+//! 4. A strip is then computed in a buffer. See `past`.
 
 use super::Boundary;
+use super::past::{copy_past_caches, fence};
 use crate::number::Real;
-use crate::store::{CACHED, Way, copy_past_caches, fence};
+use crate::store::{CACHED, Way};
 use std::ops::Range;
 
 /// Elements of a strip: 4 KiB of float64.
