@@ -228,7 +228,8 @@ mod tests {
     /// By the definition.
     fn naive(line: &[Complex64], sign: f64) -> Vec<Complex64> {
         let len = line.len();
-        let term = |k: usize, j: usize| Complex64::from_polar(1.0, sign * TAU * ((k * j) % len) as f64 / len as f64);
+        let term =
+            |k: usize, j: usize| Complex64::from_polar(1.0, sign * TAU * ((k * j) % len) as f64 / len as f64);
         (0..len).map(|k| line.iter().enumerate().map(|(j, value)| value * term(k, j)).sum()).collect()
     }
 

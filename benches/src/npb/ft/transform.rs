@@ -12,8 +12,8 @@
 use super::lines::{Lines, columns, columns_into, scaled_columns_into};
 use crate::npb::random::{Random, SEED};
 use bytemuck::cast_slice_mut;
-use rustfft::FftDirection;
 use num_complex::Complex64;
+use rustfft::FftDirection;
 use std::f64::consts::PI;
 
 /// The diffusivity.
