@@ -3,6 +3,7 @@
 use crate::array::AttachError;
 use crate::launch::LaunchError;
 use crate::memory::AllocError;
+use crate::task::TaskError;
 use crate::team::start::StartError;
 use crate::topology::{PlacementError, TopologyError};
 
@@ -49,4 +50,7 @@ pub enum Error {
     /// Reading the machine.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// A task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
 }

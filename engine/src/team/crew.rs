@@ -1,9 +1,10 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
-use crate::base::atomic::AtomicU64;
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
 use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
@@ -13,11 +14,11 @@ use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{engine, log};
+use crate::team::{engine, log, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 /// What members are.
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     /// Whether each launch is looked at more closely.
     pub(crate) is_watched: bool,
     pub(crate) trace: bool,
+    /// What members do between launches.
+    pub(crate) errands: Option<ErrandPlan>,
 }
 
 impl Plan {
@@ -58,6 +61,7 @@ impl Plan {
             preload: None,
             is_watched: false,
             trace: false,
+            errands: None,
         }
     }
 }
@@ -84,6 +88,9 @@ pub(crate) struct Crew {
     /// Deaths so far; counted before the dead are struck off the launch.
     pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
+    pub(crate) errands: Option<ErrandPlan>,
+    /// Who is told of deaths, beside the launch.
+    pub(crate) bereaved: OnceLock<Weak<dyn Bereaved>>,
     places: Vec<WorkerPlace>,
     is_bound: bool,
     crowded: bool,
@@ -176,6 +183,8 @@ impl Crew {
             trace,
             deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
+            errands: plan.errands,
+            bereaved: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -212,6 +221,16 @@ impl Crew {
     fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
         for rank in 0..self.size {
             let mut member = self.member(rank);
+            member.errands = self.errands.as_ref().map(|plan| {
+                let segment = &plan.segment;
+                let place = ErrandPlace {
+                    base: segment.base(),
+                    len_bytes: segment.len_bytes(),
+                    rank,
+                    size: self.size,
+                };
+                (plan.open)(place)
+            });
             let crew = self.clone();
             let hand = std::thread::Builder::new()
                 .name(format!("phalanx {}{rank}", self.label))
@@ -278,6 +297,8 @@ impl Crew {
             patience: self.patience,
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
+            errands: None,
+            is_retiring: false,
             deadline: None,
         }
     }
@@ -326,17 +347,63 @@ impl Crew {
             crowded: self.crowded,
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
+            errands: (0, 0),
         }
     }
 
     /// What a new worker process of `rank` is told.
-    pub(crate) fn welcome_for(&self, rank: usize, member: u32, arena: &Segment) -> Welcome {
-        Welcome {
+    pub(crate) fn welcome_for(
+        &self,
+        rank: usize,
+        member: u32,
+        arena: &Segment,
+    ) -> Result<Welcome, StartError> {
+        let errands = match &self.errands {
+            Some(plan) => (plan.segment.len_bytes() as u64, text::offset_of(plan.open as usize)?),
+            None => (0, 0),
+        };
+        Ok(Welcome {
             member,
             arena: arena.id().0,
             arena_len: arena.len_bytes() as u64,
+            errands,
             ..self.welcome_for_thread(rank)
+        })
+    }
+
+    /// Tells whoever is told of deaths.
+    pub(crate) fn bereaved(&self) -> Option<Arc<dyn Bereaved>> {
+        self.bereaved.get().and_then(Weak::upgrade)
+    }
+
+    /// Lets the members end that asked for it, if no launch is on its way; returns whether some still wait.
+    pub(crate) fn give_leave(&self) -> bool {
+        let mut roster = self.roster.lock();
+        if !roster.slots.iter().any(|slot| slot.is_retiring) {
+            return false;
         }
+        let board = self.board();
+        let muster = board.muster(&self.orders);
+        if !muster.is_over() {
+            return true;
+        }
+        // No launch can be opened while the roster is locked, and none will count on those that leave.
+        for (rank, slot) in roster.slots.iter_mut().enumerate() {
+            if std::mem::replace(&mut slot.is_retiring, false) && slot.stage == Stage::Ready {
+                slot.stage = Stage::Leaving;
+                // Release: pairs with the Acquire in `Member::sleep_until_called`.
+                board.desk(rank).leave.store(1, Ordering::Release);
+            }
+        }
+        roster.refresh();
+        muster.ring();
+        false
+    }
+
+    /// Kills the member of that id, if it is still there.
+    pub(crate) fn kill_member(&self, member: u32) -> bool {
+        let roster = self.roster.lock();
+        roster.slots.iter().find(|slot| slot.member == member).is_some_and(Slot::kill)
     }
 
     /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.

@@ -25,16 +25,16 @@ use std::sync::Arc;
 /// Columns side by side: a vector of 512 bits of each part, two cache lines of complex numbers.
 pub const LANES: usize = 8;
 
-/// One row of a block of columns.
-type Row = [[f64; LANES]; 2];
-
 /// Transforms of one length and direction, with the buffers of one thread.
 pub struct Lines {
     len: usize,
-    inverse: bool,
+    /// Of i: -1 forward.
+    sign: f64,
     /// exp(-+ 2 pi i k / len).
     roots: Vec<[f64; 2]>,
-    block: [Vec<Row>; 2],
+    /// [`LANES`], as a number that the compiler does not know: it makes better vectors of loops that it cannot unroll.
+    lanes: usize,
+    block: [[Part; 2]; 2],
     contiguous: Arc<dyn Fft<f64>>,
     scratch: Vec<Complex64>,
 }
@@ -42,18 +42,18 @@ pub struct Lines {
 impl Lines {
     /// For lines of `len` points, a power of two.
     pub fn new(len: usize, direction: FftDirection) -> Lines {
-        let inverse = direction == FftDirection::Inverse;
-        let sign = if inverse { 1.0 } else { -1.0 };
+        let sign = if direction == FftDirection::Inverse { 1.0 } else { -1.0 };
         let root = |k: usize| {
             let (sin, cos) = (sign * TAU * k as f64 / len as f64).sin_cos();
             [cos, sin]
         };
         let contiguous = FftPlanner::new().plan_fft(len, direction);
-        let block = || vec![[[0.0; LANES]; 2]; len];
+        let block = || [vec![Vector::ZERO; len], vec![Vector::ZERO; len]];
         Lines {
             len,
-            inverse,
+            sign,
             roots: (0..len).map(root).collect(),
+            lanes: std::hint::black_box(LANES),
             block: [block(), block()],
             scratch: vec![Complex64::default(); contiguous.get_inplace_scratch_len()],
             contiguous,
@@ -65,40 +65,23 @@ impl Lines {
         self.contiguous.process_with_scratch(data, &mut self.scratch);
     }
 
-    /// Takes the columns at `from` and following of `data`, whose rows are `stride` apart.
+    /// Takes the columns at `from` and following of `data`, whose rows begin `width` apart.
     #[inline(always)]
-    pub fn gather(&mut self, data: &[Complex64], from: usize, stride: usize) {
-        for (index, row) in self.block[0].iter_mut().enumerate() {
-            *row = split(&data[from + index * stride..][..LANES]);
-        }
-    }
-
-    /// As [`Self::gather`], each number times a factor of its row and one of its column.
-    #[inline(always)]
-    pub fn gather_scaled(
-        &mut self,
-        data: &[Complex64],
-        from: usize,
-        stride: usize,
-        [rows, columns]: [&[f64]; 2],
-    ) {
-        let columns = &columns[from..][..LANES];
-        for (index, (row, factor)) in self.block[0].iter_mut().zip(rows).enumerate() {
-            *row = split(&data[from + index * stride..][..LANES]);
-            for part in row.iter_mut() {
-                part.iter_mut().zip(columns).for_each(|(value, column)| *value *= factor * column);
-            }
+    fn gather(&mut self, data: &[Complex64], from: usize, width: usize) {
+        let ([re, im], lanes) = (&mut self.block[0], self.lanes);
+        for (index, (re, im)) in re.iter_mut().zip(im).enumerate() {
+            part(&mut re.0[..lanes], &mut im.0[..lanes], &data[from + index * width..][..lanes]);
         }
     }
 
     /// Transforms the columns that were taken.
     #[inline(always)]
-    pub fn transform(&mut self) {
+    fn transform(&mut self) {
         let [x, y] = &mut self.block;
         let (mut len, mut stride) = (self.len, 1);
         while len > 1 {
             if len >= 4 {
-                radix_4(x, y, [len, stride], &self.roots, self.inverse);
+                radix_4(x, y, [len, stride], &self.roots, self.sign);
                 (len, stride) = (len / 4, stride * 4);
             } else {
                 radix_2(x, y);
@@ -108,111 +91,129 @@ impl Lines {
         }
     }
 
-    /// Writes the columns to where they were taken from, or to another place.
+    /// Writes the columns to where they were taken from.
     #[inline(always)]
-    pub fn scatter(&self, data: &mut [Complex64], from: usize, stride: usize) {
-        for (index, [re, im]) in self.block[0].iter().enumerate() {
-            let out = &mut data[from + index * stride..][..LANES];
-            for ((out, re), im) in out.iter_mut().zip(re).zip(im) {
-                *out = Complex64::new(*re, *im);
+    fn scatter(&self, data: &mut [Complex64], from: usize, width: usize) {
+        let ([re, im], lanes) = (&self.block[0], self.lanes);
+        for (index, (re, im)) in re.iter().zip(im).enumerate() {
+            join(&mut data[from + index * width..][..lanes], &re.0[..lanes], &im.0[..lanes]);
+        }
+    }
+}
+
+/// Takes numbers apart.
+#[inline(always)]
+fn part(re: &mut [f64], im: &mut [f64], numbers: &[Complex64]) {
+    for ((re, im), number) in re.iter_mut().zip(im).zip(numbers) {
+        (*re, *im) = (number.re, number.im);
+    }
+}
+
+/// Puts numbers together.
+#[inline(always)]
+fn join(numbers: &mut [Complex64], re: &[f64], im: &[f64]) {
+    for ((number, re), im) in numbers.iter_mut().zip(re).zip(im) {
+        (number.re, number.im) = (*re, *im);
+    }
+}
+
+/// `LANES` numbers. Each operation is a loop over all, which the compiler makes one instruction of where there are such.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Vector([f64; LANES]);
+
+impl Vector {
+    const ZERO: Vector = Vector([0.0; LANES]);
+}
+
+macro_rules! lane_wise {
+    ($($trait:ident $method:ident $operator:tt),*) => { $(
+        impl std::ops::$trait for Vector {
+            type Output = Vector;
+            #[inline(always)]
+            fn $method(mut self, other: Vector) -> Vector {
+                for lane in 0..LANES {
+                    self.0[lane] = self.0[lane] $operator other.0[lane];
+                }
+                self
+            }
+        }
+    )* };
+}
+lane_wise!(Add add +, Sub sub -, Mul mul *);
+
+/// Real or imaginary parts of a block of columns, row by row.
+type Part = Vec<Vector>;
+
+/// A root of unity for all lanes.
+#[inline(always)]
+fn spread([re, im]: [f64; 2]) -> [Vector; 2] {
+    [Vector([re; LANES]), Vector([im; LANES])]
+}
+
+#[inline(always)]
+fn times([a_re, a_im]: [Vector; 2], [re, im]: [Vector; 2]) -> [Vector; 2] {
+    [a_re * re - a_im * im, a_re * im + a_im * re]
+}
+
+#[inline(always)]
+fn plus(a: [Vector; 2], b: [Vector; 2]) -> [Vector; 2] {
+    [a[0] + b[0], a[1] + b[1]]
+}
+
+#[inline(always)]
+fn minus(a: [Vector; 2], b: [Vector; 2]) -> [Vector; 2] {
+    [a[0] - b[0], a[1] - b[1]]
+}
+
+#[inline(always)]
+fn radix_4(x: &[Part; 2], y: &mut [Part; 2], [len, stride]: [usize; 2], roots: &[[f64; 2]], sign: f64) {
+    let quarter = len / 4;
+    let leap = stride * quarter;
+    let [y_re, y_im] = y;
+    let sign = Vector([sign; LANES]);
+    for p in 0..quarter {
+        let w = [1, 2, 3].map(|k| spread(roots[k * p * stride]));
+        let (out_re, out_im) =
+            (&mut y_re[4 * p * stride..][..4 * stride], &mut y_im[4 * p * stride..][..4 * stride]);
+        for q in 0..stride {
+            let at = |part: usize| [x[0][p * stride + q + part * leap], x[1][p * stride + q + part * leap]];
+            let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+            let (sum, difference, other) = (plus(a, c), minus(a, c), plus(b, d));
+            let turned = minus(b, d);
+            // sign i (b - d)
+            let across = [sign * (Vector::ZERO - turned[1]), sign * turned[0]];
+            let out = [
+                plus(sum, other),
+                times(plus(difference, across), w[0]),
+                times(minus(sum, other), w[1]),
+                times(minus(difference, across), w[2]),
+            ];
+            for (part, [re, im]) in out.into_iter().enumerate() {
+                out_re[part * stride + q] = re;
+                out_im[part * stride + q] = im;
             }
         }
     }
 }
 
 #[inline(always)]
-fn split(numbers: &[Complex64]) -> Row {
-    let mut row = [[0.0; LANES]; 2];
-    for (lane, number) in numbers.iter().enumerate() {
-        row[0][lane] = number.re;
-        row[1][lane] = number.im;
-    }
-    row
-}
-
-#[inline(always)]
-fn plus(a: &Row, b: &Row) -> Row {
-    std::array::from_fn(|part| std::array::from_fn(|lane| a[part][lane] + b[part][lane]))
-}
-
-#[inline(always)]
-fn minus(a: &Row, b: &Row) -> Row {
-    std::array::from_fn(|part| std::array::from_fn(|lane| a[part][lane] - b[part][lane]))
-}
-
-#[inline(always)]
-fn times(a: &Row, [re, im]: [f64; 2]) -> Row {
-    [
-        std::array::from_fn(|lane| a[0][lane] * re - a[1][lane] * im),
-        std::array::from_fn(|lane| a[0][lane] * im + a[1][lane] * re),
-    ]
-}
-
-/// i a.
-#[inline(always)]
-fn turned(a: &Row) -> Row {
-    [std::array::from_fn(|lane| -a[1][lane]), a[0]]
-}
-
-#[inline(always)]
-fn radix_4(x: &[Row], y: &mut [Row], [len, stride]: [usize; 2], roots: &[[f64; 2]], inverse: bool) {
-    let quarter = len / 4;
-    let leap = stride * quarter;
-    let (a, rest) = x.split_at(leap);
-    let (b, rest) = rest.split_at(leap);
-    let (c, d) = rest.split_at(leap);
-    for p in 0..quarter {
-        let [w1, w2, w3] = [1, 2, 3].map(|k| roots[k * p * stride]);
-        let [a, b, c, d] = [a, b, c, d].map(|part| &part[p * stride..][..stride]);
-        let out = &mut y[4 * p * stride..][..4 * stride];
-        for q in 0..stride {
-            let (sum, difference) = (plus(&a[q], &c[q]), minus(&a[q], &c[q]));
-            let other = plus(&b[q], &d[q]);
-            let across = if inverse { turned(&minus(&d[q], &b[q])) } else { turned(&minus(&b[q], &d[q])) };
-            out[q] = plus(&sum, &other);
-            out[stride + q] = times(&minus(&difference, &across), w1);
-            out[2 * stride + q] = times(&minus(&sum, &other), w2);
-            out[3 * stride + q] = times(&plus(&difference, &across), w3);
+fn radix_2(x: &[Part; 2], y: &mut [Part; 2]) {
+    for (x, y) in x.iter().zip(y) {
+        let half = x.len() / 2;
+        for q in 0..half {
+            (y[q], y[q + half]) = (x[q] + x[q + half], x[q] - x[q + half]);
         }
-    }
-}
-
-#[inline(always)]
-fn radix_2(x: &[Row], y: &mut [Row]) {
-    let half = x.len() / 2;
-    let (a, b) = x.split_at(half);
-    let (low, high) = y.split_at_mut(half);
-    for q in 0..half {
-        low[q] = plus(&a[q], &b[q]);
-        high[q] = minus(&a[q], &b[q]);
     }
 }
 
 multiversion! {
-    /// Transforms all columns of a plane of `width` columns, in place.
-    pub fn columns(lines: &mut Lines, data: &mut [Complex64], width: usize) {
-        for from in (0..width).step_by(LANES) {
-            lines.gather(data, from, width);
+    /// Transforms the first `columns` columns of a plane in place, whose rows begin `stride` apart.
+    pub fn columns(lines: &mut Lines, data: &mut [Complex64], columns: usize, stride: usize) {
+        for from in (0..columns).step_by(LANES) {
+            lines.gather(data, from, stride);
             lines.transform();
-            lines.scatter(data, from, width);
-        }
-    }
-
-    /// Transforms columns of `data` whose rows are `stride` apart and begin at `start`, into a plane.
-    pub fn columns_into(lines: &mut Lines, data: &[Complex64], start: usize, stride: usize, out: &mut [Complex64], width: usize) {
-        for from in (0..width).step_by(LANES) {
-            lines.gather(data, start + from, stride);
-            lines.transform();
-            lines.scatter(out, from, width);
-        }
-    }
-
-    /// Transforms all columns of a plane times the factors of its rows and of its columns, into another.
-    pub fn scaled_columns_into(lines: &mut Lines, data: &[Complex64], factors: [&[f64]; 2], out: &mut [Complex64], width: usize) {
-        for from in (0..width).step_by(LANES) {
-            lines.gather_scaled(data, from, width, factors);
-            lines.transform();
-            lines.scatter(out, from, width);
+            lines.scatter(data, from, stride);
         }
     }
 }
@@ -235,14 +236,14 @@ mod tests {
 
     #[test]
     fn columns_and_contiguous_lines_are_transforms_by_the_definition() {
-        let width = 2 * LANES;
+        let width = 3 * LANES;
         for len in [1, 2, 4, 8, 16, 32, 64, 128] {
             for (direction, sign) in [(FftDirection::Forward, -1.0), (FftDirection::Inverse, 1.0)] {
                 let mut lines = Lines::new(len, direction);
                 let before = numbers(len * width);
                 let mut plane = before.clone();
-                columns(&mut lines, &mut plane, width);
-                for column in 0..width {
+                columns(&mut lines, &mut plane, width - LANES, width);
+                for column in 0..width - LANES {
                     let line: Vec<_> = before.iter().skip(column).step_by(width).copied().collect();
                     let expected = naive(&line, sign);
                     for (row, expected) in expected.iter().enumerate() {
@@ -257,26 +258,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn other_places_and_factors() {
-        let (width, len) = (LANES, 16);
-        let mut lines = Lines::new(len, FftDirection::Forward);
-        let data = numbers(3 * width * len);
-        // Every third row, from the second on.
-        let mut out = vec![Complex64::default(); width * len];
-        columns_into(&mut lines, &data, width, 3 * width, &mut out, width);
-        let mut expected: Vec<_> = data.chunks(width).skip(1).step_by(3).flatten().copied().collect();
-        columns(&mut lines, &mut expected, width);
-        assert_eq!(out, expected);
-
-        let (rows, factors): (Vec<f64>, Vec<f64>) = ((0..len).map(|i| i as f64).collect(), vec![0.5; width]);
-        let plane = &data[..width * len];
-        scaled_columns_into(&mut lines, plane, [&rows, &factors], &mut out, width);
-        let mut expected = plane.to_vec();
-        expected.iter_mut().enumerate().for_each(|(at, value)| *value *= rows[at / width] * 0.5);
-        columns(&mut lines, &mut expected, width);
-        assert_eq!(out, expected);
     }
 }

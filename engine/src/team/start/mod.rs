@@ -16,7 +16,7 @@ mod tests;
 pub use error::StartError;
 pub use process::ExitCause;
 pub(crate) use process::{Starting, WorkerProcess};
-pub(crate) use setup::is_worker;
+pub(crate) use setup::{OUTSIDE_TEAMS, is_worker, worker_name};
 
 use crate::sys::process as sys;
 use crate::team::text;
@@ -46,7 +46,7 @@ pub enum StartMethod {
 }
 
 /// How long [`Starter::start`] waits for a started process to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts the workers of one pool.
 ///
@@ -58,6 +58,17 @@ pub(crate) struct Starter {
     server: Option<ForkServer>,
     method: StartMethod,
     preload: Option<fn()>,
+}
+
+/// The build that a starter starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Build(executable::Fingerprint);
+
+impl Build {
+    /// As [`Starter::finish`], on any thread.
+    pub(crate) fn finish(self, starting: Starting, deadline: Instant) -> Result<WorkerProcess, StartError> {
+        starting.finish(deadline, &self.0)
+    }
 }
 
 impl Starter {
@@ -90,7 +101,12 @@ impl Starter {
 
     /// Waits for the answer of a launched worker, which is killed if it has not come by `deadline`.
     pub(crate) fn finish(&self, starting: Starting, deadline: Instant) -> Result<WorkerProcess, StartError> {
-        starting.finish(deadline, &self.executable.fingerprint)
+        self.build().finish(starting, deadline)
+    }
+
+    /// What started processes must be, for a thread that waits for them in this one's stead.
+    pub(crate) fn build(&self) -> Build {
+        Build(self.executable.fingerprint)
     }
 
     /// Sets a worker's start going. Launching all workers first and finishing them after lets them load in parallel.
