@@ -59,15 +59,15 @@ fn measured(class: Class, problem: Problem, evolved: &Evolved) -> Outcome<Measur
     let log = points.ln();
     Ok(Measured {
         seconds: evolved.time.as_secs_f64(),
-        operations: points
-            * (14.8157 + 7.19641 * log + (5.23518 + 7.21113 * log) * problem.steps as f64),
+        operations: points * (14.8157 + 7.19641 * log + (5.23518 + 7.21113 * log) * problem.steps as f64),
         checks: compared(class, evolved)?,
     })
 }
 
 fn compared(class: Class, evolved: &Evolved) -> Outcome<Vec<Check>> {
     let Some(official) = verification::ft(class)? else { return Ok(Vec::new()) };
-    let mut checks = vec![Check::exact("the number of checksums", evolved.checksums.len() as i64, official.len() as i64)];
+    let mut checks =
+        vec![Check::exact("the number of checksums", evolved.checksums.len() as i64, official.len() as i64)];
     for (step, (sum, official)) in evolved.checksums.iter().zip(official).enumerate() {
         checks.push(Check::complex(&format!("checksum {}", step + 1), [sum.re, sum.im], official, 1e-12));
     }

@@ -4,11 +4,11 @@ use super::transform::{Problem, Worker};
 use crate::harness::Outcome;
 use crate::npb::memory::{self, flat, flat_mut};
 use ndarray::Ix2;
+use num_complex::Complex64;
 use phalanx::region::RegionMut;
 use phalanx::{Pool, RegionError, Team};
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use num_complex::Complex64;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,13 @@ pub fn rayon(problem: Problem, threads: &ThreadPool) -> Outcome<Evolved> {
     let (plane, slab) = (problem.plane(), problem.slab());
     // One worker a thread, not one a piece of work.
     let run = |steps| {
-        let workers: Vec<_> = (0..threads.current_num_threads()).map(|_| Mutex::new(Worker::new(problem))).collect();
-        let mine = || workers[::rayon::current_thread_index().unwrap_or(0)].lock().unwrap_or_else(PoisonError::into_inner);
+        let workers: Vec<_> =
+            (0..threads.current_num_threads()).map(|_| Mutex::new(Worker::new(problem))).collect();
+        let mine = || {
+            workers[::rayon::current_thread_index().unwrap_or(0)]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         space.par_chunks_mut(plane).enumerate().for_each(|(z, plane)| mine().begin(z, plane));
         spectrum.par_chunks_mut(slab).enumerate().for_each(|(y, slab)| mine().spectrum(y, &space, slab));
         let mut step = |step| {
@@ -143,11 +148,12 @@ impl Rank<'_> {
             slabs.zip(own).for_each(|(y, (slab, spectrum))| worker.evolve(step, y, spectrum, slab));
             Ok::<_, RegionError>(())
         })??;
-        let sum = team.phase((0..nz, self.space.split_mut(), self.evolved.whole()), |(planes, own, evolved)| {
-            let (own, evolved) = (flat_mut(own)?.chunks_mut(plane), flat(evolved)?);
-            let sums = planes.zip(own).map(|(z, plane)| worker.finish(z, evolved, plane));
-            Ok::<_, RegionError>(sums.sum::<Complex64>())
-        })??;
+        let sum =
+            team.phase((0..nz, self.space.split_mut(), self.evolved.whole()), |(planes, own, evolved)| {
+                let (own, evolved) = (flat_mut(own)?.chunks_mut(plane), flat(evolved)?);
+                let sums = planes.zip(own).map(|(z, plane)| worker.finish(z, evolved, plane));
+                Ok::<_, RegionError>(sums.sum::<Complex64>())
+            })??;
         team.all_reduce(sum, |a, b| a + b)
     }
 }

@@ -14,8 +14,8 @@ use super::lines::{Lines, columns};
 use crate::npb::random::{Random, SEED};
 use crate::npb::simd::multiversion;
 use bytemuck::cast_slice_mut;
-use rustfft::FftDirection;
 use num_complex::Complex64;
+use rustfft::FftDirection;
 use std::f64::consts::PI;
 
 /// The diffusivity.
