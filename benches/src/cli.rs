@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         phalanx-bench launch --vs rayon,forkunion\n  \
         phalanx-bench launch --only launch_empty,phase_barrier --seconds 0.2\n  \
         phalanx-bench stream --vs rayon --json\n  \
+        phalanx-bench kernels sum,dot --vs rayon\n  \
         phalanx-bench npb cg --class A --runtime phalanx,rayon,serial --repeat 3\n  \
         phalanx-bench --check all\n\n\
         JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit; \
@@ -60,8 +61,16 @@ pub enum Command {
     Stream(Stream),
     /// Memory of workers, and of an array that all have swept
     Memory(Memory),
+    /// Items through queues between processes
+    Queue(Queue),
     /// A region of many phases while other processes keep the cores busy
     Noise(Noise),
+    /// Calls through the pool: map, apply, apply_async, imap, start and stop
+    Tasks(Tasks),
+    /// Locks, other primitives and shared objects, alone and against another process
+    Sync(Sync),
+    /// Numeric kernels over shared arrays
+    Kernels(Kernels),
     /// The NAS Parallel Benchmarks
     Npb(Npb),
     /// All of these but the NAS Parallel Benchmarks, with their defaults
@@ -133,6 +142,18 @@ impl Default for Stream {
     }
 }
 
+/// Options of `tasks`.
+#[derive(Clone, Debug, Args)]
+pub struct Tasks {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    pub vs: Vec<Peer>,
+
+    /// Run only these benches (map_squares, apply_empty, apply_async_gather, imap_item, pool_start_stop)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
 /// Options of `memory`.
 #[derive(Clone, Debug, Args)]
 pub struct Memory {
@@ -144,6 +165,24 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory { mib: 1024 }
+    }
+}
+
+/// Options of `queue`.
+#[derive(Clone, Debug, Args)]
+pub struct Queue {
+    /// Small items per sample
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub items: u64,
+
+    /// Items of 1 MB per sample
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub large: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { items: 100_000, large: 50 }
     }
 }
 
@@ -167,6 +206,44 @@ impl Default for Noise {
     fn default() -> Self {
         Noise { hogs: None, phases: 10_000, work: 10 }
     }
+}
+
+/// Options of `sync`.
+#[derive(Clone, Debug, Args)]
+pub struct Sync {
+    /// Run only these benches (lock_pair, lock_contended, sync_pair, shared_op, sync_contended, barrier)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
+
+    /// Operations of each worker in one sample of a contended bench
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub pairs: u64,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Sync { only: Vec::new(), pairs: 100_000 }
+    }
+}
+
+/// Options of `kernels`.
+#[derive(Clone, Debug, Args)]
+pub struct Kernels {
+    /// Run only these kernels
+    #[arg(value_name = "NAME", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    pub vs: Vec<Peer>,
+
+    /// MiB of each long array
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    pub mib: u64,
+
+    /// Show what there is, and run nothing
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// Which of the NAS Parallel Benchmarks.

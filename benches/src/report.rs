@@ -53,7 +53,7 @@ impl Record {
 
     /// Whether more of it is better.
     fn is_rate(&self) -> bool {
-        matches!(self.unit, "GB/s" | "Mop/s")
+        self.unit.ends_with("/s")
     }
 }
 

@@ -8,6 +8,8 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod connection;
+mod flat;
 mod halo;
 mod handle;
 mod part;
@@ -16,9 +18,11 @@ mod split;
 mod value;
 mod worker_state;
 
+pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
-pub use atomic::{AtomicElement, AtomicF64, Atomics};
+pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
+pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
 pub use part::{Parts, PartsMut};

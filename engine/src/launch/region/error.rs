@@ -37,9 +37,9 @@ pub enum RegionError {
         /// Rows of the one that disagrees.
         other: usize,
     },
-    /// Boundaries of parts that make no sense.
+    /// The boundaries of a `split_at` operand make no sense.
     #[error(
-        "offsets of a phase must ascend and stay inside the array's {rows} rows; n parts have n + 1 offsets"
+        "the offsets of a split_at operand must ascend and stay inside the array of {rows} rows; n parts have n + 1 offsets"
     )]
     Offsets {
         /// Rows of the array.

@@ -36,27 +36,24 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
         PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
     }
 
-    /// Grants parts with given boundaries for reading: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
-    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
-    /// operands of the phase must have as many units as there are parts.
-    ///
-    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
-    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
-        PhaseParts { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
-    }
-
-    /// Grants parts with given boundaries for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
-    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
-    /// operands of the phase must have as many units as there are parts.
-    ///
-    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
-    pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
-        PhasePartsMut { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
-    }
-
     /// Grants the whole array for reading.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
         PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's parts for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`.
+    ///
+    /// Neighbouring parts come in one piece, as many to each rank, but for one. Other operands that are split in the same step
+    /// must have as many rows as there are parts; `0..parts` tells which parts these are. Offsets must ascend, stay inside the
+    /// array and be the same on all ranks, which is checked at the step. In
+    /// [`Team::reduce_chunks`](crate::Team::reduce_chunks) the leaves are runs of parts.
+    pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
+        PhasePartsMut { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+    }
+
+    /// Grants this rank's parts for reading; see [`Self::split_at_mut`].
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
@@ -83,18 +80,14 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
         PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
     }
 
-    /// Grants parts with given boundaries for reading: part `i` holds rows `offsets[i]..offsets[i + 1]`. With as many parts
-    /// as ranks, each rank has the part of its number; with more, its share of neighbouring parts as one view. Other split
-    /// operands of the phase must have as many units as there are parts.
-    ///
-    /// Offsets must ascend inside the array and be the same on all ranks, or the phase is an error.
-    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
-        PhaseParts { wire: self.wire, local: self.local.clone(), offsets, life: PhantomData }
-    }
-
     /// Grants the whole array for reading, as an operand of a phase.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
         PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's parts for reading; see [`RegionMut::split_at_mut`].
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).

@@ -19,11 +19,13 @@ pub struct PhasePlan {
     pub(crate) digest: Digest,
     pub(crate) rows: Option<usize>,
     pub(crate) row_bytes: usize,
+    /// Whether the rows are parts with given boundaries, each of which is a chunk.
+    pub(crate) parts: bool,
 }
 
 impl PhasePlan {
     pub(crate) fn new(kind: StepKind) -> PhasePlan {
-        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1 }
+        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1, parts: false }
     }
 
     /// Adds an operand that is cut along its first axis.
@@ -38,33 +40,15 @@ impl PhasePlan {
     {
         self.array(tag, wire);
         self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
-        self.units(local.rows())
+        self.agree(local.rows())
     }
 
-    /// Adds an operand that is cut at given boundaries: as many units as parts, told to the others boundary by boundary.
-    fn parts<T: Element, D: Shape>(
-        &mut self,
-        tag: u64,
-        wire: &ArrayWire,
-        local: &Located<T, D>,
-        offsets: &[usize],
-    ) -> Result<(), RegionError> {
-        self.array(tag, wire);
-        self.digest.add(offsets.len() as u64);
-        offsets.iter().for_each(|offset| self.digest.add(*offset as u64));
-        let fits = offsets.last().is_some_and(|last| *last <= local.rows());
-        if !fits || !offsets.is_sorted() {
-            return Err(RegionError::Offsets { rows: local.rows() });
-        }
-        self.units(offsets.len() - 1)
-    }
-
-    /// All operands that are cut have as many units.
-    fn units(&mut self, units: usize) -> Result<(), RegionError> {
+    /// Compares the rows of one more operand with those of the others.
+    fn agree(&mut self, rows: usize) -> Result<(), RegionError> {
         match self.rows {
-            Some(first) if first != units => Err(RegionError::Lengths { first, other: units }),
+            Some(first) if first != rows => Err(RegionError::Lengths { first, other: rows }),
             _ => {
-                self.rows = Some(units);
+                self.rows = Some(rows);
                 Ok(())
             }
         }
@@ -114,27 +98,27 @@ pub struct PhaseRef<'h, T, D> {
     pub(super) life: PhantomData<&'h T>,
 }
 
+/// Own parts with given boundaries, for reading and writing.
+pub struct PhasePartsMut<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) bounds: &'h [usize],
+    pub(super) life: PhantomData<&'h mut T>,
+}
+
+/// Own parts with given boundaries, for reading.
+pub struct PhaseParts<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) bounds: &'h [usize],
+    pub(super) life: PhantomData<&'h T>,
+}
+
 /// All rows for reading.
 pub struct PhaseWhole<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
-}
-
-/// Own parts, with given boundaries, for reading.
-pub struct PhaseParts<'h, T, D> {
-    pub(super) wire: ArrayWire,
-    pub(super) local: Located<T, D>,
-    pub(super) offsets: &'h [usize],
-    pub(super) life: PhantomData<&'h T>,
-}
-
-/// Own parts, with given boundaries, for reading and writing.
-pub struct PhasePartsMut<'h, T, D> {
-    pub(super) wire: ArrayWire,
-    pub(super) local: Located<T, D>,
-    pub(super) offsets: &'h [usize],
-    pub(super) life: PhantomData<&'h mut T>,
 }
 
 /// Own rows and neighbours for reading.
@@ -181,6 +165,44 @@ macro_rules! phase_operand {
 phase_operand!(PhaseMut, 50, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
 phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
 
+/// Tells a plan of parts, after checking that they ascend inside the array.
+fn describe_parts<T: Element, D: Shape>(
+    plan: &mut PhasePlan,
+    tag: u64,
+    wire: &ArrayWire,
+    local: &Located<T, D>,
+    bounds: &[usize],
+) -> Result<(), RegionError> {
+    let ascend = bounds.is_sorted() && bounds.last().is_some_and(|last| *last <= local.rows());
+    if !ascend {
+        return Err(RegionError::Offsets { rows: local.rows() });
+    }
+    plan.array(tag, wire);
+    bounds.iter().for_each(|bound| plan.digest.add(*bound as u64));
+    plan.parts = true;
+    plan.agree(bounds.len() - 1)
+}
+
+macro_rules! parts_operand {
+    ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
+        // SAFETY: parts of disjoint spans are disjoint, since boundaries ascend (`describe_parts`), and all ranks have the
+        // same (the digest).
+        unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
+            type View<'p> = D::$view<'p, T>;
+            fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+                describe_parts(plan, $tag, &self.wire, &self.local, self.bounds)
+            }
+            unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+                let rows = Span::new(self.bounds[span.lo], self.bounds[span.hi]);
+                // SAFETY: `describe_parts` has found them inside the array; the rest is the caller's word.
+                unsafe { D::$make(self.local.base, &self.local.dim, rows) }
+            }
+        }
+    };
+}
+parts_operand!(PhasePartsMut, 55, ViewMut, view_rows_mut);
+parts_operand!(PhaseParts, 56, View, view_rows);
+
 // SAFETY: see the module.
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     type View<'p> = D::View<'p, T>;
@@ -193,26 +215,6 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
         unsafe { D::view_rows(self.local.base, &self.local.dim, Span::new(0, self.local.rows())) }
     }
 }
-
-macro_rules! phase_parts {
-    ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
-        // SAFETY: see the module. Boundaries ascend inside the array (`parts`), and offsets are borrowed from `describe` to
-        // `view`, so neighbouring parts of one rank are one span, and spans of ranks stay disjoint.
-        unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
-            type View<'p> = D::$view<'p, T>;
-            fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-                plan.parts($tag, &self.wire, &self.local, self.offsets)
-            }
-            unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
-                let rows = Span::new(self.offsets[span.lo], self.offsets[span.hi]);
-                // SAFETY: inside the array; the rest is the caller's word.
-                unsafe { D::$make(self.local.base, &self.local.dim, rows) }
-            }
-        }
-    };
-}
-phase_parts!(PhaseParts, 55, View, view_rows);
-phase_parts!(PhasePartsMut, 56, ViewMut, view_rows_mut);
 
 // SAFETY: see the module.
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
@@ -237,7 +239,7 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
         plan.digest.add(54);
         plan.digest.add(self.start as u64);
         plan.digest.add(self.end as u64);
-        plan.units(self.len())
+        plan.agree(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
         self.start + span.lo..self.start + span.hi

