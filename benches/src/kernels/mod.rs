@@ -7,6 +7,7 @@
 //! To add a family: a file with `pub const ENTRIES: &[Entry]`, and a line in [`families`].
 
 mod reduce;
+mod scan;
 mod stream;
 
 use crate::cli::{Kernels, Peer};
@@ -19,8 +20,8 @@ use rayon::ThreadPool;
 use std::time::Instant;
 
 /// All entries, family by family.
-fn families() -> [&'static [Entry]; 2] {
-    [stream::ENTRIES, reduce::ENTRIES]
+fn families() -> [&'static [Entry]; 3] {
+    [stream::ENTRIES, reduce::ENTRIES, scan::ENTRIES]
 }
 
 /// A kernel to be measured.
