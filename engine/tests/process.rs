@@ -5,6 +5,7 @@ mod common;
 
 use common::{LONG, send, state_of, within};
 use ndarray::Ix1;
+use phalanx::channel::Queue;
 use phalanx::sync::{Counter, Event, Lock, LockError};
 use phalanx::{
     ExitCause, FrozenArray, JoinError, Pool, Process, ProcessKind, SpawnError, StartMethod, active_children,
@@ -424,4 +425,44 @@ fn large_frozen_arrays_travel_as_a_few_numbers() {
         Process::spawn(|array: FrozenArray<u64, Ix1>| array.as_slice().iter().sum::<u64>(), array.clone())
             .unwrap();
     assert_eq!(process.join().unwrap(), (1u64 << 19) * ((1 << 20) - 1));
+}
+
+#[test]
+fn queues_connect_processes() {
+    let (questions, answers) = (Queue::<u64>::new().unwrap(), Queue::<u64>::bounded(2).unwrap());
+    let square = |(questions, answers): (Queue<u64>, Queue<u64>)| {
+        while let Ok(n @ 1..) = questions.get_timeout(LONG) {
+            answers.put(&(n * n)).unwrap();
+        }
+    };
+    let processes: Vec<Process> =
+        (0..2).map(|_| Process::spawn(square, (questions.clone(), answers.clone())).unwrap()).collect();
+    (1..=20).for_each(|n| questions.put(&n).unwrap());
+    let mut got: Vec<u64> = (0..20).map(|_| answers.get_timeout(LONG).unwrap()).collect();
+    got.sort();
+    assert_eq!(got, (1..=20).map(|n| n * n).collect::<Vec<_>>());
+    (0..2).for_each(|_| questions.put(&0).unwrap());
+    processes.iter().for_each(|process| process.join().unwrap());
+}
+
+#[test]
+fn a_killed_writer_leaves_its_queue_to_the_others() {
+    let queue = Queue::<Vec<u8>>::bounded(4).unwrap();
+    let write = |queue: Queue<Vec<u8>>| {
+        loop {
+            queue.put(&vec![7; 100_000]).unwrap();
+        }
+    };
+    for _ in 0..10 {
+        let process: Process = Process::spawn(write, queue.clone()).unwrap();
+        assert_eq!(queue.get_timeout(LONG).unwrap(), [7; 100_000]);
+        process.kill();
+        process.wait().unwrap();
+        // Whole items may be left, half ones never.
+        while let Ok(item) = queue.get_timeout(Duration::ZERO) {
+            assert_eq!(item, [7; 100_000]);
+        }
+        queue.put_timeout(&vec![1], LONG).unwrap();
+        assert_eq!(queue.get_timeout(LONG).unwrap(), [1]);
+    }
 }

@@ -152,13 +152,17 @@ fn a_flood_blocks_no_worker_and_what_is_lost_is_counted() {
     let arrived =
         |lines: &[Line]| lines.iter().filter(|line| line.fields["message"].starts_with("event ")).count();
     let mut lines = LINES.lock().unwrap();
+    let mut sent_later = 0;
     while arrived(&lines) + told(&lines) < FLOOD {
         drop(lines);
+        sent_later += 2;
         pool.launch().chunk(1).schedule(Schedule::Static).for_each(0..2, |_| tracing::info!("next")).unwrap();
         // The subscriber needs the lock too, and a std lock is not fair: waiting gives it away until more has come.
         lines = MORE.wait_timeout(LINES.lock().unwrap(), Duration::from_millis(100)).unwrap().0;
     }
-    assert_eq!(arrived(&lines) + told(&lines), FLOOD);
+    // What was sent later may have been lost and counted as well.
+    let counted = arrived(&lines) + told(&lines);
+    assert!((FLOOD..=FLOOD + sent_later).contains(&counted), "{counted} of {FLOOD} and {sent_later}");
 }
 
 #[test]

@@ -35,8 +35,8 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// [daemon](ProcessBuilder::daemon), and while the thread panics, it kills the process first.
 /// [`detach`](Process::detach) lets it run on.
 ///
-/// All methods take `&self` and may be called from several threads. Each start costs about as much as two threads' (a
-/// fork, some packets), and two descriptors and 4 KiB of shared memory while the process runs: for many small tasks use a
+/// All methods take `&self` and may be called from several threads. From start to joined end takes about 0.3 ms, 1.2 ms with
+/// `Spawn` (release build, 2-core virtual machine under load), two descriptors and 4 KiB of shared memory: for many small tasks use a
 /// pool.
 ///
 /// ```

@@ -29,6 +29,7 @@ struct Head {
     left_len: AtomicU64,
 }
 
+#[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Head>() <= HEAD_BYTES);
     assert!(std::mem::offset_of!(Head, left) == 24);
