@@ -2,18 +2,21 @@
 //! after each death the object is repaired and must serve the next comer.
 //!
 //! # Safety
-//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches no allocator, only
-//! words in a shared mapping and system calls. All pointers come from one mapping that lives until the process ends.
+//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches only words in a
+//! shared mapping and system calls, or, for a list, its copy of the allocator. All pointers come from one mapping that lives until the process ends.
 #![allow(unsafe_code)]
 
-use crate::base::member::{MemberId, Owner};
+use crate::base::member::{self, MemberId, Owner};
+use crate::shared::SharedList;
 use crate::sync::barrier_word::{BarrierWord, Missed};
 use crate::sync::event::EventWord;
 use crate::sync::lock_word::{Acquired, LockWord};
+use crate::sync::place::{Place, Remote, SyncWire};
 use crate::sync::rlock::RLockWord;
 use crate::sync::rw_word::RwWord;
 use crate::sync::semaphore_word::SemaphoreWord;
 use crate::sync::wait::Patience;
+use std::ptr::NonNull;
 
 /// The exit code that says: could not be done here.
 pub(crate) const SKIPPED: i32 = 77;
@@ -41,7 +44,7 @@ pub(super) fn run() -> i32 {
         return SKIPPED;
     }
     let ran = sweep(&LOCK) && sweep(&RLOCK) && sweep(&READ) && sweep(&WRITE);
-    let ran = ran && sweep(&SEMAPHORE) && sweep(&BARRIER) && sweep(&EVENT);
+    let ran = ran && sweep(&SEMAPHORE) && sweep(&BARRIER) && sweep(&EVENT) && sweep(&LIST);
     if ran { 0 } else { SKIPPED }
 }
 
@@ -271,3 +274,59 @@ fn wait_for(pid: i32) -> i32 {
     assert_eq!(rc, pid, "{}", std::io::Error::last_os_error());
     status
 }
+
+/// A list of two small items with room before it for its tag, and nothing but words.
+#[repr(C, align(8))]
+struct ListRegion([u64; LIST_WORDS]);
+
+const LIST_ITEM: usize = 8;
+const LIST_WORDS: usize = 4 + 4 + 2 * (16 + 2 * LIST_ITEM) / 8;
+
+impl Default for ListRegion {
+    fn default() -> ListRegion {
+        ListRegion([0; LIST_WORDS])
+    }
+}
+
+fn list_words(region: &ListRegion) -> NonNull<u8> {
+    // SAFETY: behind the four words of the tag, inside the region.
+    unsafe { NonNull::from(&region.0).cast::<u8>().add(32) }
+}
+
+fn list(region: &ListRegion) -> SharedList<[u8; 4]> {
+    let wire = SyncWire { len_bytes: (LIST_WORDS as u64 - 4) * 8, ..SyncWire::default() };
+    // SAFETY: the region outlives every use of the handle, has room for words and slots, and is zero or theirs.
+    SharedList::of(unsafe { Place::borrowed(list_words(region), wire) })
+}
+
+fn list_lock(region: &ListRegion) -> &LockWord {
+    // SAFETY: a list begins with its lock.
+    unsafe { list_words(region).cast().as_ref() }
+}
+
+const LIST: Case<ListRegion> = Case {
+    name: "list set, push",
+    init: |region| {
+        for (word, value) in [(2, 2), (3, LIST_ITEM as u64)] {
+            // SAFETY: capacity and size of an item are the third and fourth word.
+            unsafe { list_words(region).cast::<u64>().add(word).write_volatile(value) };
+        }
+        list(region).push(&[1; 4]).unwrap();
+    },
+    victim: |region, me| {
+        member::set_current_member(me.member);
+        let _ = list(region).set(0, &[2; 4]);
+        let _ = list(region).push(&[3; 4]);
+    },
+    holds: |region, me| list_lock(region).holder().is_some_and(|holder| holder.member == me.member),
+    repair: |region, dead| list_lock(region).repair(dead),
+    check: |region, _| {
+        let list = list(region);
+        match list.to_vec().unwrap().as_slice() {
+            [[1, 1, 1, 1]] | [[2, 2, 2, 2]] | [[2, 2, 2, 2], [3, 3, 3, 3]] => {}
+            torn => panic!("{torn:?}"),
+        }
+        list.set(0, &[4; 4]).unwrap();
+        assert_eq!(list.get(0).unwrap(), [4; 4]);
+    },
+};
