@@ -14,12 +14,10 @@ mod is;
 mod memory;
 mod mg;
 mod output;
-#[allow(dead_code, reason = "some is for benchmarks to come")]
 mod random;
 mod simd;
 #[cfg(test)]
 mod tests;
-#[allow(dead_code, reason = "some is for benchmarks to come")]
 mod verification;
 
 pub use class::Class;
