@@ -15,8 +15,8 @@ const FLOORS: [&[&str]; 9] = [
     &["array", "channel"],
     &["shared"],
     &["team"],
-    &["launch"],
-    &["task"],
+    &["launch", "process"],
+    &["task", "manager"],
 ];
 
 /// Every other module of the crate's root, and the root itself: they may use everything.

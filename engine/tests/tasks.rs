@@ -247,6 +247,8 @@ fn callbacks_come_without_anybody_waiting() {
         told.sort();
         assert_eq!(told[0], "2");
         assert!(told[1].contains("no 7"), "{told:?}");
+        good.wait();
+        bad.wait();
         assert_eq!(good.successful(), Some(true));
         assert_eq!(bad.successful(), Some(false));
     }
@@ -420,4 +422,100 @@ fn workers_give_way_after_so_many_tasks() {
         assert!(pids.iter().filter(|other| *other == pid).count() <= 5);
     }
     assert_eq!(pool.insights().deaths, 0);
+}
+
+#[test]
+fn shared_objects_are_arguments() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let (lock, counter) = (phalanx::sync::Lock::new(0u64).unwrap(), phalanx::sync::Counter::new(0).unwrap());
+    let items = (1..=100u64).map(|n| (lock.clone(), counter.clone(), n));
+    let add = |(lock, counter, n): (phalanx::sync::Lock<u64>, phalanx::sync::Counter, u64)| {
+        *lock.lock().unwrap() += n;
+        counter.add(1);
+    };
+    pool.map(add, items).unwrap();
+    assert_eq!((*lock.lock().unwrap(), counter.get()), (5050, 100));
+}
+
+#[test]
+fn frozen_arrays_are_arguments_also_of_workers_that_come_later() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let array = pool.from_fn(1 << 20, |i| i as f64).unwrap().freeze().unwrap();
+    let sum = |(array, n): (phalanx::FrozenArray<f64, ndarray::Ix1>, usize)| {
+        if n == 3 {
+            std::process::abort();
+        }
+        array.as_slice().iter().take(n).sum::<f64>()
+    };
+    let items = (0..20).map(|n| (array.clone(), n));
+    let sums = pool.tasks().chunksize(1).try_map(sum, items).unwrap();
+    for (n, result) in sums.iter().enumerate().filter(|(n, _)| *n != 3) {
+        let expected: f64 = (0..n).map(|i| i as f64).sum();
+        assert_eq!(*result.as_ref().unwrap(), expected);
+    }
+    assert!(sums[3].is_err());
+}
+
+static SET_BY_INITIALIZER: std::sync::OnceLock<(u64, String)> = std::sync::OnceLock::new();
+
+#[test]
+fn an_initializer_runs_in_every_worker_also_in_later_ones() {
+    let initialize = |(number, text): (u64, String)| {
+        SET_BY_INITIALIZER.set((number, text)).map_err(|_| "it ran twice".to_string())
+    };
+    let pool = Pool::builder().workers(2).initializer(initialize, (7, "seven".into())).build().unwrap();
+    let read = |n: u64| {
+        if n == 5 {
+            std::process::abort();
+        }
+        SET_BY_INITIALIZER.get().cloned()
+    };
+    let results = pool.tasks().chunksize(1).try_map(read, 0..20).unwrap();
+    for (n, result) in results.into_iter().enumerate().filter(|(n, _)| *n != 5) {
+        assert_eq!(result.unwrap(), Some((7, "seven".into())), "{n}");
+    }
+}
+
+#[test]
+fn a_failing_initializer_is_the_error_of_making_the_pool() {
+    for backend in [Backend::Processes, Backend::Threads, Backend::Inline] {
+        let builder = || Pool::builder().workers(2).backend(backend);
+        let panicked =
+            builder().initializer(|has: bool| assert!(has, "no licence"), false).build().unwrap_err();
+        assert!(panicked.to_string().contains("no licence"), "{panicked}");
+        let refused = builder().initializer(|_: ()| Err::<(), _>("no file"), ()).build().unwrap_err();
+        assert!(refused.to_string().contains("no file"), "{refused}");
+    }
+}
+
+#[test]
+fn native_libraries_are_told_their_threads() {
+    let read = |name: String| std::env::var(name).ok();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    assert_eq!(pool.apply(read, "OMP_NUM_THREADS".into()).unwrap(), Some("1".into()));
+    let pool = Pool::builder().workers(1).native_threads(3).build().unwrap();
+    assert_eq!(pool.apply(read, "OPENBLAS_NUM_THREADS".into()).unwrap(), Some("3".into()));
+    assert!(std::env::var("OMP_NUM_THREADS").is_err());
+}
+
+#[test]
+fn a_pool_grows_and_shrinks_while_it_works() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let pool = Pool::builder().workers(1).max_workers(4).backend(backend).build().unwrap();
+        let results: Vec<_> = (0..2000u64).map(|n| pool.apply_async(|n: u64| n + 1, n)).collect();
+        for workers in [3, 1, 4, 2, 9, 0, 2] {
+            pool.resize(workers).unwrap();
+            let expected = workers.clamp(1, 4);
+            assert_eq!(pool.workers(), expected);
+            let x = pool.from_fn(10_000, |i| i as f64).unwrap();
+            assert_eq!(pool.reduce(x.split(), 0.0, |x| x.iter().sum(), |a, b| a + b).unwrap(), 49_995_000.0);
+            let mut ranks = pool.zeros::<u64>(expected).unwrap();
+            pool.broadcast(ranks.split_mut(), |rank, mine| mine.fill(rank as u64 + 1)).unwrap();
+            assert!(ranks.as_slice().iter().zip(1..).all(|(rank, n)| *rank == n), "{workers} {backend}");
+        }
+        for (n, result) in results.into_iter().enumerate() {
+            assert_eq!(result.get().unwrap(), n as u64 + 1);
+        }
+        assert_eq!(pool.insights().deaths, 0);
+    }
 }

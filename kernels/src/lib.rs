@@ -1,1 +1,54 @@
 //! Numeric kernels over [`phalanx`] shared arrays, written only with its public API.
+//!
+//! | family | kernels |
+//! |---|---|
+//! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
+//! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
+//! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
+//! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
+//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
+//! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
+//! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
+//! | [`random`] | uniform and normal floats, integers, by seed and place |
+//! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
+//!
+//! # What holds for all of them
+//!
+//! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in once ([`Input`]). **Outputs** are
+//!   `&mut SharedArray` of the same shape.
+//! - **Short arrays**, below [`INLINE_ELEMENTS`], are worked on by the caller without a launch.
+//! - **The same bits** for every number of workers, every backend and every vector width of the CPU: the order of operations
+//!   depends on lengths only.
+//! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel says otherwise. Integers wrap around.
+//! - **Bad arguments** are a [`KernelError`] before any work. A worker that dies costs time, not the result, where a kernel only reads its
+//!   inputs.
+//! - **Vectors**: a program built for plain x86-64 uses AVX2 or AVX-512 where the CPU has them.
+
+mod error;
+mod inline;
+mod input;
+mod number;
+mod simd;
+mod store;
+
+pub mod dense;
+pub mod order;
+pub mod particles;
+pub mod profile;
+pub mod random;
+pub mod reduce;
+pub mod scan;
+pub mod sparse;
+pub mod spectral;
+pub mod stencil;
+pub mod stream;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::KernelError;
+pub use inline::INLINE_ELEMENTS;
+pub use input::{Input, Shared};
+pub use number::{Integer, Number, Real};

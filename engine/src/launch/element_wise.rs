@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 use crate::array::{Element, Shape, row_elems};
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::launch::{Call, Launch};
@@ -33,6 +35,84 @@ fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     const { NoCapture::<K>::OK };
     // SAFETY: zero-sized, and inhabited, since the driver had one; `Copy`, so making another is nothing new.
     unsafe { std::ptr::read(std::ptr::dangling()) }
+}
+
+/// Carries a function or a closure that captures nothing into a kernel, which receives the function itself.
+///
+/// Its code is named by its type, so nothing travels and calls are inlined into the kernel's loop, where a function pointer
+/// would be called once an element. For kernels of your own that are generic over a function, as
+/// [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile.
+///
+/// ```
+/// use phalanx::{Inlined, Pool, SharedArray};
+///
+/// fn zip_into<F>(pool: &Pool, out: &mut SharedArray<f64>, x: &SharedArray<f64>, f: F) -> Result<(), phalanx::LaunchError>
+/// where
+///     F: Fn(f64, f64) -> f64 + Copy + Send + Sync + 'static,
+/// {
+///     pool.for_each((out.split_mut(), x.split(), Inlined::new(f)), |(out, x, f)| {
+///         for (out, x) in out.iter_mut().zip(x) {
+///             *out = f(*out, *x);
+///         }
+///     })
+/// }
+///
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = Pool::builder().workers(2).build()?;
+/// let (mut y, x) = (pool.from_fn(100, |i| i as f64)?, pool.from_fn(100, |_| 2.0)?);
+/// zip_into(&pool, &mut y, &x, |y, x| y * x)?;
+/// assert_eq!(y.as_slice()[7], 14.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0080
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = phalanx::Pool::builder().workers(2).build()?;
+/// let factor = 3.0;
+/// pool.for_each((0..10, phalanx::Inlined::new(move |x: f64| factor * x)), |(_, _)| ())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Inlined<K>(PhantomData<K>);
+
+impl<K: Copy + Send + Sync + 'static> Inlined<K> {
+    /// Carries `function`, of one to four arguments.
+    pub fn new<Arguments>(function: K) -> Inlined<K>
+    where
+        K: Callable<Arguments>,
+    {
+        let _carried_by_its_type = function;
+        Inlined(PhantomData)
+    }
+}
+
+/// A function or closure of some arguments: what [`Inlined`] takes, and no other value without size, which may stand for
+/// something that holds in one process only.
+pub trait Callable<Arguments> {}
+impl<F: Fn(A) -> R, A, R> Callable<(A,)> for F {}
+impl<F: Fn(A, B) -> R, A, B, R> Callable<(A, B)> for F {}
+impl<F: Fn(A, B, C) -> R, A, B, C, R> Callable<(A, B, C)> for F {}
+impl<F: Fn(A, B, C, D) -> R, A, B, C, D, R> Callable<(A, B, C, D)> for F {}
+
+// SAFETY: no memory is shared.
+unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
+    type Wire = ();
+    type Local = ();
+    type View<'w> = K;
+    const LAYOUT: u64 = mix(SEED, 35);
+
+    fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Ok(())
+    }
+    fn wire(&self) {}
+    unsafe fn open(_wire: &(), _visit: &mut Visit<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+    unsafe fn view<'w>(_local: &(), _chunk: &Chunk) -> Self::View<'w> {
+        conjure()
+    }
 }
 
 /// An output of one element a unit: [`SharedArray::split_out`](crate::SharedArray::split_out) or

@@ -24,7 +24,7 @@ mod tally;
 pub(crate) mod watch;
 
 pub use cancel::CancelToken;
-pub use element_wise::Output;
+pub use element_wise::{Inlined, Output};
 pub use error::{Death, LaunchError};
 pub use grant::{Edge, PerWorker};
 pub use launch::Launch;

@@ -330,6 +330,11 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
     }
 }
 
+/// Whether there are handles in what [`encode`] wrote.
+pub(crate) fn has_handles(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|token: &[u8; 8]| u64::from_le_bytes(*token) != 0)
+}
+
 thread_local! {
     static LAST_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
 }

@@ -7,7 +7,7 @@
 use super::Pool;
 use crate::array::shared::byte_len;
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};
-use crate::launch::{LaunchError, Schedule};
+use crate::launch::LaunchError;
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 

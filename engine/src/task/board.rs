@@ -19,7 +19,7 @@ use std::time::Instant;
 /// Tasks that can be on the board at once. A power of two.
 pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
 /// Bytes of arguments and results that a slot holds itself.
-pub(crate) const INLINE_BYTES: usize = 104;
+pub(crate) const INLINE_BYTES: usize = 88;
 /// The driver is asked for more when so few tasks wait.
 const LOW_WATER: u64 = SLOTS as u64 / 4;
 
@@ -91,6 +91,8 @@ pub(crate) struct Slot {
     /// Bytes for results, behind them.
     pub(crate) room: AtomicU64,
     pub(crate) items: AtomicU64,
+    /// Name of the message that the arguments are, where handles are among them; else 0.
+    pub(crate) token: AtomicU64,
     // Written by the driver at any time.
     pub(crate) flags: AtomicU32,
     /// Answer to a member whose results need more room: 1 granted, 2 refused. The member waits on it.
@@ -114,6 +116,8 @@ pub(crate) struct Slot {
     pub(crate) rank: AtomicU32,
     /// The item whose arguments `read` follows, plus one.
     pub(crate) reading: AtomicU64,
+    /// Handles of the task's arguments that the member still has after its end.
+    pub(crate) leases: AtomicU64,
     bytes: [AtomicU64; INLINE_BYTES / 8],
 }
 
@@ -447,5 +451,5 @@ impl TaskBoard {
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Slot>() == 256 && size_of::<Line<Slot>>() == 256);
-    assert!(std::mem::offset_of!(Slot, flags) == 64 && std::mem::offset_of!(Slot, items_done) == 80);
+    assert!(std::mem::offset_of!(Slot, flags) == 72 && std::mem::offset_of!(Slot, items_done) == 88);
 };

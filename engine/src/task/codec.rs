@@ -5,6 +5,7 @@
 //! of them is asked by its `TypeId`.
 #![allow(unsafe_code)]
 
+use crate::memory::travel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
@@ -39,7 +40,7 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
     match postcard::to_slice(value, room) {
         Ok(used) => Ok(used.len()),
         Err(postcard::Error::SerializeBufferFull) => Err(WriteError::NoRoom),
-        Err(error) => Err(WriteError::Refused(error.to_string())),
+        Err(error) => Err(WriteError::Refused(travel::error_text(&error))),
     }
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
     }
     postcard::serialize_with_flavor(value, Tail(bytes)).map_err(|error| {
         bytes.truncate(before);
-        error.to_string()
+        travel::error_text(&error)
     })
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<(T, &[
         let value = unsafe { own.as_ptr().cast::<T>().read_unaligned() };
         return Ok((value, rest));
     }
-    postcard::take_from_bytes(bytes).map_err(|error| error.to_string())
+    postcard::take_from_bytes(bytes).map_err(|error| travel::error_text(&error))
 }
 
 /// A number for the types of a task's argument and result, compared by the worker with its own.

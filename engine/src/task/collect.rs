@@ -95,6 +95,11 @@ impl Desk {
     fn deliver(&self, index: usize, flight: &Flight) {
         let (slot, parcel) = (self.board.slot(index), &flight.parcel);
         let items = parcel.packed.items;
+        if let Some(luggage) = parcel.packed.luggage.as_ref()
+            && slot.leases.load(Ordering::Relaxed) > 0
+        {
+            self.books.lock().kept.push(luggage.clone());
+        }
         match self.results_of(index, slot, parcel) {
             // A thread that went on after its time: told long ago.
             _ if parcel.is_told => {}

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
+use crate::memory::travel::Luggage;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes};
@@ -87,6 +88,8 @@ pub(crate) struct Books {
     pub(crate) timed: usize,
     pub(crate) is_closed: bool,
     is_ready: bool,
+    /// What members keep beyond their tasks: until they end.
+    pub(crate) kept: Vec<Arc<Luggage>>,
 }
 
 /// The driver's side.
@@ -109,6 +112,7 @@ pub(crate) struct Desk {
     pub(crate) collector: OnceLock<()>,
     pub(crate) is_over: AtomicBool,
     pub(crate) is_broken: AtomicBool,
+    pub(crate) has_newcomers: AtomicBool,
     pub(crate) rate: TickRate,
 }
 
@@ -128,6 +132,7 @@ impl Desk {
                 timed: 0,
                 is_closed: false,
                 is_ready: false,
+                kept: Vec::new(),
             }),
             costs: Costs::default(),
             ledger: Mutex::new(Ledger::new(board.size)),
@@ -140,6 +145,7 @@ impl Desk {
             collector: OnceLock::new(),
             is_over: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
+            has_newcomers: AtomicBool::new(false),
             rate: TickRate::start(),
         });
         let bereaved: Arc<dyn Bereaved> = desk.clone();
@@ -150,7 +156,7 @@ impl Desk {
 
     /// Workers that run tasks.
     pub(crate) fn workers(&self) -> usize {
-        self.crew.size
+        self.crew.active()
     }
 
     /// Whether workers are processes, which can be killed.
@@ -167,6 +173,9 @@ impl Desk {
         {
             let mut books = self.books.lock();
             for parcel in parcels {
+                if let Some(luggage) = &parcel.packed.luggage {
+                    self.send_segments(luggage);
+                }
                 if books.is_closed {
                     refused.push(parcel);
                     continue;
@@ -180,6 +189,25 @@ impl Desk {
         if is_timed {
             // It watches the clock.
             self.board.collector().ring();
+        }
+    }
+
+    /// Makes the segments that handles lead to known to the workers. One that starts later is told when it serves.
+    #[cold]
+    fn send_segments(&self, luggage: &Luggage) {
+        let mut roster = self.crew.roster.lock();
+        let members = roster.ready();
+        // A worker whose socket is full finds the segment missing, and says so.
+        let _cost =
+            self.crew.deliver(&mut roster, &members, luggage.segments().map(|(segment, _)| segment), &[]);
+    }
+
+    /// Tells new workers of the segments that tasks lead to.
+    pub(crate) fn equip_newcomers(&self) {
+        let books = self.books.lock();
+        let flying = books.flights.iter().flatten().map(|flight| &flight.parcel).chain(&books.backlog);
+        for luggage in flying.filter_map(|parcel| parcel.packed.luggage.as_ref()) {
+            self.send_segments(luggage);
         }
     }
 
@@ -259,6 +287,8 @@ impl Desk {
             (&slot.args_len, packed.args_len as u64),
             (&slot.room, packed.room as u64),
             (&slot.items, packed.items as u64),
+            (&slot.token, packed.luggage.as_ref().map_or(0, |luggage| luggage.token())),
+            (&slot.leases, 0),
             (&slot.stop, 0),
             (&slot.items_done, 0),
             (&slot.written, 0),
@@ -329,6 +359,11 @@ impl Bereaved for Desk {
         self.graves.lock().push(obituary.clone());
         self.has_graves.store(true, Ordering::Release);
         self.board.notify();
+        self.board.collector().ring();
+    }
+
+    fn joined(&self) {
+        self.has_newcomers.store(true, Ordering::Release);
         self.board.collector().ring();
     }
 

@@ -7,15 +7,18 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
+use crate::memory::travel;
 use crate::sys::clock::ticks;
 use crate::task::board::Slot;
 use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
+use crate::team::member::Segments;
 use crate::team::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
 /// What may be an argument of a task: any serde type that owns its data, numbers at the cost of a copy.
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
@@ -26,7 +29,7 @@ pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 
 /// One task as its entry sees it.
-pub(crate) struct Call<'a> {
+pub(crate) struct Call<'a, 'm> {
     pub(crate) slot: &'a Slot,
     pub(crate) arguments: &'a [u8],
     pub(crate) results: Results<'a>,
@@ -34,6 +37,33 @@ pub(crate) struct Call<'a> {
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
+    /// Name of the message that the arguments are, 0 where no handle is among them.
+    pub(crate) token: u64,
+    /// Where this member finds what handles lead to.
+    pub(crate) segments: &'m mut dyn Segments,
+    /// Handles that were unpacked.
+    pub(crate) leases: Vec<travel::Leases>,
+}
+
+impl Call<'_, '_> {
+    /// Reads an argument, with the handles in it.
+    #[inline]
+    fn read<'b, A: Argument>(&mut self, bytes: &'b [u8]) -> Result<(A, &'b [u8]), String> {
+        if self.token == 0 { codec::read(bytes) } else { self.unpack(bytes) }
+    }
+
+    #[cold]
+    fn unpack<'b, A: Argument>(&mut self, bytes: &'b [u8]) -> Result<(A, &'b [u8]), String> {
+        let segments = &mut *self.segments;
+        let mut resolver = |id: u64, writable: bool| {
+            let extent = segments.attach(id, writable)?;
+            let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
+            Ok((base, extent.len_bytes))
+        };
+        let (read, leases) = travel::unpack(self.token, &mut resolver, || codec::read(bytes));
+        self.leases.push(leases);
+        read
+    }
 }
 
 /// Results on their way to the driver: into the room that the task came with, or, where that is too small, into
@@ -102,7 +132,7 @@ impl<'a> Results<'a> {
 ///
 /// # Safety
 /// Called by the member that claimed the task, with the bytes it came with.
-pub(crate) type TaskEntry = unsafe fn(&mut Call<'_>);
+pub(crate) type TaskEntry = unsafe fn(&mut Call<'_, '_>);
 
 /// What is to be run: the entry and the function, as addresses.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +181,7 @@ impl<A: 'static, R: 'static> Invoke<A, R> for Pointer<A, R> {
     }
 }
 
-unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_>) {
+unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_, '_>) {
     let slot = call.slot;
     if slot.layout.load(Ordering::Relaxed) != codec::layout_of::<A, R>() {
         return call.results.faults.push(ItemFault {
@@ -167,7 +197,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_>
         if call.is_timed {
             slot.began.store(ticks(), Ordering::Relaxed);
         }
-        let argument = match codec::read::<A>(rest) {
+        let argument = match call.read::<A>(rest) {
             Ok((argument, after)) => {
                 rest = after;
                 argument

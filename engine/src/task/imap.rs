@@ -159,7 +159,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
                     let bad = error.item().unwrap_or(0);
                     self.stream.fail(self.taken, bad + 1, error.of_item(self.taken + bad));
                     self.taken += bad + 1;
-                    self.is_exhausted |= matches!(tasks::check(&body), Err(_));
+                    self.is_exhausted |= tasks::check(&body).is_err();
                 }
             }
         }

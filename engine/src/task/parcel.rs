@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::memory::AllocError;
+use crate::memory::travel::{self, Luggage};
 use crate::task::board::INLINE_BYTES;
 use crate::task::codec;
 use crate::task::entry::{Argument, Body};
@@ -48,6 +49,8 @@ pub(crate) struct Packed {
     pub(crate) args_len: usize,
     pub(crate) room: usize,
     pub(crate) items: usize,
+    /// What the handles among the arguments lead to: kept until the member has let go of it.
+    pub(crate) luggage: Option<Arc<Luggage>>,
 }
 
 /// One task.
@@ -92,34 +95,48 @@ impl Packed {
         let mut bytes = SCRATCH.take();
         bytes.clear();
         let mut count = 0;
-        for item in items.take(limit) {
-            codec::append(&item, &mut bytes).map_err(|why| TaskError::Codec {
-                item: count,
-                what: "the argument",
-                why,
-            })?;
-            count += 1;
-        }
-        let packed = Packed::copied(&bytes, count, room(count)).map_err(|source| memory(count, source));
+        let mut append = || -> Result<(), TaskError> {
+            for item in items.take(limit) {
+                let what = "the argument";
+                codec::append(&item, &mut bytes).map_err(|why| TaskError::Codec {
+                    item: count,
+                    what,
+                    why,
+                })?;
+                count += 1;
+            }
+            Ok(())
+        };
+        let (appended, luggage) =
+            if codec::is_plain::<A>() { (append(), Luggage::default()) } else { travel::pack(append) };
+        appended?;
+        let luggage = (luggage.token() != 0).then(|| Arc::new(luggage));
+        let packed =
+            Packed::copied(&bytes, count, room(count), luggage).map_err(|source| memory(count, source));
         if bytes.capacity() <= KEEP_SCRATCH {
             SCRATCH.set(bytes);
         }
         packed
     }
 
-    fn copied(bytes: &[u8], items: usize, room: usize) -> Result<Packed, AllocError> {
+    fn copied(
+        bytes: &[u8],
+        items: usize,
+        room: usize,
+        luggage: Option<Arc<Luggage>>,
+    ) -> Result<Packed, AllocError> {
         let args_len = bytes.len();
         if args_len + room <= INLINE_BYTES {
             let mut inline = [0; INLINE_BYTES];
             inline[..args_len].copy_from_slice(bytes);
-            return Ok(Packed { store: Store::Inline(inline), args_len, room, items });
+            return Ok(Packed { store: Store::Inline(inline), args_len, room, items, luggage });
         }
         let block = heap::take(args_len + room)?;
         // SAFETY: at least `args_len` bytes, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), args_len) };
         // All that the block has: what is too small now costs a question later.
         let room = block.len() - args_len;
-        Ok(Packed { store: Store::Block(block), args_len, room, items })
+        Ok(Packed { store: Store::Block(block), args_len, room, items, luggage })
     }
 
     /// Numbers go straight into the block.
@@ -139,7 +156,7 @@ impl Packed {
         }
         let args_len = count * size_of::<A>();
         let room = block.len() - args_len;
-        Ok(Packed { store: Store::Block(block), args_len, room, items: count })
+        Ok(Packed { store: Store::Block(block), args_len, room, items: count, luggage: None })
     }
 
     /// The same task from item `item` on, whose arguments begin at `at`.
@@ -147,7 +164,8 @@ impl Packed {
         let arguments = self.arguments().get(at..).unwrap_or(&[]);
         let items = self.items.saturating_sub(item);
         let room = self.room / self.items.max(1) * items;
-        Packed::copied(arguments, items, room).map_err(|source| memory(item, source))
+        let luggage = self.luggage.clone();
+        Packed::copied(arguments, items, room, luggage).map_err(|source| memory(item, source))
     }
 
     /// The arguments' bytes. Only while no member runs the task.

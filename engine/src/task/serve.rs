@@ -5,7 +5,7 @@
 //! function are offsets of the same build's code, checked to lie in it; that an entry starts there follows from equal builds.
 #![allow(unsafe_code)]
 
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
@@ -99,7 +99,13 @@ impl Errands for Server {
 impl Server {
     fn perform(&self, member: &mut Member, index: usize, slot: &Slot, number: u64) {
         let mut told = match self.bytes_of(member, index, slot) {
-            Ok((arguments, room)) => {
+            Ok(TaskBytes { base, args_len, room }) => {
+                // SAFETY: readable bytes of the task, this member's while it runs it.
+                let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
+                // SAFETY: inside the task's bytes, which `bytes_of` has checked.
+                let behind = unsafe { base.add(args_len) };
+                // SAFETY: as above, behind the arguments, and writable.
+                let room = unsafe { std::slice::from_raw_parts_mut(behind, room) };
                 let mut results = Results::new(room);
                 let entry = text::address_of(slot.entry.load(Ordering::Relaxed));
                 let offset = slot.function.load(Ordering::Relaxed);
@@ -108,19 +114,24 @@ impl Server {
                     (Some(entry), Some(function)) => {
                         // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
                         let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
-                        let mut call = Call {
-                            slot,
-                            arguments,
-                            results,
-                            function,
-                            items: slot.items.load(Ordering::Relaxed) as usize,
-                            is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
-                        };
-                        member.within(&slot.stop, number, |_| {
+                        results = member.within(&slot.stop, number, |member| {
+                            let mut call = Call {
+                                slot,
+                                arguments,
+                                results,
+                                function,
+                                items: slot.items.load(Ordering::Relaxed) as usize,
+                                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
+                                token: slot.token.load(Ordering::Relaxed),
+                                segments: &mut *member.segments,
+                                leases: Vec::new(),
+                            };
                             // SAFETY: this member claimed the task.
-                            unsafe { entry(&mut call) }
+                            unsafe { entry(&mut call) };
+                            let leases = call.leases.iter().map(|leases| leases.alive() as u64).sum();
+                            slot.leases.store(leases, Ordering::Relaxed);
+                            call.results
                         });
-                        results = call.results;
                     }
                     _ => results.faults.push(corrupt("its function lies outside this program's code")),
                 }
@@ -143,13 +154,8 @@ impl Server {
     }
 
     /// The bytes of a claimed task: arguments, and room for results.
-    fn bytes_of<'s>(
-        &self,
-        member: &mut Member,
-        index: usize,
-        slot: &'s Slot,
-    ) -> Result<(&'s [u8], &'s mut [u8]), String> {
-        let len = |word: &crate::base::atomic::AtomicU64| word.load(Ordering::Relaxed) as usize;
+    fn bytes_of(&self, member: &mut Member, index: usize, slot: &Slot) -> Result<TaskBytes, String> {
+        let len = |word: &AtomicU64| word.load(Ordering::Relaxed) as usize;
         let (args_len, room) = (len(&slot.args_len), len(&slot.room));
         let total = args_len.checked_add(room).ok_or("its lengths make no sense")?;
         let base = match slot.block.load(Ordering::Relaxed) {
@@ -157,11 +163,7 @@ impl Server {
             0 => return Err("its lengths make no sense".into()),
             place => self.in_arena(member, place - 1, total)?,
         };
-        // SAFETY: `total` readable bytes at `base`, this member's while it runs the task.
-        let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
-        // SAFETY: as above, behind the arguments, and writable.
-        let room = unsafe { std::slice::from_raw_parts_mut(base.add(args_len), room) };
-        Ok((arguments, room))
+        Ok(TaskBytes { base, args_len, room })
     }
 
     fn in_arena(&self, member: &mut Member, offset: u64, len_bytes: usize) -> Result<*mut u8, String> {
@@ -247,6 +249,13 @@ impl Server {
         let Some(weight) = process::private_bytes() else { return false };
         weight.saturating_sub(*self.first_weight.get_or_insert(weight)) >= growth
     }
+}
+
+/// Where a task's bytes are in this process: arguments, then room for results.
+struct TaskBytes {
+    base: *mut u8,
+    args_len: usize,
+    room: usize,
 }
 
 fn corrupt(what: &str) -> ItemFault {

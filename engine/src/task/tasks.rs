@@ -36,6 +36,9 @@ pub struct Tasks<'p> {
     pub(crate) options: Options,
 }
 
+/// Called with the items done, and of all if that is known.
+type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
+
 /// See the methods of [`Tasks`].
 #[derive(Default)]
 pub(crate) struct Options {
@@ -44,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) window: Option<usize>,
     pub(crate) stays_out: bool,
-    pub(crate) progress: Option<Box<dyn Fn(usize, Option<usize>) + Send + Sync>>,
+    pub(crate) progress: Option<Watcher>,
 }
 
 impl<'p> Tasks<'p> {

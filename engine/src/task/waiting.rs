@@ -139,10 +139,14 @@ impl Desk {
                 since = ticks();
             }
         }
+        if self.has_newcomers.swap(false, Ordering::AcqRel) {
+            self.equip_newcomers();
+        }
         let backstop = Instant::now() + BACKSTOP;
         let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
         collector.sleep(seen, Some(until), || {
             self.has_graves.load(Ordering::Acquire)
+                || self.has_newcomers.load(Ordering::Acquire)
                 || self.board.is_eager() && !self.duty.is_locked() && self.has_arrivals()
         });
     }

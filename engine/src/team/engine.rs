@@ -8,7 +8,7 @@ use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
 use crate::team::board::Desk;
 use crate::team::crew::Crew;
-use crate::team::log::Note;
+use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Slot, Stage};
 use crate::team::start::{ExitCause, StartError, Starter, WorkerProcess};
@@ -52,7 +52,7 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
 }
 
 fn watch(crew: &Crew, starter: &mut Starter) {
-    let everyone: Vec<usize> = (0..crew.size).collect();
+    let everyone: Vec<usize> = (0..crew.active()).collect();
     start(crew, starter, &everyone);
     loop {
         let events = wait(crew);
@@ -69,8 +69,12 @@ fn watch(crew: &Crew, starter: &mut Starter) {
         }
         overdue(crew);
         crew.give_leave();
-        if crew.roster.lock().dissolving {
-            return;
+        {
+            let mut roster = crew.roster.lock();
+            if roster.dissolving {
+                return;
+            }
+            dead.append(&mut roster.wanted);
         }
         start(crew, starter, &dead);
     }
@@ -112,6 +116,12 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    for segment in crew.opening.iter().flat_map(|opening| opening.segments()) {
+        let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
+        if slot.known.insert(segment.id().0) {
+            let _dead = mail::send(&process.socket, &mail, &[segment.fd()]);
+        }
+    }
     slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
@@ -180,14 +190,24 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.refused = refused;
                 slot.served_at_start = served(crew.board().desk(rank));
                 roster.refresh();
+                crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
             }
             FromWorker::Retiring => roster.slots[rank].is_retiring = true,
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
-            FromWorker::Lost { count } => crew.relay.pass(Note::Lost { rank: rank as u32, count }),
+            // No member of a team sends one.
+            FromWorker::Outcome { .. } => {}
+            FromWorker::Lost { count } => {
+                crew.relay.pass(Note::Lost { speaker: Speaker::Worker(rank as u32), count });
+            }
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not on this thread.
-                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
+                crew.relay.pass(Note::Event {
+                    speaker: Speaker::Worker(rank as u32),
+                    level,
+                    target,
+                    message,
+                });
             }
         }
     }
@@ -217,9 +237,12 @@ fn bury(crew: &Crew, rank: usize) -> bool {
         slot.stage = Stage::Dead;
         repair(MemberId(member));
         board.muster(&crew.orders).forget(rank);
-        roster.retirements += 1;
+        let is_wanted = rank < roster.active && !dissolving;
+        roster.slots[rank].stage = if is_wanted { Stage::Dead } else { Stage::Absent };
+        roster.retirements += u64::from(is_wanted);
         roster.refresh();
-        return !dissolving;
+        crew.changed.notify_all();
+        return is_wanted;
     }
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
@@ -267,9 +290,10 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     drop(roster);
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
-        crew.relay.pass(Note::Death { rank, pid, cause });
+        crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
     }
-    !dissolving && failures < MAX_FAILURES
+    let is_wanted = !dissolving && failures < MAX_FAILURES;
+    is_wanted && crew.is_of_team_or_gone(rank)
 }
 
 /// Kills workers that do not get ready in time; their deaths are found by the next poll. While the pool is being made,

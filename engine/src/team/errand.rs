@@ -54,6 +54,8 @@ pub(crate) trait Errands: Send {
 pub(crate) trait Bereaved: Send + Sync {
     /// A member's death is confirmed; what it held is repaired, and it has no successor yet.
     fn died(&self, obituary: &Obituary);
+    /// A member serves from now on.
+    fn joined(&self);
     /// The team serves no more.
     fn broken(&self);
 }

@@ -1,11 +1,9 @@
 //! From passes to statistics: chooses the plan from a sample, asks for the passes, and makes NumPy's numbers of them.
 
 use crate::histogram::{Bar, Histogram};
-use crate::number::{ABOVE, BELOW, BINS, NAN, Number, Plan, keys_of_bins};
 use crate::quantile::{self, Next, PERCENTS, Ranks};
-use crate::summary::{Moments, NOWHERE};
 use crate::sweep::{Result, Sweep, Tally};
-use crate::tally::Small;
+use phalanx_kernels::profile::{ABOVE, BELOW, BINS, Keyed, NAN, NOWHERE, Plan, Small, Summary, keys_of_bins};
 
 /// A value of the data: integers exactly, whatever their width.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +62,7 @@ const SAMPLE: usize = 4096;
 /// Neighbours sampled at one place, spread over a 4 KiB page: places cost page faults, neighbours little.
 const PER_PLACE: usize = 4;
 
-fn sample<T: Number>(data: &[T]) -> Vec<T> {
+fn sample<T: Keyed>(data: &[T]) -> Vec<T> {
     let mut seen: Vec<T> = if data.len() <= 4 * SAMPLE {
         data.to_vec()
     } else {
@@ -77,13 +75,13 @@ fn sample<T: Number>(data: &[T]) -> Vec<T> {
         };
         (0..places).flat_map(|i| (0..PER_PLACE).map(move |k| data[place(i) + k * page / PER_PLACE])).collect()
     };
-    seen.retain(|x| !x.is_nan() && !x.is_infinite());
+    seen.retain(|x| !x.is_unordered() && !x.is_infinite());
     seen.sort_unstable_by_key(|x| x.key());
     seen
 }
 
 /// A grid from the sample: over all of it, unless a few far outliers would make everything else one bin.
-fn plan<T: Number>(data: &[T]) -> Plan {
+fn plan<T: Keyed>(data: &[T]) -> Plan {
     let seen = sample(data);
     let (Some(&first), Some(&last)) = (seen.first(), seen.last()) else {
         return Plan {
@@ -105,7 +103,7 @@ fn plan<T: Number>(data: &[T]) -> Plan {
 }
 
 /// Statistics of 32 and 64 bit elements; `to_value` makes a value for people of an element.
-pub fn analyse<T: Number>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) -> Result<Statistics> {
+pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) -> Result<Statistics> {
     let mut plan = plan(sweep.data());
     let (mut moments, table) = sweep.summarise(&plan)?;
     let (nan, mut passes) = (table[NAN], 1);
@@ -145,7 +143,7 @@ pub fn analyse<T: Number>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) -
     })
 }
 
-fn mean_and_std<T: Number>(m: &Moments, n: u64, centre: f64, min: Option<T>, max: Option<T>) -> (f64, f64) {
+fn mean_and_std<T: Keyed>(m: &Summary, n: u64, centre: f64, min: Option<T>, max: Option<T>) -> (f64, f64) {
     let (Some(min), Some(max)) = (min, max) else { return (f64::NAN, f64::NAN) };
     if min.is_infinite() || max.is_infinite() {
         // The sum of the extremes is that of all values: infinite, or NaN for infinities of both signs.
@@ -157,7 +155,7 @@ fn mean_and_std<T: Number>(m: &Moments, n: u64, centre: f64, min: Option<T>, max
 }
 
 /// The bins as ascending bars; bins outside the grid stay what they are, the tails.
-fn bars<T: Number>(plan: &Plan, table: &[u64], min: T, max: T, to_value: fn(T) -> Value) -> Histogram {
+fn bars<T: Keyed>(plan: &Plan, table: &[u64], min: T, max: T, to_value: fn(T) -> Value) -> Histogram {
     let start = |bin: usize| keys_of_bins::<T>(plan, bin, ABOVE).map(|(key, _)| to_value(T::from_key(key)));
     let bar = |bin: usize| Some(Bar { start: start(bin)?, count: table[bin] });
     let above = bar(ABOVE).unwrap_or(Bar { start: to_value(max), count: table[ABOVE] });

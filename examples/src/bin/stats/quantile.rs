@@ -5,59 +5,17 @@
 //! `CELLS`-fold; a cell of one distinct value ends it at once, so data with few distinct values never needs a third).
 //! Work is on keys, so every step narrows an integer interval and the search always ends.
 
-use crate::number::{ABOVE, Number, Plan, keys_of_bins};
-use crate::simd::widen;
-use crate::summary::Moments;
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
+use phalanx_kernels::profile::{
+    ABOVE, CELLS, Cell, Intervals, Keyed, MOST_INTERVALS, Plan, Summary, keys_of_bins,
+};
 
 /// The percentiles reported.
 pub const PERCENTS: [u32; 7] = [1, 5, 25, 50, 75, 95, 99];
 /// Each percentile lies between two neighbouring ranks.
-pub const MOST_INTERVALS: usize = 2 * PERCENTS.len();
-/// Cells an interval is divided into.
-pub const CELLS: usize = 512;
+const _: () = assert!(2 * PERCENTS.len() <= MOST_INTERVALS);
 /// Values gathered and sorted at most: 8 MiB of keys.
 pub const MOST_GATHERED: usize = 1 << 20;
-
-/// Disjoint, ascending intervals of keys, ends included; fixed size, plain data.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Intervals {
-    /// How many of the following are used.
-    pub len: u64,
-    /// First keys.
-    pub low: [u64; MOST_INTERVALS],
-    /// Last keys.
-    pub high: [u64; MOST_INTERVALS],
-}
-
-impl Intervals {
-    fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.low.iter().copied().zip(self.high).take(self.len as usize)
-    }
-}
-
-/// How many values fell into a cell, and between which keys they lie. All-zero is not empty.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Cell {
-    /// Values seen.
-    pub count: u64,
-    /// Lowest key seen.
-    pub min: u64,
-    /// Highest key seen.
-    pub max: u64,
-}
-
-impl Cell {
-    /// No values: the identity of `combine`.
-    pub const EMPTY: Self = Self { count: 0, min: u64::MAX, max: 0 };
-
-    /// Two cells' values together.
-    pub fn combine(a: Self, b: Self) -> Self {
-        Self { count: a.count + b.count, min: a.min.min(b.min), max: a.max.max(b.max) }
-    }
-}
 
 /// Position of a percentile among `n` sorted values: rank of the lower neighbour, of the upper one, and the weight
 /// between them, exactly as `numpy.percentile` computes them. `n` is at least 1.
@@ -70,94 +28,6 @@ pub fn position(percent: u32, n: u64) -> (u64, u64, f64) {
 /// NumPy's linear interpolation: from the nearer end, with the gap taken in the element type.
 pub fn interpolate(a: f64, b: f64, gap: f64, weight: f64) -> f64 {
     if weight >= 0.5 { b - gap * (1.0 - weight) } else { a + gap * weight }
-}
-
-/// Elements that are looked at together before deciding that none is wanted.
-const GROUP: usize = 64;
-
-widen! {
-    /// Divides each interval into `CELLS` cells and adds the values of a chunk to them; `cells` holds `CELLS` per interval.
-    pub fn refine<T: Number>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell]) = refine_body
-}
-widen! {
-    /// Appends the keys of the wanted values of a chunk. The caller knows from earlier counts how many there will be.
-    pub fn gather<T: Number>(chunk: &[T], wanted: &Intervals, keys: &mut Vec<u64>) = gather_body
-}
-
-#[inline(always)]
-fn refine_body<T: Number>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell]) {
-    let shifts: Vec<u32> = wanted.iter().map(|(low, high)| cell_shift(low, high)).collect();
-    visit(chunk, wanted, |interval, key| {
-        let cell = interval * CELLS + ((key - wanted.low[interval]) >> shifts[interval]) as usize;
-        cells[cell] = Cell::combine(cells[cell], Cell { count: 1, min: key, max: key });
-    });
-}
-
-#[inline(always)]
-fn gather_body<T: Number>(chunk: &[T], wanted: &Intervals, keys: &mut Vec<u64>) {
-    visit(chunk, wanted, |_, key| keys.push(key));
-}
-
-fn cell_shift(low: u64, high: u64) -> u32 {
-    (0..64).find(|&shift| (high - low) >> shift < CELLS as u64).unwrap_or(63)
-}
-
-/// Calls `found` with interval and key of each wanted value. Nearly all groups hold none, and to see that is all that
-/// vectors are used for; comparing values instead of keys may let a zero of the other sign through, hence the check.
-#[inline(always)]
-fn visit<T: Number>(chunk: &[T], wanted: &Intervals, mut found: impl FnMut(usize, u64)) {
-    let mut ends = [(T::HIGHEST, T::LOWEST); MOST_INTERVALS];
-    for (end, (low, high)) in ends.iter_mut().zip(wanted.iter()) {
-        *end = (T::from_key(low), T::from_key(high));
-    }
-    let ends = &ends[..wanted.len as usize];
-    let mut look = |x: T| {
-        let key = x.key();
-        if let Some(interval) = wanted.iter().position(|(low, high)| (low..=high).contains(&key)) {
-            found(interval, key);
-        }
-    };
-    let (groups, rest) = chunk.as_chunks::<GROUP>();
-    for group in groups {
-        if any_within(group, ends) {
-            let hits = which_within(group, ends);
-            for (hits, part) in hits.as_chunks::<8>().0.iter().zip(group.as_chunks::<8>().0) {
-                let mut hits = u64::from_le_bytes(*hits);
-                while hits != 0 {
-                    look(part[hits.trailing_zeros() as usize / 8]);
-                    hits &= hits - 1;
-                }
-            }
-        }
-    }
-    for &x in rest.iter().filter(|x| !x.is_nan()) {
-        look(x);
-    }
-}
-
-#[inline(always)]
-fn any_within<T: Number>(group: &[T; GROUP], ends: &[(T, T)]) -> bool {
-    let mut any = false;
-    for &(low, high) in ends {
-        let mut hit = false;
-        for &x in group {
-            hit |= (x >= low) & (x <= high);
-        }
-        any |= hit;
-    }
-    any
-}
-
-/// One in the byte of each element that lies within an interval.
-#[inline(always)]
-fn which_within<T: Number>(group: &[T; GROUP], ends: &[(T, T)]) -> [u8; GROUP] {
-    let mut hits = [0; GROUP];
-    for &(low, high) in ends {
-        for (hit, &x) in hits.iter_mut().zip(group) {
-            *hit |= u8::from((x >= low) & (x <= high));
-        }
-    }
-    hits
 }
 
 /// What is known of one rank: its value lies in `low ..= high`, which `count` values share, `before` lie below.
@@ -189,7 +59,7 @@ pub enum Next {
 
 impl Ranks {
     /// Locates every rank that the percentiles need in the bins of pass 1.
-    pub fn locate<T: Number>(plan: &Plan, table: &[u64], moments: &Moments) -> Self {
+    pub fn locate<T: Keyed>(plan: &Plan, table: &[u64], moments: &Summary) -> Self {
         let n: u64 = table[..=ABOVE].iter().sum();
         let mut wanted: Vec<u64> = Vec::new();
         if n > 0 {
@@ -272,7 +142,7 @@ impl Ranks {
     }
 
     /// The percentiles of `n` values, NaN for none.
-    pub fn percentiles<T: Number>(&self, n: u64) -> [f64; PERCENTS.len()] {
+    pub fn percentiles<T: Keyed>(&self, n: u64) -> [f64; PERCENTS.len()] {
         PERCENTS.map(|percent| {
             if n == 0 {
                 return f64::NAN;

@@ -3,14 +3,13 @@
 use crate::analysis::{Statistics, Value, analyse, analyse_small};
 use crate::dtype::by_dtype;
 use crate::input::Input;
-use crate::number::Number;
 use crate::progress::Meter;
 use crate::report::{Check, Outcome};
 use crate::sweep::{Result, Serial};
-use crate::tally::Small;
 use crate::team::Team;
 use crate::verify::difference;
 use phalanx::Pool;
+use phalanx_kernels::profile::{Keyed, Small};
 use std::time::Instant;
 
 /// What a run works with.
@@ -60,7 +59,7 @@ fn small<T: Small>(job: &Job<'_>) -> Result<Measured> {
     measure(job, &team, &|each| analyse_small(&mut Serial::new(data.as_slice(), each)))
 }
 
-fn large<T: Number>(job: &Job<'_>, to_value: fn(T) -> Value) -> Result<Measured> {
+fn large<T: Keyed>(job: &Job<'_>, to_value: fn(T) -> Value) -> Result<Measured> {
     let data = job.input.map::<T>()?;
     let team = || analyse(&mut Team::new(job.pool, &data, &job.meter), to_value);
     measure(job, &team, &|each| analyse(&mut Serial::new(data.as_slice(), each), to_value))

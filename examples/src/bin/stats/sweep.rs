@@ -4,10 +4,10 @@
 //! Bits do not depend on who runs a pass: chunks have a fixed size, sums of chunks are combined in a tree that depends
 //! on their number only, and everything else is whole numbers.
 
-use crate::number::{Number, Plan, TABLE};
-use crate::quantile::{self, CELLS, Cell, Intervals};
-use crate::summary::{self, Moments};
-use crate::tally::{self, Extremes, Small};
+use phalanx_kernels::profile::{
+    CELLS, Cell, Extremes, Intervals, Keyed, Plan, Small, Summary, TABLE, gather_slice, refine_slice,
+    summarise_slice, tally_slice,
+};
 
 /// What can go wrong in a pass.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -16,20 +16,20 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 pub const CHUNK_BYTES: usize = 4 << 20;
 
 /// Passes over 32 and 64 bit elements.
-pub trait Sweep<T: Number> {
+pub trait Sweep<T: Keyed> {
     /// All elements.
     fn data(&self) -> &[T];
-    /// Moments and table of bins of all elements (see `summary::summarise`).
-    fn summarise(&mut self, plan: &Plan) -> Result<(Moments, Vec<u64>)>;
-    /// Cells of the wanted intervals (see `quantile::refine`).
+    /// Summary and table of bins of all elements (see `profile::summarise`).
+    fn summarise(&mut self, plan: &Plan) -> Result<(Summary, Vec<u64>)>;
+    /// Cells of the wanted intervals (see `profile::refine`).
     fn refine(&mut self, wanted: &Intervals) -> Result<Vec<Cell>>;
-    /// Keys of the `expected` values within the wanted intervals, in any order (see `quantile::gather`).
+    /// Keys of the `expected` values within the wanted intervals, in any order (see `profile::gather`).
     fn gather(&mut self, wanted: &Intervals, expected: usize) -> Result<Vec<u64>>;
 }
 
 /// The pass over 8 and 16 bit elements.
 pub trait Tally<T: Small> {
-    /// Counts of all codes and the extremes (see `tally::tally`).
+    /// Counts of all codes and the extremes (see `profile::tally`).
     fn tally(&mut self) -> Result<(Vec<u64>, Extremes)>;
 }
 
@@ -58,27 +58,27 @@ impl<'a, T> Serial<'a, T> {
     }
 }
 
-impl<T: Number> Sweep<T> for Serial<'_, T> {
+impl<T: Keyed> Sweep<T> for Serial<'_, T> {
     fn data(&self) -> &[T] {
         self.data
     }
 
-    fn summarise(&mut self, plan: &Plan) -> Result<(Moments, Vec<u64>)> {
+    fn summarise(&mut self, plan: &Plan) -> Result<(Summary, Vec<u64>)> {
         let mut table = vec![0; TABLE];
-        let mut tree = Tree::new(Moments::combine::<T>);
-        self.chunks(|first, chunk| tree.push(summary::summarise(chunk, first, plan, &mut table)));
-        Ok((tree.finish().unwrap_or(Moments::EMPTY), table))
+        let mut tree = Tree::new(Summary::combine::<T>);
+        self.chunks(|first, chunk| tree.push(summarise_slice(chunk, first, plan, &mut table)));
+        Ok((tree.finish().unwrap_or(Summary::EMPTY), table))
     }
 
     fn refine(&mut self, wanted: &Intervals) -> Result<Vec<Cell>> {
         let mut cells = vec![Cell::EMPTY; CELLS * wanted.len as usize];
-        self.chunks(|_, chunk| quantile::refine(chunk, wanted, &mut cells));
+        self.chunks(|_, chunk| refine_slice(chunk, wanted, &mut cells));
         Ok(cells)
     }
 
     fn gather(&mut self, wanted: &Intervals, expected: usize) -> Result<Vec<u64>> {
         let mut keys = Vec::with_capacity(expected);
-        self.chunks(|_, chunk| quantile::gather(chunk, wanted, &mut keys));
+        self.chunks(|_, chunk| gather_slice(chunk, wanted, &mut keys));
         Ok(keys)
     }
 }
@@ -87,7 +87,7 @@ impl<T: Small> Tally<T> for Serial<'_, T> {
     fn tally(&mut self) -> Result<(Vec<u64>, Extremes)> {
         let (mut table, mut extremes) = (vec![0; T::CODES], Extremes::EMPTY);
         self.chunks(|first, chunk| {
-            extremes = Extremes::combine(extremes, tally::tally(chunk, first, &mut table))
+            extremes = Extremes::combine(extremes, tally_slice(chunk, first, &mut table))
         });
         Ok((table, extremes))
     }

@@ -1,11 +1,10 @@
 //! The statistics against naive twins: sort everything, add everything.
 
 use crate::analysis::{Statistics, Value, analyse, analyse_small};
-use crate::number::Number;
 use crate::quantile::{PERCENTS, interpolate, position};
 use crate::sweep::Serial;
-use crate::tally::Small;
 use half::f16;
+use phalanx_kernels::profile::{Keyed, Small};
 use proptest::prelude::*;
 
 fn real(x: impl Into<f64>) -> Value {
@@ -16,7 +15,7 @@ fn whole(x: impl Into<i128>) -> Value {
     Value::Whole(x.into())
 }
 
-fn stats<T: Number>(data: &[T], to_value: fn(T) -> Value) -> Statistics {
+fn stats<T: Keyed>(data: &[T], to_value: fn(T) -> Value) -> Statistics {
     analyse(&mut Serial::new(data, &|_| ()), to_value).unwrap()
 }
 
@@ -192,9 +191,10 @@ fn values_that_no_sample_saw() {
 #[test]
 #[ignore = "a measurement: prints rates, asserts nothing of them"]
 fn rates() {
-    fn rate<T: Number>(name: &str, data: &[T], low: T, high: T) {
-        use crate::number::{Plan, TABLE};
-        use crate::quantile::{Intervals, MOST_INTERVALS, gather};
+    fn rate<T: Keyed>(name: &str, data: &[T], low: T, high: T) {
+        use phalanx_kernels::profile::{
+            Intervals, MOST_INTERVALS, Plan, TABLE, gather_slice, summarise_slice,
+        };
         let (low_key, exponent) = T::plan_grid(low, high);
         let plan = Plan { centre: 0.1, low_key, exponent };
         let at = |i: u64| low.key() + (high.key() - low.key()) / 8 * (i + 1);
@@ -210,9 +210,9 @@ fn rates() {
         };
         let (mut table, mut keys) = (vec![0; TABLE], Vec::new());
         let first = best(&mut |chunk| {
-            std::hint::black_box(crate::summary::summarise(chunk, 0, &plan, &mut table));
+            std::hint::black_box(summarise_slice(chunk, 0, &plan, &mut table));
         });
-        let second = best(&mut |chunk| gather(chunk, &wanted, &mut keys));
+        let second = best(&mut |chunk| gather_slice(chunk, &wanted, &mut keys));
         println!("{name}: pass 1 {first:.2} GB/s, pass 2 {second:.2} GB/s");
     }
     let data = many(1 << 24, |x| x as f64 / (1u64 << 52) as f64 - 1.0);
@@ -230,7 +230,7 @@ fn rates() {
         let narrow: Vec<$t> = data.iter().map(|&x| (x * 1e5) as i64 as $t).collect();
         let (start, mut table) = (std::time::Instant::now(), vec![0; $t::CODES]);
         narrow.chunks((4 << 20) / size_of::<$t>()).for_each(|c| {
-            std::hint::black_box(crate::tally::tally(c, 0, &mut table));
+            std::hint::black_box(phalanx_kernels::profile::tally_slice(c, 0, &mut table));
         });
         println!("{}: {:.2} GB/s", stringify!($t), size_of_val(&narrow[..]) as f64 / start.elapsed().as_secs_f64() / 1e9);
     )* } }

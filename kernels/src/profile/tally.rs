@@ -1,12 +1,14 @@
 //! The one pass over 8 and 16 bit elements: how often each of the 256 or 65536 possible values occurs. Everything but
 //! the positions of the extremes follows from that, exactly.
 
-use crate::summary::NOWHERE;
+use super::summary::NOWHERE;
 use bytemuck::{Pod, Zeroable};
+#[cfg(feature = "half")]
 use half::f16;
+use phalanx::Element;
 
 /// A type with few enough values to count each.
-pub trait Small: Pod + Send + Sync {
+pub trait Small: Element {
     /// How many codes there are.
     const CODES: usize;
     /// A number that orders like the values; codes of NaN lie outside those of all values. Both zeros share one.
@@ -40,6 +42,7 @@ small_integer!(u8, u8, 0);
 small_integer!(i16, u16, 1 << 15);
 small_integer!(u16, u16, 0);
 
+#[cfg(feature = "half")]
 impl Small for f16 {
     const CODES: usize = 1 << 16;
     const WHOLE: bool = false;
@@ -89,8 +92,11 @@ impl Extremes {
 }
 
 /// Reads a chunk whose first element has position `first`: adds to the counts of all codes, returns the extremes.
-/// At most 2^32 - 1 elements.
-pub fn tally<T: Small>(chunk: &[T], first: u64, table: &mut [u64]) -> Extremes {
+/// The body of [`tally`](super::tally).
+///
+/// # Panics
+/// If the chunk has 2^32 elements or more, or the table another length than there are codes.
+pub fn tally_slice<T: Small>(chunk: &[T], first: u64, table: &mut [u64]) -> Extremes {
     assert!(u32::try_from(chunk.len()).is_ok() && table.len() == T::CODES);
     let counts = if T::CODES == 256 { tally_in::<T, 256, 8>(chunk) } else { tally_in::<T, 65536, 2>(chunk) };
     let seen = |&code: &usize| counts[code] > 0 && T::value(code).is_some();

@@ -4,8 +4,8 @@
 //! cache is read three times: for sums and extremes, for bin numbers, and (the numbers) for counting. Splitting the
 //! work this way lets the first two loops use vectors; only the counting is scalar.
 
-use crate::number::{Number, Plan, TABLE};
-use crate::simd::widen;
+use super::grid::{Keyed, Plan, TABLE};
+use crate::simd::vectorized;
 use bytemuck::{Pod, Zeroable};
 
 /// Elements handled at once; 2048 of 8 bytes are a third of a 48 KiB L1 cache.
@@ -18,7 +18,7 @@ pub const NOWHERE: u64 = u64::MAX;
 /// Count, sums about the plan's centre and extremes of some elements; fixed size, plain data, all-zero is not empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Moments {
+pub struct Summary {
     /// Elements read, NaN included.
     pub count: u64,
     /// Sum of `x - centre`.
@@ -35,13 +35,13 @@ pub struct Moments {
     pub argmax: u64,
 }
 
-impl Moments {
+impl Summary {
     /// No elements: the identity of `combine`.
     pub const EMPTY: Self =
         Self { count: 0, sum: 0.0, square: 0.0, min: u64::MAX, max: 0, argmin: NOWHERE, argmax: NOWHERE };
 
     /// Those of two sets of elements together. Equal values (of equal key) keep the lower position.
-    pub fn combine<T: Number>(a: Self, b: Self) -> Self {
+    pub fn combine<T: Keyed>(a: Self, b: Self) -> Self {
         let pick = |(ka, pa): (u64, u64), (kb, pb): (u64, u64), below: fn(T, T) -> bool| {
             if pa == NOWHERE || pb == NOWHERE {
                 return if pa == NOWHERE { (kb, pb) } else { (ka, pa) };
@@ -56,17 +56,25 @@ impl Moments {
     }
 }
 
-widen! {
-    /// Reads a chunk whose first element has position `first`: returns its moments and adds to the table of bins.
-    /// The bits of the result depend on the chunk, its position and the plan only. At most 2^32 - 1 elements.
-    pub fn summarise<T: Number>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Moments = summarise_body
+/// Reads a chunk whose first element has position `first`: returns its summary and adds to the table of bins. The body of
+/// [`summarise`](super::summarise).
+///
+/// The bits of the result depend on the chunk, its position and the plan only.
+///
+/// # Panics
+/// If the chunk has 2^32 elements or more, or the table another length than [`TABLE`].
+pub fn summarise_slice<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Summary {
+    vectorized(
+        #[inline(always)]
+        || summarise_body(chunk, first, plan, table),
+    )
 }
 
 #[inline(always)]
-fn summarise_body<T: Number>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Moments {
+fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Summary {
     assert!(u32::try_from(chunk.len()).is_ok() && table.len() == TABLE);
     let grid = T::grid(plan);
-    let mut total = Moments { count: chunk.len() as u64, ..Moments::EMPTY };
+    let mut total = Summary { count: chunk.len() as u64, ..Summary::EMPTY };
     let (mut low, mut high) = (T::HIGHEST, T::LOWEST);
     // Two tables in turn, so that neighbours of one bin do not wait for each other's increment.
     let mut counts = vec![[0u32; 2]; 1 << 14];
@@ -107,7 +115,7 @@ fn summarise_body<T: Number>(chunk: &[T], first: u64, plan: &Plan, table: &mut [
 
 /// The bin numbers of a block.
 #[inline(always)]
-fn number_block<T: Number>(block: &[T], grid: T::Grid, numbers: &mut [u16; BLOCK]) {
+fn number_block<T: Keyed>(block: &[T], grid: T::Grid, numbers: &mut [u16; BLOCK]) {
     for (number, x) in numbers.iter_mut().zip(block) {
         *number = x.bin(grid) as u16;
     }
@@ -135,7 +143,7 @@ struct Sums<T> {
 /// Sums and extremes of a block. Two loops, because one loop with both needs more registers than there are; the
 /// folding of lanes is kept out of line, because its shape otherwise leaks into the loops as shuffles.
 #[inline(always)]
-fn block_sums<T: Number>(block: &[T], centre: f64) -> Sums<T> {
+fn block_sums<T: Keyed>(block: &[T], centre: f64) -> Sums<T> {
     let (groups, rest) = block.as_chunks::<LANES>();
     let (mut sum, mut square) = ([0.0f64; LANES], [0.0f64; LANES]);
     for group in groups {
@@ -167,17 +175,17 @@ fn block_sums<T: Number>(block: &[T], centre: f64) -> Sums<T> {
 }
 
 #[inline(always)]
-fn distance<T: Number>(x: T, centre: f64) -> f64 {
-    if x.is_nan() { 0.0 } else { x.to_f64() - centre }
+fn distance<T: Keyed>(x: T, centre: f64) -> f64 {
+    if x.is_unordered() { 0.0 } else { x.to_f64() - centre }
 }
 
 #[inline(always)]
-fn lower<T: Number>(x: T, than: T) -> T {
+fn lower<T: Keyed>(x: T, than: T) -> T {
     if x < than { x } else { than }
 }
 
 #[inline(always)]
-fn higher<T: Number>(x: T, than: T) -> T {
+fn higher<T: Keyed>(x: T, than: T) -> T {
     if x > than { x } else { than }
 }
 
@@ -187,6 +195,6 @@ fn tree(v: &[f64; LANES]) -> f64 {
 }
 
 #[inline(never)]
-fn extremes<T: Number>(min: &[T; 4 * LANES], max: &[T; 4 * LANES]) -> (T, T) {
+fn extremes<T: Keyed>(min: &[T; 4 * LANES], max: &[T; 4 * LANES]) -> (T, T) {
     (min.iter().fold(T::HIGHEST, |a, &b| lower(b, a)), max.iter().fold(T::LOWEST, |a, &b| higher(b, a)))
 }

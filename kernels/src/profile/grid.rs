@@ -4,6 +4,7 @@
 //! bisection work on integers for all types alike. `-0.0` sorts directly below `0.0`, which is harmless: they are
 //! neighbours and compare equal.
 
+use crate::number::Number;
 use bytemuck::{Pod, Zeroable};
 
 /// Bins of the grid proper; values below it, above it and NaN have a bin each besides.
@@ -29,23 +30,11 @@ pub struct Plan {
     pub exponent: i64,
 }
 
-/// A type that the sweeps over 32 and 64 bit elements can read.
-pub trait Number: Pod + PartialOrd + Send + Sync {
-    /// Not above any value.
-    const LOWEST: Self;
-    /// Not below any value.
-    const HIGHEST: Self;
+/// A type of 32 or 64 bits that the sweeps can read.
+pub trait Keyed: Number {
     /// What `bin` needs, unpacked once per chunk.
     type Grid: Copy;
 
-    /// The value as NumPy converts it to float64.
-    fn to_f64(self) -> f64;
-    /// Whether this is NaN.
-    #[inline(always)]
-    #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
-    fn is_nan(self) -> bool {
-        self != self
-    }
     /// The finite value next to a number.
     fn nearest(x: f64) -> Self;
     /// Whether this is plus or minus infinity.
@@ -84,15 +73,9 @@ fn float_grid(low: f64, high: f64, least: i64) -> (f64, i64) {
 
 macro_rules! float {
     ($t:ident, $bits:ident, $least:expr, $magic:expr) => {
-        impl Number for $t {
-            const LOWEST: Self = $t::NEG_INFINITY;
-            const HIGHEST: Self = $t::INFINITY;
+        impl Keyed for $t {
             type Grid = ($t, $t);
 
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                f64::from(self)
-            }
             fn nearest(x: f64) -> Self {
                 (x as $t).clamp($t::MIN, $t::MAX)
             }
@@ -124,7 +107,7 @@ macro_rules! float {
                 let t = ((self - low) * scale).floor();
                 let t = if t < BINS as $t { t } else { BINS as $t };
                 let t = if t > -1.0 { t } else { -1.0 };
-                let t = if self.is_nan() { (NAN - 1) as $t } else { t };
+                let t = if self.is_unordered() { (NAN - 1) as $t } else { t };
                 ((t + ($magic + 1.0)).to_bits() & 0xffff) as usize
             }
             fn guess(plan: &Plan, bin: usize) -> u64 {
@@ -142,15 +125,9 @@ float!(f64, u64, -1000, 4_503_599_627_370_496.0);
 
 macro_rules! integer {
     ($t:ident, $u:ident, $flip:expr) => {
-        impl Number for $t {
-            const LOWEST: Self = $t::MIN;
-            const HIGHEST: Self = $t::MAX;
+        impl Keyed for $t {
             type Grid = ($u, u32);
 
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                self as f64
-            }
             fn nearest(x: f64) -> Self {
                 x as $t
             }
@@ -205,7 +182,7 @@ integer!(i64, u64, 1 << 63);
 integer!(u64, u64, 0);
 
 /// The keys that fall into bins `from ..= to`, as first and last key; `None` where no value can.
-pub fn keys_of_bins<T: Number>(plan: &Plan, from: usize, to: usize) -> Option<(u64, u64)> {
+pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u64, u64)> {
     let (lowest, highest) = (T::LOWEST.key(), T::HIGHEST.key());
     let grid = T::grid(plan);
     // First key whose bin is at least `bin`; one past the highest key if there is none.
@@ -233,8 +210,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check<T: Number + std::fmt::Debug>(mut values: Vec<T>, low: T, high: T) {
-        values.retain(|v| !v.is_nan());
+    fn check<T: Keyed>(mut values: Vec<T>, low: T, high: T) {
+        values.retain(|v| !v.is_unordered());
         values.sort_by(|a, b| a.partial_cmp(b).unwrap());
         let (low_key, exponent) = T::plan_grid(low, high);
         let plan = Plan { centre: 0.0, low_key, exponent };

@@ -1,0 +1,130 @@
+//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: chunks of the elements in row-major order, whatever the shape.
+//!
+//! # Safety
+//! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover exactly the
+//! chunk's elements, and the grant borrows the array for as long as any worker can touch it.
+#![allow(unsafe_code)]
+
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, Shape, SharedArray};
+use crate::base::Span;
+use crate::launch::chunk::Chunk;
+use crate::launch::describe::Description;
+use crate::launch::error::LaunchError;
+use crate::launch::operand::{Operand, SEED, mix};
+use crate::team::board::Fault;
+use crate::team::member::Visit;
+use ndarray::Ix1;
+
+/// A chunk of the elements for reading. Made by [`SharedArray::split_flat`].
+pub struct SplitFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+/// A chunk of the elements for reading and writing. Made by [`SharedArray::split_flat_mut`].
+pub struct SplitFlatMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
+/// A chunk of the elements for writing. Made by [`SharedArray::split_flat_out`].
+pub struct SplitFlatOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
+/// All elements for reading. Made by [`SharedArray::whole_flat`].
+pub struct WholeFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+
+impl<T: Element, D: Shape> SharedArray<T, D> {
+    /// Grants each kernel call a chunk of the elements in row-major order, for reading: a slice, whatever the shape.
+    ///
+    /// The length of the launch is the number of elements, so arrays of different shapes with equally many elements go together;
+    /// compare shapes before where that is not wanted.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let a = pool.from_shape_fn((2, 5000), |(i, j)| (i + j) as u64)?;
+    /// let sum = pool.reduce(a.split_flat(), 0, |part| part.iter().sum(), |a, b| a + b)?;
+    /// assert_eq!(sum, a.view().sum());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn split_flat(&self) -> SplitFlat<'_, T, D> {
+        SplitFlat(self)
+    }
+
+    /// As [`split_flat`](Self::split_flat), for reading and writing.
+    pub fn split_flat_mut(&mut self) -> SplitFlatMut<'_, T, D> {
+        SplitFlatMut(self)
+    }
+
+    /// As [`split_flat`](Self::split_flat), for writing; what a chunk holds before is unspecified, as with
+    /// [`split_out`](Self::split_out).
+    pub fn split_flat_out(&mut self) -> SplitFlatOut<'_, T, D> {
+        SplitFlatOut(self)
+    }
+
+    /// Grants each kernel call all elements in row-major order, for reading: a slice, whatever the shape.
+    pub fn whole_flat(&self) -> WholeFlat<'_, T, D> {
+        WholeFlat(self)
+    }
+}
+
+/// The wire of an array seen along one axis.
+fn flat<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
+    let mut wire = ArrayWire::of(array);
+    (wire.axes, wire.shape) = (1, [1; super::MAX_AXES]);
+    wire.shape[0] = array.len() as u64;
+    wire
+}
+
+macro_rules! chunked {
+    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
+        // SAFETY: see the module; `Located::open` checks the elements against their segment.
+        unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
+            type Wire = ArrayWire;
+            type Local = Located<T, Ix1>;
+            type View<'w> = <Ix1 as Shape>::$view<'w, T>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                describe(self.0, $name, $writes, to)?;
+                to.length(self.0.len(), $name)?;
+                to.unit_bytes(size_of::<T>());
+                if $in_place {
+                    to.changes_in_place();
+                }
+                Ok(())
+            }
+            fn wire(&self) -> ArrayWire {
+                flat(self.0)
+            }
+            unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+                let local = Located::open(wire, visit, $writes)?;
+                visit.check_rows(local.rows())?;
+                Ok(local)
+            }
+            unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
+                // SAFETY: the chunk's elements lie inside the array (`check_rows`), which is mapped for the launch; for
+                // writing they are this call's alone.
+                unsafe { Ix1::$make(local.base, &local.dim, chunk.span) }
+            }
+        }
+    };
+}
+chunked!(SplitFlat, "a split_flat() array", 40, false, false, View, view_rows);
+chunked!(SplitFlatMut, "a split_flat_mut() array", 41, true, true, ViewMut, view_rows_mut);
+chunked!(SplitFlatOut, "a split_flat_out() array", 42, true, false, ViewMut, view_rows_mut);
+
+// SAFETY: read-only; the grant borrows the array, so nobody writes it.
+unsafe impl<T: Element, D: Shape> Operand for WholeFlat<'_, T, D> {
+    type Wire = ArrayWire;
+    type Local = Located<T, Ix1>;
+    type View<'w> = &'w [T];
+    const LAYOUT: u64 = mix(mix(SEED, 43), size_of::<T>() as u64);
+
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        describe(self.0, "a whole_flat() array", false, to)
+    }
+    fn wire(&self) -> ArrayWire {
+        flat(self.0)
+    }
+    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        Located::open(wire, visit, false)
+    }
+    unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w [T] {
+        // SAFETY: all elements, mapped and frozen for the launch.
+        unsafe { Ix1::view_rows(local.base, &local.dim, Span::new(0, local.rows())) }
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a kernel refuses its arguments or fails.
+
+use phalanx::{AllocError, LaunchError};
+
+/// Why a kernel did not give a result.
+///
+/// `Shape`, `Empty`, `Argument` and `Index` are raised before anything runs: outputs hold what they held. After `Launch` the outputs hold unspecified
+/// values.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// An argument has another shape than the others ask for. Nothing was run.
+    #[error(
+        "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit, so make it anew"
+    )]
+    Shape {
+        /// The argument.
+        what: &'static str,
+        /// The shape it must have.
+        expected: Vec<usize>,
+        /// The shape it has.
+        got: Vec<usize>,
+    },
+    /// The result is not defined for an array without elements. Nothing was run.
+    #[error("{kernel} of an array without elements is not defined; ask for the length first")]
+    Empty {
+        /// What was asked for.
+        kernel: &'static str,
+    },
+    /// An argument's value makes no sense. Nothing was run.
+    #[error("{what}: {why}")]
+    Argument {
+        /// The argument.
+        what: &'static str,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// An index lies outside of what it points into. Nothing was run.
+    #[error("{what}: number {at} is {index}, which lies outside 0..{len}")]
+    Index {
+        /// What the index is of.
+        what: &'static str,
+        /// Which one it is, counted from 0: the first that is wrong.
+        at: usize,
+        /// The index.
+        index: String,
+        /// What it must be below.
+        len: usize,
+    },
+    /// An iteration did not reach the tolerance; the result holds the last iterate.
+    #[error(
+        "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, a larger tolerance, or \
+         scale the system"
+    )]
+    NotConverged {
+        /// The method.
+        solver: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Norm of the residual then.
+        residual: f64,
+    },
+    /// An iteration cannot go on; the result holds the last iterate.
+    #[error("{solver} broke down after {iterations} iterations: {why}")]
+    Breakdown {
+        /// The method.
+        solver: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// What came up, and what that says of the system.
+        why: String,
+    },
+    /// The launch failed: a worker died too often, or a function that was passed in panicked.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Shared memory for a copy of an input, for a result or for working space cannot be had.
+    #[error("a kernel needs shared memory for a copied input, a result or working space, and got none: {0}")]
+    Memory(#[source] phalanx::Error),
+}
+
+impl From<phalanx::Error> for KernelError {
+    fn from(error: phalanx::Error) -> Self {
+        match error {
+            phalanx::Error::Launch(error) => KernelError::Launch(error),
+            error => KernelError::Memory(error),
+        }
+    }
+}
+
+impl From<AllocError> for KernelError {
+    fn from(error: AllocError) -> Self {
+        KernelError::Memory(error.into())
+    }
+}
+
+impl KernelError {
+    /// An argument whose value makes no sense.
+    pub(crate) fn argument(what: &'static str, why: impl Into<String>) -> KernelError {
+        KernelError::Argument { what, why: why.into() }
+    }
+}
+
+/// Refuses an argument whose shape is not the one needed.
+pub(crate) fn check_shape(what: &'static str, expected: &[usize], got: &[usize]) -> Result<(), KernelError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(KernelError::Shape { what, expected: expected.to_vec(), got: got.to_vec() })
+}

@@ -1,0 +1,51 @@
+//! Which work is too short to hand out, and how the rest is launched.
+
+use phalanx::{Launch, Pool};
+
+/// Arrays of fewer elements are worked on by the caller itself: a launch would cost more than it gains.
+///
+/// A launch over awake workers costs about 2 us and over sleeping ones about 45 (front page of the book), and 10,000 float64 additions of
+/// one core take 1 to 3 us. Kernels that do much more per element than a few operations have limits of their own.
+pub const INLINE_ELEMENTS: usize = 10_000;
+
+/// Chunks of a launch that are run again where their workers die.
+const RETRIES: u32 = 3;
+
+/// Whether `len` elements are worked on by the caller.
+#[inline]
+pub(crate) fn is_inline(len: usize) -> bool {
+    len < limit()
+}
+
+#[cfg(not(test))]
+#[inline]
+fn limit() -> usize {
+    INLINE_ELEMENTS
+}
+
+#[cfg(test)]
+thread_local!(static LIMIT: std::cell::Cell<usize> = const { std::cell::Cell::new(INLINE_ELEMENTS) });
+
+#[cfg(test)]
+fn limit() -> usize {
+    LIMIT.get()
+}
+
+/// Runs `work` so that this thread hands out arrays of any length, for tests of the launched path.
+#[cfg(test)]
+pub(crate) fn launching<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(INLINE_ELEMENTS);
+        }
+    }
+    LIMIT.set(0);
+    let _restore = Restore;
+    work()
+}
+
+/// A launch whose chunks may be run again: one that reads its inputs and writes outputs without reading them.
+pub(crate) fn repeatable(pool: &Pool) -> Launch<'_> {
+    pool.launch().retry(RETRIES)
+}

@@ -1,0 +1,158 @@
+//! What kernels read: shared arrays as they are, ndarray arrays, views and slices as copies.
+
+use crate::error::KernelError;
+use ndarray::{ArrayBase, ArrayRef, ArrayView, Data, Dimension, Ix1};
+use phalanx::{Element, MappedArray, Pool, Shape, SharedArray};
+use std::borrow::Cow;
+use std::ops::Deref;
+
+/// An array that a kernel can read.
+///
+/// - [`SharedArray`] and [`MappedArray`] are read where they lie.
+/// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once per call, which costs a
+///   reservation of pages and a sweep: more than most kernels themselves. For two calls over the same data make the
+///   shared array yourself, with [`Pool::from_ndarray`] or [`Pool::from_slice`].
+///
+/// Short inputs, below [`INLINE_ELEMENTS`](crate::INLINE_ELEMENTS), are read in place either way.
+///
+/// ```
+/// use ndarray::{Array2, s};
+/// use phalanx_kernels::{KernelError, reduce};
+///
+/// # fn main() -> Result<(), KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let table = Array2::<f64>::from_elem((300, 400), 0.5);
+/// assert_eq!(reduce::sum(&pool, &table)?, 60_000.0);
+/// assert_eq!(reduce::sum(&pool, &table.slice(s![.., ..;2]))?, 30_000.0);
+/// assert_eq!(reduce::sum(&pool, &pool.from_ndarray(&table)?)?, 60_000.0);
+/// assert_eq!(reduce::sum(&pool, &[1.0f64, 2.0, 4.0])?, 7.0);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Input {
+    /// Type of the elements.
+    type Elem: Element;
+    /// ndarray dimension of the array.
+    type Dim: Shape;
+
+    /// The array as an ndarray view.
+    fn view(&self) -> ArrayView<'_, Self::Elem, Self::Dim>;
+
+    /// The array where workers can read it: itself, or a copy.
+    ///
+    /// # Errors
+    /// Where memory for the copy cannot be had.
+    fn share(&self, pool: &Pool) -> Result<Shared<'_, Self::Elem, Self::Dim>, KernelError>;
+
+    /// Number of elements.
+    fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// Whether there are no elements.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of each axis.
+    fn shape(&self) -> Vec<usize> {
+        self.view().shape().to_vec()
+    }
+
+    /// All elements in row-major order, copied only where they do not lie so.
+    fn elements(&self) -> Cow<'_, [Self::Elem]>;
+}
+
+/// An input where workers can read it.
+#[derive(Debug)]
+pub enum Shared<'a, T, D: Dimension> {
+    /// The caller's array.
+    Own(&'a SharedArray<T, D>),
+    /// A copy for this call.
+    Copied(SharedArray<T, D>),
+}
+
+impl<T, D: Dimension> Deref for Shared<'_, T, D> {
+    type Target = SharedArray<T, D>;
+    fn deref(&self) -> &SharedArray<T, D> {
+        match self {
+            Shared::Own(array) => array,
+            Shared::Copied(array) => array,
+        }
+    }
+}
+
+impl<T: Element, D: Shape> Input for SharedArray<T, D> {
+    type Elem = T;
+    type Dim = D;
+
+    fn view(&self) -> ArrayView<'_, T, D> {
+        SharedArray::view(self)
+    }
+    fn share(&self, _pool: &Pool) -> Result<Shared<'_, T, D>, KernelError> {
+        Ok(Shared::Own(self))
+    }
+    fn len(&self) -> usize {
+        SharedArray::len(self)
+    }
+    fn elements(&self) -> Cow<'_, [T]> {
+        Cow::Borrowed(self.as_slice())
+    }
+}
+
+impl<T: Element, D: Shape> Input for MappedArray<T, D> {
+    type Elem = T;
+    type Dim = D;
+
+    fn view(&self) -> ArrayView<'_, T, D> {
+        SharedArray::view(self)
+    }
+    fn share(&self, _pool: &Pool) -> Result<Shared<'_, T, D>, KernelError> {
+        Ok(Shared::Own(self))
+    }
+    fn len(&self) -> usize {
+        SharedArray::len(self)
+    }
+    fn elements(&self) -> Cow<'_, [T]> {
+        Cow::Borrowed(self.as_slice())
+    }
+}
+
+impl<T: Element, D: Shape, S: Data<Elem = T>> Input for ArrayBase<S, D> {
+    type Elem = T;
+    type Dim = D;
+
+    fn view(&self) -> ArrayView<'_, T, D> {
+        ArrayRef::view(self)
+    }
+    fn share(&self, pool: &Pool) -> Result<Shared<'_, T, D>, KernelError> {
+        Ok(Shared::Copied(pool.from_ndarray(self)?))
+    }
+    fn len(&self) -> usize {
+        ArrayBase::len(self)
+    }
+    fn elements(&self) -> Cow<'_, [T]> {
+        self.as_slice().map_or_else(|| self.iter().copied().collect(), Cow::Borrowed)
+    }
+}
+
+macro_rules! slices { ($( [$($bound:tt)*] $slice:ty ),*) => { $(
+    impl<$($bound)*> Input for $slice {
+        type Elem = T;
+        type Dim = Ix1;
+
+        fn view(&self) -> ArrayView<'_, T, Ix1> {
+            ArrayView::from(&self[..])
+        }
+        fn share(&self, pool: &Pool) -> Result<Shared<'_, T, Ix1>, KernelError> {
+            Ok(Shared::Copied(pool.from_slice(self)?))
+        }
+        fn len(&self) -> usize {
+            self[..].len()
+        }
+        fn elements(&self) -> Cow<'_, [T]> {
+            Cow::Borrowed(self)
+        }
+    }
+)* } }
+slices!([T: Element] [T], [T: Element] Vec<T>, [T: Element, const N: usize] [T; N]);

@@ -1,0 +1,120 @@
+//! How many elements, whether any, whether all have a property.
+
+use super::lanes::total;
+use crate::error::KernelError;
+use crate::inline::{is_inline, repeatable};
+use crate::input::Input;
+use crate::simd::vectorized;
+use phalanx::{Element, Inlined, Pool, SharedArray};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Elements that are looked at between two questions whether to stop.
+const BLOCK: usize = 1024;
+
+/// How many elements have a property.
+///
+/// `f` is a function or a closure that captures nothing, and is inlined into the loop. Cost: every element read once, and `f`.
+///
+/// # Errors
+/// `Memory`, `Launch`; also where `f` panics.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let x = pool.from_fn(100_000, |i| i as u32)?;
+/// assert_eq!(phalanx_kernels::reduce::count_if(&pool, &x, |x| x % 4 == 0)?, 25_000);
+/// # Ok(())
+/// # }
+/// ```
+pub fn count_if<T: Element, F>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    f: F,
+) -> Result<usize, KernelError>
+where
+    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+{
+    if is_inline(x.len()) {
+        return Ok(count_slice(&x.elements(), f) as usize);
+    }
+    let x = x.share(pool)?;
+    let operands = (x.split_flat(), Inlined::new(f));
+    Ok(repeatable(pool).reduce(operands, 0u64, |(x, f)| count_slice(x, f), |a, b| a + b)? as usize)
+}
+
+/// Whether at least one element has a property; false without elements.
+///
+/// Stops soon after one was found. Cost: at most every element read once, and `f`.
+///
+/// # Errors
+/// `Memory`, `Launch`; also where `f` panics.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let x = pool.from_fn(100_000, |i| i as f64)?;
+/// assert!(phalanx_kernels::reduce::any(&pool, &x, |x| x == 70_000.0)?);
+/// assert!(!phalanx_kernels::reduce::any(&pool, &x, f64::is_nan)?);
+/// # Ok(())
+/// # }
+/// ```
+pub fn any<T: Element, F>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized), f: F) -> Result<bool, KernelError>
+where
+    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+{
+    if is_inline(x.len()) {
+        return Ok(x.elements().iter().any(|x| f(*x)));
+    }
+    let x = x.share(pool)?;
+    let mut found = SharedArray::<u32>::zeros(1)?;
+    // To find it again does no harm, so chunks may be run again.
+    repeatable(pool).retry_in_place().for_each(
+        (x.split_flat(), Inlined::new(f), found.atomic()),
+        |(x, f, found)| {
+            for block in x.chunks(BLOCK) {
+                if found[0].load(Relaxed) != 0 {
+                    return;
+                }
+                if count_slice(block, f) > 0 {
+                    found[0].store(1, Relaxed);
+                }
+            }
+        },
+    )?;
+    Ok(found.as_slice()[0] != 0)
+}
+
+/// Whether all elements have a property; true without elements.
+///
+/// Stops soon after one was found that has not. Cost as [`any`].
+///
+/// # Errors
+/// `Memory`, `Launch`; also where `f` panics.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let x = pool.from_fn(100_000, |i| i as f64)?;
+/// assert!(phalanx_kernels::reduce::all(&pool, &x, |x| x >= 0.0)?);
+/// # Ok(())
+/// # }
+/// ```
+pub fn all<T: Element, F>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized), f: F) -> Result<bool, KernelError>
+where
+    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+{
+    Ok(!any(pool, x, move |x: T| !f(x))?)
+}
+
+fn count_slice<T: Copy>(x: &[T], f: impl Fn(T) -> bool) -> u64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            total(
+                x,
+                #[inline(always)]
+                |x| u64::from(f(x)),
+            )
+        },
+    )
+}

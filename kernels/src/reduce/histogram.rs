@@ -1,0 +1,287 @@
+//! Counts of values: by bins of equal width, and of each small integer.
+
+use crate::error::KernelError;
+use crate::inline::{is_inline, repeatable};
+use crate::input::Input;
+use crate::number::{Integer, Number};
+use crate::simd::vectorized;
+use phalanx::{Launch, Pool, SharedArray};
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Elements whose bins are computed, by vectors, before they are counted, one by one.
+const BLOCK: usize = 2048;
+/// Tables in turn, so that neighbours of one bin do not wait for each other's increment.
+const WAYS: usize = 4;
+/// Bins up to which a chunk counts in tables of its own: 32 KiB of them.
+const MOST_OWN: usize = 2048;
+/// Elements of unsigned types below this are counted without asking for the largest first.
+const NARROW: u32 = 1 << 16;
+/// Bins up to which each part of the array has a table of its own; above, all workers count in one, atomically.
+const MOST_PARTED: usize = 1 << 17;
+
+/// Counts by bins of equal width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Elements in each bin.
+    pub counts: Vec<u64>,
+    /// Borders of the bins, one more than bins: bin `i` holds `edges[i] <= x < edges[i + 1]`, the last also its upper border.
+    pub edges: Vec<f64>,
+}
+
+/// A grid of bins as kernels need it; its borders are those of `numpy.linspace`.
+#[derive(Clone, Copy)]
+struct Grid {
+    low: f64,
+    high: f64,
+    step: f64,
+    scale: f64,
+    bins: usize,
+}
+
+impl Grid {
+    fn new(range: Range<f64>, bins: usize) -> Grid {
+        let width = range.end - range.start;
+        Grid {
+            low: range.start,
+            high: range.end,
+            step: width / bins as f64,
+            scale: bins as f64 / width,
+            bins,
+        }
+    }
+
+    /// As numbers, for a launch.
+    fn numbers(&self) -> [f64; 4] {
+        [self.low, self.high, self.step, self.scale]
+    }
+
+    #[inline(always)]
+    fn edge(&self, index: f64) -> f64 {
+        index * self.step + self.low
+    }
+
+    /// The bin of a value, `bins` for those outside and NaN.
+    ///
+    /// A multiplication guesses the bin, and the borders left and right of it correct the guess, so that what counts are the
+    /// borders as rounded.
+    #[inline(always)]
+    fn bin(&self, x: f64) -> u32 {
+        let last = (self.bins - 1) as f64;
+        let guess = ((x - self.low) * self.scale).floor();
+        let guess = if guess < last { guess } else { last };
+        let guess = if guess > 0.0 { guess } else { 0.0 };
+        let down = if x < self.edge(guess) { 1.0 } else { 0.0 };
+        let up = if x >= self.edge(guess + 1.0) && guess < last { 1.0 } else { 0.0 };
+        let inside = x >= self.low && x <= self.high;
+        let bin = if inside { guess - down + up } else { self.bins as f64 };
+        // Whole numbers below 2^32 stand in the low bits after adding 2^52: a conversion that every vector unit knows.
+        (bin + 4_503_599_627_370_496.0).to_bits() as u32
+    }
+}
+
+/// Counts elements in `bins` bins of equal width over a range.
+///
+/// As `numpy.histogram(x, bins, range)`: borders are `linspace(range.start, range.end, bins + 1)`, the last bin holds its upper border
+/// too, and elements outside and NaN are not counted. Elements are compared as float64.
+///
+/// Cost: every element read once, about six operations and one increment of a counter each.
+///
+/// # Errors
+/// `Argument` where the range is empty, reversed or not finite, or there are no bins or more than 2^31; `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let x = [0.5, 1.0, f64::NAN, 3.0, -1.0];
+/// let h = phalanx_kernels::reduce::histogram(&pool, &x, 3, 0.0..3.0)?;
+/// assert_eq!((h.counts, h.edges), (vec![1, 1, 1], vec![0.0, 1.0, 2.0, 3.0]));
+/// # Ok(())
+/// # }
+/// ```
+pub fn histogram<T: Number>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    bins: usize,
+    range: Range<f64>,
+) -> Result<Histogram, KernelError> {
+    if bins == 0 || bins > 1 << 31 {
+        return Err(KernelError::argument("bins", format!("{bins} is no number of bins from 1 to 2^31")));
+    }
+    if !(range.end - range.start).is_finite() || range.start >= range.end {
+        let why = format!(
+            "{:?} to {:?} is no range: give finite borders, the lower one first",
+            range.start, range.end
+        );
+        return Err(KernelError::argument("range", why));
+    }
+    let grid = Grid::new(range, bins);
+    let mut edges: Vec<f64> = (0..=bins).map(|index| grid.edge(index as f64)).collect();
+    edges[bins] = grid.high;
+    // One counter more, for what lies outside.
+    let mut counts = if is_inline(x.len()) {
+        let mut counts = vec![0; bins + 1];
+        count_in_bins(&x.elements(), &grid, &mut counts);
+        counts
+    } else {
+        let x = x.share(pool)?;
+        let mut counts = SharedArray::<u64>::zeros(bins + 1)?;
+        let launch = counting(pool, x.len());
+        if bins < MOST_PARTED {
+            let operands = (x.split_flat(), grid.numbers(), bins, counts.reduce(0, |a, b| a + b));
+            launch.for_each(operands, |(x, grid, bins, counts)| {
+                count_in_bins(x, &unpack(grid, bins), counts);
+            })?;
+        } else {
+            let operands = (x.split_flat(), grid.numbers(), bins, counts.atomic());
+            // Counts cannot be taken back, so a lost chunk is not run again.
+            launch.retry(0).for_each(operands, |(x, grid, bins, counts)| {
+                let grid = unpack(grid, bins);
+                for x in x {
+                    counts[grid.bin(x.to_f64()) as usize].fetch_add(1, Relaxed);
+                }
+            })?;
+        }
+        counts.to_vec()
+    };
+    counts.truncate(bins);
+    Ok(Histogram { counts, edges })
+}
+
+fn unpack([low, high, step, scale]: [f64; 4], bins: usize) -> Grid {
+    Grid { low, high, step, scale, bins }
+}
+
+/// Counts how often each value from 0 on occurs: `counts[v]` elements are `v`.
+///
+/// As `numpy.bincount(x, minlength)`: there are as many counts as the largest value asks for, at least `min_len`.
+///
+/// Cost: every element read once, and one increment of a counter each; once more before, for the largest element, where the type is wider than
+/// 16 bits or signed.
+///
+/// # Errors
+/// `Argument` where an element is negative; `Memory`, also where the largest element asks for more counts than there is memory for;
+/// `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// assert_eq!(phalanx_kernels::reduce::bincount(&pool, &[1, 1, 5], 0)?, [0, 2, 0, 0, 0, 1]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn bincount<T: Integer>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    min_len: usize,
+) -> Result<Vec<u64>, KernelError> {
+    // What no element of a narrow type can exceed need not be looked for.
+    let narrow = T::LOWEST == T::ZERO && T::HIGHEST.to_f64() < f64::from(NARROW);
+    let mut len = min_len;
+    if narrow {
+        len = len.max(T::HIGHEST.to_word() as usize + 1);
+    } else if !x.is_empty() {
+        let [low, high] = super::extreme::range(pool, x)?;
+        if low < T::ZERO {
+            let why = format!("element {low} is negative, and only counts of values from 0 on are kept");
+            return Err(KernelError::argument("x", why));
+        }
+        len = len.max((high.to_word() as usize).saturating_add(1));
+    }
+    let mut counts = count_up_to(pool, x, len)?;
+    if narrow {
+        let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        counts.truncate(used.max(min_len));
+    }
+    Ok(counts)
+}
+
+/// Counts values below `len`.
+fn count_up_to<T: Integer>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    len: usize,
+) -> Result<Vec<u64>, KernelError> {
+    if is_inline(x.len()) {
+        // Shared memory is asked for before it is touched, so that too large an element is an error.
+        let mut counts = if len > 1 << 20 { SharedArray::zeros(len)?.to_vec() } else { vec![0; len] };
+        x.elements().iter().for_each(|x| counts[x.to_word() as usize] += 1);
+        return Ok(counts);
+    }
+    let x = x.share(pool)?;
+    let mut counts = SharedArray::<u64>::zeros(len)?;
+    let launch = counting(pool, x.len());
+    if len <= MOST_PARTED {
+        let operands = (x.split_flat(), counts.reduce(0, |a, b| a + b));
+        launch.for_each(operands, |(x, counts)| count_values(x, counts))?;
+    } else {
+        // Counts cannot be taken back, so a lost chunk is not run again.
+        launch.retry(0).for_each((x.split_flat(), counts.atomic()), |(x, counts)| {
+            for x in x {
+                counts[x.to_word() as usize].fetch_add(1, Relaxed);
+            }
+        })?;
+    }
+    Ok(counts.to_vec())
+}
+
+/// A launch with chunks that are long against tables of counts; they depend on the length only.
+fn counting(pool: &Pool, len: usize) -> Launch<'_> {
+    repeatable(pool).chunk((len / 64).clamp(1 << 15, 1 << 18).max(len >> 15))
+}
+
+fn count_in_bins<T: Number>(x: &[T], grid: &Grid, counts: &mut [u64]) {
+    let mut numbers = [0u32; BLOCK];
+    count_blocks(x, counts, |block, count| {
+        let numbers = &mut numbers[..block.len()];
+        vectorized(
+            #[inline(always)]
+            || numbers.iter_mut().zip(block).for_each(|(number, x)| *number = grid.bin(x.to_f64())),
+        );
+        count(numbers);
+    });
+}
+
+fn count_values<T: Integer>(x: &[T], counts: &mut [u64]) {
+    if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {
+        x.iter().for_each(|x| counts[x.to_word() as usize] += 1);
+        return;
+    }
+    let mut ways = vec![[0u32; WAYS]; counts.len()];
+    count_in_turn(x, &mut ways);
+    add_ways(counts, &ways);
+}
+
+/// Counts block by block: `number` gives the bins of a block to the function that it receives.
+fn count_blocks<T>(x: &[T], counts: &mut [u64], mut number: impl FnMut(&[T], &mut dyn FnMut(&[u32]))) {
+    if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {
+        for block in x.chunks(BLOCK) {
+            number(block, &mut |numbers| numbers.iter().for_each(|&bin| counts[bin as usize] += 1));
+        }
+        return;
+    }
+    let mut ways = vec![[0u32; WAYS]; counts.len()];
+    for block in x.chunks(BLOCK) {
+        number(block, &mut |numbers| count_in_turn(numbers, &mut ways));
+    }
+    add_ways(counts, &ways);
+}
+
+fn add_ways(counts: &mut [u64], ways: &[[u32; WAYS]]) {
+    for (sum, ways) in counts.iter_mut().zip(ways) {
+        *sum += ways.iter().map(|&count| u64::from(count)).sum::<u64>();
+    }
+}
+
+#[inline(never)]
+fn count_in_turn<T: Integer>(numbers: &[T], ways: &mut [[u32; WAYS]]) {
+    let (groups, rest) = numbers.as_chunks::<WAYS>();
+    for group in groups {
+        for way in 0..WAYS {
+            ways[group[way].to_word() as usize][way] += 1;
+        }
+    }
+    for bin in rest {
+        ways[bin.to_word() as usize][0] += 1;
+    }
+}

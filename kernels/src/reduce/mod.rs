@@ -1,0 +1,56 @@
+//! Kernels that condense an array into a number or a few.
+//!
+//! | kernel | gives | reads | flops an element |
+//! |---|---|---|---|
+//! | [`sum`], [`sum_compensated`] | the sum | `x` | 1, 7 |
+//! | [`dot`] | the sum of products | `x`, `y` | 2 |
+//! | [`norm1`], [`norm2`], [`norm_inf`] | norms | `x` | 2 |
+//! | [`min`], [`max`], [`argmin`], [`argmax`] | extremes and their places | `x` | 2 |
+//! | [`mean`], [`variance`], [`moments`] | moments about the mean | `x` | 1, 5, 10 |
+//! | [`histogram`], [`bincount`] | counts by value | `x`, wide integers twice | 6, 1 |
+//! | [`count_if`], [`any`], [`all`] | how many have a property | `x` | those of the function |
+//!
+//! Arrays of any number of axes are taken as one long vector, in row-major order. Every array is read once, from memory at its full
+//! speed.
+//!
+//! Results have the same bits for every number of workers, backend, schedule and vector width: sums are taken in a fixed order that
+//! depends on the length only. It is another order than NumPy's, so last digits may differ from NumPy's.
+
+mod count;
+mod extreme;
+mod histogram;
+mod lanes;
+mod moment;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+pub use count::{all, any, count_if};
+pub use extreme::{argmax, argmin, max, min, norm_inf};
+pub use histogram::{Histogram, bincount, histogram};
+pub use moment::{Moments, moments, variance};
+pub use sum::{dot, mean, norm1, norm2, sum, sum_compensated};
+
+use crate::error::KernelError;
+use crate::inline::{is_inline, repeatable};
+use crate::input::Input;
+use phalanx::{Element, Inlined, Pool};
+
+/// Folds what `kernel` makes of each chunk; of a short array what it makes of the whole.
+fn fold<T: Element, A: Element, K>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    identity: A,
+    kernel: K,
+    combine: fn(A, A) -> A,
+) -> Result<A, KernelError>
+where
+    K: for<'w> Fn(&'w [T]) -> A + Copy + Send + Sync + 'static,
+{
+    if is_inline(x.len()) {
+        return Ok(kernel(&x.elements()));
+    }
+    let x = x.share(pool)?;
+    let operands = (x.split_flat(), Inlined::new::<(&'static [T],)>(kernel));
+    Ok(repeatable(pool).reduce(operands, identity, |(x, kernel)| kernel(x), combine)?)
+}

@@ -1,0 +1,258 @@
+//! Sums and what follows from sums: dot products, norms, means.
+
+use super::fold;
+use super::lanes::{total, total2};
+use crate::error::{KernelError, check_shape};
+use crate::inline::{is_inline, repeatable};
+use crate::input::Input;
+use crate::number::{Number, Real};
+use crate::simd::vectorized;
+use phalanx::Pool;
+
+/// Adds all elements, in pairs.
+///
+/// Integers are added in 64 bits of the same sign and wrap around, as in NumPy. Floats are added in their own type; the error
+/// grows with the logarithm of the length. The sum of no elements is 0, and so is that of negative zeros; NaN and infinities
+/// behave as in additions, and too large sums are infinite.
+///
+/// Cost: every element read once, one addition each.
+///
+/// # Errors
+/// `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// use phalanx_kernels::reduce::sum;
+///
+/// let x = pool.from_fn(1_000_000, |i| i as f64)?;
+/// assert_eq!(sum(&pool, &x)?, 499_999_500_000.0);
+/// assert_eq!(sum(&pool, &[200u8, 100])?, 300u64);
+/// # Ok(())
+/// # }
+/// ```
+pub fn sum<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<T::Total, KernelError> {
+    fold(pool, x, T::Total::ZERO, sum_slice, |a, b| a.plus(b))
+}
+
+/// The body of [`sum`].
+pub(crate) fn sum_slice<T: Number>(x: &[T]) -> T::Total {
+    vectorized(
+        #[inline(always)]
+        || {
+            total(
+                x,
+                #[inline(always)]
+                |x| x.to_total(),
+            )
+        },
+    )
+}
+
+/// Adds all elements with their rounding errors: as exact as a sum in twice the precision that is rounded at its end.
+///
+/// The error does not grow with the length, whatever cancels out; where [`sum`] suffices it is faster, by little where
+/// memory is the limit. Sums that are infinite or NaN are those of [`sum`].
+///
+/// Cost: every element read once, seven operations each. Source: A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation
+/// endlicher Summen, ZAMM 54 (1974); two-sum after D. E. Knuth, The Art of Computer Programming 2, 4.2.2.
+///
+/// # Errors
+/// `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// use phalanx_kernels::reduce::{sum, sum_compensated};
+///
+/// let x = [1e100f64, 1.0, -1e100, 1.0];
+/// assert_eq!(sum_compensated(&pool, &x)?, 2.0);
+/// assert_eq!(sum(&pool, &x)?, 1.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn sum_compensated<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<T, KernelError> {
+    let [sum, error] = fold(pool, x, [T::ZERO; 2], compensated_slice, two_sum)?;
+    Ok(if sum.is_finite() { sum + error } else { sum })
+}
+
+/// The sum of two sums with their errors.
+#[inline(always)]
+fn two_sum<T: Real>([a, a_error]: [T; 2], [b, b_error]: [T; 2]) -> [T; 2] {
+    let sum = a + b;
+    let b_part = sum - a;
+    let error = (a - (sum - b_part)) + (b - b_part);
+    [sum, error + (a_error + b_error)]
+}
+
+fn compensated_slice<T: Real>(x: &[T]) -> [T; 2] {
+    const LANES: usize = 16;
+    vectorized(
+        #[inline(always)]
+        || {
+            let (groups, rest) = x.as_chunks::<LANES>();
+            let (mut sums, mut errors) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+            for group in groups {
+                for lane in 0..LANES {
+                    let [sum, error] = two_sum([sums[lane], errors[lane]], [group[lane], T::ZERO]);
+                    (sums[lane], errors[lane]) = (sum, error);
+                }
+            }
+            let lanes = sums.into_iter().zip(errors).map(|(sum, error)| [sum, error]);
+            lanes.chain(rest.iter().map(|&x| [x, T::ZERO])).fold([T::ZERO; 2], two_sum)
+        },
+    )
+}
+
+/// Adds the products of all pairs of elements.
+///
+/// As [`sum`]: integers in 64 bits, which wrap around; floats in pairs, each product rounded first. Arrays of more than one axis are
+/// taken as long vectors (NumPy's `vdot` of real arrays).
+///
+/// Cost: both arrays read once, two operations a pair.
+///
+/// # Errors
+/// `Shape` where the shapes differ, `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// let x = pool.from_fn(100_000, |i| i as f64)?;
+/// let y = pool.from_fn(100_000, |_| 2.0)?;
+/// assert_eq!(phalanx_kernels::reduce::dot(&pool, &x, &y)?, 9_999_900_000.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn dot<T: Number, X, Y>(pool: &Pool, x: &X, y: &Y) -> Result<T::Total, KernelError>
+where
+    X: Input<Elem = T> + ?Sized,
+    Y: Input<Elem = T, Dim = X::Dim> + ?Sized,
+{
+    check_shape("y", x.view().shape(), y.view().shape())?;
+    if is_inline(x.len()) {
+        return Ok(dot_slices(&x.elements(), &y.elements()));
+    }
+    let (x, y) = (x.share(pool)?, y.share(pool)?);
+    let operands = (x.split_flat(), y.split_flat());
+    Ok(repeatable(pool).reduce(operands, T::Total::ZERO, |(x, y)| dot_slices(x, y), |a, b| a.plus(b))?)
+}
+
+fn dot_slices<T: Number>(x: &[T], y: &[T]) -> T::Total {
+    vectorized(
+        #[inline(always)]
+        || {
+            total2(
+                x,
+                y,
+                #[inline(always)]
+                |x, y| x.to_total().times(y.to_total()),
+            )
+        },
+    )
+}
+
+/// The sum of absolute values.
+///
+/// Cost and behaviour as [`sum`]; 0 for no elements.
+///
+/// # Errors
+/// `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// assert_eq!(phalanx_kernels::reduce::norm1(&pool, &[3.0, -4.0])?, 7.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn norm1<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<T, KernelError> {
+    fold(
+        pool,
+        x,
+        T::ZERO,
+        |x| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    total(
+                        x,
+                        #[inline(always)]
+                        |x| x.abs(),
+                    )
+                },
+            )
+        },
+        |a, b| a + b,
+    )
+}
+
+/// The Euclidean norm: the square root of the sum of squares.
+///
+/// As NumPy's, not scaled: squares beyond the range of the type make it infinite or 0. Cost as [`dot`] of one array; 0 for no elements.
+///
+/// # Errors
+/// `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// assert_eq!(phalanx_kernels::reduce::norm2(&pool, &[3.0, -4.0])?, 5.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn norm2<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<T, KernelError> {
+    let squares = fold(
+        pool,
+        x,
+        T::ZERO,
+        |x| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    total(
+                        x,
+                        #[inline(always)]
+                        |x| x * x,
+                    )
+                },
+            )
+        },
+        |a, b| a + b,
+    )?;
+    Ok(squares.sqrt())
+}
+
+/// The mean: the sum in float64 over the number of elements. NaN for no elements.
+///
+/// Also of float32 it is taken in float64, where NumPy stays in float32. Cost as [`sum`].
+///
+/// # Errors
+/// `Memory`, `Launch`.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx_kernels::KernelError> {
+/// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+/// use phalanx_kernels::reduce::mean;
+///
+/// assert_eq!(mean(&pool, &[1i32, 2])?, 1.5);
+/// assert!(mean::<f64>(&pool, &[])?.is_nan());
+/// # Ok(())
+/// # }
+/// ```
+pub fn mean<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<f64, KernelError> {
+    Ok(fold(pool, x, 0.0, sum_f64_slice, |a, b| a + b)? / x.len() as f64)
+}
+
+/// The sum in float64.
+pub(super) fn sum_f64_slice<T: Number>(x: &[T]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            total(
+                x,
+                #[inline(always)]
+                |x| x.to_f64(),
+            )
+        },
+    )
+}
