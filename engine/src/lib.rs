@@ -25,6 +25,7 @@ pub use array::{
     SharedValue,
 };
 pub use base::Span;
+pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, SimpleQueue};
 pub use launch::{
     CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
     RegionError, Schedule, Team, Val, grant, region,

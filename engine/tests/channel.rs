@@ -246,3 +246,83 @@ fn ends_of_a_pipe_are_operands_too() {
     let read = |receiver: &Receiver<Vec<f32>>| receiver.try_recv();
     assert_eq!(read(&receiver).unwrap(), vec![0.5; 1000]);
 }
+
+/// Mapper, converter and writer as tasks, handed on by queues that travel as arguments.
+#[test]
+fn queues_travel_as_arguments_of_tasks() {
+    let pool = processes(2);
+    let (numbers, texts) = (Queue::<u32>::bounded(10).unwrap(), Queue::<String>::bounded(10).unwrap());
+    let mapper = pool.apply_async(
+        |(numbers, n): (Queue<u32>, u32)| {
+            (0..n).for_each(|i| numbers.put(&(i * i)).unwrap());
+            numbers.close();
+        },
+        (numbers.clone(), 500),
+    );
+    let converter = pool.apply_async(
+        |(numbers, texts): (Queue<u32>, Queue<String>)| {
+            numbers.iter().for_each(|number| texts.put(&number.unwrap().to_string()).unwrap());
+            texts.close();
+        },
+        (numbers, texts.clone()),
+    );
+    let written: Vec<String> = texts.iter().map(Result::unwrap).collect();
+    assert_eq!(written, (0..500u32).map(|i| (i * i).to_string()).collect::<Vec<_>>());
+    mapper.get().unwrap();
+    converter.get().unwrap();
+}
+
+#[test]
+fn a_side_of_a_pipe_moves_into_a_task_and_ends_with_it() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let pool = Pool::builder().workers(1).backend(backend).build().unwrap();
+        let (ours, theirs): (Connection<u32>, Connection<u32>) = Pipe::new().unwrap();
+        let echo = pool.apply_async(
+            |(theirs, rounds): (Connection<u32>, u32)| {
+                for _ in 0..rounds {
+                    theirs.send(&(theirs.recv().unwrap() + 1)).unwrap();
+                }
+                // The last words are heard although the side goes.
+                theirs.send(&0).unwrap();
+            },
+            (theirs, 50),
+        );
+        for n in 0..50 {
+            ours.send(&n).unwrap();
+            assert_eq!(ours.recv_timeout(LONG).unwrap(), n + 1);
+        }
+        assert_eq!(ours.recv_timeout(LONG).unwrap(), 0);
+        assert!(matches!(ours.recv_timeout(LONG), Err(QueueError::EndOfFile { .. })), "{backend:?}");
+        assert!(matches!(ours.send(&1), Err(QueueError::EndOfFile { .. })));
+        echo.get().unwrap();
+
+        // And the other way about: the task hears that we are gone.
+        let (ours, theirs): (Connection<u32>, Connection<u32>) = Pipe::new().unwrap();
+        let count = |theirs: Connection<u32>| (0..).take_while(|_| theirs.recv().is_ok()).count() as u64;
+        let counted = pool.apply_async(count, theirs);
+        (0..20).for_each(|n| ours.send(&n).unwrap());
+        drop(ours);
+        assert_eq!(counted.get().unwrap(), 20);
+    }
+}
+
+#[test]
+fn what_cannot_go_through_a_queue_is_refused_with_its_reason() {
+    let queue = Queue::<Counter>::new().unwrap();
+    let refused = queue.put(&Counter::new(0).unwrap()).unwrap_err();
+    assert!(refused.to_string().contains("a counter travels only as"), "{refused}");
+    let queue = Queue::<Result<u32, Refuses>>::new().unwrap();
+    queue.put(&Ok(1)).unwrap();
+    assert!(matches!(queue.put(&Err(Refuses)), Err(QueueError::Encode { .. })));
+    assert_eq!(queue.get().unwrap(), Ok(1));
+    assert!(queue.is_empty());
+}
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Refuses;
+
+impl serde::Serialize for Refuses {
+    fn serialize<S: serde::Serializer>(&self, _to: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not this one"))
+    }
+}

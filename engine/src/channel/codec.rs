@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::error::QueueError;
+use crate::memory::travel;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,7 +33,10 @@ pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> R
     )* } }
     plain!(try_plain);
     scratch.clear();
-    postcard::serialize_with_flavor(item, Append(scratch)).map_err(QueueError::Encode)?;
+    postcard::serialize_with_flavor(item, Append(scratch)).map_err(|error| QueueError::Encode {
+        type_name: std::any::type_name::<T>(),
+        why: travel::error_text(&error),
+    })?;
     Ok(scratch)
 }
 
@@ -75,12 +79,16 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
 
 /// An item from its bytes.
 pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, QueueError> {
-    let wrong =
-        |source| QueueError::Decode { bytes: bytes.len(), type_name: std::any::type_name::<T>(), source };
+    let wrong = |error| QueueError::Decode {
+        bytes: bytes.len(),
+        type_name: std::any::type_name::<T>(),
+        why: travel::error_text(&error),
+    };
     match postcard::take_from_bytes(bytes) {
         Ok((item, [])) => Ok(item),
+        // More than an item.
         Ok(_) => Err(wrong(postcard::Error::DeserializeBadEncoding)),
-        Err(source) => Err(wrong(source)),
+        Err(error) => Err(wrong(error)),
     }
 }
 

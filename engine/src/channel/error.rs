@@ -60,12 +60,18 @@ pub enum QueueError {
         /// What the kernel said, or who counted.
         source: std::io::Error,
     },
-    /// The item cannot be turned into bytes; nothing was put.
-    #[error("the item cannot be encoded: {0}")]
-    Encode(postcard::Error),
+    /// The item cannot be turned into bytes; nothing was put. Handles of shared objects inside of items are refused, too, as
+    /// nobody would keep the object alive on the way.
+    #[error("an item of type {type_name} cannot be put into a queue: {why}")]
+    Encode {
+        /// The item's type.
+        type_name: &'static str,
+        /// What the encoder said.
+        why: String,
+    },
     /// The bytes are no item of the queue's type. The item is gone from the queue.
     #[error(
-        "the {bytes} bytes taken from the queue are no {type_name}: {source}; the type's Serialize and Deserialize must \
+        "the {bytes} bytes taken from the queue are no {type_name}: {why}; the type's Serialize and Deserialize must \
          agree"
     )]
     Decode {
@@ -74,7 +80,7 @@ pub enum QueueError {
         /// The type asked for.
         type_name: &'static str,
         /// What the decoder said.
-        source: postcard::Error,
+        why: String,
     },
     /// `task_done` was called more often than items were taken.
     #[error(

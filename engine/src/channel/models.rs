@@ -153,7 +153,12 @@ fn loom_bell_of_a_dead_reader_is_passed_on() {
         };
         let reader = {
             let model = model.clone();
-            thread::spawn(move || model.get(OTHER, Stops::Never))
+            thread::spawn(move || {
+                let took = model.get(OTHER, Stops::Never);
+                // If this one came first, the other would sleep for ever for want of an item.
+                model.put(OTHER, Stops::Never);
+                took
+            })
         };
         model.put(WRITER, Stops::Never);
         // Whether or not it got that far; if it took the item, there is another.

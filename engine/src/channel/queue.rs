@@ -321,8 +321,8 @@ impl<T: Message> Queue<T> {
         // SAFETY: the caller's promise.
         let made = unsafe { codec::decode_plain::<T, QueueError>(len, fill) }?;
         let type_name = std::any::type_name::<T>();
-        let source = postcard::Error::DeserializeBadEncoding;
-        made.ok_or(QueueError::Decode { bytes: len, type_name, source })
+        let why = || "they are no whole number of elements".to_owned();
+        made.ok_or_else(|| QueueError::Decode { bytes: len, type_name, why: why() })
     }
 
     /// Takes the first item as bytes.

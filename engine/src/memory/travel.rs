@@ -59,7 +59,7 @@ pub(crate) struct Wire {
 #[non_exhaustive]
 pub(crate) enum TravelError {
     #[error(
-        "a {what} travels only as an argument or result of a task or process, or through a queue: these keep it alive on \
+        "a {what} travels only as an argument or result of a task or process: these keep it alive on \
          its way; it cannot be saved or sent by other means"
     )]
     NotTravelling { what: &'static str },

@@ -211,26 +211,19 @@ fn sweep<W: Default>(case: &Case<W>) -> bool {
     true
 }
 
-/// How many instructions the operation takes, by doubling and halving.
+/// How many instructions the operation takes.
 pub(crate) fn length_of(trial: &mut impl FnMut(usize) -> Option<Died>) -> Option<usize> {
-    let (mut low, mut high) = (0, 64);
-    while trial(high)? == Died::Killed {
-        (low, high) = (high, high * 2);
+    match trial(usize::MAX)? {
+        Died::Finished(steps) => Some(steps),
+        Died::Killed => None,
     }
-    while low + 1 < high {
-        let middle = low.midpoint(high);
-        match trial(middle)? {
-            Died::Killed => low = middle,
-            Died::Finished => high = middle,
-        }
-    }
-    Some(high)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Died {
     Killed,
-    Finished,
+    /// It came to its end after so many instructions.
+    Finished(usize),
 }
 
 /// Forks a child that does `operation`, lets it go `steps` instructions into it, and kills it. `None`: ptrace is refused.
@@ -253,12 +246,12 @@ pub(crate) fn step_and_kill(steps: usize, operation: impl FnOnce()) -> Option<Di
     if !libc::WIFSTOPPED(wait_for(pid)) {
         return None;
     }
-    for _ in 0..steps {
+    for step in 0..steps {
         // SAFETY: the child is stopped and traced by this thread.
         let rc = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0) };
         assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
         if libc::WIFEXITED(wait_for(pid)) {
-            return Some(Died::Finished);
+            return Some(Died::Finished(step + 1));
         }
     }
     // SAFETY: our own child, not reaped yet.
