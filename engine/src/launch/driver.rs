@@ -78,7 +78,8 @@ impl Driver {
         }
     }
 
-    fn runs_inline(&self) -> bool {
+    /// Whether a launch of the calling thread runs in that thread.
+    pub(crate) fn runs_inline(&self) -> bool {
         self.crew.kind == Kind::Inline || current::is_inside() || current::is_in_callback()
     }
 

@@ -5,6 +5,7 @@ mod builder;
 mod error;
 mod report;
 mod seat;
+mod tasks;
 mod trace;
 
 #[cfg(all(test, not(loom)))]
@@ -22,7 +23,9 @@ use crate::launch::grant::Split;
 use crate::launch::region::{Body, RegionOperand};
 use crate::launch::{Launch, LaunchError, Operand, Output};
 use crate::sys::clock::TickRate;
+use crate::task::desk::Desk;
 use ndarray::Ix1;
+use std::sync::Arc;
 
 /// A team of workers, pinned one per physical core, that runs launches over shared arrays.
 ///
@@ -49,6 +52,8 @@ use ndarray::Ix1;
 /// ```
 pub struct Pool {
     pub(crate) driver: Driver,
+    /// Of its tasks; None where they run in the caller.
+    desk: Option<Arc<Desk>>,
     reason: String,
     rate: TickRate,
 }
@@ -264,12 +269,6 @@ impl Pool {
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pool({})", self.reason)
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.driver.crew.dissolve();
     }
 }
 

@@ -14,6 +14,34 @@ pub(crate) const SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const SPINS: u32 = 0;
 
+/// Looking before sleeping, with pauses that double: a holder that works on takes the line back less often than under a
+/// steady look, and gives the lock up and takes it many times between two looks.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    next: u32,
+    left: u32,
+}
+
+impl Spin {
+    pub(crate) fn new(patience: Patience) -> Spin {
+        Spin { next: 1, left: if patience.is_try() { 0 } else { SPINS } }
+    }
+
+    /// Pauses before another look; false, without a pause, once sleeping is better.
+    pub(crate) fn pause(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let now = self.next.min(self.left);
+        for _ in 0..now {
+            spin_loop();
+        }
+        self.left -= now;
+        self.next *= 2;
+        true
+    }
+}
+
 /// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a sleeper.
 const SLICE: Duration = Duration::from_secs(1);
 

@@ -13,6 +13,8 @@ pub(crate) enum Stage {
     Starting,
     /// Serves launches.
     Ready,
+    /// Was given leave to end; a successor follows.
+    Leaving,
     /// Its death is confirmed; a successor is not started yet.
     Dead,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Slot {
     pub(crate) started: Instant,
     /// What its desk said it had served then.
     pub(crate) served_at_start: u64,
+    /// It asked for leave.
+    pub(crate) is_retiring: bool,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
@@ -49,6 +53,7 @@ impl Slot {
             failures: 0,
             started: Instant::now(),
             served_at_start: 0,
+            is_retiring: false,
             refused: Vec::new(),
         }
     }
@@ -63,6 +68,8 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obituary {
     pub(crate) rank: usize,
+    /// Its identity in words of shared memory.
+    pub(crate) member: u32,
     pub(crate) pid: u32,
     pub(crate) cause: ExitCause,
     /// Whether the kernel killed it for want of memory, as far as can be known.
@@ -86,8 +93,10 @@ pub(crate) struct Roster {
     /// The start failed with this; taken by whoever makes the pool.
     pub(crate) start_error: Option<crate::team::start::StartError>,
     pub(crate) dissolving: bool,
-    /// Workers replaced so far.
+    /// Workers replaced so far, because they died.
     pub(crate) respawns: u64,
+    /// Workers replaced so far, because they asked for it.
+    pub(crate) retirements: u64,
     /// Segment ids that every ready worker has; the second, that every one but rank 0 has (whose seat the driver takes).
     pub(crate) common: [FxHashSet<u64>; 2],
     /// The registry's drop count when retired segments and handles were last looked for.
@@ -108,6 +117,7 @@ impl Roster {
             start_error: None,
             dissolving: false,
             respawns: 0,
+            retirements: 0,
             common: Default::default(),
             drops_seen: 0,
             mail: 0,

@@ -1,7 +1,7 @@
-//! `scatter`: writes at computed places.
+//! `scatter`: access at computed places.
 //!
 //! # Safety
-//! The view hands out no reference; each write is the kernel's own argument.
+//! Each access is the kernel's own argument: that no other chunk touches what it writes, nor writes what it reads.
 #![allow(unsafe_code)]
 
 use super::{ArrayWire, Located, describe};
@@ -13,6 +13,7 @@ use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::board::Fault;
 use crate::team::member::Visit;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Writes at computed places. Made by [`SharedArray::scatter`].
 pub struct Scatter<'a, T, D>(&'a mut SharedArray<T, D>);
@@ -26,13 +27,13 @@ pub struct ScatterView<'w, T> {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call unchecked-for-overlap writes to any element, for permutations and counting sorts.
+    /// Grants each kernel call unchecked-for-overlap access to any element, for permutations and counting sorts.
     pub fn scatter(&mut self) -> Scatter<'_, T, D> {
         Scatter(self)
     }
 }
 
-impl<T: Element> ScatterView<'_, T> {
+impl<'w, T: Element> ScatterView<'w, T> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.len
@@ -55,9 +56,73 @@ impl<T: Element> ScatterView<'_, T> {
         // SAFETY: inside the array; nobody else touches the element, by the caller's word.
         unsafe { self.base.add(index).write(value) }
     }
+
+    /// Some elements by row-major index, for reading: for algorithms that move blocks within an array.
+    ///
+    /// # Panics
+    /// If `range` leaves the array.
+    ///
+    /// # Safety
+    /// While the slice lives, no chunk of the launch writes these elements.
+    pub unsafe fn slice(&self, range: Range<usize>) -> &[T] {
+        let (first, len) = (self.first_of(&range), range.len());
+        // SAFETY: inside the array, all bits are values, and nobody writes them meanwhile, by the caller's word.
+        unsafe { std::slice::from_raw_parts(first, len) }
+    }
+
+    /// Some elements by row-major index, for writing.
+    ///
+    /// # Panics
+    /// If `range` leaves the array.
+    ///
+    /// # Safety
+    /// While the slice lives, no chunk of the launch writes or reads these elements, nor does this one but through the slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut x = pool.from_fn(40, |i| i as u64)?;
+    /// pool.launch().chunk(1).for_each((x.scatter(), 0..2), |(x, span)| {
+    ///     for block in span {
+    ///         // SAFETY: chunk 0 touches blocks 0 and 3 of 10 elements, chunk 1 blocks 1 and 2.
+    ///         let low = unsafe { x.slice_mut(10 * block..10 * block + 10) };
+    ///         // SAFETY: as above.
+    ///         let high = unsafe { x.slice_mut(30 - 10 * block..40 - 10 * block) };
+    ///         low.swap_with_slice(high);
+    ///     }
+    /// })?;
+    /// assert_eq!((x.as_slice()[0], x.as_slice()[39], x.as_slice()[15]), (30, 9, 25));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the view stands for the whole array; the caller keeps parts apart"
+    )]
+    pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'w mut [T] {
+        let (first, len) = (self.first_of(&range), range.len());
+        // SAFETY: inside the array, all bits are values, and nobody else touches them meanwhile, by the caller's word.
+        unsafe { std::slice::from_raw_parts_mut(first, len) }
+    }
+
+    /// Address of the first element, for libraries that take one.
+    ///
+    /// What is read and written through it lies inside the array and keeps the rule of [`Self::slice_mut`].
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.base
+    }
+
+    fn first_of(&self, range: &Range<usize>) -> *mut T {
+        let fits = range.start <= range.end && range.end <= self.len;
+        assert!(fits, "elements {}..{} of an array of {}", range.start, range.end, self.len);
+        // SAFETY: inside the array, or one past it for an empty range.
+        unsafe { self.base.add(range.start) }
+    }
 }
 
-// SAFETY: the view gives no reference; its writes are argued by the kernel.
+// SAFETY: what the view gives is argued by the kernel that takes it.
 unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
     type Wire = ArrayWire;
     type Local = (Located<T, D>, usize);

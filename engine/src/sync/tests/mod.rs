@@ -4,6 +4,7 @@ mod process;
 mod repair;
 mod sweep;
 mod thread;
+mod travel;
 
 use crate::base::member::{MemberId, Owner, next_member};
 

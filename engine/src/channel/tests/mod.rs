@@ -1,0 +1,3 @@
+//! Tests of the queues.
+
+mod thread;
