@@ -216,13 +216,13 @@ pub struct Sync {
     pub only: Vec<String>,
 
     /// Operations of each worker in one sample of a contended bench
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub pairs: u64,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Sync { only: Vec::new(), pairs: 100_000 }
+        Sync { only: Vec::new(), pairs: 20_000 }
     }
 }
 

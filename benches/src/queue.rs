@@ -29,6 +29,7 @@ pub fn run(setup: &Setup, options: &Options, report: &mut Report) -> Outcome<()>
     if setup.workers() < 2 {
         return Err("the queue benches need two workers; give --workers 2".into());
     }
+    report.group(&race(setup, "queue_alone", alone())?, TARGETS);
     report.group(&race(setup, "queue_small", contenders::<u64>(setup, options.items))?, TARGETS);
     report.group(&race(setup, "queue_1mb", contenders::<Vec<u8>>(setup, options.large))?, TARGETS);
     report.group(&race(setup, "queue_round_trip", round_trips(setup, options.items / 20 + 1))?, TARGETS);
@@ -111,6 +112,21 @@ fn contenders<T: Parcel>(setup: &Setup, count: u64) -> Vec<Contender<'_>> {
         Contender::new(THREADS, move |sampler| between(sampler, Backend::Threads)),
         Contender::new(MPSC, threads),
     ]
+}
+
+/// An item in and out again, by one thread: what the queue itself costs.
+fn alone() -> Vec<Contender<'static>> {
+    let turn = |sampler: &mut Sampler| {
+        let queue = Queue::<u64>::new()?;
+        sampler.parts(1000, || {
+            for _ in 0..1000 {
+                write(&queue, 1);
+                read(&queue, 1);
+            }
+            Ok(())
+        })
+    };
+    vec![Contender::new("phalanx-one-thread", turn)]
 }
 
 /// One small item there and one back, one after the other.

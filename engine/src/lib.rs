@@ -36,8 +36,8 @@ pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
 pub use pool::{
-    Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
-    Seat, TraceError, WorkerStats,
+    Backend, Error, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError,
+    PoolStats, Seat, TraceError, WorkerStats, recommended_workers,
 };
 pub use process::{
     ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,

@@ -5,7 +5,7 @@ mod common;
 
 use common::{LONG, within};
 use phalanx::sync::{Counter, Event, Lock};
-use phalanx::{CallError, Hosted, Manager, Process, ValueProxy};
+use phalanx::{CallError, Hosted, ListProxy, Manager, Process, ValueProxy};
 use std::time::Duration;
 
 fn both() -> [Manager; 2] {
@@ -74,6 +74,23 @@ fn things_that_cannot_be_sent_can_be_hosted() {
     let shared = manager.host_with(|n: i32| std::rc::Rc::new(std::cell::Cell::new(n)), 5).unwrap();
     assert_eq!(shared.call(|cell, n: i32| cell.replace(n), 6).unwrap(), 5);
     assert_eq!(shared.call(|cell, ()| cell.get(), ()).unwrap(), 6);
+}
+
+#[test]
+fn workers_of_a_pool_call_as_processes_do() {
+    for manager in both() {
+        let squares = manager.list::<u64>().unwrap();
+        let pool = common::processes(2);
+        let square = |(squares, n): (ListProxy<u64>, u64)| {
+            squares.push(n * n).unwrap();
+            std::process::id()
+        };
+        let pids = pool.map(square, (0..20u64).map(|n| (squares.clone(), n))).unwrap();
+        assert!(!pids.contains(&std::process::id()));
+        let mut squares = squares.to_vec().unwrap();
+        squares.sort();
+        assert_eq!(squares, (0..20).map(|n| n * n).collect::<Vec<_>>());
+    }
 }
 
 #[test]

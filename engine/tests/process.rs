@@ -145,6 +145,18 @@ fn a_death_from_outside_is_told_with_its_signal() {
     }
 }
 
+#[allow(unconditional_recursion, reason = "on purpose")]
+fn recurse(depth: u64) -> u64 {
+    std::hint::black_box(recurse(std::hint::black_box(depth + 1))) + 1
+}
+
+#[test]
+fn a_stack_overflow_is_a_death_by_its_signal() {
+    let process = Process::spawn(recurse, 0).unwrap();
+    assert!(matches!(process.join(), Err(JoinError::Died { .. })));
+    assert_eq!(process.exitcode(), Some(-11));
+}
+
 #[test]
 fn join_with_a_limit_gives_up_and_the_process_goes_on() {
     let process = Process::spawn(|()| park(), ()).unwrap();

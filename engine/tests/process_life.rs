@@ -5,9 +5,11 @@
 mod common;
 
 use common::{LONG, within};
+use phalanx::sync::{Counter, Lock, LockError};
 use phalanx::{JoinError, Process, SpawnError, StartError, StartMethod, active_children};
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "PROCESS_LIFE";
 
@@ -38,6 +40,8 @@ fn child() {
         Ok("reaped") => children_reaped_by_the_host(),
         Ok("fork") => fork_is_refused(),
         Ok("leaks") => rounds(),
+        Ok("idle") => fork_server_comes_and_goes(),
+        Ok("folder") => another_folder(),
         Ok("descriptors") => fewest_descriptors(),
         _ => {}
     }
@@ -191,4 +195,107 @@ fn fewest_descriptors() {
 #[test]
 fn too_few_descriptors_are_a_clear_error_and_pass() {
     run("descriptors");
+}
+
+/// Children of this process, zombies included.
+fn children() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default())
+        .map(|list| list.split_whitespace().count())
+        .sum()
+}
+
+fn fork_server_comes_and_goes() {
+    within(LONG, || {
+        for _ in 0..2 {
+            every_end();
+            while children() > 0 {
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_program_without_processes_has_no_fork_server_for_long() {
+    run("idle");
+}
+
+fn another_folder() {
+    every_end();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    let there = Process::spawn(|()| std::env::current_dir().unwrap(), ()).unwrap();
+    assert_eq!(there.join().unwrap(), folder);
+}
+
+#[test]
+fn processes_start_where_the_caller_is() {
+    run("folder");
+}
+
+/// Lengths of time without a pattern: 0 to 2 ms, busy.
+fn dawdle(seed: u64) {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..3).for_each(|_| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    });
+    let end = Instant::now() + Duration::from_micros(x % 2000);
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn kills_at_any_moment_lose_no_lock_and_no_count() {
+    type Shared = (Lock<[u64; 2]>, Counter);
+    within(LONG, || {
+        let (lock, begun): Shared = (Lock::new([0; 2]).unwrap(), Counter::new(0).unwrap());
+        let work = |(lock, begun): Shared| {
+            begun.add(1);
+            loop {
+                let mut pair = match lock.lock() {
+                    Ok(pair) => pair,
+                    Err(LockError::OwnerDied(mut pair)) => {
+                        // An earlier holder may have been killed between the two.
+                        let [a, b] = *pair;
+                        assert!(a == b || a == b + 1);
+                        *pair = [a, a];
+                        pair.clear_poison();
+                        pair
+                    }
+                    Err(other) => panic!("{}", other.map(drop)),
+                };
+                pair[0] += 1;
+                pair[1] += 1;
+            }
+        };
+        for round in 0..60 {
+            let processes: Vec<Process> =
+                (0..3).map(|_| Process::spawn(work, (lock.clone(), begun.clone())).unwrap()).collect();
+            dawdle(round);
+            processes.iter().for_each(Process::kill);
+            for process in &processes {
+                assert!(matches!(process.join(), Err(JoinError::Died { .. })), "{process:?}");
+            }
+            let pair = match lock.lock() {
+                Ok(pair) => pair,
+                Err(LockError::OwnerDied(mut pair)) => {
+                    let [a, b] = *pair;
+                    assert!(a == b || a == b + 1, "{a} {b}");
+                    *pair = [a, a];
+                    pair.clear_poison();
+                    pair
+                }
+                Err(other) => panic!("{}", other.map(drop)),
+            };
+            assert_eq!(pair[0], pair[1]);
+        }
+        let pair = lock.lock().unwrap();
+        assert!(begun.get() <= 180 && pair[0] > 0, "{} {}", begun.get(), pair[0]);
+    });
 }

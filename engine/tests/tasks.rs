@@ -497,3 +497,25 @@ fn native_libraries_are_told_their_threads() {
     assert_eq!(pool.apply(read, "OPENBLAS_NUM_THREADS".into()).unwrap(), Some("3".into()));
     assert!(std::env::var("OMP_NUM_THREADS").is_err());
 }
+
+#[test]
+fn a_pool_grows_and_shrinks_while_it_works() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let pool = Pool::builder().workers(1).max_workers(4).backend(backend).build().unwrap();
+        let results: Vec<_> = (0..2000u64).map(|n| pool.apply_async(|n: u64| n + 1, n)).collect();
+        for workers in [3, 1, 4, 2, 9, 0, 2] {
+            pool.resize(workers).unwrap();
+            let expected = workers.clamp(1, 4);
+            assert_eq!(pool.workers(), expected);
+            let x = pool.from_fn(10_000, |i| i as f64).unwrap();
+            assert_eq!(pool.reduce(x.split(), 0.0, |x| x.iter().sum(), |a, b| a + b).unwrap(), 49_995_000.0);
+            let mut ranks = pool.zeros::<u64>(expected).unwrap();
+            pool.broadcast(ranks.split_mut(), |rank, mine| mine.fill(rank as u64 + 1)).unwrap();
+            assert!(ranks.as_slice().iter().zip(1..).all(|(rank, n)| *rank == n), "{workers} {backend}");
+        }
+        for (n, result) in results.into_iter().enumerate() {
+            assert_eq!(result.get().unwrap(), n as u64 + 1);
+        }
+        assert_eq!(pool.insights().deaths, 0);
+    }
+}

@@ -26,8 +26,8 @@ const BEYOND_CACHE_BYTES: usize = 8 << 20;
 
 /// Where results go; travels as an operand.
 pub(crate) type Way = u8;
-const CACHED: Way = 0;
-const PAST_CACHES: Way = 1;
+pub(crate) const CACHED: Way = 0;
+pub(crate) const PAST_CACHES: Way = 1;
 
 /// The way for a call that touches `bytes` in all.
 pub(crate) fn way(bytes: usize) -> Way {

@@ -13,6 +13,8 @@ use super::simd::multiversion;
 use super::verification::{self, Check};
 use super::{Benchmark, Class, Measured, Team};
 use crate::harness::Outcome;
+use phalanx::Pool;
+use phalanx::sync::Counter;
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -26,6 +28,8 @@ const BLOCK: usize = 512;
 const LANES: usize = 8;
 /// Square annuli in which deviates are counted.
 const ANNULI: usize = 10;
+/// Parts that ranks claim; their sums fit one collective.
+const LEAVES: usize = 256;
 const SEED: u64 = 271_828_183;
 
 /// EP.
@@ -64,16 +68,12 @@ impl Benchmark for Ep {
     fn run(&self, class: Class, team: &Team<'_>) -> Outcome<Measured> {
         let batches = 1usize << (pairs_log2(class) - BATCH_BITS);
         let began = Instant::now();
-        // A claim of batches is the unit that moves from a slow core to a fast one, with rayon as with a pool; whose
-        // sums have the same bits whoever computed them.
         let tally = match team {
             Team::Serial => (0..batches).map(batch).fold(NOTHING, add),
             Team::Rayon(threads) => {
                 threads.install(|| (0..batches).into_par_iter().map(batch).reduce(|| NOTHING, add))
             }
-            Team::Phalanx(pool) => {
-                pool.reduce(0..batches, NOTHING, |own| own.map(batch).fold(NOTHING, add), add)?
-            }
+            Team::Phalanx(pool) => on_pool(pool, batches)?,
         };
         Ok(Measured {
             seconds: began.elapsed().as_secs_f64(),
@@ -81,6 +81,31 @@ impl Benchmark for Ep {
             checks: compared(class, &tally)?,
         })
     }
+}
+
+/// One region, in which ranks take leaves from one counter, so that a slow core computes less. Each leaf's sums are
+/// added up in the order of leaves: the same bits for any number of workers, whoever computed what.
+fn on_pool(pool: &Pool, batches: usize) -> Outcome<Tally> {
+    let next = Counter::new(0)?;
+    Ok(pool.region((&next, batches), |team, (next, batches)| {
+        // The sums of leaves that others computed stay 0, so that adding ranks up is exact.
+        let (mut sums, mut tally) = ([0.0; 2 * LEAVES], NOTHING);
+        loop {
+            let leaf = next.add(1) as usize;
+            if leaf >= LEAVES {
+                break;
+            }
+            let own = leaf * batches / LEAVES..(leaf + 1) * batches / LEAVES;
+            let part = own.map(batch).fold(NOTHING, add);
+            sums[2 * leaf..2 * leaf + 2].copy_from_slice(&part[..2]);
+            tally = add(tally, part);
+        }
+        let sums = team.all_reduce(sums, add)?;
+        let mut tally = team.all_reduce(tally, add)?;
+        tally[0] = sums.iter().step_by(2).sum();
+        tally[1] = sums.iter().skip(1).step_by(2).sum();
+        Ok(tally)
+    })?)
 }
 
 fn compared(class: Class, tally: &Tally) -> Outcome<Vec<Check>> {
@@ -91,7 +116,7 @@ fn compared(class: Class, tally: &Tally) -> Outcome<Vec<Check>> {
     ])
 }
 
-fn add(mut a: Tally, b: Tally) -> Tally {
+fn add<const N: usize>(mut a: [f64; N], b: [f64; N]) -> [f64; N] {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
 }
@@ -244,6 +269,16 @@ mod tests {
             assert_eq!(fast[2..], plain[2..], "{index}");
             assert!((fast[0] - plain[0]).abs() < 1e-10 * BATCH as f64, "{index}: {} {}", fast[0], plain[0]);
             assert!((fast[1] - plain[1]).abs() < 1e-10 * BATCH as f64, "{index}: {} {}", fast[1], plain[1]);
+        }
+    }
+
+    #[test]
+    fn sums_have_the_same_bits_for_any_number_of_workers() {
+        let tally = |workers| on_pool(&Pool::builder().workers(workers).build().unwrap(), 20).unwrap();
+        let one = tally(1);
+        assert_eq!(one[2..], (0..20).map(naive).fold(NOTHING, add)[2..]);
+        for workers in 2..=4 {
+            assert_eq!(tally(workers).map(f64::to_bits), one.map(f64::to_bits), "{workers}");
         }
     }
 

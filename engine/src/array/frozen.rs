@@ -23,7 +23,8 @@ use std::ptr::NonNull;
 ///
 /// Made by [`SharedArray::freeze`]. Cloning costs a reference count. A handle may be part of an argument or result of a task
 /// or process: a few numbers travel, and the receiver reads the same memory, mapped once per worker, read-only where the array is large.
-/// The memory is given back when the last handle, here or on its way, is gone.
+/// The memory is given back when the last handle, here or on its way, is gone. For launches there is
+/// [`as_array`](FrozenArray::as_array).
 ///
 /// ```
 /// use phalanx::{FrozenArray, SharedArray};
@@ -117,6 +118,23 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     pub fn view(&self) -> ArrayView<'_, T, D> {
         // SAFETY: F1, F2; the default layout of a shape is row-major and contiguous.
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
+    }
+
+    /// The array itself, for operands of launches that read it (`split`, `whole`, `halo`), in the process that made it;
+    /// `None` elsewhere.
+    ///
+    /// ```
+    /// use phalanx::{Pool, SharedArray};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let table = SharedArray::from_fn(1000, |i| i as f64)?.freeze()?;
+    /// let array = table.as_array().ok_or("made elsewhere")?;
+    /// let sum = pool.reduce(array.split(), 0.0, |part| part.iter().sum::<f64>(), |a, b| a + b)?;
+    /// assert_eq!(sum, 499_500.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn as_array(&self) -> Option<&SharedArray<T, D>> {
+        self.place.upkeep()
     }
 
     /// Length of each axis.

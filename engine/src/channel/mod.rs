@@ -14,6 +14,9 @@ mod recount;
 mod word;
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
 

@@ -466,7 +466,10 @@ impl<T: Message> Queue<T> {
         let hot = &self.control().hot;
         match refused {
             Refused::Full => QueueError::Full {
-                items: hot.ready.load(Ordering::Relaxed) + u64::from(hot.writing.load(Ordering::Relaxed)),
+                items: hot
+                    .ready
+                    .load(Ordering::Relaxed)
+                    .saturating_add(hot.writing.load(Ordering::Relaxed).into()),
                 maxsize: self.core.as_ref().map_or(0, |core| core.base.shape.maxsize),
                 bytes: hot.tail.load(Ordering::Relaxed).saturating_sub(hot.head.load(Ordering::Relaxed)),
                 capacity: self.capacity_bytes() as u64,

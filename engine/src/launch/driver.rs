@@ -85,7 +85,7 @@ impl Driver {
 
     /// Members of a launch that this thread makes now.
     pub(crate) fn team_size(&self) -> usize {
-        if self.runs_inline() { 1 } else { self.crew.size }
+        if self.runs_inline() { 1 } else { self.crew.active() }
     }
 
     /// Waits for the gate and drives the launch.

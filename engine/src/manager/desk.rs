@@ -195,6 +195,31 @@ impl Desk {
         }
     }
 
+    /// Slots that are not free.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.words().slots.iter().filter(|slot| slot.owner.load(Ordering::Acquire) != 0).count()
+    }
+
+    /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of two; freed in part.
+    #[cfg(test)]
+    pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
+        let owner = member::Owner { member: dead, thread: 1 }.pack();
+        let is_claimed =
+            |slot: &&Slot| slot.owner.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let slot = self.words().slots.iter().find(is_claimed).expect("a slot is free");
+        match step {
+            0 => {}
+            1 | 2 => {
+                slot.put(b"dead", step == 2);
+                self.pass_to_server(slot).expect("the desk is open");
+            }
+            _ => {
+                slot.turn.fetch_and(SHUT, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn give_back(&self, slot: &Slot) {
         slot.free();
         tell_freed(self.words());

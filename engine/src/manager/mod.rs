@@ -5,6 +5,8 @@ mod error;
 mod hosted;
 mod proxy;
 mod server;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use error::{CallError, ManagerError};
 pub use hosted::Hosted;

@@ -57,6 +57,7 @@ impl fmt::Display for Backend {
 #[must_use = "a builder makes no pool until build() is called"]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_workers: Option<usize>,
     threads_per_worker: Option<usize>,
     backend: Backend,
     method: Option<StartMethod>,
@@ -75,6 +76,26 @@ impl PoolBuilder {
     /// How many workers; without it, as many as there are places within the CPU quota. More than there are places share them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// For work that waits for disks and networks: one worker more than there are cores.
+    pub fn io_bound(mut self) -> Self {
+        self.workers = Some(usable_cores(&Limits::detect()) + 1);
+        self
+    }
+
+    /// As many workers as the machine has room for now, see [`recommended_workers`](crate::recommended_workers): fewer where it is busy, or
+    /// has not `bytes_each` of free memory for each. Looks for a tenth of a second.
+    pub fn adaptive(mut self, bytes_each: u64) -> Self {
+        self.workers = Some(super::recommended_workers(bytes_each));
+        self
+    }
+
+    /// How many workers [`Pool::resize`] may make of them. Without it, as many as at first. Costs address space for their words,
+    /// and nothing else.
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers);
         self
     }
 
@@ -218,8 +239,14 @@ impl PoolBuilder {
             },
             threads_per_worker: self.threads_per_worker.unwrap_or(1),
         };
-        let layout = plan(&machine, &limits, &request)?;
+        let mut layout = plan(&machine, &limits, &request)?;
         let workers = layout.workers.len();
+        let most = self.max_workers.unwrap_or(0).max(workers);
+        if most > workers && kind != Kind::Inline {
+            let reason = layout.reason;
+            layout = plan(&machine, &limits, &Request { workers: Some(most), ..request })?;
+            layout.reason = reason;
+        }
         let hands = workers * request.threads_per_worker;
         let cores = usable_cores(&limits);
         let reason = match kind {
@@ -234,10 +261,11 @@ impl PoolBuilder {
         }
         let board = match kind {
             Kind::Inline => None,
-            _ => Some(BoardSegment::new(workers, self.lifespan)?),
+            _ => Some(BoardSegment::new(layout.workers.len(), self.lifespan)?),
         };
         let crew = Plan {
             kind,
+            active: workers,
             places: layout.workers,
             is_bound: layout.is_bound,
             crowded: hands > cores,
@@ -270,7 +298,7 @@ impl PoolBuilder {
 }
 
 /// CPUs that this process can keep busy at once.
-fn usable_cores(limits: &Limits) -> usize {
+pub(super) fn usable_cores(limits: &Limits) -> usize {
     let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
     limits.allowed.len().min(quota).max(1)
 }

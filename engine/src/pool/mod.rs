@@ -5,6 +5,7 @@ mod builder;
 mod error;
 mod report;
 mod seat;
+mod sizing;
 mod tasks;
 mod trace;
 
@@ -15,6 +16,7 @@ pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
 pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;
+pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
 
 use crate::array::Element;
@@ -77,7 +79,7 @@ impl Pool {
 
     /// Number of workers.
     pub fn workers(&self) -> usize {
-        self.driver.crew.size
+        self.driver.crew.active()
     }
 
     /// One sentence that says which cores are used and why that many.

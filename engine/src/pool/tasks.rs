@@ -1,6 +1,6 @@
 //! Tasks of a pool: calls of functions in workers, and the pool's end.
 
-use super::Pool;
+use super::{Pool, PoolError};
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
 
 impl Pool {
@@ -177,6 +177,30 @@ impl Pool {
         let roster = desk.crew.roster.lock();
         (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
         insights
+    }
+
+    /// Makes the pool `workers` large, at least 1 and at most [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers). Waits for the
+    /// launch that is on its way, and for workers that have to be started. Those that are too many end when they have done the task
+    /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing is lost.
+    ///
+    /// # Errors
+    /// [`PoolError::Start`](crate::PoolError) when a worker cannot be started.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(1).max_workers(3).build()?;
+    /// pool.resize(3)?;
+    /// assert_eq!((pool.workers(), pool.worker_pids().len()), (3, 3));
+    /// pool.resize(1)?;
+    /// assert_eq!(pool.map(|n: u64| n + 1, 0..3)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
+        if self.desk.is_none() {
+            return Ok(());
+        }
+        Ok(self.driver.between_launches(|| self.driver.crew.resize(workers))?)
     }
 
     // ------------------------------------------------------------------------------------------- the end

@@ -16,6 +16,7 @@ use crate::team::{log, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 // A plain atomic on purpose: a count of this process alone.
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +58,10 @@ impl ProcessBuilder {
     }
 
     /// How the process comes into being. Default: [`StartMethod::ForkServer`].
+    ///
+    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its standard output
+    /// and error are those that the program had when the fork server was made: at the first start, or at the first after
+    /// two seconds without a process.
     ///
     /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first* such start, which
     /// must come before the program has any further thread, those of this crate included.
@@ -129,6 +134,9 @@ impl Order {
             member: member.get(),
             name: self.name.to_string(),
             is_daemon: self.is_daemon,
+            folder: std::env::current_dir()
+                .map(|folder| folder.into_os_string().into_vec())
+                .unwrap_or_default(),
             arena: segment.id().0,
             arena_len: segment.len_bytes() as u64,
             log_level: log::level_code(),

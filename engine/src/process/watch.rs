@@ -48,6 +48,8 @@ pub(super) struct Watch {
 }
 
 static WATCH: Mutex<Option<&'static Watch>> = Mutex::new(None);
+/// Held while a watch is made. Not `WATCH` itself, which a copy made by `Fork` would then find locked for ever.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// The watch of this process, if it has one already.
 pub(super) fn present() -> Option<&'static Watch> {
@@ -56,8 +58,8 @@ pub(super) fn present() -> Option<&'static Watch> {
 
 /// The watch of this process, ready to start processes by `method`.
 pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartError> {
-    let mut watch = WATCH.lock();
-    let present = watch.filter(|watch| watch.owner == process::own_pid());
+    let _one_at_a_time = MAKING.lock();
+    let present = present();
     let wants_copy = method == StartMethod::Fork && present.is_none_or(|watch| watch.copy.lock().is_none());
     // The copy is the caller as it is now: on its own thread, and before there is another.
     let copy = if wants_copy { Some(Starter::new(method, None)?) } else { None };
@@ -65,7 +67,7 @@ pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartErro
         Some(present) => present,
         None => Watch::begin()?,
     };
-    *watch = Some(present);
+    *WATCH.lock() = Some(present);
     if copy.is_some() {
         *present.copy.lock() = copy;
     }

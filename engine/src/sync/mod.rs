@@ -25,7 +25,7 @@ pub(crate) mod wait;
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::base::member::{MemberId, Owner};
 pub use barrier::{Barrier, BarrierError};

@@ -156,7 +156,7 @@ impl Desk {
 
     /// Workers that run tasks.
     pub(crate) fn workers(&self) -> usize {
-        self.crew.size
+        self.crew.active()
     }
 
     /// Whether workers are processes, which can be killed.

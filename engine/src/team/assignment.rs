@@ -11,8 +11,10 @@ use crate::team::member::Segments;
 use crate::team::worker::Mapped;
 use crate::team::{log, panic_note, text};
 use parking_lot::Mutex;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
@@ -91,6 +93,10 @@ fn begin(
 ) -> Result<(Entry, Site), String> {
     // `terminate` means this process, whatever its driver does with the signal.
     process::default_signal(libc::SIGTERM);
+    if !assignment.folder.is_empty() {
+        // Gone or closed to us meanwhile: relative paths fail, and say so themselves.
+        let _gone = std::env::set_current_dir(OsStr::from_bytes(&assignment.folder));
+    }
     panic_note::install_hook_beside();
     log::install(socket.clone(), assignment.log_level);
     crate::base::member::set_current_member(MemberId(assignment.member));

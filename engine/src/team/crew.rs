@@ -19,6 +19,8 @@ use crate::team::{engine, log, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
+// Plain atomics on purpose: driver memory outside every checked protocol.
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
@@ -35,6 +37,8 @@ pub(crate) enum Kind {
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) places: Vec<WorkerPlace>,
+    /// How many of them the team has at first.
+    pub(crate) active: usize,
     pub(crate) is_bound: bool,
     pub(crate) crowded: bool,
     pub(crate) spare_core: bool,
@@ -57,6 +61,7 @@ impl Plan {
     pub(crate) fn inline(places: Vec<WorkerPlace>) -> Plan {
         Plan {
             kind: Kind::Inline,
+            active: places.len(),
             places,
             is_bound: false,
             crowded: false,
@@ -75,7 +80,9 @@ impl Plan {
 
 /// The members of one pool as driver and engine thread share them.
 pub(crate) struct Crew {
+    /// Places for members. How many of them are the team, see [`Crew::active`].
     pub(crate) size: usize,
+    active: AtomicUsize,
     pub(crate) kind: Kind,
     /// Stands before the rank in a worker's name.
     pub(crate) label: String,
@@ -179,11 +186,12 @@ impl Crew {
         .map_err(|errno| CrewError::Os(errno.into()))?;
         let crew = Arc::new(Crew {
             size,
+            active: AtomicUsize::new(plan.active),
             kind: plan.kind,
             label: plan.label,
             orders: control.orders(),
             control,
-            roster: Mutex::new(Roster::new(size)),
+            roster: Mutex::new(Roster::new(size, plan.active)),
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
@@ -236,7 +244,11 @@ impl Crew {
     }
 
     fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
-        for rank in 0..self.size {
+        (0..self.active()).try_for_each(|rank| self.start_thread(rank))
+    }
+
+    fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
+        {
             let mut member = self.member(rank);
             member.errands = self.errands.as_ref().map(|plan| {
                 let segment = &plan.segment;
@@ -279,8 +291,12 @@ impl Crew {
                         crew.changed.notify_all();
                     }
                     // A thread must not keep its crew alive: dropping the pool ends it.
+                    let roster = Arc::downgrade(&crew);
                     drop(crew);
                     member.serve_from(&mut last);
+                    if let Some(crew) = roster.upgrade() {
+                        crew.thread_has_left(rank);
+                    }
                 })
                 .map_err(CrewError::Os)?;
             self.hands.lock().push(hand);
@@ -296,13 +312,92 @@ impl Crew {
                 self.dissolve();
                 return Err(CrewError::Start(error));
             }
-            if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
+            if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
                 roster.refresh();
                 roster.started = true;
                 return Ok(());
             }
             self.changed.wait(&mut roster);
         }
+    }
+
+    /// Members of the team now.
+    #[inline]
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
+    /// end when they have done the task they are at; those that are missing are started, and waited for.
+    pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
+        let active = active.clamp(1, self.size);
+        let mut roster = self.roster.lock();
+        let before = std::mem::replace(&mut roster.active, active);
+        self.active.store(active, Ordering::Relaxed);
+        let board = self.board();
+        for rank in active..before {
+            if roster.slots[rank].stage == Stage::Ready {
+                roster.slots[rank].stage = Stage::Leaving;
+                // Release: pairs with the Acquire in `Member::has_leave`.
+                board.desk(rank).leave.store(1, Ordering::Release);
+            }
+        }
+        board.muster(&self.orders).ring();
+        let threads: Vec<usize> =
+            (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
+        threads.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
+        roster.refresh();
+        if self.kind != Kind::Threads {
+            roster.wanted.extend(&threads);
+            self.call_engine();
+        } else {
+            drop(roster);
+            for rank in threads {
+                self.start_thread(rank)
+                    .map_err(|error| StartError::CannotServe { why: error.to_string() })?;
+            }
+            roster = self.roster.lock();
+        }
+        while roster.broken.is_none() && roster.everyone.is_none() {
+            self.changed.wait(&mut roster);
+        }
+        match &roster.broken {
+            Some(why) => Err(StartError::CannotServe { why: why.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a rank is of the team; if not, its place is free from now on.
+    pub(crate) fn is_of_team_or_gone(&self, rank: usize) -> bool {
+        let mut roster = self.roster.lock();
+        let is_of_team = rank < roster.active;
+        if !is_of_team {
+            roster.slots[rank].stage = Stage::Absent;
+        }
+        is_of_team
+    }
+
+    /// A member thread has ended.
+    fn thread_has_left(self: &Arc<Crew>, rank: usize) {
+        let mut roster = self.roster.lock();
+        self.board().desk(rank).leave.store(0, Ordering::Relaxed);
+        roster.slots[rank].stage = Stage::Absent;
+        let is_wanted = !roster.dissolving && rank < roster.active;
+        if is_wanted {
+            roster.slots[rank].stage = Stage::Starting;
+        }
+        drop(roster);
+        if is_wanted && let Err(error) = self.start_thread(rank) {
+            let mut roster = self.roster.lock();
+            roster.broken.get_or_insert_with(|| error.to_string());
+            self.changed.notify_all();
+        }
+    }
+
+    /// Makes the engine thread look round.
+    fn call_engine(&self) {
+        // The counter of an eventfd cannot overflow by ones.
+        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
     }
 
     /// The board as mapped here.
@@ -556,8 +651,7 @@ impl Crew {
         }
         roster.broken.get_or_insert_with(|| "it was dropped".into());
         drop(roster);
-        // The counter of an eventfd cannot overflow by ones.
-        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+        self.call_engine();
         for hand in std::mem::take(&mut *self.hands.lock()) {
             let _panicked = hand.join();
         }

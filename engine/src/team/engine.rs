@@ -52,7 +52,7 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
 }
 
 fn watch(crew: &Crew, starter: &mut Starter) {
-    let everyone: Vec<usize> = (0..crew.size).collect();
+    let everyone: Vec<usize> = (0..crew.active()).collect();
     start(crew, starter, &everyone);
     loop {
         let events = wait(crew);
@@ -69,8 +69,12 @@ fn watch(crew: &Crew, starter: &mut Starter) {
         }
         overdue(crew);
         crew.give_leave();
-        if crew.roster.lock().dissolving {
-            return;
+        {
+            let mut roster = crew.roster.lock();
+            if roster.dissolving {
+                return;
+            }
+            dead.append(&mut roster.wanted);
         }
         start(crew, starter, &dead);
     }
@@ -233,9 +237,12 @@ fn bury(crew: &Crew, rank: usize) -> bool {
         slot.stage = Stage::Dead;
         repair(MemberId(member));
         board.muster(&crew.orders).forget(rank);
-        roster.retirements += 1;
+        let is_wanted = rank < roster.active && !dissolving;
+        roster.slots[rank].stage = if is_wanted { Stage::Dead } else { Stage::Absent };
+        roster.retirements += u64::from(is_wanted);
         roster.refresh();
-        return !dissolving;
+        crew.changed.notify_all();
+        return is_wanted;
     }
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
@@ -285,7 +292,8 @@ fn bury(crew: &Crew, rank: usize) -> bool {
         // The subscriber is the program's own code: not under our lock.
         crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
     }
-    !dissolving && failures < MAX_FAILURES
+    let is_wanted = !dissolving && failures < MAX_FAILURES;
+    is_wanted && crew.is_of_team_or_gone(rank)
 }
 
 /// Kills workers that do not get ready in time; their deaths are found by the next poll. While the pool is being made,

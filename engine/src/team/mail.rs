@@ -33,6 +33,8 @@ pub(crate) struct Assignment {
     pub(crate) member: u32,
     pub(crate) name: String,
     pub(crate) is_daemon: bool,
+    /// The driver's working directory, which a fork server may have had another of; empty if it has none.
+    pub(crate) folder: Vec<u8>,
     pub(crate) arena: u64,
     pub(crate) arena_len: u64,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).

@@ -177,7 +177,15 @@ impl Member {
 
     /// Whether there may be an errand for this member.
     fn has_errand(&self) -> bool {
-        !self.is_retiring && self.errands.as_ref().is_some_and(|errands| errands.is_waiting())
+        !self.is_retiring
+            && !self.has_leave()
+            && self.errands.as_ref().is_some_and(|errands| errands.is_waiting())
+    }
+
+    /// Whether it may end, since it has asked for it or is not needed any more.
+    fn has_leave(&self) -> bool {
+        // Acquire: pairs with the Releases in `Crew::give_leave` and `Crew::resize`.
+        self.desk().leave.load(Ordering::Acquire) != 0
     }
 
     /// Runs an errand, outside any launch.
@@ -231,8 +239,7 @@ impl Member {
             if self.has_errand() {
                 return Call::Errand;
             }
-            // Acquire: pairs with the Release in `Crew::give_leave`.
-            if self.is_retiring && self.desk().leave.load(Ordering::Acquire) != 0 {
+            if self.has_leave() {
                 return Call::End;
             }
             bump(&self.desk().sleeps, 1);

@@ -9,6 +9,8 @@ use std::time::Instant;
 /// What a rank's worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Nobody: the team is smaller.
+    Absent,
     /// Being started.
     Starting,
     /// Serves launches.
@@ -43,9 +45,9 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new() -> Slot {
+    fn new(stage: Stage) -> Slot {
         Slot {
-            stage: Stage::Starting,
+            stage,
             process: None,
             member: 0,
             known: FxHashSet::default(),
@@ -103,14 +105,21 @@ pub(crate) struct Roster {
     pub(crate) drops_seen: u64,
     /// Packets sent to workers so far; see `Order::mail`.
     pub(crate) mail: u64,
-    /// Every rank, if all are ready.
+    /// Ranks below this are the team; others are not there, or about to leave.
+    pub(crate) active: usize,
+    /// Ranks to start, for the engine.
+    pub(crate) wanted: Vec<usize>,
+    /// Every rank of the team, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
 
 impl Roster {
-    pub(crate) fn new(size: usize) -> Roster {
+    /// With places for `size`, of which the first `active` are the team.
+    pub(crate) fn new(size: usize, active: usize) -> Roster {
         Roster {
-            slots: (0..size).map(|_| Slot::new()).collect(),
+            slots: (0..size)
+                .map(|rank| Slot::new(if rank < active { Stage::Starting } else { Stage::Absent }))
+                .collect(),
             obituaries: Vec::new(),
             broken: None,
             started: false,
@@ -121,21 +130,24 @@ impl Roster {
             common: Default::default(),
             drops_seen: 0,
             mail: 0,
+            active,
+            wanted: Vec::new(),
             everyone: None,
         }
     }
 
     /// Notes that slots have changed.
     pub(crate) fn refresh(&mut self) {
-        let ready = self.slots.iter().all(|slot| slot.stage == Stage::Ready);
-        self.everyone = ready.then(|| RankSet::full(self.slots.len()));
+        let team = &self.slots[..self.active];
+        let ready = team.iter().all(|slot| slot.stage == Stage::Ready);
+        self.everyone = ready.then(|| RankSet::full(self.active));
         self.common.iter_mut().for_each(FxHashSet::clear);
     }
 
-    /// The ranks that serve launches now.
+    /// The ranks of the team that serve launches now.
     pub(crate) fn ready(&self) -> RankSet {
         let mut set = RankSet::empty(self.slots.len());
-        for (rank, slot) in self.slots.iter().enumerate() {
+        for (rank, slot) in self.slots.iter().enumerate().take(self.active) {
             if slot.stage == Stage::Ready {
                 set.insert(rank);
             }

@@ -1,4 +1,4 @@
-//! Moving blocks within an array, several workers at once.
+//! Moving elements within an array, several workers at once.
 //!
 //! # Safety
 //! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source of at most one, and where
@@ -9,6 +9,7 @@ use super::partition::{Source, source};
 use phalanx::Element;
 use phalanx::grant::ScatterView;
 use phalanx::sync::Counter;
+use std::ops::Range;
 
 /// Makes one part of a plan's moves, in order.
 pub(super) fn carry<T: Element>(
@@ -27,6 +28,19 @@ pub(super) fn carry<T: Element>(
             Source::Slot(slot) => target.copy_from_slice(unsafe { x.slice(place(slot)) }),
             Source::Saved(index) => target.copy_from_slice(&saved[index * block..][..block]),
         }
+    }
+}
+
+/// Swaps the elements of `span`, in the first half of the array, with those that mirror them.
+pub(super) fn reverse<T: Element>(x: &ScatterView<'_, T>, span: Range<usize>) {
+    let mirror = x.len() - span.end..x.len() - span.start;
+    assert!(span.end <= mirror.start, "the span lies in the first half");
+    // SAFETY: spans of different chunks are disjoint, their mirrors too, and all mirrors lie behind all spans.
+    let low = unsafe { x.slice_mut(span) };
+    // SAFETY: as above.
+    let high = unsafe { x.slice_mut(mirror) };
+    for (low, high) in low.iter_mut().zip(high.iter_mut().rev()) {
+        std::mem::swap(low, high);
     }
 }
 

@@ -29,7 +29,8 @@ const PARTS_PER_WORKER: usize = 16;
 /// (NumPy leaves open which). Elements keep their bits, so the result has the same bits for every number of workers.
 ///
 /// Cost: `x` is read and written three times, with counts of the leading bits, moves of blocks of 2 KiB, and a radix sort of buckets
-/// that fit a cache (see the source of `partition` and `local`); an array that is sorted already is read once. Room beside the array:
+/// that fit a cache (see the source of `partition` and `local`); an array that ascends or descends already is read once and at most
+/// reversed. Room beside the array:
 /// a block for each bucket and worker, at most 2 MiB a worker, and twice the largest bucket. 8- and 16-bit keys are counted
 /// instead: read once, written once.
 ///
@@ -51,7 +52,7 @@ pub fn sort<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<(), KernelErr
         sort_slice(x.as_mut_slice());
         return Ok(());
     }
-    if is_sorted(pool, x)? {
+    if sort_monotone(pool, x)? {
         return Ok(());
     }
     if T::Word::BITS <= 16 {
@@ -78,19 +79,33 @@ fn decode<T: Key>(words: &mut [T::Word]) {
     words.iter_mut().for_each(|word| *word = bytemuck::cast::<T, T::Word>(T::from_word(*word)));
 }
 
-/// Whether the array is sorted; chunks give up at the first descent.
-fn is_sorted<T: Key>(pool: &Pool, x: &SharedArray<T>) -> Result<bool, KernelError> {
-    let descents = pool.launch().retry(3).reduce(
-        (x.split(), x.whole(), 0..x.len()),
+/// The order in which keys lie, as bits: there is a descent, there is an ascent.
+fn turns<T: Key>(keys: &[T]) -> u8 {
+    let mut seen = 0;
+    for pair in keys.windows(2) {
+        let (a, b) = (pair[0].to_word(), pair[1].to_word());
+        seen |= u8::from(a > b) | u8::from(a < b) << 1;
+        if seen == 3 {
+            break;
+        }
+    }
+    seen
+}
+
+/// Sorts an array that ascends or descends already, which takes one reading to see; others are left as they are. Chunks give up at the
+/// first turn.
+fn sort_monotone<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<bool, KernelError> {
+    let seen = pool.launch().retry(3).reduce(
+        (x.whole(), 0..x.len()),
         0u8,
-        |(part, all, span)| {
-            let ends_well =
-                all.get(span.end).is_none_or(|next| all[span.end - 1].to_word() <= next.to_word());
-            u8::from(!(ends_well && part.is_sorted_by_key(|key| key.to_word())))
-        },
+        |(x, span)| turns(&x[span.start..(span.end + 1).min(x.len())]),
         |a, b| a | b,
     )?;
-    Ok(descents == 0)
+    if seen == 1 {
+        let half = x.len() / 2;
+        pool.for_each((x.scatter(), 0..half), |(x, span)| super::blocks::reverse(&x, span))?;
+    }
+    Ok(seen != 3)
 }
 
 /// How one range is cut.

@@ -2,12 +2,13 @@
 
 use super::Boundary;
 use super::star::{Taps, check_odd, chunk_rows};
-use super::sweep::{Line, sum_lines};
+use super::sweep::{Line, Out, ends_of, sum_lines};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use crate::simd::vectorized;
+use crate::store::{CACHED, Way, way};
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 use std::ops::Range;
@@ -86,21 +87,20 @@ pub fn convolve_separable<T: Real>(
     }
     if is_inline(out.len()) {
         let input = a.elements();
-        let pass = Separable { input: &input, height, width, column, row, boundary };
+        let pass = Separable { input: &input, height, width, column, row, boundary, way: CACHED };
         pass.run(0..height, out.as_mut_slice());
         return Ok(());
     }
     let a = a.share(pool)?;
     let weights = (SharedArray::from_slice(column)?, SharedArray::from_slice(row)?);
-    // A chunk does the rows that its columns reach beyond it once more: long columns need long chunks.
-    let chunk = chunk_rows::<T>(width, height).max(4 * column.len()).min(height);
-    let operands =
-        (out.split_out(), 0..height, a.whole(), weights.0.whole(), weights.1.whole(), boundary.to_wire());
-    repeatable(pool).chunk(chunk).for_each(operands, |(mut out, rows, a, column, row, edge)| {
+    let chunk = chunk_rows(height, column.len() / 2, pool.workers());
+    let travelling = (boundary.to_wire(), way(2 * out.len_bytes()));
+    let operands = (out.split_out(), 0..height, a.whole(), weights.0.whole(), weights.1.whole(), travelling);
+    repeatable(pool).chunk(chunk).for_each(operands, |(mut out, rows, a, column, row, (edge, way))| {
         let (height, width) = a.dim();
         if let (Some(input), Some(out)) = (a.as_slice(), out.as_slice_mut()) {
             let boundary = Boundary::from_wire(edge);
-            Separable { input, height, width, column, row, boundary }.run(rows, out);
+            Separable { input, height, width, column, row, boundary, way }.run(rows, out);
         }
     })?;
     Ok(())
@@ -114,6 +114,7 @@ struct Separable<'a, T> {
     column: &'a [T],
     row: &'a [T],
     boundary: Boundary<T>,
+    way: Way,
 }
 
 impl<T: Real> Separable<'_, T> {
@@ -136,6 +137,7 @@ impl<T: Real> Separable<'_, T> {
         let radius = (count / 2) as isize;
         let mut ring = vec![T::ZERO; count * width];
         let beyond = vec![self.boundary.value(); width];
+        let (mut to_ring, mut to_out) = (Out::new(CACHED), Out::new(self.way));
         let mut next = rows.start as isize - radius;
         for (at, out) in rows.zip(out.chunks_exact_mut(width)) {
             let at = at as isize;
@@ -143,7 +145,7 @@ impl<T: Real> Separable<'_, T> {
                 let slot = next.rem_euclid(count as isize) as usize;
                 let source = self.boundary.source(next, self.height);
                 let from = source.map_or(&beyond[..], |row| &self.input[row * width..][..width]);
-                self.along_row(from, &mut ring[slot * width..][..width]);
+                self.along_row(from, &mut to_ring, &mut ring[slot * width..][..width]);
                 next += 1;
             }
             // Mirrored: the column's first weight belongs to the row farthest down.
@@ -153,17 +155,18 @@ impl<T: Real> Separable<'_, T> {
                     Line { row: &ring[slot * width..][..width], shift: 0, weight: self.column[tap] }
                 })
                 .collect();
-            sum_lines(&lines, self.boundary, out);
+            sum_lines(&lines, (0, width), self.boundary, &mut to_out, out);
         }
+        to_out.finish();
     }
 
     #[inline(always)]
-    fn along_row(&self, from: &[T], to: &mut [T]) {
+    fn along_row(&self, from: &[T], way: &mut Out<T>, to: &mut [T]) {
         let radius = (self.row.len() / 2) as isize;
         let line =
             |(tap, weight): (usize, &T)| Line { row: from, shift: radius - tap as isize, weight: *weight };
         let lines: Vec<Line<'_, T>> = self.row.iter().enumerate().map(line).collect();
-        sum_lines(&lines, self.boundary, to);
+        sum_lines(&lines, ends_of(&lines, self.width), self.boundary, way, to);
     }
 }
 

@@ -5,17 +5,15 @@
 //! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
 //! Ordinary and Partial Differential Equations*, 9.
 
-use super::sweep::sum_group;
+use super::sweep::{BLOCK_BYTES, Out, sum_group};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::number::Real;
 use crate::simd::vectorized;
+use crate::store::{CACHED, Way, way};
 use ndarray::{Ix2, Ix3};
 use phalanx::{Edge, Pool, Shape, SharedArray};
 use std::ops::Range;
-
-/// Bytes of three neighbouring rows of columns' blocks that are to stay in the second-level cache.
-const BLOCK_BYTES: usize = 512 << 10;
 
 /// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds nothing of use afterwards.
 ///
@@ -50,20 +48,23 @@ pub fn heat_2d<T: Real>(
     check(u, scratch, r)?;
     if is_inline(u.len()) {
         let (rows, width) = u.dim();
+        let step = Step { shape: [rows, 1, width], r, way: CACHED };
         for _ in 0..steps {
-            step::<T, 2>([rows, 1, width], 0..rows, 0, u.as_slice(), r, scratch.as_mut_slice());
+            step.make::<2>(0..rows, 0, u.as_slice(), scratch.as_mut_slice());
             std::mem::swap(u, scratch);
         }
         return Ok(());
     }
     let (rows, width) = u.dim();
-    pool.region((&mut *u, &mut *scratch, [r], [rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], [rows, width, steps]) = handles;
+    let way = way(2 * u.len_bytes());
+    pool.region((&mut *u, &mut *scratch, [r], way, [rows, width, steps]), |team, handles| {
+        let (mut u, mut v, [r], way, [rows, width, steps]) = handles;
+        let step = Step { shape: [rows, 1, width], r, way };
         let own = team.my_span(rows).range();
         for _ in 0..steps {
             team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
                 if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step::<T, 2>([rows, 1, width], own.clone(), own.start.saturating_sub(1), u, r, v);
+                    step.make::<2>(own.clone(), own.start.saturating_sub(1), u, v);
                 }
             })?;
             std::mem::swap(&mut u, &mut v);
@@ -103,19 +104,22 @@ pub fn heat_3d<T: Real>(
     check(u, scratch, r)?;
     let (planes, rows, width) = u.dim();
     if is_inline(u.len()) {
+        let step = Step { shape: [planes, rows, width], r, way: CACHED };
         for _ in 0..steps {
-            step::<T, 3>([planes, rows, width], 0..planes, 0, u.as_slice(), r, scratch.as_mut_slice());
+            step.make::<3>(0..planes, 0, u.as_slice(), scratch.as_mut_slice());
             std::mem::swap(u, scratch);
         }
         return Ok(());
     }
-    pool.region((&mut *u, &mut *scratch, [r], [planes, rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], [planes, rows, width, steps]) = handles;
+    let way = way(2 * u.len_bytes());
+    pool.region((&mut *u, &mut *scratch, [r], way, [planes, rows, width, steps]), |team, handles| {
+        let (mut u, mut v, [r], way, [planes, rows, width, steps]) = handles;
+        let step = Step { shape: [planes, rows, width], r, way };
         let own = team.my_span(planes).range();
         for _ in 0..steps {
             team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
                 if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step::<T, 3>([planes, rows, width], own.clone(), own.start.saturating_sub(1), u, r, v);
+                    step.make::<3>(own.clone(), own.start.saturating_sub(1), u, v);
                 }
             })?;
             std::mem::swap(&mut u, &mut v);
@@ -140,65 +144,96 @@ fn check<T: Real, D: Shape>(
     Ok(())
 }
 
-/// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours in itself.
-///
-/// `u` begins with plane `first` of the array, `out` with plane `own.start`.
-fn step<T: Real, const AXES: usize>(
+/// A grid of planes, rows and elements, and how it is stepped: the ratio, and where results go.
+#[derive(Clone, Copy)]
+struct Step<T> {
     shape: [usize; 3],
-    own: Range<usize>,
-    first: usize,
-    u: &[T],
     r: T,
-    out: &mut [T],
-) {
-    let [planes, rows, width] = shape;
-    if rows * width == 0 {
-        return;
-    }
-    // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the cache.
-    let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).clamp(8, rows.max(8));
-    vectorized(
-        #[inline(always)]
-        || {
-            for top in (0..rows).step_by(block) {
-                for plane in own.clone() {
-                    for row in top..rows.min(top + block) {
-                        let line =
-                            |plane: usize, row: usize| &u[((plane - first) * rows + row) * width..][..width];
-                        let here = line(plane, row);
-                        let out = &mut out[((plane - own.start) * rows + row) * width..][..width];
-                        let outer = plane == 0 || plane + 1 == planes || width < 3;
-                        if outer || AXES == 3 && (row == 0 || row + 1 == rows) {
-                            out.copy_from_slice(here);
-                            continue;
-                        }
-                        let (up, down) = (line(plane - 1, row), line(plane + 1, row));
-                        (out[0], out[width - 1]) = (here[0], here[width - 1]);
-                        let inner = 1..width - 1;
-                        let (left, right) = (&here[..width - 2], &here[2..]);
-                        let to = &mut out[inner.clone()];
-                        let centre = T::ONE - T::from_f64(2.0 * AXES as f64) * r;
-                        if AXES == 2 {
-                            let rows = [&up[inner.clone()], left, &here[inner.clone()], right, &down[inner]];
-                            sum_group::<T, 5, true>(rows, [r, r, centre, r, r], to);
-                        } else {
-                            let (front, back) = (line(plane, row - 1), line(plane, row + 1));
-                            let rows = [
-                                &up[inner.clone()],
-                                &front[inner.clone()],
-                                left,
-                                &here[inner.clone()],
-                                right,
-                                &back[inner.clone()],
-                                &down[inner],
-                            ];
-                            sum_group::<T, 7, true>(rows, [r, r, r, centre, r, r, r], to);
+    way: Way,
+}
+
+impl<T: Real> Step<T> {
+    /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours in itself.
+    ///
+    /// `u` begins with plane `first` of the array, `out` with plane `own.start`.
+    fn make<const AXES: usize>(self, own: Range<usize>, first: usize, u: &[T], out: &mut [T]) {
+        let [_, rows, width] = self.shape;
+        if rows * width == 0 {
+            return;
+        }
+        // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the cache.
+        let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).clamp(8, rows.max(8));
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut to = Out::new(self.way);
+                for top in (0..rows).step_by(block) {
+                    for plane in own.clone() {
+                        for row in top..rows.min(top + block) {
+                            let line = |plane: usize, row: usize| {
+                                &u[((plane - first) * rows + row) * width..][..width]
+                            };
+                            let out = &mut out[((plane - own.start) * rows + row) * width..][..width];
+                            self.row::<AXES>(plane, row, line, &mut to, out);
                         }
                     }
                 }
-            }
-        },
-    );
+                to.finish();
+            },
+        );
+    }
+
+    /// One row. `line(plane, row)` is a row of the array.
+    #[inline(always)]
+    fn row<'u, const AXES: usize>(
+        self,
+        plane: usize,
+        row: usize,
+        line: impl Fn(usize, usize) -> &'u [T],
+        to: &mut Out<T>,
+        out: &mut [T],
+    ) where
+        T: 'u,
+    {
+        let ([planes, rows, width], r) = (self.shape, self.r);
+        let here = line(plane, row);
+        if plane == 0 || plane + 1 == planes || width < 3 || AXES == 3 && (row == 0 || row + 1 == rows) {
+            return out.copy_from_slice(here);
+        }
+        let (up, down) = (line(plane - 1, row), line(plane + 1, row));
+        let (front, back) =
+            if AXES == 3 { (line(plane, row - 1), line(plane, row + 1)) } else { (here, here) };
+        let centre = T::ONE - T::from_f64(2.0 * AXES as f64) * r;
+        to.write(
+            out,
+            #[inline(always)]
+            |place, strip| {
+                let inner = place.start.max(1)..place.end.min(width - 1);
+                let to = &mut strip[inner.start - place.start..inner.end - place.start];
+                let (left, right) = (&here[inner.start - 1..], &here[inner.start + 1..]);
+                let cut = |row: &'u [T]| &row[inner.clone()];
+                if AXES == 2 {
+                    sum_group::<T, 5, true>(
+                        [cut(up), left, cut(here), right, cut(down)],
+                        [r, r, centre, r, r],
+                        to,
+                    );
+                } else {
+                    sum_group::<T, 7, true>(
+                        [cut(up), cut(front), left, cut(here), right, cut(back), cut(down)],
+                        [r, r, r, centre, r, r, r],
+                        to,
+                    );
+                }
+                if place.start == 0 {
+                    strip[0] = here[0];
+                }
+                if place.end == width {
+                    strip[width - 1 - place.start] = here[width - 1];
+                }
+            },
+        );
+    }
 }
 
 #[cfg(test)]
@@ -272,6 +307,19 @@ mod tests {
         };
         let first = run(&pools()[0]);
         assert!(pools().iter().all(|pool| run(pool) == first));
+    }
+
+    #[test]
+    fn rows_around_the_length_of_a_strip_are_the_same_through_and_past_the_caches() {
+        for width in [1, 2, 3, 511, 512, 513, 514, 1025] {
+            let u = Dice(width as u64).units(4 * 3 * width);
+            let want = naive(&Array3::from_shape_vec((4, 3, width), u.clone()).unwrap(), 0.1);
+            for way in [CACHED, crate::store::PAST_CACHES] {
+                let mut out = vec![9.0; u.len()];
+                Step { shape: [4, 3, width], r: 0.1, way }.make::<3>(0..4, 0, &u, &mut out);
+                assert!(close(&out, want.as_slice().unwrap()), "width {width}");
+            }
+        }
     }
 
     #[test]

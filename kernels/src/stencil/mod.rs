@@ -7,6 +7,7 @@
 mod boundary;
 mod convolve;
 mod heat;
+mod past;
 mod star;
 mod sweep;
 

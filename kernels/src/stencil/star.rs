@@ -7,6 +7,7 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use crate::simd::vectorized;
+use crate::store::{CACHED, way};
 use ndarray::{Ix2, Ix3};
 use phalanx::{Pool, Shape, SharedArray};
 
@@ -114,12 +115,15 @@ impl<T: Real> Taps<T> {
         let (offsets, weights) = (self.offsets.as_slice(), self.weights.as_slice());
         if is_inline(out.len()) {
             let input = a.elements();
-            let sweep = Sweep { input: &input, shape, offsets, weights, boundary };
+            let sweep = Sweep { input: &input, shape, offsets, weights, boundary, way: CACHED };
             run(sweep, 0..shape[0] * shape[1], out.as_mut_slice());
             return Ok(());
         }
-        let (a, width) = (a.share(pool)?, shape[2]);
-        let chunk = chunk_rows::<T>(width, shape[0] * shape[1]) * width;
+        let (a, width, out_bytes) = (a.share(pool)?, shape[2], out.len_bytes());
+        let reach = |axis: usize| {
+            offsets.iter().map(|offset| offset[axis].unsigned_abs() as usize).max().unwrap_or(0)
+        };
+        let chunk = chunk_of(shape, [reach(0), reach(1)], pool.workers()) * width;
         let operands = (
             out.split_flat_out(),
             0..shape[0] * shape[1] * width,
@@ -127,12 +131,13 @@ impl<T: Real> Taps<T> {
             self.offsets.whole(),
             self.weights.whole(),
             [shape[0], shape[1], shape[2]],
-            boundary.to_wire(),
+            (boundary.to_wire(), way(2 * out_bytes)),
         );
         repeatable(pool).chunk(chunk).for_each(
             operands,
-            |(out, span, input, offsets, weights, shape, edge)| {
-                let sweep = Sweep { input, shape, offsets, weights, boundary: Boundary::from_wire(edge) };
+            |(out, span, input, offsets, weights, shape, (edge, way))| {
+                let sweep =
+                    Sweep { input, shape, offsets, weights, boundary: Boundary::from_wire(edge), way };
                 run(sweep, span.start / shape[2]..span.end / shape[2], out);
             },
         )?;
@@ -164,10 +169,20 @@ fn three_axes(shape: &[usize]) -> [usize; 3] {
     }
 }
 
-/// Rows of a chunk: about 512 KiB, and at least 32 chunks where there are so many rows.
-pub(super) fn chunk_rows<T>(width: usize, rows: usize) -> usize {
-    let wanted = (512 << 10) / (width * size_of::<T>()).max(1);
-    wanted.min(rows / 32).max(1)
+/// Rows of a chunk, counted over both outer axes: whole planes where there are many, `reach` being how far taps go along
+/// either axis.
+fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) -> usize {
+    if planes >= 4 * workers {
+        chunk_rows(planes, reach[0], workers) * rows
+    } else {
+        chunk_rows(planes * rows, reach[1], workers)
+    }
+}
+
+/// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at least 32 times as
+/// far as taps reach, as long as every worker gets two.
+pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize) -> usize {
+    (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(2 * workers)).max(1)
 }
 
 #[cfg(test)]
@@ -203,7 +218,7 @@ mod tests {
             let taps = Taps::star(weights).unwrap();
             let (offsets, weights_of_taps) = (taps.offsets.as_slice(), taps.weights.as_slice());
             let input = a.as_slice().unwrap();
-            let want = naive(&Sweep { input, shape, offsets, weights: weights_of_taps, boundary });
+            let want = naive(&Sweep { input, shape, offsets, weights: weights_of_taps, boundary, way: CACHED });
             let mut out = SharedArray::zeros(shape).unwrap();
             launching(|| star_3d(&pools()[which], weights, &a, boundary, &mut out)).unwrap();
             prop_assert_eq!(out.as_slice(), &want);
@@ -221,6 +236,36 @@ mod tests {
         star_2d(&pools()[2], [second, second], &a, Boundary::Nearest, &mut out).unwrap();
         assert!(out.view().slice(ndarray::s![1..39, 1..1499]).iter().all(|value| *value == 8.0));
         assert_eq!(out.view()[(0, 700)], 7.0, "beyond the first row stands the first row");
+    }
+
+    #[test]
+    fn planes_larger_than_a_block_of_rows() {
+        let shape = [4, 20, 2100];
+        let a = Array3::from_shape_vec(shape, Dice(11).units(4 * 20 * 2100)).unwrap();
+        let weights: [&[f64]; 3] = [&[0.1, 0.2, 0.3], &[0.4, 0.5, 0.6], &[0.7, 0.8, 0.9]];
+        let taps = Taps::star(weights).unwrap();
+        let (offsets, weights_of_taps) = (taps.offsets.as_slice(), taps.weights.as_slice());
+        let (input, boundary) = (a.as_slice().unwrap(), Boundary::Wrap);
+        let sweep = Sweep { input, shape, offsets, weights: weights_of_taps, boundary, way: CACHED };
+        let want = naive(&sweep);
+        for pool in pools() {
+            let mut out = SharedArray::zeros(shape).unwrap();
+            star_3d(pool, weights, &a, boundary, &mut out).unwrap();
+            assert_eq!(out.as_slice(), want);
+        }
+        let mut out = vec![0.0; want.len()];
+        sweep.run(0..80, &mut out);
+        assert_eq!(out, want, "all planes at once, block after block");
+    }
+
+    #[test]
+    fn chunks_are_long_but_every_worker_gets_some() {
+        assert_eq!(chunk_rows(5792, 1, 2), 181);
+        assert_eq!(chunk_rows(322, 1, 2), 32);
+        assert_eq!(chunk_rows(100, 5, 2), 25);
+        assert_eq!((chunk_rows(0, 1, 2), chunk_rows(1, 1, 7)), (1, 1));
+        assert_eq!(chunk_of([322, 322, 322], [1, 1], 2), 32 * 322);
+        assert_eq!(chunk_of([4, 1000, 50], [1, 1], 2), 125);
     }
 
     #[test]

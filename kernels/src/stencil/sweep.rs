@@ -3,22 +3,28 @@
 //! ```text
 //! for each row of the result:
 //!     find the row of the input that each tap reads (1)
-//!     for strips of the row away from its ends (2):
+//!     for strips of the row (2):
 //!         for groups of up to 9 taps (3):
 //!             strip = (strip +) sum of weight * shifted row
-//!     element by element: the ends, where some taps leave the row
+//!         element by element: the ends of the row, where some taps leave it
+//!         if the result is far longer than the caches: copy the strip out past them (4)
 //! ```
 //!
 //! 1. Boundaries of the outer axes are settled once a row, not once an element.
 //! 2. A strip stays in the first-level cache while several groups of taps are added to it.
 //! 3. The number of taps of a group is known to the compiler, so weights and sums stay in registers.
+//! 4. A strip is then computed in a buffer. See `past`.
 
 use super::Boundary;
+use super::past::{copy_past_caches, fence};
 use crate::number::Real;
+use crate::store::{CACHED, Way};
 use std::ops::Range;
 
 /// Elements of a strip: 4 KiB of float64.
-const STRIP: usize = 512;
+pub(super) const STRIP: usize = 512;
+/// Bytes of the rows of four planes that are to stay in the second-level cache.
+pub(super) const BLOCK_BYTES: usize = 512 << 10;
 
 /// One neighbour: its offset along three axes, the last along the row.
 pub(super) type Offset = [i64; 3];
@@ -31,6 +37,43 @@ pub(super) struct Sweep<'a, T> {
     pub(super) offsets: &'a [Offset],
     pub(super) weights: &'a [T],
     pub(super) boundary: Boundary<T>,
+    pub(super) way: Way,
+}
+
+/// How rows are written: the way, and room for a strip.
+pub(super) struct Out<T> {
+    way: Way,
+    strip: [T; STRIP],
+}
+
+impl<T: Real> Out<T> {
+    pub(super) fn new(way: Way) -> Out<T> {
+        Out { way, strip: [T::ZERO; STRIP] }
+    }
+
+    /// Writes `row` by `part(where in the row, strip)`. [`Self::finish`] makes it visible to others.
+    #[inline(always)]
+    pub(super) fn write(&mut self, row: &mut [T], mut part: impl FnMut(Range<usize>, &mut [T])) {
+        for start in (0..row.len()).step_by(STRIP) {
+            let place = start..row.len().min(start + STRIP);
+            let to = &mut row[place.clone()];
+            if self.way == CACHED {
+                part(place, to);
+            } else {
+                let strip = &mut self.strip[..to.len()];
+                part(place, strip);
+                copy_past_caches(to, strip);
+            }
+        }
+    }
+
+    /// After the last row.
+    #[inline(always)]
+    pub(super) fn finish(&self) {
+        if self.way != CACHED {
+            fence();
+        }
+    }
 }
 
 /// What one tap reads in one row.
@@ -50,14 +93,45 @@ impl<'a, T: Real> Sweep<'a, T> {
             return;
         }
         let beyond = self.row_beyond();
-        let mut lines = Vec::with_capacity(self.offsets.len());
-        for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
-            lines.clear();
-            for (offset, weight) in self.offsets.iter().zip(self.weights) {
-                let row = self.row(row / middle, row % middle, offset, &beyond);
-                lines.push(Line { row, shift: offset[2] as isize, weight: *weight });
+        let taps = self.offsets.iter().zip(self.weights);
+        let mut lines: Vec<Line<'_, T>> = taps
+            .map(|(offset, weight)| Line { row: &[], shift: offset[2] as isize, weight: *weight })
+            .collect();
+        let (ends, inside) = (ends_of(&lines, width), Inside::of(self));
+        let mut to = Out::new(self.way);
+        // Blocks of rows are done plane after plane: what a plane reads of its neighbours is still in the cache then.
+        let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).max(8);
+        for top in (0..middle).step_by(block) {
+            for plane in rows.start / middle..rows.end.div_ceil(middle) {
+                let first = (plane * middle + top).max(rows.start);
+                let last = (plane * middle + middle.min(top + block)).min(rows.end);
+                for row in first..last {
+                    self.point(&mut lines, row, &inside, &beyond);
+                    let start = (row - rows.start) * width;
+                    sum_lines(&lines, ends, self.boundary, &mut to, &mut out[start..start + width]);
+                }
             }
-            sum_lines(&lines, self.boundary, out);
+        }
+        to.finish();
+    }
+
+    /// Points every line at what its tap reads for `row`.
+    #[inline(always)]
+    fn point<'b>(&self, lines: &mut [Line<'b, T>], row: usize, inside: &Inside, beyond: &'b [T])
+    where
+        'a: 'b,
+    {
+        let [_, middle, width] = self.shape;
+        let (i, j) = (row / middle, row % middle);
+        if inside.planes.contains(&i) && inside.rows.contains(&j) {
+            for (line, offset) in lines.iter_mut().zip(self.offsets) {
+                let row = row as isize + offset[0] as isize * middle as isize + offset[1] as isize;
+                line.row = &self.input[row as usize * width..][..width];
+            }
+        } else {
+            for (line, offset) in lines.iter_mut().zip(self.offsets) {
+                line.row = self.row(i, j, offset, beyond);
+            }
         }
     }
 
@@ -85,21 +159,58 @@ impl<'a, T: Real> Sweep<'a, T> {
     }
 }
 
-/// Writes the weighted sum of shifted rows, all as long as `out`.
+/// Planes and rows for which no tap leaves the outer axes.
+struct Inside {
+    planes: Range<usize>,
+    rows: Range<usize>,
+}
+
+impl Inside {
+    fn of<T>(sweep: &Sweep<'_, T>) -> Inside {
+        let inside = |axis: usize| {
+            let offsets = || sweep.offsets.iter().map(|offset| offset[axis]);
+            let low = offsets().min().unwrap_or(0).min(0).unsigned_abs() as usize;
+            let high = offsets().max().unwrap_or(0).max(0) as usize;
+            low..sweep.shape[axis].saturating_sub(high)
+        };
+        Inside { planes: inside(0), rows: inside(1) }
+    }
+}
+
+/// Where, in rows of `width`, the places begin and end for which no line leaves the row.
+pub(super) fn ends_of<T>(lines: &[Line<'_, T>], width: usize) -> (usize, usize) {
+    let shifts = || lines.iter().map(|line| line.shift);
+    let low = shifts().min().unwrap_or(0).min(0).unsigned_abs().min(width);
+    let high = width.saturating_sub(shifts().max().unwrap_or(0).max(0).unsigned_abs());
+    (low, high.max(low))
+}
+
+/// Writes the weighted sum of shifted rows, all as long as `out`, for which [`ends_of`] was asked.
 #[inline(always)]
-pub(super) fn sum_lines<T: Real>(lines: &[Line<'_, T>], boundary: Boundary<T>, out: &mut [T]) {
+pub(super) fn sum_lines<T: Real>(
+    lines: &[Line<'_, T>],
+    (low, high): (usize, usize),
+    boundary: Boundary<T>,
+    to: &mut Out<T>,
+    out: &mut [T],
+) {
     let width = out.len();
-    let leftmost = lines.iter().map(|line| line.shift).min().unwrap_or(0).min(0);
-    let rightmost = lines.iter().map(|line| line.shift).max().unwrap_or(0).max(0);
-    let low = leftmost.unsigned_abs().min(width);
-    let high = width.saturating_sub(rightmost.unsigned_abs()).max(low);
-    for start in (low..high).step_by(STRIP) {
-        let strip = start..high.min(start + STRIP);
-        sum_strip(lines, strip.start, &mut out[strip]);
-    }
-    for at in (0..low).chain(high..width) {
-        out[at] = sum_at(lines, boundary, at, width);
-    }
+    to.write(
+        out,
+        #[inline(always)]
+        |place, strip| {
+            let (first, last) = (place.start.max(low).min(place.end), place.end.min(high).max(place.start));
+            if first < last {
+                sum_strip(lines, first, &mut strip[first - place.start..last - place.start]);
+            }
+            for at in place.start..place.end.min(low) {
+                strip[at - place.start] = sum_at(lines, boundary, at, width);
+            }
+            for at in place.start.max(high)..place.end {
+                strip[at - place.start] = sum_at(lines, boundary, at, width);
+            }
+        },
+    );
 }
 
 /// The sum at one place near an end of the row.
@@ -177,4 +288,52 @@ pub(super) fn naive<T: Real>(sweep: &Sweep<'_, T>) -> Vec<T> {
         out.push(sum.unwrap_or(T::ZERO));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::PAST_CACHES;
+    use crate::testing::Dice;
+
+    #[test]
+    fn rows_around_the_length_of_a_strip_are_the_same_through_and_past_the_caches() {
+        let offsets = [[0, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -3], [0, 0, 2]];
+        for width in [1, 2, 5, 511, 512, 513, 514, 515, 1024, 1027] {
+            let mut dice = Dice(width as u64);
+            let (input, weights) = (dice.units(3 * width), dice.units(5));
+            for boundary in [Boundary::Reflect, Boundary::Constant(0.25)] {
+                let shape = [1, 3, width];
+                let sweep = Sweep {
+                    input: &input,
+                    shape,
+                    offsets: &offsets,
+                    weights: &weights,
+                    boundary,
+                    way: CACHED,
+                };
+                let want = naive(&sweep);
+                for way in [CACHED, PAST_CACHES] {
+                    let mut out = vec![0.0; 3 * width];
+                    Sweep { way, ..sweep }.run(0..3, &mut out);
+                    assert_eq!(out, want, "width {width}, {boundary:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_taps_than_a_group_and_none() {
+        let input = Dice(3).units(700);
+        let offsets: Vec<Offset> = (-12..=12).map(|shift| [0, 0, shift]).collect();
+        let weights = Dice(4).units(25);
+        for taps in [0, 1, 9, 10, 18, 25] {
+            let (offsets, weights) = (&offsets[..taps], &weights[..taps]);
+            let boundary = Boundary::Wrap;
+            let sweep = Sweep { input: &input, shape: [1, 1, 700], offsets, weights, boundary, way: CACHED };
+            let mut out = vec![1.0; 700];
+            sweep.run(0..1, &mut out);
+            assert_eq!(out, naive(&sweep));
+        }
+    }
 }

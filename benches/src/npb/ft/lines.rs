@@ -133,14 +133,14 @@ macro_rules! lane_wise {
             #[inline(always)]
             fn $method(mut self, other: Vector) -> Vector {
                 for lane in 0..LANES {
-                    self.0[lane] = self.0[lane] $operator other.0[lane];
+                    self.0[lane] $operator other.0[lane];
                 }
                 self
             }
         }
     )* };
 }
-lane_wise!(Add add +, Sub sub -, Mul mul *);
+lane_wise!(Add add +=, Sub sub -=, Mul mul *=);
 
 /// Real or imaginary parts of a block of columns, row by row.
 type Part = Vec<Vector>;
@@ -180,9 +180,9 @@ fn radix_4(x: &[Part; 2], y: &mut [Part; 2], [len, stride]: [usize; 2], roots: &
             let at = |part: usize| [x[0][p * stride + q + part * leap], x[1][p * stride + q + part * leap]];
             let (a, b, c, d) = (at(0), at(1), at(2), at(3));
             let (sum, difference, other) = (plus(a, c), minus(a, c), plus(b, d));
-            let turned = minus(b, d);
+            let rest = minus(b, d);
             // sign i (b - d)
-            let across = [sign * (Vector::ZERO - turned[1]), sign * turned[0]];
+            let across = [Vector::ZERO - sign * rest[1], sign * rest[0]];
             let out = [
                 plus(sum, other),
                 times(plus(difference, across), w[0]),

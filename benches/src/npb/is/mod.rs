@@ -2,7 +2,7 @@
 //!
 //! After section 2.7 of the NPB specification. The timed part gives, for every possible key, how many keys are at most as large, and looks up
 //! the ranks of five keys; drawing the keys and the sort by rank that verifies the last ranking are not timed. A ranking reads
-//! keys twice and writes them once in streams: about 20 bytes and 10 operations a key.
+//! keys once, and writes and reads half of their bits, in streams: about 10 bytes and 15 operations a key.
 //! Operations are counted as the reference does: one a key and ranking.
 //!
 //! Departure from the reference: buckets are sorted block by block (see `sort`), so ranks write only blocks and key
@@ -16,15 +16,16 @@ use super::{Benchmark, Class, Measured, Team, memory};
 use crate::harness::Outcome;
 use phalanx::{Pool, RegionError};
 use rayon::prelude::*;
-use sort::{BOUNDS, BUCKET_BITS, BUCKETS, Blocks, Totals};
+use sort::{BOUNDS, BUCKET_BITS, BUCKETS, Blocks, Low, Totals};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Rankings that are timed.
 const ITERATIONS: usize = 10;
 /// Keys that are looked up.
 const LOOKED_UP: usize = 5;
-/// log2 of the keys in a block: block and sorted block stay in a second cache of 1 MiB.
-const BLOCK_BITS: u32 = 16;
+/// log2 of the keys in a block: block and scratch block stay in a second cache of 1 MiB.
+const BLOCK_BITS: u32 = 17;
 /// Blocks at least, for some balance in small classes.
 const MIN_BLOCKS_LOG2: u32 = 4;
 
@@ -107,16 +108,27 @@ impl Benchmark for Is {
         let Some(official) = verification::is(class)? else {
             return Err(format!("no keys to look up are published for class {}", class.letter()).into());
         };
-        let run = match team {
-            Team::Serial => on_threads(size, &official.index, serial_ranking),
-            Team::Rayon(threads) => threads.install(|| on_threads(size, &official.index, rayon_ranking)),
-            Team::Phalanx(pool) => on_pool(size, &official.index, pool)?,
+        // Low bits take two bytes a key, four in the largest class.
+        let run = match size.shift() {
+            0..=16 => measured::<u16>(size, &official.index, team)?,
+            _ => measured::<u32>(size, &official.index, team)?,
         };
         Ok(Measured {
             seconds: run.seconds,
             operations: (ITERATIONS * size.keys()) as f64,
             checks: compared(class, &official, &run),
         })
+    }
+}
+
+fn measured<L: Low>(size: Size, places: &[usize; LOOKED_UP], team: &Team<'_>) -> Outcome<Run> {
+    match team {
+        Team::Serial => Ok(on_threads(size, places, 1, serial_ranking::<L>)),
+        Team::Rayon(threads) => {
+            Ok(threads
+                .install(|| on_threads(size, places, threads.current_num_threads(), rayon_ranking::<L>)))
+        }
+        Team::Phalanx(pool) => on_pool::<L>(size, places, pool),
     }
 }
 
@@ -169,31 +181,39 @@ fn is_sorted_by(keys: &[u32], ranks: &mut [u32]) -> bool {
 }
 
 /// Arrays of the runtimes without shared memory.
-struct Arrays {
+struct Arrays<L> {
     size: Size,
     keys: Vec<u32>,
-    sorted: Vec<u32>,
+    sorted: Vec<L>,
     bounds: Vec<u32>,
     ranks: Vec<u32>,
+    /// One a thread.
+    scratch: Vec<Mutex<Vec<L>>>,
 }
 
-impl Arrays {
-    fn blocks(&self) -> Blocks<'_> {
-        let (block, shift) = (self.size.block(), self.size.shift());
-        Blocks { sorted: &self.sorted, bounds: &self.bounds, block, shift }
+impl<L: Low> Arrays<L> {
+    fn new(size: Size, threads: usize) -> Arrays<L> {
+        let mut arrays = Arrays {
+            size,
+            keys: memory::zeroed(size.keys()),
+            sorted: memory::zeroed(size.keys()),
+            bounds: memory::zeroed(size.blocks() * BOUNDS),
+            ranks: memory::zeroed(size.range()),
+            scratch: (0..threads).map(|_| Mutex::new(memory::zeroed(size.block()))).collect(),
+        };
+        sort::draw(&Random::new(SEED), 0, size.key_bits, &mut arrays.keys);
+        arrays
     }
 }
 
 /// Draws keys, ranks once untimed and ten times timed, and sorts.
-fn on_threads(size: Size, places: &[usize; LOOKED_UP], ranking: impl Fn(&mut Arrays)) -> Run {
-    let mut arrays = Arrays {
-        size,
-        keys: memory::zeroed(size.keys()),
-        sorted: memory::zeroed(size.keys()),
-        bounds: memory::zeroed(size.blocks() * BOUNDS),
-        ranks: memory::zeroed(size.range()),
-    };
-    sort::draw(&Random::new(SEED), 0, size.key_bits, &mut arrays.keys);
+fn on_threads<L: Low>(
+    size: Size,
+    places: &[usize; LOOKED_UP],
+    threads: usize,
+    ranking: impl Fn(&mut Arrays<L>),
+) -> Run {
+    let mut arrays = Arrays::new(size, threads);
     change(&mut arrays.keys, 1, size);
     ranking(&mut arrays);
     let mut found = Found::default();
@@ -208,37 +228,35 @@ fn on_threads(size: Size, places: &[usize; LOOKED_UP], ranking: impl Fn(&mut Arr
     Run { seconds, found, sorted }
 }
 
-fn serial_ranking(arrays: &mut Arrays) {
+fn serial_ranking<L: Low>(arrays: &mut Arrays<L>) {
     let (block, shift) = (arrays.size.block(), arrays.size.shift());
     let mut totals = [0; BUCKETS];
+    let mut scratch = arrays.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
     let to = arrays.sorted.chunks_exact_mut(block).zip(arrays.bounds.chunks_exact_mut(BOUNDS));
-    for (keys, (sorted, bounds)) in arrays.keys.chunks_exact(block).zip(to) {
-        sort::sort_block(keys, shift, sorted, bounds, &mut totals);
+    for (keys, to) in arrays.keys.chunks_exact(block).zip(to) {
+        sort::sort_block(keys, shift, &mut scratch, to, &mut totals);
     }
-    let mut ranks = std::mem::take(&mut arrays.ranks);
-    arrays.blocks().rank_buckets(0, &totals, &mut ranks);
-    arrays.ranks = ranks;
+    let blocks = Blocks { sorted: &arrays.sorted, bounds: &arrays.bounds, block, shift };
+    blocks.rank_buckets(0, &totals, &mut arrays.ranks);
 }
 
-fn rayon_ranking(arrays: &mut Arrays) {
+fn rayon_ranking<L: Low>(arrays: &mut Arrays<L>) {
     let (block, shift) = (arrays.size.block(), arrays.size.shift());
     let to = arrays.sorted.par_chunks_exact_mut(block).zip(arrays.bounds.par_chunks_exact_mut(BOUNDS));
     let nothing = || [0; BUCKETS];
-    let totals = arrays
-        .keys
-        .par_chunks_exact(block)
-        .zip(to)
-        .fold(nothing, |mut totals, (keys, (sorted, bounds))| {
-            sort::sort_block(keys, shift, sorted, bounds, &mut totals);
+    let all = arrays.keys.par_chunks_exact(block).zip(to);
+    let totals = all
+        .fold(nothing, |mut totals, (keys, to)| {
+            let own = &arrays.scratch[rayon::current_thread_index().unwrap_or(0)];
+            let mut scratch = own.lock().unwrap_or_else(PoisonError::into_inner);
+            sort::sort_block(keys, shift, &mut scratch, to, &mut totals);
             totals
         })
         .reduce(nothing, add);
-    let mut ranks = std::mem::take(&mut arrays.ranks);
-    let blocks = arrays.blocks();
-    ranks.par_chunks_exact_mut(1 << shift).enumerate().for_each(|(bucket, ranks)| {
+    let blocks = Blocks { sorted: &arrays.sorted, bounds: &arrays.bounds, block, shift };
+    arrays.ranks.par_chunks_exact_mut(1 << shift).enumerate().for_each(|(bucket, ranks)| {
         blocks.rank_bucket(bucket, totals[..bucket].iter().sum(), ranks);
     });
-    arrays.ranks = ranks;
 }
 
 fn add(mut a: Totals, b: Totals) -> Totals {
@@ -247,9 +265,9 @@ fn add(mut a: Totals, b: Totals) -> Totals {
 }
 
 /// The same on a pool: keys are drawn by their owners, and all rankings are one region.
-fn on_pool(size: Size, places: &[usize; LOOKED_UP], pool: &Pool) -> Outcome<Run> {
+fn on_pool<L: Low>(size: Size, places: &[usize; LOOKED_UP], pool: &Pool) -> Outcome<Run> {
     let mut keys = memory::shared::<u32, _>(pool, size.keys())?;
-    let mut sorted = memory::shared::<u32, _>(pool, size.keys())?;
+    let mut sorted = memory::shared::<L, _>(pool, size.keys())?;
     let mut bounds = memory::shared::<u32, _>(pool, size.blocks() * BOUNDS)?;
     let mut ranks = memory::shared::<u32, _>(pool, size.range())?;
     pool.for_each((keys.split_out(), 0..size.keys(), size.key_bits), |(keys, span, key_bits)| {
@@ -279,16 +297,16 @@ fn on_pool(size: Size, places: &[usize; LOOKED_UP], pool: &Pool) -> Outcome<Run>
 }
 
 /// What a rank holds of the arrays.
-struct Shared<'w> {
-    keys: Handle<'w>,
-    sorted: Handle<'w>,
-    bounds: Handle<'w>,
-    ranks: Handle<'w>,
+struct Shared<'w, L> {
+    keys: Handle<'w, u32>,
+    sorted: Handle<'w, L>,
+    bounds: Handle<'w, u32>,
+    ranks: Handle<'w, u32>,
 }
 
-type Handle<'w> = phalanx::region::RegionMut<'w, u32, ndarray::Ix1>;
+type Handle<'w, T> = phalanx::region::RegionMut<'w, T, ndarray::Ix1>;
 
-impl Shared<'_> {
+impl<L: Low> Shared<'_, L> {
     fn rankings(
         mut self,
         team: &mut phalanx::Team<'_>,
@@ -301,6 +319,7 @@ impl Shared<'_> {
         let [own_keys, own_bounds] =
             [block, BOUNDS].map(|unit| even.iter().map(|at| at * unit).collect::<Vec<usize>>());
         let rank = team.rank();
+        let mut scratch: Vec<L> = memory::zeroed(block);
         let mut found = Found::default();
         for (index, found) in found.iter_mut().enumerate().take(count) {
             let mut totals = [0; BUCKETS];
@@ -314,8 +333,8 @@ impl Shared<'_> {
                     change(keys, index + 1, size);
                 }
                 let to = sorted.chunks_exact_mut(block).zip(bounds.chunks_exact_mut(BOUNDS));
-                for (keys, (sorted, bounds)) in keys.chunks_exact(block).zip(to) {
-                    sort::sort_block(keys, shift, sorted, bounds, &mut totals);
+                for (keys, to) in keys.chunks_exact(block).zip(to) {
+                    sort::sort_block(keys, shift, &mut scratch, to, &mut totals);
                 }
             })?;
             let totals = team.all_reduce(totals, add)?;
@@ -341,15 +360,9 @@ mod tests {
     #[test]
     fn ranks_are_counts_of_smaller_or_equal_keys() {
         let size = Size::of(Class::S);
-        let run = |ranking: fn(&mut Arrays)| {
-            let mut arrays = Arrays {
-                size,
-                keys: vec![0; size.keys()],
-                sorted: vec![0; size.keys()],
-                bounds: vec![0; size.blocks() * BOUNDS],
-                ranks: vec![7; size.range()],
-            };
-            sort::draw(&Random::new(SEED), 0, size.key_bits, &mut arrays.keys);
+        let run = |ranking: fn(&mut Arrays<u16>)| {
+            let mut arrays = Arrays::new(size, rayon::current_num_threads());
+            arrays.ranks.fill(7);
             ranking(&mut arrays);
             arrays
         };
@@ -359,6 +372,9 @@ mod tests {
             assert_eq!(arrays.ranks[key] as usize, naive, "{key}");
         }
         assert_eq!(run(rayon_ranking).ranks, arrays.ranks);
+        let mut wide = Arrays::<u32>::new(size, 1);
+        serial_ranking(&mut wide);
+        assert_eq!(wide.ranks, arrays.ranks);
     }
 
     #[test]

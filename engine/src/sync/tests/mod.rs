@@ -2,7 +2,7 @@
 
 mod process;
 mod repair;
-mod sweep;
+pub(crate) mod sweep;
 mod thread;
 mod travel;
 

@@ -175,6 +175,7 @@ fn play(role: &str, given: &Given) -> i32 {
         "count" => count(&given.lock()),
         "sweep" => sweep::run(),
         "unpack" => travel::unpack_all(&given.message, &mut given.resolver()),
+        "read frozen" => travel::read_frozen(&given.message, &mut given.resolver()),
         "pass on" => travel::pass_on(&given.message, &mut given.resolver()),
         role => play_others(role, given),
     }

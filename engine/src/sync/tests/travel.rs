@@ -1,8 +1,10 @@
 //! Handles in messages: who gets what, who keeps what alive, and what is refused.
 
 use super::process::Peer;
+use crate::array::{FrozenArray, FrozenValue, SharedArray, SharedValue};
 use crate::memory::travel::{self, Leases, Resolver, decode, encode, encode_answer, error_text};
 use crate::sync::*;
+use ndarray::Ix2;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 
@@ -48,6 +50,39 @@ pub(super) fn pass_on(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     drop(handles);
     assert_eq!(leases.alive(), 0);
     0
+}
+
+/// The part of a worker that gets arrays to read.
+pub(super) fn read_frozen(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
+    let mut asked = Vec::new();
+    let mut noting = |segment, writable| {
+        asked.push(writable);
+        resolver(segment, writable)
+    };
+    let ((array, value), leases): ((FrozenArray<f64, Ix2>, FrozenValue<u32>), _) =
+        decode(bytes, &mut noting).unwrap();
+    assert_eq!((array.shape(), array.view()[(2, 1)], *value), (&[3, 2][..], 21.0, 42));
+    assert_eq!(
+        (leases.alive(), asked),
+        (2, vec![true, false, true, false]),
+        "elements are mapped for reading alone"
+    );
+    assert!(array.as_array().is_none());
+    let array = array.thaw().unwrap_err();
+    drop((array, value));
+    assert_eq!(leases.alive(), 0);
+    0
+}
+
+#[test]
+fn a_worker_reads_what_the_driver_froze() {
+    let array = SharedArray::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f64).unwrap().freeze().unwrap();
+    let value = SharedValue::new(42u32).unwrap().freeze().unwrap();
+    let (bytes, luggage) = encode(&(&array, &value)).unwrap();
+    let ready = Event::new().unwrap();
+    assert_eq!(Peer::start_with("read frozen", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
+    drop((value, luggage));
+    assert!(array.thaw().is_ok());
 }
 
 #[test]
