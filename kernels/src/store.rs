@@ -220,7 +220,7 @@ mod tests {
         for start in [0, 1, 7, 31, 32, 33] {
             for len in [0, 1, 15, 32, 63, 511, 512, 513, 2000] {
                 for way in [CACHED, PAST_CACHES] {
-                    let mut out = vec![filler; 3000];
+                    let mut out = [filler; 3000];
                     let part = start..start + len;
                     copy(&mut out[part.clone()], &source[..len], way);
                     assert_eq!(out[part.clone()], source[..len]);

@@ -42,7 +42,8 @@ fn check(pool: &phalanx::Pool, x: &[f64]) {
     let inside = |x: &f64| ends.iter().any(|(low, high)| (low..=high).contains(&x));
     let mut keys: Vec<u64> = x.iter().copied().filter(inside).map(f64::key).collect();
     let mut found = gather(pool.launch(), &array, &wanted, keys.len()).unwrap();
-    (keys.sort_unstable(), found.sort_unstable());
+    keys.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, keys);
     let cells = refine(pool.launch(), &array, &wanted).unwrap();
     assert_eq!(cells.len(), 3 * CELLS);

@@ -33,7 +33,7 @@ fn check(pool: &Pool, words: &[u32]) {
     let mut out = SharedArray::<[u32; 2]>::zeros(len).unwrap();
     exclusive(pool, &mut out, &lines, [1, 0], after).unwrap();
     assert_eq!(out.as_slice(), before);
-    inclusive(pool, &mut out, &lines, [1, 0], |f, g| after(f, g)).unwrap();
+    inclusive(pool, &mut out, &lines, [1, 0], after).unwrap();
     assert_eq!(out.as_slice(), with);
 }
 
