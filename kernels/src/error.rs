@@ -4,7 +4,7 @@ use phalanx::{AllocError, LaunchError};
 
 /// Why a kernel did not give a result.
 ///
-/// The first three are raised before anything runs: outputs hold what they held. After `Launch` the outputs hold unspecified
+/// `Shape`, `Empty`, `Argument` and `Index` are raised before anything runs: outputs hold what they held. After `Launch` the outputs hold unspecified
 /// values.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +33,41 @@ pub enum KernelError {
         /// The argument.
         what: &'static str,
         /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// An index lies outside of what it points into. Nothing was run.
+    #[error("{what}: number {at} is {index}, which lies outside 0..{len}")]
+    Index {
+        /// What the index is of.
+        what: &'static str,
+        /// Which one it is, counted from 0: the first that is wrong.
+        at: usize,
+        /// The index.
+        index: String,
+        /// What it must be below.
+        len: usize,
+    },
+    /// An iteration did not reach the tolerance; the result holds the last iterate.
+    #[error(
+        "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, a larger tolerance, or \
+         scale the system"
+    )]
+    NotConverged {
+        /// The method.
+        solver: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Norm of the residual then.
+        residual: f64,
+    },
+    /// An iteration cannot go on; the result holds the last iterate.
+    #[error("{solver} broke down after {iterations} iterations: {why}")]
+    Breakdown {
+        /// The method.
+        solver: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// What came up, and what that says of the system.
         why: String,
     },
     /// The launch failed: a worker died too often, or a function that was passed in panicked.

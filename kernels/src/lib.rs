@@ -6,6 +6,10 @@
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
+//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
+//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
+//! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`random`] | uniform and normal floats, integers, by seed and place |
 //! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
@@ -29,12 +33,16 @@ mod number;
 mod simd;
 mod store;
 
+pub mod dense;
 pub mod order;
 pub mod particles;
 pub mod profile;
 pub mod random;
 pub mod reduce;
 pub mod scan;
+pub mod sparse;
+pub mod spectral;
+pub mod stencil;
 pub mod stream;
 
 #[cfg(test)]

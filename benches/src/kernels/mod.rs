@@ -9,8 +9,12 @@
 mod order;
 mod particles;
 mod random;
+mod dense;
 mod reduce;
 mod scan;
+mod sparse;
+mod spectral;
+mod stencil;
 mod stream;
 
 use crate::cli::{Kernels, Peer};
@@ -23,8 +27,19 @@ use rayon::ThreadPool;
 use std::time::Instant;
 
 /// All entries, family by family.
-fn families() -> [&'static [Entry]; 6] {
-    [stream::ENTRIES, reduce::ENTRIES, scan::ENTRIES, order::ENTRIES, random::ENTRIES, particles::ENTRIES]
+fn families() -> Vec<&'static [Entry]> {
+    vec![
+        stream::ENTRIES,
+        reduce::ENTRIES,
+        scan::ENTRIES,
+        dense::ENTRIES,
+        sparse::ENTRIES,
+        stencil::ENTRIES,
+        spectral::ENTRIES,
+        order::ENTRIES,
+        random::ENTRIES,
+        particles::ENTRIES,
+    ]
 }
 
 /// A kernel to be measured.

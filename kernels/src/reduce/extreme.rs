@@ -7,12 +7,11 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::{Integer, Number, Real};
 use crate::simd::vectorized;
-use phalanx::{Element, Pool};
+use phalanx::Pool;
 
 /// Elements among which an extreme is looked for before its place is: 16 KiB of float64, so that the second look meets the
 /// first-level cache.
 const BLOCK: usize = 2048;
-const LANES: usize = 32;
 
 /// The smallest element. NaN if any element is NaN; of zeros of both signs, either.
 ///
@@ -85,10 +84,7 @@ pub fn max<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
 pub(super) fn range<T: Integer>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
-) -> Result<[T; 2], KernelError>
-where
-    [T; 2]: Element,
-{
+) -> Result<[T; 2], KernelError> {
     fold(
         pool,
         x,
@@ -238,21 +234,32 @@ fn extreme_slice<T: Number>(x: &[T], worst: T, better: impl Fn(T, T) -> bool) ->
     vectorized(
         #[inline(always)]
         || {
-            let (strands, rest) = strands(x);
-            let (mut best, mut nan) = ([[worst; 8]; 4], [[T::ZERO; 8]; 4]);
-            for (((a, b), c), d) in strands[0].iter().zip(strands[1]).zip(strands[2]).zip(strands[3]) {
-                for (s, group) in [a, b, c, d].into_iter().enumerate() {
-                    for w in 0..8 {
-                        best[s][w] = if better(group[w], best[s][w]) { group[w] } else { best[s][w] };
-                        nan[s][w] = if group[w].is_unordered() { group[w] } else { nan[s][w] };
-                    }
-                }
-            }
-            let lanes =
+            let (best, nan, rest) = lanes(x, worst, &better);
+            let values =
                 best.as_flattened().iter().chain(nan.as_flattened().iter().filter(|x| x.is_unordered()));
-            lanes.chain(rest).fold(worst, |a, &b| pick(a, b, &better))
+            values.chain(rest).fold(worst, |a, &b| pick(a, b, &better))
         },
     )
+}
+
+/// Best elements and NaN of 32 lanes, and the elements left over.
+#[inline(always)]
+fn lanes<'a, T: Number>(
+    x: &'a [T],
+    worst: T,
+    better: &impl Fn(T, T) -> bool,
+) -> ([[T; 8]; 4], [[T; 8]; 4], &'a [T]) {
+    let (strands, rest) = strands(x);
+    let (mut best, mut nan) = ([[worst; 8]; 4], [[T::ZERO; 8]; 4]);
+    for (((a, b), c), d) in strands[0].iter().zip(strands[1]).zip(strands[2]).zip(strands[3]) {
+        for (s, group) in [a, b, c, d].into_iter().enumerate() {
+            for w in 0..8 {
+                best[s][w] = if better(group[w], best[s][w]) { group[w] } else { best[s][w] };
+                nan[s][w] = if group[w].is_unordered() { group[w] } else { nan[s][w] };
+            }
+        }
+    }
+    (best, nan, rest)
 }
 
 /// A value's bits and its place.
@@ -289,22 +296,16 @@ fn place_body<T: Number, O: Order>(x: &[T], first: usize) -> Found {
 /// The best of a block that is not empty, and whether it holds a NaN.
 #[inline(always)]
 fn block_best<T: Number, O: Order>(block: &[T]) -> (T, bool) {
-    let (groups, rest) = block.as_chunks::<LANES>();
-    let (mut best, mut nan) = ([block[0]; LANES], [T::ZERO; LANES]);
-    for group in groups {
-        for lane in 0..LANES {
-            best[lane] = if O::better(group[lane], best[lane]) { group[lane] } else { best[lane] };
-            nan[lane] = if group[lane].is_unordered() { group[lane] } else { nan[lane] };
-        }
-    }
+    let (best, nan, rest) = lanes(block, block[0], &O::better);
     fold_block::<T, O>(&best, &nan, rest)
 }
 
 /// Folds the lanes of a block. Out of line, because its shape otherwise leaks into the loop above as shuffles.
 #[inline(never)]
-fn fold_block<T: Number, O: Order>(best: &[T; LANES], nan: &[T; LANES], rest: &[T]) -> (T, bool) {
-    let has_nan = nan.iter().chain(rest).any(|x| x.is_unordered());
-    (best.iter().chain(rest).fold(best[0], |a, &b| if O::better(b, a) { b } else { a }), has_nan)
+fn fold_block<T: Number, O: Order>(best: &[[T; 8]; 4], nan: &[[T; 8]; 4], rest: &[T]) -> (T, bool) {
+    let has_nan = nan.as_flattened().iter().chain(rest).any(|x| x.is_unordered());
+    let values = best.as_flattened().iter().chain(rest);
+    (values.fold(best[0][0], |a, &b| if O::better(b, a) { b } else { a }), has_nan)
 }
 
 /// The better of two findings, the earlier of equal ones.

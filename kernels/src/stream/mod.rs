@@ -28,7 +28,7 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Number;
 use crate::simd::vectorized;
-use crate::store::{copy as copy_out, produce, way};
+use crate::store::{self, way};
 use phalanx::{Element, Inlined, Pool, Shape, SharedArray, Val};
 
 /// Sets every element of `out` to `value`.
@@ -57,14 +57,8 @@ pub fn fill<T: Element, D: Shape>(
         return Ok(());
     }
     let way = way(out.len_bytes());
-    Ok(repeatable(pool).for_each((out.split_flat_out(), Val(value), way), |(out, value, way)| {
-        produce(
-            out,
-            way,
-            #[inline(always)]
-            |part, _| part.fill(value),
-        );
-    })?)
+    let operands = (out.split_flat_out(), Val(value), way);
+    Ok(repeatable(pool).for_each(operands, |(out, value, way)| store::fill(out, way, value))?)
 }
 
 /// Copies `x` to `out`.
@@ -97,7 +91,7 @@ pub fn copy<T: Element, D: Shape>(
     let x = x.share(pool)?;
     let way = way(2 * out.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), way);
-    Ok(repeatable(pool).for_each(operands, |(out, x, way)| copy_out(out, x, way))?)
+    Ok(repeatable(pool).for_each(operands, |(out, x, way)| store::copy(out, x, way))?)
 }
 
 /// Sets `out = a * x`.
@@ -306,14 +300,7 @@ where
     let x = x.share(pool)?;
     let way = way(out.len_bytes() + x.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), Inlined::new(f), way);
-    Ok(repeatable(pool).for_each(operands, |(out, x, f, way)| {
-        produce(
-            out,
-            way,
-            #[inline(always)]
-            |part, first| part.iter_mut().zip(&x[first..]).for_each(|(out, x)| *out = f(*x)),
-        );
-    })?)
+    Ok(repeatable(pool).for_each(operands, |(out, x, f, way)| store::map(out, x, way, f))?)
 }
 
 /// Sets every `out[i]` to `f(x[i], y[i])`.
@@ -378,11 +365,12 @@ where
     let way = way(out.len_bytes() + x.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), values, Inlined::new(f), way);
     Ok(repeatable(pool).for_each(operands, |(out, x, values, f, way)| {
-        produce(
+        store::map(
             out,
+            x,
             way,
             #[inline(always)]
-            |part, first| part.iter_mut().zip(&x[first..]).for_each(|(out, x)| *out = f(values, *x)),
+            |x| f(values, x),
         );
     })?)
 }
@@ -417,15 +405,13 @@ where
     let way = way(out.len_bytes() + x.len_bytes() + y.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), y.split_flat(), value, Inlined::new(f), way);
     Ok(repeatable(pool).for_each(operands, |(out, x, y, value, f, way)| {
-        produce(
+        store::map2(
             out,
+            x,
+            y,
             way,
             #[inline(always)]
-            |part, first| {
-                for ((out, x), y) in part.iter_mut().zip(&x[first..]).zip(&y[first..]) {
-                    *out = f(value, *x, *y);
-                }
-            },
+            |x, y| f(value, x, y),
         );
     })?)
 }

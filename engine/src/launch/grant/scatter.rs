@@ -33,7 +33,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     }
 }
 
-impl<T: Element> ScatterView<'_, T> {
+impl<'w, T: Element> ScatterView<'w, T> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.len
@@ -101,10 +101,17 @@ impl<T: Element> ScatterView<'_, T> {
         clippy::mut_from_ref,
         reason = "the view stands for the whole array; the caller keeps parts apart"
     )]
-    pub unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [T] {
+    pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'w mut [T] {
         let (first, len) = (self.first_of(&range), range.len());
         // SAFETY: inside the array, all bits are values, and nobody else touches them meanwhile, by the caller's word.
         unsafe { std::slice::from_raw_parts_mut(first, len) }
+    }
+
+    /// Address of the first element, for libraries that take one.
+    ///
+    /// What is read and written through it lies inside the array and keeps the rule of [`Self::slice_mut`].
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.base
     }
 
     fn first_of(&self, range: &Range<usize>) -> *mut T {

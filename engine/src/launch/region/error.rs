@@ -37,6 +37,14 @@ pub enum RegionError {
         /// Rows of the one that disagrees.
         other: usize,
     },
+    /// The boundaries of a `split_at` operand make no sense.
+    #[error(
+        "the offsets of a split_at operand must ascend and stay inside the array of {rows} rows; n parts have n + 1 offsets"
+    )]
+    Offsets {
+        /// Rows of the array.
+        rows: usize,
+    },
     /// A rank that does not exist.
     #[error("there is no rank {rank} in a team of {size}")]
     NoSuchRank {

@@ -3,7 +3,7 @@
 use crate::array::{Element, Shape};
 use crate::base::Span;
 use crate::launch::grant::{ArrayWire, Edge, Located};
-use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseRef, PhaseWhole};
+use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 use std::marker::PhantomData;
 
 /// The handle of an array that the region may write (`&mut array`). Not `Clone`; grants borrow it.
@@ -41,6 +41,21 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
         PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
     }
 
+    /// Grants this rank's parts for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`.
+    ///
+    /// Neighbouring parts come in one piece, as many to each rank, but for one. Other operands that are split in the same step
+    /// must have as many rows as there are parts; `0..parts` tells which parts these are. Offsets must ascend, stay inside the
+    /// array and be the same on all ranks, which is checked at the step. In
+    /// [`Team::reduce_chunks`](crate::Team::reduce_chunks) the leaves are runs of parts.
+    pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
+        PhasePartsMut { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+    }
+
+    /// Grants this rank's parts for reading; see [`Self::split_at_mut`].
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+    }
+
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
         PhaseHalo::new(self.wire, self.local.clone(), k, edge)
@@ -68,6 +83,11 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
     /// Grants the whole array for reading, as an operand of a phase.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
         PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants this rank's parts for reading; see [`RegionMut::split_at_mut`].
+    pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).

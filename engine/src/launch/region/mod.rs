@@ -18,7 +18,7 @@ mod team;
 pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
-pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseRef, PhaseWhole};
+pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 #[cfg(test)]
 pub(crate) use step::left_with;
 pub(crate) use step::{Desks, reset};
@@ -101,6 +101,7 @@ impl Launch<'_> {
             grid: Grid::with_chunk(size, 1),
             unit: 1,
             rank_bound: true,
+            ranks: size,
             steps: true,
             scratch: None,
             description: &description,

@@ -19,11 +19,13 @@ pub struct PhasePlan {
     pub(crate) digest: Digest,
     pub(crate) rows: Option<usize>,
     pub(crate) row_bytes: usize,
+    /// Whether the rows are parts with given boundaries, each of which is a chunk.
+    pub(crate) parts: bool,
 }
 
 impl PhasePlan {
     pub(crate) fn new(kind: StepKind) -> PhasePlan {
-        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1 }
+        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1, parts: false }
     }
 
     /// Adds an operand that is cut along its first axis.
@@ -38,10 +40,15 @@ impl PhasePlan {
     {
         self.array(tag, wire);
         self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
+        self.agree(local.rows())
+    }
+
+    /// Compares the rows of one more operand with those of the others.
+    fn agree(&mut self, rows: usize) -> Result<(), RegionError> {
         match self.rows {
-            Some(first) if first != local.rows() => Err(RegionError::Lengths { first, other: local.rows() }),
+            Some(first) if first != rows => Err(RegionError::Lengths { first, other: rows }),
             _ => {
-                self.rows = Some(local.rows());
+                self.rows = Some(rows);
                 Ok(())
             }
         }
@@ -61,7 +68,7 @@ impl PhasePlan {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be opened in a phase",
     label = "not an operand of a phase",
-    note = "phases open grants of the body's handles (`a.split()`, `a.split_mut()`, `a.whole()`, `a.halo(k, edge)`), index ranges `0..n` and tuples of up to 8 of these; plain values may simply be captured"
+    note = "phases open grants of the body's handles (`a.split()`, `a.split_mut()`, `a.split_at(&offsets)`, `a.split_at_mut(&offsets)`, `a.whole()`, `a.halo(k, edge)`), index ranges `0..n` and tuples of up to 8 of these; plain values may simply be captured"
 )]
 pub unsafe trait PhaseOperand {
     /// What the kernel receives.
@@ -88,6 +95,22 @@ pub struct PhaseMut<'h, T, D> {
 pub struct PhaseRef<'h, T, D> {
     pub(super) wire: ArrayWire,
     pub(super) local: Located<T, D>,
+    pub(super) life: PhantomData<&'h T>,
+}
+
+/// Own parts with given boundaries, for reading and writing.
+pub struct PhasePartsMut<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) bounds: &'h [usize],
+    pub(super) life: PhantomData<&'h mut T>,
+}
+
+/// Own parts with given boundaries, for reading.
+pub struct PhaseParts<'h, T, D> {
+    pub(super) wire: ArrayWire,
+    pub(super) local: Located<T, D>,
+    pub(super) bounds: &'h [usize],
     pub(super) life: PhantomData<&'h T>,
 }
 
@@ -142,6 +165,44 @@ macro_rules! phase_operand {
 phase_operand!(PhaseMut, 50, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
 phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
 
+/// Tells a plan of parts, after checking that they ascend inside the array.
+fn describe_parts<T: Element, D: Shape>(
+    plan: &mut PhasePlan,
+    tag: u64,
+    wire: &ArrayWire,
+    local: &Located<T, D>,
+    bounds: &[usize],
+) -> Result<(), RegionError> {
+    let ascend = bounds.is_sorted() && bounds.last().is_some_and(|last| *last <= local.rows());
+    if !ascend {
+        return Err(RegionError::Offsets { rows: local.rows() });
+    }
+    plan.array(tag, wire);
+    bounds.iter().for_each(|bound| plan.digest.add(*bound as u64));
+    plan.parts = true;
+    plan.agree(bounds.len() - 1)
+}
+
+macro_rules! parts_operand {
+    ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
+        // SAFETY: parts of disjoint spans are disjoint, since boundaries ascend (`describe_parts`), and all ranks have the
+        // same (the digest).
+        unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
+            type View<'p> = D::$view<'p, T>;
+            fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
+                describe_parts(plan, $tag, &self.wire, &self.local, self.bounds)
+            }
+            unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
+                let rows = Span::new(self.bounds[span.lo], self.bounds[span.hi]);
+                // SAFETY: `describe_parts` has found them inside the array; the rest is the caller's word.
+                unsafe { D::$make(self.local.base, &self.local.dim, rows) }
+            }
+        }
+    };
+}
+parts_operand!(PhasePartsMut, 55, ViewMut, view_rows_mut);
+parts_operand!(PhaseParts, 56, View, view_rows);
+
 // SAFETY: see the module.
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     type View<'p> = D::View<'p, T>;
@@ -178,13 +239,7 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
         plan.digest.add(54);
         plan.digest.add(self.start as u64);
         plan.digest.add(self.end as u64);
-        match plan.rows {
-            Some(first) if first != self.len() => Err(RegionError::Lengths { first, other: self.len() }),
-            _ => {
-                plan.rows = Some(self.len());
-                Ok(())
-            }
-        }
+        plan.agree(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
         self.start + span.lo..self.start + span.hi

@@ -17,8 +17,11 @@ use crate::team::member::Patience;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
+/// Long spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
 const SPAN_ALIGN: usize = 64;
+/// Spans are long from this many such multiples a rank on: the unevenness is then 1 in 16 at most. Shorter ones are cut evenly
+/// (planes of a grid, say), where one line shared by two ranks costs less.
+const LONG_SPAN: usize = 16;
 /// Leaves of a `reduce_chunks` at most.
 const MAX_LEAVES: usize = 256;
 
@@ -120,7 +123,7 @@ impl<'w> Team<'w> {
         operands.describe(&mut plan)?;
         // The operands are open to reading only after all ranks have finished what they did before.
         self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
-        let leaves = LeafCut::new(plan.rows.unwrap_or(0), plan.row_bytes, step::payload_capacity::<A>());
+        let leaves = LeafCut::new(&plan, step::payload_capacity::<A>());
         let own = block(leaves.count, self.rank, self.size);
         for (index, leaf) in own.range().enumerate() {
             // SAFETY: all have met, leaves are disjoint, and the view is gone before the meeting below.
@@ -152,7 +155,8 @@ impl<'w> Team<'w> {
         let mut plan = PhasePlan::new(StepKind::Phase);
         operands.describe(&mut plan)?;
         self.steps.meet(StepKind::Phase, plan.digest, Location::caller().line())?;
-        let span = self.my_span(plan.rows.unwrap_or(0));
+        let rows = plan.rows.unwrap_or(0);
+        let span = if plan.parts { block(rows, self.rank, self.size) } else { self.my_span(rows) };
         // SAFETY: all have met, spans are disjoint, and the view is gone when the kernel has returned.
         Ok(kernel(unsafe { operands.view(span) }))
     }
@@ -170,7 +174,7 @@ impl<'w> Team<'w> {
 
 /// The part of `0..n` that `rank` of `size` has.
 fn span_of(n: usize, rank: usize, size: usize) -> Span {
-    if n < SPAN_ALIGN * size {
+    if n < SPAN_ALIGN * LONG_SPAN * size {
         return block(n, rank, size);
     }
     let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
@@ -185,8 +189,9 @@ struct LeafCut {
 }
 
 impl LeafCut {
-    fn new(rows: usize, row_bytes: usize, capacity: usize) -> LeafCut {
-        let grid = Grid::automatic(rows, row_bytes);
+    fn new(plan: &PhasePlan, capacity: usize) -> LeafCut {
+        let rows = plan.rows.unwrap_or(0);
+        let grid = if plan.parts { Grid::with_chunk(rows, 1) } else { Grid::automatic(rows, plan.row_bytes) };
         let unit = grid.chunks.div_ceil(capacity.min(MAX_LEAVES)).max(1);
         LeafCut { grid, unit, count: grid.chunks.div_ceil(unit) }
     }

@@ -1,0 +1,74 @@
+//! Parts with given boundaries inside regions, and in-place access by `scatter`.
+//!
+//! # Safety
+//! Pieces of an array that a `scatter` kernel touches do not overlap.
+#![allow(unsafe_code)]
+
+use phalanx::{LaunchError, Pool, SharedArray};
+
+fn pool(workers: usize) -> Pool {
+    Pool::builder().workers(workers).build().expect("a pool")
+}
+
+/// Every row of `y` holds the part that it belongs to; the sums of the parts are folded.
+fn mark(pool: &Pool, y: &mut SharedArray<u64>, parts: &SharedArray<u64>) -> Result<u64, LaunchError> {
+    pool.region((y, parts), |team, (mut y, parts)| {
+        let offsets: Vec<usize> = parts.view().iter().map(|offset| *offset as usize).collect();
+        let count = offsets.len() - 1;
+        team.phase((y.split_at_mut(&offsets), 0..count), |(rows, own)| {
+            let first = offsets[own.start];
+            for part in own {
+                rows[offsets[part] - first..offsets[part + 1] - first].fill(part as u64 + 1);
+            }
+        })?;
+        team.reduce_chunks((y.split_at(&offsets), 0..count), 0, |(rows, _)| rows.iter().sum(), |a, b| a + b)
+    })
+}
+
+#[test]
+fn parts_of_any_length_reach_their_ranks() {
+    for workers in [1, 2, 3] {
+        let pool = pool(workers);
+        let mut y = SharedArray::zeros(1000).expect("an array");
+        let parts = SharedArray::from_slice(&[0, 0, 700, 701, 990, 1000]).expect("an array");
+        let total = mark(&pool, &mut y, &parts).expect("a region");
+        let want: Vec<u64> =
+            [(0, 1), (700, 2), (1, 3), (289, 4), (10, 5)].iter().flat_map(|&(n, v)| vec![v; n]).collect();
+        assert_eq!(y.as_slice(), want);
+        assert_eq!(total, want.iter().sum::<u64>());
+    }
+}
+
+#[test]
+fn bad_boundaries_are_refused_on_every_rank() {
+    let pool = pool(2);
+    let mut y = SharedArray::<u64>::zeros(10).expect("an array");
+    for bad in [vec![0, 6, 5, 10], vec![0, 11], vec![]] {
+        let parts = SharedArray::from_slice(&bad).expect("an array");
+        let error = pool.region((&mut y, &parts), |team, (mut y, parts)| {
+            let offsets: Vec<usize> = parts.view().iter().map(|offset| *offset as usize).collect();
+            team.phase(y.split_at_mut(&offsets), |_| ())
+        });
+        let text = error.expect_err("refused").to_string();
+        assert!(text.contains("must ascend and stay inside the array of 10 rows"), "{text}");
+    }
+    assert!(y.as_slice().iter().all(|y| *y == 0));
+}
+
+#[test]
+fn scatter_reads_and_writes_disjoint_pieces_in_place() {
+    let pool = pool(2);
+    let mut y = pool.from_fn(100_000, |i| i as u64).expect("an array");
+    // Piece k is every third block of ten: places that no split grant can give.
+    pool.for_each((y.scatter(), 0..3333), |(y, blocks)| {
+        for block in blocks {
+            let start = block * 30 + 10;
+            // SAFETY: blocks do not overlap, and each belongs to one chunk.
+            let piece = unsafe { y.slice_mut(start..start + 10) };
+            piece.reverse();
+        }
+    })
+    .expect("a launch");
+    let y = y.as_slice();
+    assert_eq!((y[9], y[10], y[19], y[20], y[30 * 3332 + 10]), (9, 19, 10, 20, 30 * 3332 + 19));
+}

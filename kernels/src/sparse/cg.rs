@@ -1,0 +1,322 @@
+//! The method of conjugate gradients.
+//!
+//! One region for the whole solution: an iteration is four steps of the team, and no launch. After Hestenes and Stiefel, Journal of
+//! Research of the National Bureau of Standards 49 (1952), in the form of Saad, *Iterative Methods for Sparse Linear Systems*, 2nd
+//! ed., algorithm 6.18:
+//!
+//! ```text
+//! r = b - A x;  p = r
+//! until |r| is small:
+//!     q = A p;      alpha = (r, r) / (p, q)       one reduction: q and (p, q) in the same pass
+//!     x += alpha p; r -= alpha q                  one reduction: with the new (r, r)
+//!     beta = new (r, r) / old (r, r);  p = r + beta p
+//! ```
+
+use super::Csr;
+use super::spmv::Rows;
+use crate::error::{KernelError, check_shape};
+use crate::input::Input;
+use crate::number::{Number, Real};
+use ndarray::Ix1;
+use phalanx::region::{RegionMut, RegionRef};
+use phalanx::{Pool, RegionError, SharedArray, Team};
+
+/// When [`conjugate_gradient`] stops.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CgOptions {
+    /// It is done when the residual's norm is at most this times the norm of the right-hand side.
+    pub relative: f64,
+    /// Or at most this.
+    pub absolute: f64,
+    /// It gives up after so many iterations.
+    pub max_iterations: usize,
+}
+
+impl Default for CgOptions {
+    /// 1e-5 relative, as SciPy; 10,000 iterations.
+    fn default() -> Self {
+        CgOptions { relative: 1e-5, absolute: 0.0, max_iterations: 10_000 }
+    }
+}
+
+/// How [`conjugate_gradient`] ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CgOutcome {
+    /// Iterations made.
+    pub iterations: usize,
+    /// Euclidean norm of `b - A x` as the iteration carries it on.
+    pub residual: f64,
+}
+
+/// Solves `A x = b` for a symmetric, positive definite matrix; `x` holds the first guess and then the solution.
+///
+/// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have the same bits for any number
+/// of workers. That the matrix is symmetric is not checked. Cost of an iteration: one pass over the matrix and ten over vectors,
+/// `2 entries + 10 rows` operations. Three vectors of working memory.
+///
+/// # Errors
+/// - `Shape` where the matrix is not square or a vector does not fit; `Argument` for a negative or NaN tolerance: nothing is changed then.
+/// - `Breakdown` where the matrix turns out not to be positive definite, or NaN or infinities come up: `x` holds the last iterate.
+/// - `NotConverged` after `max_iterations`: likewise.
+/// - `Launch`, `Memory`.
+///
+/// ```
+/// use phalanx_kernels::sparse::{CgOptions, Csr, conjugate_gradient};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = phalanx::Pool::builder().workers(2).build()?;
+/// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
+/// let mut x = pool.zeros::<f64>(2)?;
+/// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, CgOptions { relative: 1e-12, ..Default::default() })?;
+/// assert_eq!(outcome.iterations, 2);
+/// assert!((x.as_slice()[0] - 1.0 / 11.0).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "cg")]
+pub fn conjugate_gradient<T: Real>(
+    pool: &Pool,
+    a: &Csr<T>,
+    b: &(impl Input<Elem = T, Dim = Ix1> + ?Sized),
+    x: &mut SharedArray<T, Ix1>,
+    options: CgOptions,
+) -> Result<CgOutcome, KernelError> {
+    let (rows, columns) = a.shape();
+    check_shape("the matrix of a linear system", &[rows, rows], &[rows, columns])?;
+    check_shape("the right-hand side of a linear system", &[rows], &b.shape())?;
+    check_shape("the solution of a linear system", &[rows], x.shape())?;
+    let sense = |tolerance: f64| tolerance >= 0.0;
+    if !sense(options.relative) || !sense(options.absolute) {
+        return Err(KernelError::argument("a tolerance of conjugate gradients", "it must be 0 or more"));
+    }
+    let b = b.share(pool)?;
+    let (mut r, mut p, mut q) = (pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?);
+    let matrix = (&a.offsets, &a.columns, &a.values, &a.bounds);
+    let limits = [options.relative, options.absolute, options.max_iterations as f64];
+    let ended = pool
+        .region((matrix, (&*b, x), (&mut r, &mut p, &mut q), limits), |team, handles| solve(team, handles))?;
+    let (iterations, residual) = (ended[1] as usize, ended[2]);
+    match ended[0] {
+        CONVERGED => Ok(CgOutcome { iterations, residual }),
+        EXHAUSTED => Err(KernelError::NotConverged { solver: "conjugate gradients", iterations, residual }),
+        _ => Err(KernelError::Breakdown {
+            solver: "conjugate gradients",
+            iterations,
+            why: format!(
+                "p * A p is {} and the residual {residual}, which a symmetric, positive definite matrix and finite \
+                 vectors do not give",
+                ended[3]
+            ),
+        }),
+    }
+}
+
+const CONVERGED: f64 = 0.0;
+const EXHAUSTED: f64 = 1.0;
+const BROKE_DOWN: f64 = 2.0;
+
+/// A vector that the region writes.
+type Vector<'w, T> = RegionMut<'w, T, Ix1>;
+/// One that it reads.
+type Fixed<'w, T> = RegionRef<'w, T, Ix1>;
+/// Offsets, columns, values and bounds of the parts.
+type Matrix<'w, T> = (Fixed<'w, u64>, Fixed<'w, u32>, Fixed<'w, T>, Fixed<'w, u64>);
+
+/// The matrix; b and x; r, p and q; relative and absolute tolerance, and iterations at most.
+type Handles<'w, T> =
+    (Matrix<'w, T>, (Fixed<'w, T>, Vector<'w, T>), (Vector<'w, T>, Vector<'w, T>, Vector<'w, T>), [f64; 3]);
+
+/// The body of the region. Gives how it ended, the iterations, the residual, and the last (p, q).
+fn solve<T: Real>(
+    team: &mut Team<'_>,
+    (matrix, (b, mut x), (mut r, mut p, mut q), [relative, absolute, most]): Handles<'_, T>,
+) -> Result<[f64; 4], RegionError> {
+    let a = Rows { offsets: matrix.0.view(), columns: matrix.1.view(), values: matrix.2.view() };
+    let cut: Vec<usize> = matrix.3.view().iter().map(|row| *row as usize).collect();
+    let (parts, b) = (0..cut.len() - 1, b.view());
+    let rows_of = |parts: &std::ops::Range<usize>| cut[parts.start]..cut[parts.end];
+
+    // r = b - A x, p = r; with (b, b) and (r, r).
+    let [bb, mut rr] = team.reduce_chunks(
+        (r.split_at_mut(&cut), p.split_at_mut(&cut), x.whole(), parts.clone()),
+        [0.0; 2],
+        |(r, p, x, parts)| {
+            let rows = rows_of(&parts);
+            let b = &b[rows.clone()];
+            a.apply(rows, x, r, |sum, _| sum);
+            r.iter_mut().zip(b).for_each(|(r, b)| *r = *b - *r);
+            p.copy_from_slice(r);
+            [dot(b, b), dot(r, r)]
+        },
+        |a, b| [a[0] + b[0], a[1] + b[1]],
+    )?;
+    let enough = (relative * bb.sqrt()).max(absolute);
+    let mut done = 0.0;
+    loop {
+        if rr.sqrt() <= enough {
+            return Ok([CONVERGED, done, rr.sqrt(), 0.0]);
+        }
+        if done >= most {
+            return Ok([EXHAUSTED, done, rr.sqrt(), 0.0]);
+        }
+        let pq = team.reduce_chunks(
+            (q.split_at_mut(&cut), p.whole(), parts.clone()),
+            0.0,
+            |(q, p, parts)| {
+                let rows = rows_of(&parts);
+                a.apply(rows.clone(), p, q, |sum, _| sum);
+                dot(q, &p[rows])
+            },
+            |a, b| a + b,
+        )?;
+        // Also where either is NaN.
+        if !(pq > 0.0 && pq.is_finite() && rr.is_finite()) {
+            return Ok([BROKE_DOWN, done, rr.sqrt(), pq]);
+        }
+        let alpha = T::from_f64(rr / pq);
+        let before = rr;
+        rr = team.reduce_chunks(
+            (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
+            0.0,
+            |(x, r, p, q)| {
+                x.iter_mut().zip(p).for_each(|(x, p)| *x = *x + alpha * *p);
+                r.iter_mut().zip(q).for_each(|(r, q)| *r = *r - alpha * *q);
+                dot(r, r)
+            },
+            |a, b| a + b,
+        )?;
+        let beta = T::from_f64(rr / before);
+        team.phase((p.split_at_mut(&cut), r.split_at(&cut)), |(p, r)| {
+            p.iter_mut().zip(r).for_each(|(p, r)| *p = *r + beta * *p);
+        })?;
+        done += 1.0;
+    }
+}
+
+/// Float64 holds every value of both types. (`Float` has a `to_f64` too, which gives an option.)
+#[inline(always)]
+fn wide<T: Real>(value: T) -> f64 {
+    Number::to_f64(value)
+}
+
+/// The inner product in float64, in 8 running sums.
+fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (a, rest_a) = a.as_chunks::<8>();
+    let (b, rest_b) = b.as_chunks::<8>();
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += wide(a[lane]) * wide(b[lane]);
+        }
+    }
+    let tail: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| wide(*a) * wide(*b)).sum();
+    let pairs = [sums[0] + sums[4], sums[1] + sums[5], sums[2] + sums[6], sums[3] + sums[7]];
+    (pairs[0] + pairs[2]) + (pairs[1] + pairs[3]) + tail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Dice, pools};
+
+    /// The 5-point Laplacian on a square of `side` unknowns, plus `shift` on the diagonal.
+    fn laplacian(pool: &Pool, side: usize, shift: f64) -> Csr<f64> {
+        let (mut rows, mut columns, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let mut put = |row: usize, column: usize, value: f64| {
+            rows.push(row as u64);
+            columns.push(column as u32);
+            values.push(value);
+        };
+        for i in 0..side {
+            for j in 0..side {
+                let row = i * side + j;
+                put(row, row, 4.0 + shift);
+                [
+                    (i > 0, row.wrapping_sub(side)),
+                    (i + 1 < side, row + side),
+                    (j > 0, row.wrapping_sub(1)),
+                    (j + 1 < side, row + 1),
+                ]
+                .into_iter()
+                .filter(|(inside, _)| *inside)
+                .for_each(|(_, column)| put(row, column, -1.0));
+            }
+        }
+        Csr::from_coo(pool, (side * side, side * side), &rows, &columns, &values).unwrap()
+    }
+
+    fn exactly() -> CgOptions {
+        CgOptions { relative: 1e-12, ..CgOptions::default() }
+    }
+
+    #[test]
+    fn it_solves_and_gives_the_same_bits_for_any_team() {
+        let mut outcomes = Vec::new();
+        for pool in pools() {
+            let a = laplacian(pool, 90, 0.1);
+            let exact = Dice(1).units(8100);
+            let mut b = SharedArray::zeros(8100).unwrap();
+            super::super::spmv(pool, 1.0, &a, &exact, 0.0, &mut b).unwrap();
+            let mut x = pool.zeros(8100).unwrap();
+            let outcome = conjugate_gradient(pool, &a, &b, &mut x, exactly()).unwrap();
+            assert!(x.as_slice().iter().zip(&exact).all(|(x, exact)| (x - exact).abs() < 1e-9));
+            assert!(outcome.iterations > 10 && outcome.residual > 0.0);
+            outcomes.push((outcome, x.to_vec()));
+        }
+        assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
+    }
+
+    #[test]
+    fn a_guess_that_is_right_takes_no_iteration_and_systems_may_be_empty() {
+        let pool = &pools()[1];
+        let a = laplacian(pool, 3, 0.0);
+        let mut b = SharedArray::zeros(9).unwrap();
+        super::super::spmv(pool, 1.0, &a, &[1.0; 9], 0.0, &mut b).unwrap();
+        let mut x = SharedArray::from_slice(&[1.0; 9]).unwrap();
+        let outcome = conjugate_gradient(pool, &a, &b, &mut x, CgOptions::default()).unwrap();
+        assert_eq!(outcome, CgOutcome { iterations: 0, residual: 0.0 });
+        let none: [u32; 0] = [];
+        let a = Csr::from_coo(pool, (0, 0), &none, &none, &[0.0; 0]).unwrap();
+        let mut x = SharedArray::zeros(0).unwrap();
+        assert!(conjugate_gradient(pool, &a, &[0.0; 0], &mut x, CgOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn too_few_iterations_are_an_error_with_the_residual_so_far() {
+        let pool = &pools()[1];
+        let a = laplacian(pool, 20, 0.0);
+        let mut x = SharedArray::zeros(400).unwrap();
+        let options = CgOptions { max_iterations: 3, ..exactly() };
+        let error = conjugate_gradient(pool, &a, &vec![1.0; 400], &mut x, options).unwrap_err();
+        assert!(
+            matches!(error, KernelError::NotConverged { iterations: 3, residual, .. } if residual > 0.0),
+            "{error}"
+        );
+        assert!(x.as_slice().iter().any(|x| *x != 0.0), "the last iterate is left in x");
+    }
+
+    #[test]
+    fn an_indefinite_matrix_and_nan_break_down() {
+        let pool = &pools()[1];
+        let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1.0, -1.0]).unwrap();
+        let mut x = SharedArray::zeros(2).unwrap();
+        let error = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default()).unwrap_err();
+        assert!(matches!(error, KernelError::Breakdown { .. }), "{error}");
+        let mut x = SharedArray::zeros(2).unwrap();
+        let error = conjugate_gradient(pool, &a, &[f64::NAN, 1.0], &mut x, CgOptions::default()).unwrap_err();
+        assert!(matches!(error, KernelError::Breakdown { iterations: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn bad_arguments_are_refused() {
+        let pool = &pools()[1];
+        let a = Csr::from_coo(pool, (2, 3), &[0], &[0], &[1.0]).unwrap();
+        let mut x = SharedArray::zeros(2).unwrap();
+        let refused = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default());
+        assert!(matches!(refused, Err(KernelError::Shape { .. })));
+        let a = laplacian(pool, 2, 0.0);
+        let mut x = SharedArray::zeros(4).unwrap();
+        let options = CgOptions { relative: f64::NAN, ..CgOptions::default() };
+        let refused = conjugate_gradient(pool, &a, &[1.0; 4], &mut x, options);
+        assert!(matches!(refused, Err(KernelError::Argument { .. })));
+    }
+}
