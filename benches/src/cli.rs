@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::npb::Class;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Measures Phalanx beside other runtimes.
@@ -15,8 +16,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         phalanx-bench launch --only launch_empty,phase_barrier --seconds 0.2\n  \
         phalanx-bench stream --vs rayon --json\n  \
         phalanx-bench kernels sum,dot --vs rayon\n  \
+        phalanx-bench npb cg --class A --runtime phalanx,rayon,serial --repeat 3\n  \
         phalanx-bench --check all\n\n\
-        JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit.\n\
+        JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit; \
+        of npb: bench, class, runtime, workers, seconds, mops, verified.\n\
         Exit codes: 0 done; 1 a result was wrong, a launch failed or hung, or with --check a target was missed; 2 bad options."
 )]
 pub struct Cli {
@@ -58,11 +61,19 @@ pub enum Command {
     Stream(Stream),
     /// Memory of workers, and of an array that all have swept
     Memory(Memory),
+    /// Items through queues between processes
+    Queue(Queue),
     /// A region of many phases while other processes keep the cores busy
     Noise(Noise),
+    /// Calls through the pool: map, apply, apply_async, imap, start and stop
+    Tasks(Tasks),
+    /// Locks, other primitives and shared objects, alone and against another process
+    Sync(Sync),
     /// Numeric kernels over shared arrays
     Kernels(Kernels),
-    /// All of these with their defaults
+    /// The NAS Parallel Benchmarks
+    Npb(Npb),
+    /// All of these but the NAS Parallel Benchmarks, with their defaults
     All(Launch),
     /// Keeps a core busy for ever (started by `noise`)
     #[command(hide = true)]
@@ -131,6 +142,18 @@ impl Default for Stream {
     }
 }
 
+/// Options of `tasks`.
+#[derive(Clone, Debug, Args)]
+pub struct Tasks {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    pub vs: Vec<Peer>,
+
+    /// Run only these benches (map_squares, apply_empty, apply_async_gather, imap_item, pool_start_stop)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
 /// Options of `memory`.
 #[derive(Clone, Debug, Args)]
 pub struct Memory {
@@ -142,6 +165,24 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Memory { mib: 1024 }
+    }
+}
+
+/// Options of `queue`.
+#[derive(Clone, Debug, Args)]
+pub struct Queue {
+    /// Small items per sample
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub items: u64,
+
+    /// Items of 1 MB per sample
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub large: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { items: 100_000, large: 50 }
     }
 }
 
@@ -167,6 +208,24 @@ impl Default for Noise {
     }
 }
 
+/// Options of `sync`.
+#[derive(Clone, Debug, Args)]
+pub struct Sync {
+    /// Run only these benches (lock_pair, lock_contended, sync_pair, shared_op, sync_contended, barrier)
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',')]
+    pub only: Vec<String>,
+
+    /// Operations of each worker in one sample of a contended bench
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub pairs: u64,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Sync { only: Vec::new(), pairs: 20_000 }
+    }
+}
+
 /// Options of `kernels`.
 #[derive(Clone, Debug, Args)]
 pub struct Kernels {
@@ -185,6 +244,63 @@ pub struct Kernels {
     /// Show what there is, and run nothing
     #[arg(long)]
     pub list: bool,
+}
+
+/// Which of the NAS Parallel Benchmarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NpbName {
+    /// Embarrassingly parallel: Gaussian deviates.
+    Ep,
+    /// Integer sort: ranks of keys.
+    Is,
+    /// Conjugate gradient: the smallest eigenvalue of a sparse matrix.
+    Cg,
+    /// Multigrid: Poisson's equation on a cube.
+    Mg,
+    /// Fourier transform: a diffusion equation in three dimensions.
+    Ft,
+}
+
+/// On what a benchmark of NPB runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NpbRuntime {
+    /// Worker processes of this engine.
+    Phalanx,
+    /// The same algorithm on rayon.
+    Rayon,
+    /// The same algorithm on one core.
+    Serial,
+}
+
+impl NpbRuntime {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            NpbRuntime::Phalanx => "phalanx",
+            NpbRuntime::Rayon => "rayon",
+            NpbRuntime::Serial => "serial",
+        }
+    }
+}
+
+/// Options of `npb`.
+#[derive(Clone, Debug, Args)]
+pub struct Npb {
+    /// The benchmark
+    #[arg(value_name = "BENCHMARK")]
+    pub name: NpbName,
+
+    /// The problem's size
+    #[arg(long, value_name = "CLASS", default_value = "S", ignore_case = true)]
+    pub class: Class,
+
+    /// What it runs on; several are compared in one run
+    #[arg(long, value_name = "RUNTIMES", value_delimiter = ',', default_value = "phalanx")]
+    pub runtime: Vec<NpbRuntime>,
+
+    /// Runs of each, taking turns; the median is printed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: u32,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -211,6 +327,17 @@ mod tests {
         assert!(cli.json);
         assert_eq!(cli.seconds, 2.0);
         assert!(matches!(cli.command, Command::Launch(Launch { ref vs, .. }) if *vs == [Peer::Rayon]));
+    }
+
+    #[test]
+    fn npb_takes_a_class_and_several_runtimes() {
+        let cli = Cli::try_parse_from(["b", "npb", "cg", "--class", "a", "--runtime", "rayon,serial"]);
+        let cli = cli.unwrap_or_else(|error| panic!("{error}"));
+        let Command::Npb(npb) = cli.command else { panic!("not npb") };
+        assert_eq!((npb.name, npb.class), (NpbName::Cg, Class::A));
+        assert_eq!(npb.runtime, [NpbRuntime::Rayon, NpbRuntime::Serial]);
+        assert!(Cli::try_parse_from(["b", "npb", "cg", "--class", "X"]).is_err());
+        assert!(Cli::try_parse_from(["b", "npb", "xy"]).is_err());
     }
 
     #[test]

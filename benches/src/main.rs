@@ -1,4 +1,4 @@
-//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, memory, and what is left of it
+//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, locks, memory, and what is left of it
 //! when other programs keep the cores busy.
 //!
 //! Every figure is a median of samples of variants that take turns in one run; results are verified before a rate is
@@ -10,9 +10,13 @@ mod kernels;
 mod launch;
 mod memory;
 mod noise;
+mod npb;
 mod peers;
+mod queue;
 mod report;
 mod stream;
+mod sync;
+mod tasks;
 mod watchdog;
 
 use clap::Parser;
@@ -54,8 +58,12 @@ fn run(cli: &Cli) -> Outcome<usize> {
         }
         Command::Stream(options) => stream::run(&setup, options, &mut report)?,
         Command::Memory(options) => memory::run(&setup, options, &mut report)?,
+        Command::Queue(options) => queue::run(&setup, options, &mut report)?,
         Command::Noise(options) => noise::run(&setup, options, &mut report)?,
+        Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
+        Command::Sync(options) => sync::run(&setup, options, &mut report)?,
         Command::Kernels(options) => kernels::run(&setup, options, &mut report)?,
+        Command::Npb(options) => npb::run(&setup, options, &mut report)?,
         Command::All(options) => {
             launch::run(&setup, options, &mut report)?;
             noise::run(&setup, &cli::Noise::default(), &mut report)?;
@@ -65,6 +73,8 @@ fn run(cli: &Cli) -> Outcome<usize> {
                 &mut report,
             )?;
             memory::run(&setup, &cli::Memory::default(), &mut report)?;
+            sync::run(&setup, &cli::Sync::default(), &mut report)?;
+            queue::run(&setup, &cli::Queue::default(), &mut report)?;
         }
         Command::Hog { .. } => {}
     }

@@ -142,16 +142,30 @@ impl Report {
         }
     }
 
+    /// Whether results are printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints one line of JSON.
+    pub fn object(&self, object: &impl Serialize) {
+        match serde_json::to_string(object) {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("phalanx-bench: a record cannot be printed: {error}"),
+        }
+    }
+
     /// Prints the variants of one bench.
     pub fn group(&mut self, group: &[Record], targets: &[Target]) {
         if self.json {
-            for record in group {
-                match serde_json::to_string(record) {
-                    Ok(line) => println!("{line}"),
-                    Err(error) => eprintln!("phalanx-bench: a record cannot be printed: {error}"),
-                }
-            }
-        } else {
+            group.iter().for_each(|record| self.object(record));
+        }
+        self.compare(group, targets);
+    }
+
+    /// Compares the variants of one bench; a table only.
+    pub fn compare(&mut self, group: &[Record], targets: &[Target]) {
+        if !self.json {
             print!("{}", table(group, targets));
         }
         let verdicts = judged(group, targets).filter(|(_, _, met)| *met == Some(false));

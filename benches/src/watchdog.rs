@@ -6,11 +6,24 @@ use std::time::{Duration, Instant};
 /// Longest silence that is no hang: the slowest single sample is a region under noise.
 const LIMIT: Duration = Duration::from_secs(150);
 
-static LAST: Mutex<Option<(String, Instant)>> = Mutex::new(None);
+/// The same for one run of a benchmark whose largest classes take long.
+const LONG_LIMIT: Duration = Duration::from_secs(4 * 3600);
+
+/// What is measured, since when, and how long it may take.
+static LAST: Mutex<Option<(String, Instant, Duration)>> = Mutex::new(None);
 
 /// Says what is about to be measured.
 pub fn note(what: String) {
-    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((what, Instant::now()));
+    set(what, LIMIT);
+}
+
+/// As [`note`], of something that may take hours.
+pub fn note_long(what: String) {
+    set(what, LONG_LIMIT);
+}
+
+fn set(what: String, limit: Duration) {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((what, Instant::now(), limit));
 }
 
 /// Starts to watch.
@@ -19,10 +32,10 @@ pub fn start() {
         loop {
             std::thread::sleep(Duration::from_secs(1));
             let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((what, since)) = &*last
-                && since.elapsed() > LIMIT
+            if let Some((what, since, limit)) = &*last
+                && since.elapsed() > *limit
             {
-                eprintln!("phalanx-bench: {what} has made no progress for {} s: it hangs", LIMIT.as_secs());
+                eprintln!("phalanx-bench: {what} has made no progress for {} s: it hangs", limit.as_secs());
                 std::process::exit(1);
             }
         }

@@ -6,29 +6,49 @@
 // Floors, lowest first: a module imports only from the floors above it in this list.
 mod array;
 mod base;
+pub mod channel;
 mod launch;
+mod manager;
 mod memory;
 mod pool;
+mod process;
+pub mod shared;
 pub mod sync;
 mod sys;
+mod task;
 mod team;
 pub mod topology;
 
 pub use array::npy;
-pub use array::{AttachError, Element, MappedArray, PrivateArray, Shape, SharedArray, SharedValue};
+pub use array::{
+    AttachError, Element, FrozenArray, FrozenValue, MappedArray, PrivateArray, Shape, SharedArray,
+    SharedValue,
+};
 pub use base::Span;
 pub use launch::{
     CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
     RegionError, Schedule, Team, Val, grant, region,
 };
+pub use manager::{
+    CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,
+};
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
 pub use pool::{
-    Backend, Error, LaunchStats, LaunchWorkerStats, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
-    Seat, TraceError, WorkerStats,
+    Backend, Error, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError,
+    PoolStats, Seat, TraceError, WorkerStats, recommended_workers,
+};
+pub use process::{
+    ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
+    SpawnError, active_children, cpu_count, current_process,
+};
+pub use task::{
+    Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
+    WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
+pub use team::opening::Opened;
 pub use team::start::{ExitCause, StartError, StartMethod};
 pub use topology::{CpuSet, Machine, Placement};
 

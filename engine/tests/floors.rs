@@ -6,9 +6,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `sync` stands
-/// half a floor above `memory`, in whose arena its words live.
-const FLOORS: [&[&str]; 8] =
-    [&["base"], &["sys"], &["topology", "memory"], &["sync"], &["array"], &["team"], &["launch"], &["task"]];
+/// half a floor above `memory`, in whose arena its words live, and `shared` as much above `array`, whose elements it shares.
+const FLOORS: [&[&str]; 9] = [
+    &["base"],
+    &["sys"],
+    &["topology", "memory"],
+    &["sync"],
+    &["array", "channel"],
+    &["shared"],
+    &["team"],
+    &["launch", "process"],
+    &["task", "manager"],
+];
 
 /// Every other module of the crate's root, and the root itself: they may use everything.
 const TOP: usize = FLOORS.len();

@@ -47,6 +47,37 @@ fn h1_chunk_sizes_and_lengths() {
 }
 
 #[test]
+fn h1_slices_of_arrays_in_a_region() {
+    for pool in backends() {
+        let mut arrays: Vec<_> = (0..13).map(|index| pool.zeros::<u64>(index).unwrap()).collect();
+        match pool.region(&mut arrays[..], |_, _| Ok(0u64)) {
+            Err(LaunchError::BadGrant { why, .. }) => {
+                assert!(why.contains("13") && why.contains("12"), "{why}")
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(pool.region(&mut arrays[..0], |_, arrays| Ok(arrays.len() as u64)).unwrap(), 0);
+        assert_eq!(rows_of_all(&pool, &mut arrays[..12]), (0..12).sum::<u64>());
+        for (index, array) in arrays[..12].iter().enumerate() {
+            assert!(array.as_slice().iter().all(|value| *value == index as u64), "{index}");
+        }
+    }
+}
+
+/// Writes each array's place in the slice to all of its elements; gives how many there are.
+fn rows_of_all(pool: &Pool, arrays: &mut [phalanx::SharedArray<u64>]) -> u64 {
+    pool.region(arrays, |team, mut arrays| {
+        let mut rows = 0;
+        for (index, array) in arrays.iter_mut().enumerate() {
+            rows += array.rows() as u64;
+            team.phase(array.split_mut(), |array| array.fill(index as u64))?;
+        }
+        Ok(rows)
+    })
+    .unwrap()
+}
+
+#[test]
 fn h1_lengths_that_disagree() {
     for pool in backends() {
         let (mut y, x) = (pool.zeros::<f64>(10).unwrap(), pool.zeros::<f64>(11).unwrap());

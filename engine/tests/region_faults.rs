@@ -233,3 +233,59 @@ fn a_rank_that_never_arrives_is_killed_at_the_time_limit() {
         assert_right(&pool);
     });
 }
+
+#[test]
+fn parts_of_a_phase_are_each_ranks_own_and_bad_offsets_are_refused() {
+    for size in [1, 2, 3] {
+        for pool in backends(size) {
+            let mut x = pool.zeros::<u64>(1000).unwrap();
+            let y = pool.from_fn(1000, |i| i as u64).unwrap();
+            // As many parts as ranks, and more; one is empty, and the ends are left out.
+            for cuts in [size.max(2), 5 * size] {
+                let sum = pool.region((&mut x, &y, cuts as u64), |team, (mut x, y, cuts)| {
+                    let mut offsets: Vec<usize> =
+                        (0..=cuts as usize).map(|part| 7 + part * part * 3).collect();
+                    offsets[1] = offsets[0];
+                    let rank = team.rank() as u64;
+                    let own = team.phase((x.split_at_mut(&offsets), y.split_at(&offsets)), |(x, y)| {
+                        x.fill(rank + 1);
+                        y.iter().sum::<u64>()
+                    })?;
+                    team.all_reduce(own, |a, b| a + b)
+                });
+                let last = 7 + cuts * cuts * 3;
+                let first = 7;
+                let want: u64 = (first as u64..last as u64).sum();
+                assert_eq!(sum.unwrap(), want);
+                assert!(x.as_slice()[first..last].iter().all(|x| (1..=size as u64).contains(x)));
+                assert!(x.as_slice()[first..last].is_sorted(), "parts go to ranks in order");
+                assert!(x.as_slice()[..first].iter().chain(&x.as_slice()[last..]).all(|x| *x == 0));
+            }
+            for which in 0..3_usize {
+                let outcome = pool.region((&mut x, which), |team, (mut x, which)| {
+                    let offsets = [vec![0, 500, 400], vec![0, 1001], vec![]][which].clone();
+                    team.phase(x.split_at_mut(&offsets), |x| x.fill(9))?;
+                    Ok(0)
+                });
+                assert!(region_error(outcome).contains("ascend"));
+            }
+            assert!(x.as_slice().iter().all(|x| *x != 9), "nothing was opened");
+            assert_right(&pool);
+        }
+    }
+}
+
+#[test]
+fn ranks_with_different_offsets_disagree() {
+    for pool in backends(2) {
+        let mut x = pool.zeros::<f64>(1000).unwrap();
+        let outcome = pool.region(&mut x, |team, mut x| {
+            let offsets = [0, 500 + team.rank(), 1000];
+            team.phase(x.split_at_mut(&offsets), |part| part.fill(1.0))?;
+            Ok(0)
+        });
+        assert!(region_error(outcome).contains("a phase"));
+        assert!(x.as_slice().iter().all(|x| *x == 0.0), "nothing was opened");
+        assert_right(&pool);
+    }
+}

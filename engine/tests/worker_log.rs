@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Event as Signal;
-use phalanx::{LaunchError, Pool, Schedule};
+use phalanx::{LaunchError, Pool, Process, Schedule};
 use std::collections::BTreeMap;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
@@ -197,4 +197,33 @@ fn a_panic_is_told_with_its_place() {
     assert!(text.contains(&format!("tests/worker_log.rs:{line}:")), "{text}");
     // The call's own place as well.
     assert!(text.contains(&format!("tests/worker_log.rs:{}:", line - 1)), "{text}");
+}
+
+#[test]
+fn processes_speak_with_their_name_and_panics_are_told() {
+    let _turn = turn();
+    let process = Process::builder()
+        .name("mapper")
+        .spawn(
+            |n: u32| -> () {
+                tracing::info!(n, "at work");
+                panic!("out of ideas")
+            },
+            3,
+        )
+        .unwrap();
+    assert!(process.join().is_err());
+    // All that it said is there when it has been joined.
+    let lines = LINES.lock().unwrap().clone();
+    let told: Vec<(Level, &str)> =
+        lines.iter().map(|line| (line.level, line.fields["message"].as_str())).collect();
+    assert_eq!(told, [(Level::INFO, "at work n=3"), (Level::ERROR, told[1].1)]);
+    assert!(told[1].1.contains("out of ideas") && told[1].1.contains("worker_log.rs"), "{}", told[1].1);
+    for line in &lines {
+        assert_eq!(
+            (line.fields["process"].as_str(), line.fields["pid"].as_str()),
+            ("mapper", &*process.pid().to_string())
+        );
+        assert!(!line.fields.contains_key("rank"));
+    }
 }

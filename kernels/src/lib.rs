@@ -10,6 +10,9 @@
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
+//! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
+//! | [`random`] | uniform and normal floats, integers, by seed and place |
+//! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
 //! # What holds for all of them
 //!
@@ -31,7 +34,10 @@ mod simd;
 mod store;
 
 pub mod dense;
+pub mod order;
+pub mod particles;
 pub mod profile;
+pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod sparse;

@@ -6,6 +6,9 @@
 //!
 //! To add a family: a file with `pub const ENTRIES: &[Entry]`, and a line in [`families`].
 
+mod order;
+mod particles;
+mod random;
 mod dense;
 mod reduce;
 mod scan;
@@ -33,6 +36,9 @@ fn families() -> Vec<&'static [Entry]> {
         sparse::ENTRIES,
         stencil::ENTRIES,
         spectral::ENTRIES,
+        order::ENTRIES,
+        random::ENTRIES,
+        particles::ENTRIES,
     ]
 }
 
@@ -71,10 +77,8 @@ pub enum Work {
     /// Bytes read and written.
     Bytes(f64),
     /// Floating-point operations.
-    #[allow(dead_code, reason = "families bound by arithmetic use it")]
     Flops(f64),
     /// Elements.
-    #[allow(dead_code, reason = "families that move elements about use it")]
     Elements(f64),
 }
 
@@ -115,7 +119,21 @@ impl<'c> Case<'c> {
         run: impl FnMut(&mut S) -> Outcome<()> + 'c,
         check: impl Fn(&S) -> Outcome<()> + 'c,
     ) -> Case<'c> {
-        self.variants.push(Variant { name, runner: Box::new(Stateful { state, run, check }) });
+        self.variants
+            .push(Variant { name, runner: Box::new(Stateful { state, ready: |_: &mut S| {}, run, check }) });
+        self
+    }
+
+    /// Adds a variant whose runs change what they work on: `ready` puts it back before each, which is not timed.
+    pub fn variant_anew<S: 'c>(
+        mut self,
+        name: &'static str,
+        state: S,
+        ready: impl FnMut(&mut S) + 'c,
+        run: impl FnMut(&mut S) -> Outcome<()> + 'c,
+        check: impl Fn(&S) -> Outcome<()> + 'c,
+    ) -> Case<'c> {
+        self.variants.push(Variant { name, runner: Box::new(Stateful { state, ready, run, check }) });
         self
     }
 
@@ -142,17 +160,27 @@ struct Variant<'c> {
 }
 
 trait Runner {
+    fn ready(&mut self);
     fn run(&mut self) -> Outcome<()>;
     fn check(&self) -> Outcome<()>;
 }
 
-struct Stateful<S, R, C> {
+struct Stateful<S, A, R, C> {
     state: S,
+    ready: A,
     run: R,
     check: C,
 }
 
-impl<S, R: FnMut(&mut S) -> Outcome<()>, C: Fn(&S) -> Outcome<()>> Runner for Stateful<S, R, C> {
+impl<S, A, R, C> Runner for Stateful<S, A, R, C>
+where
+    A: FnMut(&mut S),
+    R: FnMut(&mut S) -> Outcome<()>,
+    C: Fn(&S) -> Outcome<()>,
+{
+    fn ready(&mut self) {
+        (self.ready)(&mut self.state);
+    }
     fn run(&mut self) -> Outcome<()> {
         (self.run)(&mut self.state)
     }
@@ -200,9 +228,11 @@ fn measure(setup: &Setup, entry: &Entry, mut case: Case<'_>) -> Outcome<Vec<Reco
             let index = (round + turn) % count;
             let variant = &mut case.variants[index];
             watchdog::note(format!("{bench} of {}", variant.name));
+            variant.runner.ready();
             variant.runner.run()?;
             let began = Instant::now();
             while rates[index].len() <= round || began.elapsed() < setup.budget / setup.rounds {
+                variant.runner.ready();
                 let start = Instant::now();
                 variant.runner.run()?;
                 rates[index].push(case.work.rate(start.elapsed().as_secs_f64()));
@@ -222,6 +252,7 @@ fn measure(setup: &Setup, entry: &Entry, mut case: Case<'_>) -> Outcome<Vec<Reco
 }
 
 fn checked(bench: &str, variant: &mut Variant<'_>) -> Outcome<()> {
+    variant.runner.ready();
     variant.runner.run()?;
     let wrong = |error| format!("{bench} of {} gave a wrong answer: {error}", variant.name);
     Ok(variant.runner.check().map_err(wrong)?)

@@ -2,6 +2,7 @@
 
 pub mod forkunion;
 pub mod rayon;
+pub mod robust;
 pub mod spin;
 
 use crate::harness::Outcome;

@@ -5,6 +5,7 @@
 
 mod attach;
 mod element;
+mod frozen;
 mod mapped;
 mod named;
 pub mod npy;
@@ -16,11 +17,12 @@ mod value;
 
 pub use attach::AttachError;
 pub use element::Element;
+pub use frozen::FrozenArray;
 pub use mapped::{MappedArray, PrivateArray};
 pub use shape::Shape;
 pub(crate) use shape::{row_elems, rows};
 pub use shared::SharedArray;
-pub use value::SharedValue;
+pub use value::{FrozenValue, SharedValue};
 
 /// What must not compile.
 ///
@@ -68,3 +70,6 @@ mod tests;
 
 #[cfg(test)]
 mod file_tests;
+
+#[cfg(test)]
+mod frozen_tests;

@@ -321,6 +321,11 @@ impl<T, D: Dimension> SharedArray<T, D> {
         }
     }
 
+    /// Address of the first element.
+    pub(crate) fn base_ptr(&self) -> NonNull<T> {
+        self.ptr
+    }
+
     /// Where in the segment the first element lies.
     pub(crate) fn byte_offset(&self) -> usize {
         self.byte_offset

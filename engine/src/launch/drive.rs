@@ -62,6 +62,8 @@ pub(crate) struct Job<'a> {
     pub(crate) unit: usize,
     /// Every rank has a part that nobody else can do.
     pub(crate) rank_bound: bool,
+    /// Members that it was cut for.
+    pub(crate) ranks: usize,
     /// The ranks meet in steps (a region).
     pub(crate) steps: bool,
     pub(crate) scratch: Option<&'a Scratch>,
@@ -128,6 +130,9 @@ impl Drive<'_> {
         let watch = self.options.cancel.map(|token| token.watch(self.crew));
         if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
             return Err(self.stopped(Stop::Cancelled, Vec::new()));
+        }
+        if self.job.rank_bound && self.job.ranks != self.crew.active() {
+            return Err(LaunchError::Resized { site: self.job.site.to_string() });
         }
         let mut order = self.order()?;
         let mut deaths: Vec<Death> = Vec::new();
@@ -234,7 +239,7 @@ impl Drive<'_> {
             unit: job.unit as u64,
             schedule,
             schedule_arg,
-            size: self.crew.size as u32,
+            size: self.crew.active() as u32,
             flags,
             scratch_segment: scratch.map_or(0, |place| place.0),
             scratch_offset: scratch.map_or(0, |place| place.1),
@@ -245,7 +250,7 @@ impl Drive<'_> {
 
     fn bitmap(&self) -> Bitmap<'_> {
         let words = self.board.bitmap();
-        Bitmap::new(words, self.job.units(), self.crew.size)
+        Bitmap::new(words, self.job.units(), self.crew.active())
     }
 
     /// Sets the words that claims are made on.
@@ -255,7 +260,7 @@ impl Drive<'_> {
         schedule::reset(
             self.options.schedule,
             self.job.units(),
-            self.crew.size,
+            self.crew.active(),
             board.ranges(),
             board.cursor(),
         );
@@ -265,7 +270,13 @@ impl Drive<'_> {
     /// Turns the order into one for a round that runs only what is not done.
     fn prepare_repair(&self, order: &mut Order) {
         let board = self.board;
-        schedule::reset(Schedule::Stealing, self.job.units(), self.crew.size, board.ranges(), board.cursor());
+        schedule::reset(
+            Schedule::Stealing,
+            self.job.units(),
+            self.crew.active(),
+            board.ranges(),
+            board.cursor(),
+        );
         (order.schedule, order.schedule_arg) = Schedule::Stealing.to_wire();
         order.flags = (order.flags & !FLAG_REQUIRED) | FLAG_REPAIR;
     }

@@ -78,13 +78,14 @@ impl Driver {
         }
     }
 
-    fn runs_inline(&self) -> bool {
+    /// Whether a launch of the calling thread runs in that thread.
+    pub(crate) fn runs_inline(&self) -> bool {
         self.crew.kind == Kind::Inline || current::is_inside() || current::is_in_callback()
     }
 
     /// Members of a launch that this thread makes now.
     pub(crate) fn team_size(&self) -> usize {
-        if self.runs_inline() { 1 } else { self.crew.size }
+        if self.runs_inline() { 1 } else { self.crew.active() }
     }
 
     /// Waits for the gate and drives the launch.

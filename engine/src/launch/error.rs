@@ -101,6 +101,14 @@ pub enum LaunchError {
         "chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents"
     )]
     NotRepeatable,
+    /// The pool was resized by another thread while a broadcast or region was being prepared for its ranks. Nothing was run.
+    #[error(
+        "the pool was resized while the launch at {site} was being prepared for each of its workers; make it again"
+    )]
+    Resized {
+        /// Where the launch was called.
+        site: String,
+    },
     /// A kernel panicked; the other workers stopped at their next chunk.
     #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location))]
     Panicked {

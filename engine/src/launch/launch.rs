@@ -184,6 +184,7 @@ impl<'p> Launch<'p> {
                 "too many operands: their wire form exceeds one launch"
             )
         };
+        let ranks = self.driver.team_size();
         let job = Job {
             entry: broadcast_entry::<O>,
             kernel: kernel as usize,
@@ -191,9 +192,10 @@ impl<'p> Launch<'p> {
             layout: mix(O::LAYOUT, 7),
             wire: WireBytes::of(&wire),
             len: description.len().unwrap_or(0),
-            grid: Grid::with_chunk(self.driver.team_size(), 1),
+            grid: Grid::with_chunk(ranks, 1),
             unit: 1,
             rank_bound: true,
+            ranks,
             steps: false,
             scratch: None,
             description: &description,
@@ -238,6 +240,7 @@ impl<'p> Launch<'p> {
             grid,
             unit,
             rank_bound: false,
+            ranks: 0,
             steps: false,
             scratch: scratch.as_ref(),
             description,

@@ -163,7 +163,8 @@ impl Claims<'_> {
     /// the own range, where others may steal again. A kill in between loses no unit: the bitmap shows it as not done.
     #[cold]
     fn steal(&mut self) -> Option<Span> {
-        for victim in self.victims {
+        let (victims, size) = (self.victims, self.size);
+        for victim in victims.iter().filter(|victim| (**victim as usize) < size) {
             let Some(range) = self.ranges.get(*victim as usize) else { continue };
             let mut seen = range.load(Ordering::Relaxed);
             while let Some((lo, hi)) = self.range_of(seen) {

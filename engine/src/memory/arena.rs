@@ -14,7 +14,9 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 /// Address space of the arena. Pages are taken only as blocks are made.
-const ARENA_BYTES: usize = 16 << 30;
+///
+/// Most of it is for queues, each of which may have a gigabyte of room that it never fills.
+const ARENA_BYTES: usize = 256 << 30;
 
 /// Where address space or file size is limited, smaller arenas are tried down to this.
 const SMALLEST_ARENA_BYTES: usize = 4 << 20;
@@ -58,6 +60,12 @@ pub(crate) fn global() -> Result<&'static Arena, AllocError> {
 /// Takes a zeroed block from the process's arena. `align` is a power of two, at most a page.
 pub(crate) fn allocate(len_bytes: usize, align: usize) -> Result<Block, AllocError> {
     global()?.allocate(len_bytes, align)
+}
+
+/// Takes a block of whole pages of which only the first `reserved` bytes are backed: whoever touches more populates it first
+/// (M2), and gives back as much as it likes meanwhile. Zeroed, as far as it is backed.
+pub(crate) fn allocate_sparse(len_bytes: usize, reserved: usize) -> Result<Block, AllocError> {
+    global()?.allocate_sparse(len_bytes, reserved)
 }
 
 impl Arena {
@@ -107,11 +115,33 @@ impl Arena {
             self.state.lock().free.give(offset, len);
             return Err(error);
         }
-        Ok(Block { arena: self, offset, len: len_bytes })
+        Ok(Block { arena: self, offset, len: len_bytes, is_sparse: false })
     }
 
-    fn release(&self, offset: usize, len_bytes: usize) {
+    /// As [`allocate_sparse`].
+    fn allocate_sparse(&'static self, len_bytes: usize, reserved: usize) -> Result<Block, AllocError> {
+        let page = memory::page_size();
+        let len = len_bytes.max(1).checked_next_multiple_of(page);
+        let offset = len.and_then(|len| self.state.lock().free.take(len, page));
+        let (Some(len), Some(offset)) = (len, offset) else {
+            let source_name = "the arena's address space".into();
+            return Err(AllocError::NoSpace { asked: len_bytes as u64, free: 0, source_name });
+        };
+        let block = Block { arena: self, offset, len, is_sparse: true };
+        room::check(reserved)?;
+        self.segment.reserve(offset..offset + reserved.min(len).next_multiple_of(page))?;
+        Ok(block)
+    }
+
+    fn release(&self, offset: usize, len_bytes: usize, is_sparse: bool) {
         let Some(len) = FreeList::rounded(len_bytes) else { return };
+        if is_sparse {
+            // Whole pages. If they cannot be given back they are not handed out again, since they may not be zero (M5).
+            if self.segment.punch(offset, len).is_ok() {
+                self.state.lock().free.give(offset, len);
+            }
+            return;
+        }
         self.zero(offset, len);
         self.state.lock().free.give(offset, len);
     }
@@ -138,6 +168,7 @@ pub(crate) struct Block {
     arena: &'static Arena,
     offset: usize,
     len: usize,
+    is_sparse: bool,
 }
 
 impl Block {
@@ -166,7 +197,7 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         if self.arena.segment.is_ours() {
-            self.arena.release(self.offset, self.len);
+            self.arena.release(self.offset, self.len, self.is_sparse);
         }
     }
 }

@@ -16,10 +16,12 @@ mod freelist;
 mod mapping;
 mod options;
 mod pages;
+pub(crate) mod place;
 pub(crate) mod registry;
 mod residency;
 mod room;
 mod segment;
+pub(crate) mod travel;
 
 pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
@@ -27,6 +29,7 @@ pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
 pub use pages::{PageKind, PageReport};
 pub use residency::Residency;
+pub(crate) use room::check as check_room;
 pub(crate) use segment::{Access, Segment, SegmentId, check_file_limit};
 
 /// Bytes of the huge pages that mappings are aligned for.

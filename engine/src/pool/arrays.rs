@@ -7,7 +7,7 @@
 use super::Pool;
 use crate::array::shared::byte_len;
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};
-use crate::launch::{LaunchError, Schedule};
+use crate::launch::LaunchError;
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 
@@ -99,7 +99,7 @@ impl Pool {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         let mut array = self.zeros(len)?;
-        self.launch().schedule(Schedule::Static).fill_with(array.split_out(), f)?;
+        self.launch().fill_with(array.split_out(), f)?;
         Ok(array)
     }
 
@@ -129,7 +129,7 @@ impl Pool {
         F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync + 'static,
     {
         let mut array = self.zeros_nd(shape)?;
-        self.launch().schedule(Schedule::Static).fill_shape_with(array.split_out(), f)?;
+        self.launch().fill_shape_with(array.split_out(), f)?;
         Ok(array)
     }
 

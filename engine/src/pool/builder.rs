@@ -3,12 +3,18 @@
 use super::{Pool, PoolError};
 use crate::launch::driver::Driver;
 use crate::sys::clock::TickRate;
+use crate::task::Argument;
+use crate::task::desk::{BoardSegment, Desk, Lifespan};
+use crate::team::crew::InProcess;
 use crate::team::crew::{CrewError, Kind, Plan};
 use crate::team::current;
-use crate::team::start::{StartMethod, is_worker};
+use crate::team::opening::{Opened, Opening, OpeningError};
+use crate::team::start::{StartError, StartMethod, is_worker};
 use crate::topology::{Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What workers are. All backends run the same code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -51,6 +57,7 @@ impl fmt::Display for Backend {
 #[must_use = "a builder makes no pool until build() is called"]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_workers: Option<usize>,
     threads_per_worker: Option<usize>,
     backend: Backend,
     method: Option<StartMethod>,
@@ -60,12 +67,35 @@ pub struct PoolBuilder {
     machine: Option<Machine>,
     stats: bool,
     trace: bool,
+    lifespan: Lifespan,
+    opening: Option<Result<Arc<Opening>, OpeningError>>,
+    native_threads: Option<usize>,
 }
 
 impl PoolBuilder {
     /// How many workers; without it, as many as there are places within the CPU quota. More than there are places share them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// For work that waits for disks and networks: one worker more than there are cores.
+    pub fn io_bound(mut self) -> Self {
+        self.workers = Some(usable_cores(&Limits::detect()) + 1);
+        self
+    }
+
+    /// As many workers as the machine has room for now, see [`recommended_workers`](crate::recommended_workers): fewer where it is busy, or
+    /// has not `bytes_each` of free memory for each. Looks for a tenth of a second.
+    pub fn adaptive(mut self, bytes_each: u64) -> Self {
+        self.workers = Some(super::recommended_workers(bytes_each));
+        self
+    }
+
+    /// How many workers [`Pool::resize`] may make of them. Without it, as many as at first. Costs address space for their words,
+    /// and nothing else.
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers);
         self
     }
 
@@ -120,6 +150,60 @@ impl PoolBuilder {
         self
     }
 
+    /// A function that every worker runs, with these arguments, before it serves; so do those that replace dead ones. If it panics or
+    /// returns an error, making the pool fails with what it said.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// static FACTOR: OnceLock<u64> = OnceLock::new();
+    ///
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder()
+    ///     .workers(2)
+    ///     .initializer(|factor| { let _set_before = FACTOR.set(factor); }, 10)
+    ///     .build()?;
+    /// assert_eq!(pool.map(|n: u64| n * FACTOR.get().unwrap_or(&0), 1..4)?, [10, 20, 30]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer<A, O>(mut self, function: fn(A) -> O, arguments: A) -> Self
+    where
+        A: Argument,
+        O: Opened + 'static,
+    {
+        self.opening = Some(Opening::new(function, &arguments).map(Arc::new));
+        self
+    }
+
+    /// How many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr, rayon): `OMP_NUM_THREADS` and
+    /// its like are set for them where the environment does not. Without it, as many as [`Self::threads_per_worker`]. Not with
+    /// [`StartMethod::Fork`], whose workers have begun already.
+    pub fn native_threads(mut self, threads: usize) -> Self {
+        self.native_threads = Some(threads.max(1));
+        self
+    }
+
+    /// How many tasks a worker runs before it gives way to a fresh one, which happens between tasks and launches; a chunk of a map
+    /// is one task. Without it, as many as there are. Ends what leaks, bit by bit. No task is lost. Threads stay.
+    #[doc(alias = "maxtasksperchild")]
+    pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
+        self.lifespan.tasks = tasks.max(1);
+        self
+    }
+
+    /// How old a worker becomes before it gives way, as with [`Self::max_tasks_per_worker`].
+    pub fn max_worker_age(mut self, age: Duration) -> Self {
+        self.lifespan.age_ms = (age.as_millis() as u64).max(1);
+        self
+    }
+
+    /// By how many bytes a worker's own memory grows, from what it was after its first task, before it gives way, as with
+    /// [`Self::max_tasks_per_worker`]. Shared arrays do not count.
+    pub fn max_worker_growth(mut self, bytes: u64) -> Self {
+        self.lifespan.growth_bytes = bytes.max(1);
+        self
+    }
+
     /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]; implies [`Self::stats`]. Without it that is off.
     ///
     /// Takes 1.25 MiB of shared memory a worker, in which the newest 32 767 events of each are kept. A chunk costs a few tens
@@ -155,8 +239,14 @@ impl PoolBuilder {
             },
             threads_per_worker: self.threads_per_worker.unwrap_or(1),
         };
-        let layout = plan(&machine, &limits, &request)?;
+        let mut layout = plan(&machine, &limits, &request)?;
         let workers = layout.workers.len();
+        let most = self.max_workers.unwrap_or(0).max(workers);
+        if most > workers && kind != Kind::Inline {
+            let reason = layout.reason;
+            layout = plan(&machine, &limits, &Request { workers: Some(most), ..request })?;
+            layout.reason = reason;
+        }
         let hands = workers * request.threads_per_worker;
         let cores = usable_cores(&limits);
         let reason = match kind {
@@ -164,8 +254,18 @@ impl PoolBuilder {
             Kind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
+        let opening = self.opening.clone().transpose()?;
+        if let (Kind::Inline, Some(opening)) = (kind, &opening) {
+            let failed = |why| PoolError::Start(StartError::CannotServe { why });
+            opening.run_here(&mut InProcess).map_err(failed)?;
+        }
+        let board = match kind {
+            Kind::Inline => None,
+            _ => Some(BoardSegment::new(layout.workers.len(), self.lifespan)?),
+        };
         let crew = Plan {
             kind,
+            active: workers,
             places: layout.workers,
             is_bound: layout.is_bound,
             crowded: hands > cores,
@@ -175,13 +275,17 @@ impl PoolBuilder {
             preload: self.preload,
             is_watched: self.stats,
             trace: self.trace,
+            errands: board.as_ref().map(BoardSegment::plan),
+            opening: opening.clone(),
+            native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };
         let driver = Driver::new(crew).map_err(|error| match error {
             CrewError::Start(error) => PoolError::Start(error),
             CrewError::Alloc(error) => PoolError::Alloc(error),
             CrewError::Os(error) => PoolError::Os(error),
         })?;
-        Ok(Pool { driver, reason, rate: TickRate::start() })
+        let desk = board.map(|board| Desk::new(&driver.crew, board));
+        Ok(Pool { driver, desk, reason, rate: TickRate::start() })
     }
 
     fn method(&self) -> StartMethod {
@@ -194,7 +298,7 @@ impl PoolBuilder {
 }
 
 /// CPUs that this process can keep busy at once.
-fn usable_cores(limits: &Limits) -> usize {
+pub(super) fn usable_cores(limits: &Limits) -> usize {
     let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
     limits.allowed.len().min(quota).max(1)
 }

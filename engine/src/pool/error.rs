@@ -3,6 +3,8 @@
 use crate::array::AttachError;
 use crate::launch::LaunchError;
 use crate::memory::AllocError;
+use crate::task::TaskError;
+use crate::team::opening::OpeningError;
 use crate::team::start::StartError;
 use crate::topology::{PlacementError, TopologyError};
 
@@ -22,6 +24,9 @@ pub enum PoolError {
     /// The control memory cannot be made.
     #[error(transparent)]
     Alloc(#[from] AllocError),
+    /// The initializer's arguments cannot be handed over.
+    #[error("{0}")]
+    Initializer(String),
     /// A thread cannot be started, or a descriptor not be had.
     #[error("cannot make a pool: {0}; likely a limit on threads, processes or open files is reached")]
     Os(#[source] std::io::Error),
@@ -49,4 +54,13 @@ pub enum Error {
     /// Reading the machine.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// A task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+impl From<OpeningError> for PoolError {
+    fn from(error: OpeningError) -> PoolError {
+        PoolError::Initializer(error.to_string())
+    }
 }

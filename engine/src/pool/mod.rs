@@ -5,6 +5,8 @@ mod builder;
 mod error;
 mod report;
 mod seat;
+mod sizing;
+mod tasks;
 mod trace;
 
 #[cfg(all(test, not(loom)))]
@@ -14,6 +16,7 @@ pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
 pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;
+pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
 
 use crate::array::Element;
@@ -22,7 +25,9 @@ use crate::launch::grant::Split;
 use crate::launch::region::{Body, RegionOperand};
 use crate::launch::{Launch, LaunchError, Operand, Output};
 use crate::sys::clock::TickRate;
+use crate::task::desk::Desk;
 use ndarray::Ix1;
+use std::sync::Arc;
 
 /// A team of workers, pinned one per physical core, that runs launches over shared arrays.
 ///
@@ -49,6 +54,8 @@ use ndarray::Ix1;
 /// ```
 pub struct Pool {
     pub(crate) driver: Driver,
+    /// Of its tasks; None where they run in the caller.
+    desk: Option<Arc<Desk>>,
     reason: String,
     rate: TickRate,
 }
@@ -72,7 +79,7 @@ impl Pool {
 
     /// Number of workers.
     pub fn workers(&self) -> usize {
-        self.driver.crew.size
+        self.driver.crew.active()
     }
 
     /// One sentence that says which cores are used and why that many.
@@ -264,12 +271,6 @@ impl Pool {
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pool({})", self.reason)
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.driver.crew.dissolve();
     }
 }
 

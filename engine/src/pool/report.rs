@@ -15,6 +15,8 @@ pub struct WorkerStats {
     pub pid: u32,
     /// Launches it took part in.
     pub launches: u64,
+    /// Tasks it has begun.
+    pub tasks: u64,
     /// Chunks it ran.
     pub chunks: u64,
     /// Times it took chunks from another worker's block.
@@ -129,6 +131,7 @@ impl Pool {
                 rank,
                 pid: slot.process.as_ref().map_or_else(process::own_pid, |process| process.pid),
                 launches: read(&desk.launches),
+                tasks: read(&desk.errands),
                 chunks: read(&desk.chunks),
                 steals: read(&desk.steals),
                 faults: read(&desk.faults),

@@ -187,6 +187,7 @@ impl Sheet {
                 EventKind::Launch => (format!("launch {}", event.epoch), "part"),
                 EventKind::Chunk => (event.span.to_string(), "chunk"),
                 EventKind::StolenChunk => (format!("{} (stolen)", event.span), "stolen"),
+                EventKind::Task => (format!("task {} ({} items)", event.epoch, event.span.len()), "task"),
             };
             self.span(row_of(rank), name, kind, (event.begin, end), args);
         }

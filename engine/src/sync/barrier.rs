@@ -6,9 +6,11 @@
 
 use crate::base::member::{self, MemberId};
 use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Farewell, Place, SyncWire, remote};
 use crate::sync::record::RECORDS;
 use crate::sync::wait::Patience;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -76,11 +78,11 @@ impl Barrier {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(parties: u32) -> Result<Barrier, CreateError> {
-        let (len, align) = (size_of::<BarrierWord>(), align_of::<BarrierWord>());
         let parties = parties.clamp(1, MAX_PARTIES);
         // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
-        let init = |place: &Place| unsafe { place.base().cast::<BarrierWord>().as_ref() }.init(parties);
-        let place = Place::make("barrier", len, align, init, Some(BarrierWord::repair))?;
+        let init = |base: NonNull<u8>| unsafe { base.cast::<BarrierWord>().as_ref() }.init(parties);
+        let place =
+            place::make::<Barrier>("barrier", size_of::<BarrierWord>(), init, Some(BarrierWord::repair))?;
         Ok(Barrier { place })
     }
 
@@ -147,18 +149,6 @@ impl Barrier {
         self.word().withdraw(member);
     }
 
-    /// Rebuilds the handle where its words are mapped, for `'w`, and takes part from now on.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Barrier::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Barrier> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let barrier = Barrier { place: unsafe { Place::borrowed(base, wire) } };
-        // A full table is reported by `wait`.
-        barrier.word().enroll(member::current_member());
-        Borrowed::new(barrier)
-    }
-
     fn word(&self) -> &BarrierWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -171,4 +161,29 @@ impl std::fmt::Debug for Barrier {
     }
 }
 
-remote!([] Barrier, "a barrier", BarrierWord, (), |this| this.place);
+/// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has one.
+type Handles = BTreeMap<(u64, u64), usize>;
+static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
+
+/// Takes part from now on; with the last handle that came in a message, takes part no more.
+fn arrived(place: Place) -> Option<Farewell> {
+    let (barrier, key) = (Barrier { place }, |wire: SyncWire| (wire.segment, wire.offset));
+    let key = key(barrier.place.wire());
+    *HANDLES.lock().entry(key).or_insert(0) += 1;
+    // A full table is reported by `wait`.
+    barrier.word().enroll(member::current_member());
+    Some(Box::new(move || {
+        let mut handles = HANDLES.lock();
+        if let Some(count) = handles.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                handles.remove(&key);
+                barrier.word().withdraw(member::current_member());
+            }
+        }
+    }))
+}
+
+remote!(
+    [] Barrier, "barrier", BarrierWord, (), |this| this.place, |place| Barrier { place }, arrived: arrived
+);

@@ -6,11 +6,10 @@
 
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::{Patience, Turn};
 use crate::sys::futex::Woken;
 use bytemuck::Pod;
-use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A condition variable in shared memory, for the values of [`Lock`]s.
@@ -51,8 +50,7 @@ impl Condition {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new() -> Result<Condition, CreateError> {
-        let (len, align) = (size_of::<Turn>(), align_of::<Turn>());
-        let place = Place::make("condition", len, align, |_| (), Some(repair))?;
+        let place = place::make::<Condition>("condition", size_of::<Turn>(), |_| (), Some(repair))?;
         Ok(Condition { place })
     }
 
@@ -89,6 +87,29 @@ impl Condition {
         Ok(guard)
     }
 
+    /// As [`Condition::wait_while`], for at most `timeout` in all; also whether `busy` still held when the time ran out.
+    pub fn wait_while_timeout<'a, T: Pod + Send>(
+        &self,
+        mut guard: Guard<'a, T>,
+        timeout: Duration,
+        mut busy: impl FnMut(&mut T) -> bool,
+    ) -> (Again<'a, T>, bool) {
+        let patience = Patience::of(timeout);
+        let mut timed_out = false;
+        while busy(&mut guard) {
+            if timed_out {
+                return (Ok(guard), true);
+            }
+            let (again, out) = self.wait_with(guard, patience);
+            timed_out = out;
+            match again {
+                Ok(again) => guard = again,
+                Err(error) => return (Err(error), out),
+            }
+        }
+        (Ok(guard), false)
+    }
+
     /// Wakes one waiter. Costs a system call also when nobody waits, once somebody has waited since the last
     /// [`Condition::notify_all`].
     pub fn notify_one(&self) {
@@ -109,15 +130,6 @@ impl Condition {
         (lock.lock(), woken == Woken::TimedOut)
     }
 
-    /// Rebuilds the handle where its word is mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Condition::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Condition> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Condition { place: unsafe { Place::borrowed(base, wire) } })
-    }
-
     fn turn(&self) -> &Turn {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -130,4 +142,4 @@ impl std::fmt::Debug for Condition {
     }
 }
 
-remote!([] Condition, "a condition", Turn, (), |this| this.place);
+remote!([] Condition, "condition", Turn, (), |this| this.place, |place| Condition { place });

@@ -7,12 +7,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
-use crate::sync::repair::RepairFn;
-use std::ptr::NonNull;
-
-/// Nothing to repair: every change is one instruction.
-const NONE: Option<RepairFn<AtomicU64>> = None;
+use crate::sync::place::{self, CreateError, Place, remote};
 
 /// A 64-bit counter in shared memory that any number of threads and processes change at once.
 ///
@@ -38,7 +33,7 @@ impl Counter {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: u64) -> Result<Counter, CreateError> {
-        let place = Place::make("counter", size_of::<AtomicU64>(), align_of::<AtomicU64>(), |_| (), NONE)?;
+        let place = place::make::<Counter>("counter", size_of::<AtomicU64>(), |_| (), None)?;
         let counter = Counter { place };
         counter.set(value);
         Ok(counter)
@@ -66,15 +61,6 @@ impl Counter {
     /// Sets it and returns what it was before.
     pub fn set(&self, value: u64) -> u64 {
         self.word().swap(value, Ordering::Relaxed)
-    }
-
-    /// Rebuilds the handle where its word is mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Counter::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Counter> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Counter { place: unsafe { Place::borrowed(base, wire) } })
     }
 
     fn word(&self) -> &AtomicU64 {
@@ -121,7 +107,7 @@ impl ShardedCounter {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new() -> Result<ShardedCounter, CreateError> {
-        let place = Place::make("sharded counter", size_of::<Lanes>(), align_of::<Lanes>(), |_| (), NONE)?;
+        let place = place::make::<ShardedCounter>("sharded counter", size_of::<Lanes>(), |_| (), None)?;
         Ok(ShardedCounter { place })
     }
 
@@ -144,15 +130,6 @@ impl ShardedCounter {
         self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.swap(0, Ordering::Relaxed)))
     }
 
-    /// Rebuilds the handle where its lanes are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`ShardedCounter::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, ShardedCounter> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(ShardedCounter { place: unsafe { Place::borrowed(base, wire) } })
-    }
-
     fn lanes(&self) -> &Lanes {
         // SAFETY: the place holds them at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -165,5 +142,5 @@ impl std::fmt::Debug for ShardedCounter {
     }
 }
 
-remote!([] Counter, "a counter", AtomicU64, (), |this| this.place);
-remote!([] ShardedCounter, "a sharded counter", Lanes, (), |this| this.place);
+remote!([] Counter, "counter", AtomicU64, (), |this| this.place, |place| Counter { place });
+remote!([] ShardedCounter, "sharded counter", Lanes, (), |this| this.place, |place| ShardedCounter { place });

@@ -6,10 +6,9 @@
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::base::member::MemberId;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::{ALL, Patience, SPINS, sleep};
 use crate::sys::futex::{self, Woken};
-use std::ptr::NonNull;
 use std::time::Duration;
 
 /// Bit 0: the flag.
@@ -124,8 +123,7 @@ impl Event {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new() -> Result<Event, CreateError> {
-        let (len, align) = (size_of::<EventWord>(), align_of::<EventWord>());
-        let place = Place::make("event", len, align, |_| (), Some(EventWord::repair))?;
+        let place = place::make::<Event>("event", size_of::<EventWord>(), |_| (), Some(EventWord::repair))?;
         Ok(Event { place })
     }
 
@@ -154,15 +152,6 @@ impl Event {
         self.word().wait(Patience::of(timeout))
     }
 
-    /// Rebuilds the handle where its word is mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Event::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Event> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Event { place: unsafe { Place::borrowed(base, wire) } })
-    }
-
     fn word(&self) -> &EventWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -175,4 +164,4 @@ impl std::fmt::Debug for Event {
     }
 }
 
-remote!([] Event, "an event", EventWord, (), |this| this.place);
+remote!([] Event, "event", EventWord, (), |this| this.place, |place| Event { place });

@@ -9,7 +9,7 @@
 
 use crate::base::member::{self, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::marker::PhantomData;
@@ -113,7 +113,7 @@ impl<G> std::fmt::Debug for LockError<G> {
 /// A value in shared memory that one thread of one process at a time may touch.
 ///
 /// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock may take it.
-/// The handle that made it owns the memory and frees it when dropped.
+/// The memory is freed with the last handle, here or on its way.
 ///
 /// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is never
 /// lost and never silently handed on. It stays so for everybody until some holder calls [`Guard::clear_poison`]. A panic
@@ -167,14 +167,53 @@ unsafe impl<T: Pod + Send> Sync for Lock<T> {}
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
     pub(crate) lock: &'a Lock<T>,
-    me: Owner,
-    /// A guard made while its thread already unwinds says nothing by being dropped so.
-    unwinding: bool,
-    _thread: PhantomData<*const ()>,
+    held: Held<'a>,
 }
 
 // SAFETY: a shared guard gives out `&T` alone.
 unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
+
+/// A lock word that the calling thread holds; dropping this gives it up.
+#[must_use = "the lock is given up as soon as this is dropped"]
+pub(crate) struct Held<'a> {
+    word: &'a LockWord,
+    me: Owner,
+    /// One made while its thread already unwinds says nothing by being dropped so.
+    unwinding: bool,
+    _thread: PhantomData<*const ()>,
+}
+
+impl<'a> Held<'a> {
+    #[inline]
+    pub(crate) fn take(word: &'a LockWord, patience: Patience) -> Result<Held<'a>, LockError<Held<'a>>> {
+        let me = member::current();
+        let acquired = match word.lock(me, patience) {
+            Ok(acquired) => acquired,
+            Err(refused) => return Err(LockError::of(refused, word.holder())),
+        };
+        let held = Held { word, me, unwinding: std::thread::panicking(), _thread: PhantomData };
+        match acquired {
+            Acquired::Clean => Ok(held),
+            Acquired::OwnerDied => Err(LockError::OwnerDied(held)),
+        }
+    }
+
+    /// Says that what the lock protects is sound again.
+    pub(crate) fn clear_poison(&self) {
+        self.word.clear_poison();
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.unwinding {
+            self.word.poison();
+        }
+        // Not the owner only if something wrote over the word; the next `lock` sees that.
+        let _ = self.word.unlock(self.me);
+    }
+}
 
 /// Where the value lies: right behind the word, so that they share a line where they fit.
 pub(crate) const fn data_offset<W, T>() -> usize {
@@ -189,15 +228,14 @@ impl<T: Pod + Send> Lock<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<Lock<T>, CreateError> {
-        let len = data_offset::<LockWord, T>() + size_of::<T>();
-        let align = align_of::<LockWord>().max(align_of::<T>());
-        let write = |place: &Place| {
-            // SAFETY: `len` leaves room for it.
-            let data = unsafe { place.base().add(data_offset::<LockWord, T>()) };
-            // SAFETY: inside the block, aligned by `data_offset` and `align`, and nobody else knows the block yet.
+        let write = |base: NonNull<u8>| {
+            // SAFETY: the block has room for words and value.
+            let data = unsafe { base.add(data_offset::<LockWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
-        let place = Place::make("lock", len, align, write, Some(LockWord::repair))?;
+        let len = place::len_of::<LockWord, T>();
+        let place = place::make::<Lock<T>>("lock", len, write, Some(LockWord::repair))?;
         Ok(Lock { place, _value: PhantomData })
     }
 
@@ -234,31 +272,10 @@ impl<T: Pod + Send> Lock<T> {
 
     #[inline]
     pub(crate) fn lock_with(&self, patience: Patience) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
-        let me = member::current();
-        match self.word().lock(me, patience) {
-            Ok(acquired) => self.guard(acquired, me),
-            Err(refused) => Err(LockError::of(refused, self.word().holder())),
+        match Held::take(self.word(), patience) {
+            Ok(held) => Ok(Guard { lock: self, held }),
+            Err(error) => Err(error.map(|held| Guard { lock: self, held })),
         }
-    }
-
-    #[inline]
-    fn guard(&self, acquired: Acquired, me: Owner) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
-        let guard = Guard { lock: self, me, unwinding: std::thread::panicking(), _thread: PhantomData };
-        match acquired {
-            Acquired::Clean => Ok(guard),
-            Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
-        }
-    }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Lock::new`] with the same `T`, aligned and mapped
-    /// read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Lock<T>> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(Lock { place, _value: PhantomData })
     }
 }
 
@@ -293,7 +310,7 @@ impl<T> std::fmt::Debug for Lock<T> {
 impl<T: Pod> Guard<'_, T> {
     /// Says that the value is sound again: the next holder gets [`Ok`]. Dropping the guard without it keeps the poison.
     pub fn clear_poison(&mut self) {
-        self.lock.word().clear_poison();
+        self.held.clear_poison();
     }
 }
 
@@ -312,22 +329,10 @@ impl<T: Pod> DerefMut for Guard<'_, T> {
     }
 }
 
-impl<T: Pod> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        let word = self.lock.word();
-        if std::thread::panicking() && !self.unwinding {
-            word.poison();
-        }
-        // Not the owner only if something wrote over the word; the next `lock` sees that.
-        let _ = word.unlock(self.me);
-    }
-}
-
 impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Guard<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)
     }
 }
 
-remote!([T: Pod + Send] Lock<T>, "a lock", LockWord, T, |this| this.place);
+remote!([T: Pod + Send] Lock<T>, "lock", LockWord, T, |this| this.place, |place| Lock { place, _value: PhantomData });

@@ -1,8 +1,8 @@
 //! The lock's words and their protocol; the proof is in README.md beside this file.
 
-use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{MemberId, Owner};
-use crate::sync::wait::{ALL, Patience, SPINS, sleep};
+use crate::sync::wait::{ALL, Patience, Spin, sleep};
 use crate::sys::futex::{self, Woken};
 
 /// Bits 0 to 28: the member that holds it, 0 when free. The one truth about who holds the lock.
@@ -75,7 +75,7 @@ impl LockWord {
 
     #[cold]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Refused> {
-        let mut spins = if patience.is_try() { 0 } else { SPINS };
+        let mut spin = Spin::new(patience);
         // Whoever has slept takes the lock with WAITERS set: it cannot know whether others sleep on.
         let mut slept = 0;
         loop {
@@ -98,9 +98,7 @@ impl LockWord {
             if patience.is_try() {
                 return Err(Refused::TimedOut);
             }
-            if spins > 0 && seen & WAITERS == 0 {
-                spins -= 1;
-                spin_loop();
+            if seen & WAITERS == 0 && spin.pause() {
                 continue;
             }
             let asleep = seen | WAITERS;
@@ -113,7 +111,7 @@ impl LockWord {
             if sleep(&self.state, asleep, patience) == Woken::TimedOut {
                 return Err(Refused::TimedOut);
             }
-            spins = SPINS;
+            spin = Spin::new(patience);
         }
     }
 

@@ -10,7 +10,7 @@ mod counter;
 mod event;
 mod lock;
 mod lock_word;
-mod place;
+pub(crate) mod place;
 mod record;
 pub(crate) mod repair;
 mod rlock;
@@ -18,14 +18,14 @@ mod rw_word;
 mod rwlock;
 mod semaphore;
 mod semaphore_word;
-mod wait;
+pub(crate) mod wait;
 
 #[cfg(test)]
 #[cfg(loom)]
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::base::member::{MemberId, Owner};
 pub use barrier::{Barrier, BarrierError};
@@ -33,8 +33,12 @@ pub use condition::Condition;
 pub use counter::{Counter, ShardedCounter};
 pub use event::Event;
 pub use lock::{Guard, Lock, LockError};
+pub(crate) use lock::{Held, data_offset};
+pub(crate) use lock_word::{Acquired, LockWord, Refused};
 pub use place::{Borrowed, CreateError};
 pub(crate) use place::{Remote, SyncWire};
+pub(crate) use record::Table;
 pub use rlock::{RGuard, RLock};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreError};
+pub(crate) use wait::{ALL, Patience, sleep};

@@ -1,34 +1,27 @@
-//! Where an object's words live and what keeps them alive.
+//! Where an object's words live, and what its handles have in common: they are cheap to clone, travel in messages, and can
+//! be rebuilt over the same words by another member.
 //!
 //! # Safety
-//! The invariant of a `Place`: `base` points to `len` readable and writable bytes, aligned to `align`, that stay
-//! mapped while the place lives (`keep` owns them, or the maker of a borrowed place promised it), are shared only through
-//! the atomics of one word struct and the value that a lock guards, and were all zero before that struct's first use.
+//! See `memory::place` for the invariant of a place. Here words are registered with repair for exactly as long as their
+//! block is theirs, and handles are built only over places of their own kind.
 #![allow(unsafe_code)]
 
-use crate::memory::{AllocError, Segment, arena};
+pub(crate) use crate::memory::place::{Expected, Farewell, Place, PlaceWire as SyncWire};
+
+use crate::memory::AllocError;
+use crate::memory::place::kind_of;
 use crate::sync::repair::{Registration, RepairFn};
+use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Arc;
-
-/// How another process finds an object's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(crate) struct SyncWire {
-    /// The segment.
-    pub(crate) segment: u64,
-    /// Bytes from its base.
-    pub(crate) offset: u64,
-}
 
 /// Shared memory for a lock, counter or the like could not be had.
 ///
 /// Raised by the constructors of this module; nothing was made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot make a {what}: {source}; a {what} takes {len_bytes} bytes of shared memory")]
+#[error("cannot make a {what}: {source}; it takes {len_bytes} bytes of shared memory")]
 #[non_exhaustive]
 pub struct CreateError {
     what: &'static str,
@@ -37,124 +30,213 @@ pub struct CreateError {
     source: AllocError,
 }
 
-/// The memory of one object.
-pub(crate) struct Place {
-    base: NonNull<u8>,
-    wire: SyncWire,
-    /// Dropped before `keep`, by field order: repair must never look at returned memory.
-    registration: Option<Registration>,
-    keep: Option<arena::Block>,
-}
-
-// SAFETY: by the invariant the bytes are touched only through atomics and under locks, which any thread may do.
-unsafe impl Send for Place {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Place {}
-
-// A panic leaves atomics in a state of their protocol, and values under a lock reported as suspect.
-impl std::panic::UnwindSafe for Place {}
-impl std::panic::RefUnwindSafe for Place {}
-
-impl Place {
-    /// Zeroed memory for a `what` of `len_bytes` with `align`, reachable by every member: a block of the arena.
-    fn allocate(len_bytes: usize, align: usize, what: &'static str) -> Result<Place, CreateError> {
-        let block = arena::allocate(len_bytes, align);
-        let block = block.map_err(|source| CreateError { what, len_bytes, source })?;
-        let wire = SyncWire { segment: block.segment().id().0, offset: block.offset() as u64 };
-        Ok(Place { base: block.ptr(), wire, registration: None, keep: Some(block) })
-    }
-
-    /// A place for the words `W` followed, `data_offset` bytes from the base, by a value; initialised by
-    /// `init`, then known to repair, so that a death never meets half-made words.
-    pub(crate) fn make<W>(
-        what: &'static str,
-        len_bytes: usize,
-        align: usize,
-        init: impl FnOnce(&Place),
-        repair: Option<RepairFn<W>>,
-    ) -> Result<Place, CreateError> {
-        // A line of its own, so that two objects never slow each other down (see `Line` for the 128).
-        let mut place = Place::allocate(len_bytes, align.max(128), what)?;
-        init(&place);
-        if let Some(repair) = repair {
-            // SAFETY: the words lie at the base, and the registration is dropped before `keep` returns the memory.
-            place.registration = Some(unsafe { Registration::new(place.base.cast::<W>(), repair) });
-        }
-        Ok(place)
-    }
-
-    /// A place in memory that somebody else keeps alive.
-    ///
-    /// # Safety
-    /// `base` has the module's invariant for as long as the place is used.
-    pub(crate) unsafe fn borrowed(base: NonNull<u8>, wire: SyncWire) -> Place {
-        Place { base, wire, registration: None, keep: None }
-    }
-
-    pub(crate) fn base(&self) -> NonNull<u8> {
-        self.base
-    }
-
-    pub(crate) fn wire(&self) -> SyncWire {
-        self.wire
-    }
-
-    /// The segment it lies in; `None` for a borrowed place.
-    pub(crate) fn segment(&self) -> Option<&Arc<Segment>> {
-        self.keep.as_ref().map(arena::Block::segment)
+impl CreateError {
+    /// `what`, of so many bytes, could not be had because of `source`.
+    pub(crate) fn new(what: &'static str, len_bytes: usize, source: AllocError) -> CreateError {
+        CreateError { what, len_bytes, source }
     }
 }
 
 /// A handle that a member can rebuild over the same words.
 ///
 /// # Safety
-/// `from_base` needs no more than `LEN_BYTES` bytes at an address aligned to `ALIGN`, where `place` leads to in its process.
+/// `of` needs a place of `Words`, followed by a `Value`, of a length that `fits`, at an address aligned to `ALIGN`.
 pub(crate) unsafe trait Remote: Sized {
-    /// What it is, with its article, for error texts.
+    /// The words at the base.
+    type Words: 'static;
+    /// What follows them.
+    type Value: ?Sized + 'static;
+    /// What it is, without an article, for error texts.
     const WHAT: &'static str;
-    /// Bytes of words and value.
-    const LEN_BYTES: usize;
-    /// Alignment of the first.
+    /// Alignment of the first word.
     const ALIGN: usize;
+    /// Whether words and value may have so many bytes.
+    fn fits(len_bytes: usize) -> bool;
     /// Where it lies.
     fn place(&self) -> &Place;
-    /// How another process finds it.
+    /// How a member finds it inside a launch.
     fn wire(&self) -> SyncWire {
         self.place().wire()
+    }
+    /// The handle over a place of its kind.
+    fn of(place: Place) -> Self;
+    /// A handle has come to this process, over the place given; what to do when its last clone goes.
+    fn arrived(_place: Place) -> Option<Farewell> {
+        None
+    }
+    /// What a handle of this type expects where it is sent to.
+    fn expected() -> Expected {
+        Expected {
+            what: Self::WHAT,
+            kind: kind_of::<Self::Words, Self::Value>(),
+            align: Self::ALIGN,
+            fits: Self::fits,
+            arrived: Some(Self::arrived),
+        }
     }
     /// Rebuilds the handle for `'w`.
     ///
     /// # Safety
     /// `base` is where this process maps the block of a live handle of the same type, aligned and mapped read-write during
-    /// `'w`.
-    unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self>;
+    /// `'w`, and as long as the process lives if the handle is cloned; `wire` is that handle's.
+    unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self> {
+        // SAFETY: the caller's promise is the place's invariant.
+        let place = unsafe { Place::borrowed(base, wire) };
+        // A launch's end is no reason to say farewell: the next one lends the same again.
+        drop(Self::arrived(place.lend()));
+        Borrowed::new(Self::of(place))
+    }
 }
 
-/// Implements [`Remote`] for a handle over the words `$words`, followed by a value of type `$value`.
+/// Makes the place of a new object of type `H`: `init` fills the zeroed words, then repair knows of them, so that a death
+/// never meets half-made words.
+pub(crate) fn make<H: Remote>(
+    what: &'static str,
+    len_bytes: usize,
+    init: impl FnOnce(NonNull<u8>),
+    repair: Option<RepairFn<H::Words>>,
+) -> Result<Place, CreateError> {
+    debug_assert!(H::fits(len_bytes));
+    let place =
+        Place::make(kind_of::<H::Words, H::Value>(), len_bytes, H::ALIGN, None, upkeep::<H>(init, repair));
+    place.map_err(|source| CreateError { what, len_bytes, source })
+}
+
+/// As [`make`], with memory behind the first `reserved` bytes only.
+pub(crate) fn make_sparse<H: Remote>(
+    what: &'static str,
+    len_bytes: usize,
+    reserved: usize,
+    init: impl FnOnce(NonNull<u8>),
+    repair: Option<RepairFn<H::Words>>,
+) -> Result<Place, CreateError> {
+    debug_assert!(H::fits(len_bytes));
+    let kind = kind_of::<H::Words, H::Value>();
+    let place = Place::make_sparse(kind, len_bytes, H::ALIGN, reserved, upkeep::<H>(init, repair));
+    place.map_err(|source| CreateError { what, len_bytes, source })
+}
+
+/// Fills the words, then tells repair of them.
+fn upkeep<H: Remote>(
+    init: impl FnOnce(NonNull<u8>),
+    repair: Option<RepairFn<H::Words>>,
+) -> impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>> {
+    move |base: NonNull<u8>| {
+        init(base);
+        let repair = repair?;
+        // SAFETY: the words lie at the base, and the registration is dropped before the memory is returned.
+        let registration = unsafe { Registration::new(base.cast::<H::Words>(), repair) };
+        Some(Box::new(registration) as Box<dyn Any + Send + Sync>)
+    }
+}
+
+/// Bytes of words followed by one value.
+pub(crate) const fn len_of<W, V>() -> usize {
+    crate::sync::lock::data_offset::<W, V>() + size_of::<V>()
+}
+
+/// The larger alignment of the two.
+pub(crate) const fn align_of_both<W, V>() -> usize {
+    if align_of::<W>() > align_of::<V>() { align_of::<W>() } else { align_of::<V>() }
+}
+
+/// Implements [`Remote`], `Clone` and travelling for a handle over the words `$words`, followed by a value of type `$value`.
 macro_rules! remote {
-    ([$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty, |$this:ident| $place:expr) => {
+    (
+        [$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty,
+        |$this:ident| $at:expr, |$place:ident| $make:expr $(, arrived: $arrived:expr)?
+    ) => {
         // SAFETY: the same type's constructor makes the block of these words and this value.
         unsafe impl<$($bound)*> crate::sync::place::Remote for $handle {
+            type Words = $words;
+            type Value = $value;
             const WHAT: &'static str = $what;
-            const LEN_BYTES: usize = crate::sync::lock::data_offset::<$words, $value>() + size_of::<$value>();
-            const ALIGN: usize =
-                if align_of::<$words>() > align_of::<$value>() { align_of::<$words>() } else { align_of::<$value>() };
-            fn place(&self) -> &Place {
+            const ALIGN: usize = crate::sync::place::align_of_both::<$words, $value>();
+            fn fits(len_bytes: usize) -> bool {
+                len_bytes == crate::sync::place::len_of::<$words, $value>()
+            }
+            fn place(&self) -> &crate::sync::place::Place {
                 let $this = self;
-                &$place
+                &$at
             }
-            unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self> {
-                // SAFETY: the caller's promise.
-                unsafe { <$handle>::from_base(base, wire) }
+            fn of($place: crate::sync::place::Place) -> Self {
+                $make
             }
+            $(fn arrived(place: crate::sync::place::Place) -> Option<crate::sync::place::Farewell> {
+                $arrived(place)
+            })?
         }
+        crate::sync::place::travels!([$($bound)*] $handle);
     };
 }
 pub(crate) use remote;
 
+/// As [`remote!`], for words followed by any number of values of type `$value`.
+macro_rules! remote_slice {
+    (
+        [$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty,
+        |$this:ident| $at:expr, |$place:ident| $make:expr
+    ) => {
+        // SAFETY: the same type's constructor makes the block of these words and values.
+        unsafe impl<$($bound)*> crate::sync::place::Remote for $handle {
+            type Words = $words;
+            type Value = [$value];
+            const WHAT: &'static str = $what;
+            const ALIGN: usize = {
+                // Elements that are moved in words must be aligned to them, whatever their type says.
+                let align = crate::sync::place::align_of_both::<$words, $value>();
+                if align < 8 { 8 } else { align }
+            };
+            fn fits(len_bytes: usize) -> bool {
+                let values = len_bytes.checked_sub(crate::sync::data_offset::<$words, $value>());
+                values.is_some_and(|values| values.is_multiple_of(size_of::<$value>()))
+            }
+            fn place(&self) -> &crate::sync::place::Place {
+                let $this = self;
+                &$at
+            }
+            fn of($place: crate::sync::place::Place) -> Self {
+                $make
+            }
+        }
+        crate::sync::place::travels!([$($bound)*] $handle);
+    };
+}
+pub(crate) use remote_slice;
+
+/// Implements `Clone` and travelling for a [`Remote`] handle.
+macro_rules! travels {
+    ([$($bound:tt)*] $handle:ty) => {
+        /// Another handle of the same object. Costs a reference count; the object lives until the last handle is gone.
+        impl<$($bound)*> Clone for $handle {
+            fn clone(&self) -> Self {
+                crate::sync::place::Remote::of(crate::sync::place::Remote::place(self).clone())
+            }
+        }
+
+        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        impl<$($bound)*> serde::Serialize for $handle {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                use crate::sync::place::Remote;
+                crate::memory::travel::serialize(self.place(), <$handle>::WHAT, to)
+            }
+        }
+
+        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
+            fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
+                use crate::sync::place::Remote;
+                Ok(<$handle>::of(crate::memory::travel::deserialize(&<$handle>::expected(), from)?))
+            }
+        }
+    };
+}
+pub(crate) use travels;
+
 /// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
 ///
-/// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing.
+/// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing. A clone of that handle
+/// may live on; the object's memory is then kept as long as the driver lives.
 pub struct Borrowed<'w, H> {
     handle: ManuallyDrop<H>,
     _life: PhantomData<&'w H>,

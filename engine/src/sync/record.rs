@@ -74,6 +74,21 @@ impl Table {
         }
     }
 
+    /// Adds to what `me` holds, if it holds anything at that very instant.
+    pub(crate) fn add_to_held(&self, me: MemberId, amount: u32) -> Option<Slot> {
+        let slot = self.slot_of(me)?;
+        let word = &self.records[slot.0];
+        let mut now = word.load(Ordering::Relaxed);
+        while member_of(now) == me.0 && amount_of(now) > 0 {
+            let next = record(me, amount_of(now).checked_add(amount)?);
+            match word.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(slot),
+                Err(seen) => now = seen,
+            }
+        }
+        None
+    }
+
     /// `me`'s record, else a free one, else another member's empty one.
     fn find(&self, me: MemberId) -> Option<Slot> {
         let used = self.used();
@@ -111,6 +126,24 @@ impl Table {
         }
     }
 
+    /// Takes one from what `me` holds, or else from what anybody holds; false if nobody holds anything.
+    pub(crate) fn take_one(&self, me: MemberId) -> bool {
+        let mine = self.slot_of(me).is_some_and(|slot| self.sub(me, slot, 1));
+        mine || (0..self.used()).any(|i| {
+            let now = self.records[i].load(Ordering::Relaxed);
+            amount_of(now) > 0 && self.sub(MemberId(member_of(now)), Slot(i), 1)
+        })
+    }
+
+    /// Whether anybody beside `member` holds anything.
+    pub(crate) fn is_held_beside(&self, member: MemberId) -> bool {
+        let held = |word: &AtomicU64| word.load(Ordering::Acquire);
+        self.records[..self.used()]
+            .iter()
+            .map(held)
+            .any(|now| amount_of(now) > 0 && member_of(now) != member.0)
+    }
+
     /// `me`'s record, if it holds anything.
     pub(crate) fn slot_of(&self, me: MemberId) -> Option<Slot> {
         self.records[..self.used()].iter().position(|word| holds(word, me)).map(Slot)
@@ -137,6 +170,15 @@ impl Table {
         // Acquire pairs with the release in `sub`.
         let amounts = self.records[..self.used()].iter().map(|word| amount_of(word.load(Ordering::Acquire)));
         amounts.map(u64::from).sum()
+    }
+
+    /// Who holds how much, as far as one look can tell.
+    pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
+        let records = self.records[..self.used()].iter().map(|word| word.load(Ordering::Relaxed));
+        records
+            .filter(|&now| amount_of(now) > 0)
+            .map(|now| (MemberId(member_of(now)), amount_of(now)))
+            .collect()
     }
 
     fn used(&self) -> usize {

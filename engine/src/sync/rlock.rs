@@ -9,7 +9,7 @@ use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{self, MemberId, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::marker::PhantomData;
@@ -120,15 +120,14 @@ impl<T: Pod + Send> RLock<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<RLock<T>, CreateError> {
-        let len = data_offset::<RLockWord, T>() + size_of::<T>();
-        let align = align_of::<RLockWord>().max(align_of::<T>());
-        let write = |place: &Place| {
-            // SAFETY: `len` leaves room for it.
-            let data = unsafe { place.base().add(data_offset::<RLockWord, T>()) };
-            // SAFETY: inside the block, aligned, and nobody else knows the block yet.
+        let write = |base: NonNull<u8>| {
+            // SAFETY: the block has room for words and value.
+            let data = unsafe { base.add(data_offset::<RLockWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
-        let place = Place::make("RLock", len, align, write, Some(RLockWord::repair))?;
+        let len = place::len_of::<RLockWord, T>();
+        let place = place::make::<RLock<T>>("RLock", len, write, Some(RLockWord::repair))?;
         Ok(RLock { place, _value: PhantomData })
     }
 
@@ -170,16 +169,6 @@ impl<T: Pod + Send> RLock<T> {
             Acquired::Clean => Ok(guard),
             Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
         }
-    }
-
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`RLock::new`] with the same `T`, read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RLock<T>> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(RLock { place, _value: PhantomData })
     }
 }
 
@@ -254,4 +243,4 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for RGuard<'_, T> {
     }
 }
 
-remote!([T: Pod + Send] RLock<T>, "an RLock", RLockWord, T, |this| this.place);
+remote!([T: Pod + Send] RLock<T>, "RLock", RLockWord, T, |this| this.place, |place| RLock { place, _value: PhantomData });

@@ -65,6 +65,24 @@ impl RwWord {
         }
     }
 
+    /// Enters once more, for a thread that is in as a reader: at once, as no writer can be inside or get there before it has
+    /// left. `None` if its process has no record after all, or cannot count further.
+    pub(crate) fn read_again(&self, me: Owner) -> Option<(Acquired, Slot)> {
+        let slot = self.readers.add_to_held(me.member, 1)?;
+        let poisoned = self.state.load(Ordering::Relaxed) & POISON != 0;
+        Some((if poisoned { Acquired::OwnerDied } else { Acquired::Clean }, slot))
+    }
+
+    /// Whether `member` is in as a reader.
+    pub(crate) fn is_read_by(&self, member: MemberId) -> bool {
+        self.readers.slot_of(member).is_some()
+    }
+
+    /// How many readers are in.
+    pub(crate) fn readers(&self) -> u32 {
+        self.readers.total().try_into().unwrap_or(u32::MAX)
+    }
+
     /// The reader's second step: in, or out again because of a writer.
     fn confirm(&self, me: Owner, slot: Slot) -> Option<Acquired> {
         fence(Ordering::SeqCst);

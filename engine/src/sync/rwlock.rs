@@ -9,20 +9,22 @@
 use crate::base::member::{self, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::Acquired;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
+use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A value in shared memory that many threads and processes may read at once, or one write.
 ///
-/// A waiting writer keeps new readers out; so a thread that reads must not read again, or write, before it dropped its
-/// guard. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
+/// A waiting writer keeps new readers out, but for threads that read already: these may read again at any time. A thread that
+/// reads must not write before it dropped its guards, which is reported as [`LockError::WouldDeadlock`], at once. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
 /// inside, everybody after it, reader or writer, gets [`LockError::OwnerDied`] until a writer calls
 /// [`WriteGuard::clear_poison`].
 ///
@@ -76,15 +78,14 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<RwLock<T>, CreateError> {
-        let len = data_offset::<RwWord, T>() + size_of::<T>();
-        let align = align_of::<RwWord>().max(align_of::<T>());
-        let write = |place: &Place| {
-            // SAFETY: `len` leaves room for it.
-            let data = unsafe { place.base().add(data_offset::<RwWord, T>()) };
-            // SAFETY: inside the block, aligned, and nobody else knows the block yet.
+        let write = |base: NonNull<u8>| {
+            // SAFETY: the block has room for words and value.
+            let data = unsafe { base.add(data_offset::<RwWord, T>()) };
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
-        let place = Place::make("RwLock", len, align, write, Some(RwWord::repair))?;
+        let len = place::len_of::<RwWord, T>();
+        let place = place::make::<RwLock<T>>("RwLock", len, write, Some(RwWord::repair))?;
         Ok(RwLock { place, _value: PhantomData })
     }
 
@@ -117,7 +118,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// Enters as the writer; blocks until everybody else has left.
     ///
     /// # Errors
-    /// As [`RwLock::read`].
+    /// As [`RwLock::read`], and [`LockError::WouldDeadlock`] when this thread has a read guard.
     pub fn write(&self) -> Write<'_, T> {
         self.write_with(Patience::Forever)
     }
@@ -140,8 +141,10 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn read_with(&self, patience: Patience) -> Read<'_, T> {
         let me = member::current();
-        match self.word().read(me, patience) {
+        let again = if self.is_read_here() { self.word().read_again(me) } else { None };
+        match again.map_or_else(|| self.word().read(me, patience), Ok) {
             Ok((acquired, slot)) => {
+                READING.with_borrow_mut(|reading| reading.push(self.place.base().addr()));
                 let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
@@ -151,6 +154,9 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn write_with(&self, patience: Patience) -> Write<'_, T> {
         let me = member::current();
+        if self.is_read_here() && self.word().is_read_by(me.member) {
+            return Err(LockError::WouldDeadlock);
+        }
         match self.word().write(me, patience) {
             Ok(acquired) => {
                 let unwinding = std::thread::panicking();
@@ -160,19 +166,24 @@ impl<T: Pod + Send + Sync> RwLock<T> {
             Err(refused) => Err(LockError::of(refused, self.writer())),
         }
     }
+}
 
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`RwLock::new`] with the same `T`, read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, RwLock<T>> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(RwLock { place, _value: PhantomData })
-    }
+thread_local! {
+    /// Where the words of the locks lie that this thread has read guards of, one entry a guard.
+    static READING: RefCell<Vec<NonZero<usize>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T> RwLock<T> {
+    /// Whether the calling thread has a read guard of it, or forgot one of a lock that lay here.
+    fn is_read_here(&self) -> bool {
+        READING.with_borrow(|reading| reading.contains(&self.place.base().addr()))
+    }
+
+    /// How many readers are in, of all processes, as far as one look can tell.
+    pub fn readers(&self) -> u32 {
+        self.word().readers()
+    }
+
     /// The writer that is in or waits to be, as far as one look can tell.
     pub fn writer(&self) -> Option<Owner> {
         self.word().writer()
@@ -235,6 +246,12 @@ impl<T: Pod> DerefMut for WriteGuard<'_, T> {
 
 impl<T: Pod> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
+        READING.with_borrow_mut(|reading| {
+            let own = self.lock.place.base().addr();
+            if let Some(last) = reading.iter().rposition(|at| *at == own) {
+                reading.swap_remove(last);
+            }
+        });
         // It fails only if the words were overwritten.
         let _ = self.lock.word().unlock_read(self.me, self.slot);
     }
@@ -262,4 +279,4 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for WriteGuard<'_, T> {
     }
 }
 
-remote!([T: Pod + Send + Sync] RwLock<T>, "an RwLock", RwWord, T, |this| this.place);
+remote!([T: Pod + Send + Sync] RwLock<T>, "RwLock", RwWord, T, |this| this.place, |place| RwLock { place, _value: PhantomData });

@@ -4,8 +4,8 @@
 //! A semaphore's block is one `SemaphoreWord` at its base.
 #![allow(unsafe_code)]
 
-use crate::base::member;
-use crate::sync::place::{Borrowed, CreateError, Place, SyncWire, remote};
+use crate::base::member::{self, MemberId};
+use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
@@ -95,10 +95,14 @@ impl Semaphore {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
-        let (len, align) = (size_of::<SemaphoreWord>(), align_of::<SemaphoreWord>());
         // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
-        let init = |place: &Place| unsafe { place.base().cast::<SemaphoreWord>().as_ref() }.init(permits);
-        let place = Place::make("semaphore", len, align, init, Some(SemaphoreWord::repair))?;
+        let init = |base: NonNull<u8>| unsafe { base.cast::<SemaphoreWord>().as_ref() }.init(permits);
+        let place = place::make::<Semaphore>(
+            "semaphore",
+            size_of::<SemaphoreWord>(),
+            init,
+            Some(SemaphoreWord::repair),
+        )?;
         Ok(Semaphore { place })
     }
 
@@ -136,6 +140,22 @@ impl Semaphore {
         self.acquire_with(1, Patience::of(timeout))
     }
 
+    /// Takes `n` permits at once if so many are free.
+    ///
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(n, Patience::Try)
+    }
+
+    /// Takes `n` permits at once, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_timeout`].
+    pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.acquire_with(n, Patience::of(timeout))
+    }
+
     fn acquire_with(&self, n: u32, patience: Patience) -> Result<Permit<'_>, SemaphoreError> {
         let taken = self.word().acquire(member::current(), n, patience);
         taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
@@ -155,13 +175,9 @@ impl Semaphore {
         self.word().free()
     }
 
-    /// Rebuilds the handle where its words are mapped, for `'w`.
-    ///
-    /// # Safety
-    /// `base` is where this process maps a block made by [`Semaphore::new`], read-write during `'w`.
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Semaphore> {
-        // SAFETY: the caller's promise is the place's invariant.
-        Borrowed::new(Semaphore { place: unsafe { Place::borrowed(base, wire) } })
+    /// Who holds how many permits, as far as one look can tell; by process, as permits belong to processes.
+    pub fn holders(&self) -> Vec<(MemberId, u32)> {
+        self.word().holders()
     }
 
     fn error(&self, denied: Denied, asked: u32) -> SemaphoreError {
@@ -285,16 +301,29 @@ impl BoundedSemaphore {
         self.0.available()
     }
 
-    /// Rebuilds the handle where its words are mapped, for `'w`.
+    /// Who holds how many permits; see [`Semaphore::holders`].
+    pub fn holders(&self) -> Vec<(MemberId, u32)> {
+        self.0.holders()
+    }
+
+    /// Takes `n` permits at once if so many are free; see [`Semaphore::try_acquire_many`].
     ///
-    /// # Safety
-    /// As for [`Semaphore::from_base`], with a block made by [`BoundedSemaphore::new`].
-    pub(crate) unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, BoundedSemaphore> {
-        // SAFETY: the caller's promise is the place's invariant.
-        let place = unsafe { Place::borrowed(base, wire) };
-        Borrowed::new(BoundedSemaphore(Semaphore { place }))
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.try_acquire_many(n)
+    }
+
+    /// Takes `n` permits at once, waiting at most `timeout`; see [`Semaphore::acquire_many_timeout`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_timeout`].
+    pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.0.acquire_many_timeout(n, timeout)
     }
 }
 
-remote!([] Semaphore, "a semaphore", SemaphoreWord, (), |this| this.place);
-remote!([] BoundedSemaphore, "a bounded semaphore", SemaphoreWord, (), |this| this.0.place);
+remote!([] Semaphore, "semaphore", SemaphoreWord, (), |this| this.place, |place| Semaphore { place });
+remote!([] BoundedSemaphore, "bounded semaphore", SemaphoreWord, (), |this| this.0.place, |place| {
+    BoundedSemaphore(Semaphore { place })
+});

@@ -139,6 +139,11 @@ impl SemaphoreWord {
         if done { Ok(()) } else { Err(Denied::NotHeld) }
     }
 
+    /// Who holds how many permits.
+    pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
+        self.held.holders()
+    }
+
     /// Permits nobody holds, as far as one look can tell.
     pub(crate) fn free(&self) -> u32 {
         if self.guard.is_poisoned() {

@@ -14,6 +14,39 @@ pub(crate) const SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const SPINS: u32 = 0;
 
+/// Looking at a contended lock before sleeping: seldom, with pauses that double. Every look takes the line from the one who works
+/// with it, who gives the lock up and takes it many times between two looks.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    next: u32,
+    left: u32,
+}
+
+/// Pauses before a second look at a contended lock: 1 to 2 us. By `phalanx-bench sync --only lock_contended` on a virtual machine
+/// of 2 Xeon cores in November 2026, 2 processes, nanoseconds a pair: a look after every pause 210 to 470; pauses from 1 on 42,
+/// from 8 on 32, from 32 on 28 (a robust mutex of the C library 98).
+const FIRST_PAUSE: u32 = 32;
+
+impl Spin {
+    pub(crate) fn new(patience: Patience) -> Spin {
+        Spin { next: FIRST_PAUSE, left: if patience.is_try() { 0 } else { SPINS } }
+    }
+
+    /// Pauses before another look; false, without a pause, once sleeping is better.
+    pub(crate) fn pause(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let now = self.next.min(self.left);
+        for _ in 0..now {
+            spin_loop();
+        }
+        self.left -= now;
+        self.next *= 2;
+        true
+    }
+}
+
 /// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a sleeper.
 const SLICE: Duration = Duration::from_secs(1);
 
@@ -97,12 +130,10 @@ impl Turn {
 
     /// As `wait`, looking a bounded number of times first.
     pub(crate) fn wait_spinning(&self, ticket: Ticket, patience: Patience) -> Woken {
-        if !patience.is_try() {
-            for _ in 0..SPINS {
-                if self.ticket() != ticket {
-                    return Woken::LookAgain;
-                }
-                spin_loop();
+        let mut spin = Spin::new(patience);
+        while spin.pause() {
+            if self.ticket() != ticket {
+                return Woken::LookAgain;
             }
         }
         self.wait(ticket, patience)

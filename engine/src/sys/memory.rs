@@ -159,7 +159,7 @@ pub(crate) unsafe fn allow_writes(at: NonNull<u8>, len_bytes: usize) -> io::Resu
     }?)
 }
 
-/// Advice that changes no contents.
+/// Advice that changes no contents, [`Hint::Remove`] apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hint {
     /// Children made by fork do not get the mapping.
@@ -176,6 +176,8 @@ pub(crate) enum Hint {
     PopulateWrite,
     /// Replace populated base pages by huge ones, at once.
     Collapse,
+    /// Give the pages of the object itself back, for every process; they read as zeros afterwards. Takes no descriptor.
+    Remove,
 }
 
 /// `MADV_COLLAPSE`, since Linux 6.1 (include/uapi/asm-generic/mman-common.h); not in rustix.
@@ -194,6 +196,7 @@ pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io
         Hint::NoHugePage => Advice::LinuxNoHugepage,
         Hint::PopulateRead => Advice::LinuxPopulateRead,
         Hint::PopulateWrite => Advice::LinuxPopulateWrite,
+        Hint::Remove => Advice::LinuxRemove,
         Hint::Collapse => {
             // SAFETY: the range belongs to the caller; the contents stay.
             let rc = unsafe { libc::madvise(at.as_ptr().cast::<c_void>(), len_bytes, MADV_COLLAPSE) };
@@ -201,7 +204,7 @@ pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io
         }
     };
     loop {
-        // SAFETY: the range belongs to the caller, and none of these changes the contents.
+        // SAFETY: the range belongs to the caller, and none of these changes contents that the caller wants to keep.
         match unsafe { rustix::mm::madvise(at.as_ptr().cast(), len_bytes, advice) } {
             Err(Errno::INTR) => {}
             other => return Ok(other?),

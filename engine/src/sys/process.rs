@@ -354,6 +354,14 @@ pub(crate) fn write_stderr(bytes: &[u8]) {
     unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
 }
 
+/// Bytes of this process's own memory, without files and shared memory; None where /proc does not tell.
+pub(crate) fn private_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = statm.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
+    let (resident, shared) = (pages.next()?, pages.next()?);
+    Some(resident.saturating_sub(shared) * crate::sys::memory::page_size() as u64)
+}
+
 /// Threads of this process; None where /proc does not tell.
 pub(crate) fn thread_count() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())

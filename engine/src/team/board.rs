@@ -185,6 +185,10 @@ pub(crate) struct Desk {
     pub(crate) faults: AtomicU64,
     pub(crate) sleeps: AtomicU64,
     pub(crate) wakes: AtomicU64,
+    /// Errands begun, see `errand`.
+    pub(crate) errands: AtomicU64,
+    /// Nonzero when the member, which asked for it, may end. Written by the driver.
+    pub(crate) leave: AtomicU64,
 }
 
 /// Adds to a counter that only the calling member writes: cheaper than an atomic addition.
@@ -439,6 +443,11 @@ impl Board {
             news: &self.head().news,
             driver_asleep: &self.head().driver_asleep,
         }
+    }
+
+    /// Members of the team.
+    pub(crate) fn size(&self) -> usize {
+        self.layout.size
     }
 
     pub(crate) fn stop(&self) -> &AtomicU64 {

@@ -1,23 +1,27 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
 
-use crate::base::atomic::AtomicU64;
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
 use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::oom::OomWatch;
+use crate::team::opening::Opening;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{engine, log};
+use crate::team::{engine, log, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+// Plain atomics on purpose: driver memory outside every checked protocol.
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 /// What members are.
@@ -33,6 +37,8 @@ pub(crate) enum Kind {
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) places: Vec<WorkerPlace>,
+    /// How many of them the team has at first.
+    pub(crate) active: usize,
     pub(crate) is_bound: bool,
     pub(crate) crowded: bool,
     pub(crate) spare_core: bool,
@@ -42,6 +48,12 @@ pub(crate) struct Plan {
     /// Whether each launch is looked at more closely.
     pub(crate) is_watched: bool,
     pub(crate) trace: bool,
+    /// What members do between launches.
+    pub(crate) errands: Option<ErrandPlan>,
+    /// What members run before they serve.
+    pub(crate) opening: Option<Arc<Opening>>,
+    /// What native libraries in worker processes are told of how many threads to use.
+    pub(crate) native_threads: Option<usize>,
 }
 
 impl Plan {
@@ -49,6 +61,7 @@ impl Plan {
     pub(crate) fn inline(places: Vec<WorkerPlace>) -> Plan {
         Plan {
             kind: Kind::Inline,
+            active: places.len(),
             places,
             is_bound: false,
             crowded: false,
@@ -58,13 +71,18 @@ impl Plan {
             preload: None,
             is_watched: false,
             trace: false,
+            errands: None,
+            opening: None,
+            native_threads: None,
         }
     }
 }
 
 /// The members of one pool as driver and engine thread share them.
 pub(crate) struct Crew {
+    /// Places for members. How many of them are the team, see [`Crew::active`].
     pub(crate) size: usize,
+    active: AtomicUsize,
     pub(crate) kind: Kind,
     /// Stands before the rank in a worker's name.
     pub(crate) label: String,
@@ -84,6 +102,11 @@ pub(crate) struct Crew {
     /// Deaths so far; counted before the dead are struck off the launch.
     pub(crate) deaths: AtomicU64,
     pub(crate) patience: Patience,
+    pub(crate) errands: Option<ErrandPlan>,
+    pub(crate) opening: Option<Arc<Opening>>,
+    native_threads: Option<usize>,
+    /// Who is told of deaths, beside the launch.
+    pub(crate) bereaved: OnceLock<Weak<dyn Bereaved>>,
     places: Vec<WorkerPlace>,
     is_bound: bool,
     crowded: bool,
@@ -163,11 +186,12 @@ impl Crew {
         .map_err(|errno| CrewError::Os(errno.into()))?;
         let crew = Arc::new(Crew {
             size,
+            active: AtomicUsize::new(plan.active),
             kind: plan.kind,
             label: plan.label,
             orders: control.orders(),
             control,
-            roster: Mutex::new(Roster::new(size)),
+            roster: Mutex::new(Roster::new(size, plan.active)),
             changed: Condvar::new(),
             call,
             oom: OomWatch::new(),
@@ -176,6 +200,10 @@ impl Crew {
             trace,
             deaths: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
+            errands: plan.errands,
+            opening: plan.opening,
+            native_threads: plan.native_threads,
+            bereaved: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -200,18 +228,38 @@ impl Crew {
     ) -> Result<(), CrewError> {
         // The copy that `Fork` works from is the caller as it is now: before we add a thread.
         let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
+        let native_threads = self.native_threads;
         let crew = self.clone();
         let hand = std::thread::Builder::new()
             .name("phalanx engine".into())
-            .spawn(move || engine::run(&crew, early.unwrap_or_else(|| Starter::new(method, preload))))
+            .spawn(move || {
+                engine::run(
+                    &crew,
+                    early.unwrap_or_else(|| Starter::with_native_threads(method, preload, native_threads)),
+                )
+            })
             .map_err(CrewError::Os)?;
         self.hands.lock().push(hand);
         Ok(())
     }
 
     fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
-        for rank in 0..self.size {
+        (0..self.active()).try_for_each(|rank| self.start_thread(rank))
+    }
+
+    fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
+        {
             let mut member = self.member(rank);
+            member.errands = self.errands.as_ref().map(|plan| {
+                let segment = &plan.segment;
+                let place = ErrandPlace {
+                    base: segment.base(),
+                    len_bytes: segment.len_bytes(),
+                    rank,
+                    size: self.size,
+                };
+                (plan.open)(place)
+            });
             let crew = self.clone();
             let hand = std::thread::Builder::new()
                 .name(format!("phalanx {}{rank}", self.label))
@@ -221,6 +269,15 @@ impl Crew {
                     match crate::team::worker::rayon_pool(&welcome) {
                         Ok(threads) => member.threads = threads,
                         Err(why) => crew.roster.lock().broken = Some(why),
+                    }
+                    if let Some(opening) = &crew.opening
+                        && let Err(why) = opening.run_here(&mut *member.segments)
+                    {
+                        let mut roster = crew.roster.lock();
+                        roster.broken.get_or_insert_with(|| why.clone());
+                        roster.start_error.get_or_insert(StartError::CannotServe { why });
+                        crew.changed.notify_all();
+                        return;
                     }
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
@@ -234,8 +291,12 @@ impl Crew {
                         crew.changed.notify_all();
                     }
                     // A thread must not keep its crew alive: dropping the pool ends it.
+                    let roster = Arc::downgrade(&crew);
                     drop(crew);
                     member.serve_from(&mut last);
+                    if let Some(crew) = roster.upgrade() {
+                        crew.thread_has_left(rank);
+                    }
                 })
                 .map_err(CrewError::Os)?;
             self.hands.lock().push(hand);
@@ -251,13 +312,92 @@ impl Crew {
                 self.dissolve();
                 return Err(CrewError::Start(error));
             }
-            if roster.slots.iter().all(|slot| slot.stage == Stage::Ready) {
+            if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
                 roster.refresh();
                 roster.started = true;
                 return Ok(());
             }
             self.changed.wait(&mut roster);
         }
+    }
+
+    /// Members of the team now.
+    #[inline]
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
+    /// end when they have done the task they are at; those that are missing are started, and waited for.
+    pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
+        let active = active.clamp(1, self.size);
+        let mut roster = self.roster.lock();
+        let before = std::mem::replace(&mut roster.active, active);
+        self.active.store(active, Ordering::Relaxed);
+        let board = self.board();
+        for rank in active..before {
+            if roster.slots[rank].stage == Stage::Ready {
+                roster.slots[rank].stage = Stage::Leaving;
+                // Release: pairs with the Acquire in `Member::has_leave`.
+                board.desk(rank).leave.store(1, Ordering::Release);
+            }
+        }
+        board.muster(&self.orders).ring();
+        let threads: Vec<usize> =
+            (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
+        threads.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
+        roster.refresh();
+        if self.kind != Kind::Threads {
+            roster.wanted.extend(&threads);
+            self.call_engine();
+        } else {
+            drop(roster);
+            for rank in threads {
+                self.start_thread(rank)
+                    .map_err(|error| StartError::CannotServe { why: error.to_string() })?;
+            }
+            roster = self.roster.lock();
+        }
+        while roster.broken.is_none() && roster.everyone.is_none() {
+            self.changed.wait(&mut roster);
+        }
+        match &roster.broken {
+            Some(why) => Err(StartError::CannotServe { why: why.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a rank is of the team; if not, its place is free from now on.
+    pub(crate) fn is_of_team_or_gone(&self, rank: usize) -> bool {
+        let mut roster = self.roster.lock();
+        let is_of_team = rank < roster.active;
+        if !is_of_team {
+            roster.slots[rank].stage = Stage::Absent;
+        }
+        is_of_team
+    }
+
+    /// A member thread has ended.
+    fn thread_has_left(self: &Arc<Crew>, rank: usize) {
+        let mut roster = self.roster.lock();
+        self.board().desk(rank).leave.store(0, Ordering::Relaxed);
+        roster.slots[rank].stage = Stage::Absent;
+        let is_wanted = !roster.dissolving && rank < roster.active;
+        if is_wanted {
+            roster.slots[rank].stage = Stage::Starting;
+        }
+        drop(roster);
+        if is_wanted && let Err(error) = self.start_thread(rank) {
+            let mut roster = self.roster.lock();
+            roster.broken.get_or_insert_with(|| error.to_string());
+            self.changed.notify_all();
+        }
+    }
+
+    /// Makes the engine thread look round.
+    fn call_engine(&self) {
+        // The counter of an eventfd cannot overflow by ones.
+        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
     }
 
     /// The board as mapped here.
@@ -278,6 +418,8 @@ impl Crew {
             patience: self.patience,
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
+            errands: None,
+            is_retiring: false,
             deadline: None,
         }
     }
@@ -326,17 +468,65 @@ impl Crew {
             crowded: self.crowded,
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
+            errands: (0, 0),
+            opening: None,
         }
     }
 
     /// What a new worker process of `rank` is told.
-    pub(crate) fn welcome_for(&self, rank: usize, member: u32, arena: &Segment) -> Welcome {
-        Welcome {
+    pub(crate) fn welcome_for(
+        &self,
+        rank: usize,
+        member: u32,
+        arena: &Segment,
+    ) -> Result<Welcome, StartError> {
+        let errands = match &self.errands {
+            Some(plan) => (plan.segment.len_bytes() as u64, text::offset_of(plan.open as usize)?),
+            None => (0, 0),
+        };
+        Ok(Welcome {
             member,
             arena: arena.id().0,
             arena_len: arena.len_bytes() as u64,
+            errands,
+            opening: self.opening.as_ref().map(|opening| opening.wire()).transpose()?,
             ..self.welcome_for_thread(rank)
+        })
+    }
+
+    /// Tells whoever is told of deaths.
+    pub(crate) fn bereaved(&self) -> Option<Arc<dyn Bereaved>> {
+        self.bereaved.get().and_then(Weak::upgrade)
+    }
+
+    /// Lets the members end that asked for it, if no launch is on its way; returns whether some still wait.
+    pub(crate) fn give_leave(&self) -> bool {
+        let mut roster = self.roster.lock();
+        if !roster.slots.iter().any(|slot| slot.is_retiring) {
+            return false;
         }
+        let board = self.board();
+        let muster = board.muster(&self.orders);
+        if !muster.is_over() {
+            return true;
+        }
+        // No launch can be opened while the roster is locked, and none will count on those that leave.
+        for (rank, slot) in roster.slots.iter_mut().enumerate() {
+            if std::mem::replace(&mut slot.is_retiring, false) && slot.stage == Stage::Ready {
+                slot.stage = Stage::Leaving;
+                // Release: pairs with the Acquire in `Member::sleep_until_called`.
+                board.desk(rank).leave.store(1, Ordering::Release);
+            }
+        }
+        roster.refresh();
+        muster.ring();
+        false
+    }
+
+    /// Kills the member of that id, if it is still there.
+    pub(crate) fn kill_member(&self, member: u32) -> bool {
+        let roster = self.roster.lock();
+        roster.slots.iter().find(|slot| slot.member == member).is_some_and(Slot::kill)
     }
 
     /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.
@@ -461,8 +651,7 @@ impl Crew {
         }
         roster.broken.get_or_insert_with(|| "it was dropped".into());
         drop(roster);
-        // The counter of an eventfd cannot overflow by ones.
-        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+        self.call_engine();
         for hand in std::mem::take(&mut *self.hands.lock()) {
             let _panicked = hand.join();
         }
@@ -520,7 +709,7 @@ pub(crate) fn bind_to(cpuset: Option<&crate::topology::CpuSet>, node: Option<u32
 }
 
 /// Segments as members in the driver's own process see them.
-struct InProcess;
+pub(crate) struct InProcess;
 
 impl Segments for InProcess {
     fn attach(&mut self, id: u64, _writable: bool) -> Result<Extent, String> {

@@ -6,11 +6,12 @@
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::sync::repair::repair;
+use crate::team::board::Desk;
 use crate::team::crew::Crew;
-use crate::team::log::Note;
+use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker, ToWorker};
 use crate::team::roster::{Obituary, Roster, Slot, Stage};
-use crate::team::start::{StartError, Starter, WorkerProcess};
+use crate::team::start::{ExitCause, StartError, Starter, WorkerProcess};
 use parking_lot::MutexGuard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
@@ -51,7 +52,7 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
 }
 
 fn watch(crew: &Crew, starter: &mut Starter) {
-    let everyone: Vec<usize> = (0..crew.size).collect();
+    let everyone: Vec<usize> = (0..crew.active()).collect();
     start(crew, starter, &everyone);
     loop {
         let events = wait(crew);
@@ -67,8 +68,13 @@ fn watch(crew: &Crew, starter: &mut Starter) {
             }
         }
         overdue(crew);
-        if crew.roster.lock().dissolving {
-            return;
+        crew.give_leave();
+        {
+            let mut roster = crew.roster.lock();
+            if roster.dissolving {
+                return;
+            }
+            dead.append(&mut roster.wanted);
         }
         start(crew, starter, &dead);
     }
@@ -98,17 +104,24 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
         crate::memory::arena::global().map_err(|error| StartError::CannotServe { why: error.to_string() })?;
     let segment = arena.segment();
     let [orders, board] = crew.control.fds();
-    let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)));
+    let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)?));
     // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
     let mut roster = crew.roster.lock();
     // A worker that died meanwhile is found out by its pidfd.
     let mut fds = vec![orders, board, segment.fd()];
     fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
+    fds.extend(crew.errands.as_ref().map(|plan| plan.segment.fd()));
     let _dead = mail::send(&process.socket, &mail, &fds);
     let slot = &mut roster.slots[rank];
     slot.member = member.get();
     slot.known.clear();
     slot.known.insert(segment.id().0);
+    for segment in crew.opening.iter().flat_map(|opening| opening.segments()) {
+        let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
+        if slot.known.insert(segment.id().0) {
+            let _dead = mail::send(&process.socket, &mail, &[segment.fd()]);
+        }
+    }
     slot.states.clear();
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
@@ -121,6 +134,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
 fn wait(crew: &Crew) -> Vec<Event> {
     let roster = crew.roster.lock();
     let starting = roster.slots.iter().any(|slot| slot.stage == Stage::Starting);
+    let retiring = roster.slots.iter().any(|slot| slot.is_retiring);
     let watched: Vec<(usize, Arc<WorkerProcess>)> = roster
         .slots
         .iter()
@@ -133,9 +147,11 @@ fn wait(crew: &Crew) -> Vec<Event> {
         fds.push(PollFd::new(&process.pidfd, PollFlags::IN));
         fds.push(PollFd::new(&process.socket, PollFlags::IN));
     }
+    let soon = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
     let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let limit = if retiring { Some(&soon) } else { starting.then_some(&tick) };
     // Interrupted or out of memory: the next round looks again.
-    let polled = poll(&mut fds, starting.then_some(&tick));
+    let polled = poll(&mut fds, limit);
     if matches!(polled, Err(errno) if errno != rustix::io::Errno::INTR) {
         // Out of memory, or more descriptors than the limit allows by now: look at every worker, but not without rest.
         std::thread::sleep(Duration::from_millis(10));
@@ -172,18 +188,34 @@ fn read_mail(crew: &Crew, rank: usize) {
                 let slot = &mut roster.slots[rank];
                 slot.stage = Stage::Ready;
                 slot.refused = refused;
-                slot.served_at_start = crew.board().desk(rank).launches.load(Ordering::Relaxed);
+                slot.served_at_start = served(crew.board().desk(rank));
                 roster.refresh();
+                crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
             }
+            FromWorker::Retiring => roster.slots[rank].is_retiring = true,
             FromWorker::Failed { why } => give_up(crew, &mut roster, StartError::CannotServe { why }),
-            FromWorker::Lost { count } => crew.relay.pass(Note::Lost { rank: rank as u32, count }),
+            // No member of a team sends one.
+            FromWorker::Outcome { .. } => {}
+            FromWorker::Lost { count } => {
+                crew.relay.pass(Note::Lost { speaker: Speaker::Worker(rank as u32), count });
+            }
             FromWorker::Log { level, target, message } => {
                 // The subscriber is the program's own code: not on this thread.
-                crew.relay.pass(Note::Event { rank: rank as u32, level, target, message });
+                crew.relay.pass(Note::Event {
+                    speaker: Speaker::Worker(rank as u32),
+                    level,
+                    target,
+                    message,
+                });
             }
         }
     }
+}
+
+/// Launches and errands that the rank's members have begun.
+fn served(desk: &Desk) -> u64 {
+    desk.launches.load(Ordering::Relaxed).wrapping_add(desk.errands.load(Ordering::Relaxed))
 }
 
 /// Records a death and repairs what it left; returns whether a successor is wanted.
@@ -196,7 +228,22 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     let Some(cause) = process.try_reap() else { return false };
     let pid = process.pid;
     let was_ready = slot.stage == Stage::Ready;
+    let has_left = slot.stage == Stage::Leaving && cause == ExitCause::Exit(0);
     let member = slot.member;
+    slot.is_retiring = false;
+    board.desk(rank).leave.store(0, Ordering::Relaxed);
+    if has_left {
+        slot.process = None;
+        slot.stage = Stage::Dead;
+        repair(MemberId(member));
+        board.muster(&crew.orders).forget(rank);
+        let is_wanted = rank < roster.active && !dissolving;
+        roster.slots[rank].stage = if is_wanted { Stage::Dead } else { Stage::Absent };
+        roster.retirements += u64::from(is_wanted);
+        roster.refresh();
+        crew.changed.notify_all();
+        return is_wanted;
+    }
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
     }
@@ -206,20 +253,22 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     let muster = board.muster(&crew.orders);
     let in_launch = muster.unfinished().contains(rank);
     // A kernel that kills its worker says nothing against the worker.
-    let served = in_launch || desk.launches.load(Ordering::Relaxed) != slot.served_at_start;
+    let served = in_launch || served(desk) != slot.served_at_start;
     slot.failures = if was_ready && served { 1 } else { slot.failures + 1 };
     let failures = slot.failures;
     // Acquire: pairs with the Release in `Visit::chunks`.
     let unit = desk.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
-    roster.obituaries.push(Obituary {
+    let obituary = Obituary {
         rank,
+        member,
         pid,
         cause,
         oom: crew.oom.has_killed_since_last_asked(),
         in_launch,
         unit: unit.checked_sub(1),
-    });
+    };
+    roster.obituaries.push(obituary.clone());
     roster.refresh();
     repair(MemberId(member));
     // Poison: a region that the rank was part of cannot go on.
@@ -232,16 +281,19 @@ fn bury(crew: &Crew, rank: usize) -> bool {
             format!("worker {rank} died {failures} times in a row ({cause}) before it had served a launch");
         roster.start_error.get_or_insert(StartError::DiedAtStart { cause });
         roster.broken.get_or_insert(why);
+        crew.bereaved().inspect(|bereaved| bereaved.broken());
     } else if !dissolving {
         roster.respawns += 1;
     }
+    crew.bereaved().inspect(|bereaved| bereaved.died(&obituary));
     crew.changed.notify_all();
     drop(roster);
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
-        crew.relay.pass(Note::Death { rank, pid, cause });
+        crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
     }
-    !dissolving && failures < MAX_FAILURES
+    let is_wanted = !dissolving && failures < MAX_FAILURES;
+    is_wanted && crew.is_of_team_or_gone(rank)
 }
 
 /// Kills workers that do not get ready in time; their deaths are found by the next poll. While the pool is being made,
@@ -260,6 +312,7 @@ fn give_up(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, error: StartError) 
     roster.broken.get_or_insert_with(|| error.to_string());
     roster.start_error.get_or_insert(error);
     crew.board().muster(&crew.orders).notify();
+    crew.bereaved().inspect(|bereaved| bereaved.broken());
     crew.changed.notify_all();
 }
 

@@ -63,14 +63,48 @@ pub(crate) fn install(socket: Arc<OwnedFd>, level: u8) {
     }
 }
 
+/// Who said something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Speaker {
+    /// The worker of this rank.
+    Worker(u32),
+    /// A process outside any team.
+    Process { name: Arc<str>, pid: u32 },
+}
+
+impl Speaker {
+    fn rank(&self) -> Option<u32> {
+        match self {
+            Speaker::Worker(rank) => Some(*rank),
+            Speaker::Process { .. } => None,
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Speaker::Worker(_) => None,
+            Speaker::Process { name, .. } => Some(name),
+        }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match self {
+            Speaker::Worker(_) => None,
+            Speaker::Process { pid, .. } => Some(*pid),
+        }
+    }
+}
+
 /// Something to be told to the driver's subscriber.
 pub(crate) enum Note {
     /// A worker's event.
-    Event { rank: u32, level: u8, target: String, message: String },
+    Event { speaker: Speaker, level: u8, target: String, message: String },
     /// Events of a worker that did not come through.
-    Lost { rank: u32, count: u64 },
+    Lost { speaker: Speaker, count: u64 },
     /// A worker's death.
-    Death { rank: usize, pid: u32, cause: ExitCause },
+    Death { speaker: Speaker, pid: u32, cause: ExitCause },
+    /// Everything passed before has been told once this has been dropped.
+    Mark { _told: SyncSender<()> },
 }
 
 /// Emits what workers say in the driver, on a thread of its own: the subscriber is the program's code, and may be slow, stuck
@@ -93,24 +127,24 @@ struct Line {
     lost: Arc<Lost>,
 }
 
-/// Events by rank that did not fit into the line.
+/// Events by speaker that did not fit into the line.
 #[derive(Default)]
-struct Lost(Mutex<BTreeMap<u32, u64>>);
+struct Lost(Mutex<BTreeMap<Speaker, u64>>);
 
 impl Lost {
     fn count(&self, note: &Note) {
-        let (rank, count) = match note {
-            Note::Event { rank, .. } => (*rank, 1),
-            Note::Lost { rank, count } => (*rank, *count),
-            Note::Death { .. } => return,
+        let (speaker, count) = match note {
+            Note::Event { speaker, .. } => (speaker, 1),
+            Note::Lost { speaker, count } => (speaker, *count),
+            Note::Death { .. } | Note::Mark { .. } => return,
         };
-        *self.0.lock().entry(rank).or_default() += count;
+        *self.0.lock().entry(speaker.clone()).or_default() += count;
     }
 
     fn tell(&self) {
         let lost = std::mem::take(&mut *self.0.lock());
-        for (rank, count) in lost {
-            emit(&Note::Lost { rank, count });
+        for (speaker, count) in lost {
+            emit(&Note::Lost { speaker, count });
         }
     }
 }
@@ -127,6 +161,18 @@ impl Relay {
         {
             line.lost.count(&note);
         }
+    }
+
+    /// Waits until all that was passed so far is told, unless the subscriber takes too long for that.
+    pub(crate) fn settle(&self) {
+        let (told, is_told) = std::sync::mpsc::sync_channel(0);
+        match &*self.0.lock() {
+            // One that does not fit is dropped here, which ends the wait at once.
+            Stage::Running(line) => drop(line.notes.try_send(Note::Mark { _told: told })),
+            _ => return,
+        }
+        // Nothing is ever sent: the other end is dropped.
+        let _told = is_told.recv_timeout(LAST_WORDS);
     }
 
     /// Waits until all is told, unless the subscriber takes too long for that.
@@ -163,22 +209,38 @@ impl Line {
 
 fn emit(note: &Note) {
     match note {
-        Note::Event { rank, level, target, message } => relay(*rank, *level, target, message),
-        Note::Lost { rank, count } => relay(*rank, 2, ORIGIN, &format!("{count} log events were lost")),
-        Note::Death { rank, pid, cause } => {
-            tracing::warn!(target: "phalanx", rank, pid, %cause, "a worker died")
+        Note::Event { speaker, level, target, message } => relay(speaker, *level, target, message),
+        Note::Lost { speaker, count } => relay(speaker, 2, ORIGIN, &format!("{count} log events were lost")),
+        Note::Death { speaker: Speaker::Worker(rank), pid, cause } => {
+            tracing::warn!(target: "phalanx", rank, pid, %cause, "a worker died");
         }
+        Note::Death { speaker: Speaker::Process { name, .. }, pid, cause } => {
+            tracing::warn!(target: "phalanx", process = &**name, pid, %cause, "a process died");
+        }
+        Note::Mark { .. } => {}
     }
 }
 
-/// Emits a worker's event in the driver.
-fn relay(rank: u32, level: u8, target: &str, message: &str) {
+/// Emits a worker's event in the driver. Fields that do not fit the speaker are left out.
+fn relay(speaker: &Speaker, level: u8, target: &str, message: &str) {
+    macro_rules! emit {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "phalanx::worker",
+                rank = speaker.rank(),
+                process = speaker.name(),
+                pid = speaker.pid(),
+                origin = target,
+                "{message}"
+            )
+        };
+    }
     match level {
-        1 => tracing::error!(target: "phalanx::worker", rank, origin = target, "{message}"),
-        2 => tracing::warn!(target: "phalanx::worker", rank, origin = target, "{message}"),
-        3 => tracing::info!(target: "phalanx::worker", rank, origin = target, "{message}"),
-        4 => tracing::debug!(target: "phalanx::worker", rank, origin = target, "{message}"),
-        _ => tracing::trace!(target: "phalanx::worker", rank, origin = target, "{message}"),
+        1 => emit!(error),
+        2 => emit!(warn),
+        3 => emit!(info),
+        4 => emit!(debug),
+        _ => emit!(trace),
     }
 }
 

@@ -2,6 +2,7 @@
 //! memory.
 
 use crate::sys::socket::{self, Packet};
+use crate::team::opening::OpeningWire;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,6 +23,27 @@ pub(crate) enum ToWorker {
     Retire(Vec<u64>),
     /// Handles of per-worker state that are gone.
     Forget(Vec<u64>),
+    /// Instead of a welcome: do this one thing, then end. With the descriptor of the arena.
+    Assignment(Box<Assignment>),
+}
+
+/// The one thing that a process outside any team is started for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Assignment {
+    pub(crate) member: u32,
+    pub(crate) name: String,
+    pub(crate) is_daemon: bool,
+    /// The driver's working directory, which a fork server may have had another of; empty if it has none.
+    pub(crate) folder: Vec<u8>,
+    pub(crate) arena: u64,
+    pub(crate) arena_len: u64,
+    /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
+    pub(crate) log_level: u8,
+    /// What to call: the distance of an `assignment::Entry` from the anchor.
+    pub(crate) entry: u64,
+    /// The block of the arena that the entry is given.
+    pub(crate) offset: u64,
+    pub(crate) len_bytes: u64,
 }
 
 /// A worker's place in its team.
@@ -41,8 +63,12 @@ pub(crate) struct Welcome {
     pub(crate) threads: u32,
     /// Members outnumber cores: do not spin.
     pub(crate) crowded: bool,
-    /// Bytes of the trace's segment, whose descriptor comes fourth; 0 if there is none.
+    /// Bytes of the trace's segment, whose descriptor comes next; 0 if there is none.
     pub(crate) trace_len: u64,
+    /// Bytes of the errands' segment, whose descriptor comes next, and the function that opens it; zeros if there is none.
+    pub(crate) errands: (u64, u64),
+    /// What to run before serving.
+    pub(crate) opening: Option<OpeningWire>,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }
@@ -54,8 +80,12 @@ pub(crate) enum FromWorker {
     Ready { refused: Vec<String> },
     /// It cannot serve.
     Failed { why: String },
+    /// It wants to end, and serves launches until it is given leave.
+    Retiring,
     /// So many log events did not fit into the socket before this.
     Lost { count: u64 },
+    /// What an assignment gave, in shared memory of its own. With its descriptor.
+    Outcome { len_bytes: u64 },
     /// A log event.
     Log { level: u8, target: String, message: String },
 }

@@ -6,20 +6,23 @@
 #![allow(unsafe_code)]
 
 use crate::base::Span;
-use crate::base::atomic::{Ordering, spin_loop};
+use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
     Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders,
     bump,
 };
+use crate::team::errand::{After, Errands};
 use crate::team::muster::Presence;
 use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, panic_note, state::States, text};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// Times a member looks for a launch between two looks at the clock.
-const LOOKS: u32 = 64;
+/// Times a member looks for a launch between two looks for an errand.
+const LOOKS: u32 = 8;
+/// Looks for an errand between two looks at the clock.
+const ROUNDS: u32 = 8;
 /// How long a member that got no launch sleeps before it makes sure that its driver still lives; a backstop behind
 /// the parent-death signal.
 const LIFELINE_CHECK: Duration = Duration::from_secs(5);
@@ -39,6 +42,8 @@ pub(crate) trait Segments: Send {
     fn read_mail(&mut self) {}
     /// The states, of those that the member holds, whose handles are gone.
     fn retired_states(&mut self, held: &States) -> Vec<u64>;
+    /// Tells the driver that this member wants to end; it goes on serving launches until it is given leave.
+    fn ask_leave(&mut self) {}
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
@@ -83,6 +88,10 @@ pub struct Member {
     /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
     /// has moved on at the next.
     pub(crate) mail_seen: u64,
+    /// What it does between launches.
+    pub(crate) errands: Option<Box<dyn Errands>>,
+    /// It has asked for leave.
+    pub(crate) is_retiring: bool,
     /// The present launch's time limit, where the member is the driver itself, who cannot watch the clock meanwhile.
     pub(crate) deadline: Option<Instant>,
 }
@@ -138,13 +147,20 @@ impl Member {
         let mut seated = false;
         loop {
             let since = ticks();
-            let Some(epoch) = self.await_launch(*last, seated, since) else { return };
+            let epoch = match self.await_call(*last, seated, since) {
+                Call::Launch(epoch) => epoch,
+                Call::Errand => {
+                    self.run_errand();
+                    continue;
+                }
+                Call::End => return,
+            };
             *last = epoch;
             if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
                 continue;
             }
-            // SAFETY: `await_launch` entered the launch.
+            // SAFETY: `await_call` entered the launch.
             let order = unsafe { self.orders.order(epoch) };
             if order.flags & FLAG_DISSOLVE != 0 {
                 self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
@@ -159,40 +175,78 @@ impl Member {
         }
     }
 
-    /// Waits for the next launch and enters it; `None` if the driver is gone.
-    fn await_launch(&self, last: u64, seated: bool, since: u64) -> Option<u64> {
+    /// Whether there may be an errand for this member.
+    fn has_errand(&self) -> bool {
+        !self.is_retiring
+            && !self.has_leave()
+            && self.errands.as_ref().is_some_and(|errands| errands.is_waiting())
+    }
+
+    /// Whether it may end, since it has asked for it or is not needed any more.
+    fn has_leave(&self) -> bool {
+        // Acquire: pairs with the Releases in `Crew::give_leave` and `Crew::resize`.
+        self.desk().leave.load(Ordering::Acquire) != 0
+    }
+
+    /// Runs an errand, outside any launch.
+    fn run_errand(&mut self) {
+        let Some(mut errands) = self.errands.take() else { return };
+        bump(&self.desk().errands, 1);
+        if errands.run(self) == After::Retire {
+            self.is_retiring = true;
+            self.segments.ask_leave();
+        }
+        self.errands = Some(errands);
+    }
+
+    /// Waits for the next launch, which it enters, or errand.
+    fn await_call(&mut self, last: u64, seated: bool, since: u64) -> Call {
         let muster = self.board.muster(&self.orders);
         loop {
-            if let Some(epoch) = (0..LOOKS).find_map(|_| {
-                let found = muster.poll(self.rank, last);
-                // Beside a seated driver every nanosecond shows, and each member has a core of its own.
-                if found.is_none() && !seated {
-                    spin_loop();
+            for _ in 0..ROUNDS {
+                for _ in 0..LOOKS {
+                    if let Some(epoch) = muster.poll(self.rank, last) {
+                        return Call::Launch(epoch);
+                    }
+                    // Beside a seated driver every nanosecond shows, and each member has a core of its own.
+                    if !seated {
+                        spin_loop();
+                    }
                 }
-                found
-            }) {
-                return Some(epoch);
+                if self.has_errand() {
+                    return Call::Errand;
+                }
             }
             // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
             let shared = !seated && yield_core() > self.patience.shared;
             if shared || ticks().wrapping_sub(since) > self.patience.ticks {
-                return self.sleep_until_launch(last);
+                return self.sleep_until_called(last);
             }
         }
     }
 
     #[cold]
-    fn sleep_until_launch(&self, last: u64) -> Option<u64> {
+    fn sleep_until_called(&mut self, last: u64) -> Call {
+        if let Some(errands) = &mut self.errands {
+            errands.rest();
+        }
         let muster = self.board.muster(&self.orders);
         loop {
             let bell = muster.bell();
             if let Some(epoch) = muster.poll(self.rank, last) {
-                return Some(epoch);
+                return Call::Launch(epoch);
+            }
+            if self.has_errand() {
+                return Call::Errand;
+            }
+            if self.has_leave() {
+                return Call::End;
             }
             bump(&self.desk().sleeps, 1);
-            muster.sleep(self.rank, last, bell, Some(Instant::now() + LIFELINE_CHECK));
+            let until = Instant::now() + LIFELINE_CHECK;
+            muster.sleep(self.rank, last, bell, Some(until), || self.has_errand());
             if self.segments.driver_is_gone() {
-                return None;
+                return Call::End;
             }
         }
     }
@@ -270,6 +324,30 @@ impl Member {
         }
     }
 
+    /// Runs `body` as part `number` of this member's work, in its own threads where it has any; it stops early when `stop`
+    /// holds the number.
+    pub(crate) fn within<R: Send>(
+        &mut self,
+        stop: &AtomicU64,
+        number: u64,
+        body: impl FnOnce(&mut Member) -> R,
+    ) -> R {
+        let _current = current::enter(self.rank, self.board.size(), stop, number, None);
+        let Some(pool) = self.threads.take() else { return body(self) };
+        let (rank, size) = (self.rank, self.board.size());
+        let carried = Carried((self, body));
+        let (member, result) = pool
+            .install(move || {
+                let Carried((member, body)) = { carried };
+                let _current = current::enter(rank, size, stop, number, None);
+                let result = catch_unwind(AssertUnwindSafe(|| body(member)));
+                Carried((member, result))
+            })
+            .0;
+        member.threads = Some(pool);
+        result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
         let Some(address) = text::address_of(order.entry) else {
             return Err(fault(FaultKind::Corrupt, "the order names an entry outside this program's code"));
@@ -288,17 +366,17 @@ impl Member {
             Some(pool) => {
                 let visit = Carried(&mut visit);
                 pool.install(move || {
-                    let visit = visit;
-                    let member = &visit.0.member;
+                    let Carried(visit) = { visit };
+                    let member = &visit.member;
                     let _current = current::enter(
                         member.rank,
-                        visit.0.order.size as usize,
+                        visit.order.size as usize,
                         member.board.stop(),
-                        visit.0.order.epoch,
+                        visit.order.epoch,
                         member.deadline,
                     );
                     // SAFETY: as above; `install` runs it to its end before it returns.
-                    catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit.0) }))
+                    catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit) }))
                         .unwrap_or_else(|payload| Err(panic_note::take(payload)))
                 })
             }
@@ -321,9 +399,18 @@ impl Member {
     }
 }
 
-/// Carries a visit onto a thread of the member's own pool and back.
-struct Carried<'a, 'b>(&'a mut Visit<'b>);
+/// What a member waited for.
+enum Call {
+    /// A launch of this number, which it has entered.
+    Launch(u64),
+    Errand,
+    /// The driver is gone, or has given leave.
+    End,
+}
 
-// SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the visit at a time;
-// nothing in it depends on the thread that uses it.
-unsafe impl Send for Carried<'_, '_> {}
+/// Carries what a member works with onto a thread of its own pool and back.
+struct Carried<T>(T);
+
+// SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the value at a time;
+// nothing in a visit or a member depends on the thread that uses it.
+unsafe impl<T> Send for Carried<T> {}

@@ -1,16 +1,19 @@
 //! Floor 4: the team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
 //! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
 
+pub(crate) mod assignment;
 pub(crate) mod board;
 pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;
 pub(crate) mod engine;
+pub(crate) mod errand;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;
 pub(crate) mod muster;
 pub(crate) mod oom;
+pub(crate) mod opening;
 pub(crate) mod panic_note;
 pub(crate) mod roster;
 pub(crate) mod start;

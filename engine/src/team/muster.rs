@@ -175,6 +175,19 @@ impl Muster<'_> {
         if sleepers { self.ring() } else { 0 }
     }
 
+    /// Wakes up to `count` sleeping members for something else than a launch, which was written before; returns whether a
+    /// system call was made.
+    pub(crate) fn call_out(&self, count: u32) -> bool {
+        // Pairs with the fence in `sleep`: either the member sees what is there, or we see its bit.
+        fence(Ordering::SeqCst);
+        let sleepers = self.asleep.iter().any(|asleep| asleep.load(Ordering::Relaxed) != 0);
+        if sleepers {
+            self.bell.fetch_add(1, Ordering::SeqCst);
+            futex::wake(self.bell, count);
+        }
+        sleepers
+    }
+
     /// Wakes every sleeping member; returns the number of system calls made.
     pub(crate) fn ring(&self) -> u32 {
         self.bell.fetch_add(1, Ordering::SeqCst);
@@ -323,14 +336,23 @@ impl Muster<'_> {
         self.attendance[rank].load(Ordering::Acquire) >> 2
     }
 
-    /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with [`Self::bell`].
-    pub(crate) fn sleep(&self, rank: usize, last: u64, seen_bell: u32, deadline: Option<Instant>) -> Woken {
+    /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with [`Self::bell`], or
+    /// `otherwise` says that there is something else to do.
+    pub(crate) fn sleep(
+        &self,
+        rank: usize,
+        last: u64,
+        seen_bell: u32,
+        deadline: Option<Instant>,
+        otherwise: impl FnOnce() -> bool,
+    ) -> Woken {
         let (asleep, bit) = (&self.asleep[rank / RANKS_PER_WORD], 1 << (rank % RANKS_PER_WORD));
         asleep.fetch_or(bit, Ordering::Relaxed);
-        // Pairs with the fence in `open`.
+        // Pairs with the fences in `open` and `call_out`.
         fence(Ordering::SeqCst);
         let attendance = self.attendance[rank].load(Ordering::Relaxed);
         let called = attendance >> 2 != last && attendance & 3 != SKIPPED;
+        let called = called || otherwise();
         let woken = if called { Woken::LookAgain } else { futex::wait(self.bell, seen_bell, deadline) };
         asleep.fetch_and(!bit, Ordering::Relaxed);
         woken

@@ -49,7 +49,7 @@ impl Words {
             if let Some(epoch) = muster.poll(rank, last) {
                 return epoch;
             }
-            muster.sleep(rank, last, bell, None);
+            muster.sleep(rank, last, bell, None, || false);
         }
     }
 

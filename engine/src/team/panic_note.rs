@@ -4,7 +4,7 @@ use crate::team::board::{Fault, FaultKind};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
 /// The last panic of any thread of a worker process: a parallel method inside a kernel hands a panic of another thread on to the
 /// one that runs the kernel.
@@ -16,16 +16,27 @@ thread_local! {
 
 /// In a worker process: keeps the place of a panic for the driver's error, which tells it, instead of printing here.
 pub(crate) fn install_hook() {
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        place.clone_into(&mut LAST.lock());
-        // A panic while the note is being taken must not panic again.
-        PLACE.with(|note| {
-            if let Ok(mut note) = note.try_borrow_mut() {
-                *note = place;
-            }
-        });
+    std::panic::set_hook(Box::new(note_place));
+}
+
+/// In a process that may end unasked after: keeps the place, and prints as before.
+pub(crate) fn install_hook_beside() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        note_place(info);
+        before(info);
     }));
+}
+
+fn note_place(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    place.clone_into(&mut LAST.lock());
+    // A panic while the note is being taken must not panic again.
+    PLACE.with(|note| {
+        if let Ok(mut note) = note.try_borrow_mut() {
+            *note = place;
+        }
+    });
 }
 
 /// The fault that a caught panic amounts to.

@@ -9,10 +9,14 @@ use std::time::Instant;
 /// What a rank's worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Nobody: the team is smaller.
+    Absent,
     /// Being started.
     Starting,
     /// Serves launches.
     Ready,
+    /// Was given leave to end; a successor follows.
+    Leaving,
     /// Its death is confirmed; a successor is not started yet.
     Dead,
 }
@@ -34,14 +38,16 @@ pub(crate) struct Slot {
     pub(crate) started: Instant,
     /// What its desk said it had served then.
     pub(crate) served_at_start: u64,
+    /// It asked for leave.
+    pub(crate) is_retiring: bool,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
 
 impl Slot {
-    pub(crate) fn new() -> Slot {
+    fn new(stage: Stage) -> Slot {
         Slot {
-            stage: Stage::Starting,
+            stage,
             process: None,
             member: 0,
             known: FxHashSet::default(),
@@ -49,6 +55,7 @@ impl Slot {
             failures: 0,
             started: Instant::now(),
             served_at_start: 0,
+            is_retiring: false,
             refused: Vec::new(),
         }
     }
@@ -63,6 +70,8 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obituary {
     pub(crate) rank: usize,
+    /// Its identity in words of shared memory.
+    pub(crate) member: u32,
     pub(crate) pid: u32,
     pub(crate) cause: ExitCause,
     /// Whether the kernel killed it for want of memory, as far as can be known.
@@ -86,46 +95,59 @@ pub(crate) struct Roster {
     /// The start failed with this; taken by whoever makes the pool.
     pub(crate) start_error: Option<crate::team::start::StartError>,
     pub(crate) dissolving: bool,
-    /// Workers replaced so far.
+    /// Workers replaced so far, because they died.
     pub(crate) respawns: u64,
+    /// Workers replaced so far, because they asked for it.
+    pub(crate) retirements: u64,
     /// Segment ids that every ready worker has; the second, that every one but rank 0 has (whose seat the driver takes).
     pub(crate) common: [FxHashSet<u64>; 2],
     /// The registry's drop count when retired segments and handles were last looked for.
     pub(crate) drops_seen: u64,
     /// Packets sent to workers so far; see `Order::mail`.
     pub(crate) mail: u64,
-    /// Every rank, if all are ready.
+    /// Ranks below this are the team; others are not there, or about to leave.
+    pub(crate) active: usize,
+    /// Ranks to start, for the engine.
+    pub(crate) wanted: Vec<usize>,
+    /// Every rank of the team, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
 
 impl Roster {
-    pub(crate) fn new(size: usize) -> Roster {
+    /// With places for `size`, of which the first `active` are the team.
+    pub(crate) fn new(size: usize, active: usize) -> Roster {
         Roster {
-            slots: (0..size).map(|_| Slot::new()).collect(),
+            slots: (0..size)
+                .map(|rank| Slot::new(if rank < active { Stage::Starting } else { Stage::Absent }))
+                .collect(),
             obituaries: Vec::new(),
             broken: None,
             started: false,
             start_error: None,
             dissolving: false,
             respawns: 0,
+            retirements: 0,
             common: Default::default(),
             drops_seen: 0,
             mail: 0,
+            active,
+            wanted: Vec::new(),
             everyone: None,
         }
     }
 
     /// Notes that slots have changed.
     pub(crate) fn refresh(&mut self) {
-        let ready = self.slots.iter().all(|slot| slot.stage == Stage::Ready);
-        self.everyone = ready.then(|| RankSet::full(self.slots.len()));
+        let team = &self.slots[..self.active];
+        let ready = team.iter().all(|slot| slot.stage == Stage::Ready);
+        self.everyone = ready.then(|| RankSet::full(self.active));
         self.common.iter_mut().for_each(FxHashSet::clear);
     }
 
-    /// The ranks that serve launches now.
+    /// The ranks of the team that serve launches now.
     pub(crate) fn ready(&self) -> RankSet {
         let mut set = RankSet::empty(self.slots.len());
-        for (rank, slot) in self.slots.iter().enumerate() {
+        for (rank, slot) in self.slots.iter().enumerate().take(self.active) {
             if slot.stage == Stage::Ready {
                 set.insert(rank);
             }

@@ -81,6 +81,13 @@ pub(crate) fn address_of(offset: u64) -> Option<usize> {
     (addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
 }
 
+/// A number for the type of a function: equal in every process of one build, another for other types.
+pub(crate) fn layout_of<F>() -> u64 {
+    // FNV-1a.
+    let name = std::any::type_name::<F>().bytes();
+    name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,8 @@ pub(crate) enum EventKind {
     Chunk,
     /// A chunk of another member's block.
     StolenChunk,
+    /// A task; the epoch is its number, the span its items.
+    Task,
 }
 
 impl EventKind {
@@ -152,7 +154,8 @@ impl Tracer {
                 kind: match head & 3 {
                     0 => EventKind::Launch,
                     1 => EventKind::Chunk,
-                    _ => EventKind::StolenChunk,
+                    2 => EventKind::StolenChunk,
+                    _ => EventKind::Task,
                 },
                 epoch: head >> 2,
                 span: Span::new(word(&slot.lo) as usize, word(&slot.hi) as usize),

@@ -9,23 +9,34 @@ use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::{process, socket};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS, ORDERS_BYTES, Orders};
 use crate::team::crew::bind_to;
+use crate::team::errand::{ErrandPlace, Errands, OpenErrands};
 use crate::team::mail::{self, FromWorker, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::trace::{self, Tracer};
-use crate::team::{log, panic_note};
+use crate::team::{assignment, log, panic_note, text};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a segment may be on its way to a worker that has begun to need it.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The worker's whole life. `socket` is its end of the packet socket to the driver; end of file there means that the
 /// driver is gone.
 pub(crate) fn main(socket: OwnedFd) -> ! {
     let socket = Arc::new(socket);
-    match enrol(&socket) {
+    let mut segments = Mapped::new(socket.clone());
+    let enrolled = match segments.first_mail() {
+        Ok((ToWorker::Assignment(assignment), fds)) => assignment::run(&socket, *assignment, fds, segments),
+        Ok((ToWorker::Welcome(welcome), fds)) => enrol(&socket, &welcome, fds, segments),
+        Ok(_) => Err("the first packet is no welcome".into()),
+        Err(why) => Err(why),
+    };
+    match enrolled {
         Ok((mut member, refused)) => {
             let mut last = member.board.muster(&member.orders).last_seen(member.rank);
             if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
@@ -43,11 +54,13 @@ pub(crate) fn main(socket: OwnedFd) -> ! {
 }
 
 /// Takes the place that the driver's welcome gives.
-fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
-    let (mail, packet) =
-        mail::recv::<ToWorker>(&**socket).map_err(|error| format!("no welcome from the driver: {error}"))?;
-    let ToWorker::Welcome(welcome) = mail else { return Err("the first packet is no welcome".into()) };
-    let mut fds = packet.fds.into_iter();
+fn enrol(
+    socket: &Arc<OwnedFd>,
+    welcome: &Welcome,
+    fds: Vec<OwnedFd>,
+    mut segments: Mapped,
+) -> Result<(Member, Vec<String>), String> {
+    let mut fds = fds.into_iter();
     let mut next_fd = || fds.next().ok_or("the welcome came without its descriptors");
     let (orders, board, arena) = (next_fd()?, next_fd()?, next_fd()?);
     let (rank, size) = (welcome.rank as usize, welcome.size as usize);
@@ -69,10 +82,16 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
     panic_note::install_hook();
     log::install(socket.clone(), welcome.log_level);
     crate::base::member::set_current_member(crate::base::MemberId(welcome.member));
-    let refused = bind(&welcome);
-    let mut segments = Mapped { socket: socket.clone(), by_id: FxHashMap::default(), retired: Vec::new() };
+    let refused = bind(welcome);
+    let errands = match welcome.errands {
+        (0, _) => None,
+        (len, open) => Some(open_errands(&next_fd()?, len as usize, open, rank, size)?),
+    };
     segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
-    let threads = rayon_pool(&welcome)?;
+    if let Some(opening) = &welcome.opening {
+        opening.run(welcome.arena, &mut segments)?;
+    }
+    let threads = rayon_pool(welcome)?;
     let member = Member {
         rank,
         // SAFETY: mapped just now, for ever.
@@ -80,15 +99,32 @@ fn enrol(socket: &Arc<OwnedFd>) -> Result<(Member, Vec<String>), String> {
         // SAFETY: mapped just now, for ever, with the layout's length.
         board: unsafe { Board::new(board.base(), layout) },
         segments: Box::new(segments),
-        victims: welcome.victims,
+        victims: welcome.victims.clone(),
         states: States::default(),
         threads,
         patience: Patience::new(welcome.crowded),
         tracer,
         mail_seen: 0,
+        errands,
+        is_retiring: false,
         deadline: None,
     };
     Ok((member, refused))
+}
+
+/// Maps the errands' segment and opens it.
+fn open_errands(
+    fd: &OwnedFd,
+    len_bytes: usize,
+    open: u64,
+    rank: usize,
+    size: usize,
+) -> Result<Box<dyn Errands>, String> {
+    let base = map_for_ever(fd, len_bytes, MapAccess::ReadWrite)?.base();
+    let address = text::address_of(open).ok_or("the welcome names a function outside this program's code")?;
+    // SAFETY: the driver wrote the offset of an `OpenErrands` of the same build, and the address lies in our code.
+    let open = unsafe { std::mem::transmute::<usize, OpenErrands>(address) };
+    Ok(open(ErrandPlace { base, len_bytes, rank, size }))
 }
 
 fn map_for_ever(fd: &OwnedFd, len_bytes: usize, access: MapAccess) -> Result<&'static Mapping, String> {
@@ -125,14 +161,33 @@ pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>,
 }
 
 /// The segments mapped in this worker.
-struct Mapped {
+pub(crate) struct Mapped {
     socket: Arc<OwnedFd>,
     by_id: FxHashMap<u64, Mapping>,
     retired: Vec<u64>,
 }
 
 impl Mapped {
-    fn map(&mut self, id: u64, len_bytes: usize, fd: &OwnedFd) -> Result<(), String> {
+    fn new(socket: Arc<OwnedFd>) -> Mapped {
+        Mapped { socket, by_id: FxHashMap::default(), retired: Vec::new() }
+    }
+
+    /// Waits for the driver to say what this process is for. Segments may come before that.
+    fn first_mail(&mut self) -> Result<(ToWorker, Vec<OwnedFd>), String> {
+        loop {
+            let (mail, packet) = mail::recv::<ToWorker>(&*self.socket)
+                .map_err(|error| format!("no welcome from the driver: {error}"))?;
+            match mail {
+                ToWorker::Segment { id, len_bytes } => match packet.fds.first() {
+                    Some(fd) => self.map(id, len_bytes as usize, fd)?,
+                    None => return Err(format!("segment {id} came without its descriptor")),
+                },
+                mail => return Ok((mail, packet.fds)),
+            }
+        }
+    }
+
+    pub(crate) fn map(&mut self, id: u64, len_bytes: usize, fd: &OwnedFd) -> Result<(), String> {
         let mapping =
             Mapping::map(fd.as_fd(), len_bytes, MapAccess::ReadOnly, MapOptions { leave_out_of_dumps: true })
                 .map_err(|error| format!("cannot map segment {id} of {len_bytes} bytes: {error}"))?;
@@ -145,6 +200,14 @@ impl Segments for Mapped {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
         if !self.by_id.contains_key(&id) {
             // Sent with a launch that went on without this worker.
+            self.read_mail();
+        }
+        let until = Instant::now() + SENT_WITHIN;
+        while !self.by_id.contains_key(&id)
+            && matches!(socket::wait_readable(&*self.socket, Some(until)), Ok(true))
+            && !socket::is_at_end(&*self.socket)
+        {
+            // A task's argument leads to it, and this worker is new: it is on its way.
             self.read_mail();
         }
         let mapping =
@@ -170,13 +233,18 @@ impl Segments for Mapped {
                     self.by_id.remove(id);
                 }),
                 ToWorker::Forget(ids) => self.retired.extend(ids),
-                ToWorker::Welcome(_) => {}
+                ToWorker::Welcome(_) | ToWorker::Assignment(_) => {}
             }
         }
     }
 
     fn retired_states(&mut self, _held: &States) -> Vec<u64> {
         std::mem::take(&mut self.retired)
+    }
+
+    fn ask_leave(&mut self) {
+        // A driver that is gone needs no telling.
+        let _gone = mail::send(&*self.socket, &FromWorker::Retiring, &[]);
     }
 
     fn driver_is_gone(&self) -> bool {

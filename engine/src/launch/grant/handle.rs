@@ -1,4 +1,4 @@
-//! Locks, semaphores, events, conditions, barriers and counters as operands.
+//! Locks, counters, shared values and their like as operands.
 //!
 //! # Safety
 //! Such a handle is an address in a segment. `attach` checks the whole block against the segment's mapping, `open` checks the
@@ -7,11 +7,15 @@
 //! atomics or under the lock.
 #![allow(unsafe_code)]
 
+use crate::array::Element;
+use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::region::RegionOperand;
+use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};
+use crate::sync::place::Place;
 use crate::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
     ShardedCounter, SyncWire,
@@ -21,8 +25,8 @@ use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::ptr::NonNull;
 
-const fn layout<H: Remote>() -> u64 {
-    let mut hash = mix(mix(SEED, 30), H::LEN_BYTES as u64);
+pub(super) const fn layout<H: Remote>() -> u64 {
+    let mut hash = mix(mix(SEED, 30), H::ALIGN as u64);
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
         hash = mix(hash, name[at] as u64);
@@ -32,37 +36,59 @@ const fn layout<H: Remote>() -> u64 {
 }
 
 fn describe<H: Remote>(handle: &H, to: &mut Description<'_>) -> Result<(), LaunchError> {
-    let segment = handle.place().segment().ok_or_else(|| LaunchError::BadGrant {
-        what: H::WHAT,
+    describe_place(handle.place(), H::WHAT, to)
+}
+
+pub(super) fn describe_place(
+    place: &Place,
+    what: &'static str,
+    to: &mut Description<'_>,
+) -> Result<(), LaunchError> {
+    let segment = place.segment().ok_or_else(|| LaunchError::BadGrant {
+        what,
         why: "a handle that a kernel received cannot be an operand again; use it in the kernel itself".into(),
     })?;
     to.segment(segment);
+    // A clone in a kernel of this process shares it.
+    place.list();
     // A lost attempt may have added to the counter or changed what the lock protects.
     to.changes_in_place();
     Ok(())
 }
 
-fn wire<H: Remote>(handle: &H) -> [u64; 2] {
-    let SyncWire { segment, offset } = handle.wire();
-    [segment, offset]
+fn wire<H: Remote>(handle: &H) -> [u64; 3] {
+    let SyncWire { segment, offset, len_bytes } = handle.wire();
+    [segment, offset, len_bytes]
 }
 
 /// # Safety
 /// The launch lasts for `'w`, and the wire is its own.
-unsafe fn open<'w, H: Remote>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
-    let [segment, offset] = *wire;
-    let base = visit.attach(segment, offset, H::LEN_BYTES, true)?;
+unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
+    let (base, wire) = locate::<H>(wire, visit)?;
+    // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
+    Ok(unsafe { H::from_base(base, wire) })
+}
+
+/// Where the block of such a handle is mapped here; range and alignment checked.
+pub(super) fn locate<H: Remote>(
+    wire: &[u64; 3],
+    visit: &mut Visit<'_>,
+) -> Result<(NonNull<u8>, SyncWire), Fault> {
+    let [segment, offset, len_bytes] = *wire;
+    let len = usize::try_from(len_bytes).ok().filter(|&len| H::fits(len));
+    let len =
+        len.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter has a length that makes no sense"))?;
+    let base = visit.attach(segment, offset, len, true)?;
     let base = NonNull::new(base).filter(|base| base.addr().get().is_multiple_of(H::ALIGN));
     let base = base.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter is not aligned"))?;
-    // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
-    Ok(unsafe { H::from_base(base, SyncWire { segment, offset }) })
+    Ok((base, SyncWire { segment, offset, len_bytes }))
 }
 
 macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
     // A kernel receives `&Lock<T>`, `&Counter` and so on.
     // SAFETY: see the module; handles may be shared by any number of threads and processes.
     unsafe impl<$($bound)*> Operand for &$handle {
-        type Wire = [u64; 2];
+        type Wire = [u64; 3];
         type Local = Borrowed<'static, $handle>;
         type View<'w> = &'w $handle;
         const LAYOUT: u64 = layout::<$handle>();
@@ -70,10 +96,10 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             describe(*self, to)
         }
-        fn wire(&self) -> [u64; 2] {
+        fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn open(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        unsafe fn open(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
             // SAFETY: the entry keeps it no longer than the launch.
             unsafe { open(wire, visit) }
         }
@@ -86,17 +112,17 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
     // A body holds `Borrowed<Lock<T>>`, which dereferences to the lock.
     // SAFETY: see the module; nothing is reached but through atomics or under the lock.
     unsafe impl<$($bound)*> RegionOperand for &$handle {
-        type Wire = [u64; 2];
+        type Wire = [u64; 3];
         type Handle<'w> = Borrowed<'w, $handle>;
         const LAYOUT: u64 = mix(layout::<$handle>(), 67);
 
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             describe(*self, to)
         }
-        fn wire(&self) -> [u64; 2] {
+        fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn handle<'w>(wire: &[u64; 2], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
+        unsafe fn handle<'w>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
             // SAFETY: the launch lasts for `'w` by the caller's promise.
             unsafe { open(wire, visit) }
         }
@@ -113,4 +139,16 @@ operands! {
     [] Barrier;
     [] Counter;
     [] ShardedCounter;
+    [T: Message] Queue<T>;
+    [T: Message] SimpleQueue<T>;
+    [T: Message] JoinableQueue<T>;
+    [T: Message] Sender<T>;
+    [T: Message] Receiver<T>;
+    [T: Element] Value<T>;
+    [T: Element] Array<T>;
+    [T: Element] RawValue<T>;
+    [T: Element] RawArray<T>;
+    [T: AtomicElement] Atomic<T>;
+    [T: AtomicElement] AtomicArray<T>;
+    [T: Item] SharedList<T>;
 }

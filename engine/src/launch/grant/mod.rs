@@ -8,6 +8,7 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod connection;
 mod flat;
 mod halo;
 mod handle;
@@ -17,8 +18,9 @@ mod split;
 mod value;
 mod worker_state;
 
+pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
-pub use atomic::{AtomicElement, AtomicF64, Atomics};
+pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
 pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;

@@ -1,7 +1,7 @@
-//! `scatter`: writes at computed places.
+//! `scatter`: access at computed places.
 //!
 //! # Safety
-//! The view hands out no reference; each write is the kernel's own argument.
+//! Each access is the kernel's own argument: that no other chunk touches what it writes, nor writes what it reads.
 #![allow(unsafe_code)]
 
 use super::{ArrayWire, Located, describe};
@@ -27,7 +27,7 @@ pub struct ScatterView<'w, T> {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call unchecked-for-overlap writes to any element, for permutations and counting sorts.
+    /// Grants each kernel call unchecked-for-overlap access to any element, for permutations and counting sorts.
     pub fn scatter(&mut self) -> Scatter<'_, T, D> {
         Scatter(self)
     }
@@ -57,21 +57,54 @@ impl<'w, T: Element> ScatterView<'w, T> {
         unsafe { self.base.add(index).write(value) }
     }
 
-    /// Some elements in row-major order, for reading and writing: tiles of a matrix, say, row by row.
+    /// Some elements by row-major index, for reading: for algorithms that move blocks within an array.
     ///
     /// # Panics
     /// If `range` leaves the array.
     ///
     /// # Safety
-    /// While the slice lives, no other chunk of the launch reads or writes any of these elements, and this one does not by
-    /// other means.
+    /// While the slice lives, no chunk of the launch writes these elements.
+    pub unsafe fn slice(&self, range: Range<usize>) -> &[T] {
+        let (first, len) = (self.first_of(&range), range.len());
+        // SAFETY: inside the array, all bits are values, and nobody writes them meanwhile, by the caller's word.
+        unsafe { std::slice::from_raw_parts(first, len) }
+    }
+
+    /// Some elements by row-major index, for writing.
+    ///
+    /// # Panics
+    /// If `range` leaves the array.
+    ///
+    /// # Safety
+    /// While the slice lives, no chunk of the launch writes or reads these elements, nor does this one but through the slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut x = pool.from_fn(40, |i| i as u64)?;
+    /// pool.launch().chunk(1).for_each((x.scatter(), 0..2), |(x, span)| {
+    ///     for block in span {
+    ///         // SAFETY: chunk 0 touches blocks 0 and 3 of 10 elements, chunk 1 blocks 1 and 2.
+    ///         let low = unsafe { x.slice_mut(10 * block..10 * block + 10) };
+    ///         // SAFETY: as above.
+    ///         let high = unsafe { x.slice_mut(30 - 10 * block..40 - 10 * block) };
+    ///         low.swap_with_slice(high);
+    ///     }
+    /// })?;
+    /// assert_eq!((x.as_slice()[0], x.as_slice()[39], x.as_slice()[15]), (30, 9, 25));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the view stands for the whole array; the caller keeps parts apart"
+    )]
     pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'w mut [T] {
-        let Range { start, end } = range;
-        assert!(start <= end && end <= self.len, "{start}..{end} leave an array of {} elements", self.len);
-        // SAFETY: inside the array.
-        let first = unsafe { self.base.add(start) };
-        // SAFETY: initialised and mapped for the launch; exclusive by the caller's word.
-        unsafe { std::slice::from_raw_parts_mut(first, end - start) }
+        let (first, len) = (self.first_of(&range), range.len());
+        // SAFETY: inside the array, all bits are values, and nobody else touches them meanwhile, by the caller's word.
+        unsafe { std::slice::from_raw_parts_mut(first, len) }
     }
 
     /// Address of the first element, for libraries that take one.
@@ -80,9 +113,16 @@ impl<'w, T: Element> ScatterView<'w, T> {
     pub fn as_mut_ptr(&self) -> *mut T {
         self.base
     }
+
+    fn first_of(&self, range: &Range<usize>) -> *mut T {
+        let fits = range.start <= range.end && range.end <= self.len;
+        assert!(fits, "elements {}..{} of an array of {}", range.start, range.end, self.len);
+        // SAFETY: inside the array, or one past it for an empty range.
+        unsafe { self.base.add(range.start) }
+    }
 }
 
-// SAFETY: the view gives no reference; its writes are argued by the kernel.
+// SAFETY: what the view gives is argued by the kernel that takes it.
 unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
     type Wire = ArrayWire;
     type Local = (Located<T, D>, usize);

@@ -101,6 +101,7 @@ impl Launch<'_> {
             grid: Grid::with_chunk(size, 1),
             unit: 1,
             rank_bound: true,
+            ranks: size,
             steps: true,
             scratch: None,
             description: &description,

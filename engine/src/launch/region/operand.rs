@@ -12,12 +12,12 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
 use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
 use crate::launch::region::handle::{RegionMut, RegionRef};
-use crate::team::board::Fault;
-use crate::team::member::Visit;
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
-/// Something the body of a region can hold: `&mut array`, `&array`, plain values, `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of
+/// Something the body of a region can hold: `&mut array`, `&array`, slices of up to 12 arrays, plain values, `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of
 /// up to 8 of these.
 ///
 /// # Safety
@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
-    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), plain numbers, `Val(pod)`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), slices of arrays, plain numbers, `Val(pod)`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
 )]
 pub unsafe trait RegionOperand {
     #[doc(hidden)]
@@ -65,6 +65,57 @@ macro_rules! arrays {
 }
 arrays!(&mut SharedArray<T, D>, RegionMut, true, 60);
 arrays!(&SharedArray<T, D>, RegionRef, false, 61);
+
+/// Arrays that one slice brings into a region at most.
+const MOST_IN_SLICE: usize = 12;
+
+/// Slices of arrays, of different shapes as the levels of a grid hierarchy are, become a vector of their handles.
+macro_rules! slices {
+    ($slice:ty, $handle:ident, $writes:literal, $tag:literal) => {
+        // SAFETY: see the module; arrays of one slice are apart, as each owns its elements.
+        unsafe impl<T: Element, D: Shape> RegionOperand for $slice {
+            type Wire = (u64, [ArrayWire; MOST_IN_SLICE]);
+            type Handle<'w> = Vec<$handle<'w, T, D>>;
+            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+                let what = "a slice of arrays of a region";
+                if self.len() > MOST_IN_SLICE {
+                    let why = format!(
+                        "it has {} arrays, at most {MOST_IN_SLICE} travel; pass several slices",
+                        self.len()
+                    );
+                    return Err(LaunchError::BadGrant { what, why });
+                }
+                self.iter().try_for_each(|array| describe(array, what, $writes, to))
+            }
+            fn wire(&self) -> Self::Wire {
+                let mut wires = [ArrayWire::default(); MOST_IN_SLICE];
+                for (wire, array) in wires.iter_mut().zip(self.iter()) {
+                    *wire = ArrayWire::of(array);
+                }
+                (self.len() as u64, wires)
+            }
+            unsafe fn handle<'w>(
+                (count, wires): &Self::Wire,
+                visit: &mut Visit<'_>,
+            ) -> Result<Self::Handle<'w>, Fault> {
+                let wires = wires.get(..*count as usize);
+                let wires =
+                    wires.ok_or_else(|| fault(FaultKind::Corrupt, "a slice of arrays has no such length"))?;
+                let open = |wire: &ArrayWire| {
+                    Ok($handle {
+                        wire: *wire,
+                        local: Located::open(wire, visit, $writes)?,
+                        life: PhantomData,
+                    })
+                };
+                wires.iter().map(open).collect()
+            }
+        }
+    };
+}
+slices!(&mut [SharedArray<T, D>], RegionMut, true, 68);
+slices!(&[SharedArray<T, D>], RegionRef, false, 69);
 
 macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal, |$this:ident| $copy:expr );* $(;)?) => { $(
     // SAFETY: a copy; no memory is shared.

@@ -2,8 +2,9 @@
 
 mod process;
 mod repair;
-mod sweep;
+pub(crate) mod sweep;
 mod thread;
+mod travel;
 
 use crate::base::member::{MemberId, Owner, next_member};
 

@@ -8,7 +8,7 @@
 //! them; the starter keeps those handles until the peer is gone.
 #![allow(unsafe_code)]
 
-use super::sweep;
+use super::{sweep, travel};
 use crate::base::member::{self, MemberId, next_member};
 use crate::memory::arena;
 use crate::sync::wait::Patience;
@@ -23,19 +23,24 @@ const ROLE: &str = "PHALANX_SYNC_TEST_PEER";
 const LONG: Duration = Duration::from_secs(20);
 
 /// A process playing a role; killed and reaped when dropped.
-struct Peer {
+pub(super) struct Peer {
     child: Child,
     member: MemberId,
 }
 
 impl Peer {
-    fn start(role: &str, objects: &[SyncWire]) -> Peer {
+    pub(super) fn start(role: &str, objects: &[SyncWire]) -> Peer {
+        Peer::start_with(role, objects, &[])
+    }
+
+    /// Starts a peer that is also given a message.
+    pub(super) fn start_with(role: &str, objects: &[SyncWire], message: &[u8]) -> Peer {
         let segment = arena::global().unwrap().segment();
         let member = next_member().unwrap();
         let offsets: Vec<String> = objects.iter().map(|wire| wire.offset.to_string()).collect();
         let path = format!("/proc/{}/fd/{}", std::process::id(), segment.fd().as_raw_fd());
         let len = segment.len_bytes();
-        let part = format!("{role}|{path}|{len}|{}|{}", member.get(), offsets.join(","));
+        let part = format!("{role}|{path}|{len}|{}|{}|{}", member.get(), offsets.join(","), hex(message));
         let child = Command::new(std::env::current_exe().unwrap())
             .env(ROLE, part)
             .stdin(Stdio::null())
@@ -54,7 +59,7 @@ impl Peer {
     }
 
     /// Waits for its end; exit code and what it printed. A role that hangs hangs the test: that is the finding.
-    fn finish(mut self) -> (Option<i32>, String) {
+    pub(super) fn finish(mut self) -> (Option<i32>, String) {
         let mut text = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         let code = self.child.wait().unwrap().code();
@@ -77,8 +82,10 @@ impl Drop for Peer {
 }
 
 /// What a peer was given.
-struct Given {
+pub(super) struct Given {
     base: NonNull<u8>,
+    len_bytes: usize,
+    message: Vec<u8>,
     offsets: Vec<usize>,
 }
 
@@ -86,6 +93,11 @@ impl Given {
     fn at(&self, i: usize) -> NonNull<u8> {
         // SAFETY: offsets of live blocks lie inside the arena, which is mapped whole.
         unsafe { self.base.add(self.offsets[i]) }
+    }
+
+    /// Leads to the arena, under whatever number the message has for it.
+    fn resolver(&self) -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
+        move |_segment, _writable| Ok((self.base, self.len_bytes))
     }
 
     fn ready(&self) {
@@ -97,6 +109,10 @@ impl Given {
         // SAFETY: the role's second object is such a lock, mapped until the process ends.
         unsafe { Lock::from_base(self.at(1), SyncWire::default()) }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn park() -> ! {
@@ -118,7 +134,10 @@ extern "C" fn divert() {
     let base = NonNull::new(map.as_mut_ptr()).unwrap();
     std::mem::forget(map);
     let offsets = parts[4].split(',').filter(|s| !s.is_empty()).map(|s| s.parse().unwrap()).collect();
-    let code = play(parts[0], &Given { base, offsets });
+    let bytes = |i| u8::from_str_radix(&parts[5][i..i + 2], 16).unwrap();
+    let message = (0..parts[5].len()).step_by(2).map(bytes).collect();
+    let len_bytes = parts[2].parse().unwrap();
+    let code = play(parts[0], &Given { base, len_bytes, message, offsets });
     std::process::exit(code)
 }
 
@@ -155,6 +174,9 @@ fn play(role: &str, given: &Given) -> i32 {
         }
         "count" => count(&given.lock()),
         "sweep" => sweep::run(),
+        "unpack" => travel::unpack_all(&given.message, &mut given.resolver()),
+        "read frozen" => travel::read_frozen(&given.message, &mut given.resolver()),
+        "pass on" => travel::pass_on(&given.message, &mut given.resolver()),
         role => play_others(role, given),
     }
 }

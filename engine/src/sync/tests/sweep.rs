@@ -16,7 +16,7 @@ use crate::sync::semaphore_word::SemaphoreWord;
 use crate::sync::wait::Patience;
 
 /// The exit code that says: could not be done here.
-pub(super) const SKIPPED: i32 = 77;
+pub(crate) const SKIPPED: i32 = 77;
 
 /// Steps at which the operation is killed, at most: beyond that every n-th. Unoptimised code takes ten times the steps,
 /// so there it is a sample; in a release build every instruction has its turn.
@@ -209,7 +209,7 @@ fn sweep<W: Default>(case: &Case<W>) -> bool {
 }
 
 /// How many instructions the operation takes, by doubling and halving.
-fn length_of(trial: &mut impl FnMut(usize) -> Option<Died>) -> Option<usize> {
+pub(crate) fn length_of(trial: &mut impl FnMut(usize) -> Option<Died>) -> Option<usize> {
     let (mut low, mut high) = (0, 64);
     while trial(high)? == Died::Killed {
         (low, high) = (high, high * 2);
@@ -225,13 +225,13 @@ fn length_of(trial: &mut impl FnMut(usize) -> Option<Died>) -> Option<usize> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Died {
+pub(crate) enum Died {
     Killed,
     Finished,
 }
 
 /// Forks a child that does `operation`, lets it go `steps` instructions into it, and kills it. `None`: ptrace is refused.
-fn step_and_kill(steps: usize, operation: impl FnOnce()) -> Option<Died> {
+pub(crate) fn step_and_kill(steps: usize, operation: impl FnOnce()) -> Option<Died> {
     // SAFETY: this process has one thread.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);

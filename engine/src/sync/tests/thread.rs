@@ -246,3 +246,55 @@ fn counters_lose_nothing() {
     assert_eq!((plain.get(), sharded.sum()), (u64::from(THREADS * ROUNDS), u64::from(THREADS * ROUNDS)));
     assert_eq!((sharded.take(), sharded.sum()), (u64::from(THREADS * ROUNDS), 0));
 }
+
+#[test]
+fn a_reader_may_read_again_behind_a_waiting_writer_and_never_write() {
+    let lock = RwLock::new(0u32).unwrap();
+    let first = lock.read().unwrap();
+    assert!(matches!(lock.write(), Err(LockError::WouldDeadlock)), "it would wait for itself");
+    scope(|s| {
+        let writer = s.spawn(|| *lock.write().unwrap() += 1);
+        while lock.writer().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(s.spawn(|| lock.try_read().is_err()).join().unwrap(), "others wait behind the writer");
+        let second = lock.read().unwrap();
+        assert_eq!((*first, *second, lock.readers()), (0, 0, 2));
+        drop(first);
+        let third = lock.read().unwrap();
+        drop(second);
+        assert_eq!(*third, 0);
+        drop(third);
+        writer.join().unwrap();
+    });
+    assert_eq!(*lock.read().unwrap(), 1);
+    assert_eq!(lock.readers(), 0);
+    // A forgotten guard keeps the words' mark, and the thread's note of it is of no use to a lock that comes to lie there.
+    let at = lock.wire();
+    std::mem::forget(lock.read().unwrap());
+    assert!(matches!(lock.try_write(), Err(LockError::WouldDeadlock)));
+    drop(lock);
+    let next = RwLock::new(5u32).unwrap();
+    if next.wire() == at {
+        assert!(next.try_write().is_ok() && next.read().is_ok());
+    }
+}
+
+#[test]
+fn every_wait_can_have_an_end() {
+    const SHORT: Duration = Duration::from_millis(1);
+    let (lock, changed) = (Lock::new(0u8).unwrap(), Condition::new().unwrap());
+    let (semaphore, bounded) = (Semaphore::new(2).unwrap(), BoundedSemaphore::new(2).unwrap());
+    let (again, timed_out) = changed.wait_while_timeout(lock.lock().unwrap(), SHORT, |value| *value == 0);
+    assert!(timed_out && *again.unwrap() == 0);
+    let (again, timed_out) = changed.wait_while_timeout(lock.lock().unwrap(), SHORT, |value| *value == 1);
+    assert!(!timed_out && again.is_ok());
+    let _one = (semaphore.acquire().unwrap(), bounded.acquire().unwrap());
+    assert!(semaphore.try_acquire_many(2).is_err() && semaphore.acquire_many_timeout(2, SHORT).is_err());
+    assert!(bounded.try_acquire_many(2).is_err() && bounded.acquire_many_timeout(2, SHORT).is_err());
+    assert!(semaphore.try_acquire_many(1).is_ok());
+    assert_eq!(
+        (semaphore.holders(), bounded.holders()),
+        (vec![(MemberId::DRIVER, 1)], vec![(MemberId::DRIVER, 1)])
+    );
+}

@@ -79,7 +79,19 @@ pub(super) struct Executable {
     path: PathBuf,
     /// Taken when the file was opened; every started process must have the same.
     pub(super) fingerprint: Fingerprint,
+    /// What native libraries in executed processes are told of how many threads to use.
+    pub(super) native_threads: Option<usize>,
 }
+
+/// Variables by which libraries for numeric work choose their number of threads: OpenMP, OpenBLAS, MKL, BLIS, numexpr, rayon.
+const THREAD_VARIABLES: [&str; 6] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
 
 impl Executable {
     pub(super) fn open() -> Result<Executable, StartError> {
@@ -88,7 +100,7 @@ impl Executable {
         match OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(EXE) {
             Ok(file) => {
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
-                Ok(Executable { file: Some(file), path, fingerprint })
+                Ok(Executable { file: Some(file), path, fingerprint, native_threads: None })
             }
             Err(source) => Executable::by_name().ok_or(StartError::ExeGone { source }),
         }
@@ -103,6 +115,7 @@ impl Executable {
             file: None,
             path: name.to_owned(),
             fingerprint: Fingerprint::of_this_process(),
+            native_threads: None,
         })
     }
 
@@ -119,6 +132,11 @@ impl Executable {
         for (key, _) in std::env::vars_os() {
             if key.as_encoded_bytes().starts_with(b"HWLOC_") {
                 command.env_remove(key);
+            }
+        }
+        if let Some(threads) = self.native_threads {
+            for name in THREAD_VARIABLES.iter().filter(|name| std::env::var_os(name).is_none()) {
+                command.env(name, threads.to_string());
             }
         }
         // Dropping std's handle neither waits nor kills; from here on the pidfd is the process. `command` holds the worker's

@@ -16,7 +16,7 @@ mod tests;
 pub use error::StartError;
 pub use process::ExitCause;
 pub(crate) use process::{Starting, WorkerProcess};
-pub(crate) use setup::is_worker;
+pub(crate) use setup::{OUTSIDE_TEAMS, is_worker, worker_name};
 
 use crate::sys::process as sys;
 use crate::team::text;
@@ -46,7 +46,7 @@ pub enum StartMethod {
 }
 
 /// How long [`Starter::start`] waits for a started process to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts the workers of one pool.
 ///
@@ -60,9 +60,30 @@ pub(crate) struct Starter {
     preload: Option<fn()>,
 }
 
+/// The build that a starter starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Build(executable::Fingerprint);
+
+impl Build {
+    /// As [`Starter::finish`], on any thread.
+    pub(crate) fn finish(self, starting: Starting, deadline: Instant) -> Result<WorkerProcess, StartError> {
+        starting.finish(deadline, &self.0)
+    }
+}
+
 impl Starter {
     /// Prepares to start workers; makes the fork server's process where the method has one.
     pub(crate) fn new(method: StartMethod, preload: Option<fn()>) -> Result<Starter, StartError> {
+        Starter::with_native_threads(method, preload, None)
+    }
+
+    /// As [`Self::new`]; native libraries in what is executed are told to use so many threads, where the environment does not
+    /// tell them already.
+    pub(crate) fn with_native_threads(
+        method: StartMethod,
+        preload: Option<fn()>,
+        native_threads: Option<usize>,
+    ) -> Result<Starter, StartError> {
         if is_worker() || constructor::has_marker() {
             return Err(StartError::Recursive);
         }
@@ -72,7 +93,9 @@ impl Starter {
         if method != StartMethod::Fork && sys::is_secure() {
             return Err(StartError::Insecure);
         }
-        let mut starter = Starter { executable: Executable::open()?, server: None, method, preload };
+        let mut executable = Executable::open()?;
+        executable.native_threads = native_threads;
+        let mut starter = Starter { executable, server: None, method, preload };
         starter.server = match method {
             StartMethod::Spawn => None,
             StartMethod::ForkServer => Some(ForkServer::spawn(&starter.executable, preload)?),
@@ -90,7 +113,12 @@ impl Starter {
 
     /// Waits for the answer of a launched worker, which is killed if it has not come by `deadline`.
     pub(crate) fn finish(&self, starting: Starting, deadline: Instant) -> Result<WorkerProcess, StartError> {
-        starting.finish(deadline, &self.executable.fingerprint)
+        self.build().finish(starting, deadline)
+    }
+
+    /// What started processes must be, for a thread that waits for them in this one's stead.
+    pub(crate) fn build(&self) -> Build {
+        Build(self.executable.fingerprint)
     }
 
     /// Sets a worker's start going. Launching all workers first and finishing them after lets them load in parallel.

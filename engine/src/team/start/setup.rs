@@ -11,10 +11,19 @@ use crate::sys::process;
 use crate::team::worker;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 // A flag of this process alone, no word of a protocol: it needs no model checking.
 static IS_WORKER: AtomicBool = AtomicBool::new(false);
+
+/// The name that the driver gave this process.
+static NAME: OnceLock<String> = OnceLock::new();
+
+/// The name of this worker, as in `worker 3`; `None` in the driver.
+pub(crate) fn worker_name() -> Option<&'static str> {
+    NAME.get().map(String::as_str)
+}
 
 /// Whether this process is a worker or a fork server.
 pub(crate) fn is_worker() -> bool {
@@ -40,16 +49,21 @@ pub(super) fn take_stdin() -> OwnedFd {
     socket
 }
 
+/// What the name of a process outside any team begins with; `ps` shows the rest.
+pub(crate) const OUTSIDE_TEAMS: &str = "process ";
+
 /// Exit status of a process that could not set itself up, or whose driver was gone before it had.
 const EXIT_SETUP: i32 = 70;
 
 /// Runs an executed or forked process as a worker. Never returns.
 pub(super) fn run_worker(socket: OwnedFd) -> ! {
-    let _named = greeted(socket.as_fd());
+    let hello = greeted(socket.as_fd());
+    // A fork server never sets its own.
+    NAME.get_or_init(|| hello.name());
     answer(socket.as_fd());
     #[cfg(test)]
-    if _named.name().starts_with("puppet") {
-        super::tests::puppet(&_named.name(), socket);
+    if let Some(name) = worker_name().filter(|name| name.starts_with("puppet")) {
+        super::tests::puppet(name, socket);
     }
     worker::main(socket)
 }
@@ -77,8 +91,12 @@ pub(super) fn prepare(parent_pid: u32, name: &str) {
     if process::die_with_parent().is_err() || process::parent_pid() != parent_pid {
         process::exit_now(EXIT_SETUP);
     }
-    if let Ok(name) = CString::new(format!("phalanx {}", name.trim_start_matches("worker "))) {
-        process::set_name(&name);
+    let shown = match name.strip_prefix(OUTSIDE_TEAMS) {
+        Some(own) => own.to_string(),
+        None => format!("phalanx {}", name.trim_start_matches("worker ")),
+    };
+    if let Ok(shown) = CString::new(shown) {
+        process::set_name(&shown);
     }
     // Ctrl-C goes to the whole group; the driver decides what it means. Swallowed and not ignored, so that programs
     // that a worker executes can be interrupted.

@@ -1,0 +1,42 @@
+//! Every benchmark, on every runtime.
+
+use super::verification::Verdict;
+use super::{Benchmark, Class, Measured, Team};
+use phalanx::Pool;
+
+/// Fails unless class S verifies on every runtime with 1, 2 and 3 workers.
+fn verifies(benchmark: &dyn Benchmark) {
+    assert_verified("serial", benchmark.run(Class::S, &Team::Serial));
+    for workers in 1..=3 {
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();
+        assert_verified(&format!("rayon, {workers}"), benchmark.run(Class::S, &Team::Rayon(&threads)));
+        let pool = Pool::builder().workers(workers).build().unwrap();
+        assert_verified(&format!("phalanx, {workers}"), benchmark.run(Class::S, &Team::Phalanx(&pool)));
+    }
+}
+
+fn assert_verified(what: &str, measured: crate::harness::Outcome<Measured>) {
+    let measured = measured.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(!measured.checks.is_empty(), "{what}: nothing was compared");
+    let wrong: Vec<&String> =
+        measured.checks.iter().filter(|check| !check.holds).map(|check| &check.what).collect();
+    assert!(wrong.is_empty(), "{what}: {wrong:?}");
+    assert_eq!(measured.verdict(), Verdict::Successful);
+    assert!(measured.seconds > 0.0 && measured.operations > 0.0);
+}
+
+macro_rules! class_s {
+    ($($name:ident: $benchmark:expr),* $(,)?) => { $(
+        #[test]
+        fn $name() {
+            verifies(&$benchmark);
+        }
+    )* };
+}
+class_s! {
+    ft: super::ft::Ft,
+    mg: super::mg::Mg,
+    ep: super::ep::Ep,
+    is: super::is::Is,
+    cg: super::cg::Cg,
+}

@@ -1,0 +1,237 @@
+//! Arrays that nobody writes any more, and that any number of handles may therefore share.
+//!
+//! # Safety
+//! Invariants of [`FrozenArray`]:
+//!
+//! - F1 `ptr` points to `dim.size()` aligned elements that `place` keeps mapped: as its upkeep in the process that made
+//!   the array, as a lease (`memory::travel`, T1) in others, whose mapping is at least readable.
+//! - F2 Nobody writes them: the array was given up to be frozen, handles give out `&T` alone, and `thaw` gives it back only
+//!   where no other handle exists and none was ever leased beyond its luggage.
+//! - F3 The object in the arena that the handles name is a [`Deed`] and `ndim` lengths; it never changes after it was made.
+#![allow(unsafe_code)]
+
+use super::shared::byte_len;
+use super::{Element, Shape, SharedArray};
+use crate::memory::place::{Expected, Place, kind_of};
+use crate::memory::{AllocError, travel};
+use ndarray::{ArrayView, Dimension, Ix1};
+use std::any::Any;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// An array that can be shared by any number of handles, threads and processes, because nobody writes it any more.
+///
+/// Made by [`SharedArray::freeze`]. Cloning costs a reference count. A handle may be part of an argument or result of a task
+/// or process: a few numbers travel, and the receiver reads the same memory, mapped once per worker, read-only where the array is large.
+/// The memory is given back when the last handle, here or on its way, is gone. For launches there is
+/// [`as_array`](FrozenArray::as_array).
+///
+/// ```
+/// use phalanx::{FrozenArray, SharedArray};
+///
+/// let table: FrozenArray<f64> = SharedArray::from_fn(4, |i| i as f64)?.freeze()?;
+/// let same = table.clone();
+/// assert_eq!(same[3], 3.0);
+/// let table = table.thaw().expect_err("there are two handles");
+/// drop(same);
+/// let mut array = table.thaw().expect("there is one");
+/// array.as_mut_slice()[0] = 9.0;
+/// # Ok::<(), phalanx::AllocError>(())
+/// ```
+pub struct FrozenArray<T, D = Ix1> {
+    ptr: NonNull<T>,
+    dim: D,
+    place: Place,
+}
+
+// SAFETY: handles give out `&T` alone (F2).
+unsafe impl<T: Send + Sync, D: Send> Send for FrozenArray<T, D> {}
+// SAFETY: as for `Send`.
+unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
+
+/// The words that say where the elements lie; the lengths of the axes follow.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Deed {
+    segment: u64,
+    offset: u64,
+    axes: u64,
+}
+
+const DEED: usize = size_of::<Deed>();
+const WORD: usize = size_of::<u64>();
+const WHAT: &str = "frozen array";
+
+/// More axes than any array here has.
+const MAX_AXES: usize = 64;
+
+fn expected<T: Element, D: Shape>() -> Expected {
+    Expected {
+        what: WHAT,
+        kind: kind_of::<Deed, (T, D)>(),
+        align: WORD,
+        fits: |len| len.is_multiple_of(WORD) && (DEED..=DEED + MAX_AXES * WORD).contains(&len),
+        arrived: None,
+    }
+}
+
+impl<T: Element, D: Shape> SharedArray<T, D> {
+    /// Gives up writing for sharing: the array as a handle that can be cloned and sent in messages.
+    ///
+    /// Costs a block of 128 bytes; the elements stay where they are.
+    ///
+    /// # Errors
+    /// - [`AllocError`] when the block is not to be had; the array is lost then.
+    pub fn freeze(self) -> Result<FrozenArray<T, D>, AllocError> {
+        let shape = self.shape().to_vec();
+        let deed = Deed {
+            segment: self.segment().id().0,
+            offset: self.byte_offset() as u64,
+            axes: shape.len() as u64,
+        };
+        let (ptr, dim, segment) = (self.base_ptr(), self.raw_dim().clone(), self.segment().clone());
+        let len_bytes = DEED + shape.len() * WORD;
+        let write = move |base: NonNull<u8>| {
+            // SAFETY: the block has room, is aligned to words, and nobody else knows it yet.
+            unsafe { base.cast::<Deed>().write(deed) };
+            for (i, len) in shape.iter().enumerate() {
+                // SAFETY: the i-th length lies inside the block.
+                let at = unsafe { base.add(DEED + i * WORD) };
+                // SAFETY: as above.
+                unsafe { at.cast::<u64>().write(*len as u64) };
+            }
+            Some(Box::new(self) as Box<dyn Any + Send + Sync>)
+        };
+        let place = Place::make(expected::<T, D>().kind, len_bytes, WORD, Some(segment), write)?;
+        Ok(FrozenArray { ptr, dim, place })
+    }
+}
+
+impl<T: Element, D: Shape> FrozenArray<T, D> {
+    /// All elements in row-major order.
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: F1, F2; every bit pattern is a `T`.
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.dim.size()) }
+    }
+
+    /// The array as an ndarray view.
+    pub fn view(&self) -> ArrayView<'_, T, D> {
+        // SAFETY: F1, F2; the default layout of a shape is row-major and contiguous.
+        unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
+    }
+
+    /// The array itself, for operands of launches that read it (`split`, `whole`, `halo`), in the process that made it;
+    /// `None` elsewhere.
+    ///
+    /// ```
+    /// use phalanx::{Pool, SharedArray};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let table = SharedArray::from_fn(1000, |i| i as f64)?.freeze()?;
+    /// let array = table.as_array().ok_or("made elsewhere")?;
+    /// let sum = pool.reduce(array.split(), 0.0, |part| part.iter().sum::<f64>(), |a, b| a + b)?;
+    /// assert_eq!(sum, 499_500.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn as_array(&self) -> Option<&SharedArray<T, D>> {
+        self.place.upkeep()
+    }
+
+    /// Length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        self.dim.slice()
+    }
+
+    /// The array for writing again, if this is the only handle of it anywhere; else the handle itself.
+    ///
+    /// # Errors
+    /// The handle comes back where another one exists, in this process or in a message or worker, and where this process did
+    /// not make the array.
+    pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
+        let FrozenArray { ptr, dim, place } = self;
+        match place.into_upkeep() {
+            Ok(upkeep) => match upkeep.map(Box::<dyn Any + Send + Sync>::downcast::<SharedArray<T, D>>) {
+                Some(Ok(array)) => Ok(*array),
+                // Its kind says that it is one: `freeze` alone makes places of this kind.
+                Some(Err(_)) | None => unreachable!("a frozen array keeps its array"),
+            },
+            Err(place) => Err(FrozenArray { ptr, dim, place }),
+        }
+    }
+
+    /// The elements that a deed in this process's mapping names; all of it is checked.
+    fn open(place: Place) -> Result<FrozenArray<T, D>, travel::TravelError> {
+        let read = |at: usize| {
+            // SAFETY: inside the object, whose length was checked; it does not change (F3), and if it does, it is read once.
+            let word = unsafe { place.base().add(at) };
+            // SAFETY: as above; aligned to words.
+            unsafe { word.cast::<u64>().as_ptr().read_volatile() }
+        };
+        let (segment, offset, axes) = (read(0), read(WORD), read(2 * WORD));
+        let wrong = |why: &str| Err(why.to_owned());
+        travel::with_unpacking(WHAT, |unpacking| {
+            let axes = usize::try_from(axes).unwrap_or(usize::MAX);
+            if axes > MAX_AXES || place.len_bytes() != DEED + axes * WORD {
+                return wrong("its number of axes makes no sense");
+            }
+            if D::NDIM.is_some_and(|own| own != axes) {
+                return wrong("it has another number of axes");
+            }
+            let mut dim = D::zeros(axes);
+            for (i, len) in dim.slice_mut().iter_mut().enumerate() {
+                *len = usize::try_from(read(DEED + i * WORD)).map_err(|_| "an axis is too long")?;
+            }
+            let len_bytes = byte_len::<T, D>(&dim).map_err(|error| error.to_string())?;
+            let (base, segment_bytes) = match place.upkeep::<SharedArray<T, D>>() {
+                // Made here: the array itself says best where it lies.
+                Some(array) => (array.segment().base(), array.segment().len_bytes()),
+                None => unpacking.resolve(segment, false)?,
+            };
+            let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
+            if end.is_none_or(|end| end > segment_bytes) {
+                return wrong("it lies outside its segment");
+            }
+            // SAFETY: inside the mapping, says the check above.
+            let ptr = unsafe { base.add(offset as usize) }.cast::<T>();
+            if !ptr.is_aligned() {
+                return wrong("it is not aligned");
+            }
+            Ok(FrozenArray { ptr, dim, place: place.clone() })
+        })
+    }
+}
+
+impl<T, D: Clone> Clone for FrozenArray<T, D> {
+    fn clone(&self) -> Self {
+        FrozenArray { ptr: self.ptr, dim: self.dim.clone(), place: self.place.clone() }
+    }
+}
+
+/// The elements in row-major order.
+impl<T: Element, D: Shape> Deref for FrozenArray<T, D> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FrozenArray<{}>({:?})", std::any::type_name::<T>(), self.dim.slice())
+    }
+}
+
+/// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        travel::serialize(&self.place, WHAT, to)
+    }
+}
+
+/// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
+    fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
+        let place = travel::deserialize(&expected::<T, D>(), from)?;
+        FrozenArray::open(place).map_err(|error| serde::de::Error::custom(travel::note_error(&error)))
+    }
+}

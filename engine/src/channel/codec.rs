@@ -1,0 +1,104 @@
+//! Items as bytes: plain vectors as they lie in memory, everything else by postcard.
+//!
+//! # Safety
+//! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes: they have no padding and
+//! every bit pattern is a value.
+#![allow(unsafe_code)]
+
+use super::error::QueueError;
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::{Any, TypeId};
+
+/// What can go through a queue: anything that serde can encode and decode again.
+///
+/// `Vec`s of plain numbers are copied as bytes, everything else goes through postcard.
+pub trait Message: Serialize + DeserializeOwned + 'static {}
+impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
+
+macro_rules! plain {
+    ($run:ident) => {
+        $run! { u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize }
+    };
+}
+
+/// The item's bytes, its own or in `scratch`.
+pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], QueueError> {
+    macro_rules! try_plain { ($($n:ty)*) => { $(
+        if let Some(plain) = (item as &dyn Any).downcast_ref::<Vec<$n>>() {
+            return Ok(bytemuck::cast_slice(plain));
+        }
+    )* } }
+    plain!(try_plain);
+    scratch.clear();
+    postcard::serialize_with_flavor(item, Append(scratch)).map_err(QueueError::Encode)?;
+    Ok(scratch)
+}
+
+/// Bytes of an element, if `T` is a vector of plain numbers.
+pub(super) fn plain_element<T: 'static>() -> Option<usize> {
+    macro_rules! try_plain { ($($n:ty)*) => { $(
+        if TypeId::of::<T>() == TypeId::of::<Vec<$n>>() {
+            return Some(size_of::<$n>());
+        }
+    )* } }
+    plain!(try_plain);
+    None
+}
+
+/// A vector of plain numbers from `len` bytes, which `fill` writes.
+///
+/// # Safety
+/// `fill`, unless it fails, initialises `len` bytes at the address it is given. `T` has `plain_element`.
+pub(super) unsafe fn decode_plain<T: 'static, E>(
+    len: usize,
+    fill: impl FnOnce(*mut u8) -> Result<(), E>,
+) -> Result<Option<T>, E> {
+    let mut fill = Some(fill);
+    let mut made = None::<T>;
+    macro_rules! try_plain { ($($n:ty)*) => { $(
+        if let Some(slot) = (&mut made as &mut dyn Any).downcast_mut::<Option<Vec<$n>>>()
+            && len.is_multiple_of(size_of::<$n>())
+            && let Some(fill) = fill.take()
+        {
+            let mut items = Vec::<$n>::with_capacity(len / size_of::<$n>());
+            fill(items.as_mut_ptr().cast())?;
+            // SAFETY: `fill` initialised all bytes of so many items, by the caller's promise.
+            unsafe { items.set_len(len / size_of::<$n>()) };
+            *slot = Some(items);
+        }
+    )* } }
+    plain!(try_plain);
+    Ok(made)
+}
+
+/// An item from its bytes.
+pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, QueueError> {
+    let wrong =
+        |source| QueueError::Decode { bytes: bytes.len(), type_name: std::any::type_name::<T>(), source };
+    match postcard::take_from_bytes(bytes) {
+        Ok((item, [])) => Ok(item),
+        Ok(_) => Err(wrong(postcard::Error::DeserializeBadEncoding)),
+        Err(source) => Err(wrong(source)),
+    }
+}
+
+/// Writes to the end of a vector.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}

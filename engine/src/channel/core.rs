@@ -1,0 +1,722 @@
+//! What is done to the words, step by step; README.md beside this file says what a kill after each step leaves.
+//!
+//! # Safety
+//! Small items are copied into a buffer that has room for the largest of them.
+#![allow(unsafe_code)]
+
+use super::bell::{Bell, NOBODY, Ticket, Wake};
+use super::error::{Refused, corrupt};
+use super::word::{
+    Base, CLAIMS, HEADER, JOINABLE, Kind, MAX_LEN, PIPE, RECEIVING, REDELIVER, Record, SENDING, stride,
+};
+use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
+use crate::base::member::{self, Owner};
+use crate::sync::{Acquired, Patience, Refused as Locked};
+use crate::sys::clock::{TickRate, ticks, yield_core};
+use crate::sys::futex::Woken;
+// Plain on purpose: a hint of this process alone.
+use std::sync::atomic::AtomicU32;
+
+/// Items up to this many bytes are copied inside the lock, which costs less than entering it twice.
+pub(super) const SMALL: usize = 2048;
+/// Looks for a change before sleeping end after so many microseconds: longer than a sleep and a wake-up cost together.
+const LOOK_US: u64 = 60;
+
+/// Of these, so many without giving the core away: a few passages of the other side.
+const ALONE_US: u64 = 10;
+/// Whoever lost the core for so long by giving it away shares it with somebody who needs it.
+const SHARED_US: u64 = 20;
+/// After that, so many waits do not give the core away.
+const CROWDED_WAITS: u32 = 200;
+/// Between two looks at a word that the other side writes.
+const LOOK_PAUSE_NS: u64 = 150;
+/// Between two tries to take a lock that somebody holds: the first pause and the longest. With pauses from 40 ns to 640 ns small
+/// items took 0.26 us each between two processes, with these 0.16 us (`phalanx-bench queue --items 5000`, 5th percentile of short
+/// samples on a 2-core Xeon virtual machine under load, November 2026).
+const LOCK_PAUSES_NS: std::ops::RangeInclusive<u64> = 320..=5000;
+
+/// A queue's words and area, here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Core {
+    pub(super) base: Base,
+}
+
+/// The caller is inside the lock; left by dropping.
+pub(super) struct Inside<'a> {
+    pub(super) core: &'a Core,
+    me: Owner,
+    pub(super) spots: Spots,
+}
+
+/// Positions, copied once and found in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spots {
+    pub(super) head: u64,
+    pub(super) next: u64,
+    pub(super) tail: u64,
+}
+
+/// A record that the caller's claim names: only it, or the recount after its death, changes it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) position: u64,
+    pub(super) len: u64,
+    pub(super) index: usize,
+}
+
+/// What a get came to.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// So many bytes lie in the caller's buffer; the record is gone.
+    Copied(usize),
+    /// To be read, and then finished.
+    Claimed(Claim),
+}
+
+/// Why an attempt inside the lock did not succeed.
+pub(super) enum Attempt<T> {
+    Done(T),
+    /// To be tried again after a change; picky where not every change helps.
+    Wait {
+        picky: bool,
+    },
+    /// To be tried again at once, by one who has yielded: no claim is free.
+    Yield,
+}
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Not the owner only if something wrote over the word; the next to enter sees that.
+        let _ = self.core.base.control().hot.lock.unlock(self.me);
+    }
+}
+
+impl Core {
+    /// Enters the lock, and recounts first if a death asks for it. `None`: it was not to be had in time.
+    #[inline]
+    pub(super) fn enter(&self, patience: Patience) -> Result<Option<Inside<'_>>, Refused> {
+        let me = member::current();
+        let mut locked = self.base.control().hot.lock.lock(me, Patience::Try);
+        if locked == Err(Locked::TimedOut) {
+            locked = self.lock_cold(me, patience);
+        }
+        match locked {
+            Ok(Acquired::Clean) => {}
+            Ok(Acquired::OwnerDied) => {
+                let inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
+                self.recount()?;
+                std::mem::forget(inside);
+            }
+            // Inside already: only a signal handler can be, and it must not wait for the code it interrupted.
+            Err(Locked::TimedOut | Locked::WouldDeadlock) => return Ok(None),
+            Err(Locked::Corrupt(seen)) => return Err(corrupt("lock word", seen.into())),
+        }
+        let mut inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
+        inside.spots = self.spots()?;
+        Ok(Some(inside))
+    }
+
+    /// Takes the lock that somebody holds. Others are inside for less time than a sleep takes, so we look again after ever
+    /// longer pauses, in which they pass through several times without losing the line to us; then give the core away; then sleep.
+    #[cold]
+    fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Locked> {
+        let lock = &self.base.control().hot.lock;
+        let us = TickRate::ticks_in_us(1);
+        let (mut pause, longest) = (us * LOCK_PAUSES_NS.start() / 1000, us * LOCK_PAUSES_NS.end() / 1000);
+        let since = ticks();
+        while ticks().wrapping_sub(since) < us * LOOK_US {
+            spin_for(pause);
+            match lock.lock(me, Patience::Try) {
+                Err(Locked::TimedOut) => {}
+                other => return other,
+            }
+            if pause < longest {
+                pause *= 2;
+            } else if !give_way() {
+                break;
+            }
+        }
+        // One who was stopped inside ends the patience even of who does not wait otherwise.
+        lock.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience })
+    }
+
+    /// The positions, checked.
+    #[inline]
+    fn spots(&self) -> Result<Spots, Refused> {
+        let hot = &self.base.control().hot;
+        let [head, next, tail] = [&hot.head, &hot.next, &hot.tail].map(|word| word.load(Ordering::Relaxed));
+        let capacity = self.base.shape.capacity();
+        let sound = head <= tail && tail - head <= capacity && (head | next | tail).is_multiple_of(HEADER);
+        if !sound || tail > u64::MAX / 4 {
+            return Err(corrupt("position", tail));
+        }
+        // Derived, and reset by every recount, so a wrong one is only moved into its bounds.
+        Ok(Spots { head, next: next.clamp(head, tail), tail })
+    }
+
+    /// Tries inside the lock until it is done, asleep on the bell in between. `looks` asks without the lock whether trying could help.
+    #[inline]
+    pub(super) fn wait_for<T>(
+        &self,
+        bell: &Bell,
+        patience: Patience,
+        at_end: Refused,
+        looks: impl Fn() -> bool,
+        mut attempt: impl FnMut(&mut Inside<'_>) -> Result<Attempt<T>, Refused>,
+    ) -> Result<T, Refused> {
+        let mut wait = Wait { enlisted: None, timed_out: false, has_looked: false };
+        loop {
+            let Some(mut inside) = self.enter(patience)? else {
+                if wait.enlisted.is_some() {
+                    // Perhaps woken to go on: somebody else should.
+                    bell.rouse();
+                }
+                return Err(at_end);
+            };
+            let ticket = bell.ticket();
+            let tried = attempt(&mut inside)?;
+            let ends = matches!(tried, Attempt::Done(_)) || patience.is_try() || wait.timed_out;
+            if ends && wait.enlisted == Some(ticket) {
+                bell.delist();
+            }
+            let picky = match tried {
+                Attempt::Done(done) => return Ok(done),
+                _ if ends => return Err(at_end),
+                Attempt::Yield => {
+                    drop(inside);
+                    std::thread::yield_now();
+                    wait.timed_out = is_over(patience);
+                    continue;
+                }
+                Attempt::Wait { picky } => picky,
+            };
+            if !wait.has_looked {
+                drop(inside);
+                wait.has_looked = true;
+                look(&looks, patience);
+                continue;
+            }
+            bell.enlist(ticket, wait.enlisted, picky);
+            wait.enlisted = Some(ticket);
+            drop(inside);
+            // A recount is asked for before the bell's turn moves for it: whoever has a ticket from after the move sees it here.
+            if !self.base.control().hot.lock.is_poisoned() {
+                wait.timed_out = bell.sleep(ticket, patience) == Woken::TimedOut;
+            }
+        }
+    }
+
+    /// Puts an item in.
+    #[inline]
+    pub(super) fn put(&self, data: &[u8], patience: Patience) -> Result<(), Refused> {
+        let len = data.len() as u64;
+        let capacity = self.base.shape.capacity().min(MAX_LEN) - HEADER;
+        if len > capacity {
+            return Err(Refused::TooBig { item: len, capacity });
+        }
+        let need = stride(len);
+        let control = self.base.control();
+        let looks = || {
+            let hot = &control.hot;
+            let [head, tail] = [&hot.head, &hot.tail].map(|word| word.load(Ordering::Relaxed));
+            let writing = u64::from(hot.writing.load(Ordering::Relaxed));
+            let waiting = hot.ready.load(Ordering::Relaxed).saturating_add(writing);
+            let has_bytes = tail.wrapping_sub(head).saturating_add(need) <= self.base.shape.capacity();
+            waiting < self.base.shape.maxsize && has_bytes || control.closed.load(Ordering::Relaxed) != 0
+        };
+        let mut wake = NOBODY;
+        let claim = self.wait_for(&control.hot.room, patience, Refused::Full, looks, |inside| {
+            if self.is_closed(RECEIVING) {
+                return Err(Refused::Closed);
+            }
+            if inside.waiting_items() >= self.base.shape.maxsize {
+                return Ok(Attempt::Wait { picky: false });
+            }
+            if !inside.has_bytes(need)? {
+                return Ok(Attempt::Wait { picky: true });
+            }
+            if data.len() <= SMALL {
+                wake = inside.put_small(data)?;
+                return Ok(Attempt::Done(None));
+            }
+            inside
+                .claim_room(len)
+                .map(|claim| claim.map_or(Attempt::Yield, |claim| Attempt::Done(Some(claim))))
+        })?;
+        match claim {
+            None => {
+                control.hot.food.wake(wake);
+                Ok(())
+            }
+            Some(claim) => self.fill(claim, data),
+        }
+    }
+
+    /// Copies a large item into its claimed record and publishes it.
+    #[cold]
+    fn fill(&self, claim: Claim, data: &[u8]) -> Result<(), Refused> {
+        let backed = self.base.back(claim.position, stride(claim.len));
+        let written = match backed {
+            Ok(()) => self.base.write(claim.position + HEADER, data),
+            Err(source) => Err(Refused::NoMemory { item: claim.len, source }),
+        };
+        let control = self.base.control();
+        let Some(mut inside) = self.enter(Patience::Forever)? else {
+            return Err(corrupt("lock word", u64::MAX));
+        };
+        let hot = &control.hot;
+        let kind = if written.is_ok() { Kind::Ready } else { Kind::Hole };
+        inside.set(claim.position, Record::new(kind, claim.len))?;
+        control.claims[claim.index].store(0, Ordering::Relaxed);
+        let writing = hot.writing.load(Ordering::Relaxed).saturating_sub(1);
+        hot.writing.store(writing, Ordering::Relaxed);
+        let mut after = After::default();
+        if kind == Kind::Ready {
+            hot.next.store(inside.spots.next.min(claim.position), Ordering::Relaxed);
+            add(&hot.ready, 1);
+            after.food = hot.food.ring();
+        } else {
+            inside.reclaim()?;
+            // The last one being written may be what waiters for the end of a closed queue, or for all to be done, wait for.
+            (after.food, after.room, after.done) =
+                (hot.food.ring_all(), hot.room.ring_all(), control.done.ring_all());
+        }
+        drop(inside);
+        self.follow_up(after);
+        written
+    }
+
+    /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay claimed.
+    #[inline]
+    pub(super) fn take(
+        &self,
+        buffer: &mut [std::mem::MaybeUninit<u8>; SMALL],
+        hold: bool,
+        patience: Patience,
+    ) -> Result<Taken, Refused> {
+        let control = self.base.control();
+        let hot = &control.hot;
+        let looks = || hot.ready.load(Ordering::Relaxed) > 0 || control.closed.load(Ordering::Relaxed) != 0;
+        let mut after = After::default();
+        let taken = self.wait_for(&hot.food, patience, Refused::Empty, looks, |inside| {
+            let Some((position, len)) = inside.find_ready()? else {
+                return if inside.is_finished() {
+                    Err(Refused::Closed)
+                } else {
+                    Ok(Attempt::Wait { picky: false })
+                };
+            };
+            if hold || len > SMALL as u64 {
+                let claim = inside.claim(position, len)?;
+                return Ok(claim.map_or(Attempt::Yield, |claim| Attempt::Done(Taken::Claimed(claim))));
+            }
+            // SAFETY: the buffer has room for `SMALL` bytes, and is no part of the area.
+            unsafe { self.base.read(position + HEADER, len as usize, buffer.as_mut_ptr().cast()) }?;
+            after = inside.remove(position, len)?;
+            Ok(Attempt::Done(Taken::Copied(len as usize)))
+        })?;
+        self.follow_up(after);
+        Ok(taken)
+    }
+
+    /// Ends a claim on an item: it is gone, or goes back to the front.
+    #[cold]
+    pub(super) fn finish(&self, claim: &Claim, is_taken: bool) -> Result<(), Refused> {
+        let control = self.base.control();
+        let Some(mut inside) = self.enter(Patience::Forever)? else {
+            return Err(corrupt("lock word", u64::MAX));
+        };
+        let mut after = After::default();
+        if is_taken {
+            after = inside.remove(claim.position, claim.len)?;
+        } else {
+            inside.set(claim.position, Record::new(Kind::Ready, claim.len))?;
+            control.hot.next.store(inside.spots.next.min(claim.position), Ordering::Relaxed);
+            add(&control.hot.ready, 1);
+            after.food = control.hot.food.ring();
+        }
+        control.claims[claim.index].store(0, Ordering::Relaxed);
+        let claimed = control.hot.claimed.load(Ordering::Relaxed).saturating_sub(1);
+        control.hot.claimed.store(claimed, Ordering::Relaxed);
+        if self.is_closed(SENDING) {
+            // Readers of a closed queue wait for claimed items, which may come back.
+            after.food = control.hot.food.ring_all();
+        }
+        drop(inside);
+        self.follow_up(after);
+        Ok(())
+    }
+
+    /// What is left to do after the lock was given up.
+    #[inline]
+    fn follow_up(&self, after: After) {
+        let control = self.base.control();
+        control.hot.food.wake(after.food);
+        control.hot.room.wake(after.room);
+        control.done.wake(after.done);
+        // An empty queue keeps little memory.
+        if after.emptied && self.base.has_excess() {
+            self.trim_cold();
+        }
+    }
+
+    #[cold]
+    fn trim_cold(&self) {
+        // An error shows at the next call that has something to say.
+        while let Ok(Some(inside)) = self.enter(Patience::Try) {
+            if inside.spots.head != inside.spots.tail || !self.base.give_back() {
+                break;
+            }
+        }
+    }
+
+    /// Forbids further items. Twice is harmless.
+    pub(super) fn close(&self) {
+        let control = self.base.control();
+        // Release pairs with nothing but the bells: who wakes sees it.
+        control.closed.store(1, Ordering::Release);
+        control.rouse_all();
+    }
+
+    /// Whether nothing more can be put (with the receiving end given), or will come.
+    #[inline]
+    fn is_closed(&self, end: usize) -> bool {
+        let control = self.base.control();
+        let is_pipe = self.base.shape.flags & PIPE != 0;
+        control.closed.load(Ordering::Acquire) != 0 || is_pipe && control.is_gone(end)
+    }
+
+    /// Waits until an item is ready or will never come; whether that was so in time.
+    pub(super) fn poll(&self, patience: Patience) -> Result<bool, Refused> {
+        let hot = &self.base.control().hot;
+        let mut wake = NOBODY;
+        let looks = || hot.ready.load(Ordering::Relaxed) > 0;
+        let polled = self.wait_for(&hot.food, patience, Refused::Empty, looks, |inside| {
+            if inside.find_ready()?.is_none() && !inside.is_finished() {
+                return Ok(Attempt::Wait { picky: false });
+            }
+            // Nothing is taken, so whoever was to be woken for it still is.
+            wake = hot.food.ring();
+            Ok(Attempt::Done(()))
+        });
+        hot.food.wake(wake);
+        match polled {
+            Err(Refused::Empty) => Ok(false),
+            polled => polled.map(|()| true),
+        }
+    }
+
+    /// Notes one item taken earlier as done.
+    pub(super) fn task_done(&self) -> Result<(), Refused> {
+        let control = self.base.control();
+        let Some(inside) = self.enter(Patience::Forever)? else {
+            return Err(corrupt("lock word", u64::MAX));
+        };
+        let in_hand = &control.in_hand;
+        // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair apart.
+        if !in_hand.take_one(inside.me.member) {
+            return Err(Refused::TooManyDone);
+        }
+        let wake = if inside.unfinished() == 0 { control.done.ring_all() } else { NOBODY };
+        drop(inside);
+        control.done.wake(wake);
+        Ok(())
+    }
+
+    /// Items not done, as far as one look can tell.
+    pub(super) fn unfinished(&self) -> usize {
+        let inside = self.enter(Patience::Try).ok().flatten();
+        inside.map_or(0, |inside| usize::try_from(inside.unfinished()).unwrap_or(usize::MAX))
+    }
+
+    /// Waits until no item is unfinished.
+    pub(super) fn join(&self, patience: Patience) -> Result<(), Refused> {
+        self.wait_for(
+            &self.base.control().done,
+            patience,
+            Refused::Full,
+            || false,
+            |inside| {
+                Ok(if inside.unfinished() == 0 { Attempt::Done(()) } else { Attempt::Wait { picky: false } })
+            },
+        )
+    }
+}
+
+/// How long a `try_` call waits for the lock.
+const INSIDE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// What is left to do after the lock was given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct After {
+    food: Wake,
+    room: Wake,
+    done: Wake,
+    emptied: bool,
+}
+
+impl Default for After {
+    fn default() -> After {
+        After { food: NOBODY, room: NOBODY, done: NOBODY, emptied: false }
+    }
+}
+
+struct Wait {
+    enlisted: Option<Ticket>,
+    timed_out: bool,
+    has_looked: bool,
+}
+
+fn is_over(patience: Patience) -> bool {
+    matches!(patience, Patience::Until(at) if std::time::Instant::now() >= at)
+}
+
+/// Waits of this process, so many, that sleep instead of giving the core away.
+static CROWDED: AtomicU32 = AtomicU32::new(0);
+
+/// Gives the core away for a moment; false where that took long lately. Others need the core then, and among many a sleeper gets it
+/// back sooner than one who gave way.
+fn give_way() -> bool {
+    let left = CROWDED.load(Ordering::Relaxed);
+    if left > 0 {
+        CROWDED.store(left - 1, Ordering::Relaxed);
+        return false;
+    }
+    let is_free = yield_core() <= TickRate::ticks_in_us(SHARED_US);
+    if !is_free {
+        CROWDED.store(CROWDED_WAITS, Ordering::Relaxed);
+    }
+    is_free
+}
+
+/// Looks for a change for a while: where both sides are awake, neither makes a system call that sleeps or wakes. First without, then
+/// with giving the core away in between; ends at once where another thread needs the core for long.
+fn look(changed: &impl Fn() -> bool, patience: Patience) {
+    let (since, us) = (ticks(), TickRate::ticks_in_us(1));
+    while !changed() && !is_over(patience) {
+        let passed = ticks().wrapping_sub(since);
+        if passed > us * LOOK_US || passed > us * ALONE_US && !give_way() {
+            return;
+        }
+        spin_for(us * LOOK_PAUSE_NS / 1000);
+    }
+}
+
+fn spin_for(pause: u64) {
+    let since = ticks();
+    while ticks().wrapping_sub(since) < pause {
+        spin_loop();
+    }
+}
+
+pub(super) fn add(word: &AtomicU64, n: u64) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+fn sub(word: &AtomicU64, n: u64) {
+    word.store(word.load(Ordering::Relaxed).saturating_sub(n), Ordering::Relaxed);
+}
+
+impl Inside<'_> {
+    /// Items that count against the bound.
+    fn waiting_items(&self) -> u64 {
+        let hot = &self.core.base.control().hot;
+        hot.ready.load(Ordering::Relaxed).saturating_add(hot.writing.load(Ordering::Relaxed).into())
+    }
+
+    /// Whether nothing will come any more.
+    fn is_finished(&self) -> bool {
+        let control = self.core.base.control();
+        let hot = &control.hot;
+        // A claimed item may come back.
+        let returning =
+            self.core.base.shape.flags & REDELIVER != 0 && hot.claimed.load(Ordering::Relaxed) > 0;
+        self.core.is_closed(SENDING) && hot.writing.load(Ordering::Relaxed) == 0 && !returning
+    }
+
+    /// Items in the queue, being read, or in somebody's hand.
+    fn unfinished(&self) -> u64 {
+        let control = self.core.base.control();
+        let claimed = control.hot.claimed.load(Ordering::Relaxed);
+        self.waiting_items().saturating_add(claimed.into()).saturating_add(control.in_hand.total())
+    }
+
+    fn set(&self, position: u64, record: Record) -> Result<(), Refused> {
+        self.core.base.header(position)?.store(record.0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The record at a position, checked to end before the tail.
+    fn record(&self, position: u64) -> Result<(Kind, Record), Refused> {
+        let record = self.core.base.record(position)?;
+        match record.kind() {
+            Some(kind) if record.stride() <= self.spots.tail.saturating_sub(position) => Ok((kind, record)),
+            _ => Err(corrupt("record", record.0)),
+        }
+    }
+
+    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that the largest item fits.
+    fn has_bytes(&mut self, need: u64) -> Result<bool, Refused> {
+        let base = &self.core.base;
+        let Spots { head, tail, .. } = self.spots;
+        if base.has_bytes(head, tail, need) {
+            return Ok(true);
+        }
+        let rest = tail.next_multiple_of(base.shape.chunk_bytes() as u64) - tail;
+        if head != tail || rest == 0 {
+            return Ok(false);
+        }
+        let item = need - HEADER;
+        base.back(tail, HEADER).map_err(|source| Refused::NoMemory { item, source })?;
+        self.set(tail, Record::new(Kind::Hole, rest - HEADER))?;
+        self.advance_tail(rest);
+        self.reclaim()?;
+        Ok(base.has_bytes(self.spots.head, self.spots.tail, need))
+    }
+
+    fn advance_tail(&mut self, by: u64) {
+        self.spots.tail += by;
+        self.core.base.control().hot.tail.store(self.spots.tail, Ordering::Relaxed);
+    }
+
+    /// Writes a whole record at the tail.
+    #[inline]
+    fn put_small(&mut self, data: &[u8]) -> Result<Wake, Refused> {
+        let (base, len) = (&self.core.base, data.len() as u64);
+        let (tail, need) = (self.spots.tail, stride(len));
+        self.make_room(tail, need, need)?;
+        self.set(tail, Record::new(Kind::Ready, len))?;
+        base.write(tail + HEADER, data)?;
+        self.advance_tail(need);
+        let hot = &base.control().hot;
+        add(&hot.ready, 1);
+        Ok(hot.food.ring())
+    }
+
+    /// Chunks for `need` bytes at the tail, and memory behind the first `backed` of them; else as it was.
+    #[inline]
+    fn make_room(&self, tail: u64, need: u64, backed: u64) -> Result<(), Refused> {
+        let base = &self.core.base;
+        base.map_chunks(tail, need)?;
+        base.back(tail, backed).map_err(|source| {
+            base.unmap_chunks(tail, need);
+            Refused::NoMemory { item: need - HEADER, source }
+        })
+    }
+
+    /// Claims a record at the tail for a large item. `None`: all claims are taken.
+    fn claim_room(&mut self, len: u64) -> Result<Option<Claim>, Refused> {
+        let (tail, need) = (self.spots.tail, stride(len));
+        let Some(index) = self.free_claim() else { return Ok(None) };
+        let control = self.core.base.control();
+        // The header alone: memory for the rest comes outside the lock.
+        self.make_room(tail, need, HEADER)?;
+        control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
+        self.set(tail, Record::new(Kind::Writing(index), len))?;
+        self.advance_tail(need);
+        let writing = &control.hot.writing;
+        writing.store(writing.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        Ok(Some(Claim { position: tail, len, index }))
+    }
+
+    fn free_claim(&self) -> Option<usize> {
+        let claims = &self.core.base.control().claims;
+        let start = (self.me.member.get() as usize * 8 + self.me.thread as usize) % CLAIMS;
+        (start..start + CLAIMS).map(|i| i % CLAIMS).find(|&i| claims[i].load(Ordering::Relaxed) == 0)
+    }
+
+    /// The first ready record. Joins neighbouring holes on the way, so that one slow writer or reader does not make every
+    /// search long.
+    #[inline]
+    fn find_ready(&mut self) -> Result<Option<(u64, u64)>, Refused> {
+        let hot = &self.core.base.control().hot;
+        let mut position = self.spots.next;
+        let (mut passes, mut hole) = (true, None);
+        while position < self.spots.tail {
+            let (kind, record) = self.record(position)?;
+            match (kind, hole) {
+                (Kind::Ready, _) => return Ok(Some((position, record.len()))),
+                (Kind::Hole, Some((start, len))) if !passes => {
+                    let len: u64 = len + record.stride();
+                    self.set(start, Record::new(Kind::Hole, len))?;
+                    hole = Some((start, len));
+                }
+                (Kind::Hole, _) => hole = Some((position, record.stride() - HEADER)),
+                (Kind::Writing(_), _) => (passes, hole) = (false, None),
+                (Kind::Claimed(_), _) => hole = None,
+            }
+            position += record.stride();
+            if passes {
+                self.spots.next = position;
+                hot.next.store(position, Ordering::Relaxed);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Claims the ready record for reading. `None`: all claims are taken.
+    fn claim(&mut self, position: u64, len: u64) -> Result<Option<Claim>, Refused> {
+        let Some(index) = self.free_claim() else { return Ok(None) };
+        let control = self.core.base.control();
+        control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
+        self.set(position, Record::new(Kind::Claimed(index), len))?;
+        sub(&control.hot.ready, 1);
+        let claimed = &control.hot.claimed;
+        claimed.store(claimed.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        Ok(Some(Claim { position, len, index }))
+    }
+
+    /// Takes a record out, ready or claimed by the caller; whom to wake.
+    #[inline]
+    fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
+        let control = self.core.base.control();
+        let was_ready = matches!(self.record(position)?.0, Kind::Ready);
+        if self.core.base.shape.flags & JOINABLE != 0 {
+            // Before the item goes: a death in between counts it as lost although it is still there, never the reverse.
+            if control.in_hand.add(self.me.member, 1).is_none() {
+                return Err(corrupt("table of items in hand", self.me.member.get().into()));
+            }
+        }
+        if position == self.spots.head {
+            // The head's move is the taking; and the writer's line need not come here for writing.
+            self.move_head(position + stride(len));
+        } else {
+            self.set(position, Record::new(Kind::Hole, len))?;
+        }
+        if was_ready {
+            sub(&control.hot.ready, 1);
+        }
+        self.reclaim()?;
+        let emptied = self.spots.head == self.spots.tail;
+        Ok(After { room: control.hot.room.ring(), emptied, ..After::default() })
+    }
+
+    /// Moves the head past all holes and frees what they took.
+    #[inline]
+    pub(super) fn reclaim(&mut self) -> Result<(), Refused> {
+        let mut head = self.spots.head;
+        while head < self.spots.tail {
+            match self.record(head)? {
+                (Kind::Hole, record) => head += record.stride(),
+                _ => break,
+            }
+        }
+        if head != self.spots.head {
+            self.move_head(head);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn move_head(&mut self, head: u64) {
+        let hot = &self.core.base.control().hot;
+        let old = std::mem::replace(&mut self.spots.head, head);
+        hot.head.store(head, Ordering::Relaxed);
+        self.core.base.leave_chunks(old, head);
+        if self.spots.next < head {
+            self.spots.next = head;
+            hot.next.store(head, Ordering::Relaxed);
+        }
+    }
+}

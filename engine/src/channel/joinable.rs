@@ -1,0 +1,209 @@
+//! `SimpleQueue` and `JoinableQueue`: queues with less and with more.
+//!
+//! # Safety
+//! Both are a queue's block, made and opened by the queue.
+#![allow(unsafe_code)]
+
+use super::codec::Message;
+use super::error::{QueueError, Refused};
+use super::queue::{Queue, QueueOptions};
+use crate::base::atomic::Ordering;
+use crate::channel::word::{ALIGN, Control};
+use crate::sync::Patience;
+use crate::sync::place::{CreateError, Place, Remote, travels};
+use std::ops::Deref;
+use std::time::Duration;
+
+/// The queue with the fewest calls: put, get, empty.
+///
+/// Everything that is true of a [`Queue`] without a bound is true of it.
+///
+/// ```
+/// let queue = phalanx::channel::SimpleQueue::<String>::new()?;
+/// queue.put(&"hello".to_owned())?;
+/// assert_eq!(queue.get()?, "hello");
+/// assert!(queue.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SimpleQueue<T>(Queue<T>);
+
+impl<T: Message> SimpleQueue<T> {
+    /// Makes a queue.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn new() -> Result<SimpleQueue<T>, CreateError> {
+        Queue::new().map(SimpleQueue)
+    }
+
+    /// Puts an item at the end.
+    ///
+    /// # Errors
+    /// As [`Queue::put`].
+    pub fn put(&self, item: &T) -> Result<(), QueueError> {
+        self.0.put(item)
+    }
+
+    /// Takes the first item; blocks while there is none.
+    ///
+    /// # Errors
+    /// As [`Queue::get`].
+    pub fn get(&self) -> Result<T, QueueError> {
+        self.0.get()
+    }
+
+    /// Whether no item waits now.
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forbids further items; see [`Queue::close`].
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// A queue that knows when all that was ever put into it has been dealt with.
+///
+/// Whoever takes an item calls [`task_done`](JoinableQueue::task_done) when it is finished with it; [`join`](JoinableQueue::join)
+/// waits until that has been done for every item. It dereferences to the [`Queue`] for all else.
+///
+/// **If a process dies with items in its hands** they hold nobody up: they are counted as lost, and `join` says so.
+///
+/// ```
+/// use phalanx::channel::JoinableQueue;
+///
+/// let jobs = JoinableQueue::<u32>::new()?;
+/// std::thread::scope(|s| -> Result<(), Box<dyn std::error::Error>> {
+///     s.spawn(|| {
+///         for job in jobs.iter() {
+///             let _ = job.expect("no process dies here");
+///             jobs.task_done().expect("one for each");
+///         }
+///     });
+///     for i in 0..10 {
+///         jobs.put(&i)?;
+///     }
+///     jobs.join()?;
+///     jobs.close();
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct JoinableQueue<T>(Queue<T>);
+
+impl<T: Message> JoinableQueue<T> {
+    /// Makes a queue for any number of items.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn new() -> Result<JoinableQueue<T>, CreateError> {
+        JoinableQueue::with_options(QueueOptions::default())
+    }
+
+    /// Makes a queue in which at most `maxsize` items wait (0: any number).
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn bounded(maxsize: usize) -> Result<JoinableQueue<T>, CreateError> {
+        JoinableQueue::with_options(QueueOptions { maxsize, ..QueueOptions::default() })
+    }
+
+    /// Makes a queue.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn with_options(options: QueueOptions) -> Result<JoinableQueue<T>, CreateError> {
+        Queue::joinable(options).map(JoinableQueue)
+    }
+
+    /// Says that an item which was taken earlier needs nothing more. One that this process took, or else one that another took
+    /// and handed on.
+    ///
+    /// # Errors
+    /// - [`QueueError::TooManyDone`]: no item is in anybody's hands.
+    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn task_done(&self) -> Result<(), QueueError> {
+        self.0.core()?.task_done().map_err(|refused| self.0.error(refused))
+    }
+
+    /// Waits until every item that was put has been taken and is done, or was lost.
+    ///
+    /// # Errors
+    /// - [`QueueError::Lost`]: so many were lost by deaths since the last [`take_lost`](JoinableQueue::take_lost).
+    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn join(&self) -> Result<(), QueueError> {
+        self.join_with(Patience::Forever).map(|_| ())
+    }
+
+    /// As [`JoinableQueue::join`], waiting at most `timeout`; whether everything is done.
+    ///
+    /// # Errors
+    /// As [`JoinableQueue::join`].
+    pub fn join_timeout(&self, timeout: Duration) -> Result<bool, QueueError> {
+        self.join_with(Patience::of(timeout))
+    }
+
+    fn join_with(&self, patience: Patience) -> Result<bool, QueueError> {
+        match self.0.core()?.join(patience) {
+            Ok(()) => match self.0.control().lost_untold.load(Ordering::Relaxed) {
+                0 => Ok(true),
+                items => Err(QueueError::Lost { items }),
+            },
+            Err(Refused::Full) => Ok(false),
+            Err(refused) => Err(self.0.error(refused)),
+        }
+    }
+
+    /// Items not yet done: waiting, being taken, or in somebody's hands.
+    pub fn unfinished(&self) -> usize {
+        self.0.core().map_or(0, |core| core.unfinished())
+    }
+
+    /// Takes note of the lost items: how many since the last call. [`JoinableQueue::join`] is content again.
+    pub fn take_lost(&self) -> u64 {
+        self.0.control().lost_untold.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl<T> Deref for JoinableQueue<T> {
+    type Target = Queue<T>;
+    fn deref(&self) -> &Queue<T> {
+        &self.0
+    }
+}
+
+impl<T> std::fmt::Debug for SimpleQueue<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T> std::fmt::Debug for JoinableQueue<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! thin { ($handle:ident, $what:literal) => {
+    // SAFETY: a queue's block, made and opened as such.
+    unsafe impl<T: Message> Remote for $handle<T> {
+        type Words = Control;
+        type Value = T;
+        const WHAT: &'static str = $what;
+        const ALIGN: usize = ALIGN;
+        fn fits(len_bytes: usize) -> bool {
+            Queue::<T>::fits(len_bytes)
+        }
+        fn place(&self) -> &Place {
+            self.0.place()
+        }
+        fn of(place: Place) -> Self {
+            $handle(Queue::of(place))
+        }
+    }
+    travels!([T: Message] $handle<T>);
+} }
+thin!(SimpleQueue, "simple queue");
+thin!(JoinableQueue, "joinable queue");

@@ -1,0 +1,27 @@
+//! Floor 3: queues and pipes through shared memory.
+//!
+//! What the words are, what each step does and what a kill after it leaves is told in README.md beside this file.
+
+mod bell;
+mod codec;
+mod core;
+mod error;
+mod joinable;
+mod pages;
+mod pipe;
+mod queue;
+mod recount;
+mod word;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use codec::Message;
+pub use error::QueueError;
+pub use joinable::{JoinableQueue, SimpleQueue};
+pub use pipe::{Connection, Pipe, Receiver, Sender};
+pub use queue::{Claimed, Delivery, Iter, Queue, QueueOptions};

@@ -1,0 +1,612 @@
+//! `Queue`: items from anybody to anybody, through shared memory.
+//!
+//! # Safety
+//! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read only as far
+//! as they were written.
+#![allow(unsafe_code)]
+
+use super::codec::{self, Message};
+use super::core::{Claim, Core, SMALL, Taken};
+use super::error::{QueueError, Refused};
+use super::word::{ALIGN, Base, Control, HEADER, JOINABLE, REDELIVER, Shape, repair};
+use crate::base::atomic::Ordering;
+use crate::sync::Patience;
+use crate::sync::place::{self, CreateError, Place, Remote, travels};
+use crate::sys::memory::page_size;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// Bytes of room where none are asked for. Address space only: memory comes as items do.
+const ROOM_BYTES: usize = 1 << 30;
+/// Where address space is limited, smaller rooms are tried down to this, if none was asked for.
+const SMALLEST_ROOM_BYTES: usize = 1 << 20;
+/// Buffers for encoding that are kept by a thread have at most so many bytes.
+const SCRATCH_BYTES: usize = 1 << 20;
+
+/// What becomes of an item whose reader is killed before its `get` has returned, or while it holds the item in a [`Claimed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen once; an item
+    /// in a [`Claimed`] may have been worked on, and is worked on again.
+    #[default]
+    AtLeastOnce,
+    /// It is gone, and counted by [`Queue::lost`].
+    AtMostOnce,
+}
+
+/// How a queue is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// Items that may wait at one time; 0: any number, as far as the bytes go.
+    pub maxsize: usize,
+    /// Bytes that the items may take together as encoded, rounded up to a power of two; 0: a gigabyte, or less where the
+    /// process's address space is limited. Memory is taken as items come and given back as the queue empties.
+    pub capacity_bytes: usize,
+    /// What becomes of an item whose reader dies.
+    pub delivery: Delivery,
+}
+
+/// A queue of items of any serde type, between all threads of the driver and its workers.
+///
+/// Any number of writers and readers. Items of one writer come out in the order in which it put them. A handle is cheap to
+/// clone, is an operand of launches, and travels in arguments of tasks. Items are copied into shared memory by `put` and out
+/// of it by `get`; vectors of plain numbers as they are, everything else through postcard.
+///
+/// **If a writer is killed** in the middle of `put`, its item is not put, and all others stay in order. **If a reader is killed** in
+/// the middle of `get`, its item goes back to the front, or is counted as lost: see [`Delivery`]. Nobody ever sees half an item,
+/// and nobody waits for the dead.
+///
+/// ```
+/// use phalanx::channel::{Queue, QueueError};
+///
+/// let queue = Queue::<(u32, String)>::bounded(2)?;
+/// queue.put(&(1, "one".into()))?;
+/// queue.put(&(2, "two".into()))?;
+/// assert!(matches!(queue.try_put(&(3, "three".into())), Err(QueueError::Full { .. })));
+/// queue.close();
+/// let all: Result<Vec<_>, _> = queue.iter().collect();
+/// assert_eq!(all?, [(1, "one".to_owned()), (2, "two".to_owned())]);
+/// assert!(matches!(queue.get(), Err(QueueError::Closed)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Between workers, as an operand:
+///
+/// ```
+/// use phalanx::{Pool, channel::Queue};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().workers(2).build()?;
+/// let squares = Queue::<(usize, usize)>::new()?;
+/// pool.for_each((0..100, &squares), |(range, squares)| {
+///     for i in range {
+///         squares.put(&(i, i * i)).expect("there is room");
+///     }
+/// })?;
+/// let mut all: Vec<_> = squares.try_iter().collect::<Result<_, _>>()?;
+/// all.sort_unstable();
+/// assert_eq!(all[9], (9, 81));
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias("multiprocessing.Queue", "mpmc", "channel"))]
+pub struct Queue<T> {
+    pub(super) place: Place,
+    core: Option<Core>,
+    _items: PhantomData<fn(T) -> T>,
+}
+
+// SAFETY: the block is this shape's, which `of` checks, and everything in it is atomics or under lock and claim.
+unsafe impl<T: Message> Remote for Queue<T> {
+    type Words = Control;
+    type Value = T;
+    const WHAT: &'static str = "queue";
+    const ALIGN: usize = ALIGN;
+
+    fn fits(len_bytes: usize) -> bool {
+        len_bytes >= size_of::<Control>()
+    }
+    fn place(&self) -> &Place {
+        &self.place
+    }
+    fn of(place: Place) -> Self {
+        // SAFETY: the place is one of this kind, at least as long as the control words.
+        let base = unsafe { Base::open(place.base(), place.len_bytes(), page_size()) };
+        Queue { place, core: base.map(|base| Core { base }), _items: PhantomData }
+    }
+}
+
+travels!([T: Message] Queue<T>);
+
+/// Makes the block of a queue, or of a pipe's direction.
+pub(super) fn make<H: Remote<Words = Control>>(
+    what: &'static str,
+    options: QueueOptions,
+    kind: u32,
+) -> Result<Place, CreateError> {
+    let flags = kind | if options.delivery == Delivery::AtLeastOnce { REDELIVER } else { 0 };
+    let maxsize = if options.maxsize == 0 { u64::MAX } else { options.maxsize as u64 };
+    let page = page_size();
+    let mut capacity = if options.capacity_bytes == 0 { ROOM_BYTES } else { options.capacity_bytes };
+    loop {
+        let too_big = || crate::memory::AllocError::TooBig { shape: format!("{capacity}"), element_bytes: 1 };
+        let shape = Shape::new(capacity, maxsize, flags, page);
+        let len = shape.and_then(|shape| Some((shape, shape.block_bytes(page)?)));
+        let (shape, len) = len.ok_or_else(|| CreateError::new(what, capacity, too_big()))?;
+        // SAFETY: `make_sparse` gives the start of the zeroed block before anybody else knows it.
+        let note = |at| unsafe { Base::note(at, shape) };
+        match place::make_sparse::<H>(what, len, shape.area_offset(page), note, Some(repair)) {
+            Err(_) if options.capacity_bytes == 0 && capacity > SMALLEST_ROOM_BYTES => capacity /= 2,
+            made => return made,
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends this thread's buffer; a new one where an item's own code puts another item.
+fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut scratch = SCRATCH.take();
+    let result = use_it(&mut scratch);
+    if scratch.capacity() <= SCRATCH_BYTES {
+        SCRATCH.set(scratch);
+    }
+    result
+}
+
+impl<T: Message> Queue<T> {
+    /// Makes a queue for any number of items.
+    ///
+    /// # Errors
+    /// - [`CreateError`] when shared memory is not to be had.
+    pub fn new() -> Result<Queue<T>, CreateError> {
+        Queue::with_options(QueueOptions::default())
+    }
+
+    /// Makes a queue in which at most `maxsize` items wait (0: any number).
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn bounded(maxsize: usize) -> Result<Queue<T>, CreateError> {
+        Queue::with_options(QueueOptions { maxsize, ..QueueOptions::default() })
+    }
+
+    /// Makes a queue for items of together at most about `capacity_bytes`, rounded up to a power of two.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn with_capacity_bytes(capacity_bytes: usize) -> Result<Queue<T>, CreateError> {
+        Queue::with_options(QueueOptions { capacity_bytes, ..QueueOptions::default() })
+    }
+
+    /// Makes a queue.
+    ///
+    /// Cost: address space for the capacity, and memory for its tables: 70 KiB for a gigabyte.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn with_options(options: QueueOptions) -> Result<Queue<T>, CreateError> {
+        Ok(Queue::of(make::<Queue<T>>("queue", options, 0)?))
+    }
+
+    pub(super) fn joinable(options: QueueOptions) -> Result<Queue<T>, CreateError> {
+        Ok(Queue::of(make::<Queue<T>>("queue", options, JOINABLE)?))
+    }
+
+    pub(super) fn core(&self) -> Result<&Core, QueueError> {
+        let noted = || self.control().shape[0].load(Ordering::Relaxed);
+        self.core.as_ref().ok_or_else(|| QueueError::Corrupt { what: "shape", seen: noted() })
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        // SAFETY: the place holds one at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+
+    /// Puts an item at the end; blocks while there is no room.
+    ///
+    /// Cost: one pass through a lock and a copy of the encoded item, two passes for large ones, which are copied outside
+    /// the lock; a system call only if somebody sleeps who could take it.
+    ///
+    /// # Errors
+    /// - [`QueueError::Closed`]: somebody closed the queue, perhaps while this call waited.
+    /// - [`QueueError::TooBig`]: the item is larger than the queue can hold.
+    /// - [`QueueError::NoMemory`]: the system has no memory for it.
+    /// - [`QueueError::Encode`]: the item cannot be encoded.
+    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn put(&self, item: &T) -> Result<(), QueueError> {
+        self.put_with(item, Patience::Forever)
+    }
+
+    /// As [`Queue::put`], waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::put`], and [`QueueError::Full`] if there was none in time.
+    pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<(), QueueError> {
+        self.put_with(item, Patience::of(timeout))
+    }
+
+    /// Puts an item if there is room; never waits for any.
+    ///
+    /// # Errors
+    /// As [`Queue::put`], and [`QueueError::Full`].
+    #[doc(alias = "put_nowait")]
+    pub fn try_put(&self, item: &T) -> Result<(), QueueError> {
+        self.put_with(item, Patience::Try)
+    }
+
+    pub(super) fn put_with(&self, item: &T, patience: Patience) -> Result<(), QueueError> {
+        let core = self.core()?;
+        with_scratch(|scratch| {
+            let bytes = codec::encode(item, scratch)?;
+            core.put(bytes, patience).map_err(|refused| self.error(refused))
+        })
+    }
+
+    /// Puts bytes as they are, which `get_bytes` takes out.
+    pub(super) fn put_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), QueueError> {
+        self.core()?.put(bytes, patience).map_err(|refused| self.error(refused))
+    }
+
+    /// Takes the first item; blocks while there is none.
+    ///
+    /// Cost: as [`Queue::put`].
+    ///
+    /// # Errors
+    /// - [`QueueError::Closed`]: the queue is closed, and all that was in it has been taken.
+    /// - [`QueueError::Decode`]: the bytes are no `T`; the item is gone.
+    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn get(&self) -> Result<T, QueueError> {
+        self.get_with(Patience::Forever)
+    }
+
+    /// As [`Queue::get`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::get`], and [`QueueError::Empty`] if nothing came in time.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, QueueError> {
+        self.get_with(Patience::of(timeout))
+    }
+
+    /// Takes the first item if there is one; never waits for one.
+    ///
+    /// # Errors
+    /// As [`Queue::get`], and [`QueueError::Empty`].
+    #[doc(alias = "get_nowait")]
+    pub fn try_get(&self) -> Result<T, QueueError> {
+        self.get_with(Patience::Try)
+    }
+
+    pub(super) fn get_with(&self, patience: Patience) -> Result<T, QueueError> {
+        let core = self.core()?;
+        let mut buffer = [MaybeUninit::uninit(); SMALL];
+        match core.take(&mut buffer, false, patience).map_err(|refused| self.error(refused))? {
+            Taken::Copied(len) => {
+                // SAFETY: so many bytes were copied there, and `SMALL` at most.
+                let bytes =
+                    unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), len.min(SMALL)) };
+                if codec::plain_element::<T>().is_none() {
+                    return codec::decode(bytes);
+                }
+                // SAFETY: the closure writes `len` bytes.
+                unsafe {
+                    self.plain(bytes.len(), |to| {
+                        to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                        Ok(())
+                    })
+                }
+            }
+            Taken::Claimed(claim) => {
+                let claim = Held { queue: self, core, claim: Some(claim) };
+                let item = claim.read()?;
+                claim.finish()?;
+                item
+            }
+        }
+    }
+
+    /// A vector of plain numbers from `len` bytes.
+    ///
+    /// # Safety
+    /// As for `decode_plain`.
+    unsafe fn plain(
+        &self,
+        len: usize,
+        fill: impl FnOnce(*mut u8) -> Result<(), QueueError>,
+    ) -> Result<T, QueueError> {
+        // SAFETY: the caller's promise.
+        let made = unsafe { codec::decode_plain::<T, QueueError>(len, fill) }?;
+        let type_name = std::any::type_name::<T>();
+        let source = postcard::Error::DeserializeBadEncoding;
+        made.ok_or(QueueError::Decode { bytes: len, type_name, source })
+    }
+
+    /// Takes the first item as bytes.
+    pub(super) fn get_bytes(&self, patience: Patience) -> Result<Vec<u8>, QueueError> {
+        let core = self.core()?;
+        let mut buffer = [MaybeUninit::uninit(); SMALL];
+        match core.take(&mut buffer, false, patience).map_err(|refused| self.error(refused))? {
+            Taken::Copied(len) => {
+                // SAFETY: so many bytes were copied there, and `SMALL` at most.
+                Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), len.min(SMALL)) }
+                    .to_vec())
+            }
+            Taken::Claimed(claim) => {
+                let claim = Held { queue: self, core, claim: Some(claim) };
+                let mut bytes = Vec::new();
+                claim.bytes(&mut bytes)?;
+                claim.finish()?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Takes the first item without ending the claim on it: dropped unfinished, by a panic say, or if this process is
+    /// killed, the item goes back to the front ([`Delivery::AtLeastOnce`]) or is lost and counted (after a death, with
+    /// [`Delivery::AtMostOnce`]). Blocks while there is none. At most 256 claims are open at one time in a queue.
+    ///
+    /// ```
+    /// let jobs = phalanx::channel::Queue::<u32>::new()?;
+    /// jobs.put(&7)?;
+    /// let job = jobs.claim()?;
+    /// assert_eq!(*job, 7);
+    /// drop(job); // not done: it goes back
+    /// assert_eq!(jobs.claim()?.done()?, 7);
+    /// assert!(jobs.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Queue::get`].
+    pub fn claim(&self) -> Result<Claimed<'_, T>, QueueError> {
+        self.claim_with(Patience::Forever)
+    }
+
+    /// As [`Queue::claim`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::get_timeout`].
+    pub fn claim_timeout(&self, timeout: Duration) -> Result<Claimed<'_, T>, QueueError> {
+        self.claim_with(Patience::of(timeout))
+    }
+
+    fn claim_with(&self, patience: Patience) -> Result<Claimed<'_, T>, QueueError> {
+        let core = self.core()?;
+        let mut buffer = [MaybeUninit::uninit(); SMALL];
+        match core.take(&mut buffer, true, patience).map_err(|refused| self.error(refused))? {
+            Taken::Claimed(claim) => {
+                let held = Held { queue: self, core, claim: Some(claim) };
+                match held.read()? {
+                    Ok(item) => Ok(Claimed { item, held }),
+                    // Nobody can read it: it must not come back for ever.
+                    Err(error) => held.finish().and(Err(error)),
+                }
+            }
+            Taken::Copied(_) => unreachable!("a take that holds claims"),
+        }
+    }
+
+    /// Items that wait now, those being written not included.
+    #[doc(alias = "qsize")]
+    pub fn len(&self) -> usize {
+        let hot = &self.control().hot;
+        if hot.lock.is_poisoned()
+            && let Ok(core) = self.core()
+        {
+            // Somebody died in the middle: counted anew by whoever enters next.
+            let _ = core.enter(Patience::Try);
+        }
+        usize::try_from(hot.ready.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether no item waits now.
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether as many items wait as may, or are being written.
+    #[doc(alias = "full")]
+    pub fn is_full(&self) -> bool {
+        let writing = self.control().hot.writing.load(Ordering::Relaxed) as usize;
+        self.maxsize().is_some_and(|maxsize| self.len().saturating_add(writing) >= maxsize)
+    }
+
+    /// Items that may wait at one time.
+    pub fn maxsize(&self) -> Option<usize> {
+        let bound = self.core.as_ref()?.base.shape.maxsize;
+        (bound != u64::MAX).then(|| usize::try_from(bound).unwrap_or(usize::MAX))
+    }
+
+    /// Bytes that items may take together.
+    pub fn capacity_bytes(&self) -> usize {
+        self.core.as_ref().map_or(0, |core| core.base.shape.capacity() as usize)
+    }
+
+    /// Bytes of memory behind the queue's room now.
+    pub fn memory_bytes(&self) -> usize {
+        let backed = self.control().backed.load(Ordering::Relaxed) as usize;
+        self.core.as_ref().map_or(0, |core| backed.saturating_mul(core.base.shape.chunk_bytes()))
+    }
+
+    /// Forbids further items: whoever puts, or waits to, gets [`QueueError::Closed`]; readers get what is there, then
+    /// [`QueueError::Closed`]. For all processes, and for good; twice is harmless.
+    pub fn close(&self) {
+        if let Ok(core) = self.core() {
+            core.close();
+        }
+    }
+
+    /// Whether somebody closed it.
+    pub fn is_closed(&self) -> bool {
+        self.control().closed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Items that deaths took, ever: those of killed readers with [`Delivery::AtMostOnce`], and those in the hands of killed
+    /// processes before `task_done`. May count one too many when two processes die in the same step, never one too few.
+    pub fn lost(&self) -> u64 {
+        self.control().lost.load(Ordering::Relaxed)
+    }
+
+    /// Takes items until the queue is closed and empty.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: self, patience: Patience::Forever }
+    }
+
+    /// Takes the items that wait now, and ends instead of waiting.
+    pub fn try_iter(&self) -> Iter<'_, T> {
+        Iter { queue: self, patience: Patience::Try }
+    }
+
+    pub(super) fn error(&self, refused: Refused) -> QueueError {
+        let hot = &self.control().hot;
+        match refused {
+            Refused::Full => QueueError::Full {
+                items: hot
+                    .ready
+                    .load(Ordering::Relaxed)
+                    .saturating_add(hot.writing.load(Ordering::Relaxed).into()),
+                maxsize: self.core.as_ref().map_or(0, |core| core.base.shape.maxsize),
+                bytes: hot.tail.load(Ordering::Relaxed).saturating_sub(hot.head.load(Ordering::Relaxed)),
+                capacity: self.capacity_bytes() as u64,
+            },
+            Refused::Empty => QueueError::Empty,
+            Refused::Closed => QueueError::Closed,
+            Refused::TooBig { item, capacity } => QueueError::TooBig { item, capacity },
+            Refused::NoMemory { item, source } => QueueError::NoMemory { item, source },
+            Refused::TooManyDone => QueueError::TooManyDone,
+            Refused::Corrupt { what, seen } => QueueError::Corrupt { what, seen },
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(core) = &self.core else { return f.write_str("Queue(corrupt)") };
+        let control = core.base.control();
+        f.debug_struct("Queue")
+            .field("len", &control.hot.ready.load(Ordering::Relaxed))
+            .field("closed", &(control.closed.load(Ordering::Relaxed) != 0))
+            .field("capacity_bytes", &core.base.shape.capacity())
+            .finish()
+    }
+}
+
+impl<'a, T: Message> IntoIterator for &'a Queue<T> {
+    type Item = Result<T, QueueError>;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// The items of a queue, taken one by one.
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: &'a Queue<T>,
+    patience: Patience,
+}
+
+impl<T: Message> Iterator for Iter<'_, T> {
+    type Item = Result<T, QueueError>;
+
+    fn next(&mut self) -> Option<Result<T, QueueError>> {
+        match self.queue.get_with(self.patience) {
+            Err(QueueError::Closed) => None,
+            Err(QueueError::Empty) if self.patience.is_try() => None,
+            item => Some(item),
+        }
+    }
+}
+
+/// A claim that goes back when it is dropped.
+struct Held<'a, T: Message> {
+    queue: &'a Queue<T>,
+    core: &'a Core,
+    claim: Option<Claim>,
+}
+
+impl<T: Message> Held<'_, T> {
+    /// Copies the item's bytes out.
+    fn bytes(&self, to: &mut Vec<u8>) -> Result<(), QueueError> {
+        let Some(claim) = &self.claim else { return Ok(()) };
+        let len = claim.len as usize;
+        to.clear();
+        to.reserve(len);
+        // SAFETY: there is room for `len` bytes.
+        let read = unsafe { self.core.base.read(claim.position + HEADER, len, to.as_mut_ptr()) };
+        read.map_err(|refused| self.queue.error(refused))?;
+        // SAFETY: the read wrote so many.
+        unsafe { to.set_len(len) };
+        Ok(())
+    }
+
+    /// The item; the inner error is that of decoding it.
+    fn read(&self) -> Result<Result<T, QueueError>, QueueError> {
+        let Some(claim) = &self.claim else { return Err(QueueError::Empty) };
+        if codec::plain_element::<T>().is_some() {
+            let len = claim.len as usize;
+            let fill = |to| {
+                // SAFETY: `plain` gives an address with room for `len` bytes.
+                let read = unsafe { self.core.base.read(claim.position + HEADER, len, to) };
+                read.map_err(|refused| self.queue.error(refused))
+            };
+            // SAFETY: a successful read writes `len` bytes.
+            return Ok(unsafe { self.queue.plain(len, fill) });
+        }
+        with_scratch(|scratch| {
+            self.bytes(scratch)?;
+            Ok(codec::decode(scratch))
+        })
+    }
+
+    fn finish(mut self) -> Result<(), QueueError> {
+        let Some(claim) = self.claim.take() else { return Ok(()) };
+        self.core.finish(&claim, true).map_err(|refused| self.queue.error(refused))
+    }
+}
+
+impl<T: Message> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            // A failure means overwritten words, which the next call reports.
+            let _ = self.core.finish(&claim, false);
+        }
+    }
+}
+
+/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`] ends it.
+#[must_use = "dropped, the item goes back into the queue"]
+pub struct Claimed<'a, T: Message> {
+    item: T,
+    held: Held<'a, T>,
+}
+
+impl<T: Message> Claimed<'_, T> {
+    /// Says that the item needs nobody else, and hands it over.
+    ///
+    /// # Errors
+    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
+    pub fn done(self) -> Result<T, QueueError> {
+        self.held.finish()?;
+        Ok(self.item)
+    }
+}
+
+impl<T: Message> std::ops::Deref for Claimed<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T: Message + std::fmt::Debug> std::fmt::Debug for Claimed<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.item.fmt(f)
+    }
+}

@@ -1,0 +1,99 @@
+//! After a death inside the lock, or of somebody with a claim: what is derived is derived again, and what the dead had claimed
+//! goes where the queue's policy says.
+
+use super::core::{Core, add};
+use super::error::{Refused, corrupt};
+use super::word::{CLAIMS, DEAD, HEADER, Kind, REDELIVER, Record};
+use crate::base::atomic::Ordering;
+
+/// What a walk over all records counts.
+#[derive(Default)]
+struct Counts {
+    ready: u64,
+    writing: u32,
+    claimed: u32,
+    next: Option<u64>,
+}
+
+impl Core {
+    /// Inside the lock, which was poisoned. A death of the recounter poisons it again, and the next one starts over.
+    #[cold]
+    pub(super) fn recount(&self) -> Result<(), Refused> {
+        let control = self.base.control();
+        let hot = &control.hot;
+        // First, so that claims marked from now on ask for another recount.
+        hot.lock.clear_poison();
+        let marks: Vec<(usize, u32)> = control.claims.iter().enumerate().filter_map(mark_of).collect();
+        let (head, tail) = (hot.head.load(Ordering::Relaxed), hot.tail.load(Ordering::Relaxed));
+        let capacity = self.base.shape.capacity();
+        if head > tail
+            || tail - head > capacity
+            || tail > u64::MAX / 4
+            || !(head | tail).is_multiple_of(HEADER)
+        {
+            return Err(corrupt("position", tail));
+        }
+        let counts = self.walk(head, tail, |claim| marks.iter().any(|&(i, _)| i == claim))?;
+        self.base.recount_chunks(head, tail)?;
+        hot.ready.store(counts.ready, Ordering::Relaxed);
+        hot.writing.store(counts.writing, Ordering::Relaxed);
+        hot.claimed.store(counts.claimed, Ordering::Relaxed);
+        hot.next.store(counts.next.unwrap_or(tail), Ordering::Relaxed);
+        // Free only now that no record names them.
+        for (i, mark) in marks {
+            let _ = control.claims[i].compare_exchange(mark, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        for bell in [&hot.food, &hot.room, &control.done] {
+            let wake = bell.ring_all();
+            bell.wake(wake);
+        }
+        Ok(())
+    }
+
+    /// Puts right what the dead had claimed, and counts.
+    fn walk(&self, head: u64, tail: u64, is_dead: impl Fn(usize) -> bool) -> Result<Counts, Refused> {
+        let control = self.base.control();
+        let mut counts = Counts::default();
+        let mut position = head;
+        while position < tail {
+            let word = self.base.header(position)?;
+            let record = Record(word.load(Ordering::Relaxed));
+            let kind = record.kind().filter(|_| record.stride() <= tail - position);
+            let Some(kind) = kind else { return Err(corrupt("record", record.0)) };
+            let now = match kind {
+                Kind::Writing(claim) if is_dead(claim) => Kind::Hole,
+                Kind::Claimed(claim) if is_dead(claim) && self.base.shape.flags & REDELIVER != 0 => {
+                    Kind::Ready
+                }
+                Kind::Claimed(claim) if is_dead(claim) => {
+                    // Before the record: a death in between counts it twice, never not at all.
+                    add(&control.lost, 1);
+                    add(&control.lost_untold, 1);
+                    Kind::Hole
+                }
+                same => same,
+            };
+            if now != kind {
+                word.store(Record::new(now, record.len()).0, Ordering::Relaxed);
+            }
+            match now {
+                Kind::Hole => {}
+                Kind::Ready => counts.ready += 1,
+                Kind::Writing(_) => counts.writing = counts.writing.saturating_add(1),
+                Kind::Claimed(_) => counts.claimed = counts.claimed.saturating_add(1),
+            }
+            if matches!(now, Kind::Ready | Kind::Writing(_)) {
+                counts.next.get_or_insert(position);
+            }
+            position += record.stride();
+        }
+        Ok(counts)
+    }
+}
+
+fn mark_of((i, claim): (usize, &crate::base::atomic::AtomicU32)) -> Option<(usize, u32)> {
+    debug_assert!(i < CLAIMS);
+    // Acquire pairs with the release of the mark in `repair`.
+    let seen = claim.load(Ordering::Acquire);
+    (seen & DEAD != 0).then_some((i, seen))
+}

@@ -1,0 +1,110 @@
+//! Words that some other code wrote over: every call ends in an error or an answer, never in a panic or outside the block.
+//!
+//! # Safety
+//! Buffers have room for what is read into them.
+#![allow(unsafe_code)]
+
+use super::Bare;
+use crate::base::atomic::Ordering;
+use crate::channel::core::{SMALL, Taken};
+use crate::channel::word::{Control, HEADER, JOINABLE, Kind, PIPE, REDELIVER, Record};
+use crate::sync::Patience;
+use proptest::prelude::*;
+use std::mem::MaybeUninit;
+
+/// Values that are more likely than others to be believed.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0u64),
+        0..200u64,
+        (0..1u64 << 17).prop_map(|n| n * 8),
+        any::<u64>(),
+        (0..5u64, 0..300u64, any::<u16>())
+            .prop_map(|(tag, claim, len)| tag << 60 | claim << 48 | u64::from(len)),
+        Just(u64::MAX / 4),
+    ]
+}
+
+fn use_everything(bare: &Bare) {
+    let core = &bare.core;
+    let mut buffer = [MaybeUninit::uninit(); SMALL];
+    for len in [0, 5, SMALL, SMALL + 1, 9000] {
+        let _ = core.put(&vec![1; len], Patience::Try);
+    }
+    for hold in [false, true, false] {
+        match core.take(&mut buffer, hold, Patience::Try) {
+            Ok(Taken::Claimed(claim)) => {
+                let mut bytes = vec![0; claim.len as usize];
+                // SAFETY: the vector has room for so many.
+                let _ = unsafe { core.base.read(claim.position + HEADER, bytes.len(), bytes.as_mut_ptr()) };
+                let _ = core.finish(&claim, hold);
+            }
+            Ok(Taken::Copied(len)) => assert!(len <= SMALL),
+            Err(_) => {}
+        }
+    }
+    let _ = (core.poll(Patience::Try), core.unfinished());
+    bare.dies(crate::base::MemberId(77));
+    let _ = core.put(&[2; 10], Patience::Try);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn overwritten_words_are_errors(
+        flags in 0..8u32,
+        at in proptest::collection::vec((0..400usize, word()), 1..6),
+        poisoned in any::<bool>(),
+    ) {
+        let bare = Bare::new(1 << 16, 20, flags & (REDELIVER | JOINABLE | PIPE));
+        for len in [3, 5000, 100, 4090, 0] {
+            let _ = bare.core.put(&vec![9; len], Patience::Try);
+        }
+        let control = bare.core.base.control();
+        let hot = &control.hot;
+        for (place, value) in at {
+            match place {
+                0..30 => hot.head.store(value, Ordering::Relaxed),
+                30..60 => hot.tail.store(value, Ordering::Relaxed),
+                60..80 => hot.next.store(value, Ordering::Relaxed),
+                80..100 => hot.ready.store(value, Ordering::Relaxed),
+                100..110 => hot.writing.store(value as u32, Ordering::Relaxed),
+                110..120 => hot.claimed.store(value as u32, Ordering::Relaxed),
+                120..200 => control.claims[value as usize % 256].store((value >> 20) as u32, Ordering::Relaxed),
+                200..250 => bare.core.base.map()[value as usize % 16].store((value >> 8) as u32, Ordering::Relaxed),
+                250..280 => bare.core.base.used()[0].store(value, Ordering::Relaxed),
+                280..300 => bare.core.base.backed()[0].store(value & 0xffff, Ordering::Relaxed),
+                _ => {
+                    if let Ok(header) = bare.core.base.header(value % 9000 / 8 * 8) {
+                        header.store(value, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        if poisoned {
+            hot.lock.poison();
+        }
+        use_everything(&bare);
+    }
+}
+
+#[test]
+fn a_lock_word_that_no_queue_writes_is_reported() {
+    let bare = Bare::new(1 << 16, u64::MAX, 0);
+    // SAFETY: the lock is the first word of the block.
+    unsafe { bare.at.cast::<u32>().write(1 << 29) };
+    assert!(bare.core.put(&[1], Patience::Try).is_err());
+    bare.wipe();
+    bare.core.put(&[1], Patience::Try).unwrap();
+    assert_eq!(size_of::<Control>() % 8, 0);
+}
+
+#[test]
+fn records_survive_packing() {
+    for kind in [Kind::Hole, Kind::Ready, Kind::Writing(255), Kind::Claimed(7)] {
+        let record = Record::new(kind, 12345);
+        assert_eq!((record.kind(), record.len(), record.stride()), (Some(kind), 12345, 8 + 12352));
+    }
+    assert_eq!(Record(0).kind(), None);
+}

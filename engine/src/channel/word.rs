@@ -1,0 +1,360 @@
+//! The words of a queue, byte by byte, and what of them a handle knows by heart.
+//!
+//! # Safety
+//! A [`Base`] leads to a `Control` and its tables, all atomics, followed by the area of `chunks << shift` bytes; whoever
+//! makes one promises that they stay mapped while it is used. Indices into the tables are below `chunks`, which is checked when the
+//! base is made and never read from shared memory again.
+#![allow(unsafe_code)]
+
+use super::bell::Bell;
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{LockWord, Table};
+use std::ptr::NonNull;
+
+/// Claims that may be open at one time: transfers of large items, and items held by a `Claimed`.
+pub(super) const CLAIMS: usize = 256;
+/// Chunks of the area at most.
+pub(super) const MAX_CHUNKS: usize = 1 << 14;
+/// Chunks are no smaller than a page and no larger than they must be.
+const CHUNK_SHIFTS: std::ops::RangeInclusive<u32> = 12..=16;
+
+/// Alignment of the words.
+pub(super) const ALIGN: usize = 128;
+
+/// The owners of claims.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Claims([AtomicU32; CLAIMS]);
+
+impl Default for Claims {
+    fn default() -> Claims {
+        Claims(std::array::from_fn(|_| AtomicU32::new(0)))
+    }
+}
+
+impl std::ops::Deref for Claims {
+    type Target = [AtomicU32; CLAIMS];
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// What every operation touches: one line.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Hot {
+    pub(super) lock: LockWord,
+    /// Position of the next record to be written. Positions count bytes and never go back.
+    pub(super) tail: AtomicU64,
+    /// Position of the oldest record whose bytes are still taken.
+    pub(super) head: AtomicU64,
+    /// No record before it is ready or being written. Derived.
+    pub(super) next: AtomicU64,
+    /// Records that are ready. Derived.
+    pub(super) ready: AtomicU64,
+    /// Records being written, and records being read or held. Derived.
+    pub(super) writing: AtomicU32,
+    pub(super) claimed: AtomicU32,
+    /// Waiting for something to take.
+    pub(super) food: Bell,
+    /// Waiting for room.
+    pub(super) room: Bell,
+}
+
+/// The words at the start of a queue's block; all zero is empty and open.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Control {
+    pub(super) hot: Line<Hot>,
+    /// Waiting for everything to be done.
+    pub(super) done: Bell,
+    /// 1: closed.
+    pub(super) closed: AtomicU32,
+    /// Chunks with memory behind them. A hint.
+    pub(super) backed: AtomicU32,
+    /// Items that a death took, in all, and since `take_lost`.
+    pub(super) lost: AtomicU64,
+    pub(super) lost_untold: AtomicU64,
+    /// For each end of a pipe's direction: the member whose death left it to nobody.
+    pub(super) ended_by: [AtomicU32; 2],
+    /// For each end of a pipe's direction: whether the driver itself has used it.
+    pub(super) driver_uses: [AtomicU32; 2],
+    /// The shape, packed: written by the maker before anybody else knows the block, and compared with its length by others.
+    pub(super) shape: [AtomicU64; 2],
+    /// Claims: 0 free, a member, or a member with `DEAD` on top.
+    pub(super) claims: Claims,
+    /// Items taken and not done, by member.
+    pub(super) in_hand: Table,
+    /// Who has the ends of a pipe's direction: handles in the driver, and what arrived in workers.
+    pub(super) holders: [Table; 2],
+}
+
+/// Ends of a pipe's direction, as indices.
+pub(super) const SENDING: usize = 0;
+pub(super) const RECEIVING: usize = 1;
+
+impl Control {
+    /// Whether nobody has this end of a pipe's direction any more.
+    pub(super) fn is_gone(&self, end: usize) -> bool {
+        self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
+    }
+
+    /// Whoever waits for anything looks again.
+    pub(super) fn rouse_all(&self) {
+        for bell in [&self.hot.food, &self.hot.room, &self.done] {
+            bell.rouse();
+        }
+    }
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Hot>() == 64, "the hot words fill one line");
+    assert!(std::mem::offset_of!(Hot, tail) == 8 && std::mem::offset_of!(Hot, food) == 48);
+    assert!(std::mem::offset_of!(Control, done) == 128 && std::mem::offset_of!(Control, claims) == 192);
+};
+
+/// On top of a claim: its owner is dead.
+pub(super) const DEAD: u32 = 1 << 31;
+
+/// What is decided when a queue is made. Travels with the handle, so that nothing of it is read from shared words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Chunks of the area: a power of two.
+    pub(super) chunks: u32,
+    /// A chunk has `1 << shift` bytes.
+    pub(super) shift: u32,
+    /// Items that may wait; `u64::MAX`: no bound.
+    pub(super) maxsize: u64,
+    pub(super) flags: u32,
+}
+
+/// A killed reader's item goes back to the front.
+pub(super) const REDELIVER: u32 = 1;
+/// Taken items are counted until they are done.
+pub(super) const JOINABLE: u32 = 2;
+/// A pipe's direction: ends when one of its ends is gone.
+pub(super) const PIPE: u32 = 4;
+
+impl Shape {
+    /// The shape for at least `capacity` bytes.
+    pub(super) fn new(capacity: usize, maxsize: u64, flags: u32, page: usize) -> Option<Shape> {
+        let capacity = capacity.max(page).checked_next_power_of_two()?;
+        let least = capacity.div_ceil(MAX_CHUNKS).max(page).trailing_zeros();
+        let wanted = (capacity / 16).max(1).ilog2();
+        let shift = wanted.clamp(*CHUNK_SHIFTS.start(), *CHUNK_SHIFTS.end()).max(least);
+        let chunks = (capacity >> shift).max(1) as u32;
+        Some(Shape { chunks, shift, maxsize, flags })
+    }
+
+    /// As two words.
+    pub(super) fn pack(self) -> [u64; 2] {
+        [u64::from(self.chunks) | u64::from(self.shift) << 32 | u64::from(self.flags) << 48, self.maxsize]
+    }
+
+    /// The reverse; `None` for what no shape packs to.
+    pub(super) fn unpack([first, maxsize]: [u64; 2]) -> Option<Shape> {
+        let (chunks, shift, flags) = (first as u32, (first >> 32) as u32 & 0xffff, (first >> 48) as u32);
+        let sound = chunks.is_power_of_two() && chunks as usize <= MAX_CHUNKS && (12..=40).contains(&shift);
+        (sound && flags < 8).then_some(Shape { chunks, shift, maxsize, flags })
+    }
+
+    /// Bytes of the area.
+    pub(super) fn capacity(&self) -> u64 {
+        u64::from(self.chunks) << self.shift
+    }
+
+    pub(super) fn chunk_bytes(&self) -> usize {
+        1 << self.shift
+    }
+
+    fn bitmap_words(&self) -> usize {
+        (self.chunks as usize).div_ceil(64)
+    }
+
+    /// Bytes of control and tables, up to where the area begins.
+    pub(super) fn area_offset(&self, page: usize) -> usize {
+        let tables = size_of::<Control>() + self.bitmap_words() * 16 + self.chunks as usize * 4;
+        // The words begin `ALIGN` behind a page's start, as their tag lies before them.
+        (tables + ALIGN).next_multiple_of(page) - ALIGN
+    }
+
+    /// Bytes of the whole block; `None` where no address space is so large.
+    pub(super) fn block_bytes(&self, page: usize) -> Option<usize> {
+        usize::try_from(self.capacity()).ok()?.checked_add(self.area_offset(page))
+    }
+}
+
+/// A queue's block as mapped here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    at: NonNull<u8>,
+    pub(super) shape: Shape,
+    area: NonNull<u8>,
+}
+
+// SAFETY: atomics, and bytes that are touched under the lock or a claim, which any thread may hold.
+unsafe impl Send for Base {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Base {}
+
+impl Base {
+    /// # Safety
+    /// `at` leads to a block of `shape.block_bytes(page)`, aligned to `ALIGN`, zero at first, that stays mapped while the base
+    /// is used and is touched through this module alone.
+    pub(super) unsafe fn new(at: NonNull<u8>, shape: Shape, page: usize) -> Base {
+        // SAFETY: inside the block.
+        let area = unsafe { at.add(shape.area_offset(page)) };
+        Base { at, shape, area }
+    }
+
+    /// The base over a block of `len_bytes` whose maker has noted the shape; `None` if that does not agree with the length.
+    ///
+    /// # Safety
+    /// As for `new`, with at least `size_of::<Control>()` bytes.
+    pub(super) unsafe fn open(at: NonNull<u8>, len_bytes: usize, page: usize) -> Option<Base> {
+        // SAFETY: the control words lie at the start, and are all atomics.
+        let control: &Control = unsafe { at.cast().as_ref() };
+        let noted = [&control.shape[0], &control.shape[1]].map(|word| word.load(Ordering::Relaxed));
+        let shape = Shape::unpack(noted).filter(|shape| shape.block_bytes(page) == Some(len_bytes))?;
+        // SAFETY: the length is the shape's; the rest is the caller's promise.
+        Some(unsafe { Base::new(at, shape, page) })
+    }
+
+    /// Notes the shape for `open`.
+    ///
+    /// # Safety
+    /// `at` leads to a zeroed block that nobody else knows.
+    pub(super) unsafe fn note(at: NonNull<u8>, shape: Shape) {
+        // SAFETY: the control words lie at the start, and are all atomics.
+        let control: &Control = unsafe { at.cast().as_ref() };
+        for (word, value) in control.shape.iter().zip(shape.pack()) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        // SAFETY: it lies at the block's start, and is all atomics.
+        unsafe { self.at.cast().as_ref() }
+    }
+
+    /// One bit a chunk: belongs to a record, or to the tail. Derived.
+    pub(super) fn used(&self) -> &[AtomicU64] {
+        self.table(0, self.shape.bitmap_words())
+    }
+
+    /// One bit a chunk: has memory behind it. Set after populating, cleared before giving back.
+    pub(super) fn backed(&self) -> &[AtomicU64] {
+        self.table(self.shape.bitmap_words() * 8, self.shape.bitmap_words())
+    }
+
+    /// For the n-th chunk of positions, modulo the number of chunks: which chunk of the area it is.
+    pub(super) fn map(&self) -> &[AtomicU32] {
+        self.table(self.shape.bitmap_words() * 16, self.shape.chunks as usize)
+    }
+
+    fn table<A>(&self, offset_bytes: usize, len: usize) -> &[A] {
+        // SAFETY: `area_offset` counts the tables in.
+        let at = unsafe { self.at.add(size_of::<Control>() + offset_bytes) };
+        // SAFETY: inside the block, aligned to 8, as Control is to more; atomics.
+        unsafe { std::slice::from_raw_parts(at.cast().as_ptr(), len) }
+    }
+
+    /// The address of a byte of the area; `chunk` is below `chunks`, `offset` below a chunk's length.
+    pub(super) fn byte(&self, chunk: u32, offset: usize) -> NonNull<u8> {
+        debug_assert!(chunk < self.shape.chunks && offset < self.shape.chunk_bytes());
+        // SAFETY: inside the area by the caller's promise; the two callers have checked both.
+        unsafe { self.area.add(((chunk as usize) << self.shape.shift) + offset) }
+    }
+}
+
+/// A record's first word: what it is, by which claim, and how many bytes follow (rounded up to 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record(pub(super) u64);
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: taken, given up, or a gap.
+    Hole,
+    /// Being written by the owner of the claim.
+    Writing(usize),
+    /// To be taken.
+    Ready,
+    /// Being read by the owner of the claim.
+    Claimed(usize),
+}
+
+pub(super) const HEADER: u64 = 8;
+const LEN_BITS: u32 = 48;
+/// Bytes that an item may have at most, whatever the queue.
+pub(super) const MAX_LEN: u64 = (1 << LEN_BITS) - 1;
+
+impl Record {
+    pub(super) fn new(kind: Kind, len: u64) -> Record {
+        let (tag, claim) = match kind {
+            Kind::Hole => (1, 0),
+            Kind::Writing(claim) => (2, claim),
+            Kind::Ready => (3, 0),
+            Kind::Claimed(claim) => (4, claim),
+        };
+        Record(tag << 60 | (claim as u64) << LEN_BITS | len & MAX_LEN)
+    }
+
+    /// `None` for a word that no queue operation writes.
+    #[inline]
+    pub(super) fn kind(self) -> Option<Kind> {
+        let claim = (self.0 >> LEN_BITS & 0xfff) as usize;
+        match self.0 >> 60 {
+            1 => Some(Kind::Hole),
+            2 if claim < CLAIMS => Some(Kind::Writing(claim)),
+            3 => Some(Kind::Ready),
+            4 if claim < CLAIMS => Some(Kind::Claimed(claim)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn len(self) -> u64 {
+        self.0 & MAX_LEN
+    }
+
+    /// Bytes that the record takes.
+    pub(super) fn stride(self) -> u64 {
+        stride(self.len())
+    }
+}
+
+pub(super) const fn stride(len: u64) -> u64 {
+    HEADER + len.next_multiple_of(8)
+}
+
+/// Repair, in the driver, after a confirmed death: marks the claims of the dead, takes back what it had in hand and asks for a
+/// recount; wakes all. Only atomics; may run twice.
+pub(super) fn repair(control: &Control, dead: crate::base::MemberId) {
+    let mut held = false;
+    for claim in control.claims.iter() {
+        // The owner is dead: nobody else changes its claim, another repair apart.
+        held |= claim
+            .compare_exchange(dead.get(), dead.get() | DEAD, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+    }
+    let in_hand = control.in_hand.remove(dead);
+    if in_hand > 0 {
+        control.lost.fetch_add(in_hand, Ordering::Relaxed);
+        control.lost_untold.fetch_add(in_hand, Ordering::Relaxed);
+    }
+    for end in [SENDING, RECEIVING] {
+        let had = control.holders[end].remove(dead) > 0;
+        let driver_uses = control.driver_uses[end].load(Ordering::Relaxed) != 0;
+        if had && !driver_uses && !control.holders[end].is_held_beside(crate::base::MemberId::DRIVER) {
+            control.ended_by[end].store(dead.get(), Ordering::Release);
+        }
+    }
+    if held {
+        // After the marks, so that the recount this asks for finds them.
+        control.hot.lock.poison();
+    }
+    control.hot.lock.repair(dead);
+    control.rouse_all();
+}

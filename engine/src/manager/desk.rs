@@ -1,0 +1,423 @@
+//! The desk: words in shared memory over which callers hand a server requests and get answers. README.md tells the protocol.
+//!
+//! # Safety
+//! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a release and is
+//! taken by an acquire.
+#![allow(unsafe_code)]
+
+use crate::base::MemberId;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
+use crate::base::member;
+use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sys::futex;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// Calls that can be at the desk at one time; further callers wait for a slot.
+pub(super) const SLOTS: usize = 32;
+/// Bytes that pass at one turn.
+pub(super) const PIECE_BYTES: usize = 8 << 10;
+/// Longest sleep: a backstop, should a word be overwritten by a stray write.
+const SLICE: Duration = Duration::from_secs(1);
+/// Looks at a word before sleeping.
+const SPINS: u32 = 200;
+
+/// In `Slot::owner`: the owner is dead or has gone; only the server may free the slot.
+const ABANDONED: u64 = 1 << 63;
+/// In `Slot::turn`: the server's turn, else the owner's.
+const SERVER: u32 = 1;
+/// In `Slot::turn`: the owner sleeps on the word, or is about to.
+const ASLEEP: u32 = 2;
+/// In `Slot::turn`: the desk is closed.
+const SHUT: u32 = 4;
+
+/// `Desk::state` of a desk that serves.
+const OPEN: u32 = 0;
+/// The server has left in good order.
+const CLOSED: u32 = 1;
+/// The server's process has died.
+const DEAD: u32 = 2;
+
+/// The words. All zero: open, no server yet, no call.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Words {
+    state: AtomicU32,
+    /// Member whose death is the server's.
+    server: AtomicU32,
+    /// Counts whatever the server should look at.
+    bell: AtomicU32,
+    server_asleep: AtomicU32,
+    /// Counts slots given back.
+    freed: AtomicU32,
+    waiting: AtomicU32,
+    _pad: [u32; 26],
+    slots: [Slot; SLOTS],
+}
+
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Slot {
+    /// 0 when free; else the owner, and [`ABANDONED`].
+    owner: AtomicU64,
+    turn: AtomicU32,
+    len: AtomicU32,
+    /// Not 0 if another piece follows.
+    more: AtomicU32,
+    _pad: [u32; 27],
+    bytes: [AtomicU64; PIECE_BYTES / 8],
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(Words, slots) == 128 && std::mem::offset_of!(Slot, bytes) == 128);
+    assert!(size_of::<Slot>() == 128 + PIECE_BYTES);
+};
+
+/// Why a call ended at the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    TimedOut,
+    Closed,
+    Died,
+    Corrupt,
+}
+
+/// A handle of the words.
+pub(super) struct Desk {
+    place: Place,
+}
+
+remote!([] Desk, "manager", Words, (), |this| this.place, |place| Desk { place });
+
+impl Desk {
+    pub(super) fn new() -> Result<Desk, CreateError> {
+        let len = place::len_of::<Words, ()>();
+        Ok(Desk { place: place::make::<Desk>("manager", len, |_| (), Some(repair))? })
+    }
+
+    fn words(&self) -> &Words {
+        // SAFETY: the place holds them at its base for as long as it lives.
+        unsafe { self.place.base().cast().as_ref() }
+    }
+
+    /// Tells this desk from others in this process.
+    pub(super) fn key(&self) -> usize {
+        self.place.base().addr().get()
+    }
+
+    /// Names the member whose death is the server's.
+    pub(super) fn set_server(&self, server: MemberId) {
+        // Release pairs with nothing: `repair` runs in the process that calls this.
+        self.words().server.store(server.get(), Ordering::Release);
+    }
+
+    /// The server has left in good order. Idempotent.
+    pub(super) fn close(&self) {
+        shut(self.words(), CLOSED);
+    }
+
+    /// The server's death was noticed by other means.
+    pub(super) fn mark_dead(&self) {
+        shut(self.words(), DEAD);
+    }
+
+    /// Whether it is closed, and how.
+    pub(super) fn is_shut(&self) -> Option<Stop> {
+        match self.words().state.load(Ordering::Acquire) {
+            OPEN => None,
+            CLOSED => Some(Stop::Closed),
+            DEAD => Some(Stop::Died),
+            _ => Some(Stop::Corrupt),
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) fn exchange(&self, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
+        let index = self.claim(deadline)?;
+        let slot = &self.words().slots[index];
+        let done = self.converse(slot, request, deadline);
+        match done {
+            Ok(answer) => {
+                self.give_back(slot);
+                Ok(answer)
+            }
+            Err(stop) => {
+                // The server may be at work for us: it frees the slot.
+                slot.owner.fetch_or(ABANDONED, Ordering::AcqRel);
+                self.ring();
+                Err(stop)
+            }
+        }
+    }
+
+    fn converse(&self, slot: &Slot, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
+        let mut pieces = request.chunks(PIECE_BYTES).peekable();
+        while let Some(piece) = pieces.next() {
+            slot.put(piece, pieces.peek().is_some());
+            self.pass_to_server(slot)?;
+            self.await_turn(slot, deadline)?;
+        }
+        let mut answer = Vec::new();
+        loop {
+            if !slot.take(&mut answer).ok_or(Stop::Corrupt)? {
+                return Ok(answer);
+            }
+            self.pass_to_server(slot)?;
+            self.await_turn(slot, deadline)?;
+        }
+    }
+
+    /// Takes a free slot.
+    fn claim(&self, deadline: Option<Instant>) -> Result<usize, Stop> {
+        let words = self.words();
+        let me = member::current();
+        loop {
+            if let Some(stop) = self.is_shut() {
+                return Err(stop);
+            }
+            let freed = words.freed.load(Ordering::SeqCst);
+            // Threads begin at different slots.
+            let first = me.thread as usize;
+            let found = (0..SLOTS).map(|i| (first + i) % SLOTS).find(|index| {
+                let owner = &words.slots[*index].owner;
+                owner.load(Ordering::Relaxed) == 0
+                    // Acquire pairs with the release in `free`.
+                    && owner.compare_exchange(0, me.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            });
+            if let Some(index) = found {
+                return Ok(index);
+            }
+            words.waiting.fetch_add(1, Ordering::SeqCst);
+            let outcome = sleep(&words.freed, freed, deadline);
+            words.waiting.fetch_sub(1, Ordering::SeqCst);
+            outcome?;
+        }
+    }
+
+    /// Slots that are not free.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.words().slots.iter().filter(|slot| slot.owner.load(Ordering::Acquire) != 0).count()
+    }
+
+    /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of two; freed in part.
+    #[cfg(test)]
+    pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
+        let owner = member::Owner { member: dead, thread: 1 }.pack();
+        let is_claimed =
+            |slot: &&Slot| slot.owner.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let slot = self.words().slots.iter().find(is_claimed).expect("a slot is free");
+        match step {
+            0 => {}
+            1 | 2 => {
+                slot.put(b"dead", step == 2);
+                self.pass_to_server(slot).expect("the desk is open");
+            }
+            _ => {
+                slot.turn.fetch_and(SHUT, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn give_back(&self, slot: &Slot) {
+        slot.free();
+        tell_freed(self.words());
+    }
+
+    fn pass_to_server(&self, slot: &Slot) -> Result<(), Stop> {
+        // Release pairs with the acquire in `next_for`. A set bit means that the desk was shut meanwhile.
+        let passed = slot.turn.compare_exchange(0, SERVER, Ordering::AcqRel, Ordering::Acquire);
+        if passed.is_err() {
+            return Err(self.is_shut().unwrap_or(Stop::Corrupt));
+        }
+        self.ring();
+        Ok(())
+    }
+
+    fn await_turn(&self, slot: &Slot, deadline: Option<Instant>) -> Result<(), Stop> {
+        let mut spins = SPINS;
+        loop {
+            // Acquire pairs with the release in `answer`.
+            let turn = slot.turn.load(Ordering::Acquire);
+            if turn & SHUT != 0 {
+                return Err(self.is_shut().unwrap_or(Stop::Corrupt));
+            }
+            if turn & SERVER == 0 {
+                return Ok(());
+            }
+            if spins > 0 {
+                spins -= 1;
+                spin_loop();
+                continue;
+            }
+            let asleep = turn | ASLEEP;
+            if turn == asleep
+                || slot.turn.compare_exchange(turn, asleep, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                sleep(&slot.turn, asleep, deadline)?;
+            }
+        }
+    }
+
+    /// Has the server look.
+    fn ring(&self) {
+        let words = self.words();
+        words.bell.fetch_add(1, Ordering::SeqCst);
+        if words.server_asleep.load(Ordering::SeqCst) != 0 {
+            futex::wake(&words.bell, u32::MAX);
+        }
+    }
+
+    /// The server's next look: calls `on` with every slot that waits for it; returns when the desk is shut.
+    pub(super) fn serve(&self, mut on: impl FnMut(usize, Visit<'_>)) {
+        let words = self.words();
+        let mut spins = SPINS;
+        while self.is_shut().is_none() {
+            let bell = words.bell.load(Ordering::SeqCst);
+            let mut found = false;
+            for (index, slot) in words.slots.iter().enumerate() {
+                let owner = slot.owner.load(Ordering::Acquire);
+                if owner & ABANDONED != 0 {
+                    on(index, Visit::Abandoned);
+                    self.give_back(slot);
+                    found = true;
+                } else if owner != 0 && slot.turn.load(Ordering::Acquire) & SERVER != 0 {
+                    on(index, Visit::Turn(Turn { slot }));
+                    found = true;
+                }
+            }
+            if found {
+                spins = SPINS;
+            } else if spins > 0 {
+                spins -= 1;
+                spin_loop();
+            } else {
+                words.server_asleep.store(1, Ordering::SeqCst);
+                // SeqCst on both: a caller that has rung sees us asleep, or we see its ring.
+                fence(Ordering::SeqCst);
+                let _looks_again = sleep(&words.bell, bell, None);
+                words.server_asleep.store(0, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+/// What the server finds at a slot.
+pub(super) enum Visit<'a> {
+    /// Its owner is dead or gone; what was gathered for it is to be forgotten.
+    Abandoned,
+    Turn(Turn<'a>),
+}
+
+/// The server's turn at a slot; over with [`Turn::answer`] or [`Turn::ask_more`].
+pub(super) struct Turn<'a> {
+    slot: &'a Slot,
+}
+
+impl Turn<'_> {
+    /// Appends the piece that lies there; whether more follow. `None` if that makes no sense.
+    pub(super) fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
+        self.slot.take(to)
+    }
+
+    /// Gives the turn back without an answer yet.
+    pub(super) fn ask_more(self) {
+        self.pass();
+    }
+
+    /// Gives a piece of the answer.
+    pub(super) fn answer(self, piece: &[u8], more: bool) {
+        self.slot.put(piece, more);
+        self.pass();
+    }
+
+    fn pass(self) {
+        // Release pairs with the acquire in `await_turn`.
+        let before = self.slot.turn.fetch_and(!(SERVER | ASLEEP), Ordering::AcqRel);
+        if before & ASLEEP != 0 {
+            futex::wake(&self.slot.turn, u32::MAX);
+        }
+    }
+}
+
+impl Slot {
+    fn put(&self, piece: &[u8], more: bool) {
+        let len = piece.len().min(PIECE_BYTES);
+        let to = NonNull::from(&self.bytes).cast::<u8>();
+        // SAFETY: it is the caller's turn, and the piece fits.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(piece).cast(), len) };
+        self.len.store(len as u32, Ordering::Relaxed);
+        self.more.store(more.into(), Ordering::Relaxed);
+    }
+
+    fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
+        let len = self.len.load(Ordering::Relaxed) as usize;
+        if len > PIECE_BYTES {
+            return None;
+        }
+        // SAFETY: it is the caller's turn, and the length was compared.
+        let piece = unsafe { std::slice::from_raw_parts((&raw const self.bytes).cast::<u8>(), len) };
+        to.extend_from_slice(piece);
+        Some(self.more.load(Ordering::Relaxed) != 0)
+    }
+
+    fn free(&self) {
+        // A shut desk stays shut.
+        self.turn.fetch_and(SHUT, Ordering::Relaxed);
+        // Release pairs with the acquire in `claim`.
+        self.owner.store(0, Ordering::Release);
+    }
+}
+
+fn tell_freed(words: &Words) {
+    words.freed.fetch_add(1, Ordering::SeqCst);
+    if words.waiting.load(Ordering::SeqCst) != 0 {
+        futex::wake(&words.freed, 1);
+    }
+}
+
+/// Sleeps while `*word == expected`, at most a second.
+fn sleep(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Result<(), Stop> {
+    let now = Instant::now();
+    if deadline.is_some_and(|at| at <= now) {
+        return Err(Stop::TimedOut);
+    }
+    let slice = now + SLICE;
+    futex::wait(word, expected, Some(deadline.map_or(slice, |at| at.min(slice))));
+    Ok(())
+}
+
+fn shut(words: &Words, state: u32) {
+    // Who was first keeps the word.
+    let _earlier = words.state.compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Relaxed);
+    for slot in &words.slots {
+        // After the state, so that who sees the bit finds the reason. The change also keeps anybody from falling asleep.
+        slot.turn.fetch_or(SHUT, Ordering::AcqRel);
+        futex::wake(&slot.turn, u32::MAX);
+    }
+    words.freed.fetch_add(1, Ordering::SeqCst);
+    futex::wake(&words.freed, u32::MAX);
+    words.bell.fetch_add(1, Ordering::SeqCst);
+    futex::wake(&words.bell, u32::MAX);
+}
+
+/// After a confirmed death: a dead server shuts the desk, a dead caller's slots are left to the server.
+fn repair(words: &Words, dead: MemberId) {
+    if words.server.load(Ordering::Acquire) == dead.get() {
+        return shut(words, DEAD);
+    }
+    for slot in &words.slots {
+        let owner = slot.owner.load(Ordering::Acquire);
+        if member::Owner::unpack(owner & !ABANDONED).member == dead {
+            // Fails if the server freed it just now, which is as good.
+            let marked = owner | ABANDONED;
+            let _freed = slot.owner.compare_exchange(owner, marked, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+    words.bell.fetch_add(1, Ordering::SeqCst);
+    futex::wake(&words.bell, u32::MAX);
+    // A wake-up may have died with the one who got it, and its count of waiters with it.
+    words.freed.fetch_add(1, Ordering::SeqCst);
+    futex::wake(&words.freed, u32::MAX);
+}

@@ -1,0 +1,78 @@
+//! Why a manager or a call to one failed.
+
+use crate::process::SpawnError;
+use crate::sync::CreateError;
+use std::time::Duration;
+
+/// Why a [`Manager`](crate::Manager) could not be made. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManagerError {
+    /// There is no shared memory for its desk.
+    #[error("cannot make a manager: {0}")]
+    Memory(#[from] CreateError),
+    /// Its thread could not be started.
+    #[error("cannot make a manager: no thread for it ({0}); the limit of threads or memory is reached")]
+    Thread(std::io::Error),
+    /// Its process could not be started.
+    #[error("cannot make a manager: {0}")]
+    Process(#[from] SpawnError),
+}
+
+/// Why a call to a hosted object has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The function panicked. The manager serves on; the object is as the function left it.
+    #[error(
+        "the call to a hosted object panicked{}: {message}. The object is as the call left it",
+        if .location.is_empty() { String::new() } else { format!(" at {}", .location) }
+    )]
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// File, line and column; empty where the manager is a thread, whose panic message says them.
+        location: String,
+    },
+    /// There was no answer in time. The call may still be carried out later, or be at work.
+    #[error(
+        "a hosted object did not answer within {waited:?}; the manager works on one call at a time, and another, or this \
+         one, takes long. It may still be carried out"
+    )]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The manager was dropped.
+    #[error("the manager of this object is gone: it was dropped, or the scope that held it has ended")]
+    Closed,
+    /// The manager's process died, and with it everything it hosted.
+    #[error("the manager's process has died, and what it hosted with it; make a new manager")]
+    ServerDied,
+    /// A hosted object's own function called the same manager, which would wait for itself.
+    #[error(
+        "a function that runs in a manager called the same manager, which would wait for itself for ever; do both in one \
+         function, or use two managers"
+    )]
+    WouldDeadlock,
+    /// The object was removed.
+    #[error("the hosted object is gone: it was removed from its manager")]
+    Removed,
+    /// The arguments could not be written or read.
+    #[error("the arguments of a call to a hosted object cannot be handed over: {why}")]
+    Arguments {
+        /// Why.
+        why: String,
+    },
+    /// The result could not be written or read.
+    #[error("the result of a call to a hosted object cannot be handed over: {why}. The call was carried out")]
+    Value {
+        /// Why.
+        why: String,
+    },
+    /// The words in shared memory make no sense.
+    #[error(
+        "the manager's words in shared memory make no sense; unsafe code in some process wrote past its data"
+    )]
+    Corrupt,
+}

@@ -1,0 +1,193 @@
+//! `Hosted<T>`: the handle of an object that a manager hosts.
+
+use super::desk::{Desk, Stop};
+use super::error::CallError;
+use super::server::{self, Entry, Head, Kind};
+use crate::memory::travel::{self, Luggage};
+use crate::team::assignment;
+use crate::team::text;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+/// A handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
+///
+/// Cheap to clone; goes anywhere as an argument of a task or process, and works the same there. Functions that are called
+/// through it run one at a time, where the object is, with `&mut` on it.
+///
+/// The object lives until its manager is dropped, or until [`remove`](Hosted::remove).
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Hosted<T> {
+    desk: Desk,
+    object: u64,
+    #[serde(skip)]
+    kind: PhantomData<fn(T)>,
+}
+
+impl<T> Clone for Hosted<T> {
+    fn clone(&self) -> Self {
+        Hosted { desk: self.desk.clone(), object: self.object, kind: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Hosted<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hosted<{}>({})", std::any::type_name::<T>(), self.object)
+    }
+}
+
+impl<T: 'static> Hosted<T> {
+    pub(super) fn make<A>(desk: &Desk, make: fn(A) -> T, args: &A) -> Result<Hosted<T>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        let head = Head {
+            entry: offset(server::host::<T, A> as Entry as usize)?,
+            function: offset(make as usize)?,
+            layout: text::layout_of::<fn(A) -> T>(),
+            object: 0,
+        };
+        let object = ask(desk, head, args, None)?;
+        Ok(Hosted { desk: desk.clone(), object, kind: PhantomData })
+    }
+
+    /// Calls `function(object, args)` where the object is, and gives back what it returns.
+    ///
+    /// `function` is a `fn` or a closure that captures nothing. Blocks until it is done; of calls from several threads and
+    /// processes one is carried out at a time, in no particular order. If this process dies meanwhile the call is carried
+    /// out to its end all the same, or not at all.
+    ///
+    /// Costs two wake-ups, and a copy of arguments and result at each end.
+    ///
+    /// ```
+    /// use phalanx::Manager;
+    ///
+    /// let manager = Manager::new()?;
+    /// let words = manager.host(vec!["a".to_string()])?;
+    /// let count = words.call(|words, more: Vec<String>| { words.extend(more); words.len() }, vec!["b".into(), "c".into()])?;
+    /// assert_eq!(count, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn call<A, R>(&self, function: fn(&mut T, A) -> R, args: A) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.call_by(function, &args, None)
+    }
+
+    /// As [`call`](Hosted::call), and waits at most so long.
+    ///
+    /// # Errors
+    /// - [`CallError::TimedOut`] if there was no answer by then; the call may still be carried out.
+    /// - Otherwise as [`call`](Hosted::call).
+    pub fn call_timeout<A, R>(
+        &self,
+        function: fn(&mut T, A) -> R,
+        args: A,
+        limit: Duration,
+    ) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.call_by(function, &args, Some(limit))
+    }
+
+    fn call_by<A, R>(
+        &self,
+        function: fn(&mut T, A) -> R,
+        args: &A,
+        limit: Option<Duration>,
+    ) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let head = Head {
+            entry: offset(server::call::<T, A, R> as Entry as usize)?,
+            function: offset(function as usize)?,
+            layout: text::layout_of::<fn(&mut T, A) -> R>(),
+            object: self.object,
+        };
+        ask(&self.desk, head, args, limit)
+    }
+
+    /// Drops the object; other handles of it get [`CallError::Removed`] from then on. Removing it again does nothing.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn remove(&self) -> Result<(), CallError> {
+        let head = Head {
+            entry: offset(server::remove as Entry as usize)?,
+            function: 0,
+            layout: 0,
+            object: self.object,
+        };
+        ask(&self.desk, head, &(), None)
+    }
+}
+
+fn offset(addr: usize) -> Result<u64, CallError> {
+    text::offset_of(addr).map_err(|error| CallError::Arguments { why: error.to_string() })
+}
+
+/// Sends a request and reads its answer.
+fn ask<A: Serialize, R: DeserializeOwned>(
+    desk: &Desk,
+    head: Head,
+    args: &A,
+    limit: Option<Duration>,
+) -> Result<R, CallError> {
+    if server::is_serving(desk) {
+        return Err(CallError::WouldDeadlock);
+    }
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let (bytes, luggage) =
+        travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
+    let mut request = bytemuck::bytes_of(&head).to_vec();
+    request.extend_from_slice(&bytes);
+    match desk.exchange(&request, deadline) {
+        Ok(answer) => read(&answer, luggage),
+        Err(stop) => {
+            if stop == Stop::TimedOut {
+                // The server may still open the handles, at any time.
+                std::mem::forget(luggage);
+            }
+            Err(match stop {
+                Stop::TimedOut => CallError::TimedOut { waited: limit.unwrap_or_default() },
+                Stop::Closed => CallError::Closed,
+                Stop::Died => CallError::ServerDied,
+                Stop::Corrupt => CallError::Corrupt,
+            })
+        }
+    }
+}
+
+fn read<R: DeserializeOwned>(answer: &[u8], luggage: Luggage) -> Result<R, CallError> {
+    let (kind, bytes) = answer.split_first().ok_or(CallError::Corrupt)?;
+    let text = || String::from_utf8_lossy(bytes).into_owned();
+    match Kind::of(*kind).ok_or(CallError::Corrupt)? {
+        kind @ (Kind::Value | Kind::KeptValue) => {
+            if kind == Kind::KeptValue {
+                // For as long as the server lives.
+                std::mem::forget(luggage);
+            }
+            let read = travel::decode(bytes, &mut assignment::resolve);
+            read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
+        }
+        Kind::Panic => match postcard::from_bytes(bytes) {
+            Ok((message, location)) => Err(CallError::Panicked { message, location }),
+            Err(_) => Err(CallError::Corrupt),
+        },
+        Kind::BadArguments => Err(CallError::Arguments { why: text() }),
+        Kind::BadValue => Err(CallError::Value { why: text() }),
+        Kind::Removed => Err(CallError::Removed),
+        Kind::Corrupt => Err(CallError::Corrupt),
+    }
+}

@@ -1,0 +1,188 @@
+//! Floor 6: managers, which host objects for all processes of the program. README.md beside this file tells the protocol.
+
+mod desk;
+mod error;
+mod hosted;
+mod proxy;
+mod server;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use error::{CallError, ManagerError};
+pub use hosted::Hosted;
+pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
+
+use crate::process::Process;
+use desk::Desk;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the end of a manager waits for the call at work in its process.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A host for objects of any type that processes, workers and threads use together: Python's `Manager`.
+///
+/// The objects live in one place, a thread of this process ([`Manager::new`]) or a process of their own
+/// ([`Manager::in_process`]); everybody else has [`Hosted`] handles and calls functions on them, one at a time. Slower than
+/// what lies in shared memory itself ([`SharedArray`](crate::SharedArray), [`Lock`](crate::sync::Lock),
+/// [`Counter`](crate::sync::Counter)), for types that cannot: maps, strings, open files, connections.
+///
+/// A caller that dies holds up nobody. If the manager's process dies every caller gets
+/// [`CallError::ServerDied`], also those that wait. Dropping the manager ends it, and every call after that is
+/// [`CallError::Closed`].
+///
+/// ```
+/// use phalanx::{Manager, Process};
+///
+/// let manager = Manager::new()?;
+/// let squares = manager.list::<u64>()?;
+/// let processes: Vec<_> = (1..=4u64)
+///     .map(|n| Process::spawn(|(squares, n)| phalanx::ListProxy::push(&squares, n * n).unwrap(), (squares.clone(), n)))
+///     .collect::<Result<_, _>>()?;
+/// for process in processes {
+///     process.join()?;
+/// }
+/// let mut squares = squares.to_vec()?;
+/// squares.sort();
+/// assert_eq!(squares, [1, 4, 9, 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Manager {
+    desk: Desk,
+    server: Server,
+}
+
+enum Server {
+    Thread(Option<JoinHandle<()>>),
+    Process(Process),
+}
+
+impl Manager {
+    /// Starts a manager on a thread of this process. What it hosts may hold what belongs to this process, open files say.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub fn new() -> Result<Manager, ManagerError> {
+        let desk = Desk::new()?;
+        desk.set_server(crate::base::member::current_member());
+        let served = desk.clone();
+        let hand = std::thread::Builder::new()
+            .name("phalanx manager".into())
+            .spawn(move || server::serve(&served))
+            .map_err(ManagerError::Thread)?;
+        Ok(Manager { desk, server: Server::Thread(Some(hand)) })
+    }
+
+    /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this process down.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub fn in_process() -> Result<Manager, ManagerError> {
+        let desk = Desk::new()?;
+        let process = Process::builder()
+            .name("manager")
+            .daemon(true)
+            .spawn(|desk: Desk| server::serve(&desk), desk.clone())?;
+        desk.set_server(process.member());
+        if !process.is_alive() {
+            // It died before repair knew whose death to look for.
+            desk.mark_dead();
+        }
+        Ok(Manager { desk, server: Server::Process(process) })
+    }
+
+    /// The process that hosts the objects: this one's number, or that of its own.
+    pub fn pid(&self) -> u32 {
+        match &self.server {
+            Server::Thread(_) => std::process::id(),
+            Server::Process(process) => process.pid(),
+        }
+    }
+
+    /// Hosts a value, which travels there as arguments do.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn host<T: Serialize + DeserializeOwned + 'static>(&self, value: T) -> Result<Hosted<T>, CallError> {
+        Hosted::make(&self.desk, |value: T| value, &value)
+    }
+
+    /// Hosts what `make(args)` returns, which is called where the object is to be: it may be of any type, also one that
+    /// cannot be sent or written down.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn host_with<T: 'static, A>(&self, make: fn(A) -> T, args: A) -> Result<Hosted<T>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        Hosted::make(&self.desk, make, &args)
+    }
+
+    /// Hosts an empty list.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn list<E: 'static>(&self) -> Result<ListProxy<E>, CallError> {
+        self.host_with(|()| Vec::new(), ()).map(ListProxy::of)
+    }
+
+    /// Hosts an empty dict, which keeps its keys sorted.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn dict<K: Ord + 'static, V: 'static>(&self) -> Result<DictProxy<K, V>, CallError> {
+        self.host_with(|()| std::collections::BTreeMap::new(), ()).map(DictProxy::of)
+    }
+
+    /// Hosts an empty namespace: values of any types under names.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn namespace(&self) -> Result<NamespaceProxy, CallError> {
+        self.host_with(|()| proxy::Names::new(), ()).map(NamespaceProxy::of)
+    }
+
+    /// Hosts a counter. [`sync::Counter`](crate::sync::Counter) does the same a hundred times faster.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn counter(&self, start: i64) -> Result<CounterProxy, CallError> {
+        self.host(start).map(CounterProxy::of)
+    }
+
+    /// Hosts one value.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn value<V: Serialize + DeserializeOwned + 'static>(
+        &self,
+        value: V,
+    ) -> Result<ValueProxy<V>, CallError> {
+        self.host(value).map(ValueProxy::of)
+    }
+}
+
+impl Drop for Manager {
+    /// Ends the manager. Waits for the call at work; in a process of its own at most a second, then that is killed.
+    fn drop(&mut self) {
+        self.desk.close();
+        match &mut self.server {
+            Server::Thread(hand) => {
+                if let Some(hand) = hand.take() {
+                    let _panicked = hand.join();
+                }
+            }
+            // Its drop kills it.
+            Server::Process(process) => drop(process.join_timeout(GRACE)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager").field("pid", &self.pid()).finish()
+    }
+}

@@ -1,0 +1,318 @@
+//! Ready-made hosted objects: list, dict, namespace, counter, value.
+
+use super::error::CallError;
+use super::hosted::Hosted;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Makes a proxy over a hosted object.
+macro_rules! proxy {
+    ($(#[$doc:meta])* $name:ident $(<$($param:ident),+>)?, $object:ty) => {
+        $(#[$doc])*
+        #[derive(Serialize, Deserialize)]
+        #[serde(bound = "")]
+        pub struct $name $(<$($param),+>)? {
+            hosted: Hosted<$object>,
+        }
+
+        impl$(<$($param),+>)? $name$(<$($param),+>)? {
+            pub(super) fn of(hosted: Hosted<$object>) -> Self {
+                Self { hosted }
+            }
+
+            /// The hosted object itself, for calls of your own that are one step for everybody else.
+            pub fn hosted(&self) -> &Hosted<$object> {
+                &self.hosted
+            }
+        }
+
+        impl$(<$($param),+>)? Clone for $name$(<$($param),+>)? {
+            fn clone(&self) -> Self {
+                Self { hosted: self.hosted.clone() }
+            }
+        }
+
+        impl$(<$($param),+>)? std::fmt::Debug for $name$(<$($param),+>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.hosted.fmt(f)
+            }
+        }
+    };
+}
+
+proxy! {
+    /// A list that all processes of the program share; made by [`Manager::list`](crate::Manager::list).
+    ///
+    /// Each method is one call, so one step for everybody else; several of them in a row are not. For those use
+    /// [`hosted`](ListProxy::hosted). Every method returns [`CallError`] as [`Hosted::call`] does.
+    ///
+    /// ```
+    /// let manager = phalanx::Manager::new()?;
+    /// let list = manager.list::<i32>()?;
+    /// list.extend(vec![1, 2, 3, 4])?;
+    /// list.push(5)?;
+    /// assert_eq!((list.len()?, list.get(1)?, list.pop()?), (5, Some(2), Some(5)));
+    /// let sum = list.hosted().call(|list, ()| list.iter().sum::<i32>(), ())?;
+    /// assert_eq!(sum, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ListProxy<E>, Vec<E>
+}
+
+impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
+    /// Appends a value.
+    #[doc(alias = "append")]
+    pub fn push(&self, value: E) -> Result<(), CallError> {
+        self.hosted.call(|list, value| list.push(value), value)
+    }
+
+    /// Appends several values, next to each other.
+    pub fn extend(&self, values: Vec<E>) -> Result<(), CallError> {
+        self.hosted.call(|list, values: Vec<E>| list.extend(values), values)
+    }
+
+    /// Takes the last value off.
+    pub fn pop(&self) -> Result<Option<E>, CallError> {
+        self.hosted.call(|list, ()| list.pop(), ())
+    }
+
+    /// Puts a value at an index; the value that was there, or `None`, and nothing done, if there is no such index.
+    pub fn set(&self, index: usize, value: E) -> Result<Option<E>, CallError> {
+        self.hosted.call(
+            |list, (index, value): (usize, E)| list.get_mut(index).map(|slot| std::mem::replace(slot, value)),
+            (index, value),
+        )
+    }
+
+    /// Takes out the value at an index, if there is one.
+    pub fn remove(&self, index: usize) -> Result<Option<E>, CallError> {
+        self.hosted.call(|list, index: usize| (index < list.len()).then(|| list.remove(index)), index)
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> Result<usize, CallError> {
+        self.hosted.call(|list, ()| list.len(), ())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> Result<bool, CallError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Takes all values out.
+    pub fn clear(&self) -> Result<(), CallError> {
+        self.hosted.call(|list, ()| list.clear(), ())
+    }
+}
+
+impl<E: Serialize + DeserializeOwned + 'static + Clone> ListProxy<E> {
+    /// The value at an index, if there is one.
+    pub fn get(&self, index: usize) -> Result<Option<E>, CallError> {
+        self.hosted.call(|list, index: usize| list.get(index).cloned(), index)
+    }
+
+    /// All values as they are now.
+    pub fn to_vec(&self) -> Result<Vec<E>, CallError> {
+        self.hosted.call(|list, ()| list.clone(), ())
+    }
+}
+
+proxy! {
+    /// A map that all processes of the program share, its keys sorted; made by [`Manager::dict`](crate::Manager::dict).
+    ///
+    /// Each method is one call; for several steps at once use [`hosted`](DictProxy::hosted). Every method returns
+    /// [`CallError`] as [`Hosted::call`] does.
+    ///
+    /// ```
+    /// let manager = phalanx::Manager::new()?;
+    /// let words = manager.dict::<String, u32>()?;
+    /// words.insert("a".into(), 1)?;
+    /// words.hosted().call(|words, word: String| *words.entry(word).or_default() += 1, "a".into())?;
+    /// assert_eq!(words.items()?, [("a".to_string(), 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    DictProxy<K, V>, BTreeMap<K, V>
+}
+
+impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + DeserializeOwned + 'static>
+    DictProxy<K, V>
+{
+    /// Puts a value under a key; the value that was there.
+    pub fn insert(&self, key: K, value: V) -> Result<Option<V>, CallError> {
+        self.hosted.call(|dict, (key, value): (K, V)| dict.insert(key, value), (key, value))
+    }
+
+    /// Takes the value of a key out.
+    pub fn remove(&self, key: K) -> Result<Option<V>, CallError> {
+        self.hosted.call(|dict, key: K| dict.remove(&key), key)
+    }
+
+    /// Whether there is such a key.
+    pub fn contains_key(&self, key: K) -> Result<bool, CallError> {
+        self.hosted.call(|dict, key: K| dict.contains_key(&key), key)
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> Result<usize, CallError> {
+        self.hosted.call(|dict, ()| dict.len(), ())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> Result<bool, CallError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Takes everything out.
+    pub fn clear(&self) -> Result<(), CallError> {
+        self.hosted.call(|dict, ()| dict.clear(), ())
+    }
+}
+
+impl<
+    K: Serialize + DeserializeOwned + 'static + Ord + Clone,
+    V: Serialize + DeserializeOwned + 'static + Clone,
+> DictProxy<K, V>
+{
+    /// The value of a key.
+    pub fn get(&self, key: K) -> Result<Option<V>, CallError> {
+        self.hosted.call(|dict, key: K| dict.get(&key).cloned(), key)
+    }
+
+    /// All keys as they are now.
+    pub fn keys(&self) -> Result<Vec<K>, CallError> {
+        self.hosted.call(|dict, ()| dict.keys().cloned().collect(), ())
+    }
+
+    /// All values as they are now, in the order of their keys.
+    pub fn values(&self) -> Result<Vec<V>, CallError> {
+        self.hosted.call(|dict, ()| dict.values().cloned().collect(), ())
+    }
+
+    /// All keys and values as they are now.
+    pub fn items(&self) -> Result<Vec<(K, V)>, CallError> {
+        self.hosted.call(|dict, ()| dict.clone().into_iter().collect(), ())
+    }
+}
+
+/// What a namespace holds: each value written down.
+pub(super) type Names = BTreeMap<String, Vec<u8>>;
+
+proxy! {
+    /// Values of any types under names, which all processes of the program share; made by
+    /// [`Manager::namespace`](crate::Manager::namespace).
+    ///
+    /// ```
+    /// let manager = phalanx::Manager::new()?;
+    /// let settings = manager.namespace()?;
+    /// settings.set("rate", &0.5f64)?;
+    /// settings.set("names", &vec!["a".to_string()])?;
+    /// assert_eq!(settings.get::<f64>("rate")?, Some(0.5));
+    /// assert_eq!(settings.names()?, ["names", "rate"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    NamespaceProxy, Names
+}
+
+impl NamespaceProxy {
+    /// Sets the value of a name.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn set<V: Serialize + DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        value: &V,
+    ) -> Result<(), CallError> {
+        let bytes =
+            postcard::to_stdvec(value).map_err(|error| CallError::Arguments { why: error.to_string() })?;
+        self.hosted.call(
+            |names, (name, bytes): (String, Vec<u8>)| drop(names.insert(name, bytes)),
+            (name.to_string(), bytes),
+        )
+    }
+
+    /// The value of a name, read as the type it was set with.
+    ///
+    /// # Errors
+    /// - [`CallError::Value`] if it cannot be read as a `V`; a value of another type may read as nonsense instead.
+    /// - Otherwise see [`CallError`].
+    pub fn get<V: Serialize + DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<V>, CallError> {
+        let bytes = self.hosted.call(|names, name: String| names.get(&name).cloned(), name.to_string())?;
+        let read = |bytes: Vec<u8>| postcard::from_bytes(&bytes);
+        bytes.map(read).transpose().map_err(|error| CallError::Value { why: error.to_string() })
+    }
+
+    /// Takes a name out; whether it was there.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn remove(&self, name: &str) -> Result<bool, CallError> {
+        self.hosted.call(|names, name: String| names.remove(&name).is_some(), name.to_string())
+    }
+
+    /// All names, sorted.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn names(&self) -> Result<Vec<String>, CallError> {
+        self.hosted.call(|names, ()| names.keys().cloned().collect(), ())
+    }
+}
+
+proxy! {
+    /// A number that all processes of the program share; made by [`Manager::counter`](crate::Manager::counter).
+    CounterProxy, i64
+}
+
+impl CounterProxy {
+    /// Adds, wrapping around at the ends; what it was before.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn add(&self, amount: i64) -> Result<i64, CallError> {
+        self.hosted.call(|count, amount: i64| std::mem::replace(count, count.wrapping_add(amount)), amount)
+    }
+
+    /// The number now.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn get(&self) -> Result<i64, CallError> {
+        self.hosted.call(|count, ()| *count, ())
+    }
+
+    /// Sets it; what it was before.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn set(&self, value: i64) -> Result<i64, CallError> {
+        self.hosted.call(std::mem::replace::<i64>, value)
+    }
+}
+
+proxy! {
+    /// One value of any serde type that all processes of the program share; made by
+    /// [`Manager::value`](crate::Manager::value).
+    ValueProxy<V>, V
+}
+
+impl<V: Serialize + DeserializeOwned + 'static> ValueProxy<V> {
+    /// Sets it; what it was before.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn set(&self, value: V) -> Result<V, CallError> {
+        self.hosted.call(|slot, value| std::mem::replace(slot, value), value)
+    }
+}
+
+impl<V: Serialize + DeserializeOwned + 'static + Clone> ValueProxy<V> {
+    /// The value now.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn get(&self) -> Result<V, CallError> {
+        self.hosted.call(|slot, ()| slot.clone(), ())
+    }
+}

@@ -1,0 +1,111 @@
+//! How many workers are right for what the machine is doing now.
+
+use crate::topology::Limits;
+use std::time::Duration;
+
+/// What the machine is doing: how busy its CPUs are, and how much memory is free.
+///
+/// ```
+/// let load = phalanx::Load { busy: 0.6, free_bytes: 8 << 30 };
+/// assert_eq!(load.workers(8, 1 << 30), 4);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// Share of the CPUs' time that is spent working, 0 to 1.
+    pub busy: f64,
+    /// Bytes that programs can have without others being swapped out.
+    pub free_bytes: u64,
+}
+
+impl Load {
+    /// Measures it over `span`, during which the caller sleeps. `None` where /proc does not tell.
+    pub fn measure(span: Duration) -> Option<Load> {
+        let before = CpuTimes::read()?;
+        std::thread::sleep(span);
+        let after = CpuTimes::read()?;
+        let (total, idle) =
+            (after.total.saturating_sub(before.total), after.idle.saturating_sub(before.idle));
+        // Ticks of the kernel's clock, 10 ms mostly: a short span may have none.
+        let busy = if total == 0 { 0.0 } else { total.saturating_sub(idle) as f64 / total as f64 };
+        Some(Load { busy, free_bytes: free_bytes()? })
+    }
+
+    /// How many workers a pool on `cores` cores should have, each of which will use `bytes_each` of memory: all cores where the machine is
+    /// less than half busy, half of them up to three quarters, else all but two; and no more than memory is free for. At least one.
+    pub fn workers(&self, cores: usize, bytes_each: u64) -> usize {
+        let by_cpu = match self.busy {
+            busy if busy < 0.5 => cores,
+            busy if busy < 0.75 => cores / 2,
+            _ => cores.saturating_sub(2),
+        };
+        let by_memory = self.free_bytes.checked_div(bytes_each).unwrap_or(u64::MAX);
+        by_cpu.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1)
+    }
+}
+
+/// How many workers a pool should have now: see [`Load::workers`]. Measures for a tenth of a second.
+pub fn recommended_workers(bytes_each: u64) -> usize {
+    let limits = Limits::detect();
+    let cores = super::builder::usable_cores(&limits);
+    Load::measure(Duration::from_millis(100)).map_or(cores, |load| load.workers(cores, bytes_each))
+}
+
+/// Sums over all CPUs, in ticks.
+struct CpuTimes {
+    total: u64,
+    idle: u64,
+}
+
+impl CpuTimes {
+    fn read() -> Option<CpuTimes> {
+        CpuTimes::parse(&std::fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+    fn parse(stat: &str) -> Option<CpuTimes> {
+        let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+        let ticks: Vec<u64> = numbers.take(8).map_while(|number| number.parse().ok()).collect();
+        (ticks.len() >= 5).then(|| CpuTimes { total: ticks.iter().sum(), idle: ticks[3] + ticks[4] })
+    }
+}
+
+fn free_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_gives_fewer_workers() {
+        let load = |busy| Load { busy, free_bytes: u64::MAX };
+        let sizes: Vec<_> = [0.0, 0.49, 0.5, 0.74, 0.75, 1.0].map(|busy| load(busy).workers(8, 0)).into();
+        assert_eq!(sizes, [8, 8, 4, 4, 6, 6]);
+        assert_eq!(load(0.9).workers(2, 0), 1);
+        assert_eq!(load(0.6).workers(1, 0), 1);
+    }
+
+    #[test]
+    fn memory_counts() {
+        let load = Load { busy: 0.0, free_bytes: 10 << 20 };
+        assert_eq!(load.workers(8, 3 << 20), 3);
+        assert_eq!(load.workers(8, 20 << 20), 1);
+    }
+
+    #[test]
+    fn the_first_line_of_stat_is_read() {
+        let times = CpuTimes::parse("cpu  10 0 5 80 5 0 0 0 0 0\ncpu0 1 2 3\n").unwrap();
+        assert_eq!((times.total, times.idle), (100, 85));
+        assert!(CpuTimes::parse("nonsense").is_none());
+    }
+
+    #[test]
+    fn this_machine_can_be_measured() {
+        let load = Load::measure(Duration::from_millis(20)).unwrap();
+        assert!((0.0..=1.0).contains(&load.busy) && load.free_bytes > 0);
+        assert!(recommended_workers(0) >= 1);
+    }
+}

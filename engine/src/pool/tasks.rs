@@ -1,0 +1,258 @@
+//! Tasks of a pool: calls of functions in workers, and the pool's end.
+
+use super::{Pool, PoolError};
+use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
+
+impl Pool {
+    /// Calls with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
+    ///
+    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller.
+    pub fn tasks(&self) -> Tasks<'_> {
+        Tasks::new(self.desk.as_ref().filter(|_| !self.driver.runs_inline()))
+    }
+
+    /// Calls `function` in a worker and waits for its result.
+    ///
+    /// The function is a function or a closure that captures nothing; several arguments are a tuple. Argument and result are
+    /// any serde type, and handles of shared objects. About 2 us where a worker is awake.
+    ///
+    /// # Errors
+    /// See [`TaskError`]: a panic, a death or a closed pool is an error, never a hang.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.apply(|n: i64| n * n, 5)?, 25);
+    /// assert_eq!(pool.apply(|(word, times): (String, usize)| word.repeat(times), ("ab".into(), 2))?, "abab");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
+        self.tasks().apply(function, argument)
+    }
+
+    /// Has a worker call `function`; does not block. What goes wrong is told by the result.
+    ///
+    /// See [`AsyncResult`] for an example.
+    pub fn apply_async<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+        self.tasks().apply_async(function, argument)
+    }
+
+    /// As [`Self::apply_async`], under the name that executors give it.
+    pub fn submit<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+        self.apply_async(function, argument)
+    }
+
+    /// Calls `function` on every item and gives the results in order.
+    ///
+    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function is known from earlier calls to be so quick that
+    /// workers would lose stays in the caller, see [`Tasks::always_out`].
+    ///
+    /// # Errors
+    /// The [`TaskError`] of the first item that has one; see [`Self::try_map`] for all.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.map(|n: u64| n * n, 1..=8)?, [1, 4, 9, 16, 25, 36, 49, 64]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<A: Argument, R: Output>(
+        &self,
+        function: fn(A) -> R,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<R>, TaskError> {
+        self.tasks().map(function, items)
+    }
+
+    /// As [`Self::map`], and gives each item's result or error: one bad item harms no other.
+    ///
+    /// # Errors
+    /// [`TaskError::PoolClosed`] and the like, where nothing could be run.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let square = |text: String| text.parse::<i64>().expect("a number").pow(2);
+    /// let results = pool.try_map(square, ["1", "2", "three", "4"].map(String::from))?;
+    /// let shown: Vec<_> = results.iter().map(|r| r.as_ref().map_or("Error".into(), i64::to_string)).collect();
+    /// assert_eq!(shown, ["1", "4", "Error", "16"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_map<A: Argument, R: Output>(
+        &self,
+        function: fn(A) -> R,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+        self.tasks().try_map(function, items)
+    }
+
+    /// As [`Self::map`], without waiting for the results.
+    pub fn map_async<A: Argument, R: Output>(
+        &self,
+        function: fn(A) -> R,
+        items: impl IntoIterator<Item = A>,
+    ) -> AsyncResult<Vec<R>> {
+        self.tasks().map_async(function, items)
+    }
+
+    /// As [`Self::map`], for a function of two to eight arguments over tuples.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.starmap(i64::pow, [(2, 3), (3, 4), (4, 5)])?, [8, 81, 1024]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn starmap<A, F, I>(&self, function: F, items: I) -> Result<Vec<F::Output>, TaskError>
+    where
+        A: Argument,
+        F: Star<A>,
+        F::Output: Output,
+        I: IntoIterator<Item = A>,
+    {
+        self.tasks().starmap(function, items)
+    }
+
+    /// As [`Self::starmap`], without waiting for the results.
+    pub fn starmap_async<A, F, I>(&self, function: F, items: I) -> AsyncResult<Vec<F::Output>>
+    where
+        A: Argument,
+        F: Star<A>,
+        F::Output: Output,
+        I: IntoIterator<Item = A>,
+    {
+        self.tasks().starmap_async(function, items)
+    }
+
+    /// Calls `function` on every item, lazily, and gives each item's result or error in order.
+    ///
+    /// Items are taken from the input as their turn comes, at most a window ahead ([`Tasks::window`]), so the input may be endless.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let squares: Result<Vec<u64>, _> = pool.imap(|n| n * n, 0..).take(5).collect();
+    /// assert_eq!(squares?, [0, 1, 4, 9, 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap<A: Argument, R: Output, I: IntoIterator<Item = A>>(
+        &self,
+        function: fn(A) -> R,
+        items: I,
+    ) -> Imap<'_, I::IntoIter, A, R> {
+        self.tasks().imap(function, items)
+    }
+
+    /// As [`Self::imap`], and gives results as they come.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut squares = pool.imap_unordered(|n: u64| n * n, 1..=4).collect::<Result<Vec<_>, _>>()?;
+    /// squares.sort();
+    /// assert_eq!(squares, [1, 4, 9, 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap_unordered<A: Argument, R: Output, I: IntoIterator<Item = A>>(
+        &self,
+        function: fn(A) -> R,
+        items: I,
+    ) -> Imap<'_, I::IntoIter, A, R> {
+        self.tasks().imap_unordered(function, items)
+    }
+
+    /// What the workers have done with tasks so far: counts, times, the five slowest.
+    pub fn insights(&self) -> Insights {
+        let Some(desk) = &self.desk else { return Insights::default() };
+        let mut insights = desk.ledger.lock().read(self.rate.ns_per_tick());
+        let roster = desk.crew.roster.lock();
+        (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
+        insights
+    }
+
+    /// Makes the pool `workers` large, at least 1 and at most [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers). Waits for the
+    /// launch that is on its way, and for workers that have to be started. Those that are too many end when they have done the task
+    /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing is lost.
+    ///
+    /// # Errors
+    /// [`PoolError::Start`](crate::PoolError) when a worker cannot be started.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(1).max_workers(3).build()?;
+    /// pool.resize(3)?;
+    /// assert_eq!((pool.workers(), pool.worker_pids().len()), (3, 3));
+    /// pool.resize(1)?;
+    /// assert_eq!(pool.map(|n: u64| n + 1, 0..3)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
+        if self.desk.is_none() {
+            return Ok(());
+        }
+        Ok(self.driver.between_launches(|| self.driver.crew.resize(workers))?)
+    }
+
+    // ------------------------------------------------------------------------------------------- the end
+
+    /// Takes no more tasks: they give [`TaskError::PoolClosed`] from now on. Those that are under way go on. Does not block.
+    pub fn close(&self) {
+        if let Some(desk) = &self.desk {
+            desk.close();
+        }
+    }
+
+    /// Closes the pool, waits until all tasks are done, and ends the workers. So does dropping it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let result = pool.apply_async(|n: u64| n + 1, 1);
+    /// pool.join();
+    /// assert_eq!(result.get()?, 2);
+    /// assert!(matches!(pool.apply(|n: u64| n, 1), Err(phalanx::TaskError::PoolClosed)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join(&self) {
+        self.close();
+        if let Some(desk) = &self.desk {
+            desk.drain();
+        }
+        self.dismiss();
+    }
+
+    /// Ends the pool at once: kills the workers, whatever they do. Tasks that were not done give [`TaskError::PoolClosed`]. Threads
+    /// cannot be killed: what they run is asked to stop, and waited for.
+    pub fn terminate(&self) {
+        if let Some(desk) = &self.desk {
+            desk.close();
+            desk.stop_all();
+        }
+        self.dismiss();
+    }
+
+    fn dismiss(&self) {
+        self.driver.crew.dissolve();
+        if let Some(desk) = &self.desk {
+            desk.end();
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Whoever unwinds does not want to wait for work that nobody will look at.
+        if std::thread::panicking() { self.terminate() } else { self.join() }
+    }
+}

@@ -1,0 +1,174 @@
+//! How a process is started.
+
+use super::child::{Child, Job};
+use super::entry::enter;
+use super::error::SpawnError;
+use super::handle::Process;
+use super::slip::{Call, HEAD_BYTES, ROOM_BYTES, View};
+use super::{current, watch};
+use crate::base::member;
+use crate::memory::travel::{self, Luggage};
+use crate::memory::{AllocError, Segment, arena};
+use crate::team::assignment::Entry;
+use crate::team::mail::{self, Assignment, ToWorker};
+use crate::team::start::{StartError, StartMethod, is_worker};
+use crate::team::{log, text};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+// A plain atomic on purpose: a count of this process alone.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Wishes for a process; made by [`Process::builder`].
+///
+/// ```
+/// use phalanx::{Process, StartMethod};
+///
+/// let mapper = Process::builder().name("mapper").start_method(StartMethod::Spawn).spawn(|n: u32| n + 1, 41)?;
+/// assert_eq!(mapper.name(), "mapper");
+/// assert_eq!(mapper.join()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `spawn`"]
+pub struct ProcessBuilder {
+    name: Option<String>,
+    is_daemon: bool,
+    method: StartMethod,
+}
+
+/// Processes named so far without a name of their own.
+static UNNAMED: AtomicU64 = AtomicU64::new(0);
+
+impl ProcessBuilder {
+    /// Names the process, for errors, logs, `ps` (the first 15 bytes) and [`current_process`](crate::current_process).
+    ///
+    /// Names need not differ. Default: `Process-1`, `Process-2` and so on.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether dropping the handle kills the process (`true`) or waits for its end (`false`, the default).
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.is_daemon = daemon;
+        self
+    }
+
+    /// How the process comes into being. Default: [`StartMethod::ForkServer`].
+    ///
+    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its standard output
+    /// and error are those that the program had when the fork server was made: at the first start, or at the first after
+    /// two seconds without a process.
+    ///
+    /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first* such start, which
+    /// must come before the program has any further thread, those of this crate included.
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Starts a process that calls `f(args)`; see [`Process::spawn`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let name: Arc<str> = match self.name {
+            Some(name) => name.into(),
+            None => format!("Process-{}", UNNAMED.fetch_add(1, Ordering::Relaxed) + 1).into(),
+        };
+        let owned = || name.to_string();
+        if is_worker() {
+            let inside = current::current_process().name;
+            return Err(SpawnError::Nested { name: owned(), inside });
+        }
+        let start = |source| SpawnError::Start { name: name.to_string(), source };
+        let entry: Entry = enter::<A, R>;
+        let entry = text::offset_of(entry as usize).map_err(start)?;
+        let call = Call {
+            layout: text::layout_of::<fn(A) -> R>(),
+            function: text::offset_of(f as usize).map_err(start)?,
+        };
+        let (bytes, luggage) = travel::encode(&args)
+            .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
+        let job = write_down(call, &bytes, luggage)
+            .map_err(|source| SpawnError::Memory { name: owned(), source })?;
+        let order = Order { name: name.clone(), is_daemon: self.is_daemon, method: self.method, entry };
+        order.carry_out(job).map(Process::of).map_err(start)
+    }
+}
+
+/// Puts call and arguments into a block of the arena.
+fn write_down(call: Call, args: &[u8], luggage: Luggage) -> Result<Job, AllocError> {
+    let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
+    let job = Job { block, luggage };
+    let _fits = View::fill(&job.view(), call, args);
+    Ok(job)
+}
+
+/// A process to be started, stripped of its types.
+struct Order {
+    name: Arc<str>,
+    is_daemon: bool,
+    method: StartMethod,
+    entry: u64,
+}
+
+impl Order {
+    fn carry_out(self, job: Job) -> Result<Arc<Child>, StartError> {
+        if self.method == StartMethod::Fork {
+            // The copy would print what is still in the buffer once more.
+            let _closed = std::io::stdout().flush();
+        }
+        let watch = watch::for_start(self.method)?;
+        let process = watch.start(self.method, &self.name)?;
+        let member = member::next_member().ok_or(StartError::Recursive)?;
+        let segment = job.block.segment().clone();
+        let assignment = ToWorker::Assignment(Box::new(Assignment {
+            member: member.get(),
+            name: self.name.to_string(),
+            is_daemon: self.is_daemon,
+            folder: std::env::current_dir()
+                .map(|folder| folder.into_os_string().into_vec())
+                .unwrap_or_default(),
+            arena: segment.id().0,
+            arena_len: segment.len_bytes() as u64,
+            log_level: log::level_code(),
+            entry: self.entry,
+            offset: job.block.offset() as u64,
+            len_bytes: job.block.len() as u64,
+        }));
+        // The arena comes with the assignment itself.
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for (other, _) in job.luggage.segments().filter(|(other, _)| other.id() != segment.id()) {
+            if !segments.iter().any(|known| known.id() == other.id()) {
+                segments.push(other.clone());
+            }
+        }
+        let child = Arc::new(Child::new(self.name, self.is_daemon, member, process, job));
+        // Watched before it can do anything that a death would have to undo.
+        watch.adopt(child.clone());
+        let socket = &child.process.socket;
+        let announce = |segment: &Arc<Segment>| {
+            let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
+            mail::send(socket, &mail, &[segment.fd()])
+        };
+        // Before the assignment: the process reads packets until that comes, so they never wait for room.
+        let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
+        match sent.and_then(|()| mail::send(socket, &assignment, &[segment.fd()])) {
+            Ok(_) => Ok(child),
+            // It has ended already, which the watch finds out and its handle tells.
+            Err(error) if mail::is_closed(&error) => Ok(child),
+            Err(source) => {
+                child.process.kill();
+                Err(StartError::System { call: "sending a process its assignment", source })
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A started process as the driver keeps it.
+//!
+//! # Safety
+//! The slip lies in a block that the child's job holds; see `slip.rs` for who uses it when.
+#![allow(unsafe_code)]
+
+use super::slip::{Left, View};
+use crate::base::MemberId;
+use crate::memory::arena::Block;
+use crate::memory::travel::{self, Luggage};
+use crate::memory::{MapAccess, MapOptions, Mapping};
+use crate::team::log::Speaker;
+use crate::team::start::{ExitCause, WorkerProcess};
+use parking_lot::{Condvar, Mutex};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+// Plain atomics on purpose: bookkeeping of this process alone.
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Bytes that a process left.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    Copied(Vec<u8>),
+    /// A segment of its own. Its process is dead, so nobody writes to it.
+    Mapped(Mapping),
+}
+
+impl Bytes {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Copied(bytes) => bytes,
+            // SAFETY: mapped with this length for as long as `self` lives; its only writer was the dead process.
+            Bytes::Mapped(mapping) => unsafe {
+                std::slice::from_raw_parts(mapping.base().as_ptr(), mapping.len_bytes())
+            },
+        }
+    }
+}
+
+/// What a process said before it ended.
+#[derive(Debug)]
+pub(super) enum Said {
+    Nothing,
+    Value(Bytes),
+    Panic { message: String, location: String },
+    BadArguments(String),
+    BadValue(String),
+    CannotBegin(String),
+    Corrupt,
+}
+
+/// A process's end.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) cause: ExitCause,
+    pub(super) oom: bool,
+    pub(super) said: Said,
+    /// What the handles in its result lead to: they are those of its arguments.
+    _luggage: Option<Luggage>,
+}
+
+impl End {
+    /// The exit status, or the negative number of the signal; `None` if nobody can say.
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        match (self.cause, &self.said) {
+            (ExitCause::Exit(code), _) => Some(code),
+            (ExitCause::Signal { number, .. }, _) => Some(-number),
+            // A host that reaps its children itself has taken the answer away; the slip may still know.
+            (_, Said::Value(_)) => Some(0),
+            (_, Said::Nothing | Said::Corrupt) => None,
+            _ => Some(crate::team::assignment::FAILED),
+        }
+    }
+}
+
+/// What a process is working from; given back when it has ended.
+pub(super) struct Job {
+    pub(super) block: Block,
+    /// What the handles among its arguments lead to.
+    pub(super) luggage: Luggage,
+}
+
+impl Job {
+    /// The slip of this job.
+    pub(super) fn view(&self) -> View {
+        // SAFETY: the block is mapped while the job lives. Whoever calls this is the driver before the start, or the watch
+        // after the confirmed death.
+        unsafe { View::new(self.block.ptr(), self.block.len()) }
+    }
+}
+
+/// One process, shared by its handle and the thread that watches it.
+pub(super) struct Child {
+    pub(super) name: Arc<str>,
+    pub(super) is_daemon: bool,
+    pub(super) member: MemberId,
+    pub(super) process: WorkerProcess,
+    /// The process that started it.
+    pub(super) owner: u32,
+    /// Somebody here asked for its end.
+    pub(super) is_dismissed: AtomicBool,
+    /// Its socket is at its end: nothing more will come from there.
+    pub(super) is_silent: AtomicBool,
+    job: Mutex<Option<Job>>,
+    /// An outcome too long for the slip.
+    far: Mutex<Option<Mapping>>,
+    refusal: Mutex<Option<String>>,
+    ending: Arc<Ending>,
+}
+
+/// Where a process's end is waited for.
+#[derive(Default)]
+pub(super) struct Ending {
+    end: Mutex<Option<Arc<End>>>,
+    ended: Condvar,
+}
+
+impl Ending {
+    /// Tells everybody who waits. The caller holds the child no more: who learns of the end and drops the last handle has
+    /// closed the last descriptor.
+    pub(super) fn announce(&self, end: End) {
+        *self.end.lock() = Some(Arc::new(end));
+        self.ended.notify_all();
+    }
+}
+
+impl Child {
+    pub(super) fn new(
+        name: Arc<str>,
+        is_daemon: bool,
+        member: MemberId,
+        process: WorkerProcess,
+        job: Job,
+    ) -> Child {
+        Child {
+            name,
+            is_daemon,
+            member,
+            process,
+            owner: crate::sys::process::own_pid(),
+            is_dismissed: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            job: Mutex::new(Some(job)),
+            far: Mutex::default(),
+            refusal: Mutex::default(),
+            ending: Arc::default(),
+        }
+    }
+
+    pub(super) fn speaker(&self) -> Speaker {
+        Speaker::Process { name: self.name.clone(), pid: self.process.pid }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn end(&self) -> Option<Arc<End>> {
+        self.ending.end.lock().clone()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Arc<End>> {
+        let Ending { end, ended } = &*self.ending;
+        let mut end = end.lock();
+        loop {
+            if let Some(end) = &*end {
+                return Some(end.clone());
+            }
+            match deadline {
+                None => ended.wait(&mut end),
+                Some(at) if Instant::now() >= at => return None,
+                Some(at) => drop(ended.wait_until(&mut end, at)),
+            }
+        }
+    }
+
+    /// Sends a signal on behalf of this program.
+    pub(super) fn dismiss(&self, number: i32) {
+        self.is_dismissed.store(true, Ordering::Relaxed);
+        self.process.signal(number);
+    }
+
+    /// Whether this process is the one that started it, and not a fork of that one.
+    pub(super) fn is_ours(&self) -> bool {
+        self.owner == crate::sys::process::own_pid()
+    }
+
+    /// It says that it cannot begin.
+    pub(super) fn refuse(&self, why: String) {
+        self.refusal.lock().get_or_insert(why);
+    }
+
+    /// Takes over an outcome that came in a segment of its own.
+    pub(super) fn take_far(&self, len_bytes: u64, fd: Option<&OwnedFd>) {
+        let len = usize::try_from(len_bytes).ok();
+        let Some((fd, len)) = fd.zip(len) else { return };
+        // A mapping beyond the file's end would be a fault to touch.
+        let is_long_enough = rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_size as u64 >= len_bytes);
+        if is_long_enough
+            && let Ok(mapping) = Mapping::map(fd.as_fd(), len, MapAccess::ReadOnly, MapOptions::default())
+        {
+            *self.far.lock() = Some(mapping);
+        }
+    }
+
+    /// Closes the book on it, after its death was confirmed and repaired; the result is to be announced.
+    pub(super) fn bury(&self, cause: ExitCause, oom: bool) -> (Arc<Ending>, End) {
+        let job = self.job.lock().take();
+        let said = match self.refusal.lock().take() {
+            Some(why) => Said::CannotBegin(why),
+            None => job.as_ref().map_or(Said::Nothing, |job| self.read(&job.view())),
+        };
+        // What the process worked from goes before anybody learns of its end, unless the result needs it.
+        let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
+        let luggage = job.map(|job| job.luggage).filter(|_| keeps);
+        (self.ending.clone(), End { cause, oom, said, _luggage: luggage })
+    }
+
+    fn read(&self, slip: &View) -> Said {
+        let Some((left, bytes)) = slip.left() else { return Said::Corrupt };
+        let text = || String::from_utf8_lossy(bytes).into_owned();
+        match left {
+            Left::Nothing => Said::Nothing,
+            Left::Value => Said::Value(Bytes::Copied(bytes.to_vec())),
+            Left::FarValue => {
+                self.far.lock().take().map_or(Said::Corrupt, |far| Said::Value(Bytes::Mapped(far)))
+            }
+            Left::Panic => match postcard::from_bytes(bytes) {
+                Ok((message, location)) => Said::Panic { message, location },
+                Err(_) => Said::Corrupt,
+            },
+            Left::BadArguments => Said::BadArguments(text()),
+            Left::BadValue => Said::BadValue(text()),
+        }
+    }
+}

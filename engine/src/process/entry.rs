@@ -1,0 +1,99 @@
+//! What runs in the new process: reads the arguments, calls the function, leaves what came of it.
+//!
+//! # Safety
+//! The entry of types `A` and `R` is named only by the driver's `spawn::<A, R>` of the same build, together with the
+//! distance of a `fn(A) -> R`; the layout word says so once more.
+#![allow(unsafe_code)]
+
+use super::slip::{Left, View};
+use crate::memory::{ArrayOptions, Segment, travel};
+use crate::team::assignment::{self, FAILED, Site};
+use crate::team::{panic_note, text};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+/// Bytes of a panic's message, or of another text, that are kept.
+const TEXT_BYTES: usize = 3072;
+
+/// Calls the function; the result is the exit status.
+///
+/// # Safety
+/// As the module says.
+pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
+    // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says.
+    let slip = unsafe { View::new(site.block, site.len_bytes) };
+    let call = slip.call();
+    let function = text::address_of(call.function).filter(|_| call.layout == text::layout_of::<fn(A) -> R>());
+    let Some(function) = function else {
+        return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
+    };
+    // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
+    let function = unsafe { std::mem::transmute::<usize, fn(A) -> R>(function) };
+    let args = match slip.args().map(|bytes| read::<A>(bytes)) {
+        Some(Ok(args)) => args,
+        Some(Err(why)) => return give_up(&slip, Left::BadArguments, &why),
+        None => return give_up(&slip, Left::BadArguments, "they lie outside their block"),
+    };
+    // The value is written down inside as well: a serialiser is the program's code, and may panic.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let value = function(args);
+        travel::encode_answer(&value).map(|(bytes, _luggage)| bytes)
+    }));
+    match outcome {
+        Ok(Ok(bytes)) => leave_value(site, &slip, &bytes),
+        Ok(Err(error)) => give_up(&slip, Left::BadValue, &error.to_string()),
+        Err(payload) => {
+            let fault = panic_note::take(payload);
+            tracing::error!(location = fault.location, "panicked: {}", fault.message);
+            let texts = (cut(&fault.message), cut(&fault.location));
+            let bytes = postcard::to_stdvec(&texts).unwrap_or_default();
+            slip.leave(Left::Panic, &bytes);
+            FAILED
+        }
+    }
+}
+
+fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
+    // The leases need no counting: the driver keeps what they stand for until this process has ended.
+    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut assignment::resolve)));
+    match read {
+        Ok(read) => read.map(|(args, _leases)| args).map_err(|error| error.to_string()),
+        Err(payload) => Err(panic_note::take(payload).message),
+    }
+}
+
+/// Leaves what the function returned: in the slip, or in a segment of its own.
+fn leave_value(site: &Site, slip: &View, bytes: &[u8]) -> i32 {
+    if slip.leave(Left::Value, bytes) {
+        return 0;
+    }
+    match send_far(site, bytes) {
+        Ok(()) => {
+            slip.leave(Left::FarValue, &[]);
+            0
+        }
+        Err(why) => give_up(slip, Left::BadValue, &why),
+    }
+}
+
+fn send_far(site: &Site, bytes: &[u8]) -> Result<(), String> {
+    let segment =
+        Segment::create(bytes.len(), &ArrayOptions::default()).map_err(|error| error.to_string())?;
+    // SAFETY: made just now with this length, and nobody else knows of it.
+    unsafe { segment.base().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    site.send_outcome(bytes.len(), segment.fd()).map_err(|error| format!("it cannot be sent: {error}"))?;
+    // Dropping it would give its pages back, which are the driver's now.
+    std::mem::forget(segment);
+    Ok(())
+}
+
+fn give_up(slip: &View, left: Left, why: &str) -> i32 {
+    slip.leave(left, cut(why).as_bytes());
+    FAILED
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES / 2)]
+}

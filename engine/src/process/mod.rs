@@ -1,0 +1,17 @@
+//! Floor 5: processes outside any team, each of which runs one function. README.md beside this file tells the protocol.
+
+mod builder;
+mod child;
+mod current;
+mod entry;
+mod error;
+mod handle;
+mod slip;
+mod watch;
+
+pub use builder::ProcessBuilder;
+pub use current::{
+    ActiveChild, CpuCount, CurrentProcess, ProcessKind, active_children, cpu_count, current_process,
+};
+pub use error::{JoinError, SpawnError};
+pub use handle::{Process, ProcessResult};

@@ -1,0 +1,156 @@
+//! The slip: the block of the arena through which a process gets its arguments and leaves what came of them.
+//!
+//! A head of five words, then room for bytes: first the arguments, later, over them, the outcome. The driver writes before
+//! the process is told of the slip and reads after its death is confirmed, the process in between: never two at a time.
+//!
+//! # Safety
+//! A [`View`] spans a block of at least [`HEAD_BYTES`], mapped read-write while it is used, and by the above its user has it
+//! for itself.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use std::ptr::NonNull;
+
+/// Bytes before the arguments.
+pub(super) const HEAD_BYTES: usize = 64;
+/// Bytes for an outcome at least; one that is longer comes in a segment of its own.
+pub(super) const ROOM_BYTES: usize = 4096 - HEAD_BYTES;
+
+/// The words. All zero: nothing was left yet.
+#[repr(C)]
+struct Head {
+    /// Hash of the types of function, arguments and result.
+    layout: AtomicU64,
+    /// The function: its distance from the anchor.
+    function: AtomicU64,
+    args_len: AtomicU64,
+    /// What the process left: a [`Left`], written last.
+    left: AtomicU64,
+    left_len: AtomicU64,
+}
+
+const _: () = {
+    assert!(size_of::<Head>() <= HEAD_BYTES);
+    assert!(std::mem::offset_of!(Head, left) == 24);
+};
+
+/// What a process left in its slip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(super) enum Left {
+    /// It did not come that far.
+    Nothing = 0,
+    /// What the function returned.
+    Value = 1,
+    /// The same, in a segment that was sent.
+    FarValue = 2,
+    /// The function panicked: message and place.
+    Panic = 3,
+    /// The arguments could not be read: why.
+    BadArguments = 4,
+    /// What the function returned cannot be handed over: why.
+    BadValue = 5,
+}
+
+impl Left {
+    fn of(word: u64) -> Option<Left> {
+        use Left::*;
+        [Nothing, Value, FarValue, Panic, BadArguments, BadValue]
+            .into_iter()
+            .find(|left| *left as u64 == word)
+    }
+}
+
+/// A slip as one process maps it.
+#[derive(Clone, Copy)]
+pub(super) struct View {
+    base: NonNull<u8>,
+    len_bytes: usize,
+}
+
+/// What the driver says in the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) layout: u64,
+    pub(super) function: u64,
+}
+
+impl View {
+    /// A view of the block at `base`.
+    ///
+    /// # Safety
+    /// As the module says.
+    pub(super) unsafe fn new(base: NonNull<u8>, len_bytes: usize) -> View {
+        debug_assert!(len_bytes >= HEAD_BYTES);
+        View { base, len_bytes }
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: the block starts with the head, and its words are atomics.
+        unsafe { self.base.cast::<Head>().as_ref() }
+    }
+
+    fn room(&self) -> usize {
+        self.len_bytes - HEAD_BYTES
+    }
+
+    fn area(&self) -> NonNull<u8> {
+        // SAFETY: the block is longer than the head.
+        unsafe { self.base.add(HEAD_BYTES) }
+    }
+
+    fn write(&self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.room() {
+            return false;
+        }
+        // SAFETY: fits, compared above, and nobody else uses the block now.
+        unsafe { self.area().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        true
+    }
+
+    fn read(&self, len: u64) -> Option<&[u8]> {
+        let len = usize::try_from(len).ok().filter(|len| *len <= self.room())?;
+        // SAFETY: inside the block, compared above; initialised since the arena hands out zeros; nobody writes now.
+        Some(unsafe { std::slice::from_raw_parts(self.area().as_ptr(), len) })
+    }
+
+    /// The driver's part.
+    pub(super) fn fill(&self, call: Call, args: &[u8]) -> bool {
+        let head = self.head();
+        head.layout.store(call.layout, Ordering::Relaxed);
+        head.function.store(call.function, Ordering::Relaxed);
+        head.args_len.store(args.len() as u64, Ordering::Relaxed);
+        // The packet that tells of the slip orders all this before what the process reads.
+        self.write(args)
+    }
+
+    /// What is to be called.
+    pub(super) fn call(&self) -> Call {
+        let head = self.head();
+        Call { layout: head.layout.load(Ordering::Relaxed), function: head.function.load(Ordering::Relaxed) }
+    }
+
+    /// The arguments; `None` if the length makes no sense.
+    pub(super) fn args(&self) -> Option<&[u8]> {
+        self.read(self.head().args_len.load(Ordering::Relaxed))
+    }
+
+    /// Leaves an outcome; false, and nothing done, if it does not fit.
+    pub(super) fn leave(&self, left: Left, bytes: &[u8]) -> bool {
+        if !self.write(bytes) {
+            return false;
+        }
+        self.head().left_len.store(bytes.len() as u64, Ordering::Relaxed);
+        // Release: a process that is killed before this line has left nothing, and after it everything.
+        self.head().left.store(left as u64, Ordering::Release);
+        true
+    }
+
+    /// What was left, and its bytes; `None` if that makes no sense.
+    pub(super) fn left(&self) -> Option<(Left, &[u8])> {
+        // Acquire: pairs with the release in `leave`.
+        let left = Left::of(self.head().left.load(Ordering::Acquire))?;
+        let len = if left == Left::Nothing { 0 } else { self.head().left_len.load(Ordering::Relaxed) };
+        Some((left, self.read(len)?))
+    }
+}

@@ -1,0 +1,282 @@
+//! The watch: one thread that starts processes, learns of their deaths, and puts right what they left behind.
+//!
+//! It is made at the first start and lives as long as the program, because the kernel ends a process when the *thread*
+//! that started it ends.
+
+use super::child::{Child, End, Ending};
+use crate::sync::repair::repair;
+use crate::sys::process;
+use crate::team::log::{Note, Relay};
+use crate::team::mail::{self, FromWorker};
+use crate::team::oom::OomWatch;
+use crate::team::start::{
+    ANSWER_WITHIN, Build, ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Starting, WorkerProcess,
+};
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// How long a fork server without processes is kept for the next start.
+const LINGER: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// A wish for a process, from any thread.
+struct Request {
+    method: StartMethod,
+    name: String,
+    answer: SyncSender<Result<(Starting, Build), StartError>>,
+}
+
+/// What callers and the watching thread share.
+pub(super) struct Watch {
+    /// The process whose thread watches; its forks have none.
+    owner: u32,
+    /// Wakes the thread.
+    call: OwnedFd,
+    requests: Mutex<VecDeque<Request>>,
+    children: Mutex<Vec<Arc<Child>>>,
+    /// What `Fork` forks from: a copy of the caller as it was when it first asked.
+    copy: Mutex<Option<Starter>>,
+    relay: Relay,
+    oom: OomWatch,
+}
+
+static WATCH: Mutex<Option<&'static Watch>> = Mutex::new(None);
+/// Held while a watch is made. Not `WATCH` itself, which a copy made by `Fork` would then find locked for ever.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// The watch of this process, if it has one already.
+pub(super) fn present() -> Option<&'static Watch> {
+    WATCH.lock().filter(|watch| watch.owner == process::own_pid())
+}
+
+/// The watch of this process, ready to start processes by `method`.
+pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartError> {
+    let _one_at_a_time = MAKING.lock();
+    let present = present();
+    let wants_copy = method == StartMethod::Fork && present.is_none_or(|watch| watch.copy.lock().is_none());
+    // The copy is the caller as it is now: on its own thread, and before there is another.
+    let copy = if wants_copy { Some(Starter::new(method, None)?) } else { None };
+    let present = match present {
+        Some(present) => present,
+        None => Watch::begin()?,
+    };
+    *WATCH.lock() = Some(present);
+    if copy.is_some() {
+        *present.copy.lock() = copy;
+    }
+    Ok(present)
+}
+
+impl Watch {
+    fn begin() -> Result<&'static Watch, StartError> {
+        let call = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let system = |call| move |source| StartError::System { call, source };
+        // Lives as long as the program, like its thread.
+        let watch: &'static Watch = Box::leak(Box::new(Watch {
+            owner: process::own_pid(),
+            call: call.map_err(|errno| system("eventfd")(errno.into()))?,
+            requests: Mutex::default(),
+            children: Mutex::default(),
+            copy: Mutex::default(),
+            relay: Relay::default(),
+            oom: OomWatch::new(),
+        }));
+        std::thread::Builder::new()
+            .name("phalanx watch".into())
+            .spawn(move || watch.run())
+            .map_err(system("starting a thread"))?;
+        Ok(watch)
+    }
+
+    /// Starts a process that waits for its assignment.
+    pub(super) fn start(&self, method: StartMethod, name: &str) -> Result<WorkerProcess, StartError> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let (answer, answered) = sync_channel(1);
+        let name = format!("{OUTSIDE_TEAMS}{name}");
+        self.requests.lock().push_back(Request { method, name, answer });
+        self.wake();
+        let lost = || StartError::CannotServe { why: "the thread that starts processes panicked".into() };
+        let (starting, build) = answered.recv().map_err(|_| lost())??;
+        // On the caller's thread, so that one that is slow to load holds up neither others nor the watch.
+        build.finish(starting, deadline)
+    }
+
+    /// Watches a started process from now on.
+    pub(super) fn adopt(&self, child: Arc<Child>) {
+        self.children.lock().push(child);
+        self.wake();
+    }
+
+    /// The processes whose end is not settled.
+    pub(super) fn children(&self) -> Vec<Arc<Child>> {
+        self.children.lock().clone()
+    }
+
+    /// Waits until what processes have said so far has reached the program's subscriber.
+    pub(super) fn settle(&self) {
+        self.relay.settle();
+    }
+
+    fn wake(&self) {
+        // The counter of an eventfd cannot overflow by ones.
+        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+    }
+
+    fn run(&self) {
+        let mut starters = Starters::default();
+        loop {
+            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody to bury it.
+            if catch_unwind(AssertUnwindSafe(|| self.round(&mut starters))).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    fn round(&self, starters: &mut Starters) {
+        while let Some(request) = { self.requests.lock().pop_front() } {
+            let started = match request.method {
+                StartMethod::Fork => match &mut *self.copy.lock() {
+                    Some(starter) => launch(starter, &request.name),
+                    None => Err(StartError::CannotServe { why: "the copy to fork from is gone".into() }),
+                },
+                method => starters.of(method).and_then(|starter| launch(starter, &request.name)),
+            };
+            // One whose caller is gone is killed by being dropped.
+            let _gone = request.answer.send(started);
+        }
+        let children = self.children();
+        let idle = children.is_empty() && starters.any();
+        let mut endings = Endings::default();
+        let found = self.wait(&children, idle.then_some(&LINGER), &mut endings);
+        drop(children);
+        drop(endings);
+        if found == Ok(0) && idle {
+            starters.dismiss();
+        }
+    }
+
+    /// Waits for a death, mail, a call, or the end of `limit`; the number of descriptors that had something.
+    fn wait(
+        &self,
+        children: &[Arc<Child>],
+        limit: Option<&Timespec>,
+        endings: &mut Endings,
+    ) -> Result<usize, Errno> {
+        let mut fds = vec![PollFd::new(&self.call, PollFlags::IN)];
+        for child in children {
+            fds.push(PollFd::new(&child.process.pidfd, PollFlags::IN));
+            fds.push(match child.is_silent.load(Ordering::Relaxed) {
+                false => PollFd::new(&child.process.socket, PollFlags::IN),
+                // One at its end would be ready for ever, whatever is asked of it.
+                true => PollFd::new(&self.call, PollFlags::empty()),
+            });
+        }
+        let polled = poll(&mut fds, limit);
+        let all = match polled {
+            Ok(_) => false,
+            Err(Errno::INTR) => return polled,
+            // Out of memory, or more descriptors than the limit allows by now: look at each, but not without rest.
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(10));
+                true
+            }
+        };
+        if fds[0].revents().contains(PollFlags::IN) {
+            let _drained = rustix::io::read(&self.call, &mut [0u8; 8]);
+        }
+        for (index, child) in children.iter().enumerate() {
+            let silent = child.is_silent.load(Ordering::Relaxed);
+            if !silent && (all || !fds[2 + 2 * index].revents().is_empty()) {
+                self.read_mail(child);
+            }
+            if all || !fds[1 + 2 * index].revents().is_empty() {
+                endings.0.extend(self.bury(child));
+            }
+        }
+        polled
+    }
+
+    fn read_mail(&self, child: &Child) {
+        loop {
+            let (mail, packet) = match mail::try_recv::<FromWorker>(&child.process.socket) {
+                Ok(Some(mail)) => mail,
+                Ok(None) => return,
+                // It has ended, or its function has closed our socket: then it can only leave what fits its slip.
+                Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
+            };
+            match mail {
+                FromWorker::Ready { .. } | FromWorker::Retiring => {}
+                FromWorker::Failed { why } => child.refuse(why),
+                FromWorker::Outcome { len_bytes } => child.take_far(len_bytes, packet.fds.first()),
+                FromWorker::Lost { count } => {
+                    self.relay.pass(Note::Lost { speaker: child.speaker(), count });
+                }
+                FromWorker::Log { level, target, message } => {
+                    // The subscriber is the program's own code: not on this thread.
+                    self.relay.pass(Note::Event { speaker: child.speaker(), level, target, message });
+                }
+            }
+        }
+    }
+
+    /// Settles the end of a process, if it has ended.
+    fn bury(&self, child: &Arc<Child>) -> Option<(Arc<Ending>, End)> {
+        let cause = child.process.try_reap()?;
+        // What it sent before its end.
+        self.read_mail(child);
+        let oom = self.oom.has_killed_since_last_asked();
+        repair(child.member);
+        self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
+        let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);
+        if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {
+            self.relay.pass(Note::Death { speaker: child.speaker(), pid: child.process.pid, cause });
+        }
+        Some(child.bury(cause, oom))
+    }
+}
+
+/// Ends that are to be announced: when this is dropped, so that no panic in between keeps them back.
+#[derive(Default)]
+struct Endings(Vec<(Arc<Ending>, End)>);
+
+impl Drop for Endings {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|(ending, end)| ending.announce(end));
+    }
+}
+
+fn launch(starter: &mut Starter, name: &str) -> Result<(Starting, Build), StartError> {
+    Ok((starter.launch(name)?, starter.build()))
+}
+
+/// What processes are started with; made when first needed, and given up when nothing runs for a while.
+#[derive(Default)]
+struct Starters {
+    spawn: Option<Starter>,
+    server: Option<Starter>,
+}
+
+impl Starters {
+    fn of(&mut self, method: StartMethod) -> Result<&mut Starter, StartError> {
+        let place = if method == StartMethod::Spawn { &mut self.spawn } else { &mut self.server };
+        match place {
+            Some(starter) => Ok(starter),
+            None => Ok(place.insert(Starter::new(method, None)?)),
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.spawn.is_some() || self.server.is_some()
+    }
+
+    fn dismiss(&mut self) {
+        *self = Starters::default();
+    }
+}

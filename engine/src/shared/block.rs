@@ -1,0 +1,297 @@
+//! `NamedBlock`: bytes under a name that any program can open.
+//!
+//! # Safety
+//! The block's file is mapped whole and shared; other programs may write it at any time, so safe calls move bytes in and out
+//! by atomics and give no references. That nobody cuts the file off while it is mapped cannot be enforced for a file with a
+//! name, and is stated at the constructors as what other programs must not do.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::memory::{Access, AllocError, Segment, file};
+use crate::sys::memory;
+use bytemuck::Pod;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A named block could not be made, opened or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// Memory, the name or the filesystem is in the way.
+    #[error("cannot make the named block: {0}")]
+    Alloc(#[from] AllocError),
+    /// The file cannot be opened or removed.
+    #[error("cannot {what} the named block {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path names a link or something else that is no file of this program's user.
+    #[error("{path:?} is not opened as a named block: {why}")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: &'static str,
+    },
+}
+
+/// Bytes in shared memory under a name, for programs that share nothing but that name: what
+/// `multiprocessing.shared_memory.SharedMemory` is.
+///
+/// A name without a slash stands for a file in /dev/shm, where Python's `SharedMemory(name)` and C's `shm_open` find it too; a
+/// path stands for itself. The block stays until it is unlinked, by [`unlink`](NamedBlock::unlink), by [`NamedBlock::unlink_on_drop`] or by any program;
+/// handles and mappings that exist then go on working. Handles are cheap clones; in messages and anything else that serde
+/// writes, a handle travels as its path and is opened where it arrives, so that it can also be sent to a program of its own.
+///
+/// Any program may write at any time: reads and writes here move bytes and promise nothing but that aligned 8-byte words are
+/// moved whole. For agreement use [locks](crate::sync) that travel beside it. A program that makes the file shorter
+/// while it is mapped ends this process with SIGBUS at the next touch, which no library can prevent for a file with a name.
+///
+/// ```
+/// use phalanx::shared::NamedBlock;
+///
+/// let name = format!("phalanx-doc-{}", std::process::id());
+/// let block = NamedBlock::create(&name, 4096)?.unlink_on_drop();
+/// block.write(8, b"hello");
+/// block.store(0, 2.5f64);
+/// let same = NamedBlock::open(&name)?;
+/// let mut text = [0; 5];
+/// same.read(8, &mut text);
+/// assert_eq!((&text, same.load::<f64>(0), same.len()), (b"hello", 2.5, 4096));
+/// # Ok::<(), phalanx::shared::BlockError>(())
+/// ```
+#[doc(alias("SharedMemory", "shm_open", "shm_unlink"))]
+#[derive(Clone)]
+pub struct NamedBlock {
+    segment: Arc<Segment>,
+    path: Arc<PathBuf>,
+    unlink: Option<Arc<Unlink>>,
+}
+
+/// Takes the name away with the last handle that has it.
+struct Unlink(Arc<PathBuf>);
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = std::fs::remove_file(&*self.0);
+    }
+}
+
+fn path_of(name: &Path) -> PathBuf {
+    match name.components().count() {
+        1 if name.is_relative() => Path::new("/dev/shm").join(name),
+        _ => name.to_owned(),
+    }
+}
+
+impl NamedBlock {
+    /// Makes a block of `len_bytes` zeros, at least 1, readable and writable by this user alone; its memory is reserved.
+    ///
+    /// # Errors
+    /// - [`BlockError::Alloc`]: the name is taken or impossible, or there is no room.
+    pub fn create(name: impl AsRef<Path>, len_bytes: usize) -> Result<NamedBlock, BlockError> {
+        let path = path_of(name.as_ref());
+        let segment = file::create(&path, len_bytes.max(1), |_| Ok(()))?;
+        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None })
+    }
+
+    /// Opens the block of that name, made by this or another program of the same user.
+    ///
+    /// # Errors
+    /// - [`BlockError::Io`]: there is none, or it cannot be opened.
+    /// - [`BlockError::NotOurs`]: a link, no plain file, or another user's.
+    /// - [`BlockError::Alloc`]: it cannot be mapped, or holes in it cannot be filled.
+    pub fn open(name: impl AsRef<Path>) -> Result<NamedBlock, BlockError> {
+        let path = path_of(name.as_ref());
+        file::check_name(&path)?;
+        let io = |what| {
+            let path = path.clone();
+            move |source| BlockError::Io { what, path, source }
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(&path).map_err(io("open"))?;
+        let meta = file.metadata().map_err(io("look at"))?;
+        let not_ours = |why| Err(BlockError::NotOurs { path: path.clone(), why });
+        if !meta.is_file() {
+            return not_ours("it is no plain file");
+        }
+        if meta.uid() != memory::effective_user() {
+            return not_ours("it belongs to another user");
+        }
+        let len_bytes = usize::try_from(meta.len()).unwrap_or(usize::MAX);
+        if len_bytes == 0 {
+            return not_ours("it is empty; its maker may not be done");
+        }
+        let fd = file.into();
+        file::fill_holes(&fd, &path, len_bytes)?;
+        let segment = file::map(fd, len_bytes, Access::ReadWrite)?;
+        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None })
+    }
+
+    /// Removes the name of a block; those who have it open go on.
+    ///
+    /// # Errors
+    /// - [`BlockError::Io`]: there is none, or it may not be removed.
+    pub fn unlink(name: impl AsRef<Path>) -> Result<(), BlockError> {
+        let path = path_of(name.as_ref());
+        file::check_name(&path)?;
+        std::fs::remove_file(&path).map_err(|source| BlockError::Io { what: "remove", path, source })
+    }
+
+    /// This handle and its later clones own the name: it is removed when the last of them is dropped.
+    ///
+    /// A process that is killed leaves it; for memory that must never be left behind take the objects without a name.
+    pub fn unlink_on_drop(mut self) -> NamedBlock {
+        self.unlink = Some(Arc::new(Unlink(self.path.clone())));
+        self
+    }
+
+    /// The file that it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.segment.len_bytes()
+    }
+
+    /// Copies bytes from `offset` on out.
+    ///
+    /// # Panics
+    /// If they leave the block.
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
+        let from = self.at(offset, into.len());
+        let (head, words) = split(from, into.len());
+        for (i, byte) in into.iter_mut().enumerate() {
+            if i < head || i >= head + words * 8 {
+                // SAFETY: inside the mapping.
+                *byte = unsafe { &*from.add(i).cast::<AtomicU8>() }.load(Ordering::Relaxed);
+            }
+        }
+        for (i, word) in into[head..head + words * 8].chunks_exact_mut(8).enumerate() {
+            // SAFETY: inside the mapping, aligned to 8 bytes.
+            let seen = unsafe { &*from.add(head + i * 8).cast::<AtomicU64>() }.load(Ordering::Relaxed);
+            word.copy_from_slice(&seen.to_ne_bytes());
+        }
+        crate::base::atomic::fence(Ordering::Acquire);
+    }
+
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Panics
+    /// If they leave the block.
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        let to = self.at(offset, from.len());
+        let (head, words) = split(to, from.len());
+        crate::base::atomic::fence(Ordering::Release);
+        for (i, byte) in from.iter().enumerate() {
+            if i < head || i >= head + words * 8 {
+                // SAFETY: inside the mapping.
+                unsafe { &*to.add(i).cast::<AtomicU8>() }.store(*byte, Ordering::Relaxed);
+            }
+        }
+        for (i, word) in from[head..head + words * 8].chunks_exact(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(word);
+            // SAFETY: inside the mapping, aligned to 8 bytes.
+            let to = unsafe { &*to.add(head + i * 8).cast::<AtomicU64>() };
+            to.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies a plain value at `offset` out; one of 8 bytes at a multiple of 8 is read whole.
+    ///
+    /// # Panics
+    /// If it leaves the block.
+    pub fn load<T: Pod>(&self, offset: usize) -> T {
+        let mut value = T::zeroed();
+        self.read(offset, bytemuck::bytes_of_mut(&mut value));
+        value
+    }
+
+    /// Copies a plain value in, at `offset`; one of 8 bytes at a multiple of 8 is written whole.
+    ///
+    /// # Panics
+    /// If it leaves the block.
+    pub fn store<T: Pod>(&self, offset: usize, value: T) {
+        self.write(offset, bytemuck::bytes_of(&value));
+    }
+
+    /// Its first byte, for code that agrees with the other programs by its own means. Valid as long as a handle lives.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.segment.base().as_ptr()
+    }
+
+    /// All bytes.
+    ///
+    /// # Safety
+    /// While the slice lives nobody, in no program, writes the block or makes its file shorter.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: mapped for so long; the rest is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+
+    /// All bytes, for writing.
+    ///
+    /// # Safety
+    /// While the slice lives nobody else, in no program and by no other handle, reads or writes the block or makes its file
+    /// shorter.
+    pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: mapped for so long; the rest is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.len()) }
+    }
+
+    fn at(&self, offset: usize, count: usize) -> *mut u8 {
+        let end = offset.checked_add(count);
+        assert!(
+            end.is_some_and(|end| end <= self.len()),
+            "{count} bytes at {offset} leave a block of {} bytes",
+            self.len()
+        );
+        self.as_ptr().wrapping_add(offset)
+    }
+}
+
+/// Bytes before the first 8-byte boundary, and whole words after it.
+fn split(at: *const u8, len: usize) -> (usize, usize) {
+    let head = at.align_offset(8).min(len);
+    (head, (len - head) / 8)
+}
+
+impl std::fmt::Debug for NamedBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NamedBlock").field("path", &self.path).field("len", &self.len()).finish()
+    }
+}
+
+/// As its path.
+impl serde::Serialize for NamedBlock {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&*self.path, to)
+    }
+}
+
+/// Opens the block of that path.
+impl<'de> serde::Deserialize<'de> for NamedBlock {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let path = <PathBuf as serde::Deserialize>::deserialize(from)?;
+        NamedBlock::open(&path)
+            .map_err(|error| serde::de::Error::custom(crate::memory::travel::noted(error.to_string())))
+    }
+}
+
+// A panic leaves the bytes as any program may.
+impl std::panic::UnwindSafe for NamedBlock {}
+impl std::panic::RefUnwindSafe for NamedBlock {}

@@ -1,0 +1,184 @@
+//! Handles in messages: who gets what, who keeps what alive, and what is refused.
+
+use super::process::Peer;
+use crate::array::{FrozenArray, FrozenValue, SharedArray, SharedValue};
+use crate::memory::travel::{self, Leases, Resolver, decode, encode, encode_answer, error_text};
+use crate::sync::*;
+use ndarray::Ix2;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+
+type Message = (Lock<[u64; 2]>, Counter, Option<Barrier>);
+
+/// This process made the objects, so nothing is to be resolved.
+fn here() -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
+    |segment, _| Err(format!("segment {segment} was asked for in the process that made it"))
+}
+
+fn message() -> Message {
+    (Lock::new([3, 4]).unwrap(), Counter::new(10).unwrap(), Some(Barrier::new(2).unwrap()))
+}
+
+/// The part of the worker: uses all, then lets all go.
+pub(super) fn unpack_all(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
+    let (handles, leases): (Message, Leases) = decode(bytes, resolver).unwrap();
+    let (lock, counter, barrier) = handles;
+    assert_eq!((leases.alive(), travel::leases_alive()), (3, 3));
+    let again = lock.clone();
+    lock.lock().unwrap()[0] += 100;
+    drop(lock);
+    counter.add(5);
+    drop((counter, barrier));
+    assert_eq!(leases.alive(), 1, "a clone keeps the lease");
+    again.lock().unwrap()[1] += 100;
+    drop(again);
+    assert_eq!((leases.alive(), travel::leases_alive()), (0, 0));
+    // Another type than was sent, at the same place.
+    let wrong = decode::<(Lock<[u32; 4]>, Counter, Option<Barrier>)>(bytes, resolver).unwrap_err();
+    assert!(wrong.to_string().contains("no lock of this type"), "{wrong}");
+    let outside = decode::<Message>(bytes, &mut |_, _| Ok((NonNull::dangling(), 64))).unwrap_err();
+    assert!(outside.to_string().contains("outside its segment"), "{outside}");
+    assert_eq!(travel::leases_alive(), 0, "nothing of a refused message lives on");
+    0
+}
+
+/// The part of a worker that hands a handle to somebody else than the one it has it from.
+pub(super) fn pass_on(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
+    let (handles, leases): (Message, _) = decode(bytes, resolver).unwrap();
+    let (_bytes, luggage) = encode(&handles.0).unwrap();
+    assert!(luggage.is_empty() && luggage.token() != 0, "only its maker can keep it");
+    drop(handles);
+    assert_eq!(leases.alive(), 0);
+    0
+}
+
+/// The part of a worker that gets arrays to read.
+pub(super) fn read_frozen(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
+    let mut asked = Vec::new();
+    let mut noting = |segment, writable| {
+        asked.push(writable);
+        resolver(segment, writable)
+    };
+    let ((array, value), leases): ((FrozenArray<f64, Ix2>, FrozenValue<u32>), _) =
+        decode(bytes, &mut noting).unwrap();
+    assert_eq!((array.shape(), array.view()[(2, 1)], *value), (&[3, 2][..], 21.0, 42));
+    assert_eq!(
+        (leases.alive(), asked),
+        (2, vec![true, false, true, false]),
+        "elements are mapped for reading alone"
+    );
+    assert!(array.as_array().is_none());
+    let array = array.thaw().unwrap_err();
+    drop((array, value));
+    assert_eq!(leases.alive(), 0);
+    0
+}
+
+#[test]
+fn a_worker_reads_what_the_driver_froze() {
+    let array = SharedArray::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f64).unwrap().freeze().unwrap();
+    let value = SharedValue::new(42u32).unwrap().freeze().unwrap();
+    let (bytes, luggage) = encode(&(&array, &value)).unwrap();
+    let ready = Event::new().unwrap();
+    assert_eq!(Peer::start_with("read frozen", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
+    drop((value, luggage));
+    assert!(array.thaw().is_ok());
+}
+
+#[test]
+fn the_maker_of_an_object_gets_it_back_as_a_co_owner() {
+    let sent = message();
+    let (bytes, luggage) = encode(&sent).unwrap();
+    let (got, leases): (Message, _) = decode(&bytes, &mut here()).unwrap();
+    assert_eq!(leases.alive(), 0, "nothing is leased here");
+    drop((sent, luggage));
+    got.0.lock().unwrap()[1] = 9;
+    got.1.add(1);
+    assert_eq!((*got.0.lock().unwrap(), got.1.get()), ([3, 9], 11));
+    assert!(!got.0.is_poisoned() && got.2.unwrap().parties() == 2);
+}
+
+#[test]
+fn luggage_keeps_what_is_on_its_way() {
+    let (bytes, luggage) = encode(&message()).unwrap();
+    assert!(luggage.segments().all(|(_, writable)| writable) && luggage.segments().count() == 3);
+    assert_eq!(decode::<Message>(&bytes, &mut here()).unwrap().0.1.get(), 10);
+    drop(luggage);
+    let gone = decode::<Message>(&bytes, &mut here()).unwrap_err();
+    assert!(gone.to_string().contains("does not exist any more"), "{gone}");
+}
+
+#[test]
+fn a_worker_uses_what_the_driver_made() {
+    let sent = message();
+    let (bytes, _luggage) = encode(&sent).unwrap();
+    let ready = Event::new().unwrap();
+    let peer = Peer::start_with("unpack", &[ready.wire(), sent.0.wire()], &bytes);
+    assert_eq!(peer.finish().0, Some(0));
+    assert_eq!((*sent.0.lock().unwrap(), sent.1.get()), ([103, 104], 15));
+    assert_eq!(sent.2.unwrap().broken_by(), None, "who has let its handle go breaks nothing by ending");
+}
+
+#[test]
+fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
+    let sent = message();
+    sent.0.lock().unwrap()[0] = 77;
+    let (bytes, luggage) = encode(&sent).unwrap();
+    let ready = Event::new().unwrap();
+    assert_eq!(Peer::start_with("pass on", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
+    drop((sent, luggage));
+    // As whoever got it would send it back; the barrier was not passed on, so it is gone.
+    let whole = decode::<Message>(&bytes, &mut here()).unwrap_err();
+    assert!(whole.to_string().contains("does not exist any more"), "{whole}");
+    let (token, fields) = bytes.split_at(8);
+    let (lock, _) = travel::unpack(u64::from_le_bytes(token.try_into().unwrap()), &mut here(), || {
+        postcard::take_from_bytes::<Lock<[u64; 2]>>(fields).map(|(lock, _)| lock)
+    });
+    assert_eq!(*lock.unwrap().lock().unwrap(), [77, 4]);
+}
+
+#[test]
+fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
+    let lock = Lock::new(1u64).unwrap();
+    let error = serde_json::to_string(&lock).unwrap_err();
+    assert!(error.to_string().contains("travels only as an argument or result"), "{error}");
+    let error = postcard::to_allocvec(&lock).unwrap_err();
+    assert!(error_text(&error).contains("a lock travels only"));
+
+    let (bytes, _luggage) = encode(&lock).unwrap();
+    let error = postcard::from_bytes::<Lock<u64>>(&bytes[8..]).unwrap_err();
+    assert!(error_text(&error).contains("a lock travels only"));
+    // Put aside and read inside of another message.
+    let (other, _) = travel::unpack(42, &mut here(), || postcard::from_bytes::<Lock<u64>>(&bytes[8..]));
+    assert!(error_text(&other.unwrap_err()).contains("another message"));
+    let other = decode::<Lock<u32>>(&bytes, &mut here()).unwrap_err();
+    assert!(other.to_string().contains("no lock of this type"), "{other}");
+}
+
+#[test]
+fn contexts_nest_and_survive_panics() {
+    let (outer, inner) = (Counter::new(1).unwrap(), Counter::new(2).unwrap());
+    let ((inside, outside), luggage) = travel::pack(|| {
+        let inside = encode_answer(&inner).unwrap();
+        let caught = std::panic::catch_unwind(|| travel::pack(|| panic!("on purpose")));
+        assert!(caught.is_err());
+        (inside, postcard::to_allocvec(&outer).unwrap())
+    });
+    assert_ne!(inside.1.token(), luggage.token());
+    assert!(!outside.is_empty() && luggage.segments().count() == 1);
+    assert!(postcard::to_allocvec(&outer).is_err(), "all contexts are left");
+}
+
+#[test]
+fn clones_share_the_object_and_the_last_one_frees_it() {
+    static KEPT: Mutex<Option<Lock<u64>>> = Mutex::new(None);
+    let lock = Lock::new(5u64).unwrap();
+    let wire = lock.wire();
+    *KEPT.lock().unwrap() = Some(lock.clone());
+    drop(lock);
+    let kept = KEPT.lock().unwrap().take().unwrap();
+    *kept.lock().unwrap() += 1;
+    let again = kept.clone();
+    drop(kept);
+    assert_eq!((*again.lock().unwrap(), again.wire()), (6, wire));
+}

@@ -1,0 +1,455 @@
+//! The task board: where tasks wait, run and are done, as words in a segment that every member maps.
+//!
+//! README.md beside this file tells the protocol: each word, each actor's steps, and what a kill after each step leaves.
+//! docs/SEGMENT-LAYOUT.md lists the bytes.
+//!
+//! # Safety
+//! A [`TaskBoard`] is made from an address and a length that the maker promises to keep mapped for as long as the value
+//! lives. Every place in it is computed from the team's size and checked once against the length; all of it is atomics but
+//! the slots' own bytes, which belong to one side at a time: to the driver while the slot is free or done, to the member
+//! that runs it otherwise (the Release of each change of state pairs with the Acquire of the next look at it).
+#![allow(unsafe_code)]
+
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sys::futex;
+use std::ptr::NonNull;
+use std::time::Instant;
+
+/// Tasks that can be on the board at once. A power of two.
+pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
+/// Bytes of arguments and results that a slot holds itself.
+pub(crate) const INLINE_BYTES: usize = 88;
+/// The driver is asked for more when so few tasks wait.
+const LOW_WATER: u64 = SLOTS as u64 / 4;
+
+/// What a slot's state word says, below the position (32 bits) and the member (29 bits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Stage {
+    /// The driver's.
+    Free = 0,
+    /// Waits for a member.
+    Queued = 1,
+    /// The member runs it.
+    Running = 2,
+    /// The member has left its result. The driver's.
+    Done = 3,
+    /// The driver gave it up while the member ran it; a member process is going to be killed. The member's.
+    Condemned = 4,
+}
+
+/// A slot's state, as one copy of its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(u64);
+
+impl State {
+    pub(crate) fn new(position: u64, member: u32, stage: Stage) -> State {
+        State(position << 32 | u64::from(member) << 3 | stage as u64)
+    }
+
+    /// The same task in another stage.
+    pub(crate) fn of(self, stage: Stage) -> State {
+        State(self.0 & !7 | stage as u64)
+    }
+
+    pub(crate) fn stage(self) -> Option<Stage> {
+        match self.0 & 7 {
+            0 => Some(Stage::Free),
+            1 => Some(Stage::Queued),
+            2 => Some(Stage::Running),
+            3 => Some(Stage::Done),
+            4 => Some(Stage::Condemned),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn member(self) -> u32 {
+        (self.0 >> 3) as u32 & ((1 << 29) - 1)
+    }
+}
+
+/// The member notes when each item began.
+pub(crate) const FLAG_TIMED: u32 = 1;
+
+/// One task: what it is, how far it is, what came out.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Slot {
+    /// A [`State`].
+    pub(crate) state: AtomicU64,
+    // Written by the driver before the task is queued.
+    /// The monomorphised entry, and the function it calls, as offsets from the anchor.
+    pub(crate) entry: AtomicU64,
+    pub(crate) function: AtomicU64,
+    /// Hash of the types of argument and result.
+    pub(crate) layout: AtomicU64,
+    /// Offset of the task's block in the arena, plus one; 0 if its bytes are in the slot.
+    pub(crate) block: AtomicU64,
+    /// Bytes of the arguments, at the start of the block.
+    pub(crate) args_len: AtomicU64,
+    /// Bytes for results, behind them.
+    pub(crate) room: AtomicU64,
+    pub(crate) items: AtomicU64,
+    /// Name of the message that the arguments are, where handles are among them; else 0.
+    pub(crate) token: AtomicU64,
+    // Written by the driver at any time.
+    pub(crate) flags: AtomicU32,
+    /// Answer to a member whose results need more room: 1 granted, 2 refused. The member waits on it.
+    pub(crate) grant: AtomicU32,
+    /// Holds the task's number when it is to stop early.
+    pub(crate) stop: AtomicU64,
+    // Written by the member.
+    pub(crate) items_done: AtomicU64,
+    /// Bytes of whole results so far.
+    pub(crate) written: AtomicU64,
+    /// Where the arguments of item `items_done` begin.
+    pub(crate) done_at: AtomicU64,
+    /// Where the arguments of the item after the one in work begin.
+    pub(crate) read: AtomicU64,
+    /// When the task began, or with FLAG_TIMED its present item.
+    pub(crate) began: AtomicU64,
+    pub(crate) ended: AtomicU64,
+    /// Bytes of results and faults in all, and how many faults. For a member that waits for room: what it needs.
+    pub(crate) result_len: AtomicU64,
+    pub(crate) faults: AtomicU32,
+    pub(crate) rank: AtomicU32,
+    /// The item whose arguments `read` follows, plus one.
+    pub(crate) reading: AtomicU64,
+    /// Handles of the task's arguments that the member still has after its end.
+    pub(crate) leases: AtomicU64,
+    bytes: [AtomicU64; INLINE_BYTES / 8],
+}
+
+impl Slot {
+    /// What `stop` holds when the present task is to stop early: never 0.
+    pub(crate) fn stop_number(&self) -> u64 {
+        (self.state.load(Ordering::Relaxed) >> 32) + 1
+    }
+
+    /// Whether the driver has given up the task.
+    pub(crate) fn is_condemned(&self) -> bool {
+        State(self.state.load(Ordering::Relaxed)).stage() == Some(Stage::Condemned)
+    }
+}
+
+/// Somebody in the driver's process who sleeps until there is something to collect.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Bell {
+    count: AtomicU32,
+    asleep: AtomicU32,
+}
+
+impl Bell {
+    /// The count, to be read before the last look.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until the bell rings, unless it did since `seen`, or `otherwise` says not to.
+    pub(crate) fn sleep(&self, seen: u32, deadline: Option<Instant>, otherwise: impl FnOnce() -> bool) {
+        self.asleep.store(1, Ordering::Relaxed);
+        // Pairs with the fence of whoever rings: either we see what it has left, or it sees us asleep.
+        fence(Ordering::SeqCst);
+        if !otherwise() {
+            futex::wait(&self.count, seen, deadline);
+        }
+        self.asleep.store(0, Ordering::Relaxed);
+    }
+
+    fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn ring(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+        futex::wake(&self.count, u32::MAX);
+    }
+}
+
+/// What the driver says once, before the first member starts.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Rules {
+    /// The segment in which blocks lie.
+    pub(crate) arena: AtomicU64,
+    /// After so many tasks a member retires; 0: never.
+    pub(crate) max_tasks: AtomicU64,
+    /// After so many milliseconds, likewise.
+    pub(crate) max_age_ms: AtomicU64,
+    /// When it has grown by so many bytes, likewise.
+    pub(crate) max_growth: AtomicU64,
+}
+
+#[repr(C)]
+struct Head {
+    /// Position after the last queued task. Written by the driver.
+    tail: Line<AtomicU64>,
+    /// No task before this position is queued. Moved on by whoever sees that.
+    head: Line<AtomicU64>,
+    /// Threads of the driver that want to hear of every task.
+    eager: Line<AtomicU32>,
+    /// Whether more tasks wait than the board has room for.
+    backlog: Line<AtomicU32>,
+    rules: Line<Rules>,
+    /// Members that have asked for room since the driver last looked.
+    asking: Line<AtomicU32>,
+    /// A thread that waits for results, and the thread that collects them when none does.
+    waiter: Line<Bell>,
+    collector: Line<Bell>,
+}
+
+/// What a rank has done, in order.
+#[repr(C)]
+struct DoneRing {
+    tail: Line<AtomicU64>,
+    slots: Line<[AtomicU32; SLOTS]>,
+}
+
+/// A view of the board in one process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskBoard {
+    base: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: everything on a board is an atomic, but for bytes that have one owner at a time (module documentation).
+unsafe impl Send for TaskBoard {}
+// SAFETY: as above.
+unsafe impl Sync for TaskBoard {}
+
+const RING_AT: usize = size_of::<Head>();
+const SLOTS_AT: usize = RING_AT + (SLOTS * 8).next_multiple_of(128);
+const DONE_AT: usize = SLOTS_AT + SLOTS * size_of::<Line<Slot>>();
+
+/// Bytes of the board of a team of `size`.
+pub(crate) const fn board_bytes(size: usize) -> usize {
+    DONE_AT + size * size_of::<DoneRing>()
+}
+
+impl TaskBoard {
+    /// # Safety
+    /// `base` is aligned to a page, and `board_bytes(size)` bytes there stay mapped, readable and writable, for as long as the
+    /// result is used; they were zero when the board was made.
+    pub(crate) unsafe fn new(base: NonNull<u8>, size: usize) -> TaskBoard {
+        TaskBoard { base, size }
+    }
+
+    fn at<T>(&self, offset: usize, count: usize) -> &[T] {
+        debug_assert!(offset + count * size_of::<T>() <= board_bytes(self.size));
+        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
+        unsafe { std::slice::from_raw_parts(self.base.add(offset).cast::<T>().as_ptr(), count) }
+    }
+
+    fn head(&self) -> &Head {
+        &self.at::<Head>(0, 1)[0]
+    }
+
+    fn ring(&self) -> &[AtomicU64] {
+        self.at(RING_AT, SLOTS)
+    }
+
+    fn done(&self, rank: usize) -> &DoneRing {
+        &self.at::<DoneRing>(DONE_AT, self.size)[rank]
+    }
+
+    /// The slot of that number.
+    pub(crate) fn slot(&self, index: usize) -> &Slot {
+        &self.at::<Line<Slot>>(SLOTS_AT, SLOTS)[index]
+    }
+
+    /// The slot's own bytes.
+    pub(crate) fn inline_bytes(&self, index: usize) -> *mut u8 {
+        self.slot(index).bytes.as_ptr().cast::<u8>().cast_mut()
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.head().rules
+    }
+
+    pub(crate) fn waiter(&self) -> &Bell {
+        &self.head().waiter
+    }
+
+    pub(crate) fn collector(&self) -> &Bell {
+        &self.head().collector
+    }
+
+    // ------------------------------------------------------------------------------------------- driver
+
+    /// Queues slot `index`, whose fields are written; gives its state. `None` if the ring is full. One caller at a time.
+    pub(crate) fn queue(&self, index: usize) -> Option<State> {
+        let head = self.head();
+        let position = head.tail.load(Ordering::Relaxed);
+        if position - head.head.load(Ordering::Relaxed) >= SLOTS as u64 {
+            self.pass_over();
+            if position - head.head.load(Ordering::Relaxed) >= SLOTS as u64 {
+                return None;
+            }
+        }
+        let state = State::new(position, 0, Stage::Queued);
+        // Release: pairs with the Acquire in `claim`; who sees the slot queued sees what it is.
+        self.slot(index).state.store(state.0, Ordering::Release);
+        self.ring()[position as usize % SLOTS].store(position << 16 | index as u64, Ordering::Release);
+        head.tail.store(position + 1, Ordering::Release);
+        Some(state)
+    }
+
+    /// Changes a slot's state if it is still `from`.
+    pub(crate) fn change(&self, index: usize, from: State, to: State) -> bool {
+        self.slot(index).state.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(crate) fn state(&self, index: usize) -> State {
+        State(self.slot(index).state.load(Ordering::Acquire))
+    }
+
+    /// Gives a slot back to the driver, in whose hands it is.
+    pub(crate) fn free(&self, index: usize) {
+        self.slot(index).state.store(0, Ordering::Relaxed);
+    }
+
+    /// How many slots rank has done so far; and the `number`th of them, if it makes sense.
+    pub(crate) fn done_count(&self, rank: usize) -> u64 {
+        // Acquire: pairs with the Release in `put_done`.
+        self.done(rank).tail.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn done_slot(&self, rank: usize, number: u64) -> Option<usize> {
+        let index = self.done(rank).slots[number as usize % SLOTS].load(Ordering::Relaxed) as usize;
+        (index < SLOTS).then_some(index)
+    }
+
+    /// Tells members whether more tasks wait elsewhere.
+    pub(crate) fn set_backlog(&self, is_there: bool) {
+        self.head().backlog.store(u32::from(is_there), Ordering::Relaxed);
+    }
+
+    /// A thread wants to hear of every task from now on.
+    pub(crate) fn be_eager(&self) {
+        self.head().eager.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_eager(&self) -> bool {
+        self.head().eager.load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn be_easy(&self) {
+        self.head().eager.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether a member has asked for room since this was last called.
+    pub(crate) fn was_asked(&self) -> bool {
+        let asking = &self.head().asking;
+        asking.load(Ordering::Relaxed) != 0 && asking.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Wakes the driver for a slot whose `grant` says that room is asked for.
+    pub(crate) fn ask(&self) {
+        self.head().asking.fetch_add(1, Ordering::AcqRel);
+        self.collector().ring();
+        self.waiter().ring();
+    }
+
+    /// Wakes whoever collects results.
+    pub(crate) fn notify(&self) {
+        // Pairs with the fence in `Bell::sleep`.
+        fence(Ordering::SeqCst);
+        let head = self.head();
+        if head.waiter.is_asleep() {
+            head.waiter.ring();
+        } else if head.collector.is_asleep() {
+            head.collector.ring();
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- member
+
+    /// Tasks that wait, at most.
+    pub(crate) fn waiting(&self) -> u64 {
+        let head = self.head();
+        head.tail.load(Ordering::Acquire).saturating_sub(head.head.load(Ordering::Relaxed))
+    }
+
+    /// Claims the oldest waiting task for `member`; gives its slot and its state.
+    pub(crate) fn claim(&self, member: u32) -> Option<(usize, State)> {
+        let head = self.head();
+        let mut position = head.head.load(Ordering::Relaxed);
+        while position < head.tail.load(Ordering::Acquire) {
+            let entry = self.ring()[position as usize % SLOTS].load(Ordering::Acquire);
+            let index = (entry & 0xffff) as usize;
+            if entry >> 16 != position & (u64::MAX >> 16) || index >= SLOTS {
+                // The ring has come round: others have taken what we looked at.
+                let now = head.head.load(Ordering::Relaxed);
+                if now == position {
+                    return None;
+                }
+                position = now;
+                continue;
+            }
+            let queued = State::new(position, 0, Stage::Queued);
+            let running = State::new(position, member, Stage::Running);
+            let is_ours = self.slot(index).state.load(Ordering::Relaxed) == queued.0
+                && self.change(index, queued, running);
+            self.move_head(position);
+            if is_ours {
+                return Some((index, running));
+            }
+            position += 1;
+        }
+        None
+    }
+
+    /// Moves the head beyond `position`, which is no longer queued.
+    fn move_head(&self, position: u64) {
+        let head = &self.head().head;
+        let _moved_by_another =
+            head.compare_exchange(position, position + 1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Moves the head over tasks that are no longer queued.
+    fn pass_over(&self) {
+        let head = self.head();
+        let mut position = head.head.load(Ordering::Relaxed);
+        while position < head.tail.load(Ordering::Relaxed) {
+            let index = (self.ring()[position as usize % SLOTS].load(Ordering::Relaxed) & 0xffff) as usize;
+            let queued = State::new(position, 0, Stage::Queued);
+            if index < SLOTS && self.slot(index).state.load(Ordering::Relaxed) == queued.0 {
+                return;
+            }
+            self.move_head(position);
+            position += 1;
+        }
+    }
+
+    /// Notes that this rank has done slot `index`.
+    pub(crate) fn put_done(&self, rank: usize, index: usize) {
+        let done = self.done(rank);
+        let number = done.tail.load(Ordering::Relaxed);
+        done.slots[number as usize % SLOTS].store(index as u32, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `done_count`.
+        done.tail.store(number + 1, Ordering::Release);
+    }
+
+    /// Wakes whoever collects, if somebody wants to hear of every task or the board runs dry; says whether it did.
+    pub(crate) fn tell(&self) -> bool {
+        let head = self.head();
+        // Pairs with the fences of who sets these words and looks once more.
+        fence(Ordering::SeqCst);
+        let is_wanted = head.eager.load(Ordering::Relaxed) != 0;
+        let runs_dry = || head.backlog.load(Ordering::Relaxed) != 0 && self.waiting() < LOW_WATER;
+        let tell = is_wanted || runs_dry();
+        if tell {
+            self.notify();
+        }
+        tell
+    }
+}
+
+// The layout that docs/SEGMENT-LAYOUT.md tells.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Slot>() == 256 && size_of::<Line<Slot>>() == 256);
+    assert!(std::mem::offset_of!(Slot, flags) == 72 && std::mem::offset_of!(Slot, items_done) == 88);
+};

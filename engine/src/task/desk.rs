@@ -1,0 +1,381 @@
+//! The driver's side of the task board: tasks that wait, tasks under way, and who may add more.
+//!
+//! # Safety
+//! Bytes are copied into a slot before it is queued, while it is the driver's (README.md, rule 2).
+#![allow(unsafe_code)]
+
+use crate::base::atomic::Ordering;
+use crate::memory::travel::Luggage;
+use crate::memory::{AllocError, AllocOptions, Segment, arena};
+use crate::sys::clock::{TickRate, ticks};
+use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes};
+use crate::task::cost::Costs;
+use crate::task::error::TaskError;
+use crate::task::insight::Ledger;
+use crate::task::parcel::{Parcel, Receiver, Store};
+use crate::task::serve;
+use crate::team::crew::{Crew, Kind};
+use crate::team::errand::{Bereaved, ErrandPlan};
+use crate::team::roster::Obituary;
+use crate::team::text;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// When members give way to fresh ones; zeros mean never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lifespan {
+    pub(crate) tasks: u64,
+    pub(crate) age_ms: u64,
+    pub(crate) growth_bytes: u64,
+}
+
+/// The board's segment, made before the crew.
+pub(crate) struct BoardSegment {
+    segment: Arc<Segment>,
+    size: usize,
+}
+
+impl BoardSegment {
+    /// A board for a team of `size`. Its pages are taken at the first task.
+    pub(crate) fn new(size: usize, lifespan: Lifespan) -> Result<BoardSegment, AllocError> {
+        let segment = Segment::create_sparse(board_bytes(size), &AllocOptions::default())?;
+        // The words that members look at while they wait.
+        segment.reserve(0..crate::sys::memory::page_size())?;
+        let made = BoardSegment { segment, size };
+        let rules = made.board();
+        let rules = rules.rules();
+        rules.arena.store(arena::global()?.segment().id().0, Ordering::Relaxed);
+        rules.max_tasks.store(lifespan.tasks, Ordering::Relaxed);
+        rules.max_age_ms.store(lifespan.age_ms, Ordering::Relaxed);
+        rules.max_growth.store(lifespan.growth_bytes, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    fn board(&self) -> TaskBoard {
+        // SAFETY: the segment is held as long as any view (the desk keeps it), is as long as the board, and new ones are zero.
+        unsafe { TaskBoard::new(self.segment.base(), self.size) }
+    }
+
+    /// How members come to it.
+    pub(crate) fn plan(&self) -> ErrandPlan {
+        ErrandPlan { segment: self.segment.clone(), open: serve::open }
+    }
+}
+
+/// A task on the board.
+pub(crate) struct Flight {
+    pub(crate) parcel: Parcel,
+    /// Its slot's state when it was queued.
+    pub(crate) queued: State,
+}
+
+/// What the desk's lock guards.
+pub(crate) struct Books {
+    /// Slots that hold no task.
+    free: Vec<u16>,
+    /// By slot.
+    pub(crate) flights: Vec<Option<Flight>>,
+    /// How many results of each rank have been taken.
+    pub(crate) taken: Vec<u64>,
+    /// Tasks that the board has no slot for yet.
+    pub(crate) backlog: VecDeque<Parcel>,
+    /// Tasks on the board or being delivered.
+    pub(crate) under_way: usize,
+    /// On the board with a time limit.
+    pub(crate) timed: usize,
+    pub(crate) is_closed: bool,
+    is_ready: bool,
+    /// What members keep beyond their tasks: until they end.
+    pub(crate) kept: Vec<Arc<Luggage>>,
+}
+
+/// The driver's side.
+pub(crate) struct Desk {
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) board: TaskBoard,
+    segment: Arc<Segment>,
+    pub(crate) books: Mutex<Books>,
+    pub(crate) costs: Costs,
+    pub(crate) ledger: Mutex<Ledger>,
+    /// Deaths that were not looked at yet.
+    pub(crate) graves: Mutex<Vec<Obituary>>,
+    pub(crate) has_graves: AtomicBool,
+    /// Held by the waiting thread that collects for all.
+    pub(crate) duty: Mutex<()>,
+    /// Other waiting threads.
+    pub(crate) followers: AtomicUsize,
+    pub(crate) follow: Mutex<()>,
+    pub(crate) delivered: Condvar,
+    pub(crate) collector: OnceLock<()>,
+    pub(crate) is_over: AtomicBool,
+    pub(crate) is_broken: AtomicBool,
+    pub(crate) has_newcomers: AtomicBool,
+    pub(crate) rate: TickRate,
+}
+
+impl Desk {
+    /// The desk of a crew that was made with the board's plan.
+    pub(crate) fn new(crew: &Arc<Crew>, board: BoardSegment) -> Arc<Desk> {
+        let desk = Arc::new(Desk {
+            crew: crew.clone(),
+            board: board.board(),
+            segment: board.segment,
+            books: Mutex::new(Books {
+                free: (0..SLOTS as u16).rev().collect(),
+                flights: (0..SLOTS).map(|_| None).collect(),
+                taken: vec![0; board.size],
+                backlog: VecDeque::new(),
+                under_way: 0,
+                timed: 0,
+                is_closed: false,
+                is_ready: false,
+                kept: Vec::new(),
+            }),
+            costs: Costs::default(),
+            ledger: Mutex::new(Ledger::new(board.size)),
+            graves: Mutex::new(Vec::new()),
+            has_graves: AtomicBool::new(false),
+            duty: Mutex::new(()),
+            followers: AtomicUsize::new(0),
+            follow: Mutex::new(()),
+            delivered: Condvar::new(),
+            collector: OnceLock::new(),
+            is_over: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
+            has_newcomers: AtomicBool::new(false),
+            rate: TickRate::start(),
+        });
+        let bereaved: Arc<dyn Bereaved> = desk.clone();
+        // Nobody else sets it: the crew is new.
+        let _first = crew.bereaved.set(Arc::downgrade(&bereaved));
+        desk
+    }
+
+    /// Workers that run tasks.
+    pub(crate) fn workers(&self) -> usize {
+        self.crew.active()
+    }
+
+    /// Whether workers are processes, which can be killed.
+    pub(crate) fn can_kill(&self) -> bool {
+        matches!(self.crew.kind, Kind::Processes(_))
+    }
+
+    /// Adds tasks. What cannot be added is told to its receiver.
+    pub(crate) fn submit(self: &Arc<Desk>, parcels: impl IntoIterator<Item = Parcel>) {
+        if let Err(error) = self.prepare() {
+            return parcels.into_iter().for_each(|parcel| refuse(&parcel, &error));
+        }
+        let (mut placed, mut refused, mut is_timed) = (0, Vec::new(), false);
+        {
+            let mut books = self.books.lock();
+            for parcel in parcels {
+                if let Some(luggage) = &parcel.packed.luggage {
+                    self.send_segments(luggage);
+                }
+                if books.is_closed {
+                    refused.push(parcel);
+                    continue;
+                }
+                is_timed |= parcel.limit.is_some();
+                placed += u32::from(self.add(&mut books, parcel));
+            }
+        }
+        refused.iter().for_each(|parcel| refuse(parcel, &self.closed_error()));
+        self.call_out(placed);
+        if is_timed {
+            // It watches the clock.
+            self.board.collector().ring();
+        }
+    }
+
+    /// Makes the segments that handles lead to known to the workers. One that starts later is told when it serves.
+    #[cold]
+    fn send_segments(&self, luggage: &Luggage) {
+        let mut roster = self.crew.roster.lock();
+        let members = roster.ready();
+        // A worker whose socket is full finds the segment missing, and says so.
+        let _cost =
+            self.crew.deliver(&mut roster, &members, luggage.segments().map(|(segment, _)| segment), &[]);
+    }
+
+    /// Tells new workers of the segments that tasks lead to.
+    pub(crate) fn equip_newcomers(&self) {
+        let books = self.books.lock();
+        let flying = books.flights.iter().flatten().map(|flight| &flight.parcel).chain(&books.backlog);
+        for luggage in flying.filter_map(|parcel| parcel.packed.luggage.as_ref()) {
+            self.send_segments(luggage);
+        }
+    }
+
+    /// Wakes members for tasks that were placed.
+    pub(crate) fn call_out(&self, placed: u32) {
+        if placed > 0 {
+            self.crew.board().muster(&self.crew.orders).call_out(placed);
+        }
+    }
+
+    /// Why nothing more is taken.
+    pub(crate) fn closed_error(&self) -> TaskError {
+        match &self.crew.roster.lock().broken {
+            Some(reason) if !self.is_over.load(Ordering::Relaxed) => {
+                TaskError::PoolBroken { reason: reason.clone() }
+            }
+            _ => TaskError::PoolClosed,
+        }
+    }
+
+    /// Takes the board's pages and starts the collector, once.
+    fn prepare(self: &Arc<Desk>) -> Result<(), TaskError> {
+        if self.collector.get().is_some() {
+            return Ok(());
+        }
+        let mut books = self.books.lock();
+        if !books.is_ready {
+            let reserved = self.segment.reserve(0..self.segment.len_bytes());
+            reserved.map_err(|source| TaskError::Memory { item: 0, source: Arc::new(source) })?;
+            books.is_ready = true;
+        }
+        self.start_collector()
+    }
+
+    /// Puts a task on the board, or behind those that wait for a slot; says whether it is on the board.
+    fn add(&self, books: &mut Books, parcel: Parcel) -> bool {
+        if !books.backlog.is_empty() {
+            books.backlog.push_back(parcel);
+            return false;
+        }
+        match self.place(books, parcel) {
+            None => true,
+            Some(parcel) => {
+                books.backlog.push_back(parcel);
+                self.board.set_backlog(true);
+                false
+            }
+        }
+    }
+
+    /// Puts a task on the board; gives it back where there is no slot.
+    fn place(&self, books: &mut Books, mut parcel: Parcel) -> Option<Parcel> {
+        let Some(index) = books.free.pop() else { return Some(parcel) };
+        let slot = self.board.slot(index.into());
+        let offset = |address: usize| if address == 0 { Some(0) } else { text::offset_of(address).ok() };
+        // Checked when the parcel was made; an entry of 0 is told as corrupt by the member.
+        let entry = offset(parcel.body.entry as usize).unwrap_or(0);
+        let function = offset(parcel.body.function).unwrap_or(1);
+        let packed = &parcel.packed;
+        let block = match &packed.store {
+            Store::Inline(bytes) => {
+                // SAFETY: the slot is free, hence the driver's, and it holds as many bytes.
+                unsafe {
+                    let place = self.board.inline_bytes(index.into());
+                    place.copy_from_nonoverlapping(bytes.as_ptr(), packed.args_len);
+                }
+                0
+            }
+            Store::Block(block) => block.offset() as u64 + 1,
+        };
+        parcel.queued = ticks();
+        let set = [
+            (&slot.entry, entry),
+            (&slot.function, function),
+            (&slot.layout, parcel.body.layout),
+            (&slot.block, block),
+            (&slot.args_len, packed.args_len as u64),
+            (&slot.room, packed.room as u64),
+            (&slot.items, packed.items as u64),
+            (&slot.token, packed.luggage.as_ref().map_or(0, |luggage| luggage.token())),
+            (&slot.leases, 0),
+            (&slot.stop, 0),
+            (&slot.items_done, 0),
+            (&slot.written, 0),
+            (&slot.reading, 0),
+            (&slot.done_at, 0),
+            (&slot.read, 0),
+        ];
+        set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        slot.flags.store(if parcel.limit.is_some() { FLAG_TIMED } else { 0 }, Ordering::Relaxed);
+        slot.grant.store(0, Ordering::Relaxed);
+        let Some(queued) = self.board.queue(index.into()) else {
+            books.free.push(index);
+            return Some(parcel);
+        };
+        books.timed += usize::from(parcel.limit.is_some());
+        books.under_way += 1;
+        books.flights[usize::from(index)] = Some(Flight { parcel, queued });
+        None
+    }
+
+    /// Gives a slot back whose task is over.
+    pub(crate) fn release(&self, books: &mut Books, index: usize) {
+        self.board.free(index);
+        books.free.push(index as u16);
+        books.under_way -= 1;
+    }
+
+    /// Moves waiting tasks to the board while there are slots; gives how many.
+    pub(crate) fn refill(&self, books: &mut Books) -> u32 {
+        let mut placed = 0;
+        while let Some(parcel) = books.backlog.pop_front() {
+            if !parcel.receiver.is_open() {
+                continue;
+            }
+            match self.place(books, parcel) {
+                None => placed += 1,
+                Some(parcel) => {
+                    books.backlog.push_front(parcel);
+                    break;
+                }
+            }
+        }
+        if books.backlog.is_empty() {
+            self.board.set_backlog(false);
+        }
+        placed
+    }
+
+    /// Whether nothing is under way or waiting.
+    pub(crate) fn is_idle(&self) -> bool {
+        let books = self.books.lock();
+        books.under_way == 0 && books.backlog.is_empty()
+    }
+
+    /// Takes no more tasks from now on.
+    pub(crate) fn close(&self) {
+        self.books.lock().is_closed = true;
+    }
+}
+
+/// Tells a task's receiver that it was not taken.
+fn refuse(parcel: &Parcel, error: &TaskError) {
+    parcel.receiver.fail(parcel.first, parcel.packed.items, error.clone().of_item(parcel.first));
+}
+
+impl Bereaved for Desk {
+    fn died(&self, obituary: &Obituary) {
+        self.graves.lock().push(obituary.clone());
+        self.has_graves.store(true, Ordering::Release);
+        self.board.notify();
+        self.board.collector().ring();
+    }
+
+    fn joined(&self) {
+        self.has_newcomers.store(true, Ordering::Release);
+        self.board.collector().ring();
+    }
+
+    fn broken(&self) {
+        self.is_broken.store(true, Ordering::Release);
+        self.has_graves.store(true, Ordering::Release);
+        self.board.notify();
+        self.board.collector().ring();
+    }
+}
+
+/// A receiver is known by its address.
+pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}

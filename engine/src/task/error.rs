@@ -1,0 +1,197 @@
+//! Why a task gave no result.
+
+use crate::memory::AllocError;
+use crate::team::start::{ExitCause, StartError};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a task, one item of a map, or a whole map gave no result.
+///
+/// `item` counts the inputs of a map from 0, and is 0 for a single task. Cheap to clone: one death may be the error of several
+/// items.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The function panicked. The worker lives on.
+    #[error("item {item} panicked: {message}{}", at(.location))]
+    Panicked {
+        /// The input's number.
+        item: usize,
+        /// What the panic said.
+        message: String,
+        /// Where it was raised, as far as known.
+        location: String,
+    },
+    /// The worker that ran it died, and the item was not to be run again.
+    #[error("item {item} was lost: worker {rank} (pid {pid}) {}{}", was(.cause), of_memory(.oom))]
+    WorkerDied {
+        /// The input's number.
+        item: usize,
+        /// The worker's rank.
+        rank: usize,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        cause: ExitCause,
+        /// Whether the kernel killed something for want of memory at that time.
+        oom: bool,
+    },
+    /// It ran longer than its time limit. Its worker was killed and replaced; where workers are threads, it still runs.
+    #[error("item {item} ran longer than its limit of {limit:?}{}", stopped(.still_running))]
+    TimedOut {
+        /// The input's number.
+        item: usize,
+        /// The limit.
+        limit: Duration,
+        /// Threads cannot be stopped: it goes on until it looks at [`is_cancelled`](crate::is_cancelled).
+        still_running: bool,
+    },
+    /// The caller waited as long as it was willing to. The task goes on, and can be waited for again.
+    #[error("no result within {waited:?}; the task goes on: wait again, or cancel() it")]
+    NotReady {
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// It was cancelled before it was done.
+    #[error("item {item} was cancelled")]
+    Cancelled {
+        /// The input's number.
+        item: usize,
+    },
+    /// The pool takes no more tasks: it was closed, terminated or dropped.
+    #[error("the pool is closed and takes no more tasks; make another, or close() later")]
+    PoolClosed,
+    /// The pool lost its workers for good.
+    #[error("the pool is broken: {reason}; make another")]
+    PoolBroken {
+        /// What broke it.
+        reason: String,
+    },
+    /// An argument or a result cannot be turned into bytes, or back.
+    #[error("{what} of item {item} cannot travel: {why}")]
+    Codec {
+        /// The input's number.
+        item: usize,
+        /// Argument or result.
+        what: &'static str,
+        /// What the encoder or decoder said.
+        why: String,
+    },
+    /// There is no shared memory for arguments or results.
+    #[error("no shared memory for item {item}: {source}")]
+    Memory {
+        /// The input's number.
+        item: usize,
+        /// Why not.
+        source: Arc<AllocError>,
+    },
+    /// The function is not part of this program's own code.
+    #[error(transparent)]
+    NoEntry(Arc<StartError>),
+    /// A worker found words in shared memory that make no sense.
+    #[error("item {item} could not be run: {what}; unsafe code in some process probably wrote past its data")]
+    Corrupt {
+        /// The input's number.
+        item: usize,
+        /// What was wrong.
+        what: String,
+    },
+    /// Its result was taken already.
+    #[error("the result was taken already; a result is given once")]
+    Taken,
+}
+
+fn at(location: &str) -> String {
+    if location.is_empty() { String::new() } else { format!(" ({location})") }
+}
+
+fn was(cause: &ExitCause) -> String {
+    match cause {
+        ExitCause::Signal { .. } => format!("was {cause}"),
+        _ => cause.to_string(),
+    }
+}
+
+fn of_memory(oom: &bool) -> &'static str {
+    if *oom { ", probably because memory ran out" } else { "" }
+}
+
+fn stopped(still_running: &bool) -> &'static str {
+    if *still_running {
+        "; its thread cannot be stopped and still runs it"
+    } else {
+        "; its worker was replaced"
+    }
+}
+
+impl TaskError {
+    /// The input's number, where the error is about one.
+    pub fn item(&self) -> Option<usize> {
+        match self {
+            TaskError::Panicked { item, .. }
+            | TaskError::WorkerDied { item, .. }
+            | TaskError::TimedOut { item, .. }
+            | TaskError::Cancelled { item }
+            | TaskError::Codec { item, .. }
+            | TaskError::Memory { item, .. }
+            | TaskError::Corrupt { item, .. } => Some(*item),
+            _ => None,
+        }
+    }
+
+    /// The same error of another item.
+    pub(crate) fn of_item(mut self, number: usize) -> TaskError {
+        match &mut self {
+            TaskError::Panicked { item, .. }
+            | TaskError::WorkerDied { item, .. }
+            | TaskError::TimedOut { item, .. }
+            | TaskError::Cancelled { item }
+            | TaskError::Codec { item, .. }
+            | TaskError::Memory { item, .. }
+            | TaskError::Corrupt { item, .. } => *item = number,
+            _ => {}
+        }
+        self
+    }
+}
+
+/// What went wrong with an item in a worker that lives on, as it travels.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ItemFault {
+    /// Counted from the task's first.
+    pub(crate) item: u32,
+    pub(crate) kind: ItemFaultKind,
+    pub(crate) message: String,
+    pub(crate) location: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum ItemFaultKind {
+    Panic,
+    /// The argument cannot be read.
+    Argument,
+    /// The result cannot be written.
+    Result,
+    Corrupt,
+}
+
+impl ItemFault {
+    pub(crate) fn into_error(self, first: usize) -> TaskError {
+        let item = first + self.item as usize;
+        match self.kind {
+            ItemFaultKind::Panic => {
+                TaskError::Panicked { item, message: self.message, location: self.location }
+            }
+            ItemFaultKind::Argument => TaskError::Codec { item, what: "the argument", why: self.message },
+            ItemFaultKind::Result => TaskError::Codec { item, what: "the result", why: self.message },
+            ItemFaultKind::Corrupt => TaskError::Corrupt { item, what: self.message },
+        }
+    }
+}
+
+impl fmt::Display for ItemFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)
+    }
+}

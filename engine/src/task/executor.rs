@@ -1,0 +1,89 @@
+//! Waiting for several results, in the shape of Python's `concurrent.futures`.
+
+use crate::task::result::AsyncResult;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Numbers of results that are there, in the order in which they came.
+#[derive(Default)]
+struct Finished {
+    numbers: Mutex<VecDeque<usize>>,
+    came: Condvar,
+}
+
+/// Results in the order in which they come; from [`as_completed`].
+pub struct AsCompleted<T> {
+    results: Vec<Option<AsyncResult<T>>>,
+    finished: Arc<Finished>,
+    left: usize,
+}
+
+/// Gives results in the order in which they come, each with its place in the input.
+///
+/// ```
+/// # fn main() -> Result<(), phalanx::Error> {
+/// let pool = phalanx::Pool::builder().workers(2).build()?;
+/// let results = [30u64, 1].map(|ms| {
+///     pool.apply_async(|ms| std::thread::sleep(std::time::Duration::from_millis(ms)), ms)
+/// });
+/// let order: Vec<_> = phalanx::as_completed(results).map(|(place, _)| place).collect();
+/// assert_eq!(order.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub fn as_completed<T: Send + 'static>(results: impl IntoIterator<Item = AsyncResult<T>>) -> AsCompleted<T> {
+    let finished = Arc::new(Finished::default());
+    let watched = results.into_iter().enumerate().map(|(number, result)| {
+        let finished = finished.clone();
+        Some(result.when_done(move || {
+            finished.numbers.lock().push_back(number);
+            finished.came.notify_all();
+        }))
+    });
+    let results: Vec<_> = watched.collect();
+    AsCompleted { left: results.len(), results, finished }
+}
+
+impl<T: Send + 'static> Iterator for AsCompleted<T> {
+    type Item = (usize, Result<T, crate::task::TaskError>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let number = {
+            let mut numbers = self.finished.numbers.lock();
+            loop {
+                match numbers.pop_front() {
+                    Some(number) => break number,
+                    None => self.finished.came.wait(&mut numbers),
+                }
+            }
+        };
+        let result = self.results.get_mut(number)?.take()?;
+        Some((number, result.get()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// Waits until all results are there, at most for `patience`; says whether they are.
+pub fn wait_all<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duration) -> bool {
+    let deadline = Instant::now().checked_add(patience);
+    let left = || deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+    results.iter().all(|result| result.wait_timeout(left()))
+}
+
+/// Waits until one of the results is there, at most for `patience`; gives its place.
+///
+/// Whether a result is an error makes no difference.
+pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duration) -> Option<usize> {
+    let ready = || results.iter().position(AsyncResult::is_there);
+    results.first()?.wait_for(Instant::now().checked_add(patience), || ready().is_some());
+    ready()
+}

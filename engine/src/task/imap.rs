@@ -1,0 +1,212 @@
+//! `imap`: results of an input that is taken lazily, a bounded window ahead.
+
+use crate::task::desk::Desk;
+use crate::task::entry::{Argument, Body, Output};
+use crate::task::error::TaskError;
+use crate::task::job::decode;
+use crate::task::parcel::{Arrival, Packed, Receiver};
+use crate::task::tasks::{self, Tasks};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::iter::FusedIterator;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Chunks of the window for each worker, where no window is asked for.
+const CHUNKS_EACH: usize = 16;
+/// Items of one chunk, where nothing is known of the function, and at most.
+const MAX_CHUNK: usize = 4096;
+/// A chunk is to take so many nanoseconds: less than a map's, since results are waited for one by one.
+const CHUNK_NS: f64 = 20_000.0;
+
+/// The order in which results are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    OfInput,
+    OfCompletion,
+}
+
+/// Receives what comes, until it is asked for.
+struct Stream<R> {
+    shelf: Mutex<Shelf<R>>,
+    order: Order,
+    /// Items whose results can be given now.
+    ready: AtomicUsize,
+    is_closed: AtomicBool,
+}
+
+struct Shelf<R> {
+    ready: VecDeque<Result<R, TaskError>>,
+    /// In the order of the input: what came too early, by its first item.
+    early: BTreeMap<usize, Vec<Result<R, TaskError>>>,
+    next: usize,
+}
+
+impl<R> Stream<R> {
+    fn put(&self, first: usize, values: Vec<Result<R, TaskError>>) {
+        let mut shelf = self.shelf.lock();
+        if self.order == Order::OfCompletion {
+            shelf.ready.extend(values);
+        } else {
+            shelf.early.insert(first, values);
+            while let Some(values) = {
+                let next = shelf.next;
+                shelf.early.remove(&next)
+            } {
+                shelf.next += values.len();
+                shelf.ready.extend(values);
+            }
+        }
+        self.ready.store(shelf.ready.len(), Ordering::Release);
+    }
+
+    fn take(&self) -> Option<Result<R, TaskError>> {
+        if self.ready.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut shelf = self.shelf.lock();
+        let value = shelf.ready.pop_front();
+        self.ready.store(shelf.ready.len(), Ordering::Release);
+        value
+    }
+}
+
+impl<R: Output> Receiver for Stream<R> {
+    fn deliver(&self, arrival: Arrival<'_>) {
+        let first = arrival.first;
+        self.put(first, decode(arrival).map(|(_, value)| value).collect());
+    }
+
+    fn fail(&self, first: usize, items: usize, error: TaskError) {
+        let errors = (first..first + items).map(|item| Err(error.clone().of_item(item)));
+        self.put(first, errors.collect());
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_closed.load(Ordering::Relaxed)
+    }
+}
+
+/// Results of an input that is taken lazily; from [`Pool::imap`](crate::Pool::imap) and
+/// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
+///
+/// An iterator over each item's result or error. At most a window of items is under way, counted from the oldest whose result was not
+/// given yet, so endless input is no trouble, and a slow consumer slows the workers. Dropping it drops the tasks that have not begun;
+/// those that run go on to their end.
+#[must_use = "an iterator does nothing until it is asked"]
+pub struct Imap<'p, I, A, R> {
+    tasks: Tasks<'p>,
+    function: fn(A) -> R,
+    items: I,
+    stream: Arc<Stream<R>>,
+    chunk: usize,
+    window: usize,
+    bytes: f64,
+    /// Items taken from the input, and results given.
+    taken: usize,
+    given: usize,
+    is_exhausted: bool,
+}
+
+impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
+    pub(crate) fn new(tasks: Tasks<'p>, function: fn(A) -> R, items: I, order: Order) -> Imap<'p, I, A, R> {
+        let shelf = Mutex::new(Shelf { ready: VecDeque::new(), early: BTreeMap::new(), next: 0 });
+        let (ready, is_closed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let cost = tasks.desk.and_then(|desk| desk.costs.of(Body::pointer(function).key()));
+        let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
+        let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
+        let workers = tasks.desk.map_or(1, |desk| desk.workers());
+        let window = tasks.options.window.unwrap_or(chunk * CHUNKS_EACH * workers);
+        Imap {
+            function,
+            items,
+            stream: Arc::new(Stream { shelf, order, ready, is_closed }),
+            chunk: chunk.min(window),
+            window,
+            bytes: tasks::bytes_of_result::<R>(cost),
+            taken: 0,
+            given: 0,
+            is_exhausted: false,
+            tasks,
+        }
+    }
+
+    /// Takes items while the window has room, half a window at a time.
+    fn refill(&mut self, desk: &Arc<Desk>) {
+        if self.is_exhausted || self.taken - self.given > self.window / 2 {
+            return;
+        }
+        let body = Body::pointer(self.function);
+        let mut parcels = Vec::new();
+        while self.taken - self.given < self.window {
+            let limit = self.chunk.min(self.window - (self.taken - self.given));
+            let bytes = self.bytes;
+            let packed = tasks::check(&body)
+                .and_then(|()| Packed::of(&mut self.items, limit, |items| tasks::room(items, bytes)));
+            match packed {
+                Ok(packed) if packed.items == 0 => {
+                    self.is_exhausted = true;
+                    break;
+                }
+                Ok(packed) => {
+                    let first = self.taken;
+                    self.taken += packed.items;
+                    parcels.push(self.tasks.parcel(body, packed, first, self.stream.clone()));
+                }
+                Err(error) => {
+                    let bad = error.item().unwrap_or(0);
+                    self.stream.fail(self.taken, bad + 1, error.of_item(self.taken + bad));
+                    self.taken += bad + 1;
+                    self.is_exhausted |= tasks::check(&body).is_err();
+                }
+            }
+        }
+        desk.submit(parcels);
+    }
+
+    /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not lost.
+    pub fn next_timeout(&mut self, patience: Duration) -> Option<Result<R, TaskError>> {
+        self.advance(Instant::now().checked_add(patience), patience)
+    }
+
+    fn advance(&mut self, deadline: Option<Instant>, waited: Duration) -> Option<Result<R, TaskError>> {
+        let Some(desk) = self.tasks.desk else {
+            let item = self.items.next()?;
+            self.given += 1;
+            return Some(tasks::call(self.function, item).map_err(|error| error.of_item(self.given - 1)));
+        };
+        self.refill(desk);
+        if self.given == self.taken {
+            return None;
+        }
+        let stream = &self.stream;
+        let is_there = || stream.ready.load(Ordering::Acquire) > 0;
+        if !is_there() && !desk.wait_until(deadline, is_there) {
+            return Some(Err(TaskError::NotReady { waited }));
+        }
+        let value = self.stream.take()?;
+        self.given += 1;
+        if let Some(progress) = &self.tasks.options.progress {
+            progress(self.given, self.is_exhausted.then_some(self.taken));
+        }
+        Some(value)
+    }
+}
+
+impl<A: Argument, R: Output, I: Iterator<Item = A>> Iterator for Imap<'_, I, A, R> {
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance(None, Duration::MAX)
+    }
+}
+
+impl<A: Argument, R: Output, I: Iterator<Item = A>> FusedIterator for Imap<'_, I, A, R> where I: FusedIterator {}
+
+impl<I, A, R> Drop for Imap<'_, I, A, R> {
+    fn drop(&mut self) {
+        self.stream.is_closed.store(true, Ordering::Relaxed);
+    }
+}

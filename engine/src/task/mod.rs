@@ -1,0 +1,31 @@
+//! Floor 6: tasks, calls of functions in workers: apply, map, imap, their results and their ends.
+//!
+//! README.md beside this file tells the protocol of the board.
+
+pub(crate) mod board;
+pub(crate) mod codec;
+mod collect;
+mod cost;
+pub(crate) mod desk;
+mod entry;
+mod error;
+mod executor;
+mod heap;
+mod imap;
+mod insight;
+mod job;
+mod parcel;
+mod result;
+mod serve;
+mod star;
+mod tasks;
+mod waiting;
+
+pub use entry::{Argument, Output};
+pub use error::TaskError;
+pub use executor::{AsCompleted, as_completed, wait_all, wait_first};
+pub use imap::Imap;
+pub use insight::{Insights, SlowTask, WorkerInsight};
+pub use result::AsyncResult;
+pub use star::Star;
+pub use tasks::Tasks;

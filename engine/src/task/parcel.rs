@@ -1,0 +1,183 @@
+//! A task on the driver's side: what it is, its bytes, and who waits for it.
+//!
+//! # Safety
+//! A parcel's bytes are the driver's while it holds the parcel and no member runs the task. They are copied in before the task
+//! is queued and looked at after it is done, or after the death of who ran it is confirmed.
+#![allow(unsafe_code)]
+
+use crate::memory::AllocError;
+use crate::memory::travel::{self, Luggage};
+use crate::task::board::INLINE_BYTES;
+use crate::task::codec;
+use crate::task::entry::{Argument, Body};
+use crate::task::error::TaskError;
+use crate::task::heap::{self, HeapBlock};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the desk.
+pub(crate) trait Receiver: Send + Sync {
+    /// Items `first..first + items` are done, each with a result or a fault.
+    fn deliver(&self, arrival: Arrival<'_>);
+    /// Items `first..first + items` have no result, for this reason. `error`'s item is the first.
+    fn fail(&self, first: usize, items: usize, error: TaskError);
+    /// Whether more items are still wanted; a task of a receiver that wants none is dropped before it starts.
+    fn is_open(&self) -> bool;
+}
+
+/// Results of some items, as the member left them.
+pub(crate) struct Arrival<'a> {
+    pub(crate) first: usize,
+    pub(crate) items: usize,
+    /// One after the other, without those of items that have a fault; numbers have a filler there.
+    pub(crate) results: &'a [u8],
+    /// In the order of the items.
+    pub(crate) faults: Vec<crate::task::error::ItemFault>,
+}
+
+/// Where a task's bytes are.
+pub(crate) enum Store {
+    /// Few enough for the slot itself.
+    Inline([u8; INLINE_BYTES]),
+    Block(HeapBlock),
+}
+
+/// A task's bytes: arguments, and room for results behind them.
+pub(crate) struct Packed {
+    pub(crate) store: Store,
+    pub(crate) args_len: usize,
+    pub(crate) room: usize,
+    pub(crate) items: usize,
+    /// What the handles among the arguments lead to: kept until the member has let go of it.
+    pub(crate) luggage: Option<Arc<Luggage>>,
+}
+
+/// One task.
+pub(crate) struct Parcel {
+    pub(crate) body: Body,
+    pub(crate) packed: Packed,
+    /// A larger block, given while it ran.
+    pub(crate) granted: Option<HeapBlock>,
+    pub(crate) receiver: Arc<dyn Receiver>,
+    /// The number of its first item.
+    pub(crate) first: usize,
+    /// Limit of each item.
+    pub(crate) limit: Option<Duration>,
+    /// How often an item that was lost with its worker may be run again.
+    pub(crate) retries: u32,
+    /// How often it came back without an item begun.
+    pub(crate) returns: u32,
+    /// Why it was condemned.
+    pub(crate) verdict: Option<TaskError>,
+    /// Its receiver was told of the verdict, though a member may still run it.
+    pub(crate) is_told: bool,
+    pub(crate) queued: u64,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Scratch larger than this is given back.
+const KEEP_SCRATCH: usize = 1 << 20;
+
+impl Packed {
+    /// Packs up to `limit` items of `items`, with `room(items)` bytes for results. The error names the item counted from 0.
+    pub(crate) fn of<A: Argument>(
+        items: &mut dyn Iterator<Item = A>,
+        limit: usize,
+        room: impl Fn(usize) -> usize,
+    ) -> Result<Packed, TaskError> {
+        if codec::is_plain::<A>() && limit * size_of::<A>() > INLINE_BYTES {
+            return Packed::numbers(items, limit, room);
+        }
+        let mut bytes = SCRATCH.take();
+        bytes.clear();
+        let mut count = 0;
+        let mut append = || -> Result<(), TaskError> {
+            for item in items.take(limit) {
+                let what = "the argument";
+                codec::append(&item, &mut bytes).map_err(|why| TaskError::Codec {
+                    item: count,
+                    what,
+                    why,
+                })?;
+                count += 1;
+            }
+            Ok(())
+        };
+        let (appended, luggage) =
+            if codec::is_plain::<A>() { (append(), Luggage::default()) } else { travel::pack(append) };
+        appended?;
+        let luggage = (luggage.token() != 0).then(|| Arc::new(luggage));
+        let packed =
+            Packed::copied(&bytes, count, room(count), luggage).map_err(|source| memory(count, source));
+        if bytes.capacity() <= KEEP_SCRATCH {
+            SCRATCH.set(bytes);
+        }
+        packed
+    }
+
+    fn copied(
+        bytes: &[u8],
+        items: usize,
+        room: usize,
+        luggage: Option<Arc<Luggage>>,
+    ) -> Result<Packed, AllocError> {
+        let args_len = bytes.len();
+        if args_len + room <= INLINE_BYTES {
+            let mut inline = [0; INLINE_BYTES];
+            inline[..args_len].copy_from_slice(bytes);
+            return Ok(Packed { store: Store::Inline(inline), args_len, room, items, luggage });
+        }
+        let block = heap::take(args_len + room)?;
+        // SAFETY: at least `args_len` bytes, ours alone.
+        unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), args_len) };
+        // All that the block has: what is too small now costs a question later.
+        let room = block.len() - args_len;
+        Ok(Packed { store: Store::Block(block), args_len, room, items, luggage })
+    }
+
+    /// Numbers go straight into the block.
+    fn numbers<A: Argument>(
+        items: &mut dyn Iterator<Item = A>,
+        limit: usize,
+        room: impl Fn(usize) -> usize,
+    ) -> Result<Packed, TaskError> {
+        let most = items.size_hint().1.map_or(limit, |upper| upper.min(limit));
+        let block = heap::take(most * size_of::<A>() + room(most)).map_err(|source| memory(0, source))?;
+        let place = block.ptr().cast::<A>();
+        let mut count = 0;
+        for item in items.take(most) {
+            // SAFETY: `count` stays below `most`, for which there is space; blocks are aligned to 128.
+            unsafe { place.add(count).write(item) };
+            count += 1;
+        }
+        let args_len = count * size_of::<A>();
+        let room = block.len() - args_len;
+        Ok(Packed { store: Store::Block(block), args_len, room, items: count, luggage: None })
+    }
+
+    /// The same task from item `item` on, whose arguments begin at `at`.
+    pub(crate) fn rest(&self, item: usize, at: usize) -> Result<Packed, TaskError> {
+        let arguments = self.arguments().get(at..).unwrap_or(&[]);
+        let items = self.items.saturating_sub(item);
+        let room = self.room / self.items.max(1) * items;
+        let luggage = self.luggage.clone();
+        Packed::copied(arguments, items, room, luggage).map_err(|source| memory(item, source))
+    }
+
+    /// The arguments' bytes. Only while no member runs the task.
+    pub(crate) fn arguments(&self) -> &[u8] {
+        match &self.store {
+            Store::Inline(bytes) => &bytes[..self.args_len],
+            // SAFETY: the block's own bytes, written before the task was queued; members only read them.
+            Store::Block(block) => unsafe { std::slice::from_raw_parts(block.ptr().as_ptr(), self.args_len) },
+        }
+    }
+}
+
+fn memory(item: usize, source: AllocError) -> TaskError {
+    TaskError::Memory { item, source: Arc::new(source) }
+}

@@ -1,0 +1,263 @@
+//! The member's side of the task board: claim, run, leave the result, tell.
+//!
+//! # Safety
+//! A claimed slot and its block are this member's until it changes the slot's state to done, or dies (README.md, rule 2). Entry and
+//! function are offsets of the same build's code, checked to lie in it; that an entry starts there follows from equal builds.
+#![allow(unsafe_code)]
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::{Span, member};
+use crate::sys::clock::ticks;
+use crate::sys::{futex, process};
+use crate::task::board::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, board_bytes};
+use crate::task::entry::{Call, Results, TaskEntry};
+use crate::task::error::{ItemFault, ItemFaultKind};
+use crate::team::errand::{After, ErrandPlace, Errands};
+use crate::team::member::Member;
+use crate::team::panic_note;
+use crate::team::text;
+use crate::team::trace::EventKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// How often a member looks at its own size.
+const WEIGH_EVERY: Duration = Duration::from_millis(50);
+/// Longest sleep of a member that waits for room: then it looks whether it was given up.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A [`Slot::grant`].
+pub(crate) const GRANTED: u32 = 1;
+/// See [`GRANTED`].
+pub(crate) const REFUSED: u32 = 2;
+/// The member waits for an answer.
+pub(crate) const ASKED: u32 = 3;
+
+/// Opens the board in a member.
+pub(crate) fn open(place: ErrandPlace) -> Box<dyn Errands> {
+    assert!(place.len_bytes >= board_bytes(place.size), "the board is as long as the driver made it");
+    // SAFETY: mapped for the member's life with the length of a board of that size.
+    let board = unsafe { TaskBoard::new(place.base, place.size) };
+    Box::new(Server {
+        board,
+        rank: place.rank,
+        begun: Instant::now(),
+        tasks: 0,
+        weighed: Instant::now(),
+        first_weight: None,
+        has_untold: false,
+    })
+}
+
+/// One member's view of the board.
+struct Server {
+    board: TaskBoard,
+    rank: usize,
+    /// When the member began, and how many tasks it has run.
+    begun: Instant,
+    tasks: u64,
+    weighed: Instant,
+    /// Bytes of its own memory after the first task.
+    first_weight: Option<u64>,
+    /// Tasks were done that nobody was told of.
+    has_untold: bool,
+}
+
+impl Errands for Server {
+    fn is_waiting(&self) -> bool {
+        self.board.waiting() > 0
+    }
+
+    fn run(&mut self, member: &mut Member) -> After {
+        let board = self.board;
+        let id = member::current_member().get();
+        let Some((index, running)) = board.claim(id) else { return After::GoOn };
+        let slot = board.slot(index);
+        slot.rank.store(self.rank as u32, Ordering::Relaxed);
+        slot.began.store(ticks(), Ordering::Relaxed);
+        let number = slot.stop_number();
+        let span = Span::new(0, slot.items.load(Ordering::Relaxed) as usize);
+        let event = member.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Task, number, span)));
+        if let Err(why) = catch_unwind(AssertUnwindSafe(|| self.perform(member, index, slot, number))) {
+            // A value's drop that panicked: the results are whole, or counted as far as they are.
+            let _told = panic_note::take(why);
+        }
+        if let Some((tracer, event)) = event {
+            tracer.end(event);
+        }
+        slot.ended.store(ticks(), Ordering::Relaxed);
+        self.finish(index, running);
+        self.tasks += 1;
+        if self.wants_out() { After::Retire } else { After::GoOn }
+    }
+
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.has_untold) && self.board.is_eager() {
+            self.board.notify();
+        }
+    }
+}
+
+impl Server {
+    fn perform(&self, member: &mut Member, index: usize, slot: &Slot, number: u64) {
+        let mut told = match self.bytes_of(member, index, slot) {
+            Ok(TaskBytes { base, args_len, room }) => {
+                // SAFETY: readable bytes of the task, this member's while it runs it.
+                let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
+                // SAFETY: inside the task's bytes, which `bytes_of` has checked.
+                let behind = unsafe { base.add(args_len) };
+                // SAFETY: as above, behind the arguments, and writable.
+                let room = unsafe { std::slice::from_raw_parts_mut(behind, room) };
+                let mut results = Results::new(room);
+                let entry = text::address_of(slot.entry.load(Ordering::Relaxed));
+                let offset = slot.function.load(Ordering::Relaxed);
+                let function = if offset == 0 { Some(0) } else { text::address_of(offset) };
+                match (entry, function) {
+                    (Some(entry), Some(function)) => {
+                        // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
+                        let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
+                        results = member.within(&slot.stop, number, |member| {
+                            let mut call = Call {
+                                slot,
+                                arguments,
+                                results,
+                                function,
+                                items: slot.items.load(Ordering::Relaxed) as usize,
+                                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
+                                token: slot.token.load(Ordering::Relaxed),
+                                segments: &mut *member.segments,
+                                leases: Vec::new(),
+                            };
+                            // SAFETY: this member claimed the task.
+                            unsafe { entry(&mut call) };
+                            let leases = call.leases.iter().map(|leases| leases.alive() as u64).sum();
+                            slot.leases.store(leases, Ordering::Relaxed);
+                            call.results
+                        });
+                    }
+                    _ => results.faults.push(corrupt("its function lies outside this program's code")),
+                }
+                results
+            }
+            Err(why) => {
+                let mut results = Results::new(&mut []);
+                results.faults.push(corrupt(&why));
+                results
+            }
+        };
+        slot.faults.store(told.faults.len() as u32, Ordering::Relaxed);
+        let written = told.len;
+        let len = told.close();
+        slot.written.store(written as u64, Ordering::Relaxed);
+        slot.result_len.store(u64::from(len), Ordering::Relaxed);
+        if let Some(spilled) = told.spilled.take() {
+            self.ask_for_room(member, slot, &spilled);
+        }
+    }
+
+    /// The bytes of a claimed task: arguments, and room for results.
+    fn bytes_of(&self, member: &mut Member, index: usize, slot: &Slot) -> Result<TaskBytes, String> {
+        let len = |word: &AtomicU64| word.load(Ordering::Relaxed) as usize;
+        let (args_len, room) = (len(&slot.args_len), len(&slot.room));
+        let total = args_len.checked_add(room).ok_or("its lengths make no sense")?;
+        let base = match slot.block.load(Ordering::Relaxed) {
+            0 if total <= INLINE_BYTES => self.board.inline_bytes(index),
+            0 => return Err("its lengths make no sense".into()),
+            place => self.in_arena(member, place - 1, total)?,
+        };
+        Ok(TaskBytes { base, args_len, room })
+    }
+
+    fn in_arena(&self, member: &mut Member, offset: u64, len_bytes: usize) -> Result<*mut u8, String> {
+        let arena = self.board.rules().arena.load(Ordering::Relaxed);
+        let extent = member.segments.attach(arena, true)?;
+        let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
+        match end {
+            Some(end) if end <= extent.len_bytes => Ok(extent.base.wrapping_add(offset as usize)),
+            _ => Err("its bytes lie outside the arena".into()),
+        }
+    }
+
+    /// Gets a block of the right size from the driver and copies the results there.
+    #[cold]
+    fn ask_for_room(&self, member: &mut Member, slot: &Slot, bytes: &[u8]) {
+        // Release: pairs with the Acquire in the driver's look; it reads how much is wanted.
+        slot.grant.store(ASKED, Ordering::Release);
+        self.board.ask();
+        loop {
+            let answer = slot.grant.load(Ordering::Acquire);
+            if answer == ASKED {
+                futex::wait(&slot.grant, ASKED, Some(Instant::now() + LOOK_AGAIN));
+                if member.segments.driver_is_gone() || slot.is_condemned() {
+                    return slot.result_len.store(0, Ordering::Relaxed);
+                }
+                continue;
+            }
+            let place = slot.block.load(Ordering::Relaxed);
+            let room = slot.room.load(Ordering::Relaxed) as usize;
+            let there = (answer == GRANTED && place > 0 && room >= bytes.len())
+                .then(|| self.in_arena(member, place - 1, room).ok())
+                .flatten();
+            match there {
+                // SAFETY: `room` bytes of a block that the driver gave to this task, and `bytes` fits.
+                Some(there) => unsafe {
+                    there.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                },
+                // The driver, which refused, knows why.
+                None => slot.result_len.store(0, Ordering::Relaxed),
+            }
+            return;
+        }
+    }
+
+    /// Gives the task back to the driver.
+    fn finish(&mut self, index: usize, running: State) {
+        let board = self.board;
+        let done = running.of(Stage::Done);
+        if !board.change(index, running, done) {
+            // Condemned: the driver has had enough of it, and is about to kill this process. A thread lives on.
+            if crate::team::start::is_worker() {
+                loop {
+                    futex::wait(&board.slot(index).grant, ASKED, Some(Instant::now() + LOOK_AGAIN));
+                }
+            }
+            let _condemned = board.change(index, running.of(Stage::Condemned), done);
+        }
+        board.put_done(self.rank, index);
+        self.has_untold = !board.tell();
+    }
+
+    fn wants_out(&mut self) -> bool {
+        let rules = self.board.rules();
+        let (tasks, age, growth) = (
+            rules.max_tasks.load(Ordering::Relaxed),
+            rules.max_age_ms.load(Ordering::Relaxed),
+            rules.max_growth.load(Ordering::Relaxed),
+        );
+        if tasks > 0 && self.tasks >= tasks {
+            return true;
+        }
+        if age > 0 && self.begun.elapsed().as_millis() as u64 >= age {
+            return true;
+        }
+        growth > 0 && self.has_grown_by(growth)
+    }
+
+    fn has_grown_by(&mut self, growth: u64) -> bool {
+        if self.first_weight.is_some() && self.weighed.elapsed() < WEIGH_EVERY {
+            return false;
+        }
+        self.weighed = Instant::now();
+        let Some(weight) = process::private_bytes() else { return false };
+        weight.saturating_sub(*self.first_weight.get_or_insert(weight)) >= growth
+    }
+}
+
+/// Where a task's bytes are in this process: arguments, then room for results.
+struct TaskBytes {
+    base: *mut u8,
+    args_len: usize,
+    room: usize,
+}
+
+fn corrupt(what: &str) -> ItemFault {
+    ItemFault { item: 0, kind: ItemFaultKind::Corrupt, message: what.into(), location: String::new() }
+}

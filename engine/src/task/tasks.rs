@@ -1,0 +1,397 @@
+//! Calls through the pool, with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
+
+use crate::sys::clock::ticks;
+use crate::task::codec;
+use crate::task::cost::Cost;
+use crate::task::desk::Desk;
+use crate::task::entry::{Argument, Body, Output};
+use crate::task::error::TaskError;
+use crate::task::imap::{Imap, Order};
+use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
+use crate::task::parcel::{Packed, Parcel, Receiver};
+use crate::task::result::AsyncResult;
+use crate::task::star::{ByType, Star};
+use crate::team::{panic_note, text};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Chunks of a map for each worker, where nothing is known of its function.
+const CHUNKS_EACH: usize = 4;
+/// A chunk is to take so long, where that is known and leaves every worker enough of them.
+const CHUNK_NS: f64 = 200_000.0;
+/// A map that takes less than this in the caller stays there: about what waking two workers and being woken costs.
+const INLINE_NS: f64 = 100_000.0;
+/// Chunks handed over at a time, so that workers begin while the next are cut.
+const AT_ONCE: usize = 16;
+
+/// Calls through the pool with options; from [`Pool::tasks`](crate::Pool::tasks).
+///
+/// Functions are functions or closures that capture nothing; what they need comes as arguments. Arguments and results are any
+/// serde type, and handles of shared objects. They travel through shared memory, numbers as they are, everything else as postcard.
+#[must_use = "options do nothing until a call is made"]
+pub struct Tasks<'p> {
+    pub(crate) desk: Option<&'p Arc<Desk>>,
+    pub(crate) options: Options,
+}
+
+/// Called with the items done, and of all if that is known.
+type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
+
+/// See the methods of [`Tasks`].
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) chunksize: Option<usize>,
+    pub(crate) limit: Option<Duration>,
+    pub(crate) retries: u32,
+    pub(crate) window: Option<usize>,
+    pub(crate) stays_out: bool,
+    pub(crate) progress: Option<Watcher>,
+}
+
+impl<'p> Tasks<'p> {
+    /// `desk` is None where tasks run in the caller.
+    pub(crate) fn new(desk: Option<&'p Arc<Desk>>) -> Tasks<'p> {
+        Tasks { desk, options: Options::default() }
+    }
+
+    /// How many items make one task. Without it, as many as take 0.2 ms, as far as earlier calls of the same function tell, and no
+    /// more than a quarter of a worker's share.
+    pub fn chunksize(mut self, items: usize) -> Self {
+        self.options.chunksize = Some(items.max(1));
+        self
+    }
+
+    /// How long each item may run, counted from when a worker begins with it. Then the worker is killed and replaced, the item's
+    /// error is [`TaskError::TimedOut`], and the other items of its chunk go on elsewhere.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.limit = Some(limit);
+        self
+    }
+
+    /// How often an item that was lost with its worker is run again. Without it, not at all: it may have done something already.
+    pub fn retry(mut self, times: u32) -> Self {
+        self.options.retries = times;
+        self
+    }
+
+    /// How many items of an `imap` may be under way, results that nobody has taken yet included. Without it, 16 chunks a worker.
+    pub fn window(mut self, items: usize) -> Self {
+        self.options.window = Some(items.max(1));
+        self
+    }
+
+    /// Always uses the workers. Without it, a map stays in the caller when earlier calls of its function say that this is faster,
+    /// which then also runs a function that would crash its process in the caller.
+    pub fn always_out(mut self) -> Self {
+        self.options.stays_out = true;
+        self
+    }
+
+    /// Calls `progress` with the number of items done, and of all if that is known, as results come in.
+    pub fn progress(mut self, progress: impl Fn(usize, Option<usize>) + Send + Sync + 'static) -> Self {
+        self.options.progress = Some(Box::new(progress));
+        self
+    }
+
+    // ------------------------------------------------------------------------------------------- one
+
+    /// Calls `function` in a worker and waits for its result.
+    ///
+    /// # Errors
+    /// See [`TaskError`].
+    pub fn apply<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
+        self.apply_async(function, argument).get()
+    }
+
+    /// Has a worker call `function`. Does not block; what is wrong is told by the result.
+    pub fn apply_async<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+        let Some(desk) = self.desk else {
+            return AsyncResult::done(call(function, argument).map_err(|error| error.of_item(0)));
+        };
+        let body = Body::pointer(function);
+        let bytes = bytes_of_result::<R>(desk.costs.of(body.key()));
+        let packed = check(&body)
+            .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
+        let job = Arc::new(Single::<R>::new());
+        match packed {
+            Ok(packed) => desk.submit([self.parcel(body, packed, 0, job.clone())]),
+            Err(error) => job.fail(0, 1, error),
+        }
+        AsyncResult::of(desk, job)
+    }
+
+    // ------------------------------------------------------------------------------------------- all
+
+    /// Calls `function` on every item and gives the results in order. The first error ends it: tasks that have not begun are
+    /// dropped.
+    ///
+    /// # Errors
+    /// The [`TaskError`] of the first item, among those known by then, that has one.
+    pub fn map<A, R, I>(self, function: fn(A) -> R, items: I) -> Result<Vec<R>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        I: IntoIterator<Item = A>,
+    {
+        self.map_async(function, items).get()
+    }
+
+    /// As [`Self::map`], and loses nothing: gives each item's result or error. One bad item harms no other.
+    ///
+    /// # Errors
+    /// [`TaskError::PoolClosed`] and the like, where nothing could be run.
+    pub fn try_map<A, R, I>(
+        self,
+        function: fn(A) -> R,
+        items: I,
+    ) -> Result<Vec<Result<R, TaskError>>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        I: IntoIterator<Item = A>,
+    {
+        let run = |argument| call(function, argument);
+        self.start(Body::pointer(function), &run, items, each, false).get()
+    }
+
+    /// As [`Self::map`], without waiting for the results. Takes all items before it returns.
+    pub fn map_async<A, R, I>(self, function: fn(A) -> R, items: I) -> AsyncResult<Vec<R>>
+    where
+        A: Argument,
+        R: Output,
+        I: IntoIterator<Item = A>,
+    {
+        let run = |argument| call(function, argument);
+        self.start(Body::pointer(function), &run, items, all_or_first, true)
+    }
+
+    /// As [`Self::map`], for a function of two to eight arguments over tuples.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn starmap<A, F, I>(self, function: F, items: I) -> Result<Vec<F::Output>, TaskError>
+    where
+        A: Argument,
+        F: Star<A>,
+        F::Output: Output,
+        I: IntoIterator<Item = A>,
+    {
+        self.starmap_async(function, items).get()
+    }
+
+    /// As [`Self::starmap`], without waiting for the results.
+    pub fn starmap_async<A, F, I>(self, function: F, items: I) -> AsyncResult<Vec<F::Output>>
+    where
+        A: Argument,
+        F: Star<A>,
+        F::Output: Output,
+        I: IntoIterator<Item = A>,
+    {
+        let run = |arguments| caught(|| function.call(arguments));
+        self.start(Body::by_type::<A, F::Output, ByType<F>>(), &run, items, all_or_first, true)
+    }
+
+    /// Calls `function` on every item, lazily: takes items as their turn comes, a bounded window ahead, and gives results in order
+    /// as they are asked for. For input that is large, slow or endless.
+    pub fn imap<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
+    where
+        A: Argument,
+        R: Output,
+        I: IntoIterator<Item = A>,
+    {
+        Imap::new(self, function, items.into_iter(), Order::OfInput)
+    }
+
+    /// As [`Self::imap`], and gives results as they come.
+    pub fn imap_unordered<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
+    where
+        A: Argument,
+        R: Output,
+        I: IntoIterator<Item = A>,
+    {
+        Imap::new(self, function, items.into_iter(), Order::OfCompletion)
+    }
+
+    // ------------------------------------------------------------------------------------------- parts
+
+    fn start<A, R, T, I>(
+        mut self,
+        body: Body,
+        run: &dyn Fn(A) -> Result<R, TaskError>,
+        items: I,
+        finish: fn(Gathered<R>) -> Result<T, TaskError>,
+        fail_fast: bool,
+    ) -> AsyncResult<T>
+    where
+        A: Argument,
+        R: Output,
+        T: Send + 'static,
+        I: IntoIterator<Item = A>,
+    {
+        let mut items = items.into_iter();
+        let (least, most) = items.size_hint();
+        let len = most.filter(|most| *most == least);
+        let cost = self.desk.and_then(|desk| desk.costs.of(body.key()));
+        let desk = match self.desk {
+            Some(desk) if !self.is_better_inline(len, cost) => desk,
+            desk => {
+                let began = ticks();
+                let (result, count) = run_here(run, items, finish, fail_fast);
+                if let (Some(desk), Some(cost)) = (desk, cost) {
+                    let ns = ticks().wrapping_sub(began) as f64 * desk.rate.ns_per_tick();
+                    desk.costs.note(body.key(), count, ns, (cost.bytes * count as f64) as usize);
+                }
+                return AsyncResult::done(result);
+            }
+        };
+        let progress = self
+            .options
+            .progress
+            .take()
+            .map(|progress| -> crate::task::job::Progress { Box::new(move |done| progress(done, len)) });
+        let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast, progress }));
+        let chunk = self.chunk(len.unwrap_or(least), cost, desk.workers());
+        match check(&body) {
+            Ok(()) => {
+                let count = self.submit_all(desk, &body, &mut items, chunk, cost, &job);
+                job.set_len(count);
+            }
+            Err(error) => {
+                job.fail(0, 1, error);
+                job.set_len(1);
+            }
+        }
+        AsyncResult::of(desk, job)
+    }
+
+    /// Cuts the items into chunks and submits them; gives how many items there were.
+    fn submit_all<A: Argument, R: Output, T: Send + 'static>(
+        &self,
+        desk: &Arc<Desk>,
+        body: &Body,
+        items: &mut dyn Iterator<Item = A>,
+        chunk: usize,
+        cost: Option<Cost>,
+        job: &Arc<Many<R, T>>,
+    ) -> usize {
+        let bytes = bytes_of_result::<R>(cost);
+        let (mut count, mut ready) = (0, Vec::new());
+        loop {
+            match Packed::of(items, chunk, |items| room(items, bytes)) {
+                Ok(packed) if packed.items == 0 => break,
+                Ok(packed) => {
+                    let first = count;
+                    count += packed.items;
+                    ready.push(self.parcel(*body, packed, first, job.clone()));
+                }
+                // Items up to the bad one were taken from the input and cannot be put back.
+                Err(error) => {
+                    let bad = error.item().unwrap_or(0);
+                    job.fail(count, bad + 1, error.of_item(count + bad));
+                    count += bad + 1;
+                }
+            }
+            if ready.len() == AT_ONCE || ready.len() == 1 && count == chunk {
+                desk.submit(ready.drain(..));
+            }
+            if !job.is_open() {
+                break;
+            }
+        }
+        desk.submit(ready);
+        count
+    }
+
+    pub(crate) fn parcel(
+        &self,
+        body: Body,
+        packed: Packed,
+        first: usize,
+        receiver: Arc<dyn Receiver>,
+    ) -> Parcel {
+        Parcel {
+            body,
+            packed,
+            granted: None,
+            receiver,
+            first,
+            limit: self.options.limit,
+            retries: self.options.retries,
+            returns: 0,
+            verdict: None,
+            is_told: false,
+            queued: 0,
+        }
+    }
+
+    fn is_better_inline(&self, len: Option<usize>, cost: Option<Cost>) -> bool {
+        let may = !self.options.stays_out && self.options.limit.is_none();
+        may && cost.zip(len).is_some_and(|(cost, len)| cost.ns * (len as f64) < INLINE_NS)
+    }
+
+    pub(crate) fn chunk(&self, len: usize, cost: Option<Cost>, workers: usize) -> usize {
+        let share = len.div_ceil(workers * CHUNKS_EACH).max(1);
+        let by_time = cost.map_or(share, |cost| ((CHUNK_NS / cost.ns.max(0.1)) as usize).max(1));
+        self.options.chunksize.unwrap_or_else(|| share.min(by_time))
+    }
+}
+
+/// Whether workers can find the function.
+pub(crate) fn check(body: &Body) -> Result<(), TaskError> {
+    let offset = |address| text::offset_of(address).map_err(|error| TaskError::NoEntry(Arc::new(error)));
+    offset(body.entry as usize)?;
+    if body.function != 0 {
+        offset(body.function)?;
+    }
+    Ok(())
+}
+
+/// Bytes of an item's result, as far as can be guessed.
+pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
+    if codec::is_plain::<R>() {
+        return size_of::<R>() as f64;
+    }
+    cost.map_or(0.0, |cost| cost.bytes).max(size_of::<R>() as f64 * 1.1)
+}
+
+/// Room for the results of so many items.
+pub(crate) fn room(items: usize, bytes: f64) -> usize {
+    (items as f64 * bytes).ceil() as usize
+}
+
+/// Calls a function in the caller.
+pub(crate) fn call<A, R>(function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
+    caught(|| function(argument))
+}
+
+fn caught<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+        let fault = panic_note::take(payload);
+        TaskError::Panicked { item: 0, message: fault.message, location: fault.location }
+    })
+}
+
+fn run_here<A, R, T>(
+    run: &dyn Fn(A) -> Result<R, TaskError>,
+    items: impl Iterator<Item = A>,
+    finish: fn(Gathered<R>) -> Result<T, TaskError>,
+    fail_fast: bool,
+) -> (Result<T, TaskError>, usize) {
+    let mut gathered = Gathered { values: Vec::new(), errors: BTreeMap::new() };
+    let mut count = 0;
+    for (number, item) in items.enumerate() {
+        count = number + 1;
+        match run(item) {
+            Ok(value) => gathered.values.push(value),
+            Err(error) => {
+                gathered.errors.insert(number, error.of_item(number));
+                if fail_fast {
+                    break;
+                }
+            }
+        }
+    }
+    (finish(gathered), count)
+}

@@ -1,0 +1,300 @@
+//! Who takes results off the board: a thread that waits for one, or else the desk's collector thread.
+//!
+//! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a result takes no detour
+//! through another thread. Others follow: they sleep until the one on duty has delivered something. Time limits are the
+//! collector's business, and so is everything while nobody waits.
+
+use crate::base::atomic::Ordering;
+use crate::sys::clock::{TickRate, ticks, yield_core};
+use crate::task::board::Stage;
+use crate::task::desk::{Desk, is_same};
+use crate::task::error::TaskError;
+use crate::task::parcel::Receiver;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a thread that waits looks before it sleeps, in microseconds: about what a sleep and a wake cost.
+const LOOK_US: u64 = 50;
+/// Looks without a pause between two yields.
+const LOOKS: u32 = 16;
+/// Longest sleep: a backstop against a board whose words were overwritten.
+const BACKSTOP: Duration = Duration::from_secs(1);
+
+impl Desk {
+    /// Collects until `is_done`; false if the deadline passed first.
+    pub(crate) fn wait_until(
+        self: &Arc<Desk>,
+        deadline: Option<Instant>,
+        is_done: impl Fn() -> bool,
+    ) -> bool {
+        loop {
+            if is_done() {
+                return true;
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return false;
+            }
+            match self.duty.try_lock() {
+                Some(duty) => {
+                    self.serve_duty(deadline, &is_done);
+                    drop(duty);
+                    self.hand_over();
+                }
+                None => self.follow(deadline, &is_done),
+            }
+        }
+    }
+
+    fn serve_duty(self: &Arc<Desk>, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
+        let patience = TickRate::ticks_in_us(LOOK_US);
+        let mut since = ticks();
+        loop {
+            let seen = self.board.waiter().count();
+            if self.collect() > 0 {
+                since = ticks();
+            }
+            let now = deadline.map(|_| Instant::now());
+            if is_done() || deadline.zip(now).is_some_and(|(at, now)| now >= at) {
+                return;
+            }
+            if ticks().wrapping_sub(since) < patience {
+                for _ in 0..LOOKS {
+                    std::hint::spin_loop();
+                }
+                yield_core();
+                continue;
+            }
+            let backstop = Instant::now() + BACKSTOP;
+            let until = deadline.map_or(backstop, |at| at.min(backstop));
+            self.board.be_eager();
+            self.board.waiter().sleep(seen, Some(until), || is_done() || self.has_arrivals());
+            self.board.be_easy();
+            since = ticks();
+        }
+    }
+
+    /// Nobody is on duty any more: others may want to be.
+    fn hand_over(&self) {
+        self.tell_followers();
+        if self.board.is_eager() {
+            self.board.collector().ring();
+        }
+    }
+
+    /// Sleeps until somebody has delivered something, or duty is free.
+    fn follow(&self, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
+        let backstop = Instant::now() + BACKSTOP;
+        let until = deadline.map_or(backstop, |at| at.min(backstop));
+        self.followers.fetch_add(1, Ordering::SeqCst);
+        let mut guard = self.follow.lock();
+        if !is_done() && self.duty.is_locked() {
+            self.delivered.wait_until(&mut guard, until);
+        }
+        drop(guard);
+        self.followers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn tell_followers(&self) {
+        if self.followers.load(Ordering::SeqCst) > 0 {
+            let _in_step = self.follow.lock();
+            self.delivered.notify_all();
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- collector
+
+    /// Starts the collector thread, once.
+    pub(crate) fn start_collector(self: &Arc<Desk>) -> Result<(), TaskError> {
+        if self.collector.set(()).is_err() {
+            return Ok(());
+        }
+        let desk = Arc::downgrade(self);
+        let started = std::thread::Builder::new().name("phalanx collector".into()).spawn(move || {
+            // Woken at least once in a while, so that a desk that everybody has dropped is let go.
+            while let Some(desk) = desk.upgrade() {
+                if desk.is_over.load(Ordering::Acquire) {
+                    return;
+                }
+                desk.collect_once();
+            }
+        });
+        let broken = |error: std::io::Error| TaskError::PoolBroken {
+            reason: format!("the thread that collects results cannot be started: {error}"),
+        };
+        started.map(drop).map_err(broken)
+    }
+
+    fn collect_once(self: &Arc<Desk>) {
+        let collector = self.board.collector();
+        let seen = collector.count();
+        let patience = TickRate::ticks_in_us(LOOK_US);
+        let mut since = ticks();
+        while ticks().wrapping_sub(since) < patience {
+            if self.collect() == 0 {
+                if !self.board.is_eager() {
+                    break;
+                }
+                yield_core();
+            } else {
+                since = ticks();
+            }
+        }
+        if self.has_newcomers.swap(false, Ordering::AcqRel) {
+            self.equip_newcomers();
+        }
+        let backstop = Instant::now() + BACKSTOP;
+        let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
+        collector.sleep(seen, Some(until), || {
+            self.has_graves.load(Ordering::Acquire)
+                || self.has_newcomers.load(Ordering::Acquire)
+                || self.board.is_eager() && !self.duty.is_locked() && self.has_arrivals()
+        });
+    }
+
+    /// Ends tasks that have run longer than they may; gives when to look again.
+    fn end_overdue(self: &Arc<Desk>) -> Option<Instant> {
+        let now = (ticks(), Instant::now());
+        let ns_per_tick = self.rate.ns_per_tick();
+        let (mut next, mut overdue) = (None::<Instant>, Vec::new());
+        {
+            let books = self.books.lock();
+            if books.timed == 0 {
+                return None;
+            }
+            for (index, flight) in books.flights.iter().enumerate() {
+                let Some((flight, limit)) = flight.as_ref().and_then(|f| Some((f, f.parcel.limit?))) else {
+                    continue;
+                };
+                let state = self.board.state(index);
+                let ran = match state.stage() {
+                    Some(Stage::Running) if flight.parcel.verdict.is_none() => {
+                        let began = self.board.slot(index).began.load(Ordering::Relaxed);
+                        Duration::from_nanos((now.0.saturating_sub(began) as f64 * ns_per_tick) as u64)
+                    }
+                    Some(Stage::Queued) => Duration::ZERO,
+                    _ => continue,
+                };
+                if ran >= limit {
+                    overdue.push((index, limit));
+                } else {
+                    let at = now.1 + (limit - ran).max(Duration::from_micros(100));
+                    next = Some(next.map_or(at, |next| next.min(at)));
+                }
+            }
+        }
+        for (index, limit) in overdue {
+            let still_running = !self.can_kill();
+            self.condemn(index, TaskError::TimedOut { item: 0, limit, still_running });
+        }
+        next
+    }
+
+    // ------------------------------------------------------------------------------------------- ends
+
+    /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop.
+    fn condemn(self: &Arc<Desk>, index: usize, verdict: TaskError) {
+        let slot = self.board.slot(index);
+        let mut told = None;
+        let member = {
+            let mut books = self.books.lock();
+            let Some(flight) = books.flights[index].as_mut() else { return };
+            let running = self.board.state(index);
+            if running.stage() != Some(Stage::Running) || flight.parcel.verdict.is_some() {
+                return;
+            }
+            slot.stop.store(slot.stop_number(), Ordering::Release);
+            flight.parcel.verdict = Some(verdict.clone());
+            if self.can_kill() {
+                if !self.board.change(index, running, running.of(Stage::Condemned)) {
+                    // It was done in this very moment.
+                    flight.parcel.verdict = None;
+                    return;
+                }
+                Some(running.member())
+            } else {
+                let parcel = &mut flight.parcel;
+                parcel.is_told = true;
+                told = Some((parcel.receiver.clone(), parcel.first, parcel.packed.items));
+                None
+            }
+        };
+        if let Some(member) = member {
+            self.crew.kill_member(member);
+        }
+        if let Some((receiver, first, items)) = told {
+            receiver.fail(first, items, verdict.of_item(first));
+            self.tell_followers();
+        }
+    }
+
+    /// Drops a receiver's tasks that wait, and ends those that run.
+    pub(crate) fn cancel(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+        let mut running = Vec::new();
+        {
+            let mut books = self.books.lock();
+            books.backlog.retain(|parcel| !is_same(&parcel.receiver, receiver));
+            for index in 0..books.flights.len() {
+                let Some(flight) = &books.flights[index] else { continue };
+                if !is_same(&flight.parcel.receiver, receiver) {
+                    continue;
+                }
+                let queued = flight.queued;
+                if self.board.change(index, queued, queued.of(Stage::Free)) {
+                    let flight = books.flights[index].take();
+                    books.timed -= usize::from(flight.is_some_and(|flight| flight.parcel.limit.is_some()));
+                    self.release(&mut books, index);
+                } else {
+                    running.push(index);
+                }
+            }
+        }
+        running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }));
+    }
+
+    /// Has everything that runs end now: drops what waits, kills member processes, asks threads to stop.
+    pub(crate) fn stop_all(&self) {
+        let mut books = self.books.lock();
+        for (index, flight) in books.flights.iter().enumerate() {
+            let slot = self.board.slot(index);
+            if flight.is_some() && self.board.state(index).stage() == Some(Stage::Running) {
+                slot.stop.store(slot.stop_number(), Ordering::Release);
+            }
+        }
+        for index in 0..books.flights.len() {
+            let queued = books.flights[index].as_ref().map(|flight| flight.queued);
+            if let Some(queued) = queued {
+                // A member that was faster runs it.
+                let _taken_back = self.board.change(index, queued, queued.of(Stage::Free));
+            }
+        }
+        books.backlog.iter().for_each(|parcel| {
+            parcel.receiver.fail(parcel.first, parcel.packed.items, TaskError::PoolClosed);
+        });
+        books.backlog.clear();
+        drop(books);
+        if self.can_kill() {
+            let mut roster = self.crew.roster.lock();
+            roster.broken.get_or_insert_with(|| "it was terminated".into());
+            roster.slots.iter().for_each(|slot| {
+                slot.kill();
+            });
+        }
+    }
+
+    /// Waits until all tasks are done.
+    pub(crate) fn drain(self: &Arc<Desk>) {
+        if self.collector.get().is_some() {
+            self.wait_until(None, || self.is_idle());
+        }
+    }
+
+    /// Takes no more tasks, fails those that are there, and lets the collector go. The members are gone.
+    pub(crate) fn end(self: &Arc<Desk>) {
+        self.close();
+        self.is_over.store(true, Ordering::Release);
+        self.fail_all(&TaskError::PoolClosed, true);
+        self.tell_followers();
+        self.board.collector().ring();
+        self.board.waiter().ring();
+    }
+}
