@@ -6,10 +6,10 @@
 //!
 //! To add a family: a file with `pub const ENTRIES: &[Entry]`, and a line in [`families`].
 
+mod dense;
 mod order;
 mod particles;
 mod random;
-mod dense;
 mod reduce;
 mod scan;
 mod sparse;

@@ -96,7 +96,8 @@ pub(crate) fn make<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
 ) -> Result<Place, CreateError> {
-    debug_assert!(H::fits(len_bytes));
+    // More than there can be is refused below.
+    debug_assert!(len_bytes > isize::MAX as usize || H::fits(len_bytes));
     let place =
         Place::make(kind_of::<H::Words, H::Value>(), len_bytes, H::ALIGN, None, upkeep::<H>(init, repair));
     place.map_err(|source| CreateError { what, len_bytes, source })

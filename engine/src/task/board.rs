@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 /// Tasks that can be on the board at once. A power of two.
-pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
+pub(crate) const SLOTS: usize = 4096;
 /// Bytes of arguments and results that a slot holds itself.
 pub(crate) const INLINE_BYTES: usize = 88;
 /// The driver is asked for more when so few tasks wait.
@@ -450,6 +450,11 @@ impl TaskBoard {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
+    assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);
     assert!(size_of::<Slot>() == 256 && size_of::<Line<Slot>>() == 256);
     assert!(std::mem::offset_of!(Slot, flags) == 72 && std::mem::offset_of!(Slot, items_done) == 88);
 };
+
+#[cfg(all(test, not(loom)))]
+#[path = "board_tests.rs"]
+mod tests;
