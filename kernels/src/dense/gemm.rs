@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{KernelError, check_shape};
+use crate::inline::repeatable;
 use crate::input::Input;
 use crate::number::Real;
 use ndarray::Ix2;
@@ -75,7 +76,9 @@ pub fn gemm<T: Product>(
     let (a, b) = (a.share(pool)?, b.share(pool)?);
     let cut = Cut::new(m, n);
     let operands = (c.scatter(), a.whole(), b.whole(), 0..cut.count(), [alpha, beta]);
-    pool.launch().chunk(1).for_each(operands, |(c, a, b, tiles, factors)| {
+    // With beta 0 nothing of c is read: a tile whose worker died may be written again.
+    let launch = if beta == T::ZERO { repeatable(pool).retry_in_place() } else { pool.launch() };
+    launch.chunk(1).for_each(operands, |(c, a, b, tiles, factors)| {
         let ((m, k), n) = (a.dim(), b.ncols());
         let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
         let cut = Cut::new(m, n);

@@ -15,6 +15,7 @@
 use super::Csr;
 use super::spmv::Rows;
 use crate::error::{KernelError, check_shape};
+use crate::inline::is_inline;
 use crate::input::Input;
 use crate::number::{Number, Real};
 use ndarray::Ix1;
@@ -88,12 +89,20 @@ pub fn conjugate_gradient<T: Real>(
     if !sense(options.relative) || !sense(options.absolute) {
         return Err(KernelError::argument("a tolerance of conjugate gradients", "it must be 0 or more"));
     }
+    let limits = [options.relative, options.absolute, options.max_iterations as f64];
+    if is_inline(a.entries() + rows) {
+        return outcome(solve_here(Rows::of(a), &b.elements(), x.as_mut_slice(), limits));
+    }
     let b = b.share(pool)?;
     let (mut r, mut p, mut q) = (pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?);
     let matrix = (&a.offsets, &a.columns, &a.values, &a.bounds);
-    let limits = [options.relative, options.absolute, options.max_iterations as f64];
     let ended = pool
         .region((matrix, (&*b, x), (&mut r, &mut p, &mut q), limits), |team, handles| solve(team, handles))?;
+    outcome(ended)
+}
+
+/// What the numbers say with which a solution ended.
+fn outcome(ended: [f64; 4]) -> Result<CgOutcome, KernelError> {
     let (iterations, residual) = (ended[1] as usize, ended[2]);
     match ended[0] {
         CONVERGED => Ok(CgOutcome { iterations, residual }),
@@ -113,6 +122,53 @@ pub fn conjugate_gradient<T: Real>(
 const CONVERGED: f64 = 0.0;
 const EXHAUSTED: f64 = 1.0;
 const BROKE_DOWN: f64 = 2.0;
+
+/// The method in one thread, for systems too small to hand out. Ends as [`solve`].
+fn solve_here<T: Real>(
+    a: Rows<'_, T>,
+    b: &[T],
+    x: &mut [T],
+    [relative, absolute, most]: [f64; 3],
+) -> [f64; 4] {
+    let rows = b.len();
+    let (mut r, mut q) = (vec![T::ZERO; rows], vec![T::ZERO; rows]);
+    a.apply(0..rows, x, &mut r, |sum, _| sum);
+    r.iter_mut().zip(b).for_each(|(r, b)| *r = *b - *r);
+    let mut p = r.clone();
+    let mut rr = dot(&r, &r);
+    let enough = (relative * dot(b, b).sqrt()).max(absolute);
+    let mut done = 0.0;
+    loop {
+        if rr.sqrt() <= enough {
+            return [CONVERGED, done, rr.sqrt(), 0.0];
+        }
+        if done >= most {
+            return [EXHAUSTED, done, rr.sqrt(), 0.0];
+        }
+        a.apply(0..rows, &p, &mut q, |sum, _| sum);
+        let pq = dot(&p, &q);
+        if !can_go_on(pq, rr) {
+            return [BROKE_DOWN, done, rr.sqrt(), pq];
+        }
+        let (alpha, before) = (T::from_f64(rr / pq), rr);
+        advance(x, &p, alpha);
+        advance(&mut r, &q, -alpha);
+        rr = dot(&r, &r);
+        let beta = T::from_f64(rr / before);
+        p.iter_mut().zip(&r).for_each(|(p, r)| *p = *r + beta * *p);
+        done += 1.0;
+    }
+}
+
+/// `x += factor * p`.
+fn advance<T: Real>(x: &mut [T], p: &[T], factor: T) {
+    x.iter_mut().zip(p).for_each(|(x, p)| *x = *x + factor * *p);
+}
+
+/// Whether a step makes sense. Not where a number is NaN.
+fn can_go_on(pq: f64, rr: f64) -> bool {
+    pq > 0.0 && pq.is_finite() && rr.is_finite()
+}
 
 /// A vector that the region writes.
 type Vector<'w, T> = RegionMut<'w, T, Ix1>;
@@ -168,8 +224,7 @@ fn solve<T: Real>(
             },
             |a, b| a + b,
         )?;
-        // Also where either is NaN.
-        if !(pq > 0.0 && pq.is_finite() && rr.is_finite()) {
+        if !can_go_on(pq, rr) {
             return Ok([BROKE_DOWN, done, rr.sqrt(), pq]);
         }
         let alpha = T::from_f64(rr / pq);
@@ -178,8 +233,8 @@ fn solve<T: Real>(
             (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
             0.0,
             |(x, r, p, q)| {
-                x.iter_mut().zip(p).for_each(|(x, p)| *x = *x + alpha * *p);
-                r.iter_mut().zip(q).for_each(|(r, q)| *r = *r - alpha * *q);
+                advance(x, p, alpha);
+                advance(r, q, -alpha);
                 dot(r, r)
             },
             |a, b| a + b,
@@ -216,6 +271,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inline::launching;
     use crate::testing::{Dice, pools};
 
     /// The 5-point Laplacian on a square of `side` unknowns, plus `shift` on the diagonal.
@@ -263,6 +319,35 @@ mod tests {
             outcomes.push((outcome, x.to_vec()));
         }
         assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
+    }
+
+    #[test]
+    fn small_systems_are_solved_by_the_caller_as_well_as_by_workers() {
+        let pool = &pools()[2];
+        let a = laplacian(pool, 17, 0.1);
+        let b = Dice(2).units(289);
+        let run = || {
+            let mut x = SharedArray::zeros(289).unwrap();
+            let outcome = conjugate_gradient(pool, &a, &b, &mut x, exactly()).unwrap();
+            (outcome.iterations, x.to_vec())
+        };
+        let (here, there) = (run(), launching(run));
+        assert_eq!(here.0, there.0);
+        assert!(here.1.iter().zip(&there.1).all(|(a, b)| (a - b).abs() < 1e-10));
+    }
+
+    #[test]
+    fn broken_systems_are_told_by_workers_too() {
+        let pool = &pools()[1];
+        let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1.0, -1.0]).unwrap();
+        let mut x = SharedArray::zeros(2).unwrap();
+        let solve = || conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default());
+        assert!(matches!(launching(solve), Err(KernelError::Breakdown { .. })));
+        let a = laplacian(pool, 20, 0.0);
+        let mut x = SharedArray::zeros(400).unwrap();
+        let options = CgOptions { max_iterations: 3, ..exactly() };
+        let solve = || conjugate_gradient(pool, &a, &vec![1.0; 400], &mut x, options);
+        assert!(matches!(launching(solve), Err(KernelError::NotConverged { iterations: 3, .. })));
     }
 
     #[test]

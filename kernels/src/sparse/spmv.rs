@@ -5,7 +5,7 @@
 
 use super::Csr;
 use crate::error::{KernelError, check_shape};
-use crate::inline::is_inline;
+use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use ndarray::Ix1;
@@ -59,7 +59,9 @@ pub fn spmv<T: Real>(
         x.whole(),
         [alpha, beta],
     );
-    pool.for_each(operands, |(y, part, bounds, (offsets, columns, values), x, [alpha, beta])| {
+    // With beta 0 nothing of y is read: a part whose worker died may be written again.
+    let launch = if beta == T::ZERO { repeatable(pool).retry_in_place() } else { pool.launch() };
+    launch.for_each(operands, |(y, part, bounds, (offsets, columns, values), x, [alpha, beta])| {
         let matrix = Rows { offsets, columns, values };
         let rows = bounds[part.start] as usize..bounds[part.end] as usize;
         matrix.apply(rows, x, y, |sum, y| blend(alpha, sum, beta, y));

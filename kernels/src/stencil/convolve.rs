@@ -1,6 +1,7 @@
 //! Convolutions of matrices.
 
 use super::Boundary;
+use super::past::way_of_one;
 use super::star::{Taps, check_odd, chunk_rows};
 use super::sweep::{Line, Out, ends_of, sum_lines};
 use crate::error::{KernelError, check_shape};
@@ -8,7 +9,7 @@ use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use crate::simd::vectorized;
-use crate::store::{CACHED, Way, way};
+use crate::store::{CACHED, Way};
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 use std::ops::Range;
@@ -94,7 +95,7 @@ pub fn convolve_separable<T: Real>(
     let a = a.share(pool)?;
     let weights = (SharedArray::from_slice(column)?, SharedArray::from_slice(row)?);
     let chunk = chunk_rows(height, column.len() / 2, pool.workers());
-    let travelling = (boundary.to_wire(), way(2 * out.len_bytes()));
+    let travelling = (boundary.to_wire(), way_of_one(2 * out.len_bytes()));
     let operands = (out.split_out(), 0..height, a.whole(), weights.0.whole(), weights.1.whole(), travelling);
     repeatable(pool).chunk(chunk).for_each(operands, |(mut out, rows, a, column, row, (edge, way))| {
         let (height, width) = a.dim();

@@ -5,12 +5,13 @@
 //! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
 //! Ordinary and Partial Differential Equations*, 9.
 
+use super::past::way_of_many;
 use super::sweep::{BLOCK_BYTES, Out, sum_group};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::number::Real;
 use crate::simd::vectorized;
-use crate::store::{CACHED, Way, way};
+use crate::store::{CACHED, Way};
 use ndarray::{Ix2, Ix3};
 use phalanx::{Edge, Pool, Shape, SharedArray};
 use std::ops::Range;
@@ -56,7 +57,7 @@ pub fn heat_2d<T: Real>(
         return Ok(());
     }
     let (rows, width) = u.dim();
-    let way = way(2 * u.len_bytes());
+    let way = way_of_many(2 * u.len_bytes());
     pool.region((&mut *u, &mut *scratch, [r], way, [rows, width, steps]), |team, handles| {
         let (mut u, mut v, [r], way, [rows, width, steps]) = handles;
         let step = Step { shape: [rows, 1, width], r, way };
@@ -111,7 +112,7 @@ pub fn heat_3d<T: Real>(
         }
         return Ok(());
     }
-    let way = way(2 * u.len_bytes());
+    let way = way_of_many(2 * u.len_bytes());
     pool.region((&mut *u, &mut *scratch, [r], way, [planes, rows, width, steps]), |team, handles| {
         let (mut u, mut v, [r], way, [planes, rows, width, steps]) = handles;
         let step = Step { shape: [planes, rows, width], r, way };

@@ -8,7 +8,29 @@
 //! instruction demands; [`fence`] stands before the end of every kernel that made them.
 #![allow(unsafe_code)]
 
+use crate::store::{CACHED, PAST_CACHES, Way};
 use phalanx::Element;
+
+/// Bytes of input and result from which a single sweep goes past the caches.
+///
+/// Far more than [`crate::store`] asks for: a stencil reads its input several times, and what it reads comes from the shared cache as
+/// long as results that stay there do not cost more than they give. Measured past the caches, against rayon's plain loop through
+/// them (2 busy cores of an Intel Xeon with 480 MiB of shared cache, 2026-11-21, 7 points, float64, `phalanx-bench kernels star_3d`):
+/// arrays of 32 MiB 15 against 35 GB/s, of 256 MiB 13 against 15, of 512 MiB 14 against 16.
+const ONE_SWEEP_BYTES: usize = 2 << 30;
+/// The same for many sweeps that go to and fro between two arrays. As above, `heat_3d`: 32 MiB 18 against 28 GB/s, 256 MiB 18 against
+/// 15, 512 MiB 15 against 10.
+const MANY_SWEEPS_BYTES: usize = 256 << 20;
+
+/// The way of one sweep over `bytes` in all.
+pub(super) fn way_of_one(bytes: usize) -> Way {
+    if bytes >= ONE_SWEEP_BYTES { PAST_CACHES } else { CACHED }
+}
+
+/// The way of many sweeps to and fro over `bytes` in all.
+pub(super) fn way_of_many(bytes: usize) -> Way {
+    if bytes >= MANY_SWEEPS_BYTES { PAST_CACHES } else { CACHED }
+}
 
 /// Makes what was copied past the caches visible before anything that this thread stores later.
 #[cfg(target_arch = "x86_64")]

@@ -1,13 +1,14 @@
 //! Star stencils of any radius: neighbours along the axes.
 
 use super::Boundary;
+use super::past::way_of_one;
 use super::sweep::{Offset, Sweep};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Real;
 use crate::simd::vectorized;
-use crate::store::{CACHED, way};
+use crate::store::CACHED;
 use ndarray::{Ix2, Ix3};
 use phalanx::{Pool, Shape, SharedArray};
 
@@ -131,7 +132,7 @@ impl<T: Real> Taps<T> {
             self.offsets.whole(),
             self.weights.whole(),
             [shape[0], shape[1], shape[2]],
-            (boundary.to_wire(), way(2 * out_bytes)),
+            (boundary.to_wire(), way_of_one(2 * out_bytes)),
         );
         repeatable(pool).chunk(chunk).for_each(
             operands,
