@@ -40,6 +40,13 @@ impl Drop for Over<'_> {
     }
 }
 
+fn aborts(n: u8) -> u8 {
+    if n == 0 {
+        std::process::abort()
+    }
+    n
+}
+
 /// Waits until a worker has begun a task.
 fn until_begun(pool: &Pool, tasks: u64) {
     while pool.stats().workers.iter().map(|worker| worker.tasks).sum::<u64>() < tasks {
@@ -67,7 +74,7 @@ fn a2_an_idle_worker_that_is_killed_is_replaced_silently() {
 fn a3_a_function_that_always_kills_its_worker_breaks_nothing() {
     let pool = pool();
     for _ in 0..8 {
-        let error = pool.apply(|()| std::process::abort(), ()).map(|()| ()).unwrap_err();
+        let error = pool.apply(aborts, 0).unwrap_err();
         let TaskError::WorkerDied { cause, .. } = error else { panic!("{error}") };
         assert!(matches!(cause, ExitCause::Signal { number: 6, .. }), "{cause}");
     }
@@ -114,7 +121,16 @@ fn a6_a_payload_whose_drop_panics_is_a_panic_like_any_other() {
         }
     }
     let pool = pool();
-    let error = pool.apply(|()| std::panic::panic_any(Bomb), ()).map(|()| ()).unwrap_err();
+    let error = pool
+        .apply(
+            |n: u8| {
+                if n == 0 {
+                    std::panic::panic_any(Bomb)
+                }
+            },
+            0,
+        )
+        .unwrap_err();
     assert!(matches!(error, TaskError::Panicked { .. }), "{error}");
     assert_eq!(pool.insights().deaths, 0);
 }
