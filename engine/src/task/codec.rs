@@ -91,6 +91,21 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<(T, &[
     postcard::take_from_bytes(bytes).map_err(|error| travel::error_text(&error))
 }
 
+/// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no number or they
+/// are not all there.
+pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
+    if !is_plain::<T>() || bytes.len() != items * size_of::<T>() {
+        return false;
+    }
+    values.reserve(items);
+    let end = values.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+    // SAFETY: there is capacity for `items` values more, which is as many bytes as there are.
+    unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    // SAFETY: their bytes were written just now, and any bytes are a number.
+    unsafe { values.set_len(values.len() + items) };
+    true
+}
+
 /// A number for the types of a task's argument and result, compared by the worker with its own.
 pub(crate) const fn layout_of<A, R>() -> u64 {
     let argument = (size_of::<A>() as u64) << 6 | align_of::<A>() as u64;
@@ -114,6 +129,16 @@ mod tests {
         let (tuple, rest) = read::<(String, Option<u8>)>(rest).unwrap();
         assert_eq!((number, large, tuple), (1.5, u128::MAX, ("text".into(), Some(3))));
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn numbers_are_taken_all_at_once_or_not_at_all() {
+        let mut values = vec![7u16];
+        assert!(append_numbers(&[1, 0, 2, 0], 2, &mut values));
+        assert_eq!(values, [7, 1, 2]);
+        assert!(!append_numbers(&[1, 0, 2], 2, &mut values));
+        assert!(!append_numbers::<char>(&[0; 8], 2, &mut Vec::new()));
+        assert_eq!(values.len(), 3);
     }
 
     #[test]

@@ -98,6 +98,20 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
+    /// Writes a number where it fits; false, and nothing done, if it is none, or does not.
+    #[inline(always)]
+    fn push_number<R: Serialize + 'static>(&mut self, outcome: &std::thread::Result<R>) -> bool {
+        let Ok(value) = outcome else { return false };
+        if !codec::is_plain::<R>() || self.spilled.is_some() {
+            return false;
+        }
+        let written = self.room.get_mut(self.len..).map(|room| codec::write(value, room));
+        if let Some(Ok(used)) = written {
+            self.len += used;
+        }
+        matches!(written, Some(Ok(_)))
+    }
+
     /// In the place of a result that there is none of.
     fn pass_over<R: 'static>(&mut self) {
         if codec::is_plain::<R>() {
@@ -219,7 +233,9 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
         slot.reading.store(item as u64 + 1, Ordering::Release);
         // SAFETY: the caller's promise, and the layout is this entry's own.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { I::invoke(call.function, argument) }));
-        leave::<R>(&mut call.results, item, outcome);
+        if !call.results.push_number(&outcome) {
+            leave::<R>(&mut call.results, item, outcome);
+        }
         if call.results.spilled.is_none() && call.results.faults.is_empty() {
             slot.done_at.store((all.len() - rest.len()) as u64, Ordering::Relaxed);
             slot.written.store(call.results.len as u64, Ordering::Relaxed);

@@ -160,11 +160,14 @@ impl<R: Output, T: Send> Receiver for Many<R, T> {
         let State { gathered: Gathered { values, errors }, next, .. } = &mut *state;
         let in_order = first == *next;
         let target = if in_order { values } else { &mut early };
-        for (item, value) in decode::<R>(arrival) {
-            match value {
-                Ok(value) => target.push(value),
-                Err(error) => {
-                    errors.insert(item, error);
+        let are_numbers = arrival.faults.is_empty() && codec::append_numbers(arrival.results, items, target);
+        if !are_numbers {
+            for (item, value) in decode::<R>(arrival) {
+                match value {
+                    Ok(value) => target.push(value),
+                    Err(error) => {
+                        errors.insert(item, error);
+                    }
                 }
             }
         }
