@@ -14,10 +14,10 @@
 
 use serde::{Deserialize, Serialize};
 use winnow::ascii::{float, multispace0};
-use winnow::combinator::{alt, cut_err, delimited, eof, fail, opt, peek, preceded, repeat};
+use winnow::combinator::{alt, cut_err, delimited, dispatch, empty, eof, fail, opt, peek, preceded, repeat};
 use winnow::error::{ErrMode, ParserError};
 use winnow::stream::{Location, Stream};
-use winnow::token::{any, take_while};
+use winnow::token::{any, one_of, take_while};
 use winnow::{LocatingSlice, ModalResult, Parser, Stateful};
 
 /// Columns of a row, a to d.
@@ -166,23 +166,31 @@ fn token<'t, T>(
 }
 
 fn comparison(input: &mut Input<'_>) -> Parsed<Expression> {
-    let operator = alt((
-        "=".value(Operator::Equal),
-        "<>".value(Operator::Unequal),
-        "<=".value(Operator::AtMost),
-        ">=".value(Operator::AtLeast),
-        "<".value(Operator::Less),
-        ">".value(Operator::Greater),
-    ));
+    let operator = dispatch! {any;
+        '=' => empty.value(Operator::Equal),
+        '<' => alt(('>'.value(Operator::Unequal), '='.value(Operator::AtMost), empty.value(Operator::Less))),
+        '>' => alt(('='.value(Operator::AtLeast), empty.value(Operator::Greater))),
+        _ => fail,
+    };
     chain(sum, operator).parse_next(input)
 }
 
 fn sum(input: &mut Input<'_>) -> Parsed<Expression> {
-    chain(product, alt(('+'.value(Operator::Plus), '-'.value(Operator::Minus)))).parse_next(input)
+    let operator = dispatch! {any;
+        '+' => empty.value(Operator::Plus),
+        '-' => empty.value(Operator::Minus),
+        _ => fail,
+    };
+    chain(product, operator).parse_next(input)
 }
 
 fn product(input: &mut Input<'_>) -> Parsed<Expression> {
-    chain(signed, alt(('*'.value(Operator::Times), '/'.value(Operator::Over)))).parse_next(input)
+    let operator = dispatch! {any;
+        '*' => empty.value(Operator::Times),
+        '/' => empty.value(Operator::Over),
+        _ => fail,
+    };
+    chain(signed, operator).parse_next(input)
 }
 
 fn chain<'t>(
@@ -200,7 +208,7 @@ fn signed(input: &mut Input<'_>) -> Parsed<Expression> {
         return Err(ErrMode::Cut(Kind::TooDeep.at(input.current_token_start())));
     }
     input.state += 1;
-    let parsed = match opt(token(alt(('-', '+')))).parse_next(input)? {
+    let parsed = match opt(token(one_of(['-', '+']))).parse_next(input)? {
         Some(('-', _)) => cut_err(signed).map(|inner| Expression::Negated(Box::new(inner))).parse_next(input),
         Some(_) => cut_err(signed).parse_next(input),
         None => power(input),
