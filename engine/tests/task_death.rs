@@ -17,6 +17,36 @@ fn send(pid: u32, signal: Signal) {
     let _gone = Pid::from_raw(pid as i32).map(|pid| kill_process(pid, signal));
 }
 
+/// Kills workers, each when it has begun a task: three deaths in a row before any work would break the pool.
+fn kill_those_that_work(pool: &Pool, is_over: &AtomicBool) {
+    let mut begun = [0; 2];
+    while !is_over.load(Ordering::Relaxed) {
+        for (worker, begun) in pool.stats().workers.iter().zip(&mut begun) {
+            if worker.tasks > *begun {
+                *begun = worker.tasks;
+                send(worker.pid, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends the thread that kills, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn aborts(n: u8) -> u8 {
+    if n == 0 {
+        std::process::abort()
+    }
+    n
+}
+
 /// Waits until a worker has begun a task.
 fn until_begun(pool: &Pool, tasks: u64) {
     while pool.stats().workers.iter().map(|worker| worker.tasks).sum::<u64>() < tasks {
@@ -32,6 +62,11 @@ fn a2_an_idle_worker_that_is_killed_is_replaced_silently() {
         send(before[round as usize % 2], Signal::KILL);
         let values = pool.tasks().always_out().map(|n: u64| n + 1, round..round + 50).unwrap();
         assert_eq!(values, (round + 1..round + 51).collect::<Vec<_>>());
+        // Every worker serves before the next kill: three deaths in a row before any work would break the pool.
+        while pool.insights().deaths <= round {
+            std::thread::yield_now();
+        }
+        pool.broadcast(0..2, |_, _| ()).unwrap();
     }
 }
 
@@ -39,7 +74,7 @@ fn a2_an_idle_worker_that_is_killed_is_replaced_silently() {
 fn a3_a_function_that_always_kills_its_worker_breaks_nothing() {
     let pool = pool();
     for _ in 0..8 {
-        let error = pool.apply(|()| std::process::abort(), ()).map(|()| ()).unwrap_err();
+        let error = pool.apply(aborts, 0).unwrap_err();
         let TaskError::WorkerDied { cause, .. } = error else { panic!("{error}") };
         assert!(matches!(cause, ExitCause::Signal { number: 6, .. }), "{cause}");
     }
@@ -51,15 +86,8 @@ fn a1_kills_from_outside_lose_only_items_in_work() {
     let pool = pool();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut turn = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                let pids = pool.worker_pids();
-                send(pids[turn % pids.len()], Signal::KILL);
-                turn += 1;
-                std::thread::sleep(Duration::from_millis(3));
-            }
-        });
+        let _over = Over(&is_over);
+        scope.spawn(|| kill_those_that_work(&pool, &is_over));
         let work = |n: u64| (0..2000u64).fold(n, |sum, k| std::hint::black_box(sum ^ k));
         let mut lost = 0;
         for _ in 0..40 {
@@ -78,7 +106,6 @@ fn a1_kills_from_outside_lose_only_items_in_work() {
             let words = pool.tasks().retry(1000).chunksize(4).map(|n: usize| "x".repeat(n), 0..60).unwrap();
             assert!(words.iter().zip(0..).all(|(word, n)| word.len() == n));
         }
-        is_over.store(true, Ordering::Relaxed);
         let deaths = pool.insights().deaths;
         assert!(deaths > 0 && lost <= deaths, "{lost} items lost by {deaths} deaths");
     });
@@ -94,7 +121,16 @@ fn a6_a_payload_whose_drop_panics_is_a_panic_like_any_other() {
         }
     }
     let pool = pool();
-    let error = pool.apply(|()| std::panic::panic_any(Bomb), ()).map(|()| ()).unwrap_err();
+    let error = pool
+        .apply(
+            |n: u8| {
+                if n == 0 {
+                    std::panic::panic_any(Bomb)
+                }
+            },
+            0,
+        )
+        .unwrap_err();
     assert!(matches!(error, TaskError::Panicked { .. }), "{error}");
     assert_eq!(pool.insights().deaths, 0);
 }
@@ -150,22 +186,14 @@ fn a_worker_that_dies_while_it_asks_for_room_loses_its_item_only() {
     let pool = Pool::builder().workers(2).build().unwrap();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut turn = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                let pids = pool.worker_pids();
-                send(pids[turn % pids.len()], Signal::KILL);
-                turn += 1;
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
+        let _over = Over(&is_over);
+        scope.spawn(|| kill_those_that_work(&pool, &is_over));
         for len in [100, 5_000, 300_000] {
-            let grown = |(n, len): (usize, usize)| vec![n as u32; n * len / 20];
+            let grown = |(n, len): (usize, usize)| "x".repeat(n * len / 20);
             let items = (0..20).map(|n| (n, len));
             let values = pool.tasks().retry(1000).chunksize(3).map(grown, items).unwrap();
             assert!(values.iter().zip(0..).all(|(value, n)| *value == grown((n, len))));
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }
 

@@ -159,7 +159,16 @@ fn a_dead_worker_loses_only_what_it_ran() {
 #[test]
 fn exit_with_success_is_no_success() {
     let pool = Pool::builder().workers(1).build().unwrap();
-    let error = pool.apply(|()| std::process::exit(0), ()).map(|()| ()).unwrap_err();
+    let error = pool
+        .apply(
+            |n: u8| {
+                if n == 0 {
+                    std::process::exit(0)
+                }
+            },
+            0,
+        )
+        .unwrap_err();
     assert!(matches!(error, TaskError::WorkerDied { .. }), "{error}");
     assert_eq!(pool.apply(|n: u8| n, 3).unwrap(), 3);
 }

@@ -1,4 +1,5 @@
 //! The desk under threads that stand for processes: deaths are calls of `repair` for a member that will not come back.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Stop, Visit};
 use crate::base::member::{self, MemberId};

@@ -19,7 +19,7 @@ use std::time::Instant;
 /// Tasks that can be on the board at once. A power of two.
 pub(crate) const SLOTS: usize = 4096;
 /// Bytes of arguments and results that a slot holds itself.
-pub(crate) const INLINE_BYTES: usize = 88;
+pub(crate) const INLINE_BYTES: usize = 80;
 /// The driver is asked for more when so few tasks wait.
 const LOW_WATER: u64 = SLOTS as u64 / 4;
 
@@ -101,7 +101,7 @@ pub(crate) struct Slot {
     pub(crate) stop: AtomicU64,
     // Written by the member.
     pub(crate) items_done: AtomicU64,
-    /// Bytes of whole results so far.
+    /// Their bytes.
     pub(crate) written: AtomicU64,
     /// Where the arguments of item `items_done` begin.
     pub(crate) done_at: AtomicU64,
@@ -116,6 +116,8 @@ pub(crate) struct Slot {
     pub(crate) rank: AtomicU32,
     /// The item whose arguments `read` follows, plus one.
     pub(crate) reading: AtomicU64,
+    /// Bytes of all results, when the task is done.
+    pub(crate) payload: AtomicU64,
     /// Handles of the task's arguments that the member still has after its end.
     pub(crate) leases: AtomicU64,
     bytes: [AtomicU64; INLINE_BYTES / 8],

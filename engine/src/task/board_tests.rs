@@ -1,4 +1,5 @@
 //! The board's words on the heap, with threads in the place of members.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::*;
 use std::alloc::{Layout, alloc_zeroed, dealloc};

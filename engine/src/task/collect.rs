@@ -132,13 +132,13 @@ impl Desk {
         let corrupt = |what: &str| TaskError::Corrupt { item, what: what.into() };
         let all = self.result_bytes(index, parcel);
         let len = slot.result_len.load(Ordering::Relaxed) as usize;
-        let written = slot.written.load(Ordering::Relaxed) as usize;
+        let payload = slot.payload.load(Ordering::Relaxed) as usize;
         if let (Some(verdict), 0) = (&parcel.verdict, len) {
             return Err(verdict.clone().of_item(item));
         }
         let bytes = all.get(..len).ok_or_else(|| corrupt("its results are longer than their room"))?;
         let (results, mut rest) =
-            bytes.split_at_checked(written).ok_or_else(|| corrupt("its results are longer than they say"))?;
+            bytes.split_at_checked(payload).ok_or_else(|| corrupt("its results are longer than they say"))?;
         let mut faults = Vec::new();
         for _ in 0..slot.faults.load(Ordering::Relaxed) {
             let (fault, after) =
@@ -151,14 +151,21 @@ impl Desk {
 
     /// Where a task's results are.
     fn result_bytes<'a>(&'a self, index: usize, parcel: &'a Parcel) -> &'a [u8] {
+        match &parcel.granted {
+            // SAFETY: the block's own bytes, the driver's now.
+            Some(block) => unsafe { std::slice::from_raw_parts(block.ptr().as_ptr(), block.len()) },
+            None => self.room_bytes(index, parcel),
+        }
+    }
+
+    /// The room that a task came with, where results are as long as they fit.
+    fn room_bytes<'a>(&'a self, index: usize, parcel: &'a Parcel) -> &'a [u8] {
         let packed = &parcel.packed;
-        let (base, len) = match (&parcel.granted, &packed.store) {
-            (Some(block), _) => (block.ptr().as_ptr(), block.len()),
-            (None, Store::Block(block)) => (block.ptr().as_ptr().wrapping_add(packed.args_len), packed.room),
-            (None, Store::Inline(_)) => {
-                (self.board.inline_bytes(index).wrapping_add(packed.args_len), packed.room)
-            }
+        let base = match &packed.store {
+            Store::Block(block) => block.ptr().as_ptr(),
+            Store::Inline(_) => self.board.inline_bytes(index),
         };
+        let (base, len) = (base.wrapping_add(packed.args_len), packed.room);
         // SAFETY: inside the block or slot by construction, and the driver's now.
         unsafe { std::slice::from_raw_parts(base, len) }
     }
@@ -242,7 +249,8 @@ impl Desk {
         let begun = (slot.reading.load(Ordering::Acquire) as usize).min(items);
         let written = slot.written.load(Ordering::Relaxed) as usize;
         if done > 0
-            && let Some(results) = self.result_bytes(index, parcel).get(..written)
+            // What did not fit was in the member's own memory, or in a block that it may have filled in part.
+            && let Some(results) = self.room_bytes(index, parcel).get(..written)
         {
             let arrival = Arrival { first: parcel.first, items: done, results, faults: Vec::new() };
             parcel.receiver.deliver(arrival);

@@ -176,7 +176,7 @@ impl Desk {
                 if let Some(luggage) = &parcel.packed.luggage {
                     self.send_segments(luggage);
                 }
-                if books.is_closed {
+                if books.is_closed || self.is_broken.load(Ordering::Acquire) {
                     refused.push(parcel);
                     continue;
                 }

@@ -146,7 +146,7 @@ impl Server {
         slot.faults.store(told.faults.len() as u32, Ordering::Relaxed);
         let written = told.len;
         let len = told.close();
-        slot.written.store(written as u64, Ordering::Relaxed);
+        slot.payload.store(written as u64, Ordering::Relaxed);
         slot.result_len.store(u64::from(len), Ordering::Relaxed);
         if let Some(spilled) = told.spilled.take() {
             self.ask_for_room(member, slot, &spilled);

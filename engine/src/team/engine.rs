@@ -111,6 +111,8 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     let mut fds = vec![orders, board, segment.fd()];
     fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
     fds.extend(crew.errands.as_ref().map(|plan| plan.segment.fd()));
+    // It may begin with a task before we hear that it is ready.
+    let served_before = served(crew.board().desk(rank));
     let _dead = mail::send(&process.socket, &mail, &fds);
     let slot = &mut roster.slots[rank];
     slot.member = member.get();
@@ -126,6 +128,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     slot.process = Some(Arc::new(process));
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
+    slot.served_at_start = served_before;
     roster.refresh();
     Ok(())
 }
@@ -188,7 +191,6 @@ fn read_mail(crew: &Crew, rank: usize) {
                 let slot = &mut roster.slots[rank];
                 slot.stage = Stage::Ready;
                 slot.refused = refused;
-                slot.served_at_start = served(crew.board().desk(rank));
                 roster.refresh();
                 crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
