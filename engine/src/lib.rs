@@ -38,7 +38,7 @@ pub use memory::{
 };
 pub use pool::{
     Backend, Error, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError,
-    PoolStats, Seat, TraceError, WorkerStats, recommended_workers,
+    PoolStats, Seat, TraceError, WorkerStats, monitored, recommended_workers,
 };
 pub use process::{
     ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,

@@ -261,6 +261,8 @@ impl PoolBuilder {
         }
         let board = match kind {
             Kind::Inline => None,
+            // Threads stay: what they leak is the program's own.
+            Kind::Threads => Some(BoardSegment::new(layout.workers.len(), Lifespan::default())?),
             _ => Some(BoardSegment::new(layout.workers.len(), self.lifespan)?),
         };
         let crew = Plan {

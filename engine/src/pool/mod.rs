@@ -3,6 +3,7 @@
 mod arrays;
 mod builder;
 mod error;
+mod monitored;
 mod report;
 mod seat;
 mod sizing;
@@ -14,6 +15,7 @@ mod adversary_tests;
 
 pub use builder::{Backend, PoolBuilder};
 pub use error::{Error, PoolError};
+pub use monitored::monitored;
 pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;
 pub use sizing::{Load, recommended_workers};

@@ -2,6 +2,8 @@
 //!
 //! README.md beside this file tells the protocol of the board.
 
+#[cfg(feature = "indicatif")]
+mod bar;
 pub(crate) mod board;
 pub(crate) mod codec;
 mod collect;
