@@ -9,11 +9,11 @@ use crate::base::atomic::Ordering;
 use crate::sys::futex;
 use crate::task::board::{Slot, Stage};
 use crate::task::codec;
-use crate::task::desk::{Books, Desk, Flight};
+use crate::task::desk::{Books, Desk, Flight, refuse};
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::heap;
 use crate::task::insight::Entry;
-use crate::task::parcel::{Arrival, Packed, Parcel, Store};
+use crate::task::parcel::{Arrival, Hurry, Packed, Parcel, Store};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::team::roster::Obituary;
 use std::sync::Arc;
@@ -230,7 +230,16 @@ impl Desk {
             };
             let mut books = self.books.lock();
             self.release(&mut books, index);
-            books.backlog.extend(rest.into_iter().filter(|parcel| parcel.receiver.is_open()));
+            if self.is_over.load(Ordering::Acquire) {
+                // What waits has been failed already, under this lock.
+                drop(books);
+                rest.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+                continue;
+            }
+            books.backlog.extend(rest.into_iter().filter(|parcel| parcel.receiver.is_open()).map(|parcel| {
+                let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
+                Parcel { hurry, ..parcel }
+            }));
             let placed = self.refill(&mut books);
             drop(books);
             self.call_out(placed);
@@ -331,6 +340,7 @@ impl Parcel {
             verdict: None,
             is_told: false,
             queued: 0,
+            hurry: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes};
 use crate::task::cost::Costs;
 use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
-use crate::task::parcel::{Parcel, Receiver, Store};
+use crate::task::parcel::{Hurry, Parcel, Receiver, Store};
 use crate::task::serve;
 use crate::team::crew::{Crew, Kind};
 use crate::team::errand::{Bereaved, ErrandPlan};
@@ -96,7 +96,6 @@ pub(crate) struct Books {
 pub(crate) struct Desk {
     pub(crate) crew: Arc<Crew>,
     pub(crate) board: TaskBoard,
-    segment: Arc<Segment>,
     pub(crate) books: Mutex<Books>,
     pub(crate) costs: Costs,
     pub(crate) ledger: Mutex<Ledger>,
@@ -114,6 +113,8 @@ pub(crate) struct Desk {
     pub(crate) is_broken: AtomicBool,
     pub(crate) has_newcomers: AtomicBool,
     pub(crate) rate: TickRate,
+    /// The board's; last, since parcels in the books look at the board when they are dropped.
+    segment: Arc<Segment>,
 }
 
 impl Desk {
@@ -172,9 +173,10 @@ impl Desk {
         let (mut placed, mut refused, mut is_timed) = (0, Vec::new(), false);
         {
             let mut books = self.books.lock();
-            for parcel in parcels {
+            for mut parcel in parcels {
                 if let Some(luggage) = &parcel.packed.luggage {
                     self.send_segments(luggage);
+                    parcel.hurry = Some(Hurry::new(self.board));
                 }
                 if books.is_closed || self.is_broken.load(Ordering::Acquire) {
                     refused.push(parcel);
@@ -350,7 +352,7 @@ impl Desk {
 }
 
 /// Tells a task's receiver that it was not taken.
-fn refuse(parcel: &Parcel, error: &TaskError) {
+pub(crate) fn refuse(parcel: &Parcel, error: &TaskError) {
     parcel.receiver.fail(parcel.first, parcel.packed.items, error.clone().of_item(parcel.first));
 }
 

@@ -108,10 +108,14 @@ pub struct Imap<'p, I, A, R> {
     taken: usize,
     given: usize,
     is_exhausted: bool,
+    /// How many items there are in all, if the input knows.
+    len: Option<usize>,
 }
 
 impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
     pub(crate) fn new(tasks: Tasks<'p>, function: fn(A) -> R, items: I, order: Order) -> Imap<'p, I, A, R> {
+        let (least, most) = items.size_hint();
+        let len = most.filter(|most| *most == least);
         let shelf = Mutex::new(Shelf { ready: VecDeque::new(), early: BTreeMap::new(), next: 0 });
         let (ready, is_closed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let cost = tasks.desk.and_then(|desk| desk.costs.of(Body::pointer(function).key()));
@@ -129,6 +133,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             taken: 0,
             given: 0,
             is_exhausted: false,
+            len,
             tasks,
         }
     }
@@ -189,7 +194,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let value = self.stream.take()?;
         self.given += 1;
         if let Some(progress) = &self.tasks.options.progress {
-            progress(self.given, self.is_exhausted.then_some(self.taken));
+            progress(self.given, self.len.or(self.is_exhausted.then_some(self.taken)));
         }
         Some(value)
     }

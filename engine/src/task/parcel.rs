@@ -7,7 +7,7 @@
 
 use crate::memory::AllocError;
 use crate::memory::travel::{self, Luggage};
-use crate::task::board::INLINE_BYTES;
+use crate::task::board::{INLINE_BYTES, TaskBoard};
 use crate::task::codec;
 use crate::task::entry::{Argument, Body};
 use crate::task::error::TaskError;
@@ -73,6 +73,24 @@ pub(crate) struct Parcel {
     /// Its receiver was told of the verdict, though a member may still run it.
     pub(crate) is_told: bool,
     pub(crate) queued: u64,
+    /// Where handles are among the arguments, what they lead to is let go soon after the task.
+    pub(crate) hurry: Option<Hurry>,
+}
+
+/// While it lives, the desk's collector hears of every task. Never outlives the desk.
+pub(crate) struct Hurry(TaskBoard);
+
+impl Hurry {
+    pub(crate) fn new(board: TaskBoard) -> Hurry {
+        board.be_eager();
+        Hurry(board)
+    }
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        self.0.be_easy();
+    }
 }
 
 thread_local! {

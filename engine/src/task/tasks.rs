@@ -323,6 +323,7 @@ impl<'p> Tasks<'p> {
             verdict: None,
             is_told: false,
             queued: 0,
+            hurry: None,
         }
     }
 

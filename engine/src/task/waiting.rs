@@ -284,7 +284,7 @@ impl Desk {
     /// Waits until all tasks are done.
     pub(crate) fn drain(self: &Arc<Desk>) {
         if self.collector.get().is_some() {
-            self.wait_until(None, || self.is_idle());
+            self.wait_until(None, || self.is_over.load(Ordering::Acquire) || self.is_idle());
         }
     }
 
