@@ -15,7 +15,7 @@ use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 const PARALLEL_COPY_BYTES: usize = 4 << 20;
 
 impl Pool {
-    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under [`Schedule::Static`].
+    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under [`Schedule::Static`](crate::Schedule::Static).
     ///
     /// Each worker reserves and maps its own block, in parallel, under its own memory policy, so that neither placement
     /// nor page faults are left to the first sweep. Arrays under 1 MiB come from the shared arena. No array exists
