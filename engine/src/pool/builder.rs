@@ -10,7 +10,7 @@ use crate::team::crew::{CrewError, Kind, Plan};
 use crate::team::current;
 use crate::team::opening::{Opened, Opening, OpeningError};
 use crate::team::start::{StartError, StartMethod, is_worker};
-use crate::topology::{Limits, Machine, Placement, Request, plan};
+use crate::topology::{self, Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -218,7 +218,7 @@ impl PoolBuilder {
     /// # Errors
     /// See [`PoolError`].
     pub fn build(self) -> Result<Pool, PoolError> {
-        let inside = is_worker() || current::is_inside();
+        let inside = is_inside();
         let kind = match self.backend {
             _ if inside => Kind::Inline,
             Backend::Inline => Kind::Inline,
@@ -231,7 +231,7 @@ impl PoolBuilder {
         };
         let limits = Limits::detect();
         let request = Request {
-            placement: if kind == Kind::Inline { Placement::Unbound } else { self.placement },
+            placement: if kind == Kind::Inline { Placement::Unbound } else { self.placement.clone() },
             workers: if kind == Kind::Inline {
                 self.workers.map(|workers| workers.min(1)).or(Some(1))
             } else {
@@ -239,14 +239,7 @@ impl PoolBuilder {
             },
             threads_per_worker: self.threads_per_worker.unwrap_or(1),
         };
-        let mut layout = plan(&machine, &limits, &request)?;
-        let workers = layout.workers.len();
-        let most = self.max_workers.unwrap_or(0).max(workers);
-        if most > workers && kind != Kind::Inline {
-            let reason = layout.reason;
-            layout = plan(&machine, &limits, &Request { workers: Some(most), ..request })?;
-            layout.reason = reason;
-        }
+        let (workers, layout) = self.placed(&machine, &limits, &request)?;
         let hands = workers * request.threads_per_worker;
         let cores = usable_cores(&limits);
         let reason = match kind {
@@ -290,6 +283,25 @@ impl PoolBuilder {
         Ok(Pool { driver, desk, reason, rate: TickRate::start() })
     }
 
+    /// How many workers there are at first, and the places of all there may be.
+    fn placed(
+        &self,
+        machine: &Machine,
+        limits: &Limits,
+        request: &Request,
+    ) -> Result<(usize, topology::Plan), PoolError> {
+        let layout = plan(machine, limits, request)?;
+        let workers = layout.workers.len();
+        let most = self.max_workers.filter(|most| *most > workers && self.backend != Backend::Inline);
+        match most {
+            Some(most) if !is_inside() => {
+                let larger = plan(machine, limits, &Request { workers: Some(most), ..request.clone() })?;
+                Ok((workers, topology::Plan { reason: layout.reason, ..larger }))
+            }
+            _ => Ok((workers, layout)),
+        }
+    }
+
     fn method(&self) -> StartMethod {
         match (self.method, self.preload) {
             (Some(method), _) => method,
@@ -297,6 +309,11 @@ impl PoolBuilder {
             (None, None) => StartMethod::default(),
         }
     }
+}
+
+/// Whether a pool made here runs everything inline: a worker never starts workers.
+fn is_inside() -> bool {
+    is_worker() || current::is_inside()
 }
 
 /// CPUs that this process can keep busy at once.

@@ -220,6 +220,20 @@ fn served(desk: &Desk) -> u64 {
     desk.launches.load(Ordering::Relaxed).wrapping_add(desk.errands.load(Ordering::Relaxed))
 }
 
+/// Frees the place of a worker that has left in good order; returns whether a successor is wanted.
+fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) -> bool {
+    let is_wanted = rank < roster.active && !roster.dissolving;
+    let slot = &mut roster.slots[rank];
+    slot.process = None;
+    slot.stage = if is_wanted { Stage::Dead } else { Stage::Absent };
+    repair(MemberId(slot.member));
+    crew.board().muster(&crew.orders).forget(rank);
+    roster.retirements += u64::from(is_wanted);
+    roster.refresh();
+    crew.changed.notify_all();
+    is_wanted
+}
+
 /// Records a death and repairs what it left; returns whether a successor is wanted.
 fn bury(crew: &Crew, rank: usize) -> bool {
     let board = crew.board();
@@ -235,16 +249,7 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     slot.is_retiring = false;
     board.desk(rank).leave.store(0, Ordering::Relaxed);
     if has_left {
-        slot.process = None;
-        slot.stage = Stage::Dead;
-        repair(MemberId(member));
-        board.muster(&crew.orders).forget(rank);
-        let is_wanted = rank < roster.active && !dissolving;
-        roster.slots[rank].stage = if is_wanted { Stage::Dead } else { Stage::Absent };
-        roster.retirements += u64::from(is_wanted);
-        roster.refresh();
-        crew.changed.notify_all();
-        return is_wanted;
+        return see_off(crew, &mut roster, rank);
     }
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
