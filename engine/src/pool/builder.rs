@@ -225,8 +225,8 @@ impl PoolBuilder {
             Backend::Threads => Kind::Threads,
             Backend::Processes => Kind::Processes(self.method()),
         };
-        let machine = match self.machine {
-            Some(machine) => machine,
+        let machine = match &self.machine {
+            Some(machine) => machine.clone(),
             None => Machine::detect()?,
         };
         let limits = Limits::detect();
