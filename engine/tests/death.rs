@@ -176,6 +176,10 @@ fn a3_three_deaths_before_any_launch_break_the_pool_with_a_reason() {
             while round < 2 && [pid, 0].contains(&pool.worker_pids()[1]) {
                 std::thread::yield_now();
             }
+            // Reaped, so known: a launch that opened before would have it die in its service.
+            while std::fs::exists(format!("/proc/{pid}")).unwrap() {
+                std::thread::yield_now();
+            }
         }
         let began = Instant::now();
         loop {

@@ -1,6 +1,7 @@
 //! Counts of everything that a program can leak.
 
 use std::fs::read_to_string;
+use std::time::{Duration, Instant};
 
 /// One count of everything.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +45,20 @@ impl Census {
         }
     }
 
+    /// What has grown and stays so, in words: a thread that was told to end may take a moment.
+    pub fn lasting_growth(&self) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let growth = self.growth(&Census::take());
+            if growth.is_empty() || Instant::now() >= until {
+                return growth;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What has grown, in words.
-    pub fn growth(&self, later: &Census) -> Vec<String> {
+    fn growth(&self, later: &Census) -> Vec<String> {
         let pairs = self.counts.iter().zip(later.counts);
         pairs
             .filter(|(before, after)| after.1 > before.1)

@@ -108,6 +108,6 @@ fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
         dog.watched("dropping a pool", || drop(pool));
     }
     bar.finish_and_clear();
-    tally.leaks = before.growth(&census::Census::take());
+    tally.leaks = before.lasting_growth();
     Ok(tally)
 }
