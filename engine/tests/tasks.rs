@@ -175,7 +175,6 @@ fn exit_with_success_is_no_success() {
 
 #[test]
 fn lost_items_are_run_again_where_asked_for() {
-    let counter = phalanx::sync::Counter::new(0).unwrap();
     let pool = Pool::builder().workers(2).build().unwrap();
     // Two deaths at most: the third worker finds the files.
     let folder = tempfile::tempdir().unwrap();
@@ -191,7 +190,6 @@ fn lost_items_are_run_again_where_asked_for() {
     let items = (0..30).map(|n| (path.clone(), n));
     let values = pool.tasks().chunksize(4).retry(1).map(once, items).unwrap();
     assert_eq!(values, (0..30).collect::<Vec<_>>());
-    drop(counter);
 }
 
 #[test]
@@ -325,8 +323,6 @@ fn imap_gives_every_item_once() {
 #[test]
 fn unordered_results_come_as_they_are_done() {
     let pool = Pool::builder().workers(2).build().unwrap();
-    let (lock, event) = (phalanx::sync::Event::new().unwrap(), ());
-    let _ = (&lock, event);
     // The first item ends only when its worker is told that the second was given.
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("second");
@@ -527,4 +523,37 @@ fn a_pool_grows_and_shrinks_while_it_works() {
         }
         assert_eq!(pool.insights().deaths, 0);
     }
+}
+
+#[test]
+fn what_has_not_begun_is_dropped_by_an_error_and_by_leaving_an_imap() {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let count = phalanx::sync::Counter::new(0).unwrap();
+    let work = |(count, n): (phalanx::sync::Counter, u64)| {
+        assert!(n != 0, "the first");
+        std::thread::sleep(Duration::from_millis(2));
+        count.add(1);
+    };
+    let items = || (0..500).map(|n| (count.clone(), n));
+    assert!(pool.tasks().chunksize(1).map(work, items()).is_err());
+    // Queued behind whatever is left of the map.
+    pool.apply(|()| (), ()).unwrap();
+    assert!(count.get() < 400, "{}", count.get());
+
+    let before = count.get();
+    let mut results = pool.tasks().chunksize(1).window(500).imap(work, items());
+    assert!(results.next().unwrap().is_err());
+    drop(results);
+    pool.apply(|()| (), ()).unwrap();
+    assert!(count.get() - before < 400, "{}", count.get() - before);
+}
+
+#[test]
+fn the_first_of_results_of_several_pools_is_found() {
+    let (slow, quick) =
+        (Pool::builder().workers(1).build().unwrap(), Pool::builder().workers(1).build().unwrap());
+    let nap = |ms: u64| std::thread::sleep(Duration::from_millis(ms));
+    let results = [slow.submit(nap, 3_600_000), quick.submit(nap, 1)];
+    assert_eq!(wait_first(&results, LONG), Some(1));
+    slow.terminate();
 }

@@ -13,6 +13,13 @@ struct Finished {
     came: Condvar,
 }
 
+impl Finished {
+    fn tell(&self, number: usize) {
+        self.numbers.lock().push_back(number);
+        self.came.notify_all();
+    }
+}
+
 /// Results in the order in which they come; from [`as_completed`].
 pub struct AsCompleted<T> {
     results: Vec<Option<AsyncResult<T>>>,
@@ -38,8 +45,7 @@ pub fn as_completed<T: Send + 'static>(results: impl IntoIterator<Item = AsyncRe
     let watched = results.into_iter().enumerate().map(|(number, result)| {
         let finished = finished.clone();
         Some(result.when_done(move || {
-            finished.numbers.lock().push_back(number);
-            finished.came.notify_all();
+            finished.tell(number);
         }))
     });
     let results: Vec<_> = watched.collect();
@@ -84,6 +90,23 @@ pub fn wait_all<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duratio
 /// Whether a result is an error makes no difference.
 pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duration) -> Option<usize> {
     let ready = || results.iter().position(AsyncResult::is_there);
-    results.first()?.wait_for(Instant::now().checked_add(patience), || ready().is_some());
-    ready()
+    if results.is_empty() || ready().is_some() {
+        return ready();
+    }
+    // They may be of several pools, so none of their boards is watched alone.
+    let finished = Arc::new(Finished::default());
+    for (number, result) in results.iter().enumerate() {
+        let finished = finished.clone();
+        result.watch(Box::new(move |_| finished.tell(number)));
+    }
+    let deadline = Instant::now().checked_add(patience);
+    let mut numbers = finished.numbers.lock();
+    while numbers.is_empty() {
+        match deadline {
+            Some(at) if finished.came.wait_until(&mut numbers, at).timed_out() => break,
+            Some(_) => {}
+            None => finished.came.wait(&mut numbers),
+        }
+    }
+    numbers.front().copied()
 }

@@ -101,6 +101,8 @@ pub struct Imap<'p, I, A, R> {
     function: fn(A) -> R,
     items: I,
     stream: Arc<Stream<R>>,
+    /// The same, as the desk knows it.
+    receiver: Arc<dyn Receiver>,
     chunk: usize,
     window: usize,
     bytes: f64,
@@ -123,10 +125,12 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
         let workers = tasks.desk.map_or(1, |desk| desk.workers());
         let window = tasks.options.window.unwrap_or(chunk * CHUNKS_EACH * workers);
+        let stream = Arc::new(Stream { shelf, order, ready, is_closed });
         Imap {
             function,
             items,
-            stream: Arc::new(Stream { shelf, order, ready, is_closed }),
+            receiver: stream.clone(),
+            stream,
             chunk: chunk.min(window),
             window,
             bytes: tasks::bytes_of_result::<R>(cost),
@@ -213,5 +217,8 @@ impl<A: Argument, R: Output, I: Iterator<Item = A>> FusedIterator for Imap<'_, I
 impl<I, A, R> Drop for Imap<'_, I, A, R> {
     fn drop(&mut self) {
         self.stream.is_closed.store(true, Ordering::Relaxed);
+        if let Some(desk) = self.tasks.desk {
+            desk.take_back(&self.receiver);
+        }
     }
 }

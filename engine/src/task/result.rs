@@ -148,7 +148,12 @@ impl<T: Send + 'static> AsyncResult<T> {
     /// See [`TaskError`].
     pub fn get(self) -> Result<T, TaskError> {
         self.wait();
-        self.completion().take()
+        let value = self.completion().take();
+        if let (Err(_), Some((desk, receiver))) = (&value, &self.link) {
+            // The first error ends a map: what has not begun is not wanted any more.
+            desk.take_back(receiver);
+        }
+        value
     }
 
     /// Waits for the result, at most for `patience`. The task goes on if the time passes: wait again, or [`Self::cancel`].
@@ -249,14 +254,13 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().is_done()
     }
 
-    /// Collects until `is_done`, which may look at other results of the same pool.
-    pub(crate) fn wait_for(&self, deadline: Option<Instant>, is_done: impl Fn() -> bool) {
-        if let Some((desk, _)) = &self.link {
-            desk.wait_until(deadline, is_done);
-        }
+    fn attach(self, callback: Callback<T>) -> Self {
+        self.watch(callback);
+        self
     }
 
-    fn attach(self, callback: Callback<T>) -> Self {
+    /// Calls `callback` as soon as the value is there, or now; never, if it was taken.
+    pub(crate) fn watch(&self, callback: Callback<T>) {
         let completion = self.completion();
         let mut inner = completion.inner.lock();
         match &inner.value {
@@ -267,8 +271,6 @@ impl<T: Send + 'static> AsyncResult<T> {
                 completion.hurry(&mut inner, self.link.as_ref().map(|(desk, _)| desk));
             }
         }
-        drop(inner);
-        self
     }
 }
 

@@ -229,6 +229,12 @@ impl Desk {
 
     /// Drops a receiver's tasks that wait, and ends those that run.
     pub(crate) fn cancel(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+        let running = self.take_back(receiver);
+        running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }));
+    }
+
+    /// Drops a receiver's tasks that wait; gives the slots of those that run.
+    pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
         let mut running = Vec::new();
         {
             let mut books = self.books.lock();
@@ -248,7 +254,7 @@ impl Desk {
                 }
             }
         }
-        running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }));
+        running
     }
 
     /// Has everything that runs end now: drops what waits, kills member processes, asks threads to stop.
