@@ -530,8 +530,9 @@ fn what_has_not_begun_is_dropped_by_an_error_and_by_leaving_an_imap() {
     let pool = Pool::builder().workers(1).build().unwrap();
     let count = phalanx::sync::Counter::new(0).unwrap();
     let work = |(count, n): (phalanx::sync::Counter, u64)| {
+        // Long enough for all others to be handed over meanwhile.
+        std::thread::sleep(Duration::from_millis(if n == 0 { 200 } else { 2 }));
         assert!(n != 0, "the first");
-        std::thread::sleep(Duration::from_millis(2));
         count.add(1);
     };
     let items = || (0..500).map(|n| (count.clone(), n));

@@ -26,7 +26,7 @@
 //! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and takes off
 //! before it returns or unwinds.
 #![allow(unsafe_code)]
-#![allow(dead_code, reason = "the floors of tasks and processes call it")]
+#![allow(dead_code, reason = "whole as a protocol; some of it only its tests call")]
 
 use super::Segment;
 use super::place::{Body, Farewell};
