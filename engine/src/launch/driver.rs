@@ -175,7 +175,14 @@ impl Driver {
     }
 
     pub(crate) fn leave_seat(&self) {
-        SEATS.with_borrow_mut(|seats| seats.retain(|(crew, _)| !Arc::ptr_eq(crew, &self.crew)));
+        let left = SEATS.with_borrow_mut(|seats| {
+            let index = seats.iter().position(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
+            Some(seats.remove(index))
+        });
+        // Outside of the borrow: the drop of a state is the program's code, and may use this thread's seats.
+        if let Some((_crew, mut member)) = left {
+            member.states.let_go(member.rank);
+        }
     }
 }
 

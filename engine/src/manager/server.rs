@@ -109,8 +109,17 @@ pub(super) fn serve(desk: &Desk) {
             *stage = Stage::Gathering(Vec::new());
         }
     });
-    // Destructors of hosted objects are the program's code.
-    let _panicked = catch_unwind(AssertUnwindSafe(|| drop(objects)));
+    for object in objects.by_id.into_values() {
+        // Its destructor is the program's code, and must not keep the others from theirs.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(object))) {
+            let fault = panic_note::take(payload);
+            tracing::error!(
+                location = fault.location,
+                "the drop of a hosted object panicked: {}",
+                fault.message
+            );
+        }
+    }
     SERVED.set(0);
 }
 

@@ -143,6 +143,26 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+unsafe extern "C" {
+    /// Standard output of the C library.
+    static stdout: *mut libc::FILE;
+}
+
+/// Writes out what the program printed without ending the line, through std or through the C library. Waits for whoever has
+/// locked the stream.
+#[doc(alias = "fflush")]
+pub(crate) fn flush_output() {
+    // Where the stream is closed nobody waits for the text.
+    let _closed = std::io::Write::flush(&mut std::io::stdout());
+    // SAFETY: the C library has set the pointer before any of our code runs; programs that change it are rare, and
+    // promise not to do so beside its use.
+    let stream = unsafe { stdout };
+    if !stream.is_null() {
+        // SAFETY: an open stream; the C library locks it.
+        let _closed = unsafe { libc::fflush(stream) };
+    }
+}
+
 /// Whether the kernel runs this program with privileges its caller lacks (set-user-id, file capabilities).
 #[doc(alias = "AT_SECURE")]
 pub(crate) fn is_secure() -> bool {

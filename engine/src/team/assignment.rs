@@ -9,10 +9,10 @@ use crate::sys::process;
 use crate::team::mail::{self, Assignment, FromWorker};
 use crate::team::member::Segments;
 use crate::team::worker::Mapped;
-use crate::team::{log, panic_note, text};
+use crate::team::{farewell, log, panic_note, text};
 use parking_lot::Mutex;
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr::NonNull;
@@ -80,9 +80,7 @@ pub(crate) fn run(socket: &Arc<OwnedFd>, assignment: Assignment, fds: Vec<OwnedF
             FAILED
         }
     };
-    // A line without its end is still in the buffer; where the stream is closed nobody waits for it.
-    let _closed = io::stdout().flush();
-    process::exit_now(status)
+    farewell::end(status)
 }
 
 fn begin(

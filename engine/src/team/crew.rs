@@ -294,6 +294,7 @@ impl Crew {
                     let roster = Arc::downgrade(&crew);
                     drop(crew);
                     member.serve_from(&mut last);
+                    member.states.let_go(rank);
                     if let Some(crew) = roster.upgrade() {
                         crew.thread_has_left(rank);
                     }

@@ -311,16 +311,7 @@ impl Member {
     fn read_mail(&mut self) {
         self.segments.read_mail();
         for id in self.segments.retired_states(&self.states) {
-            // The drop is the program's code and no part of a launch.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.states.forget(id))) {
-                let fault = panic_note::take(payload);
-                tracing::error!(
-                    rank = self.rank,
-                    location = fault.location,
-                    "the drop of per-worker state panicked: {}",
-                    fault.message
-                );
-            }
+            self.states.let_go_of(id, self.rank);
         }
     }
 

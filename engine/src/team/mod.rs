@@ -8,6 +8,7 @@ pub(crate) mod crew;
 pub(crate) mod current;
 pub(crate) mod engine;
 pub(crate) mod errand;
+mod farewell;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;

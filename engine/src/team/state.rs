@@ -1,9 +1,11 @@
 //! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for it.
 
 use crate::memory::registry;
+use crate::team::panic_note;
 use parking_lot::RwLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,9 +54,23 @@ impl States {
         self.by_id.entry(id).or_insert_with(|| Box::new(make())).downcast_mut()
     }
 
-    /// Drops the state of a handle that is gone.
-    pub(crate) fn forget(&mut self, id: u64) {
+    fn forget(&mut self, id: u64) {
         self.by_id.remove(&id);
+    }
+
+    /// Drops them all, whatever the drop of one does: it is the program's code, and no part of a launch.
+    pub(crate) fn let_go(&mut self, rank: usize) {
+        let ids: Vec<u64> = self.by_id.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.let_go_of(id, rank));
+    }
+
+    /// Drops the state of a handle that is gone. A panic is told to the log.
+    pub(crate) fn let_go_of(&mut self, id: u64, rank: usize) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.forget(id))) {
+            let fault = panic_note::take(payload);
+            let location = fault.location;
+            tracing::error!(rank, location, "the drop of per-worker state panicked: {}", fault.message);
+        }
     }
 
     /// The states whose handles, which are of this process, are gone.

@@ -15,9 +15,10 @@ use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::trace::{self, Tracer};
-use crate::team::{assignment, log, panic_note, text};
+use crate::team::{assignment, farewell, log, panic_note, text};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,9 +43,11 @@ pub(crate) fn main(socket: OwnedFd) -> ! {
             if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
                 member.serve_from(&mut last);
             }
-            // States may own things that want an orderly end (files of a library, say).
-            let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(member)));
-            process::exit_now(0)
+            // States may own things that want an orderly end (files of a library, say), and handles. Nothing else is
+            // dropped: threads that tasks left running may use what is mapped until the very end.
+            member.states.let_go(member.rank);
+            std::mem::forget(member);
+            farewell::end(0)
         }
         Err(why) => {
             let _gone = mail::send(&*socket, &FromWorker::Failed { why }, &[]);
@@ -163,13 +166,14 @@ pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>,
 /// The segments mapped in this worker.
 pub(crate) struct Mapped {
     socket: Arc<OwnedFd>,
-    by_id: FxHashMap<u64, Mapping>,
+    /// Never dropped: what is mapped stays until the driver says that it is gone (`Retire`), or the process ends.
+    by_id: ManuallyDrop<FxHashMap<u64, Mapping>>,
     retired: Vec<u64>,
 }
 
 impl Mapped {
     fn new(socket: Arc<OwnedFd>) -> Mapped {
-        Mapped { socket, by_id: FxHashMap::default(), retired: Vec::new() }
+        Mapped { socket, by_id: ManuallyDrop::default(), retired: Vec::new() }
     }
 
     /// Waits for the driver to say what this process is for. Segments may come before that.
