@@ -1,6 +1,7 @@
 //! Which work is too short to hand out, and how the rest is launched.
 
-use phalanx::{Launch, Pool};
+use phalanx::{Launch, LaunchError, Pool, Span};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// Arrays of fewer elements are worked on by the caller itself: a launch would cost more than it gains.
 ///
@@ -43,6 +44,23 @@ pub(crate) fn launching<R>(work: impl FnOnce() -> R) -> R {
     LIMIT.set(0);
     let _restore = Restore;
     work()
+}
+
+/// Runs a function of the program's in the caller, where a panic is the same error as in a worker. What the function has left
+/// half done is for the kernel to put right.
+#[track_caller]
+pub(crate) fn here<R>(len: usize, work: impl FnOnce() -> R) -> Result<R, LaunchError> {
+    let site = Location::caller();
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        LaunchError::Panicked {
+            site: site.to_string(),
+            rank: 0,
+            span: Span::new(0, len),
+            message: text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default(),
+            location: String::new(),
+        }
+    })
 }
 
 /// A launch whose chunks may be run again: one that reads its inputs and writes outputs without reading them.

@@ -6,7 +6,13 @@ use phalanx::{Element, MappedArray, Pool, Shape, SharedArray};
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// An array that a kernel can read.
+mod sealed {
+    /// Kernels believe what an input says of itself, in unsafe code too: its view, length and elements are of one array.
+    pub trait Sealed {}
+}
+use sealed::Sealed;
+
+/// An array that a kernel can read. The trait is closed: kernels rely on a view, a length and elements that agree.
 ///
 /// - [`SharedArray`] and [`MappedArray`] are read where they lie.
 /// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once per call, which costs a
@@ -29,7 +35,28 @@ use std::ops::Deref;
 /// # Ok(())
 /// # }
 /// ```
-pub trait Input {
+///
+/// A type of yours passes the array that it holds; it cannot claim to be one:
+///
+/// ```compile_fail,E0277
+/// use phalanx_kernels::{Input, KernelError, Shared};
+///
+/// struct Mine;
+/// impl Input for Mine {
+///     type Elem = f64;
+///     type Dim = ndarray::Ix2;
+///     fn view(&self) -> ndarray::ArrayView2<'_, f64> {
+///         ndarray::ArrayView2::from_shape((1000, 1000), &[0.0; 1_000_000]).unwrap()
+///     }
+///     fn share(&self, _: &phalanx::Pool) -> Result<Shared<'_, f64, ndarray::Ix2>, KernelError> {
+///         unimplemented!()
+///     }
+///     fn elements(&self) -> std::borrow::Cow<'_, [f64]> {
+///         vec![0.0].into()
+///     }
+/// }
+/// ```
+pub trait Input: Sealed {
     /// Type of the elements.
     type Elem: Element;
     /// ndarray dimension of the array.
@@ -82,6 +109,7 @@ impl<T, D: Dimension> Deref for Shared<'_, T, D> {
     }
 }
 
+impl<T, D: Dimension> Sealed for SharedArray<T, D> {}
 impl<T: Element, D: Shape> Input for SharedArray<T, D> {
     type Elem = T;
     type Dim = D;
@@ -100,6 +128,7 @@ impl<T: Element, D: Shape> Input for SharedArray<T, D> {
     }
 }
 
+impl<T, D: Dimension> Sealed for MappedArray<T, D> {}
 impl<T: Element, D: Shape> Input for MappedArray<T, D> {
     type Elem = T;
     type Dim = D;
@@ -118,6 +147,7 @@ impl<T: Element, D: Shape> Input for MappedArray<T, D> {
     }
 }
 
+impl<T, D: Dimension, S: Data<Elem = T>> Sealed for ArrayBase<S, D> {}
 impl<T: Element, D: Shape, S: Data<Elem = T>> Input for ArrayBase<S, D> {
     type Elem = T;
     type Dim = D;
@@ -137,6 +167,7 @@ impl<T: Element, D: Shape, S: Data<Elem = T>> Input for ArrayBase<S, D> {
 }
 
 macro_rules! slices { ($( [$($bound:tt)*] $slice:ty ),*) => { $(
+    impl<$($bound)*> Sealed for $slice {}
     impl<$($bound)*> Input for $slice {
         type Elem = T;
         type Dim = Ix1;

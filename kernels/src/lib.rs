@@ -23,7 +23,7 @@
 //!   depends on lengths only.
 //! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel says otherwise. Integers wrap around.
 //! - **Bad arguments** are a [`KernelError`] before any work. A worker that dies costs time, not the result, where a kernel only reads its
-//!   inputs.
+//!   inputs. A function of yours that panics is an error too, in the caller as in a worker.
 //! - **Vectors**: a program built for plain x86-64 uses AVX2 or AVX-512 where the CPU has them.
 
 mod error;

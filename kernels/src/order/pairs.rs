@@ -7,7 +7,7 @@ use super::merge::sort_by;
 use super::sort::sort;
 use super::word::{Key, Word};
 use crate::error::{KernelError, check_shape};
-use crate::inline::is_inline;
+use crate::inline::{here, is_inline};
 use crate::input::Input;
 use bytemuck::{Pod, Zeroable};
 use ndarray::Ix1;
@@ -228,7 +228,8 @@ pub fn sort_pairs<K: Key, V: Element>(
 /// Cost: as [`argsort`], and a random read of every element. Room beside the array: the words, and as much as the array again.
 ///
 /// # Errors
-/// `Memory`; `x` then holds what it held. `Launch`, also where `key` panics; `x` then holds unspecified values.
+/// `Memory`; `x` then holds what it held. `Launch`, also where `key` panics; `x` then holds what it held, or unspecified values where
+/// workers died.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -246,8 +247,8 @@ where
     F: Fn(&T) -> K + Copy + Send + Sync + 'static,
 {
     if is_inline(x.len()) {
-        x.as_mut_slice().sort_by_cached_key(|element| key(element).to_rank());
-        return Ok(());
+        let x = x.as_mut_slice();
+        return Ok(here(x.len(), || x.sort_by_cached_key(|element| key(element).to_rank()))?);
     }
     let old = copy(pool, x)?;
     let order = Order::of(pool, &old, key)?;

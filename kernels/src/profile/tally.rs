@@ -7,8 +7,12 @@ use bytemuck::{Pod, Zeroable};
 use half::f16;
 use phalanx::Element;
 
-/// A type with few enough values to count each.
-pub trait Small: Element {
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type with few enough values to count each: integers of 8 and 16 bits, and `f16` with the feature `half`. Closed.
+pub trait Small: Element + sealed::Sealed {
     /// How many codes there are.
     const CODES: usize;
     /// A number that orders like the values; codes of NaN lie outside those of all values. Both zeros share one.
@@ -25,6 +29,7 @@ pub trait Small: Element {
 
 macro_rules! small_integer {
     ($t:ident, $u:ident, $flip:expr) => {
+        impl sealed::Sealed for $t {}
         impl Small for $t {
             const CODES: usize = 1 << $u::BITS;
             #[inline(always)]
@@ -42,6 +47,8 @@ small_integer!(u8, u8, 0);
 small_integer!(i16, u16, 1 << 15);
 small_integer!(u16, u16, 0);
 
+#[cfg(feature = "half")]
+impl sealed::Sealed for f16 {}
 #[cfg(feature = "half")]
 impl Small for f16 {
     const CODES: usize = 1 << 16;

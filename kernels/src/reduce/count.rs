@@ -2,7 +2,7 @@
 
 use super::lanes::total;
 use crate::error::KernelError;
-use crate::inline::{is_inline, repeatable};
+use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
 use crate::simd::vectorized;
 use phalanx::{Element, Inlined, Pool, SharedArray};
@@ -35,7 +35,8 @@ where
     F: Fn(T) -> bool + Copy + Send + Sync + 'static,
 {
     if is_inline(x.len()) {
-        return Ok(count_slice(&x.elements(), f) as usize);
+        let x = x.elements();
+        return Ok(here(x.len(), || count_slice(&x, f) as usize)?);
     }
     let x = x.share(pool)?;
     let operands = (x.split_flat(), Inlined::new(f));
@@ -63,7 +64,8 @@ where
     F: Fn(T) -> bool + Copy + Send + Sync + 'static,
 {
     if is_inline(x.len()) {
-        return Ok(x.elements().iter().any(|x| f(*x)));
+        let x = x.elements();
+        return Ok(here(x.len(), || x.iter().any(|x| f(*x)))?);
     }
     let x = x.share(pool)?;
     let mut found = SharedArray::<u32>::zeros(1)?;

@@ -21,7 +21,7 @@
 mod tests;
 
 use crate::error::{KernelError, check_shape};
-use crate::inline::{is_inline, repeatable};
+use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Number;
 use crate::store::{BLOCK, Way, copy, way};
@@ -178,8 +178,8 @@ where
 {
     check_shape("x", out.shape(), x.view().shape())?;
     if is_inline(out.len()) {
-        spread::<P, _, _>(out.as_mut_slice(), &x.elements(), identity, lift, op);
-        return Ok(());
+        let (out, x) = (out.as_mut_slice(), x.elements());
+        return Ok(here(x.len(), || spread::<P, _, _>(out, &x, identity, lift, op))?);
     }
     let x = x.share(pool)?;
     let part = PART.max(x.len().div_ceil(MOST_PARTS));
@@ -191,7 +191,8 @@ where
     repeatable(pool).chunk(STRANDS).for_each(operands, |(ends, index, x, part, lift, op)| {
         fold(ends, &x[index.start * part..x.len().min(index.end * part)], part, lift, op);
     })?;
-    ends.as_mut_slice().iter_mut().fold(identity, |before, end| op(before, std::mem::replace(end, before)));
+    let before = |before, end: &mut A| op(before, std::mem::replace(end, before));
+    here(x.len(), || ends.as_mut_slice().iter_mut().fold(identity, before))?;
     let way = way(out.len_bytes() + x.len_bytes());
     let operands =
         (out.split_flat_out(), x.split_flat(), 0..x.len(), ends.whole(), [part, way.into()], lifted, inlined);

@@ -24,7 +24,7 @@
 mod tests;
 
 use crate::error::{KernelError, check_shape};
-use crate::inline::{is_inline, repeatable};
+use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Number;
 use crate::simd::vectorized;
@@ -291,11 +291,12 @@ where
     check_shape("x", out.shape(), x.view().shape())?;
     if is_inline(out.len()) {
         let (out, x) = (out.as_mut_slice(), x.elements());
-        vectorized(
-            #[inline(always)]
-            || out.iter_mut().zip(&*x).for_each(|(out, x)| *out = f(*x)),
-        );
-        return Ok(());
+        return Ok(here(x.len(), || {
+            vectorized(
+                #[inline(always)]
+                || out.iter_mut().zip(&*x).for_each(|(out, x)| *out = f(*x)),
+            );
+        })?);
     }
     let x = x.share(pool)?;
     let way = way(out.len_bytes() + x.len_bytes());
@@ -391,15 +392,16 @@ where
     check_shape("y", out.shape(), y.view().shape())?;
     if is_inline(out.len()) {
         let (out, x, y) = (out.as_mut_slice(), x.elements(), y.elements());
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((out, x), y) in out.iter_mut().zip(&*x).zip(&*y) {
-                    *out = f(value, *x, *y);
-                }
-            },
-        );
-        return Ok(());
+        return Ok(here(x.len(), || {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((out, x), y) in out.iter_mut().zip(&*x).zip(&*y) {
+                        *out = f(value, *x, *y);
+                    }
+                },
+            );
+        })?);
     }
     let (x, y) = (x.share(pool)?, y.share(pool)?);
     let way = way(out.len_bytes() + x.len_bytes() + y.len_bytes());
