@@ -67,6 +67,12 @@ const DOCKER: [i64; 9] = [
     libc::SYS_io_uring_setup,
 ];
 
+fn endless() {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
 /// Not a test of its own: what the tests below run in a child.
 #[test]
 fn child() {
@@ -98,6 +104,19 @@ fn child() {
             let error = Pool::builder().workers(2).build().unwrap_err().to_string();
             assert!(error.contains("pidfd"), "{error}");
             assert_right(&Pool::builder().workers(2).backend(phalanx::Backend::Threads).build().unwrap());
+        }
+        "no pidfd signals" => {
+            deny(&[libc::SYS_pidfd_send_signal], libc::EPERM);
+            let pool = processes(2);
+            let outcome = pool.launch().timeout(Duration::from_millis(20)).for_each(0..2, |_| endless());
+            assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })), "{outcome:?}");
+            assert_right(&pool);
+            let never = pool.apply_async(|()| endless(), ());
+            pool.terminate();
+            assert!(never.get().is_err());
+            let process = phalanx::Process::spawn(|()| endless(), ()).unwrap();
+            process.kill();
+            assert!(process.join().is_err());
         }
         "no memfd" => {
             deny(&[libc::SYS_memfd_create], libc::EPERM);
@@ -155,6 +174,20 @@ fn f2_stricter_filters_degrade_or_say_why() {
     run(again("child", "no affinity"));
     run(again("child", "no pidfd"));
     run(again("child", "no memfd"));
+}
+
+#[test]
+fn f2_without_signals_through_pidfds_everything_ends_as_ever() {
+    within(LONG, || run(again("child", "no pidfd signals")));
+}
+
+#[test]
+fn a_variable_that_looks_like_a_workers_is_nobodys() {
+    for value in ["1", "", "0.0.1-dead-worker", "0.1.0-dead-server"] {
+        let mut command = again("child", "docker");
+        command.env("PHALANX_WORKER", value).stdin(Stdio::null());
+        run(command);
+    }
 }
 
 #[test]

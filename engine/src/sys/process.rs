@@ -36,8 +36,25 @@ pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// Sends a signal to exactly this process; ESRCH when it has been reaped.
-pub(crate) fn pidfd_send_signal(pidfd: impl AsFd, number: i32) -> io::Result<()> {
+/// Sends a signal to exactly this process; ESRCH when it has been reaped. Where a sandbox refuses the call for pidfds, a child
+/// is sent it by its number, which nobody else can have taken while the child is not reaped.
+pub(crate) fn signal(pidfd: impl AsFd, pid: u32, number: i32) -> io::Result<()> {
+    let pidfd = pidfd.as_fd();
+    match pidfd_send_signal(pidfd, number) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => match try_wait(pidfd, true) {
+            Ok(Wait::Running) => {
+                let pid = i32::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+                // SAFETY: plain numbers; our own child, not reaped.
+                check(unsafe { libc::kill(pid, number) }.into())
+            }
+            _ => Err(error),
+        },
+        sent => sent,
+    }
+}
+
+/// The call alone.
+fn pidfd_send_signal(pidfd: impl AsFd, number: i32) -> io::Result<()> {
     // SAFETY: a null siginfo asks for the default one; the descriptor is open.
     let rc = unsafe {
         libc::syscall(

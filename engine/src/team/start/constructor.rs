@@ -12,6 +12,7 @@ use crate::sys::{process, socket};
 use crate::team::text;
 use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The private environment variable that makes an executed copy of this program a worker. Its value also names this copy
 /// of the crate, since a program may link two versions of it.
@@ -46,9 +47,14 @@ pub(super) fn marker_value(role: Role) -> String {
     format!("{}-{anchor:x}-{}", env!("CARGO_PKG_VERSION"), role.word())
 }
 
-/// Whether this process was started as a worker but its constructor did not take it over.
-pub(super) fn has_marker() -> bool {
-    std::env::var_os(MARKER).is_some()
+/// This process was started as a worker of another build, or of another copy of this crate.
+// A flag of this process alone, no word of a protocol: it needs no model checking.
+static IS_STRAY: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process was started as a worker, by somebody whose worker it cannot be. A variable that only happens to be
+/// set makes no worker: whoever starts one gives it a packet socket as well.
+pub(super) fn is_stray() -> bool {
+    IS_STRAY.load(Ordering::Relaxed)
 }
 
 extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
@@ -59,14 +65,17 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
     }
     // SAFETY: getenv returns a NUL-terminated string, copied before the environment changes.
     let value = unsafe { CStr::from_ptr(value) }.to_owned();
+    // SAFETY: descriptor 0 is only asked what it is, and a closed one answers with an error.
+    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+    let has_socket = socket::is_packet_socket(stdin);
     let is = |role| value.to_bytes() == marker_value(role).as_bytes();
-    let Some(role) = [Role::Worker, Role::Server].into_iter().find(|&role| is(role)) else { return };
+    let Some(role) = [Role::Worker, Role::Server].into_iter().find(|&role| is(role)) else {
+        return IS_STRAY.store(has_socket, Ordering::Relaxed);
+    };
     // Programs that this one executes must not take themselves for workers.
     // SAFETY: as above; the name is a valid string.
     unsafe { libc::unsetenv(MARKER_C.as_ptr()) };
-    // SAFETY: descriptor 0 is only asked what it is, and a closed one answers with an error.
-    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-    if process::is_secure() || !text::is_in_executable() || !socket::is_packet_socket(stdin) {
+    if process::is_secure() || !text::is_in_executable() || !has_socket {
         return;
     }
     setup::become_worker();

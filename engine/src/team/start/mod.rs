@@ -84,7 +84,7 @@ impl Starter {
         preload: Option<fn()>,
         native_threads: Option<usize>,
     ) -> Result<Starter, StartError> {
-        if is_worker() || constructor::has_marker() {
+        if is_worker() || constructor::is_stray() {
             return Err(StartError::Recursive);
         }
         if !text::is_in_executable() || !constructor::is_linked() {

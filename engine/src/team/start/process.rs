@@ -99,9 +99,9 @@ impl WorkerProcess {
         self.signal(libc::SIGKILL);
     }
 
-    /// Sends it a signal, through its pidfd: a process that took over its number is never hit.
+    /// Sends it a signal. A process that took over its number is never hit.
     pub(crate) fn signal(&self, number: i32) {
-        let _gone_already = process::pidfd_send_signal(&self.pidfd, number);
+        let _gone_already = process::signal(&self.pidfd, self.pid, number);
     }
 
     /// How it ended, or None while it runs. Never blocks; reaps the child; may be asked again.
@@ -166,9 +166,15 @@ impl Starting {
                 });
             }
         };
-        if matches!(process::try_wait(&pidfd, true), Ok(Wait::NotOurs)) {
+        match process::try_wait(&pidfd, true) {
+            Ok(Wait::Running | Wait::Ended(_)) => {}
             // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to be used.
-            return Err(gone);
+            Ok(Wait::NotOurs) => return Err(gone),
+            // There are pidfds, but they cannot be waited for (Linux 5.3, or a sandbox).
+            Err(source) => {
+                process::end_child(pid);
+                return Err(StartError::NoPidfd { source });
+            }
         }
         Ok(Starting::new(WorkerProcess { pid, pidfd, socket, reports: None, ended: OnceLock::new() }))
     }
