@@ -117,6 +117,50 @@ fn raw_files_map_at_any_aligned_offset() {
 }
 
 #[test]
+fn an_array_may_be_saved_over_the_file_that_it_lies_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let mut attached = create::<f64>(&path, 1000).unwrap();
+    attached.fill(2.5);
+    attached.save_npy(&path).unwrap();
+    assert_eq!(SharedArray::<f64>::load_npy(&path).unwrap().as_slice(), [2.5; 1000]);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "as it was");
+    attached.fill(3.5);
+    assert_eq!(attached.as_slice()[999], 3.5, "the array has its old file still");
+    assert_eq!(SharedArray::<f64>::load_npy(&path).unwrap().as_slice(), [2.5; 1000]);
+
+    // SAFETY: what is changed below is another file.
+    let mapped = unsafe { MappedArray::<f64>::map_npy(&path) }.unwrap();
+    SharedArray::from_slice(&[1.0f64; 3]).unwrap().save_npy(&path).unwrap();
+    assert_eq!(mapped.as_slice(), [2.5; 1000], "a shorter file in its place takes no pages away");
+    mapped.save_npy(&path).unwrap();
+    assert_eq!(SharedArray::<f64>::load_npy(&path).unwrap().as_slice(), [2.5; 1000]);
+    // SAFETY: as above.
+    let private = unsafe { PrivateArray::<f64>::map_npy(&path) }.unwrap();
+    SharedArray::<f64>::zeros(0).unwrap().save_npy(&path).unwrap();
+    assert_eq!(private.as_slice()[999], 2.5);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_not_replaced_and_a_failed_one_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let a = SharedArray::from_slice(&[7u8]).unwrap();
+    a.save_npy(&path).unwrap();
+    assert!(a.save_npy(dir.path()).is_err(), "a folder");
+    assert!(a.save_npy(dir.path().join("no/folder/a.npy")).is_err());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+    if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        return println!("SKIPPED: this user may write every file");
+    }
+    let error = a.save_npy(&path).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied, "{error}");
+}
+
+#[test]
 fn a_mapped_file_is_read_only_in_the_kernel_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");

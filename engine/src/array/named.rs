@@ -9,11 +9,11 @@ use super::attach::{AttachError, check, check_axes, check_type};
 use super::npy::{AxisOrder, DType, Header, Kind, NpyElement, NpyError, header_bytes, open_regular};
 use super::shared::byte_len;
 use super::{Shape, SharedArray};
-use crate::memory::{Access, AllocError, check_file_limit, file};
+use crate::memory::{Access, AllocError, draft, file};
 use crate::sys::memory;
 use ndarray::{ArrayView, IntoDimension, ShapeBuilder};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -126,19 +126,17 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
 
     /// Writes a copy as a `.npy` file, replacing one of that name.
     ///
+    /// The copy is written beside the file, brought to the disk, and takes its name when it is whole, so it may be the file that
+    /// this array lies in; and who is killed meanwhile leaves what was there before. Permissions stay as they were; arrays that
+    /// are attached to or mapped from the old file keep it, without a name.
+    ///
     /// # Errors
-    /// What the filesystem answers, with the file's name.
+    /// What the filesystem answers, with the file's name; the file is then as it was.
     pub fn save_npy(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let header = header_bytes(&DType::of::<T>(), self.shape());
-        let write = || {
-            // Past the limit the kernel would send a deadly signal.
-            check_file_limit(header.len() + self.len_bytes()).map_err(io::Error::other)?;
-            let mut file = File::create(path)?;
-            file.write_all(&header)?;
-            file.write_all(bytemuck::cast_slice(self.as_slice()))
-        };
-        write().map_err(|e| io::Error::new(e.kind(), format!("{path:?}: cannot write the array: {e}")))
+        draft::replace(path, &[&header, bytemuck::cast_slice(self.as_slice())])
+            .map_err(|e| io::Error::new(e.kind(), format!("{path:?}: cannot write the array: {e}")))
     }
 }
 

@@ -4,12 +4,13 @@
 //! nobody shrinks or rewrites such a file while it is mapped is a promise of the caller of the unsafe constructors
 //! on the floor above.
 
+use super::draft::{Draft, folder_of};
 use super::{Access, AllocError, MapAccess, MapOptions, Mapping, Segment, check_file_limit, room};
 use crate::sys::memory::{self, Filesystem};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub(crate) fn check_name(path: &Path) -> Result<(), AllocError> {
 }
 
 /// Makes a new file of `len_bytes`, all reserved, readable and writable by its owner alone; `fill` writes what must
-/// stand in it. On any error no file is left.
+/// stand in it. It gets its name when all of that is done: on any error, and where the program is killed, no file is left.
 pub(crate) fn create(
     path: &Path,
     len_bytes: usize,
@@ -47,26 +48,28 @@ pub(crate) fn create(
 ) -> Result<Arc<Segment>, AllocError> {
     check_name(path)?;
     check_file_limit(len_bytes)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let folder_fd = File::open(folder).map_err(|e| name_error(path, "its folder cannot be opened", &e))?;
     check_filesystem(folder_fd.as_fd(), path, len_bytes)?;
-
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|e| match e
-        .kind()
-    {
-        std::io::ErrorKind::AlreadyExists => AllocError::Exists { path: path.to_owned() },
-        _ => name_error(path, "the file cannot be made", &e),
+    if path.symlink_metadata().is_ok() {
+        return Err(AllocError::Exists { path: path.to_owned() });
+    }
+    let refuse = |e: std::io::Error| name_error(path, "the file cannot be made", &e);
+    let draft = Draft::new(folder, 0o600).map_err(refuse)?;
+    // Whatever the process's mask says, the owner can use it.
+    draft.file().set_permissions(Permissions::from_mode(0o600)).map_err(refuse)?;
+    memory::reserve(draft.file().as_fd(), 0, len_bytes).map_err(|e| match e.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => {
+            AllocError::Filesystem { path: path.to_owned(), kind: "a filesystem without reservation" }
+        }
+        _ => AllocError::from_os("fallocate", len_bytes, e),
     })?;
-    let segment = memory::reserve(file.as_fd(), 0, len_bytes)
-        .map_err(|e| match e.raw_os_error() {
-            Some(libc::EOPNOTSUPP) => {
-                AllocError::Filesystem { path: path.to_owned(), kind: "a filesystem without reservation" }
-            }
-            _ => AllocError::from_os("fallocate", len_bytes, e),
-        })
-        .and_then(|()| fill(&file).map_err(|e| AllocError::from_os("write", len_bytes, e)))
-        .and_then(|()| map(file.into(), len_bytes, Access::ReadWrite));
+    fill(draft.file()).map_err(|e| AllocError::from_os("write", len_bytes, e))?;
+    let file = draft.publish(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => AllocError::Exists { path: path.to_owned() },
+        _ => refuse(e),
+    })?;
+    let segment = map(file.into(), len_bytes, Access::ReadWrite);
     if segment.is_err() {
         // The file is ours: it did not exist a moment ago.
         let _ = std::fs::remove_file(path);

@@ -10,6 +10,7 @@
 //! - M5 Bytes of an arena block are zero when it is handed out.
 
 pub(crate) mod arena;
+pub(crate) mod draft;
 mod error;
 pub(crate) mod file;
 mod freelist;

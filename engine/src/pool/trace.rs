@@ -1,9 +1,10 @@
 //! The trace as a file that timeline viewers open.
 
 use super::Pool;
+use crate::memory::draft;
 use crate::team::trace::{Event, EventKind, Journal, Trace};
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a trace cannot be written.
@@ -62,12 +63,9 @@ impl Pool {
         let path = path.as_ref();
         let trace = self.driver.crew.trace.as_ref().ok_or(TraceError::Off)?;
         let document = self.driver.between_launches(|| self.document(trace));
-        let write = || -> io::Result<()> {
-            let mut file = io::BufWriter::new(std::fs::File::create(path)?);
-            serde_json::to_writer(&mut file, &document)?;
-            file.flush()
-        };
-        write().map_err(|source| TraceError::Io { path: path.into(), source })
+        let text = serde_json::to_vec(&document).map_err(io::Error::from);
+        text.and_then(|text| draft::replace(path, &[&text]))
+            .map_err(|source| TraceError::Io { path: path.into(), source })
     }
 
     fn document(&self, trace: &Trace) -> Value {

@@ -11,7 +11,7 @@ use crate::synthetic::{READINGS, SEED, fill};
 use phalanx::npy::{Header, Kind};
 use phalanx::{Pool, Progress, SharedArray};
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Name of the dataset, of which drafts have the process id as suffix.
@@ -35,11 +35,12 @@ pub fn synthetic(pool: &Pool, say: impl Fn(&Path)) -> Result<PathBuf> {
         |why: String| format!("{}: cannot be made: {why}; or give a file of your own", path.display());
     fs::create_dir_all(&folder).map_err(|e| explain(e.to_string()))?;
     remove_orphans(&folder);
-    // Under another name until it is whole, so that an interrupted run leaves nothing that looks finished.
+    // Under another name until it is whole and on the disk, so that neither an interrupted run nor a power failure leaves what
+    // looks finished.
     let draft = folder.join(format!("{NAME}.{}", std::process::id()));
-    let made = write(pool, &draft)
-        .map_err(|e| e.to_string())
-        .and_then(|()| fs::rename(&draft, &path).map_err(|e| e.to_string()));
+    let settle = || File::open(&draft)?.sync_all().and_then(|()| fs::rename(&draft, &path));
+    let made =
+        write(pool, &draft).map_err(|e| e.to_string()).and_then(|()| settle().map_err(|e| e.to_string()));
     if made.is_err() {
         // What failed is said; that the draft may be left is not worth a second message.
         let _ = fs::remove_file(&draft);
