@@ -72,6 +72,33 @@ impl State {
 /// The member notes when each item began.
 pub(crate) const FLAG_TIMED: u32 = 1;
 
+/// Why a member could not run a task at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Trouble {
+    Types = 1,
+    Function = 2,
+    Bytes = 3,
+}
+
+impl Trouble {
+    /// What a slot's word says.
+    pub(crate) fn text(word: u32) -> &'static str {
+        const TYPES: u32 = Trouble::Types as u32;
+        const FUNCTION: u32 = Trouble::Function as u32;
+        const BYTES: u32 = Trouble::Bytes as u32;
+        match word {
+            TYPES => "the task was made for other types than its function takes",
+            FUNCTION => "its function lies outside this program's code",
+            BYTES => "its worker could not find its bytes",
+            _ => "its worker left it unfinished",
+        }
+    }
+}
+
+/// In [`Slot::reading`]: the member begins no further item. Set by the driver on the item whose time is over.
+pub(crate) const DOOMED: u64 = 1 << 63;
+
 /// One task: what it is, how far it is, what came out.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -95,31 +122,32 @@ pub(crate) struct Slot {
     pub(crate) token: AtomicU64,
     // Written by the driver at any time.
     pub(crate) flags: AtomicU32,
-    /// Answer to a member whose results need more room: 1 granted, 2 refused. The member waits on it.
+    /// Whether the member asks for more room, and the answer. The member waits on it.
     pub(crate) grant: AtomicU32,
     /// Holds the task's number when it is to stop early.
     pub(crate) stop: AtomicU64,
     // Written by the member.
     pub(crate) items_done: AtomicU64,
-    /// Their bytes.
+    /// Bytes of their results, at the front of the room.
     pub(crate) written: AtomicU64,
-    /// Where the arguments of item `items_done` begin.
-    pub(crate) done_at: AtomicU64,
-    /// Where the arguments of the item after the one in work begin.
-    pub(crate) read: AtomicU64,
-    /// When the task began, or with FLAG_TIMED its present item.
+    /// Bytes of their faults, at the end of the room.
+    pub(crate) faulted: AtomicU64,
+    /// Where the arguments of item `i` begin stands in `next[i % 2]`: that of the item in work outlives the reading of it.
+    pub(crate) next: [AtomicU64; 2],
+    /// The item begun last, plus one; [`DOOMED`] is the driver's.
+    pub(crate) reading: AtomicU64,
+    /// When the task began, or with FLAG_TIMED its present item; 0 before.
     pub(crate) began: AtomicU64,
     pub(crate) ended: AtomicU64,
-    /// Bytes of results and faults in all, and how many faults. For a member that waits for room: what it needs.
-    pub(crate) result_len: AtomicU64,
-    pub(crate) faults: AtomicU32,
+    /// How many bytes the room is to have, of a member that asks for more.
+    pub(crate) wanted: AtomicU64,
+    /// Which room the results are in: 0 the one that the task came with, else the number of a grant.
+    pub(crate) home: AtomicU32,
     pub(crate) rank: AtomicU32,
-    /// The item whose arguments `read` follows, plus one.
-    pub(crate) reading: AtomicU64,
-    /// Bytes of all results, when the task is done.
-    pub(crate) payload: AtomicU64,
     /// Handles of the task's arguments that the member still has after its end.
-    pub(crate) leases: AtomicU64,
+    pub(crate) leases: AtomicU32,
+    /// Why the task could not be run at all: a [`Trouble`], or 0.
+    pub(crate) trouble: AtomicU32,
     bytes: [AtomicU64; INLINE_BYTES / 8],
 }
 
@@ -127,6 +155,26 @@ impl Slot {
     /// What `stop` holds when the present task is to stop early: never 0.
     pub(crate) fn stop_number(&self) -> u64 {
         (self.state.load(Ordering::Relaxed) >> 32) + 1
+    }
+
+    /// The member begins `item`; false if the driver has ended the task with the item before. Release, and the driver's
+    /// exchange: who sees the number sees where the next item begins, and no item is doomed that was not the one in work.
+    #[inline]
+    pub(crate) fn begin(&self, item: usize, is_timed: bool) -> bool {
+        let number = item as u64 + 1;
+        if !is_timed {
+            self.reading.store(number, Ordering::Release);
+            return true;
+        }
+        let before = self.reading.load(Ordering::Relaxed);
+        let exchange = || self.reading.compare_exchange(before, number, Ordering::AcqRel, Ordering::Relaxed);
+        before & DOOMED == 0 && exchange().is_ok()
+    }
+
+    /// The driver lets no item begin after the one that `reading` tells, if that is still so.
+    pub(crate) fn doom(&self, reading: u64) -> bool {
+        let doomed = reading | DOOMED;
+        self.reading.compare_exchange(reading, doomed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Whether the driver has given up the task.

@@ -1,27 +1,20 @@
 //! What comes back from the board: results, the remains of dead members' tasks, and questions for room.
-//!
-//! # Safety
-//! A slot's bytes, and a task's block, are read after its state said that the member is done with it, or after that
-//! member's death was confirmed; lengths that a member wrote are compared with what the driver gave (README.md, rules 2 and 4).
-#![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
 use crate::sys::futex;
-use crate::task::board::{Slot, Stage};
-use crate::task::codec;
+use crate::task::board::{Stage, Trouble};
 use crate::task::desk::{Books, Desk, Flight, refuse};
-use crate::task::error::{ItemFault, TaskError};
+use crate::task::error::TaskError;
 use crate::task::heap;
 use crate::task::insight::Entry;
-use crate::task::parcel::{Arrival, Hurry, Packed, Parcel, Store};
+use crate::task::parcel::{Arrival, Hurry, Parcel};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
+use crate::task::settle::Account;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
 
 /// Results taken at a time, so that slots come free while the next are delivered.
 const AT_ONCE: usize = 256;
-/// How often a task may come back from dead members that had not begun it.
-const MAX_RETURNS: u32 = 3;
 
 impl Desk {
     /// Takes what is there, and tells the receivers. Gives how many tasks came back.
@@ -37,8 +30,9 @@ impl Desk {
         }
         let arrived = self.take_arrivals();
         let mut count = arrived.len();
+        let mut rests = Vec::new();
         for (index, flight) in &arrived {
-            self.deliver(*index, flight);
+            rests.extend(self.deliver(*index, flight));
         }
         if let Some(graves) = graves {
             count += graves.iter().map(|obituary| self.bury(obituary)).sum::<usize>();
@@ -47,17 +41,37 @@ impl Desk {
             }
         }
         if count > 0 {
-            let placed = {
-                let mut books = self.books.lock();
-                arrived.iter().for_each(|(index, _)| self.release(&mut books, *index));
-                self.refill(&mut books)
-            };
-            self.call_out(placed);
+            self.give_back(arrived.iter().map(|(index, _)| *index), rests);
             // The blocks go back to the shelf.
             drop(arrived);
             self.tell_followers();
         }
         count
+    }
+
+    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
+    fn give_back(&self, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
+        let (refused, placed) = {
+            let mut books = self.books.lock();
+            slots.for_each(|index| self.release(&mut books, index));
+            let refused = self.put_back(&mut books, rests);
+            (refused, self.refill(&mut books))
+        };
+        refused.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+        self.call_out(placed);
+    }
+
+    /// Has what is left of tasks wait for slots; gives what nobody will run any more.
+    pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<Parcel>) -> Vec<Parcel> {
+        if books.is_stopping || self.is_over.load(Ordering::Acquire) {
+            return rests;
+        }
+        let are_wanted = rests.into_iter().filter(|parcel| parcel.receiver.is_open());
+        books.backlog.extend(are_wanted.map(|parcel| {
+            let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
+            Parcel { hurry, ..parcel }
+        }));
+        Vec::new()
     }
 
     /// Whether members have done tasks that were not taken yet.
@@ -91,8 +105,8 @@ impl Desk {
         Some((index, flight))
     }
 
-    /// Tells a task's receiver what came out.
-    fn deliver(&self, index: usize, flight: &Flight) {
+    /// Tells a task's receiver what came out; gives what is left of a task that did not come to its end.
+    fn deliver(&self, index: usize, flight: &Flight) -> Option<Parcel> {
         let (slot, parcel) = (self.board.slot(index), &flight.parcel);
         let items = parcel.packed.items;
         if let Some(luggage) = parcel.packed.luggage.as_ref()
@@ -100,74 +114,27 @@ impl Desk {
         {
             self.books.lock().kept.push(luggage.clone());
         }
-        match self.results_of(index, slot, parcel) {
-            // A thread that went on after its time: told long ago.
-            _ if parcel.is_told => {}
-            Ok((results, faults)) => {
-                let (began, ended) = (slot.began.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
-                let rank = slot.rank.load(Ordering::Relaxed) as usize;
-                let worked = ended.saturating_sub(began);
-                self.costs.note(
-                    parcel.body.key(),
-                    items,
-                    worked as f64 * self.rate.ns_per_tick(),
-                    results.len(),
-                );
-                let queued = began.saturating_sub(parcel.queued);
-                self.ledger.lock().note(Entry { rank, first: parcel.first, items, queued, worked });
-                parcel.receiver.deliver(Arrival { first: parcel.first, items, results, faults });
+        // A thread that went on after its time: told long ago.
+        if parcel.is_told {
+            return None;
+        }
+        let account = match self.account(index, parcel) {
+            Ok(account) if account.done == items => account,
+            account => {
+                let what = Trouble::text(slot.trouble.load(Ordering::Relaxed)).into();
+                return self.settle(parcel, account, TaskError::Corrupt { item: 0, what }).tell();
             }
-            Err(error) => parcel.receiver.fail(parcel.first, items, error),
-        }
-    }
-
-    /// A done task's results and faults.
-    fn results_of<'a>(
-        &'a self,
-        index: usize,
-        slot: &Slot,
-        parcel: &'a Parcel,
-    ) -> Result<(&'a [u8], Vec<ItemFault>), TaskError> {
-        let item = parcel.first;
-        let corrupt = |what: &str| TaskError::Corrupt { item, what: what.into() };
-        let all = self.result_bytes(index, parcel);
-        let len = slot.result_len.load(Ordering::Relaxed) as usize;
-        let payload = slot.payload.load(Ordering::Relaxed) as usize;
-        if let (Some(verdict), 0) = (&parcel.verdict, len) {
-            return Err(verdict.clone().of_item(item));
-        }
-        let bytes = all.get(..len).ok_or_else(|| corrupt("its results are longer than their room"))?;
-        let (results, mut rest) =
-            bytes.split_at_checked(payload).ok_or_else(|| corrupt("its results are longer than they say"))?;
-        let mut faults = Vec::new();
-        for _ in 0..slot.faults.load(Ordering::Relaxed) {
-            let (fault, after) =
-                codec::read::<ItemFault>(rest).map_err(|_| corrupt("its faults cannot be read"))?;
-            faults.push(fault);
-            rest = after;
-        }
-        Ok((results, faults))
-    }
-
-    /// Where a task's results are.
-    fn result_bytes<'a>(&'a self, index: usize, parcel: &'a Parcel) -> &'a [u8] {
-        match &parcel.granted {
-            // SAFETY: the block's own bytes, the driver's now.
-            Some(block) => unsafe { std::slice::from_raw_parts(block.ptr().as_ptr(), block.len()) },
-            None => self.room_bytes(index, parcel),
-        }
-    }
-
-    /// The room that a task came with, where results are as long as they fit.
-    fn room_bytes<'a>(&'a self, index: usize, parcel: &'a Parcel) -> &'a [u8] {
-        let packed = &parcel.packed;
-        let base = match &packed.store {
-            Store::Block(block) => block.ptr().as_ptr(),
-            Store::Inline(_) => self.board.inline_bytes(index),
         };
-        let (base, len) = (base.wrapping_add(packed.args_len), packed.room);
-        // SAFETY: inside the block or slot by construction, and the driver's now.
-        unsafe { std::slice::from_raw_parts(base, len) }
+        let (began, ended) = (slot.began.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
+        let rank = slot.rank.load(Ordering::Relaxed) as usize;
+        let worked = ended.saturating_sub(began);
+        let ns = worked as f64 * self.rate.ns_per_tick();
+        self.costs.note(parcel.body.key(), items, ns, account.results.len());
+        let queued = began.saturating_sub(parcel.queued);
+        self.ledger.lock().note(Entry { rank, first: parcel.first, items, queued, worked });
+        let Account { results, faults, .. } = account;
+        parcel.receiver.deliver(Arrival { first: parcel.first, items, results, faults });
+        None
     }
 
     // ------------------------------------------------------------------------------------------- room
@@ -183,16 +150,18 @@ impl Desk {
             if slot.grant.load(Ordering::Acquire) != ASKED {
                 continue;
             }
-            let wanted = slot.result_len.load(Ordering::Relaxed) as usize;
+            let wanted = slot.wanted.load(Ordering::Relaxed) as usize;
+            let parcel = &mut flight.parcel;
             let answer = match heap::take(wanted) {
                 Ok(block) => {
                     slot.block.store(block.offset() as u64 + 1, Ordering::Relaxed);
                     slot.room.store(block.len() as u64, Ordering::Relaxed);
-                    flight.parcel.granted = Some(block);
-                    GRANTED
+                    parcel.granted.push(block);
+                    parcel.refused = None;
+                    GRANTED + 4 * parcel.granted.len() as u32
                 }
                 Err(source) => {
-                    flight.parcel.verdict = Some(TaskError::Memory { item: 0, source: Arc::new(source) });
+                    parcel.refused = Some(Arc::new(source));
                     REFUSED
                 }
             };
@@ -223,79 +192,16 @@ impl Desk {
         let count = remains.len();
         for (index, flight) in remains {
             let rest = if self.board.state(index).stage() == Some(Stage::Done) {
-                self.deliver(index, &flight);
-                None
+                self.deliver(index, &flight)
             } else {
-                self.salvage(index, &flight, obituary)
+                let parcel = &flight.parcel;
+                self.settle(parcel, self.account(index, parcel), died(obituary)).tell()
             };
-            let mut books = self.books.lock();
-            self.release(&mut books, index);
-            if self.is_over.load(Ordering::Acquire) {
-                // What waits has been failed already, under this lock.
-                drop(books);
-                rest.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
-                continue;
-            }
-            books.backlog.extend(rest.into_iter().filter(|parcel| parcel.receiver.is_open()).map(|parcel| {
-                let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
-                Parcel { hurry, ..parcel }
-            }));
-            let placed = self.refill(&mut books);
-            drop(books);
-            self.call_out(placed);
+            self.give_back(std::iter::once(index), rest.into_iter().collect());
         }
         // A wake-up may have died with it.
         self.call_out(u32::try_from(self.board.waiting()).unwrap_or(u32::MAX));
         count
-    }
-
-    /// Delivers the items that a dead member had done, fails the one it was running, and gives the rest.
-    fn salvage(&self, index: usize, flight: &Flight, obituary: &Obituary) -> Option<Parcel> {
-        let (slot, parcel) = (self.board.slot(index), &flight.parcel);
-        let items = parcel.packed.items;
-        // Acquire: pairs with the Releases in `run_items`.
-        let done = (slot.items_done.load(Ordering::Acquire) as usize).min(items);
-        let begun = (slot.reading.load(Ordering::Acquire) as usize).min(items);
-        let written = slot.written.load(Ordering::Relaxed) as usize;
-        if done > 0
-            // What did not fit was in the member's own memory, or in a block that it may have filled in part.
-            && let Some(results) = self.room_bytes(index, parcel).get(..written)
-        {
-            let arrival = Arrival { first: parcel.first, items: done, results, faults: Vec::new() };
-            parcel.receiver.deliver(arrival);
-        }
-        let lost = parcel.first + done;
-        let error = match &parcel.verdict {
-            Some(verdict) => verdict.clone().of_item(lost),
-            None => TaskError::WorkerDied {
-                item: lost,
-                rank: obituary.rank,
-                pid: obituary.pid,
-                cause: obituary.cause,
-                oom: obituary.oom,
-            },
-        };
-        let may_retry = parcel.verdict.is_none() && parcel.retries > 0;
-        let (mut from, mut at) = (done, slot.done_at.load(Ordering::Relaxed) as usize);
-        let mut next = (parcel.retries - u32::from(may_retry), parcel.returns);
-        if begun > done && !may_retry {
-            parcel.receiver.fail(lost, begun - done, error.clone());
-            (from, at) = (begun, slot.read.load(Ordering::Relaxed) as usize);
-        } else if begun <= done {
-            next = (parcel.retries, parcel.returns + 1);
-        }
-        if from >= items {
-            return None;
-        }
-        let rest = if next.1 > MAX_RETURNS { Err(error) } else { parcel.packed.rest(from, at) };
-        let first = parcel.first + from;
-        match rest {
-            Ok(packed) => Some(parcel.again(packed, first, next)),
-            Err(error) => {
-                parcel.receiver.fail(first, items - from, error.of_item(first));
-                None
-            }
-        }
     }
 
     /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may be running are never
@@ -325,22 +231,8 @@ impl Desk {
     }
 }
 
-impl Parcel {
-    /// The same for other items: with so many retries left, and so many fruitless returns.
-    fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> Parcel {
-        Parcel {
-            body: self.body,
-            packed,
-            granted: None,
-            receiver: self.receiver.clone(),
-            first,
-            limit: self.limit,
-            retries,
-            returns,
-            verdict: None,
-            is_told: false,
-            queued: 0,
-            hurry: None,
-        }
-    }
+/// The error of what a dead member ran.
+fn died(obituary: &Obituary) -> TaskError {
+    let Obituary { rank, pid, cause, oom, .. } = *obituary;
+    TaskError::WorkerDied { item: 0, rank, pid, cause, oom }
 }

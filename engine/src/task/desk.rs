@@ -87,6 +87,8 @@ pub(crate) struct Books {
     /// On the board with a time limit.
     pub(crate) timed: usize,
     pub(crate) is_closed: bool,
+    /// What has not begun is not run any more.
+    pub(crate) is_stopping: bool,
     is_ready: bool,
     /// What members keep beyond their tasks: until they end.
     pub(crate) kept: Vec<Arc<Luggage>>,
@@ -132,6 +134,7 @@ impl Desk {
                 under_way: 0,
                 timed: 0,
                 is_closed: false,
+                is_stopping: false,
                 is_ready: false,
                 kept: Vec::new(),
             }),
@@ -290,15 +293,17 @@ impl Desk {
             (&slot.room, packed.room as u64),
             (&slot.items, packed.items as u64),
             (&slot.token, packed.luggage.as_ref().map_or(0, |luggage| luggage.token())),
-            (&slot.leases, 0),
             (&slot.stop, 0),
             (&slot.items_done, 0),
             (&slot.written, 0),
+            (&slot.faulted, 0),
+            (&slot.next[0], 0),
             (&slot.reading, 0),
-            (&slot.done_at, 0),
-            (&slot.read, 0),
+            // Its clock stands still until a member sets it.
+            (&slot.began, 0),
         ];
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        [&slot.home, &slot.leases, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
         slot.flags.store(if parcel.limit.is_some() { FLAG_TIMED } else { 0 }, Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);
         let Some(queued) = self.board.queue(index.into()) else {
@@ -333,9 +338,7 @@ impl Desk {
                 }
             }
         }
-        if books.backlog.is_empty() {
-            self.board.set_backlog(false);
-        }
+        self.board.set_backlog(!books.backlog.is_empty());
         placed
     }
 

@@ -9,9 +9,10 @@
 use crate::base::atomic::Ordering;
 use crate::memory::travel;
 use crate::sys::clock::ticks;
-use crate::task::board::Slot;
+use crate::task::board::{Slot, TaskBoard, Trouble};
 use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
+use crate::task::results::Results;
 use crate::team::member::Segments;
 use crate::team::panic_note;
 use serde::Serialize;
@@ -30,7 +31,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 
 /// One task as its entry sees it.
 pub(crate) struct Call<'a, 'm> {
+    pub(crate) board: TaskBoard,
     pub(crate) slot: &'a Slot,
+    /// What the slot's `stop` holds when the task is to end early.
+    pub(crate) number: u64,
     pub(crate) arguments: &'a [u8],
     pub(crate) results: Results<'a>,
     /// Address of the function, 0 if the entry knows it.
@@ -43,6 +47,13 @@ pub(crate) struct Call<'a, 'm> {
     pub(crate) segments: &'m mut dyn Segments,
     /// Handles that were unpacked.
     pub(crate) leases: Vec<travel::Leases>,
+}
+
+/// Why an item has no result.
+enum Miss {
+    Fault(ItemFaultKind, String),
+    /// The task ends before it, or with it: what is to become of the rest is the driver's business.
+    End,
 }
 
 impl Call<'_, '_> {
@@ -64,81 +75,88 @@ impl Call<'_, '_> {
         self.leases.push(leases);
         read
     }
-}
 
-/// Results on their way to the driver: into the room that the task came with, or, where that is too small, into
-/// memory of the member's own.
-pub(crate) struct Results<'a> {
-    pub(crate) room: &'a mut [u8],
-    pub(crate) len: usize,
-    pub(crate) spilled: Option<Vec<u8>>,
-    pub(crate) faults: Vec<ItemFault>,
-}
-
-impl<'a> Results<'a> {
-    pub(crate) fn new(room: &'a mut [u8]) -> Results<'a> {
-        Results { room, len: 0, spilled: None, faults: Vec::new() }
-    }
-
+    /// Notes where the arguments of the item after `item` begin.
     #[inline]
-    fn push<R: Serialize + 'static>(&mut self, value: &R) -> Result<(), String> {
-        if self.spilled.is_none() {
-            match codec::write(value, &mut self.room[self.len..]) {
-                Ok(used) => {
-                    self.len += used;
-                    return Ok(());
-                }
-                Err(WriteError::Refused(why)) => return Err(why),
-                Err(WriteError::NoRoom) => self.spilled = Some(self.room[..self.len].to_vec()),
-            }
-        }
-        let bytes = self.spilled.get_or_insert_default();
-        codec::append(value, bytes)?;
-        self.len = bytes.len();
-        Ok(())
+    fn note_next(&self, item: usize, rest: &[u8]) {
+        let at = (self.arguments.len() - rest.len()) as u64;
+        // Release: not before the count of the item before, whose arguments began there.
+        self.slot.next[(item + 1) % 2].store(at, Ordering::Release);
     }
 
-    /// Writes a number where it fits; false, and nothing done, if it is none, or does not.
-    #[inline(always)]
-    fn push_number<R: Serialize + 'static>(&mut self, outcome: &std::thread::Result<R>) -> bool {
-        let Ok(value) = outcome else { return false };
-        if !codec::is_plain::<R>() || self.spilled.is_some() {
+    /// Reads, runs and writes one item, whose arguments are at the start of `rest`.
+    ///
+    /// # Safety
+    /// `function` is what belongs to `I` ([`Invoke::invoke`]).
+    #[inline]
+    unsafe fn item<A: Argument, R: Output, I: Invoke<A, R>>(
+        &mut self,
+        item: usize,
+        rest: &mut &[u8],
+    ) -> Result<(), Miss> {
+        // Of one that cannot be read, nobody knows where the next begins.
+        let (argument, after) = self
+            .read::<A>(std::mem::take(rest))
+            .map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
+        *rest = after;
+        self.note_next(item, after);
+        if !self.slot.begin(item, self.is_timed) {
+            return Err(Miss::End);
+        }
+        // SAFETY: the caller's promise.
+        let value = unsafe { I::invoke(self.function, argument) };
+        match self.results.push(&value) {
+            Ok(()) => Ok(()),
+            Err(WriteError::Refused(why)) => Err(Miss::Fault(ItemFaultKind::Result, why)),
+            Err(WriteError::NoRoom) => self.push_cold(item, &value),
+        }
+        // The value is dropped before its result counts: a panic there is the item's.
+    }
+
+    /// Writes a result for which there was no room.
+    #[cold]
+    fn push_cold<R: Output>(&mut self, item: usize, value: &R) -> Result<(), Miss> {
+        let mut bytes = Vec::new();
+        codec::append(value, &mut bytes).map_err(|why| Miss::Fault(ItemFaultKind::Result, why))?;
+        let is_kept = self.results.put(&bytes) || self.grow(item, bytes.len()) && self.results.put(&bytes);
+        if is_kept { Ok(()) } else { Err(Miss::End) }
+    }
+
+    /// Keeps the fault of an item in the place of its result; false if there is no room to be had.
+    #[cold]
+    fn leave<R: 'static>(
+        &mut self,
+        item: usize,
+        kind: ItemFaultKind,
+        message: String,
+        place: String,
+    ) -> bool {
+        let fault = ItemFault { item: item as u32, kind, message, location: place };
+        let mut bytes = Vec::new();
+        // Strings and numbers into memory: nothing to refuse.
+        let _cannot_fail = codec::append(&fault, &mut bytes);
+        // Numbers keep their places.
+        let filler = if codec::is_plain::<R>() { &[0; 16][..size_of::<R>()] } else { &[] };
+        let is_kept = self.results.put_fault(&bytes, filler)
+            || self.grow(item, bytes.len() + filler.len()) && self.results.put_fault(&bytes, filler);
+        self.slot.faulted.store(self.results.faulted() as u64, Ordering::Release);
+        is_kept
+    }
+
+    /// Gets a larger room from the driver, for `need` bytes more and about as many for each item to come.
+    #[cold]
+    fn grow(&mut self, item: usize, need: usize) -> bool {
+        let least = self.results.len() + self.results.faulted() + need;
+        let rest = (least / (item + 1)).saturating_mul(self.items - item - 1);
+        // At most twice as much: the first may have been the largest.
+        let room = self.ask_for_room(least + rest.min(least)).or_else(|| self.ask_for_room(least));
+        let Some((room, home)) = room else { return false };
+        if !self.results.move_to(room) {
             return false;
         }
-        let written = self.room.get_mut(self.len..).map(|room| codec::write(value, room));
-        if let Some(Ok(used)) = written {
-            self.len += used;
-        }
-        matches!(written, Some(Ok(_)))
-    }
-
-    /// In the place of a result that there is none of.
-    fn pass_over<R: 'static>(&mut self) {
-        if codec::is_plain::<R>() {
-            self.push_bytes(&[0; 16][..size_of::<R>()]);
-        }
-    }
-
-    fn push_bytes(&mut self, bytes: &[u8]) {
-        if self.spilled.is_none() && self.room.len() - self.len < bytes.len() {
-            self.spilled = Some(self.room[..self.len].to_vec());
-        }
-        match &mut self.spilled {
-            Some(spilled) => spilled.extend_from_slice(bytes),
-            None => self.room[self.len..self.len + bytes.len()].copy_from_slice(bytes),
-        }
-        self.len += bytes.len();
-    }
-
-    /// Appends the faults behind the results.
-    pub(crate) fn close(&mut self) -> u32 {
-        for fault in std::mem::take(&mut self.faults).iter() {
-            let mut bytes = Vec::new();
-            // Strings and numbers into memory: nothing to refuse.
-            let _cannot_fail = codec::append(fault, &mut bytes);
-            self.push_bytes(&bytes);
-        }
-        self.len as u32
+        // Release: who sees the number finds the results there.
+        self.slot.home.store(home, Ordering::Release);
+        true
     }
 }
 
@@ -198,78 +216,47 @@ impl<A: 'static, R: 'static> Invoke<A, R> for Pointer<A, R> {
 unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_, '_>) {
     let slot = call.slot;
     if slot.layout.load(Ordering::Relaxed) != codec::layout_of::<A, R>() {
-        return call.results.faults.push(ItemFault {
-            item: 0,
-            kind: ItemFaultKind::Corrupt,
-            message: "the task was made for other types than its function takes".into(),
-            location: String::new(),
-        });
+        return slot.trouble.store(Trouble::Types as u32, Ordering::Relaxed);
     }
-    let all = call.arguments;
-    let mut rest = all;
+    let mut rest = call.arguments;
     for item in 0..call.items {
+        if slot.stop.load(Ordering::Relaxed) == call.number {
+            return;
+        }
         if call.is_timed {
             slot.began.store(ticks(), Ordering::Relaxed);
         }
-        let argument = match call.read::<A>(rest) {
-            Ok((argument, after)) => {
-                rest = after;
-                argument
-            }
-            Err(message) => {
-                // Nobody knows where the next one begins.
-                let unread = (item..call.items).map(|item| ItemFault {
-                    item: item as u32,
-                    kind: ItemFaultKind::Argument,
-                    message: message.clone(),
-                    location: String::new(),
-                });
-                call.results.faults.extend(unread);
+        let before = call.results.len();
+        // SAFETY: the caller's promise, and the layout is this entry's own.
+        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { call.item::<A, R, I>(item, &mut rest) }));
+        if !matches!(outcome, Ok(Ok(()))) {
+            call.results.back_to(before);
+            call.note_next(item, rest);
+            if !missed::<R>(call, item, outcome) {
                 return;
             }
-        };
-        slot.read.store((all.len() - rest.len()) as u64, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `Remains::of`; who sees the number sees where the next item begins.
-        slot.reading.store(item as u64 + 1, Ordering::Release);
-        // SAFETY: the caller's promise, and the layout is this entry's own.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { I::invoke(call.function, argument) }));
-        if !call.results.push_number(&outcome) {
-            leave::<R>(&mut call.results, item, outcome);
         }
-        if call.results.spilled.is_none() && call.results.faults.is_empty() {
-            slot.done_at.store((all.len() - rest.len()) as u64, Ordering::Relaxed);
-            slot.written.store(call.results.len as u64, Ordering::Relaxed);
-            // Release: pairs with the Acquire in `Remains::of`; who counts the item finds its result.
-            slot.items_done.store(item as u64 + 1, Ordering::Release);
-        }
+        slot.written.store(call.results.len() as u64, Ordering::Release);
+        // Release: pairs with the Acquire in `Desk::account`; who counts the item finds its outcome.
+        slot.items_done.store(item as u64 + 1, Ordering::Release);
     }
 }
 
-/// Keeps an item's result, or what it panicked with.
-#[inline]
-fn leave<R: Output>(results: &mut Results<'_>, item: usize, outcome: std::thread::Result<R>) {
-    let fault = match outcome {
-        // A type's own code writes it, and may panic.
-        Ok(value) => match catch_unwind(AssertUnwindSafe(|| results.push(&value))) {
-            Ok(Ok(())) => return,
-            Ok(Err(message)) => {
-                ItemFault { item: item as u32, kind: ItemFaultKind::Result, message, location: String::new() }
-            }
-            Err(payload) => of_panic(item, payload),
-        },
-        Err(payload) => of_panic(item, payload),
-    };
-    results.pass_over::<R>();
-    results.faults.push(fault);
-}
-
+/// Keeps what became of an item without a result; false if the task ends with it.
 #[cold]
-fn of_panic(item: usize, payload: Box<dyn std::any::Any + Send>) -> ItemFault {
-    let fault = panic_note::take(payload);
-    ItemFault {
-        item: item as u32,
-        kind: ItemFaultKind::Panic,
-        message: fault.message,
-        location: fault.location,
-    }
+fn missed<R: Output>(
+    call: &mut Call<'_, '_>,
+    item: usize,
+    outcome: std::thread::Result<Result<(), Miss>>,
+) -> bool {
+    let (kind, message, place) = match outcome {
+        Ok(Ok(())) => return true,
+        Ok(Err(Miss::End)) => return false,
+        Ok(Err(Miss::Fault(kind, message))) => (kind, message, String::new()),
+        Err(payload) => {
+            let fault = panic_note::take(payload);
+            (ItemFaultKind::Panic, fault.message, fault.location)
+        }
+    };
+    call.leave::<R>(item, kind, message, place)
 }

@@ -57,8 +57,8 @@ pub(crate) struct Packed {
 pub(crate) struct Parcel {
     pub(crate) body: Body,
     pub(crate) packed: Packed,
-    /// A larger block, given while it ran.
-    pub(crate) granted: Option<HeapBlock>,
+    /// Larger rooms, given while it ran, in the order of their numbers.
+    pub(crate) granted: Vec<HeapBlock>,
     pub(crate) receiver: Arc<dyn Receiver>,
     /// The number of its first item.
     pub(crate) first: usize,
@@ -68,6 +68,8 @@ pub(crate) struct Parcel {
     pub(crate) retries: u32,
     /// How often it came back without an item begun.
     pub(crate) returns: u32,
+    /// Why there was no larger room, the last time that one was asked for.
+    pub(crate) refused: Option<Arc<AllocError>>,
     /// Why it was condemned.
     pub(crate) verdict: Option<TaskError>,
     /// Its receiver was told of the verdict, though a member may still run it.

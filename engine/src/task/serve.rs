@@ -9,11 +9,11 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
-use crate::task::board::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, board_bytes};
-use crate::task::entry::{Call, Results, TaskEntry};
-use crate::task::error::{ItemFault, ItemFaultKind};
+use crate::task::board::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, Trouble, board_bytes};
+use crate::task::entry::{Call, TaskEntry};
+use crate::task::results::{Results, Room};
 use crate::team::errand::{After, ErrandPlace, Errands};
-use crate::team::member::Member;
+use crate::team::member::{Member, Segments};
 use crate::team::panic_note;
 use crate::team::text;
 use crate::team::trace::EventKind;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 /// Longest sleep of a member that waits for room: then it looks whether it was given up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A [`Slot::grant`].
+/// A [`Slot::grant`], below the number of the grant (from bit 2 on).
 pub(crate) const GRANTED: u32 = 1;
 /// See [`GRANTED`].
 pub(crate) const REFUSED: u32 = 2;
@@ -77,7 +77,7 @@ impl Errands for Server {
         let span = Span::new(0, slot.items.load(Ordering::Relaxed) as usize);
         let event = member.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Task, number, span)));
         if let Err(why) = catch_unwind(AssertUnwindSafe(|| self.perform(member, index, slot, number))) {
-            // A value's drop that panicked: the results are whole, or counted as far as they are.
+            // The items' own panics are caught one by one; what has ended is counted in any case.
             let _told = panic_note::take(why);
         }
         if let Some((tracer, event)) = event {
@@ -98,59 +98,47 @@ impl Errands for Server {
 
 impl Server {
     fn perform(&self, member: &mut Member, index: usize, slot: &Slot, number: u64) {
-        let mut told = match self.bytes_of(member, index, slot) {
-            Ok(TaskBytes { base, args_len, room }) => {
-                // SAFETY: readable bytes of the task, this member's while it runs it.
-                let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
-                // SAFETY: inside the task's bytes, which `bytes_of` has checked.
-                let behind = unsafe { base.add(args_len) };
-                // SAFETY: as above, behind the arguments, and writable.
-                let room = unsafe { std::slice::from_raw_parts_mut(behind, room) };
-                let mut results = Results::new(room);
-                let entry = text::address_of(slot.entry.load(Ordering::Relaxed));
-                let offset = slot.function.load(Ordering::Relaxed);
-                let function = if offset == 0 { Some(0) } else { text::address_of(offset) };
-                match (entry, function) {
-                    (Some(entry), Some(function)) => {
-                        // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
-                        let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
-                        results = member.within(&slot.stop, number, |member| {
-                            let mut call = Call {
-                                slot,
-                                arguments,
-                                results,
-                                function,
-                                items: slot.items.load(Ordering::Relaxed) as usize,
-                                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
-                                token: slot.token.load(Ordering::Relaxed),
-                                segments: &mut *member.segments,
-                                leases: Vec::new(),
-                            };
-                            // SAFETY: this member claimed the task.
-                            unsafe { entry(&mut call) };
-                            let leases = call.leases.iter().map(|leases| leases.alive() as u64).sum();
-                            slot.leases.store(leases, Ordering::Relaxed);
-                            call.results
-                        });
-                    }
-                    _ => results.faults.push(corrupt("its function lies outside this program's code")),
-                }
-                results
-            }
+        let TaskBytes { base, args_len, room } = match self.bytes_of(member, index, slot) {
+            Ok(bytes) => bytes,
             Err(why) => {
-                let mut results = Results::new(&mut []);
-                results.faults.push(corrupt(&why));
-                results
+                tracing::error!(rank = self.rank, why, "a task's bytes cannot be found");
+                return slot.trouble.store(Trouble::Bytes as u32, Ordering::Relaxed);
             }
         };
-        slot.faults.store(told.faults.len() as u32, Ordering::Relaxed);
-        let written = told.len;
-        let len = told.close();
-        slot.payload.store(written as u64, Ordering::Relaxed);
-        slot.result_len.store(u64::from(len), Ordering::Relaxed);
-        if let Some(spilled) = told.spilled.take() {
-            self.ask_for_room(member, slot, &spilled);
-        }
+        let entry = text::address_of(slot.entry.load(Ordering::Relaxed));
+        let offset = slot.function.load(Ordering::Relaxed);
+        let function = if offset == 0 { Some(0) } else { text::address_of(offset) };
+        let (Some(entry), Some(function)) = (entry, function) else {
+            return slot.trouble.store(Trouble::Function as u32, Ordering::Relaxed);
+        };
+        // SAFETY: readable bytes of the task, this member's while it runs it.
+        let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
+        // SAFETY: inside the task's bytes, which `bytes_of` has checked.
+        let behind = unsafe { base.add(args_len) };
+        // SAFETY: as above, behind the arguments, and writable; the driver writes nothing there until the task is done.
+        let room = unsafe { Room::new(behind, room) };
+        // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
+        let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
+        let board = self.board;
+        member.within(&slot.stop, number, |member| {
+            let mut call = Call {
+                board,
+                slot,
+                number,
+                arguments,
+                results: Results::new(room),
+                function,
+                items: slot.items.load(Ordering::Relaxed) as usize,
+                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
+                token: slot.token.load(Ordering::Relaxed),
+                segments: &mut *member.segments,
+                leases: Vec::new(),
+            };
+            // SAFETY: this member claimed the task.
+            unsafe { entry(&mut call) };
+            let leases = call.leases.iter().map(|leases| leases.alive() as u32).sum();
+            slot.leases.store(leases, Ordering::Relaxed);
+        });
     }
 
     /// The bytes of a claimed task: arguments, and room for results.
@@ -161,51 +149,9 @@ impl Server {
         let base = match slot.block.load(Ordering::Relaxed) {
             0 if total <= INLINE_BYTES => self.board.inline_bytes(index),
             0 => return Err("its lengths make no sense".into()),
-            place => self.in_arena(member, place - 1, total)?,
+            place => in_arena(self.board, &mut *member.segments, place - 1, total)?,
         };
         Ok(TaskBytes { base, args_len, room })
-    }
-
-    fn in_arena(&self, member: &mut Member, offset: u64, len_bytes: usize) -> Result<*mut u8, String> {
-        let arena = self.board.rules().arena.load(Ordering::Relaxed);
-        let extent = member.segments.attach(arena, true)?;
-        let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
-        match end {
-            Some(end) if end <= extent.len_bytes => Ok(extent.base.wrapping_add(offset as usize)),
-            _ => Err("its bytes lie outside the arena".into()),
-        }
-    }
-
-    /// Gets a block of the right size from the driver and copies the results there.
-    #[cold]
-    fn ask_for_room(&self, member: &mut Member, slot: &Slot, bytes: &[u8]) {
-        // Release: pairs with the Acquire in the driver's look; it reads how much is wanted.
-        slot.grant.store(ASKED, Ordering::Release);
-        self.board.ask();
-        loop {
-            let answer = slot.grant.load(Ordering::Acquire);
-            if answer == ASKED {
-                futex::wait(&slot.grant, ASKED, Some(Instant::now() + LOOK_AGAIN));
-                if member.segments.driver_is_gone() || slot.is_condemned() {
-                    return slot.result_len.store(0, Ordering::Relaxed);
-                }
-                continue;
-            }
-            let place = slot.block.load(Ordering::Relaxed);
-            let room = slot.room.load(Ordering::Relaxed) as usize;
-            let there = (answer == GRANTED && place > 0 && room >= bytes.len())
-                .then(|| self.in_arena(member, place - 1, room).ok())
-                .flatten();
-            match there {
-                // SAFETY: `room` bytes of a block that the driver gave to this task, and `bytes` fits.
-                Some(there) => unsafe {
-                    there.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-                },
-                // The driver, which refused, knows why.
-                None => slot.result_len.store(0, Ordering::Relaxed),
-            }
-            return;
-        }
     }
 
     /// Gives the task back to the driver.
@@ -216,7 +162,7 @@ impl Server {
             // Condemned: the driver has had enough of it, and is about to kill this process. A thread lives on.
             if crate::team::start::is_worker() {
                 loop {
-                    futex::wait(&board.slot(index).grant, ASKED, Some(Instant::now() + LOOK_AGAIN));
+                    std::thread::sleep(LOOK_AGAIN);
                 }
             }
             let _condemned = board.change(index, running.of(Stage::Condemned), done);
@@ -258,6 +204,47 @@ struct TaskBytes {
     room: usize,
 }
 
-fn corrupt(what: &str) -> ItemFault {
-    ItemFault { item: 0, kind: ItemFaultKind::Corrupt, message: what.into(), location: String::new() }
+/// Where `len_bytes` at `offset` in the arena are in this process.
+fn in_arena(
+    board: TaskBoard,
+    segments: &mut dyn Segments,
+    offset: u64,
+    len_bytes: usize,
+) -> Result<*mut u8, String> {
+    let extent = segments.attach(board.rules().arena.load(Ordering::Relaxed), true)?;
+    let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
+    match end {
+        Some(end) if end <= extent.len_bytes => Ok(extent.base.wrapping_add(offset as usize)),
+        _ => Err("its bytes lie outside the arena".into()),
+    }
+}
+
+impl<'a> Call<'a, '_> {
+    /// Asks the driver for a room of so many bytes; gives it, and its number.
+    #[cold]
+    pub(crate) fn ask_for_room(&mut self, len_bytes: usize) -> Option<(Room<'a>, u32)> {
+        let slot = self.slot;
+        slot.wanted.store(len_bytes as u64, Ordering::Relaxed);
+        // Release: pairs with the Acquire in the driver's look; it reads how much is wanted.
+        slot.grant.store(ASKED, Ordering::Release);
+        self.board.ask();
+        let answer = loop {
+            let answer = slot.grant.load(Ordering::Acquire);
+            if answer != ASKED {
+                break answer;
+            }
+            let is_over = slot.is_condemned() || slot.stop.load(Ordering::Relaxed) == self.number;
+            if is_over || self.segments.driver_is_gone() {
+                return None;
+            }
+            futex::wait(&slot.grant, ASKED, Some(Instant::now() + LOOK_AGAIN));
+        };
+        let (place, room) = (slot.block.load(Ordering::Relaxed), slot.room.load(Ordering::Relaxed) as usize);
+        if answer % 4 != GRANTED || place == 0 || room < len_bytes {
+            return None;
+        }
+        let there = in_arena(self.board, &mut *self.segments, place - 1, room).ok()?;
+        // SAFETY: `room` bytes of a block that the driver gave to this task alone, mapped for the member's life.
+        Some((unsafe { Room::new(there, room) }, answer / 4))
+    }
 }

@@ -314,7 +314,8 @@ impl<'p> Tasks<'p> {
         Parcel {
             body,
             packed,
-            granted: None,
+            granted: Vec::new(),
+            refused: None,
             receiver,
             first,
             limit: self.options.limit,

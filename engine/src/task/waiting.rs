@@ -7,7 +7,7 @@
 use crate::base::atomic::Ordering;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
-use crate::task::desk::{Desk, is_same};
+use crate::task::desk::{Desk, is_same, refuse};
 use crate::task::error::TaskError;
 use crate::task::parcel::Receiver;
 use std::sync::Arc;
@@ -166,71 +166,78 @@ impl Desk {
                     continue;
                 };
                 let state = self.board.state(index);
+                let slot = self.board.slot(index);
+                // Before its clock: an item that begins in between has a fresh one.
+                let reading = slot.reading.load(Ordering::Acquire);
                 let ran = match state.stage() {
                     Some(Stage::Running) if flight.parcel.verdict.is_none() => {
-                        let began = self.board.slot(index).began.load(Ordering::Relaxed);
+                        let began = match slot.began.load(Ordering::Relaxed) {
+                            0 => now.0,
+                            began => began,
+                        };
                         Duration::from_nanos((now.0.saturating_sub(began) as f64 * ns_per_tick) as u64)
                     }
                     Some(Stage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
                 if ran >= limit {
-                    overdue.push((index, limit));
+                    overdue.push((index, limit, reading));
                 } else {
                     let at = now.1 + (limit - ran).max(Duration::from_micros(100));
                     next = Some(next.map_or(at, |next| next.min(at)));
                 }
             }
         }
-        for (index, limit) in overdue {
+        for (index, limit, reading) in overdue {
             let still_running = !self.can_kill();
-            self.condemn(index, TaskError::TimedOut { item: 0, limit, still_running });
+            self.condemn(index, TaskError::TimedOut { item: 0, limit, still_running }, Some(reading));
         }
         next
     }
 
     // ------------------------------------------------------------------------------------------- ends
 
-    /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop.
-    fn condemn(self: &Arc<Desk>, index: usize, verdict: TaskError) {
+    /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop, and its further items are
+    /// run elsewhere. With `reading`, only if the item in work is still that one.
+    fn condemn(self: &Arc<Desk>, index: usize, verdict: TaskError, reading: Option<u64>) {
         let slot = self.board.slot(index);
-        let mut told = None;
-        let member = {
-            let mut books = self.books.lock();
-            let Some(flight) = books.flights[index].as_mut() else { return };
-            let running = self.board.state(index);
-            if running.stage() != Some(Stage::Running) || flight.parcel.verdict.is_some() {
-                return;
-            }
-            slot.stop.store(slot.stop_number(), Ordering::Release);
-            flight.parcel.verdict = Some(verdict.clone());
-            if self.can_kill() {
-                if !self.board.change(index, running, running.of(Stage::Condemned)) {
-                    // It was done in this very moment.
-                    flight.parcel.verdict = None;
-                    return;
-                }
-                Some(running.member())
-            } else {
-                let parcel = &mut flight.parcel;
-                parcel.is_told = true;
-                told = Some((parcel.receiver.clone(), parcel.first, parcel.packed.items));
-                None
-            }
-        };
-        if let Some(member) = member {
-            self.crew.kill_member(member);
+        let mut books = self.books.lock();
+        let Some(flight) = books.flights[index].as_mut() else { return };
+        let running = self.board.state(index);
+        if running.stage() != Some(Stage::Running) || flight.parcel.verdict.is_some() {
+            return;
         }
-        if let Some((receiver, first, items)) = told {
-            receiver.fail(first, items, verdict.of_item(first));
-            self.tell_followers();
+        if reading.is_some_and(|reading| !slot.doom(reading)) {
+            return;
         }
+        slot.stop.store(slot.stop_number(), Ordering::Release);
+        flight.parcel.verdict = Some(verdict.clone());
+        if self.can_kill() {
+            let is_condemned = self.board.change(index, running, running.of(Stage::Condemned));
+            drop(books);
+            // Else it was done in this very moment, and lives on.
+            if is_condemned {
+                self.crew.kill_member(running.member());
+            }
+            return;
+        }
+        flight.parcel.is_told = true;
+        let parcel = &flight.parcel;
+        let mut settlement = self.settle(parcel, self.account(index, parcel), verdict).into_owned();
+        let rest = settlement.take_rest();
+        let refused = self.put_back(&mut books, rest.into_iter().collect());
+        let placed = self.refill(&mut books);
+        drop(books);
+        settlement.tell();
+        refused.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+        self.call_out(placed);
+        self.tell_followers();
     }
 
     /// Drops a receiver's tasks that wait, and ends those that run.
     pub(crate) fn cancel(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
         let running = self.take_back(receiver);
-        running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }));
+        running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
     }
 
     /// Drops a receiver's tasks that wait; gives the slots of those that run.
@@ -260,6 +267,7 @@ impl Desk {
     /// Has everything that runs end now: drops what waits, kills member processes, asks threads to stop.
     pub(crate) fn stop_all(&self) {
         let mut books = self.books.lock();
+        books.is_stopping = true;
         for (index, flight) in books.flights.iter().enumerate() {
             let slot = self.board.slot(index);
             if flight.is_some() && self.board.state(index).stage() == Some(Stage::Running) {

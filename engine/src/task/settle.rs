@@ -1,0 +1,190 @@
+//! A task that did not come to its end: what had ended keeps its outcome, the item in work is lost, the rest is run elsewhere.
+//!
+//! So it is whichever way the task ended: its member died, ran into the time limit, or found no room for results.
+//!
+//! # Safety
+//! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after that member's death
+//! was confirmed, or as far as a living thread has counted them, which writes behind that only. Lengths that a member wrote
+//! are compared with what the driver gave (README.md, rules 2 and 4).
+#![allow(unsafe_code)]
+
+use crate::base::atomic::Ordering;
+use crate::task::board::DOOMED;
+use crate::task::desk::Desk;
+use crate::task::error::{ItemFault, TaskError};
+use crate::task::parcel::{Arrival, Packed, Parcel, Receiver, Store};
+use crate::task::results;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// How often a task may come back without an item begun.
+const MAX_RETURNS: u32 = 3;
+
+/// How far a task has come.
+pub(crate) struct Account<'a> {
+    /// Items with an outcome.
+    pub(crate) done: usize,
+    /// Items begun: `done`, or one more.
+    pub(crate) begun: usize,
+    pub(crate) results: &'a [u8],
+    /// Of the items that are done.
+    pub(crate) faults: Vec<ItemFault>,
+    /// Where the arguments begin of the item after those that are done, and of the one after that.
+    next: [usize; 2],
+}
+
+/// What is to be told of a task, and what is left of it.
+pub(crate) struct Settlement<'a> {
+    receiver: Arc<dyn Receiver>,
+    first: usize,
+    done: usize,
+    results: Cow<'a, [u8]>,
+    faults: Vec<ItemFault>,
+    /// Items that have no result, from this one on.
+    lost: Vec<(usize, usize, TaskError)>,
+    rest: Option<Parcel>,
+}
+
+impl Settlement<'_> {
+    /// Tells the receiver; gives what is to be run elsewhere.
+    pub(crate) fn tell(self) -> Option<Parcel> {
+        let Settlement { receiver, first, done, results, faults, lost, rest } = self;
+        if done > 0 {
+            receiver.deliver(Arrival { first, items: done, results: &results, faults });
+        }
+        for (first, items, error) in lost {
+            receiver.fail(first, items, error.of_item(first));
+        }
+        rest
+    }
+
+    /// The same, without a look at the task's memory.
+    pub(crate) fn into_owned(self) -> Settlement<'static> {
+        Settlement { results: Cow::Owned(self.results.into_owned()), ..self }
+    }
+
+    /// Takes what is left, to be put back before anybody is told.
+    pub(crate) fn take_rest(&mut self) -> Option<Parcel> {
+        self.rest.take()
+    }
+}
+
+impl Desk {
+    /// How far the task in slot `index` has come.
+    pub(crate) fn account<'a>(&'a self, index: usize, parcel: &'a Parcel) -> Result<Account<'a>, TaskError> {
+        let slot = self.board.slot(index);
+        // Acquire: pairs with the Releases in `run_items` and `Slot::begin`. What was done is counted first.
+        let done = slot.items_done.load(Ordering::Acquire) as usize;
+        let begun = ((slot.reading.load(Ordering::Acquire) & !DOOMED) as usize).max(done);
+        let len = |word: u64| usize::try_from(word).unwrap_or(usize::MAX);
+        // Acquire: a living thread may have counted more meanwhile, and wrote it before.
+        let written = len(slot.written.load(Ordering::Acquire));
+        let faulted = len(slot.faulted.load(Ordering::Acquire));
+        let next = [0, 1].map(|more| len(slot.next[(done + more) % 2].load(Ordering::Relaxed)));
+        let corrupt = |what: &str| TaskError::Corrupt { item: parcel.first, what: what.into() };
+        if begun > parcel.packed.items || begun - done > 1 {
+            return Err(corrupt("its items were counted wrongly"));
+        }
+        let home = slot.home.load(Ordering::Acquire) as usize;
+        let (base, size) =
+            self.room(index, parcel, home).ok_or_else(|| corrupt("its results are nowhere"))?;
+        if written.checked_add(faulted).is_none_or(|used| used > size) {
+            return Err(corrupt("its results do not fit where they are said to be"));
+        }
+        // SAFETY: the first bytes of the room, which the parcel holds; see the module's argument.
+        let results = unsafe { std::slice::from_raw_parts(base, written) };
+        // SAFETY: the last bytes of the room, likewise.
+        let faults = unsafe { std::slice::from_raw_parts(base.add(size - faulted), faulted) };
+        let mut faults = results::read_faults(faults).ok_or_else(|| corrupt("its faults cannot be read"))?;
+        // The last may be of an item whose end was not counted any more.
+        faults.retain(|fault| (fault.item as usize) < done);
+        Ok(Account { done, begun, results, faults, next })
+    }
+
+    /// A room of the task, and its size: its own, or one that was granted.
+    fn room(&self, index: usize, parcel: &Parcel, home: usize) -> Option<(*const u8, usize)> {
+        if let Some(grant) = home.checked_sub(1) {
+            let block = parcel.granted.get(grant)?;
+            return Some((block.ptr().as_ptr(), block.len()));
+        }
+        let packed = &parcel.packed;
+        let base = match &packed.store {
+            Store::Block(block) => block.ptr().as_ptr(),
+            Store::Inline(_) => self.board.inline_bytes(index),
+        };
+        Some((base.wrapping_add(packed.args_len), packed.room))
+    }
+
+    /// Settles a task that ended after part of its items. `why` is the error of what was in work, unless there is a verdict.
+    pub(crate) fn settle<'a>(
+        &self,
+        parcel: &Parcel,
+        account: Result<Account<'a>, TaskError>,
+        why: TaskError,
+    ) -> Settlement<'a> {
+        let (first, items) = (parcel.first, parcel.packed.items);
+        let receiver = parcel.receiver.clone();
+        let Account { done, begun, results, faults, next } = match account {
+            Ok(account) => account,
+            Err(error) => {
+                let (results, lost) = (Cow::Borrowed(&[][..]), vec![(first, items, error)]);
+                return Settlement {
+                    receiver,
+                    first,
+                    done: 0,
+                    results,
+                    faults: Vec::new(),
+                    lost,
+                    rest: None,
+                };
+            }
+        };
+        let of_memory = parcel.refused.clone().map(|source| TaskError::Memory { item: 0, source });
+        let verdict = parcel.verdict.clone().or(of_memory);
+        let may_retry = verdict.is_none() && parcel.retries > 0 && begun > done;
+        let is_cancelled = matches!(verdict, Some(TaskError::Cancelled { .. }));
+        let error = verdict.unwrap_or(why);
+        let mut lost = Vec::new();
+        let (from, at) = if begun > done && !may_retry {
+            lost.push((first + done, 1, error.clone()));
+            (begun, next[1])
+        } else {
+            (done, next[0])
+        };
+        let counts = (parcel.retries - u32::from(may_retry), if begun == 0 { parcel.returns + 1 } else { 0 });
+        let mut rest = None;
+        if from < items {
+            let packed = if is_cancelled || counts.1 > MAX_RETURNS {
+                Err(error)
+            } else {
+                parcel.packed.rest(from, at)
+            };
+            match packed {
+                Ok(packed) => rest = Some(parcel.again(packed, first + from, counts)),
+                Err(error) => lost.push((first + from, items - from, error)),
+            }
+        }
+        Settlement { receiver, first, done, results: Cow::Borrowed(results), faults, lost, rest }
+    }
+}
+
+impl Parcel {
+    /// The same for other items: with so many retries left, and so many fruitless returns.
+    fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> Parcel {
+        Parcel {
+            body: self.body,
+            packed,
+            granted: Vec::new(),
+            refused: None,
+            receiver: self.receiver.clone(),
+            first,
+            limit: self.limit,
+            retries,
+            returns,
+            verdict: None,
+            is_told: false,
+            queued: 0,
+            hurry: None,
+        }
+    }
+}
