@@ -3,6 +3,8 @@
 pub(crate) mod atomic;
 mod line;
 pub(crate) mod member;
+#[cfg(test)]
+pub(crate) mod model;
 mod span;
 
 pub(crate) use line::Line;

@@ -14,7 +14,6 @@ mod recount;
 mod word;
 
 #[cfg(test)]
-#[cfg(loom)]
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]

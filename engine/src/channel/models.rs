@@ -1,15 +1,15 @@
 //! Model checks of a bell beside its lock: every interleaving of a writer, readers, and one of them that stops for ever, with the
 //! driver's repair running as soon as it has stopped. The queue is a number here; the rounds are those of `Core::wait_for`.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own: all
+//! interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
 
 use super::bell::Bell;
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{MemberId, Owner};
+use crate::base::model::{self, Arc, thread};
 use crate::sync::Patience::Forever;
 use crate::sync::{Acquired, LockWord};
-use loom::sync::Arc;
-use loom::thread;
 
 const fn owner(member: u32) -> Owner {
     Owner { member: MemberId(member), thread: 1 }
@@ -99,9 +99,7 @@ impl Model {
 }
 
 fn check(f: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(f);
+    model::check(Some(3), f);
 }
 
 #[test]

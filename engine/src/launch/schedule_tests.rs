@@ -102,16 +102,13 @@ fn a_scribbled_range_word_never_leads_outside_the_launch() {
     }
 }
 
-#[cfg(loom)]
 mod models {
     //! # Safety
     //! Each unit is a loom cell, written by whoever claims it: loom reports a unit that two members have.
     #![allow(unsafe_code)]
     use super::*;
+    use crate::base::model::{self, Arc, UnsafeCell, thread};
     use crate::launch::bitmap::Bitmap;
-    use loom::cell::UnsafeCell;
-    use loom::sync::Arc;
-    use loom::thread;
 
     struct Team {
         ranges: Vec<Line<AtomicU64>>,
@@ -176,9 +173,7 @@ mod models {
     }
 
     fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(preemptions);
-        model.check(f);
+        model::check(Some(preemptions), f);
     }
 
     fn each_unit_once(schedule: Schedule, units: usize, size: usize, preemptions: usize) {

@@ -33,7 +33,7 @@ impl EventWord {
     }
 
     /// What a setter that is killed before its wake-up has done.
-    #[cfg(all(test, loom))]
+    #[cfg(test)]
     pub(crate) fn set_and_die(&self) {
         self.raise();
     }

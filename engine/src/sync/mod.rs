@@ -21,7 +21,6 @@ mod semaphore_word;
 pub(crate) mod wait;
 
 #[cfg(test)]
-#[cfg(loom)]
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -4,7 +4,8 @@
 //! # Safety
 //! Values that the protocols guard are loom cells, so every access said to be exclusive is checked to be.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own: all
+//! interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
 #![allow(unsafe_code)]
 
 use super::barrier_word::{BarrierWord, Missed};
@@ -14,9 +15,7 @@ use super::rw_word::RwWord;
 use super::semaphore_word::SemaphoreWord;
 use super::wait::Patience::Forever;
 use crate::base::member::{MemberId, Owner};
-use loom::cell::UnsafeCell;
-use loom::sync::Arc;
-use loom::thread;
+use crate::base::model::{Arc, UnsafeCell, check, thread};
 
 const fn owner(member: u32) -> Owner {
     Owner { member: MemberId(member), thread: 1 }
@@ -25,13 +24,6 @@ const fn owner(member: u32) -> Owner {
 const A: Owner = owner(2);
 const B: Owner = owner(3);
 const C: Owner = owner(4);
-
-/// All interleavings with at most `preemptions` involuntary switches (`None`: all there are).
-fn check(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = preemptions;
-    model.check(f);
-}
 
 /// A lock and a value that loom watches for races.
 #[derive(Default)]

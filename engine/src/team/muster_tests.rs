@@ -200,18 +200,13 @@ mod threads {
     }
 }
 
-#[cfg(loom)]
 mod models {
     use super::*;
-    use loom::cell::UnsafeCell;
-    use loom::sync::{Arc, Condvar, Mutex};
-    use loom::thread;
+    use crate::base::model::{self, Arc, Condvar, Mutex, UnsafeCell, thread};
 
     /// All interleavings with at most so many involuntary switches.
     fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(preemptions);
-        model.check(f);
+        model::check(Some(preemptions), f);
     }
 
     /// A team of two with an order that the driver writes between launches, and a result that each rank writes in them.

@@ -132,17 +132,12 @@ mod threads {
     }
 }
 
-#[cfg(loom)]
 mod models {
     use super::*;
-    use loom::cell::UnsafeCell;
-    use loom::sync::Arc;
-    use loom::thread;
+    use crate::base::model::{self, Arc, UnsafeCell, thread};
 
     fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(preemptions);
-        model.check(f);
+        model::check(Some(preemptions), f);
     }
 
     struct Team {

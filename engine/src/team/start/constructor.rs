@@ -22,8 +22,9 @@ const MARKER_C: &CStr = c"PHALANX_WORKER";
 type StartUp = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
 /// The linker collects this into the table of functions that run before `main`.
+// Miri calls such functions without arguments.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(not(miri), unsafe(link_section = ".init_array"))]
 static ENTRY: StartUp = at_load;
 
 /// Whether the entry really is in the program's table. Asking also makes the linker take this file in.
