@@ -123,6 +123,46 @@ fn no_file_is_too_long() {
     assert!(long.is_empty(), "more than {MAX_LINES} lines:\n{}", long.join("\n"));
 }
 
+/// Calls that make descriptors. They stand in `sys` alone, where each result passes `descriptor::kept`.
+const DOORS: [&str; 10] = [
+    "File::open(",
+    "File::create(",
+    "std::fs::read(",
+    "fs::read_to_string(",
+    "fs::memfd_create(",
+    "eventfd(",
+    "socketpair(",
+    "process::pidfd_open(",
+    "libc::open(",
+    "rustix::fs::open(",
+];
+
+#[test]
+fn descriptors_come_through_one_door() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for path in rust_files(&house).iter().filter(|path| !is_test(path)) {
+        let text = code(&fs::read_to_string(path).unwrap());
+        let inside = path.strip_prefix(&house).unwrap();
+        let mut found: Vec<&str> = DOORS.into_iter().filter(|call| text.contains(call)).collect();
+        if inside.starts_with("sys") {
+            assert!(
+                found.is_empty() || text.contains("kept("),
+                "{}: {found:?} beside the door",
+                inside.display()
+            );
+            continue;
+        }
+        // That of `sys::process` has passed the door.
+        found.retain(|call| *call != "process::pidfd_open(");
+        // `OpenOptions` are opened by `descriptor::open`.
+        let opens = text.contains("OpenOptions") && text.contains(".open(");
+        found.extend(opens.then_some(".open("));
+        found.iter().for_each(|call| wrong.push(format!("{}: {call}", inside.display())));
+    }
+    assert!(wrong.is_empty(), "descriptors that may be 0, 1 or 2:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn imports_are_found_in_every_form() {
     let text = "use crate::{base::Span, sys::{a, b}, Error};\nlet x = crate::team::f(); // crate::pool\n";

@@ -11,6 +11,7 @@ use super::npy::{NpyError, open_regular};
 use super::shared::byte_len;
 use super::{Element, Shape, SharedArray};
 use crate::memory::{Access, file};
+use crate::sys::descriptor;
 use ndarray::IntoDimension;
 use shared_memory::Shmem;
 use std::fs::OpenOptions;
@@ -66,7 +67,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 
 /// The inode of the file that is mapped at an address of this process.
 fn mapped_inode(address: usize) -> io::Result<Option<u64>> {
-    let maps = std::fs::read_to_string(PathBuf::from("/proc/self/maps"))?;
+    let maps = descriptor::read_text(PathBuf::from("/proc/self/maps"))?;
     Ok(maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;

@@ -10,7 +10,7 @@
 //! Filesystems without unnamed files (FAT, some overlays) give the draft such a name from the start.
 
 use super::check_file_limit;
-use crate::sys::file;
+use crate::sys::{descriptor, file};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -41,7 +41,7 @@ impl Draft {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(mode);
-        let (name, file) = with_own_name(&folder, |name| options.open(name))?;
+        let (name, file) = with_own_name(&folder, |name| descriptor::open(&options, name))?;
         Ok(Draft { file, folder, name: Some(name) })
     }
 
@@ -109,10 +109,12 @@ fn with_own_name<R>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<R>)
 pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let write = |mut file: &File| parts.iter().try_for_each(|part| file.write_all(part));
     let earlier = match fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => return write(&OpenOptions::new().write(true).open(path)?),
+        Ok(meta) if !meta.is_file() => {
+            return write(&descriptor::open(OpenOptions::new().write(true), path)?);
+        }
         Ok(meta) => {
             // Who may not write the file shall not replace it either.
-            OpenOptions::new().write(true).open(path)?;
+            descriptor::open(OpenOptions::new().write(true), path)?;
             Some(meta)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -149,7 +151,7 @@ fn target_of(path: &Path) -> PathBuf {
 
 /// Brings a new name to the disk, where the filesystem knows how.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    let Ok(folder) = File::open(folder) else { return Ok(()) };
+    let Ok(folder) = descriptor::open_to_read(folder) else { return Ok(()) };
     match folder.sync_all() {
         Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(error),
         _ => Ok(()),

@@ -6,6 +6,7 @@
 
 use super::draft::{Draft, folder_of};
 use super::{Access, AllocError, MapAccess, MapOptions, Mapping, Segment, check_file_limit, room};
+use crate::sys::descriptor;
 use crate::sys::memory::{self, Filesystem};
 use std::fs::{File, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,7 +50,8 @@ pub(crate) fn create(
     check_name(path)?;
     check_file_limit(len_bytes)?;
     let folder = folder_of(path);
-    let folder_fd = File::open(folder).map_err(|e| name_error(path, "its folder cannot be opened", &e))?;
+    let folder_fd =
+        descriptor::open_to_read(folder).map_err(|e| name_error(path, "its folder cannot be opened", &e))?;
     check_filesystem(folder_fd.as_fd(), path, len_bytes)?;
     if path.symlink_metadata().is_ok() {
         return Err(AllocError::Exists { path: path.to_owned() });

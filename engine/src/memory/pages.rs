@@ -5,8 +5,8 @@
 //! (`MADV_COLLAPSE`, Linux 6.1), which works although shared memory gets none otherwise; else base pages.
 
 use super::{HUGE_PAGE, HugePages, Mapping};
+use crate::sys::descriptor;
 use crate::sys::memory::Hint;
-use std::fs;
 use std::ops::Range;
 
 /// Which pages an array lies in.
@@ -64,7 +64,7 @@ pub(super) struct Counted {
 
 /// Counts the pages of all mappings that begin inside `range`.
 pub(super) fn count(range: Range<usize>) -> Counted {
-    fs::read_to_string("/proc/self/smaps").map(|text| count_in(&text, range)).unwrap_or_default()
+    descriptor::read_text("/proc/self/smaps").map(|text| count_in(&text, range)).unwrap_or_default()
 }
 
 fn count_in(smaps: &str, range: Range<usize>) -> Counted {
@@ -92,7 +92,7 @@ fn count_in(smaps: &str, range: Range<usize>) -> Counted {
 pub(super) fn free_reserved() -> u64 {
     let dir = "/sys/kernel/mm/hugepages/hugepages-2048kB";
     let number = |name: &str| -> u64 {
-        let text = fs::read_to_string(format!("{dir}/{name}")).unwrap_or_default();
+        let text = descriptor::read_text(format!("{dir}/{name}")).unwrap_or_default();
         text.trim().parse().unwrap_or(0)
     };
     number("free_hugepages").saturating_sub(number("resv_hugepages")) * HUGE_PAGE as u64
@@ -100,7 +100,7 @@ pub(super) fn free_reserved() -> u64 {
 
 /// Whether shared memory gets transparent huge pages where a program asks for them.
 pub(super) fn is_shmem_thp_allowed() -> bool {
-    let text = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap_or_default();
+    let text = descriptor::read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap_or_default();
     ["[always]", "[within_size]", "[advise]", "[force]"].iter().any(|word| text.contains(word))
 }
 

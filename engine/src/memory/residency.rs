@@ -1,9 +1,9 @@
 //! On which NUMA node the pages of an array really lie, and how they are asked to lie there.
 
 use super::{AllocError, Mapping, PagePlacement};
+use crate::sys::descriptor;
 use crate::sys::memory::{self, Hint, NodePolicy};
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 
 /// On which nodes the pages of an array lie.
@@ -26,7 +26,7 @@ impl Residency {
 
 /// NUMA nodes whose memory this process may use.
 pub(super) fn allowed_nodes() -> Vec<u32> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = descriptor::read_text("/proc/self/status").unwrap_or_default();
     let list = status.lines().find_map(|l| l.strip_prefix("Mems_allowed_list:")).unwrap_or("0");
     let nodes = parse_list(list.trim());
     if nodes.is_empty() { vec![0] } else { nodes }
@@ -108,7 +108,7 @@ pub(super) fn probe(mapping: &Mapping, range: Range<usize>, touch: bool) -> Resi
 
 /// The answer for the whole mapping from /proc, where the call is denied.
 fn from_numa_maps(mapping: &Mapping, mut residency: Residency) -> Residency {
-    match fs::read_to_string("/proc/self/numa_maps") {
+    match descriptor::read_text("/proc/self/numa_maps") {
         Ok(text) => {
             residency.nodes = parse_numa_maps(&text, mapping.base().addr().get());
             residency.notes.push("numbers are of the whole segment, from /proc/self/numa_maps".into());

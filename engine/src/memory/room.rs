@@ -2,7 +2,7 @@
 //! the caller. So the room is looked up first.
 
 use super::AllocError;
-use std::fs;
+use crate::sys::descriptor;
 use std::path::{Path, PathBuf};
 
 /// Bytes that can be taken, and who says so.
@@ -48,7 +48,7 @@ fn probe_at(root: &Path) -> Room {
 
 /// MemAvailable plus free swap, which shared memory may go to.
 fn available_memory(root: &Path) -> Option<u64> {
-    let text = fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let text = descriptor::read_text(root.join("proc/meminfo")).ok()?;
     let field = |name: &str| -> Option<u64> {
         let line = text.lines().find_map(|l| l.strip_prefix(name))?;
         line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
@@ -66,8 +66,8 @@ enum Version {
 /// The memory cgroup folders of this process, from its own up to the mount.
 fn cgroup_dirs(root: &Path) -> Vec<(PathBuf, Version)> {
     let (Ok(groups), Ok(mounts)) = (
-        fs::read_to_string(root.join("proc/self/cgroup")),
-        fs::read_to_string(root.join("proc/self/mountinfo")),
+        descriptor::read_text(root.join("proc/self/cgroup")),
+        descriptor::read_text(root.join("proc/self/mountinfo")),
     ) else {
         return Vec::new();
     };
@@ -124,7 +124,7 @@ fn cgroup_room(dir: &Path, version: Version) -> Option<Room> {
     };
     let limit = read_number(&dir.join(limit))?;
     let usage = read_number(&dir.join(usage))?;
-    let stat = fs::read_to_string(dir.join("memory.stat")).unwrap_or_default();
+    let stat = descriptor::read_text(dir.join("memory.stat")).unwrap_or_default();
     let cache: u64 = stat
         .lines()
         .filter_map(|l| l.split_once(' '))
@@ -137,12 +137,13 @@ fn cgroup_room(dir: &Path, version: Version) -> Option<Room> {
 
 /// A number alone in a file; `max` and unreadable files are `None`.
 fn read_number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    descriptor::read_text(path).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

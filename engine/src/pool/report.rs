@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::base::atomic::Ordering;
-use crate::sys::process;
+use crate::sys::{descriptor, process};
 use std::time::Duration;
 
 /// Counts of one worker since the pool was made.
@@ -218,7 +218,7 @@ impl Pool {
 
 /// A field of a /proc file that is given in kB, in bytes; 0 where it cannot be read.
 fn field_kib(path: &str, field: &str) -> u64 {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = descriptor::read_text(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

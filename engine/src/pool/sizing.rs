@@ -1,5 +1,6 @@
 //! How many workers are right for what the machine is doing now.
 
+use crate::sys::descriptor;
 use crate::topology::Limits;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ struct CpuTimes {
 
 impl CpuTimes {
     fn read() -> Option<CpuTimes> {
-        CpuTimes::parse(&std::fs::read_to_string("/proc/stat").ok()?)
+        CpuTimes::parse(&descriptor::read_text("/proc/stat").ok()?)
     }
 
     /// The first line: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
@@ -70,7 +71,7 @@ impl CpuTimes {
 }
 
 fn free_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let text = descriptor::read_text("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
 }

@@ -5,7 +5,7 @@
 
 use super::child::{Child, End, Ending};
 use crate::sync::repair::repair;
-use crate::sys::process;
+use crate::sys::{descriptor, process};
 use crate::team::log::{Note, Relay};
 use crate::team::mail::{self, FromWorker};
 use crate::team::oom::OomWatch;
@@ -13,7 +13,7 @@ use crate::team::start::{
     ANSWER_WITHIN, Build, ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Starting, WorkerProcess,
 };
 use parking_lot::Mutex;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -76,12 +76,12 @@ pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartErro
 
 impl Watch {
     fn begin() -> Result<&'static Watch, StartError> {
-        let call = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let call = descriptor::counter();
         let system = |call| move |source| StartError::System { call, source };
         // Lives as long as the program, like its thread.
         let watch: &'static Watch = Box::leak(Box::new(Watch {
             owner: process::own_pid(),
-            call: call.map_err(|errno| system("eventfd")(errno.into()))?,
+            call: call.map_err(system("eventfd"))?,
             requests: Mutex::default(),
             children: Mutex::default(),
             copy: Mutex::default(),

@@ -8,7 +8,7 @@
 
 use crate::base::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::memory::{Access, AllocError, Segment, file};
-use crate::sys::memory;
+use crate::sys::{descriptor, memory};
 use bytemuck::Pod;
 use std::fs::OpenOptions;
 use std::io;
@@ -119,7 +119,7 @@ impl NamedBlock {
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        let file = options.open(&path).map_err(io("open"))?;
+        let file = descriptor::open(&options, &path).map_err(io("open"))?;
         let meta = file.metadata().map_err(io("look at"))?;
         let not_ours = |why| Err(BlockError::NotOurs { path: path.clone(), why });
         if !meta.is_file() {

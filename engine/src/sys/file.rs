@@ -1,5 +1,6 @@
 //! Files without a name, and names for them.
 
+use crate::sys::descriptor;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io;
@@ -10,7 +11,7 @@ use std::path::Path;
 #[doc(alias = "O_TMPFILE")]
 pub(crate) fn open_unnamed(folder: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(folder, flags, Mode::from_raw_mode(mode))?.into())
+    Ok(descriptor::kept(rustix::fs::open(folder, flags, Mode::from_raw_mode(mode))?)?.into())
 }
 
 /// Gives a file without a name one that is not taken.

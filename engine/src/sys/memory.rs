@@ -6,6 +6,7 @@
 //! mappings, whose owners answer for them.
 #![allow(unsafe_code)]
 
+use crate::sys::descriptor;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
@@ -34,10 +35,11 @@ pub(crate) fn create_memfd(name: &str, huge: bool) -> io::Result<OwnedFd> {
     if huge {
         flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
     }
-    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
-        other => Ok(other?),
-    }
+    let fd = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags)?,
+        other => other?,
+    };
+    descriptor::kept(fd)
 }
 
 /// Sets the size. The caller has compared it with RLIMIT_FSIZE, past which the kernel sends SIGXFSZ.

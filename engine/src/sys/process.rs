@@ -5,6 +5,7 @@
 //! is the one call with a precondition on the whole process; it is an unsafe function that names it.
 #![allow(unsafe_code)]
 
+use crate::sys::descriptor;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::io;
@@ -33,7 +34,7 @@ pub(crate) enum Wait {
 /// A descriptor that stands for the process `pid`, which must be an unreaped child for this to be no stranger.
 pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+    descriptor::kept(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Sends a signal to exactly this process; ESRCH when it has been reaped. Where a sandbox refuses the call for pidfds, a child
@@ -362,23 +363,6 @@ pub(crate) fn close_inherited(number: c_int) {
     }
 }
 
-/// Puts an empty, readable file at descriptor 0: /dev/null, or an empty memfd where there is none.
-pub(crate) fn put_empty_stdin() {
-    let empty = std::fs::File::open("/dev/null").map(OwnedFd::from).or_else(|_| {
-        rustix::fs::memfd_create(c"empty", rustix::fs::MemfdFlags::CLOEXEC).map_err(io::Error::from)
-    });
-    match empty {
-        Ok(empty) => {
-            // SAFETY: replaces descriptor 0, which nobody else uses in a new process.
-            unsafe { libc::dup2(empty.as_raw_fd(), 0) };
-        }
-        Err(_) => {
-            // SAFETY: as above.
-            unsafe { libc::close(0) };
-        }
-    }
-}
-
 /// Sends a signal to the calling thread; async-signal-safe.
 pub(crate) fn signal_own_thread(number: c_int) {
     // SAFETY: plain numbers.
@@ -393,7 +377,7 @@ pub(crate) fn write_stderr(bytes: &[u8]) {
 
 /// Bytes of this process's own memory, without files and shared memory; None where /proc does not tell.
 pub(crate) fn private_bytes() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let statm = descriptor::read_text("/proc/self/statm").ok()?;
     let mut pages = statm.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next()?, pages.next()?);
     Some(resident.saturating_sub(shared) * crate::sys::memory::page_size() as u64)

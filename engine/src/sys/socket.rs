@@ -3,6 +3,7 @@
 //! SOCK_SEQPACKET keeps packet borders and reports the peer's death as end of file. Every descriptor is
 //! close-on-exec from the moment it exists; no call raises SIGPIPE; every call is repeated after EINTR.
 
+use crate::sys::descriptor;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -28,7 +29,9 @@ pub(crate) struct Packet {
 /// A connected pair of packet sockets.
 #[doc(alias = "socketpair")]
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    let (one, other) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((descriptor::kept(one)?, descriptor::kept(other)?))
 }
 
 /// Whether `fd` is a packet socket of the kind [`pair`] makes.
@@ -100,7 +103,9 @@ fn recv_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> io:
     let mut fds = Vec::new();
     for item in control.drain() {
         if let RecvAncillaryMessage::ScmRights(more) = item {
-            fds.extend(more);
+            for fd in more {
+                fds.push(descriptor::kept(fd)?);
+            }
         }
     }
     // A cut packet is a packet of another build or a full descriptor table (CTRUNC): never half a message.

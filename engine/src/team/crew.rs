@@ -2,6 +2,7 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
+use crate::sys::descriptor;
 use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
@@ -179,11 +180,7 @@ impl Crew {
         let size = plan.places.len();
         let control = Control::new(size).map_err(CrewError::Alloc)?;
         let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
-        let call = rustix::event::eventfd(
-            0,
-            rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
-        )
-        .map_err(|errno| CrewError::Os(errno.into()))?;
+        let call = descriptor::counter().map_err(CrewError::Os)?;
         let crew = Arc::new(Crew {
             size,
             active: AtomicUsize::new(plan.active),

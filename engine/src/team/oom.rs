@@ -1,5 +1,6 @@
 //! Whether the kernel killed something for want of memory.
 
+use crate::sys::descriptor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of the kernel's out-of-memory kills, compared between two questions.
@@ -10,7 +11,7 @@ pub(crate) struct OomWatch {
 /// The system's count of such kills (`oom_kill` in /proc/vmstat, which includes those of memory cgroups); 0 where it
 /// cannot be read.
 fn kills() -> u64 {
-    let text = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let text = descriptor::read_text("/proc/vmstat").unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }
 

@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::error::TopologyError;
 use super::machine::{Machine, Source};
 use super::{hwloc, synthetic, sysfs, xml};
-use crate::sys::affinity;
+use crate::sys::{affinity, descriptor};
 use std::io::Read;
 use std::path::Path;
 
@@ -113,7 +113,7 @@ impl Machine {
     /// [`TopologyError::Io`] if the file cannot be read as text, and what [`Machine::from_xml`] says.
     pub fn from_xml_file(path: &Path) -> Result<Self, TopologyError> {
         let io = |source| TopologyError::Io { path: path.to_path_buf(), source };
-        let file = std::fs::File::open(path).map_err(io)?;
+        let file = descriptor::open_to_read(path).map_err(io)?;
         let mut text = String::new();
         let len = file.take(MAX_XML_BYTES + 1).read_to_string(&mut text).map_err(io)?;
         if len as u64 > MAX_XML_BYTES {

@@ -4,7 +4,7 @@
 //! process's cgroup up to the root of its hierarchy, v1 or v2.
 
 use super::cpuset::{CpuSet, NodeSet};
-use crate::sys::affinity;
+use crate::sys::{affinity, descriptor};
 use std::path::{Path, PathBuf};
 
 /// What a process may use of its machine.
@@ -60,7 +60,7 @@ impl Limits {
     /// `allowed` is the cpuset read, or empty: only [`Limits::detect`] asks the kernel.
     pub fn from_cgroup(root: &Path) -> Self {
         let mut limits = Self::default();
-        let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+        let read = |path: &str| descriptor::read_text(root.join(path)).unwrap_or_default();
         let (memberships, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
         for line in memberships.lines() {
             let mut fields = line.splitn(3, ':');
@@ -155,7 +155,7 @@ impl Hierarchy {
 
     /// The first cpuset set on the way up.
     fn nearest(&self, names: &[&str]) -> Option<CpuSet> {
-        let read = |path: PathBuf| std::fs::read_to_string(path).ok()?.parse::<CpuSet>().ok();
+        let read = |path: PathBuf| descriptor::read_text(path).ok()?.parse::<CpuSet>().ok();
         self.folders()
             .iter()
             .find_map(|dir| names.iter().find_map(|name| read(dir.join(name)).filter(|set| !set.is_empty())))
@@ -170,7 +170,7 @@ fn unescaped(field: &str) -> String {
 /// `max 100000` or `150000 100000`.
 #[doc(alias = "cpu.max")]
 fn quota_v2(dir: &Path) -> Option<f64> {
-    let text = std::fs::read_to_string(dir.join("cpu.max")).ok()?;
+    let text = descriptor::read_text(dir.join("cpu.max")).ok()?;
     let mut fields = text.split_whitespace();
     let quota_us: f64 = fields.next()?.parse().ok()?;
     let period_us: f64 = fields.next().and_then(|period| period.parse().ok()).unwrap_or(100_000.0);
@@ -179,7 +179,7 @@ fn quota_v2(dir: &Path) -> Option<f64> {
 
 #[doc(alias = "cpu.cfs_quota_us")]
 fn quota_v1(dir: &Path) -> Option<f64> {
-    let read = |name| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse::<f64>().ok();
+    let read = |name| descriptor::read_text(dir.join(name)).ok()?.trim().parse::<f64>().ok();
     // -1 means no quota.
     positive(read("cpu.cfs_quota_us")? / read("cpu.cfs_period_us")?)
 }

@@ -7,6 +7,7 @@ use super::cpuset::CpuSet;
 use super::draft::{Draft, Part};
 use super::error::TopologyError;
 use super::machine::{Cache, Machine, NumaNode, Source};
+use crate::sys::descriptor;
 use std::path::{Path, PathBuf};
 
 /// Kinds of cores are told apart by their highest frequency only if it differs by more than this many percent:
@@ -187,7 +188,7 @@ fn is_online(dir: &Path) -> bool {
 }
 
 fn text(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = descriptor::read_text(path).ok()?;
     // Some kernels end lists with a NUL (seen in a recorded ARM machine).
     Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
 }

@@ -2,6 +2,7 @@
 
 use super::literal::{self, Value};
 use super::{DType, FileKind, NpyError};
+use crate::sys::descriptor;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -265,10 +266,8 @@ pub(in crate::array) fn open_regular(
         None => Ok(()),
     };
     refuse(&std::fs::metadata(path).map_err(|e| from_io(path, e))?)?;
-    let file = options
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags)
-        .open(path)
-        .map_err(|e| from_io(path, e))?;
+    let options = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags);
+    let file = descriptor::open(options, path).map_err(|e| from_io(path, e))?;
     let meta = file.metadata().map_err(|e| from_io(path, e))?;
     refuse(&meta)?;
     Ok(file)

@@ -5,7 +5,7 @@ use super::error::StartError;
 use super::handshake::{Hello, Role};
 use super::process::Starting;
 use crate::sys::object::{Object, PT_LOAD, PT_NOTE};
-use crate::sys::{process, socket};
+use crate::sys::{descriptor, process, socket};
 use crate::team::text;
 use rustc_hash::FxHasher;
 use std::fs::{File, OpenOptions};
@@ -97,7 +97,7 @@ impl Executable {
     pub(super) fn open() -> Result<Executable, StartError> {
         let fingerprint = Fingerprint::of_this_process();
         // O_PATH: executing needs no permission to read.
-        match OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(EXE) {
+        match descriptor::open(OpenOptions::new().read(true).custom_flags(libc::O_PATH), EXE) {
             Ok(file) => {
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
                 Ok(Executable { file: Some(file), path, fingerprint, native_threads: None })

@@ -11,7 +11,7 @@ use super::executable::Executable;
 use super::handshake::{Hello, Ready, Role};
 use super::process::{ExitCause, Starting, WorkerProcess};
 use super::setup;
-use crate::sys::{process, socket};
+use crate::sys::{descriptor, process, socket};
 use crate::team::text;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -73,7 +73,7 @@ impl ForkServer {
         if pid == 0 {
             drop(ours);
             setup::become_worker();
-            process::put_empty_stdin();
+            descriptor::fill_standard();
             serve_forked(theirs, preload)
         }
         drop(theirs);

@@ -7,7 +7,7 @@
 
 use super::handshake::{Hello, Ready};
 use super::overflow;
-use crate::sys::process;
+use crate::sys::{descriptor, process};
 use crate::team::worker;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,7 +35,7 @@ pub(super) fn become_worker() {
     IS_WORKER.store(true, Ordering::Relaxed);
 }
 
-/// Moves the socket away from descriptor 0 and puts an empty file there.
+/// Moves the socket away from descriptor 0, puts an empty file there, and /dev/null where the driver has closed its output.
 pub(super) fn take_stdin() -> OwnedFd {
     // SAFETY: the constructor has seen that descriptor 0 is an open socket.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
@@ -45,7 +45,7 @@ pub(super) fn take_stdin() -> OwnedFd {
     else {
         process::exit_now(EXIT_SETUP)
     };
-    process::put_empty_stdin();
+    descriptor::fill_standard();
     socket
 }
 
