@@ -4,7 +4,7 @@
 mod common;
 
 use common::{LONG, assert_right, processes, within};
-use phalanx::{Backend, LaunchError, PerWorker, Pool, PoolError, Progress, Schedule};
+use phalanx::{Backend, Edge, LaunchError, PerWorker, Pool, PoolError, Progress, Schedule};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,6 +44,51 @@ fn h1_chunk_sizes_and_lengths() {
         let none = pool.reduce(0..0, 7_u64, |i| i.len() as u64, |a, b| a + b).unwrap();
         assert_eq!(none, 7);
     }
+}
+
+#[test]
+fn halos_of_any_width_are_right_or_refused() {
+    for pool in backends() {
+        let x = pool.from_fn(10, |i| i as u64).unwrap();
+        // Wider than the array is possible.
+        let wide =
+            pool.launch().chunk(10).reduce(x.halo(25, Edge::Fill(3)), 0, |x| x.iter().sum(), |a, b| a + b);
+        assert_eq!(wide.unwrap(), 45 + 150);
+        for wide in [usize::MAX, usize::MAX / 2, usize::MAX / 2 - 4, isize::MAX as usize / 16] {
+            for edge in [Edge::Clamp, Edge::Wrap, Edge::Fill(1)] {
+                let refused = pool.for_each(x.halo(wide, edge), |_| ());
+                assert!(
+                    matches!(refused, Err(LaunchError::BadGrant { .. } | LaunchError::Alloc(_))),
+                    "{refused:?}"
+                );
+                let refused = pool.region((&x, wide, code(edge)), |team, (x, wide, edge)| {
+                    team.phase(x.halo(wide, coded(edge)), |x| x.len()).map(|_| 0_u64)
+                });
+                assert!(refused.unwrap_err().to_string().contains("larger than any memory"));
+            }
+            // Nothing is shown beyond the ends, so any width has its rows.
+            let sum = pool.reduce(x.halo(wide, Edge::Shrink), 0, |x| x.iter().sum(), |a, b| a + b).unwrap();
+            let chunks = pool.reduce(x.split(), 0, |_| 1_u64, |a, b| a + b).unwrap();
+            assert_eq!(sum, 45 * chunks);
+        }
+        let none = pool.zeros::<u64>(0).unwrap();
+        for edge in [Edge::Clamp, Edge::Wrap, Edge::Fill(1), Edge::Shrink] {
+            pool.for_each(none.halo(3, edge), |_| ()).unwrap();
+            pool.region((&none, code(edge)), |team, (none, edge)| {
+                team.phase(none.halo(3, coded(edge)), |x| x.len()).map(|_| 0_u64)
+            })
+            .unwrap();
+        }
+    }
+}
+
+fn code(edge: Edge<u64>) -> u8 {
+    [Edge::Shrink, Edge::Clamp, Edge::Wrap, Edge::Fill(1)].iter().position(|known| *known == edge).unwrap()
+        as u8
+}
+
+fn coded(code: u8) -> Edge<u64> {
+    [Edge::Shrink, Edge::Clamp, Edge::Wrap, Edge::Fill(1)][code as usize]
 }
 
 #[test]

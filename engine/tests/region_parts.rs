@@ -72,3 +72,80 @@ fn scatter_reads_and_writes_disjoint_pieces_in_place() {
     let y = y.as_slice();
     assert_eq!((y[9], y[10], y[19], y[20], y[30 * 3332 + 10]), (9, 19, 10, 20, 30 * 3332 + 19));
 }
+
+#[test]
+fn ranks_that_cut_differently_are_told_before_they_touch_anything() {
+    let pool = pool(2);
+    let mut y = SharedArray::<u64>::zeros(64).expect("an array");
+    // The numbers of both ranks are the same, and stand in other operands.
+    let error = pool.region(&mut y, |team, mut y| {
+        let fill = |rows: &mut [u64]| rows.fill(1);
+        match team.rank() {
+            0 => team.phase(y.split_at_mut(&[0, 10, 20, 50, 54, 60, 63]), fill),
+            _ => team.phase((y.split_at_mut(&[0, 10, 20, 50]), 60..63), |(rows, _)| fill(rows)),
+        }
+    });
+    let text = error.expect_err("refused").to_string();
+    assert!(text.contains("different steps") || text.contains("left the team"), "{text}");
+    assert!(y.as_slice().iter().all(|y| *y == 0));
+}
+
+#[test]
+fn ranks_whose_results_differ_in_size_are_told_before_they_touch_anything() {
+    let pool = pool(2);
+    let mut y = SharedArray::<u64>::zeros(100_000).expect("an array");
+    // 128 bytes make 32 leaves at most, 2048 bytes two: rows of one rank would be the other's too.
+    let error = pool.region(&mut y, |team, mut y| {
+        let mark = |rows: &mut [u64]| rows.fill(1);
+        match team.rank() {
+            0 => team
+                .reduce_chunks(
+                    y.split_mut(),
+                    [0_u64; 16],
+                    |rows| {
+                        mark(rows);
+                        [0; 16]
+                    },
+                    |a, _| a,
+                )
+                .map(drop),
+            _ => team
+                .reduce_chunks(
+                    y.split_mut(),
+                    [0_u64; 256],
+                    |rows| {
+                        mark(rows);
+                        [0; 256]
+                    },
+                    |a, _| a,
+                )
+                .map(drop),
+        }
+    });
+    let text = error.expect_err("refused").to_string();
+    assert!(text.contains("different steps") || text.contains("left the team"), "{text}");
+    assert!(y.as_slice().iter().all(|y| *y == 0));
+}
+
+#[test]
+fn a_rank_that_leaves_a_reduction_half_way_is_told_from_one_that_ends_it() {
+    let pool = pool(2);
+    let y = SharedArray::<u64>::zeros(100_000).expect("an array");
+    let outcome = pool.region(&y, |team, y| {
+        let mut sum = |fails: bool| {
+            let kernel = |rows: &[u64]| if fails { panic!("half way") } else { rows.len() as u64 };
+            team.reduce_chunks(y.split(), 0, kernel, |a, b| a + b)
+        };
+        if phalanx::current_rank() == Some(0) {
+            return sum(false);
+        }
+        // Two halves meet as often as one whole does.
+        for _ in 0..2 {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sum(true)));
+            assert!(!matches!(caught, Ok(Ok(_))), "it panics, or finds the team apart");
+        }
+        Ok(0)
+    });
+    let text = outcome.expect_err("no sum").to_string();
+    assert!(text.contains("different steps") || text.contains("left the team"), "{text}");
+}

@@ -3,7 +3,7 @@
 //! # Safety
 //! Inner chunks are seen in place. At the array's ends, where rows beyond the edge are wanted, the chunk is copied into a buffer of
 //! the member's own, which lives in the opened operand, as long as the launch; one call's view is used before the next
-//! call makes another.
+//! call makes another. Row numbers do not wrap: `padded_bytes` of the whole array is checked by the driver, and again by each member.
 #![allow(unsafe_code)]
 
 use super::{ArrayWire, Located, describe, row_bytes};
@@ -13,8 +13,9 @@ use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::team::board::Fault;
-use crate::team::member::Visit;
+use crate::memory::check_room;
+use crate::team::board::{Fault, FaultKind};
+use crate::team::member::{Visit, fault};
 use std::cell::RefCell;
 
 /// What a kernel sees beyond the ends of a [`halo`](SharedArray::halo) array.
@@ -59,6 +60,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so the chunk's own row `i` is view row `i + k`. `edge`
     /// says what stands beyond the ends of the array; with [`Edge::Shrink`] the view of the first chunk starts at row
     /// 0 and that of the last ends at the last row.
+    ///
+    /// `k` may exceed the array, as far as there is memory for it: a halo for which there is none is refused before any work. An
+    /// array without rows has nothing to clamp to or wrap around; its views are empty then.
     pub fn halo(&self, k: usize, edge: Edge<T>) -> Halo<'_, T, D> {
         Halo(self, k, edge)
     }
@@ -78,10 +82,16 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
         HaloLocal { array, k, edge: Edge::from_wire(edge), buffer: RefCell::new(Vec::new()) }
     }
 
+    /// The most bytes that a view can have, if any memory has so many.
+    pub(crate) fn padded_bytes(&self) -> Option<usize> {
+        padded_bytes(&self.array.dim, self.k, &self.edge)
+    }
+
     /// Rows `span` with the halo.
     ///
     /// # Safety
-    /// `span` lies inside the array, which nobody writes for `'w`; the previous view of this operand is gone.
+    /// `span` lies inside the array, which nobody writes for `'w`; the previous view of this operand is gone;
+    /// [`Self::padded_bytes`] gave some.
     pub(crate) unsafe fn view<'w>(&self, span: Span) -> D::View<'w, T> {
         let have = self.array.rows();
         let inside = span.lo >= self.k && span.hi.saturating_add(self.k) <= have;
@@ -90,11 +100,23 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
             // SAFETY: inside the array, which is mapped and frozen.
             return unsafe { D::view_rows(self.array.base, &self.array.dim, seen) };
         }
-        let width = row_elems(&self.array.dim);
+        let (width, have) = (row_elems(&self.array.dim), have as isize);
+        if have == 0 && !matches!(self.edge, Edge::Fill(_)) {
+            // There is no row that could be shown in place of another.
+            // SAFETY: no rows.
+            return unsafe { D::view_rows(self.array.base, &self.array.dim, Span::default()) };
+        }
+        // Neither wraps, since the array has `padded_bytes` with as many rows or more.
+        let (first, seen) =
+            ((span.lo as isize).wrapping_sub_unsigned(self.k), span.len().wrapping_add(2 * self.k));
         let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
-        for row in span.lo as isize - self.k as isize..(span.hi + self.k) as isize {
-            match self.source(row, have as isize) {
+        let rows = if size_of::<T>() * width == 0 { 0 } else { seen };
+        // Not left to `Vec`, which would end the process.
+        let room = buffer.try_reserve(rows.saturating_mul(width));
+        assert!(room.is_ok(), "no memory for {seen} rows of {width} elements with their halo");
+        for row in (0..rows).map(|index| first.wrapping_add_unsigned(index)) {
+            match self.source(row, have) {
                 Err(value) => buffer.extend(std::iter::repeat_n(value, width)),
                 Ok(row) => {
                     // SAFETY: `source` gives a row of the array.
@@ -105,23 +127,33 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
             }
         }
         let mut dim = self.array.dim.clone();
-        dim.slice_mut()[0] = span.len() + 2 * self.k;
-        // SAFETY: the buffer holds exactly these rows, and is not touched again before the next view.
-        unsafe { D::view_rows(buffer.as_ptr(), &dim, Span::new(0, span.len() + 2 * self.k)) }
+        dim.slice_mut()[0] = seen;
+        // SAFETY: the buffer holds exactly these rows, or they are none or without size; it is not touched again before the
+        // next view.
+        unsafe { D::view_rows(buffer.as_ptr(), &dim, Span::new(0, seen)) }
     }
 
-    /// The row to show in place of `row`, or the value to fill it with.
+    /// The row to show in place of `row`, or the value to fill it with. `have` is above 0, but where a value fills.
     fn source(&self, row: isize, have: isize) -> Result<usize, T> {
         if (0..have).contains(&row) {
             return Ok(row as usize);
         }
         match self.edge {
-            Edge::Clamp => Ok(row.clamp(0, have - 1) as usize),
+            Edge::Clamp => Ok(if row < 0 { 0 } else { have as usize - 1 }),
             Edge::Wrap => Ok(row.rem_euclid(have) as usize),
             Edge::Fill(value) => Err(value),
             Edge::Shrink => Err(T::zeroed()),
         }
     }
+}
+
+/// Bytes of the whole array with `k` more rows on each side, or with none where the edge shows none: the most that a view can
+/// have. `None` where no memory has so many.
+fn padded_bytes<T, D: Shape>(dim: &D, k: usize, edge: &Edge<T>) -> Option<usize> {
+    let k = if matches!(edge, Edge::Shrink) { 0 } else { k };
+    let rows = k.checked_mul(2)?.checked_add(rows(dim)).filter(|rows| isize::try_from(*rows).is_ok())?;
+    let bytes = rows.checked_mul(row_elems(dim))?.checked_mul(size_of::<T>())?;
+    isize::try_from(bytes).is_ok().then_some(bytes)
 }
 
 // SAFETY: see the module.
@@ -132,8 +164,17 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
     const LAYOUT: u64 = mix(mix(SEED, 26), size_of::<T>() as u64);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        describe(self.0, "a halo() array", false, to)?;
-        to.length(rows(self.0.raw_dim()), "a halo() array")?;
+        let (what, dim, k) = ("a halo() array", self.0.raw_dim(), self.1);
+        describe(self.0, what, false, to)?;
+        to.length(rows(dim), what)?;
+        let Some(bytes) = padded_bytes(dim, k, &self.2) else {
+            let why = format!("{k} rows on each side of {} rows are larger than any memory", rows(dim));
+            return Err(LaunchError::BadGrant { what, why });
+        };
+        // Members copy the end chunks with what lies beyond. More of that than of the array is looked at twice.
+        if k > rows(dim) {
+            check_room(bytes)?;
+        }
         to.unit_bytes(row_bytes(self.0));
         Ok(())
     }
@@ -143,7 +184,11 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
         let local = Located::open(&wire.0, visit, false)?;
         visit.check_rows(local.rows())?;
-        Ok(HaloLocal::new(local, wire.1 as usize, wire.2))
+        let local = HaloLocal::new(local, wire.1 as usize, wire.2);
+        match local.padded_bytes() {
+            Some(_) => Ok(local),
+            None => Err(fault(FaultKind::Corrupt, "an operand's halo makes no sense")),
+        }
     }
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
         // SAFETY: the chunk lies inside (`check_rows`); the array is frozen for the launch; chunks come one at a time.

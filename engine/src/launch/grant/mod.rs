@@ -66,8 +66,9 @@ impl ArrayWire {
     }
 
     /// All of it as numbers, for comparing descriptors between ranks.
-    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
-        [self.segment, self.offset, self.axes].into_iter().chain(self.shape)
+    pub(crate) fn words(&self) -> [u64; 3 + MAX_AXES] {
+        let [a, b, c, d, e, f] = self.shape;
+        [self.segment, self.offset, self.axes, a, b, c, d, e, f]
     }
 }
 
@@ -107,6 +108,12 @@ impl<T: Element, D: Shape> Located<T, D> {
     /// Units of the first axis.
     pub(crate) fn rows(&self) -> usize {
         crate::array::rows(&self.dim)
+    }
+
+    /// A shape without elements, for tests that only describe it.
+    #[cfg(test)]
+    pub(crate) fn nowhere(dim: D) -> Located<T, D> {
+        Located { base: std::ptr::null_mut(), dim, item: PhantomData }
     }
 }
 

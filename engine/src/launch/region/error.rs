@@ -37,6 +37,14 @@ pub enum RegionError {
         /// Rows of the one that disagrees.
         other: usize,
     },
+    /// A halo is too wide for any memory.
+    #[error("a halo of {k} rows on each side of an array of {rows} rows is larger than any memory")]
+    Halo {
+        /// Rows asked for on each side.
+        k: usize,
+        /// The array's rows.
+        rows: usize,
+    },
     /// The boundaries of a `split_at` operand make no sense.
     #[error(
         "the offsets of a split_at operand must ascend and stay inside the array of {rows} rows; n parts have n + 1 offsets"

@@ -11,8 +11,17 @@ use crate::array::{Element, Shape};
 use crate::base::Span;
 use crate::launch::grant::{ArrayWire, Edge, HaloLocal, Located};
 use crate::launch::region::error::RegionError;
-use crate::launch::region::step::{Digest, StepKind};
+use crate::launch::region::step::{Digest, StepKind, packed};
 use std::marker::PhantomData;
+
+/// What stands in a frame of a step's digest, where it is not an operand's own tag.
+mod frame {
+    pub(super) const CUT: u64 = 1;
+    pub(super) const ELEMENT: u64 = 2;
+    pub(super) const BOUNDS: u64 = 3;
+    pub(super) const HALO: u64 = 4;
+    pub(super) const FILL: u64 = 5;
+}
 
 /// What the operands of a phase say of themselves.
 pub struct PhasePlan {
@@ -28,6 +37,18 @@ impl PhasePlan {
         PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1, parts: false }
     }
 
+    /// The digest of the operands, and of all that their cut into spans or leaves depends on. `result_bytes` is the size of a
+    /// leaf's result, which bounds the number of leaves.
+    #[inline]
+    pub(crate) fn sealed(&self, result_bytes: usize) -> Digest {
+        let mut digest = self.digest;
+        let rows = self.rows.unwrap_or(0);
+        let cut =
+            [usize::from(self.rows.is_some()), rows, usize::from(self.parts), self.row_bytes, result_bytes];
+        digest.frame(frame::CUT, cut.into_iter().map(|word| word as u64));
+        digest
+    }
+
     /// Adds an operand that is cut along its first axis.
     fn split<T, D: Shape>(
         &mut self,
@@ -38,7 +59,7 @@ impl PhasePlan {
     where
         T: Element,
     {
-        self.array(tag, wire);
+        self.array::<T>(tag, wire);
         self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
         self.agree(local.rows())
     }
@@ -54,9 +75,9 @@ impl PhasePlan {
         }
     }
 
-    fn array(&mut self, tag: u64, wire: &ArrayWire) {
-        self.digest.add(tag);
-        wire.words().for_each(|word| self.digest.add(word));
+    fn array<T>(&mut self, tag: u64, wire: &ArrayWire) {
+        self.digest.frame(tag, wire.words().into_iter());
+        self.digest.frame(frame::ELEMENT, [size_of::<T>() as u64].into_iter());
     }
 }
 
@@ -174,13 +195,13 @@ fn describe_parts<T: Element, D: Shape>(
     bounds: &[usize],
 ) -> Result<(), RegionError> {
     let ascend = bounds.is_sorted() && bounds.last().is_some_and(|last| *last <= local.rows());
-    if !ascend {
+    let Some(parts) = bounds.len().checked_sub(1).filter(|_| ascend) else {
         return Err(RegionError::Offsets { rows: local.rows() });
-    }
-    plan.array(tag, wire);
-    bounds.iter().for_each(|bound| plan.digest.add(*bound as u64));
+    };
+    plan.array::<T>(tag, wire);
+    plan.digest.frame(frame::BOUNDS, bounds.iter().map(|bound| *bound as u64));
     plan.parts = true;
-    plan.agree(bounds.len() - 1)
+    plan.agree(parts)
 }
 
 macro_rules! parts_operand {
@@ -207,7 +228,7 @@ parts_operand!(PhaseParts, 56, View, view_rows);
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     type View<'p> = D::View<'p, T>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.array(52, &self.wire);
+        plan.array::<T>(52, &self.wire);
         Ok(())
     }
     unsafe fn view<'p>(&self, _span: Span) -> Self::View<'p> {
@@ -220,10 +241,13 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
     type View<'p> = D::View<'p, T>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.digest.add(self.k as u64);
-        plan.digest.add(self.edge.0);
-        bytemuck::bytes_of(&self.edge.1).iter().for_each(|byte| plan.digest.add(u64::from(*byte)));
-        plan.split(53, &self.wire, &self.rows)
+        if self.local.padded_bytes().is_none() {
+            return Err(RegionError::Halo { k: self.k, rows: self.rows.rows() });
+        }
+        plan.split(53, &self.wire, &self.rows)?;
+        plan.digest.frame(frame::HALO, [self.k as u64, self.edge.0].into_iter());
+        plan.digest.frame(frame::FILL, bytemuck::bytes_of(&self.edge.1).chunks(8).map(packed));
+        Ok(())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
         // SAFETY: the span lies inside; nobody writes the array in this phase; one view at a time, as the operand is
@@ -236,9 +260,7 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
 unsafe impl PhaseOperand for std::ops::Range<usize> {
     type View<'p> = std::ops::Range<usize>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.digest.add(54);
-        plan.digest.add(self.start as u64);
-        plan.digest.add(self.end as u64);
+        plan.digest.frame(54, [self.start as u64, self.end as u64].into_iter());
         plan.agree(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
@@ -270,3 +292,7 @@ tuples! {
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "phase_tests.rs"]
+mod tests;

@@ -41,6 +41,9 @@ pub(crate) enum StepKind {
     Broadcast,
     AllReduce,
     ReduceChunks,
+    /// The second meeting of a reduce_chunks: a kind of its own, so that a rank which left the first half by a caught panic and
+    /// begins another is not taken for one that ends it.
+    ReduceEnd,
     Leave,
 }
 
@@ -52,19 +55,29 @@ impl StepKind {
             StepKind::Broadcast => "a broadcast",
             StepKind::AllReduce => "an all_reduce",
             StepKind::ReduceChunks => "a reduce_chunks",
+            StepKind::ReduceEnd => "the end of a reduce_chunks",
             StepKind::Leave => "the body's end",
         }
     }
 
     fn name_of(code: u64) -> &'static str {
-        [Self::Phase, Self::Barrier, Self::Broadcast, Self::AllReduce, Self::ReduceChunks, Self::Leave]
-            .into_iter()
-            .find(|kind| *kind as u64 == code)
-            .map_or("an unknown step", StepKind::name)
+        let kinds = [
+            Self::Phase,
+            Self::Barrier,
+            Self::Broadcast,
+            Self::AllReduce,
+            Self::ReduceChunks,
+            Self::ReduceEnd,
+            Self::Leave,
+        ];
+        kinds.into_iter().find(|kind| *kind as u64 == code).map_or("an unknown step", StepKind::name)
     }
 }
 
 /// A digest of everything that the ranks must agree on in one step: 128 bits, two independent mixes.
+///
+/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence can be read back
+/// in one way only, and two that differ have different words. That they then have different digests is premise P7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u64; 2]);
 
@@ -75,8 +88,14 @@ impl Digest {
         digest
     }
 
-    /// Adds a number; the order matters.
-    pub(crate) fn add(&mut self, word: u64) {
+    /// Adds a frame; the order matters. `words` says its length exactly.
+    pub(crate) fn frame(&mut self, tag: u64, words: impl ExactSizeIterator<Item = u64>) {
+        self.add(tag);
+        self.add(words.len() as u64);
+        words.for_each(|word| self.add(word));
+    }
+
+    fn add(&mut self, word: u64) {
         self.0[0] = (self.0[0] ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
         self.0[1] = (self.0[1].rotate_left(27) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
     }
@@ -306,10 +325,15 @@ pub(crate) fn words_of<A>() -> usize {
 fn put<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize, value: &A) {
     let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of(value).chunks(8)) {
-        let mut packed = [0; 8];
-        packed[..part.len()].copy_from_slice(part);
-        word.store(u64::from_le_bytes(packed), Ordering::Relaxed);
+        word.store(packed(part), Ordering::Relaxed);
     }
+}
+
+/// Up to eight bytes as a word.
+pub(crate) fn packed(part: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..part.len()].copy_from_slice(part);
+    u64::from_le_bytes(word)
 }
 
 fn get<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize) -> A {

@@ -121,7 +121,7 @@ mod threads {
     fn a_digest_tells_order_and_values_apart() {
         let digest = |words: &[u64]| {
             let mut digest = Digest::new(StepKind::Phase);
-            words.iter().for_each(|word| digest.add(*word));
+            digest.frame(1, words.iter().copied());
             digest
         };
         let all = [digest(&[]), digest(&[0]), digest(&[0, 0]), digest(&[1, 2]), digest(&[2, 1])];
@@ -201,7 +201,7 @@ mod models {
                 let mut steps = team.words.steps(rank);
                 for round in 1..=3_u64 {
                     let mut digest = Digest::new(StepKind::AllReduce);
-                    digest.add(round);
+                    digest.frame(0, [round].into_iter());
                     steps.put(0, &(round * 10 + rank as u64));
                     steps.meet(StepKind::AllReduce, digest, round as u32).unwrap();
                     assert_eq!(steps.get::<u64>(1 - rank, 0), round * 10 + 1 - rank as u64);

@@ -1,8 +1,9 @@
 //! The team as the body of a region sees it.
 //!
 //! # Safety
-//! Operands are opened right after all ranks have met with the same description; the views are gone before this rank
-//! meets the others again, since the kernel has returned; spans of different ranks are disjoint.
+//! Operands are opened right after all ranks have met with the same description and the same cut ([`PhasePlan::sealed`]: rows,
+//! whether these are parts, and for leaves the bytes of a row and of a result); the views are gone before this rank meets
+//! the others again, since the kernel has returned or unwound; spans of different ranks are parts of that one cut, so disjoint.
 #![allow(unsafe_code)]
 
 use crate::array::Element;
@@ -75,8 +76,7 @@ impl<'w> Team<'w> {
             return Err(RegionError::NoSuchRank { rank: root, size: self.size });
         }
         let mut digest = Digest::new(StepKind::Broadcast);
-        digest.add(root as u64);
-        digest.add(size_of::<A>() as u64);
+        digest.frame(0, [root as u64, size_of::<A>() as u64].into_iter());
         if self.rank == root {
             self.steps.put(0, &value);
         }
@@ -97,7 +97,7 @@ impl<'w> Team<'w> {
     ) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
         let mut digest = Digest::new(StepKind::AllReduce);
-        digest.add(size_of::<A>() as u64);
+        digest.frame(0, [size_of::<A>() as u64].into_iter());
         self.steps.put(0, &value);
         self.steps.meet(StepKind::AllReduce, digest, Location::caller().line())?;
         let first = self.steps.get(0, 0);
@@ -122,7 +122,7 @@ impl<'w> Team<'w> {
         let mut plan = PhasePlan::new(StepKind::ReduceChunks);
         operands.describe(&mut plan)?;
         // The operands are open to reading only after all ranks have finished what they did before.
-        self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
+        self.steps.meet(StepKind::ReduceChunks, plan.sealed(size_of::<A>()), line)?;
         let leaves = LeafCut::new(&plan, step::payload_capacity::<A>());
         let own = block(leaves.count, self.rank, self.size);
         for (index, leaf) in own.range().enumerate() {
@@ -130,7 +130,7 @@ impl<'w> Team<'w> {
             let value = kernel(unsafe { operands.view(leaves.span(leaf)) });
             self.steps.put(index, &value);
         }
-        self.steps.meet(StepKind::ReduceChunks, plan.digest, line)?;
+        self.steps.meet(StepKind::ReduceEnd, Digest::new(StepKind::ReduceEnd), line)?;
         let partial: Vec<A> = (0..self.size)
             .flat_map(|rank| (0..block(leaves.count, rank, self.size).len()).map(move |index| (rank, index)))
             .map(|(rank, index)| self.steps.get(rank, index))
@@ -154,7 +154,7 @@ impl<'w> Team<'w> {
     ) -> Result<R, RegionError> {
         let mut plan = PhasePlan::new(StepKind::Phase);
         operands.describe(&mut plan)?;
-        self.steps.meet(StepKind::Phase, plan.digest, Location::caller().line())?;
+        self.steps.meet(StepKind::Phase, plan.sealed(0), Location::caller().line())?;
         let rows = plan.rows.unwrap_or(0);
         let span = if plan.parts { block(rows, self.rank, self.size) } else { self.my_span(rows) };
         // SAFETY: all have met, spans are disjoint, and the view is gone when the kernel has returned.

@@ -1,0 +1,134 @@
+//! What a step's digest tells apart.
+
+use super::*;
+use crate::array::SharedArray;
+use crate::launch::region::step::StepKind;
+use ndarray::Ix1;
+use proptest::prelude::*;
+
+/// An operand as a body writes it.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    Range(usize, usize),
+    Own(usize),
+    Bytes(usize),
+    Parts(usize, Vec<usize>),
+    Whole(usize),
+    Halo(usize, usize, Edge<u64>),
+}
+
+/// Small numbers, among them the tags themselves, so that words of one operand look like another.
+fn number() -> impl Strategy<Value = usize> {
+    prop_oneof![0..8_usize, 50..60_usize]
+}
+
+fn edge() -> impl Strategy<Value = Edge<u64>> {
+    let plain = prop_oneof![Just(Edge::Shrink), Just(Edge::Clamp), Just(Edge::Wrap)];
+    prop_oneof![plain, number().prop_map(|value| Edge::Fill(value as u64))]
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let offsets = prop::collection::vec(number(), 1..6).prop_map(|mut offsets| {
+        offsets.sort_unstable();
+        offsets
+    });
+    prop_oneof![
+        (number(), number()).prop_map(|(start, end)| Told::Range(start, end)),
+        (0..2_usize).prop_map(Told::Own),
+        (0..2_usize).prop_map(Told::Bytes),
+        (0..2_usize, offsets).prop_map(|(array, offsets)| Told::Parts(array, offsets)),
+        (0..2_usize).prop_map(Told::Whole),
+        (0..2_usize, 0..3_usize, edge()).prop_map(|(array, k, edge)| Told::Halo(array, k, edge)),
+    ]
+}
+
+/// The arrays that operands name: two of 64 rows.
+fn arrays() -> [ArrayWire; 2] {
+    let both = [0, 1].map(|_| SharedArray::<u64>::zeros(64).unwrap());
+    both.each_ref().map(ArrayWire::of)
+}
+
+fn describe(arrays: &[ArrayWire; 2], operand: &Told, plan: &mut PhasePlan) {
+    // Rows that disagree are refused before any digest; here only digests are asked for.
+    plan.rows = None;
+    let located = || Located::<u64, Ix1>::nowhere(Ix1(64));
+    let outcome = match operand {
+        Told::Range(start, end) => (*start..*end).describe(plan),
+        Told::Own(array) => {
+            PhaseMut { wire: arrays[*array], local: located(), life: PhantomData }.describe(plan)
+        }
+        Told::Bytes(array) => {
+            let local = Located::<u8, Ix1>::nowhere(Ix1(64));
+            PhaseRef { wire: arrays[*array], local, life: PhantomData }.describe(plan)
+        }
+        Told::Parts(array, bounds) => {
+            PhasePartsMut { wire: arrays[*array], local: located(), bounds, life: PhantomData }.describe(plan)
+        }
+        Told::Whole(array) => {
+            PhaseWhole { wire: arrays[*array], local: located(), life: PhantomData }.describe(plan)
+        }
+        Told::Halo(array, k, edge) => PhaseHalo::new(arrays[*array], located(), *k, *edge).describe(plan),
+    };
+    outcome.unwrap();
+}
+
+fn digest(arrays: &[ArrayWire; 2], operands: &[Told]) -> Digest {
+    let mut plan = PhasePlan::new(StepKind::Phase);
+    operands.iter().for_each(|operand| describe(arrays, operand, &mut plan));
+    // Not sealed: the frames alone must tell operands apart.
+    plan.digest
+}
+
+#[test]
+fn the_same_words_in_other_operands_are_another_digest() {
+    let arrays = arrays();
+    let one = [Told::Parts(0, vec![0, 10, 20, 50, 54, 60, 63])];
+    let two = [Told::Parts(0, vec![0, 10, 20, 50]), Told::Range(60, 63)];
+    assert_ne!(digest(&arrays, &one), digest(&arrays, &two));
+}
+
+#[test]
+fn the_cut_is_part_of_the_digest() {
+    let mut plan = PhasePlan::new(StepKind::ReduceChunks);
+    assert!((0..64).describe(&mut plan).is_ok());
+    assert_ne!(plan.sealed(8), plan.sealed(1024));
+    let mut other = PhasePlan { digest: plan.digest, ..plan };
+    other.parts = true;
+    assert_ne!(plan.sealed(8), other.sealed(8));
+    let wider = PhasePlan { digest: plan.digest, row_bytes: 9, ..plan };
+    assert_ne!(plan.sealed(8), wider.sealed(8));
+    let none = PhasePlan { digest: plan.digest, rows: None, ..plan };
+    assert_ne!(PhasePlan { rows: Some(0), digest: plan.digest, ..plan }.sealed(8), none.sealed(8));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #[test]
+    fn different_operands_have_different_digests(
+        one in prop::collection::vec(told(), 0..4),
+        two in prop::collection::vec(told(), 0..4),
+    ) {
+        let arrays = arrays();
+        prop_assert_eq!(one == two, digest(&arrays, &one) == digest(&arrays, &two));
+    }
+
+    /// Boundaries, then a range, against boundaries that hold what would stand there for the range.
+    #[test]
+    fn boundaries_do_not_pass_for_what_follows(
+        first in prop::collection::vec(0..54_usize, 1..6),
+        last in prop::collection::vec(54..64_usize, 2..4),
+        between in prop::collection::vec(prop_oneof![Just(54_usize), 0..6_usize], 0..4),
+        array in 0..2_usize,
+    ) {
+        let arrays = arrays();
+        let mut first = first;
+        first.sort_unstable();
+        let two = [Told::Parts(array, first.clone()), Told::Range(last[0], last[1])];
+        let mut plan = PhasePlan::new(StepKind::Phase);
+        let all: Vec<usize> = first.into_iter().chain(between).chain(last).collect();
+        // Offsets that do not ascend are refused before; their words are a digest's all the same.
+        plan.array::<u64>(55, &arrays[array]);
+        plan.digest.frame(frame::BOUNDS, all.iter().map(|bound| *bound as u64));
+        prop_assert_ne!(plan.digest, digest(&arrays, &two));
+    }
+}
