@@ -44,7 +44,7 @@ fn told() -> impl Strategy<Value = Told> {
 
 /// The arrays that operands name: two of 64 rows.
 fn arrays() -> [ArrayWire; 2] {
-    let both = [0, 1].map(|_| SharedArray::<u64>::zeros(64).unwrap());
+    let both = [0, 1].map(|_| SharedArray::<u64>::zeros(64).expect("an array"));
     both.each_ref().map(ArrayWire::of)
 }
 
@@ -69,7 +69,7 @@ fn describe(arrays: &[ArrayWire; 2], operand: &Told, plan: &mut PhasePlan) {
         }
         Told::Halo(array, k, edge) => PhaseHalo::new(arrays[*array], located(), *k, *edge).describe(plan),
     };
-    outcome.unwrap();
+    outcome.expect("operands that make sense");
 }
 
 fn digest(arrays: &[ArrayWire; 2], operands: &[Told]) -> Digest {
