@@ -2,7 +2,9 @@
 
 use crate::dice::Dice;
 use crate::tally::Tally;
+use crate::trouble::{Kind, Trouble};
 use crate::watchdog::Watchdog;
+use crate::{objects, tasks};
 use phalanx::{Backend, CancelToken, Edge, Launch, LaunchError, Pool, Schedule, SharedArray};
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ fn value(i: usize) -> f64 {
 }
 
 /// A call: what it is called in messages, and how it is made.
-type Call = (&'static str, fn(&mut Load, &Pool, &mut Dice, &mut Tally) -> Result<(), LaunchError>);
+type Call = (&'static str, fn(&mut Load, &Pool, &mut Dice, &mut Tally) -> Result<(), Trouble>);
 
 const CALLS: [Call; 10] = [
     ("for_each with retry", Load::repeatable),
@@ -59,32 +61,37 @@ impl Load {
         Ok(Load { y: SharedArray::zeros(N)?, sum, scan: scanned.to_vec(), smooth, x })
     }
 
-    /// Makes one call; says whether the pool goes on.
+    /// Makes one call; whether the pool goes on.
     pub fn step(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally, dog: &Watchdog) -> bool {
-        let (name, call) = CALLS[dice.below(CALLS.len() as u64) as usize];
+        let others = tasks::CALLS.iter().chain(&objects::CALLS);
+        let which = dice.below((CALLS.len() + others.clone().count()) as u64) as usize;
         let further = |pool: &Pool| pool.stats().rounds.saturating_sub(pool.stats().launches);
         let before = further(pool);
-        let outcome = dog.watched(name, || call(self, pool, dice, tally));
+        let (name, outcome) = match (CALLS.get(which), others.clone().nth(which.saturating_sub(CALLS.len())))
+        {
+            (Some((name, call)), _) => (name, dog.watched(name, || call(self, pool, dice, tally))),
+            (None, Some((name, call))) => (name, dog.watched(name, || call(pool, dice, tally))),
+            (None, None) => return true,
+        };
         tally.calls += 1;
         match outcome {
             Ok(()) => tally.retried += u64::from(further(pool) > before),
-            Err(error) => {
-                tally.error(name, &error, false);
-                return !matches!(error, LaunchError::PoolBroken { .. });
+            Err(trouble) => {
+                tally.error(name, &trouble);
+                return trouble.kind != Kind::PoolBroken;
             }
         }
         true
     }
 
-    /// A call after the last kill. The pool may still replace workers, or have given up.
+    /// A call after the last kill. The pool may still be replacing workers.
     pub fn calm(&mut self, pool: &Pool, tally: &mut Tally) {
         let outcome = self.reduce(pool, &mut Dice::new(0), tally).or_else(|_| {
             // A worker that was killed just now may die in the first.
             self.reduce(pool, &mut Dice::new(0), tally)
         });
-        match outcome {
-            Ok(()) | Err(LaunchError::PoolBroken { .. }) => {}
-            Err(error) => tally.wrong("a last call", &error.to_string()),
+        if let Err(trouble) = outcome {
+            tally.wrong("a last call", &trouble.text);
         }
     }
 
@@ -93,7 +100,7 @@ impl Load {
         pool.launch().chunk(CHUNK).schedule(schedules[dice.below(4) as usize])
     }
 
-    fn repeatable(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn repeatable(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let factor = dice.below(1000) as f64;
         let launch = Load::launch(pool, dice).retry(8);
         launch.for_each((self.y.split_out(), self.x.split(), factor), |(y, x, a)| {
@@ -108,7 +115,7 @@ impl Load {
     }
 
     /// Without a retry every chunk is run at most once, and the error names those that are not right.
-    fn in_place(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn in_place(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         self.y.fill(1.0);
         let outcome = Load::launch(pool, dice).for_each((self.y.split_mut(), self.x.split()), |(y, x)| {
             for (y, x) in y.iter_mut().zip(x) {
@@ -118,13 +125,13 @@ impl Load {
         let lost: Vec<_> = match &outcome {
             Ok(()) => Vec::new(),
             Err(LaunchError::WorkerDied { lost, .. }) => lost.iter().map(|span| span.range()).collect(),
-            Err(_) => return outcome,
+            Err(_) => return Ok(outcome?),
         };
         let is_lost = |i: usize| lost.iter().any(|span| span.contains(&i));
         if (0..N).any(|i| self.y.as_slice()[i] != 1.0 + value(i) && !is_lost(i)) {
             tally.wrong("for_each in place", "an element outside the lost chunks is wrong");
         }
-        outcome
+        Ok(outcome?)
     }
 
     fn check_sum(&self, sum: f64, call: &'static str, tally: &mut Tally) {
@@ -133,19 +140,14 @@ impl Load {
         }
     }
 
-    fn reduce(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn reduce(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let launch = Load::launch(pool, dice);
         let sum = launch.reduce(self.x.split(), 0.0, |x| x.iter().sum::<f64>(), |a, b| a + b)?;
         self.check_sum(sum, "reduce", tally);
         Ok(())
     }
 
-    fn reduce_with_retry(
-        &mut self,
-        pool: &Pool,
-        dice: &mut Dice,
-        tally: &mut Tally,
-    ) -> Result<(), LaunchError> {
+    fn reduce_with_retry(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let launch = Load::launch(pool, dice).retry(8);
         let sum = launch.reduce(
             self.x.split(),
@@ -158,7 +160,7 @@ impl Load {
         Ok(())
     }
 
-    fn scan(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn scan(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let launch = Load::launch(pool, dice).retry(8);
         launch.scan(self.y.split_out(), self.x.split(), 0.0, |a, b| a + b)?;
         if self.y.as_slice() != self.scan {
@@ -167,7 +169,7 @@ impl Load {
         Ok(())
     }
 
-    fn region(&mut self, pool: &Pool, _: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn region(&mut self, pool: &Pool, _: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let mut u = self.x.to_vec();
         let mut scratch = SharedArray::from_slice(&u)?;
         let ranks = pool.region((&mut scratch, &mut self.y), |team, (mut u, mut v)| {
@@ -188,7 +190,7 @@ impl Load {
         Ok(())
     }
 
-    fn new_array(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn new_array(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let len = 1 << (14 + dice.below(5));
         let mut fresh = Array::<u64>::zeros(len)?;
         Load::launch(pool, dice).for_each((fresh.split_mut(), 0..len), |(fresh, i)| {
@@ -202,7 +204,7 @@ impl Load {
         Ok(())
     }
 
-    fn endless(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn endless(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let limit = Duration::from_micros(dice.below(8000));
         let launch = pool.launch().timeout(limit).grace(Duration::from_millis(dice.below(3))).chunk(1);
         let outcome = launch.for_each(0..8, |i| {
@@ -211,14 +213,14 @@ impl Load {
             }
         });
         match outcome {
-            Err(error @ LaunchError::TimedOut { .. }) => tally.error("an endless kernel", &error, true),
-            Err(error) => return Err(error),
+            Err(LaunchError::TimedOut { .. }) => tally.expected(Kind::TimedOut),
+            Err(error) => return Err(error.into()),
             Ok(()) => tally.wrong("an endless kernel", "it ended"),
         }
         Ok(())
     }
 
-    fn cancelled(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn cancelled(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         let (token, wait) = (CancelToken::new(), Duration::from_micros(dice.below(4000)));
         let outcome = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -229,17 +231,17 @@ impl Load {
             launch.for_each(0..8, |_| while !phalanx::is_cancelled() {})
         });
         match outcome {
-            Err(error @ LaunchError::Cancelled { .. }) => tally.error("a cancelled kernel", &error, true),
-            Err(error) => return Err(error),
+            Err(LaunchError::Cancelled { .. }) => tally.expected(Kind::Cancelled),
+            Err(error) => return Err(error.into()),
             Ok(()) => tally.wrong("a cancelled kernel", "it ended"),
         }
         Ok(())
     }
 
-    fn panicking(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), LaunchError> {
+    fn panicking(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
         match Load::launch(pool, dice).for_each(self.x.split(), |x| assert!(x[0] < 0.5, "too large")) {
-            Err(error @ LaunchError::Panicked { .. }) => tally.error("a panicking kernel", &error, true),
-            Err(error) => return Err(error),
+            Err(LaunchError::Panicked { .. }) => tally.expected(Kind::Panicked),
+            Err(error) => return Err(error.into()),
             Ok(()) => tally.wrong("a panicking kernel", "it succeeded"),
         }
         Ok(())

@@ -1,13 +1,16 @@
 //! Chaos: mixed load on a pool whose workers are killed, stopped and continued at random, for as long as asked.
 //!
 //! Every result is compared with a sequential model, every call is watched, and at the end everything that a program can
-//! leak is counted. `load` makes the calls, `hunter` disturbs them, `watchdog` ends a run that hangs, `census` counts.
+//! leak is counted. `load`, `tasks` and `objects` make the calls, `hunter` disturbs them, `watchdog` ends a run that hangs, `census` counts.
 
 mod census;
 mod dice;
 mod hunter;
 mod load;
+mod objects;
 mod tally;
+mod tasks;
+mod trouble;
 mod watchdog;
 
 use clap::Parser;

@@ -1,6 +1,6 @@
 //! What happened, counted.
 
-use phalanx::LaunchError;
+use crate::trouble::{Kind, Trouble};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,25 +13,29 @@ pub struct Tally {
     pub respawns: u64,
     /// Calls that succeeded although workers died in them.
     pub retried: u64,
-    pub errors: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<Kind, u64>,
     pub wrong: u64,
+    /// Pools that gave up.
+    pub broken: u64,
     pub leaks: Vec<String>,
 }
 
 impl Tally {
-    /// Counts an error. Those that no kill explains are wrong results.
-    pub fn error(&mut self, call: &'static str, error: &LaunchError, expected: bool) {
-        let kind = match error {
-            LaunchError::WorkerDied { .. } => "died",
-            LaunchError::TimedOut { .. } => "timed out",
-            LaunchError::Cancelled { .. } => "cancelled",
-            LaunchError::Panicked { .. } => "panicked",
-            LaunchError::PoolBroken { .. } => "pool broken",
-            _ => "other",
-        };
+    /// Counts an error that the call is there to provoke.
+    pub fn expected(&mut self, kind: Kind) {
         *self.errors.entry(kind).or_default() += 1;
-        if !expected && !matches!(kind, "died" | "pool broken") {
-            self.wrong(call, &error.to_string());
+    }
+
+    /// Counts an error. One that no kill explains is a wrong result.
+    pub fn error(&mut self, call: &'static str, trouble: &Trouble) {
+        self.expected(trouble.kind);
+        match trouble.kind {
+            Kind::Died => {}
+            Kind::PoolBroken => {
+                self.broken += 1;
+                eprintln!("chaos: {call}: {}", trouble.text);
+            }
+            _ => self.wrong(call, &trouble.text),
         }
     }
 
@@ -42,22 +46,22 @@ impl Tally {
     }
 
     pub fn is_clean(&self) -> bool {
-        self.wrong == 0 && self.leaks.is_empty()
+        self.wrong == 0 && self.broken == 0 && self.leaks.is_empty()
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { calls, pools, kills, stops, respawns, retried, wrong, leaks, .. } = self;
+        let Tally { calls, pools, kills, stops, respawns, retried, wrong, broken, leaks, .. } = self;
         write!(
             f,
             "{calls} calls, {pools} pools, {kills} kills, {stops} stops, {respawns} respawns, {retried} retried"
         )?;
         write!(f, ", errors:")?;
         for (kind, count) in &self.errors {
-            write!(f, " {kind} {count}")?;
+            write!(f, " {} {count}", kind.name())?;
         }
-        write!(f, ", wrong results {wrong}, leaks {}", leaks.len())?;
+        write!(f, ", wrong results {wrong}, pools broken {broken}, leaks {}", leaks.len())?;
         if leaks.is_empty() { Ok(()) } else { write!(f, " ({})", leaks.join(", ")) }
     }
 }
