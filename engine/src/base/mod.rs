@@ -2,11 +2,13 @@
 
 pub(crate) mod atomic;
 mod line;
+mod local;
 pub(crate) mod member;
 #[cfg(test)]
 pub(crate) mod model;
 mod span;
 
 pub(crate) use line::Line;
+pub(crate) use local::with_own;
 pub use member::MemberId;
 pub use span::Span;

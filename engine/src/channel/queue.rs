@@ -10,6 +10,7 @@ use super::core::{Claim, Core, SMALL, Taken};
 use super::error::{QueueError, Refused};
 use super::word::{ALIGN, Base, Control, HEADER, JOINABLE, REDELIVER, Shape, repair};
 use crate::base::atomic::Ordering;
+use crate::base::with_own;
 use crate::sync::Patience;
 use crate::sync::place::{self, CreateError, Place, Remote, travels};
 use crate::sys::memory::page_size;
@@ -150,10 +151,10 @@ thread_local! {
 
 /// Lends this thread's buffer; a new one where an item's own code puts another item.
 fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut scratch = SCRATCH.take();
+    let mut scratch = with_own(&SCRATCH, std::mem::take);
     let result = use_it(&mut scratch);
     if scratch.capacity() <= SCRATCH_BYTES {
-        SCRATCH.set(scratch);
+        with_own(&SCRATCH, |own| *own = scratch);
     }
     result
 }

@@ -20,6 +20,7 @@ use crate::team::board::{
 };
 use crate::team::crew::Crew;
 use crate::team::current;
+use crate::team::end::Phase;
 use crate::team::member::{Entry, Member};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::roster::{Obituary, Roster};
@@ -97,6 +98,8 @@ pub(crate) struct Cost {
 /// Why a launch was told to stop.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
+    /// The pool was terminated.
+    Closed,
     TimedOut,
     Cancelled,
     /// The progress callback panicked.
@@ -125,6 +128,25 @@ pub(crate) struct Drive<'a> {
 impl Drive<'_> {
     /// Runs the launch to its end.
     pub(crate) fn run(&mut self) -> Result<(), LaunchError> {
+        self.run_rounds().map_err(|error| match error {
+            // Whatever became of it, a pool that is terminated under it is the cause.
+            LaunchError::WorkerDied { .. }
+            | LaunchError::PoolBroken { .. }
+            | LaunchError::Region { .. }
+            | LaunchError::Corrupt { .. }
+                if self.is_terminated() =>
+            {
+                LaunchError::PoolClosed
+            }
+            error => error,
+        })
+    }
+
+    fn is_terminated(&self) -> bool {
+        self.crew.has_reached(Phase::Terminated)
+    }
+
+    fn run_rounds(&mut self) -> Result<(), LaunchError> {
         // A limit beyond what the clock can tell is none.
         self.deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let watch = self.options.cancel.map(|token| token.watch(self.crew));
@@ -293,6 +315,7 @@ impl Drive<'_> {
             region::reset(Desks::of(&board));
         }
         roster.obituaries.clear();
+        roster.epoch = order.epoch;
         let deaths = crew.deaths.load(Ordering::Relaxed);
         order.mail = roster.mail;
         crew.write_order(order, self.job.wire);
@@ -343,6 +366,9 @@ impl Drive<'_> {
     }
 
     fn stop_wanted(&self, now: Instant) -> Option<Stop> {
+        if self.is_terminated() {
+            return Some(Stop::Closed);
+        }
         if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
             return Some(Stop::Cancelled);
         }
@@ -467,6 +493,7 @@ impl Drive<'_> {
     fn stopped(&self, stop: Stop, killed: Vec<usize>) -> LaunchError {
         let site = self.job.site.to_string();
         match stop {
+            Stop::Closed => LaunchError::PoolClosed,
             Stop::Cancelled | Stop::Panicked => LaunchError::Cancelled { site, killed },
             Stop::TimedOut => {
                 LaunchError::TimedOut { site, limit: self.options.timeout.unwrap_or_default(), killed }

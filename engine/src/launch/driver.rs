@@ -1,5 +1,6 @@
-//! What a pool needs to drive launches: the crew, the gate that launches pass one at a time, and the seats.
+//! What a pool needs to drive launches: the crew, and the seats.
 
+use crate::base::with_own;
 use crate::launch::describe::Description;
 use crate::launch::drive::{Cost, Drive, Job};
 use crate::launch::error::LaunchError;
@@ -10,26 +11,18 @@ use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
+use crate::team::end::Phase;
 use crate::team::member::Member;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};
-use parking_lot::FairMutex;
+use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
-
-/// What the gate guards.
-#[derive(Debug, Default)]
-struct Gate {
-    epoch: u64,
-    caution: u32,
-    /// The last launch more closely, where that was asked for.
-    detail: Option<Detail>,
-}
 
 /// The driver of one crew.
 pub(crate) struct Driver {
     pub(crate) crew: Arc<Crew>,
-    /// Launches from several threads pass in the order in which they came.
-    gate: FairMutex<Gate>,
+    /// The last launch more closely, where that was asked for.
+    detail: Mutex<Option<Detail>>,
     tally: Tally,
     shelf: Shelf,
 }
@@ -45,7 +38,7 @@ thread_local! {
 impl Driver {
     pub(crate) fn new(plan: Plan) -> Result<Driver, CrewError> {
         let crew = Crew::new(plan)?;
-        Ok(Driver { crew, gate: FairMutex::default(), tally: Tally::default(), shelf: Shelf::default() })
+        Ok(Driver { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
     }
 
     /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
@@ -62,9 +55,14 @@ impl Driver {
         then: impl FnOnce(&Board),
     ) -> Result<(), LaunchError> {
         if self.runs_inline() {
+            // Tasks that a pool still waits for may launch.
+            let last = if self.crew.kind == Kind::Inline { Phase::Ending } else { Phase::Terminated };
+            if self.crew.has_reached(last) {
+                return Err(LaunchError::PoolClosed);
+            }
             return inline(|driver, member| driver.pass(options, job, Some(member), then));
         }
-        let seat = SEATS.with_borrow_mut(|seats| {
+        let seat = with_own(&SEATS, |seats| {
             let index = seats.iter().rposition(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
             Some(seats.swap_remove(index))
         });
@@ -80,7 +78,7 @@ impl Driver {
 
     /// Whether a launch of the calling thread runs in that thread.
     pub(crate) fn runs_inline(&self) -> bool {
-        self.crew.kind == Kind::Inline || current::is_inside() || current::is_in_callback()
+        self.crew.kind == Kind::Inline || current::is_inside() || current::is_bound()
     }
 
     /// Members of a launch that this thread makes now.
@@ -96,7 +94,7 @@ impl Driver {
         own: Option<&mut Member>,
         then: impl FnOnce(&Board),
     ) -> Result<(), LaunchError> {
-        let mut gate = self.gate.lock();
+        let Some(mut gate) = self.crew.pass_gate() else { return Err(LaunchError::PoolClosed) };
         let board = self.crew.board();
         let (mut epoch, mut caution) = (gate.epoch, gate.caution);
         let mut drive = Drive {
@@ -116,7 +114,7 @@ impl Driver {
         let (cost, panic) = (drive.cost, drive.panic.take());
         (gate.epoch, gate.caution) = (epoch, caution);
         if let Some(watch) = watch {
-            gate.detail = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
+            *self.detail.lock() = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
         }
         self.tally.add(&cost);
         let outcome = outcome.inspect(|()| then(&board));
@@ -151,31 +149,38 @@ impl Driver {
         self.tally.read()
     }
 
-    /// The last launch more closely, where that was asked for.
+    /// The last launch more closely, where that was asked for. Waits for the one that is on its way, where this thread may wait.
     pub(crate) fn detail(&self) -> Option<Detail> {
-        self.gate.lock().detail.clone()
+        if current::may_wait() {
+            drop(self.crew.gate.lock());
+        }
+        self.detail.lock().clone()
     }
 
-    /// Runs `look` while no launch is on its way.
-    pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> R {
-        let _gate = self.gate.lock();
-        look()
+    /// Runs `look` while no launch is on its way; `None` where this thread [may not wait](current::may_wait).
+    pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
+        if !current::may_wait() {
+            return None;
+        }
+        let _gate = self.crew.gate.lock();
+        Some(look())
     }
 
     /// Makes the calling thread rank 0 until [`Self::leave_seat`].
     pub(crate) fn take_seat(&self) -> bool {
         if self.runs_inline()
-            || SEATS.with_borrow(|seats| seats.iter().any(|(crew, _)| Arc::ptr_eq(crew, &self.crew)))
+            || SEATS.try_with(|seats| seats.borrow().iter().any(|(crew, _)| Arc::ptr_eq(crew, &self.crew)))
+                != Ok(false)
         {
             return false;
         }
         let member = Box::new(self.crew.member(0));
-        SEATS.with_borrow_mut(|seats| seats.push((self.crew.clone(), member)));
+        with_own(&SEATS, |seats| seats.push((self.crew.clone(), member)));
         true
     }
 
     pub(crate) fn leave_seat(&self) {
-        let left = SEATS.with_borrow_mut(|seats| {
+        let left = with_own(&SEATS, |seats| {
             let index = seats.iter().position(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
             Some(seats.remove(index))
         });
@@ -193,19 +198,19 @@ struct PutBack {
 
 impl Drop for PutBack {
     fn drop(&mut self) {
-        SEATS.with_borrow_mut(|seats| seats.extend(self.seat.take()));
+        with_own(&SEATS, |seats| seats.extend(self.seat.take()));
     }
 }
 
 /// Runs `body` with a driver that has no members but this thread.
 fn inline<R>(body: impl FnOnce(&Driver, &mut Member) -> Result<R, LaunchError>) -> Result<R, LaunchError> {
-    let kept = INLINE.with_borrow_mut(Vec::pop);
+    let kept = with_own(&INLINE, Vec::pop);
     let (driver, mut member) = match kept {
         Some(kept) => kept,
         None => new_inline()?,
     };
     let outcome = body(&driver, &mut member);
-    INLINE.with_borrow_mut(|free| free.push((driver, member)));
+    with_own(&INLINE, |free| free.push((driver, member)));
     outcome
 }
 

@@ -163,6 +163,9 @@ pub enum LaunchError {
         /// Why.
         message: String,
     },
+    /// The pool was joined, terminated or dropped, before the launch began or while it ran.
+    #[error("the pool is closed and runs nothing more; make another, or end this one later")]
+    PoolClosed,
     /// The pool serves no more.
     #[error("the pool can run nothing more: {reason}; make a new one")]
     PoolBroken {

@@ -30,7 +30,7 @@
 
 use super::Segment;
 use super::place::{Body, Farewell};
-use crate::base::member;
+use crate::base::{member, with_own};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -142,13 +142,13 @@ pub(crate) fn pack_answer<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
 }
 
 fn pack_with<R>(encode: impl FnOnce() -> R, is_answer: bool) -> (R, Luggage) {
-    LAST_ERROR.take();
-    PACKING.with_borrow_mut(|stack| stack.push(Packing { token: 0, is_answer, luggage: Vec::new() }));
+    with_own(&LAST_ERROR, Option::take);
+    with_own(&PACKING, |stack| stack.push(Packing { token: 0, is_answer, luggage: Vec::new() }));
     // In a slot outside, so that a panic drops it after the stack is right again.
-    let leave = Leave(|| drop(PACKING.with_borrow_mut(Vec::pop)));
+    let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
     let result = encode();
     std::mem::forget(leave);
-    let packing = PACKING.with_borrow_mut(Vec::pop);
+    let packing = with_own(&PACKING, Vec::pop);
     let luggage = packing.map_or_else(Luggage::default, |p| Luggage { token: p.token, items: p.luggage });
     (result, luggage)
 }
@@ -185,10 +185,8 @@ pub(crate) fn with_packing<R>(
     what: &'static str,
     then: impl FnOnce(&mut Packing) -> R,
 ) -> Result<R, TravelError> {
-    PACKING.with(|stack| match stack.try_borrow_mut() {
-        Ok(mut stack) => stack.last_mut().map(then).ok_or(TravelError::NotTravelling { what }),
-        Err(_) => Err(TravelError::NotTravelling { what }),
-    })
+    let packed = PACKING.try_with(|stack| stack.try_borrow_mut().ok()?.last_mut().map(then));
+    packed.ok().flatten().ok_or(TravelError::NotTravelling { what })
 }
 
 /// A message that is being read.
@@ -228,9 +226,9 @@ pub(crate) fn unpack<R>(token: u64, resolver: Resolver<'_>, decode: impl FnOnce(
     // which has the resolver borrowed, takes it off before it ends.
     let resolver = unsafe { std::mem::transmute::<NonNull<Resolve<'_>>, Pointer>(pointer) };
     let alive = Arc::new(AtomicUsize::new(0));
-    LAST_ERROR.take();
-    UNPACKING.with_borrow_mut(|stack| stack.push(Unpacking { token, resolver, alive: alive.clone() }));
-    let leave = Leave(|| drop(UNPACKING.with_borrow_mut(Vec::pop)));
+    with_own(&LAST_ERROR, Option::take);
+    with_own(&UNPACKING, |stack| stack.push(Unpacking { token, resolver, alive: alive.clone() }));
+    let leave = Leave(|| drop(with_own(&UNPACKING, Vec::pop)));
     let result = decode();
     drop(leave);
     (result, Leases(alive))
@@ -241,11 +239,9 @@ pub(crate) fn with_unpacking<R>(
     what: &'static str,
     then: impl FnOnce(&mut Unpacking) -> Result<R, String>,
 ) -> Result<R, TravelError> {
-    UNPACKING.with(|stack| {
-        let Ok(mut stack) = stack.try_borrow_mut() else { return Err(TravelError::NotTravelling { what }) };
-        let unpacking = stack.last_mut().ok_or(TravelError::NotTravelling { what })?;
-        then(unpacking).map_err(|why| TravelError::NotFound { what, why })
-    })
+    let unpacked = UNPACKING.try_with(|stack| stack.try_borrow_mut().ok()?.last_mut().map(then));
+    let unpacked = unpacked.ok().flatten().ok_or(TravelError::NotTravelling { what })?;
+    unpacked.map_err(|why| TravelError::NotFound { what, why })
 }
 
 impl Unpacking {
@@ -346,14 +342,14 @@ pub(crate) fn note_error(error: &TravelError) -> String {
 
 /// Leaves a text for [`error_text`].
 pub(crate) fn noted(text: String) -> String {
-    LAST_ERROR.set(Some(text.clone()));
+    with_own(&LAST_ERROR, |last| *last = Some(text.clone()));
     text
 }
 
 /// The text of the last handle that could not be written or read by this thread, else postcard's own.
 pub(crate) fn error_text(error: &postcard::Error) -> String {
     let custom = matches!(error, postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom);
-    LAST_ERROR.take().filter(|_| custom).unwrap_or_else(|| error.to_string())
+    with_own(&LAST_ERROR, Option::take).filter(|_| custom).unwrap_or_else(|| error.to_string())
 }
 
 /// Serialises the handle of a place.

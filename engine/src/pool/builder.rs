@@ -14,6 +14,7 @@ use crate::topology::{self, Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What workers are. All backends run the same code.
@@ -280,7 +281,7 @@ impl PoolBuilder {
             CrewError::Os(error) => PoolError::Os(error),
         })?;
         let desk = board.map(|board| Desk::new(&driver.crew, board));
-        Ok(Pool { driver, desk, reason, rate: TickRate::start() })
+        Ok(Pool { driver, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
     }
 
     /// How many workers there are at first, and the places of all there may be.

@@ -27,6 +27,14 @@ pub enum PoolError {
     /// The initializer's arguments cannot be handed over.
     #[error("{0}")]
     Initializer(String),
+    /// The pool was joined, terminated or dropped.
+    #[error("the pool is closed and cannot be resized; make another, or end this one later")]
+    PoolClosed,
+    /// A pool cannot be resized from within: by a kernel, a task or a callback.
+    #[error(
+        "a pool cannot be resized by a kernel, a task or a callback, which it would wait for; do it elsewhere"
+    )]
+    Inside,
     /// A thread cannot be started, or a descriptor not be had.
     #[error("cannot make a pool: {0}; likely a limit on threads, processes or open files is reached")]
     Os(#[source] std::io::Error),

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod builder;
+mod end;
 mod error;
 mod monitored;
 mod report;
@@ -30,6 +31,8 @@ use crate::sys::clock::TickRate;
 use crate::task::desk::Desk;
 use ndarray::Ix1;
 use std::sync::Arc;
+// Plain atomics on purpose: driver memory outside every checked protocol.
+use std::sync::atomic::AtomicBool;
 
 /// A team of workers, pinned one per physical core, that runs launches over shared arrays.
 ///
@@ -60,6 +63,8 @@ pub struct Pool {
     desk: Option<Arc<Desk>>,
     reason: String,
     rate: TickRate,
+    /// A thread of its own waits for the end.
+    is_handed_over: AtomicBool,
 }
 
 impl Pool {

@@ -1,14 +1,16 @@
-//! Tasks of a pool: calls of functions in workers, and the pool's end.
+//! Tasks of a pool: calls of functions in workers.
 
 use super::{Pool, PoolError};
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
+use crate::team::end::Phase;
 
 impl Pool {
     /// Calls with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
     ///
-    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller.
+    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller, as
+    /// long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
-        Tasks::new(self.desk.as_ref().filter(|_| !self.driver.runs_inline()))
+        Tasks::new(&self.driver.crew, self.desk.as_ref().filter(|_| !self.driver.runs_inline()))
     }
 
     /// Calls `function` in a worker and waits for its result.
@@ -184,7 +186,9 @@ impl Pool {
     /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing is lost.
     ///
     /// # Errors
-    /// [`PoolError::Start`](crate::PoolError) when a worker cannot be started.
+    /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.
+    /// - [`PoolError::PoolClosed`](crate::PoolError): the pool has ended, or ends meanwhile.
+    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback asked for it, which it would wait for.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -197,62 +201,15 @@ impl Pool {
     /// # }
     /// ```
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
-        if self.desk.is_none() {
-            return Ok(());
+        let crew = &self.driver.crew;
+        let resized = self.driver.between_launches(|| {
+            let stays = self.desk.is_none() || crew.has_reached(Phase::Ending);
+            if stays { Ok(()) } else { crew.resize(workers) }
+        });
+        match resized {
+            None => Err(PoolError::Inside),
+            _ if crew.has_reached(Phase::Ending) => Err(PoolError::PoolClosed),
+            Some(resized) => Ok(resized?),
         }
-        Ok(self.driver.between_launches(|| self.driver.crew.resize(workers))?)
-    }
-
-    // ------------------------------------------------------------------------------------------- the end
-
-    /// Takes no more tasks: they give [`TaskError::PoolClosed`] from now on. Those that are under way go on. Does not block.
-    pub fn close(&self) {
-        if let Some(desk) = &self.desk {
-            desk.close();
-        }
-    }
-
-    /// Closes the pool, waits until all tasks are done, and ends the workers. So does dropping it.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), phalanx::Error> {
-    /// let pool = phalanx::Pool::builder().workers(2).build()?;
-    /// let result = pool.apply_async(|n: u64| n + 1, 1);
-    /// pool.join();
-    /// assert_eq!(result.get()?, 2);
-    /// assert!(matches!(pool.apply(|n: u64| n, 1), Err(phalanx::TaskError::PoolClosed)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join(&self) {
-        self.close();
-        if let Some(desk) = &self.desk {
-            desk.drain();
-        }
-        self.dismiss();
-    }
-
-    /// Ends the pool at once: kills the workers, whatever they do. Tasks that were not done give [`TaskError::PoolClosed`]. Threads
-    /// cannot be killed: what they run is asked to stop, and waited for.
-    pub fn terminate(&self) {
-        if let Some(desk) = &self.desk {
-            desk.close();
-            desk.stop_all();
-        }
-        self.dismiss();
-    }
-
-    fn dismiss(&self) {
-        self.driver.crew.dissolve();
-        if let Some(desk) = &self.desk {
-            desk.end();
-        }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // Whoever unwinds does not want to wait for work that nobody will look at.
-        if std::thread::panicking() { self.terminate() } else { self.join() }
     }
 }

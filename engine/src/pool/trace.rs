@@ -14,6 +14,11 @@ pub enum TraceError {
     /// The pool records nothing.
     #[error("this pool keeps no trace; make it with Pool::builder().trace(true)")]
     Off,
+    /// It was asked for in a kernel, a task or a callback: it would wait for itself.
+    #[error(
+        "the trace cannot be written in a kernel, a task or a callback, which it would wait for; write it elsewhere"
+    )]
+    Inside,
     /// The file cannot be written.
     #[error("cannot write the trace to {path}: {source}")]
     Io {
@@ -46,6 +51,7 @@ impl Pool {
     ///
     /// # Errors
     /// - [`TraceError::Off`]: the pool keeps no trace, or runs inline.
+    /// - [`TraceError::Inside`]: a kernel, a task or a callback asked for it.
     /// - [`TraceError::Io`]: the file cannot be written.
     ///
     /// ```
@@ -62,7 +68,7 @@ impl Pool {
     pub fn write_trace(&self, path: impl AsRef<Path>) -> Result<(), TraceError> {
         let path = path.as_ref();
         let trace = self.driver.crew.trace.as_ref().ok_or(TraceError::Off)?;
-        let document = self.driver.between_launches(|| self.document(trace));
+        let document = self.driver.between_launches(|| self.document(trace)).ok_or(TraceError::Inside)?;
         let text = serde_json::to_vec(&document).map_err(io::Error::from);
         text.and_then(|text| draft::replace(path, &[&text]))
             .map_err(|source| TraceError::Io { path: path.into(), source })

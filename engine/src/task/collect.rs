@@ -10,6 +10,8 @@ use crate::task::insight::Entry;
 use crate::task::parcel::{Arrival, Hurry, Parcel};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
+use crate::team::current;
+use crate::team::end::Phase;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ impl Desk {
         let arrived = self.take_arrivals();
         let mut count = arrived.len();
         let mut rests = Vec::new();
+        let _telling = (count > 0 || graves.is_some()).then(current::enter_telling);
         for (index, flight) in &arrived {
             rests.extend(self.deliver(*index, flight));
         }
@@ -63,7 +66,7 @@ impl Desk {
 
     /// Has what is left of tasks wait for slots; gives what nobody will run any more.
     pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<Parcel>) -> Vec<Parcel> {
-        if books.is_stopping || self.is_over.load(Ordering::Acquire) {
+        if self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire) {
             return rests;
         }
         let are_wanted = rests.into_iter().filter(|parcel| parcel.receiver.is_open());
@@ -195,7 +198,7 @@ impl Desk {
                 self.deliver(index, &flight)
             } else {
                 let parcel = &flight.parcel;
-                self.settle(parcel, self.account(index, parcel), died(obituary)).tell()
+                self.settle(parcel, self.account(index, parcel), self.died(obituary)).tell()
             };
             self.give_back(std::iter::once(index), rest.into_iter().collect());
         }
@@ -220,6 +223,7 @@ impl Desk {
             (flights, std::mem::take(&mut books.backlog))
         };
         let count = flights.len() + backlog.len();
+        let _telling = current::enter_telling();
         let parcels = flights.into_iter().map(|flight| flight.parcel).chain(backlog);
         for parcel in parcels {
             parcel.receiver.fail(parcel.first, parcel.packed.items, error.clone().of_item(parcel.first));
@@ -229,10 +233,13 @@ impl Desk {
         }
         count
     }
-}
 
-/// The error of what a dead member ran.
-fn died(obituary: &Obituary) -> TaskError {
-    let Obituary { rank, pid, cause, oom, .. } = *obituary;
-    TaskError::WorkerDied { item: 0, rank, pid, cause, oom }
+    /// The error of what a dead member ran.
+    fn died(&self, obituary: &Obituary) -> TaskError {
+        if self.crew.has_reached(Phase::Terminated) {
+            return TaskError::PoolClosed;
+        }
+        let Obituary { rank, pid, cause, oom, .. } = *obituary;
+        TaskError::WorkerDied { item: 0, rank, pid, cause, oom }
+    }
 }

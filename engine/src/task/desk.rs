@@ -15,6 +15,7 @@ use crate::task::insight::Ledger;
 use crate::task::parcel::{Hurry, Parcel, Receiver, Store};
 use crate::task::serve;
 use crate::team::crew::{Crew, Kind};
+use crate::team::end::Phase;
 use crate::team::errand::{Bereaved, ErrandPlan};
 use crate::team::roster::Obituary;
 use crate::team::text;
@@ -87,8 +88,6 @@ pub(crate) struct Books {
     /// On the board with a time limit.
     pub(crate) timed: usize,
     pub(crate) is_closed: bool,
-    /// What has not begun is not run any more.
-    pub(crate) is_stopping: bool,
     is_ready: bool,
     /// What members keep beyond their tasks: until they end.
     pub(crate) kept: Vec<Arc<Luggage>>,
@@ -134,7 +133,6 @@ impl Desk {
                 under_way: 0,
                 timed: 0,
                 is_closed: false,
-                is_stopping: false,
                 is_ready: false,
                 kept: Vec::new(),
             }),
@@ -226,7 +224,7 @@ impl Desk {
     /// Why nothing more is taken.
     pub(crate) fn closed_error(&self) -> TaskError {
         match &self.crew.roster.lock().broken {
-            Some(reason) if !self.is_over.load(Ordering::Relaxed) => {
+            Some(reason) if !self.crew.has_reached(Phase::Closed) => {
                 TaskError::PoolBroken { reason: reason.clone() }
             }
             _ => TaskError::PoolClosed,

@@ -147,6 +147,13 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         if self.is_exhausted || self.taken - self.given > self.window / 2 {
             return;
         }
+        if self.tasks.is_closed() {
+            // Said once, however long the input is.
+            self.stream.fail(self.taken, 1, TaskError::PoolClosed);
+            self.taken += 1;
+            self.is_exhausted = true;
+            return;
+        }
         let body = Body::pointer(self.function);
         let mut parcels = Vec::new();
         while self.taken - self.given < self.window {
@@ -182,6 +189,13 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
 
     fn advance(&mut self, deadline: Option<Instant>, waited: Duration) -> Option<Result<R, TaskError>> {
         let Some(desk) = self.tasks.desk else {
+            if self.is_exhausted {
+                return None;
+            }
+            if self.tasks.is_closed() {
+                self.is_exhausted = true;
+                return Some(Err(TaskError::PoolClosed));
+            }
             let item = self.items.next()?;
             self.given += 1;
             return Some(tasks::call(self.function, item).map_err(|error| error.of_item(self.given - 1)));

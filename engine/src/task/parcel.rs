@@ -5,6 +5,7 @@
 //! is queued and looked at after it is done, or after the death of who ran it is confirmed.
 #![allow(unsafe_code)]
 
+use crate::base::with_own;
 use crate::memory::AllocError;
 use crate::memory::travel::{self, Luggage};
 use crate::task::board::{INLINE_BYTES, TaskBoard};
@@ -12,7 +13,7 @@ use crate::task::codec;
 use crate::task::entry::{Argument, Body};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl Drop for Hurry {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Scratch larger than this is given back.
@@ -112,7 +113,7 @@ impl Packed {
         if codec::is_plain::<A>() && limit * size_of::<A>() > INLINE_BYTES {
             return Packed::numbers(items, limit, room);
         }
-        let mut bytes = SCRATCH.take();
+        let mut bytes = with_own(&SCRATCH, std::mem::take);
         bytes.clear();
         let mut count = 0;
         let mut append = || -> Result<(), TaskError> {
@@ -134,7 +135,7 @@ impl Packed {
         let packed =
             Packed::copied(&bytes, count, room(count), luggage).map_err(|source| memory(count, source));
         if bytes.capacity() <= KEEP_SCRATCH {
-            SCRATCH.set(bytes);
+            with_own(&SCRATCH, |own| *own = bytes);
         }
         packed
     }

@@ -11,6 +11,8 @@ use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
 use crate::task::parcel::{Packed, Parcel, Receiver};
 use crate::task::result::AsyncResult;
 use crate::task::star::{ByType, Star};
+use crate::team::crew::Crew;
+use crate::team::end::Phase;
 use crate::team::{panic_note, text};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +34,7 @@ const AT_ONCE: usize = 16;
 /// serde type, and handles of shared objects. They travel through shared memory, numbers as they are, everything else as postcard.
 #[must_use = "options do nothing until a call is made"]
 pub struct Tasks<'p> {
+    crew: &'p Crew,
     pub(crate) desk: Option<&'p Arc<Desk>>,
     pub(crate) options: Options,
 }
@@ -52,8 +55,13 @@ pub(crate) struct Options {
 
 impl<'p> Tasks<'p> {
     /// `desk` is None where tasks run in the caller.
-    pub(crate) fn new(desk: Option<&'p Arc<Desk>>) -> Tasks<'p> {
-        Tasks { desk, options: Options::default() }
+    pub(crate) fn new(crew: &'p Crew, desk: Option<&'p Arc<Desk>>) -> Tasks<'p> {
+        Tasks { crew, desk, options: Options::default() }
+    }
+
+    /// Whether the pool takes no more tasks: none runs in the caller either.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.crew.has_reached(Phase::Closed)
     }
 
     /// How many items make one task. Without it, as many as take 0.2 ms, as far as earlier calls of the same function tell, and no
@@ -108,6 +116,9 @@ impl<'p> Tasks<'p> {
     /// Has a worker call `function`. Does not block; what is wrong is told by the result.
     pub fn apply_async<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
         let Some(desk) = self.desk else {
+            if self.is_closed() {
+                return AsyncResult::done(Err(TaskError::PoolClosed));
+            }
             return AsyncResult::done(call(function, argument).map_err(|error| error.of_item(0)));
         };
         let body = Body::pointer(function);
@@ -236,6 +247,7 @@ impl<'p> Tasks<'p> {
         let cost = self.desk.and_then(|desk| desk.costs.of(body.key()));
         let desk = match self.desk {
             Some(desk) if !self.is_better_inline(len, cost) => desk,
+            _ if self.is_closed() => return AsyncResult::done(Err(TaskError::PoolClosed)),
             desk => {
                 let began = ticks();
                 let (result, count) = run_here(run, items, finish, fail_fast);

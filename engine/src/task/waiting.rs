@@ -9,7 +9,9 @@ use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
 use crate::task::desk::{Desk, is_same, refuse};
 use crate::task::error::TaskError;
-use crate::task::parcel::Receiver;
+use crate::task::parcel::{Parcel, Receiver};
+use crate::team::current;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -228,6 +230,7 @@ impl Desk {
         let refused = self.put_back(&mut books, rest.into_iter().collect());
         let placed = self.refill(&mut books);
         drop(books);
+        let _telling = current::enter_telling();
         settlement.tell();
         refused.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
         self.call_out(placed);
@@ -242,57 +245,47 @@ impl Desk {
 
     /// Drops a receiver's tasks that wait; gives the slots of those that run.
     pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
-        let mut running = Vec::new();
-        {
-            let mut books = self.books.lock();
-            books.backlog.retain(|parcel| !is_same(&parcel.receiver, receiver));
-            for index in 0..books.flights.len() {
-                let Some(flight) = &books.flights[index] else { continue };
-                if !is_same(&flight.parcel.receiver, receiver) {
-                    continue;
-                }
-                let queued = flight.queued;
-                if self.board.change(index, queued, queued.of(Stage::Free)) {
-                    let flight = books.flights[index].take();
-                    books.timed -= usize::from(flight.is_some_and(|flight| flight.parcel.limit.is_some()));
-                    self.release(&mut books, index);
-                } else {
-                    running.push(index);
-                }
-            }
-        }
+        // What is dropped goes when the books are free again.
+        let (_dropped, running) = self.take_unbegun(|parcel| is_same(&parcel.receiver, receiver));
         running
     }
 
-    /// Has everything that runs end now: drops what waits, kills member processes, asks threads to stop.
-    pub(crate) fn stop_all(&self) {
+    /// Takes back the tasks that wait, of those that `is_meant`; and gives the slots of those that run.
+    fn take_unbegun(&self, is_meant: impl Fn(&Parcel) -> bool) -> (Vec<Parcel>, Vec<usize>) {
+        let mut running = Vec::new();
         let mut books = self.books.lock();
-        books.is_stopping = true;
-        for (index, flight) in books.flights.iter().enumerate() {
-            let slot = self.board.slot(index);
-            if flight.is_some() && self.board.state(index).stage() == Some(Stage::Running) {
-                slot.stop.store(slot.stop_number(), Ordering::Release);
-            }
-        }
+        let mut taken = Vec::new();
         for index in 0..books.flights.len() {
-            let queued = books.flights[index].as_ref().map(|flight| flight.queued);
-            if let Some(queued) = queued {
-                // A member that was faster runs it.
-                let _taken_back = self.board.change(index, queued, queued.of(Stage::Free));
+            let Some(flight) = books.flights[index].take_if(|flight| is_meant(&flight.parcel)) else {
+                continue;
+            };
+            let queued = flight.queued;
+            if self.board.change(index, queued, queued.of(Stage::Free)) {
+                books.timed -= usize::from(flight.parcel.limit.is_some());
+                taken.push(flight.parcel);
+                self.release(&mut books, index);
+            } else {
+                // A member was faster.
+                books.flights[index] = Some(flight);
+                running.push(index);
             }
         }
-        books.backlog.iter().for_each(|parcel| {
-            parcel.receiver.fail(parcel.first, parcel.packed.items, TaskError::PoolClosed);
-        });
-        books.backlog.clear();
-        drop(books);
-        if self.can_kill() {
-            let mut roster = self.crew.roster.lock();
-            roster.broken.get_or_insert_with(|| "it was terminated".into());
-            roster.slots.iter().for_each(|slot| {
-                slot.kill();
-            });
-        }
+        let (meant, others) =
+            std::mem::take(&mut books.backlog).into_iter().partition(|parcel| is_meant(parcel));
+        books.backlog = others;
+        taken.extend::<VecDeque<_>>(meant);
+        (taken, running)
+    }
+
+    /// Has everything end now, in a pool that is terminated: what waits is given up; what runs is told to stop, and its receivers hear
+    /// of it once it has, from threads at once.
+    pub(crate) fn stop_all(self: &Arc<Desk>) {
+        self.close();
+        let (unbegun, running) = self.take_unbegun(|_| true);
+        let _telling = current::enter_telling();
+        unbegun.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+        running.into_iter().for_each(|index| self.condemn(index, TaskError::PoolClosed, None));
+        self.tell_followers();
     }
 
     /// Waits until all tasks are done.
@@ -302,9 +295,11 @@ impl Desk {
         }
     }
 
-    /// Takes no more tasks, fails those that are there, and lets the collector go. The members are gone.
+    /// Fails the tasks that are there, and lets the collector go. The members are gone.
     pub(crate) fn end(self: &Arc<Desk>) {
         self.close();
+        // What members had done before they went.
+        while self.collect() > 0 {}
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
         self.tell_followers();

@@ -78,8 +78,6 @@ pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
 /// The driver wants every member's counters to be complete when the launch is over.
 pub(crate) const FLAG_WATCHED: u32 = 1 << 6;
-/// The team is dissolved: members leave their loop.
-pub(crate) const FLAG_DISSOLVE: u32 = 1 << 4;
 
 #[repr(C)]
 struct OrdersMemory {

@@ -3,22 +3,23 @@
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
 use crate::sys::descriptor;
-use crate::team::board::{Board, FLAG_DISSOLVE, FLAG_REQUIRED, Order, Orders, WireBytes};
+use crate::team::board::{Board, Order, Orders, WireBytes};
 use crate::team::control::Control;
+use crate::team::end::{self, Gate, Progress};
 use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
 use crate::team::log::Relay;
 use crate::team::mail::{self, MAX_IDS, ToWorker, Welcome};
 use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::muster::{Presence, RankSet};
+use crate::team::muster::RankSet;
 use crate::team::oom::OomWatch;
 use crate::team::opening::Opening;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{engine, log, text};
+use crate::team::{current, engine, log, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicUsize;
@@ -89,6 +90,9 @@ pub(crate) struct Crew {
     pub(crate) label: String,
     pub(crate) control: Control,
     pub(crate) orders: Orders,
+    /// Launches from several threads pass in the order in which they came, and so does the end.
+    pub(crate) gate: FairMutex<Gate>,
+    pub(crate) progress: Progress,
     pub(crate) roster: Mutex<Roster>,
     /// Slots changed.
     pub(crate) changed: Condvar,
@@ -113,7 +117,7 @@ pub(crate) struct Crew {
     crowded: bool,
     spare_core: bool,
     threads: usize,
-    hands: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) hands: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What reaching the members cost, beside the launch itself.
@@ -188,6 +192,8 @@ impl Crew {
             label: plan.label,
             orders: control.orders(),
             control,
+            gate: FairMutex::default(),
+            progress: Progress::new(),
             roster: Mutex::new(Roster::new(size, plan.active)),
             changed: Condvar::new(),
             call,
@@ -210,8 +216,8 @@ impl Crew {
         });
         match plan.kind {
             Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
-            // Threads that were started before one could not be hold the crew: it must be dissolved by hand.
-            Kind::Threads => crew.start_threads().inspect_err(|_| crew.dissolve())?,
+            // Threads that were started before one could not be hold the crew: it must be ended by hand.
+            Kind::Threads => crew.start_threads().inspect_err(|_| crew.end(|| ()))?,
             Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
         }
         crew.wait_until_started()?;
@@ -261,6 +267,7 @@ impl Crew {
             let hand = std::thread::Builder::new()
                 .name(format!("phalanx {}{rank}", self.label))
                 .spawn(move || {
+                    current::become_member();
                     let welcome = crew.welcome_for_thread(rank);
                     let refused = crew.bind_here(rank);
                     match crate::team::worker::rayon_pool(&welcome) {
@@ -287,14 +294,10 @@ impl Crew {
                         roster.refresh();
                         crew.changed.notify_all();
                     }
-                    // A thread must not keep its crew alive: dropping the pool ends it.
-                    let roster = Arc::downgrade(&crew);
-                    drop(crew);
+                    // The thread holds the crew, and so all that the member looks at, until it ends; it ends with the pool.
                     member.serve_from(&mut last);
                     member.states.let_go(rank);
-                    if let Some(crew) = roster.upgrade() {
-                        crew.thread_has_left(rank);
-                    }
+                    crew.thread_has_left(rank);
                 })
                 .map_err(CrewError::Os)?;
             self.hands.lock().push(hand);
@@ -307,7 +310,7 @@ impl Crew {
         loop {
             if let Some(error) = roster.start_error.take() {
                 drop(roster);
-                self.dissolve();
+                self.end(|| ());
                 return Err(CrewError::Start(error));
             }
             if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
@@ -334,11 +337,7 @@ impl Crew {
         self.active.store(active, Ordering::Relaxed);
         let board = self.board();
         for rank in active..before {
-            if roster.slots[rank].stage == Stage::Ready {
-                roster.slots[rank].stage = Stage::Leaving;
-                // Release: pairs with the Acquire in `Member::has_leave`.
-                board.desk(rank).leave.store(1, Ordering::Release);
-            }
+            end::give_leave(&board, rank, &mut roster.slots[rank]);
         }
         board.muster(&self.orders).ring();
         let threads: Vec<usize> =
@@ -393,7 +392,7 @@ impl Crew {
     }
 
     /// Makes the engine thread look round.
-    fn call_engine(&self) {
+    pub(crate) fn call_engine(&self) {
         // The counter of an eventfd cannot overflow by ones.
         let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
     }
@@ -510,10 +509,8 @@ impl Crew {
         }
         // No launch can be opened while the roster is locked, and none will count on those that leave.
         for (rank, slot) in roster.slots.iter_mut().enumerate() {
-            if std::mem::replace(&mut slot.is_retiring, false) && slot.stage == Stage::Ready {
-                slot.stage = Stage::Leaving;
-                // Release: pairs with the Acquire in `Member::sleep_until_called`.
-                board.desk(rank).leave.store(1, Ordering::Release);
+            if std::mem::replace(&mut slot.is_retiring, false) {
+                end::give_leave(&board, rank, slot);
             }
         }
         roster.refresh();
@@ -627,37 +624,7 @@ impl Crew {
         }
     }
 
-    /// Ends all members in good order and waits for them. Idempotent.
-    pub(crate) fn dissolve(&self) {
-        let mut roster = self.roster.lock();
-        if std::mem::replace(&mut roster.dissolving, true) {
-            return;
-        }
-        let members = roster.ready();
-        let board = self.board();
-        if self.kind != Kind::Inline && !members.is_empty() {
-            let epoch =
-                (0..self.size).map(|rank| board.muster(&self.orders).last_seen(rank)).max().unwrap_or(0) + 1;
-            let order = Order {
-                epoch,
-                flags: FLAG_DISSOLVE | FLAG_REQUIRED,
-                size: self.size as u32,
-                ..Order::default()
-            };
-            self.write_order(&order, WireBytes::of(&()));
-            board.muster(&self.orders).open(epoch, &members, Presence::Required);
-        }
-        roster.broken.get_or_insert_with(|| "it was dropped".into());
-        drop(roster);
-        self.call_engine();
-        for hand in std::mem::take(&mut *self.hands.lock()) {
-            let _panicked = hand.join();
-        }
-        self.relay.close();
-    }
-
-    /// Writes the next order. The caller is the only driver (it holds the pool's gate, or dissolves the crew) and the
-    /// last launch is over.
+    /// Writes the next order. The caller holds the gate, and the last launch is over.
     #[allow(unsafe_code)]
     pub(crate) fn write_order(&self, order: &Order, wire: WireBytes<'_>) {
         // SAFETY: our mapping is writable; one driver at a time by the caller's word, and no member is in a launch,
@@ -679,12 +646,6 @@ impl Crew {
         for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
             slot.kill();
         }
-    }
-}
-
-impl Drop for Crew {
-    fn drop(&mut self) {
-        self.dissolve();
     }
 }
 

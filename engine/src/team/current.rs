@@ -56,27 +56,52 @@ pub(crate) fn is_inside() -> bool {
     CURRENT.get().is_some()
 }
 
+/// A member's own thread.
+const MEMBER: u8 = 1;
+/// Runs a callback of a launch that it drives.
+const DRIVING: u8 = 1 << 1;
+/// Tells receivers of tasks what came out.
+const TELLING: u8 = 1 << 2;
+
 thread_local! {
-    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+    /// What this thread does that a pool waits for, beside kernels and tasks.
+    static DUTIES: Cell<u8> = const { Cell::new(0) };
 }
 
-/// Puts back what [`enter_callback`] changed.
-pub(crate) struct LeaveCallback(bool);
+/// Puts back what [`enter_callback`] or [`enter_telling`] changed.
+pub(crate) struct LeaveDuty(u8);
 
-impl Drop for LeaveCallback {
+impl Drop for LeaveDuty {
     fn drop(&mut self) {
-        IN_CALLBACK.set(self.0);
+        DUTIES.set(self.0);
     }
 }
 
 /// Marks this thread as running a callback of the launch that it drives, until the result is dropped.
-pub(crate) fn enter_callback() -> LeaveCallback {
-    LeaveCallback(IN_CALLBACK.replace(true))
+pub(crate) fn enter_callback() -> LeaveDuty {
+    LeaveDuty(DUTIES.replace(DUTIES.get() | DRIVING))
 }
 
-/// Whether this thread runs a callback of a launch that it drives.
-pub(crate) fn is_in_callback() -> bool {
-    IN_CALLBACK.get()
+/// Marks this thread as one that tells receivers, which may call the program, until the result is dropped.
+pub(crate) fn enter_telling() -> LeaveDuty {
+    LeaveDuty(DUTIES.replace(DUTIES.get() | TELLING))
+}
+
+/// Marks this thread as a member's, for its whole life.
+pub(crate) fn become_member() {
+    DUTIES.set(MEMBER);
+}
+
+/// Whether launches that this thread makes would wait for this thread: it is a member, or runs a callback of a launch that it
+/// drives.
+pub(crate) fn is_bound() -> bool {
+    DUTIES.get() & (MEMBER | DRIVING) != 0
+}
+
+/// Whether this thread may wait for a pool to end: not so in kernels, tasks and callbacks, and on members' threads, which pools wait
+/// for themselves.
+pub(crate) fn may_wait() -> bool {
+    DUTIES.get() == 0 && !is_inside()
 }
 
 /// The rank of the worker that runs this kernel; `None` outside kernels.

@@ -9,8 +9,7 @@ use crate::base::Span;
 use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{
-    Board, Desk, FLAG_DISSOLVE, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders,
-    bump,
+    Board, Desk, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders, bump,
 };
 use crate::team::errand::{After, Errands};
 use crate::team::muster::Presence;
@@ -142,7 +141,7 @@ impl Member {
         self.board.desk(self.rank)
     }
 
-    /// Serves launches newer than `last` until the team is dissolved.
+    /// Serves launches newer than `last` until it is given leave.
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
         let mut seated = false;
         loop {
@@ -162,10 +161,6 @@ impl Member {
             }
             // SAFETY: `await_call` entered the launch.
             let order = unsafe { self.orders.order(epoch) };
-            if order.flags & FLAG_DISSOLVE != 0 {
-                self.board.muster(&self.orders).finish(self.rank, epoch, Presence::Required);
-                return;
-            }
             seated = order.flags & FLAG_SEATED != 0;
             if seated {
                 // The driver works on its own part now, and does not look at the word yet.
@@ -184,7 +179,7 @@ impl Member {
 
     /// Whether it may end, since it has asked for it or is not needed any more.
     fn has_leave(&self) -> bool {
-        // Acquire: pairs with the Releases in `Crew::give_leave` and `Crew::resize`.
+        // Acquire: pairs with the Release in `end::give_leave`.
         self.desk().leave.load(Ordering::Acquire) != 0
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod board;
 pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;
+pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod errand;
 mod farewell;

@@ -32,7 +32,7 @@ fn note_place(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     place.clone_into(&mut LAST.lock());
     // A panic while the note is being taken must not panic again.
-    PLACE.with(|note| {
+    let _nobody_asks = PLACE.try_with(|note| {
         if let Ok(mut note) = note.try_borrow_mut() {
             *note = place;
         }
@@ -50,8 +50,8 @@ pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    let own = PLACE
-        .with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)).unwrap_or_default());
+    let own = PLACE.try_with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)));
+    let own = own.ok().and_then(Result::ok).unwrap_or_default();
     let last = std::mem::take(&mut *LAST.lock());
     let location = if own.is_empty() { last } else { own };
     Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }

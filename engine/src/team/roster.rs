@@ -94,7 +94,10 @@ pub(crate) struct Roster {
     pub(crate) started: bool,
     /// The start failed with this; taken by whoever makes the pool.
     pub(crate) start_error: Option<crate::team::start::StartError>,
+    /// The pool ends: nobody is started any more.
     pub(crate) dissolving: bool,
+    /// Number of the newest launch that was opened.
+    pub(crate) epoch: u64,
     /// Workers replaced so far, because they died.
     pub(crate) respawns: u64,
     /// Workers replaced so far, because they asked for it.
@@ -125,6 +128,7 @@ impl Roster {
             started: false,
             start_error: None,
             dissolving: false,
+            epoch: 0,
             respawns: 0,
             retirements: 0,
             common: Default::default(),

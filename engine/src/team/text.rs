@@ -66,19 +66,20 @@ pub(crate) fn is_in_executable() -> bool {
 #[inline]
 pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
     let bounds = bounds();
-    if addr.wrapping_sub(bounds.text_lo) < bounds.text_len {
+    if addr.wrapping_sub(bounds.text_lo) < bounds.text_len && addr != bounds.anchor {
         Ok(addr.wrapping_sub(bounds.anchor) as u64)
     } else {
         Err(StartError::NoEntry)
     }
 }
 
-/// The address of the function at this distance; None if no function of the executable can be there.
+/// The address of the function at this distance; None if no function of the executable can be there, and for 0, which names no
+/// function: so words that were never written lead to no code.
 #[inline]
 pub(crate) fn address_of(offset: u64) -> Option<usize> {
     let bounds = bounds();
     let addr = bounds.anchor.wrapping_add(offset as usize);
-    (addr.wrapping_sub(bounds.text_lo) < bounds.text_len).then_some(addr)
+    (addr.wrapping_sub(bounds.text_lo) < bounds.text_len && offset != 0).then_some(addr)
 }
 
 /// A number for the type of a function: equal in every process of one build, another for other types.
@@ -98,6 +99,12 @@ mod tests {
     fn functions_of_the_executable_have_names() {
         let addr = a_function as fn() as usize;
         assert_eq!(address_of(offset_of(addr).unwrap()), Some(addr));
+    }
+
+    #[test]
+    fn words_that_were_never_written_lead_to_no_code() {
+        assert_eq!(address_of(0), None);
+        assert!(matches!(offset_of(anchor_addr()), Err(StartError::NoEntry)));
     }
 
     #[test]
