@@ -63,17 +63,17 @@ fn launch_until_closed(pool: &Pool, done: &AtomicUsize) {
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_threads() {
-    within(LONG, || beside_an_end(Backend::Threads, 300, launch_until_closed));
+    within(LONG, || beside_an_end(Backend::Threads, 120, launch_until_closed));
 }
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_processes() {
-    within(LONG, || beside_an_end(Backend::Processes, 60, launch_until_closed));
+    within(LONG, || beside_an_end(Backend::Processes, 30, launch_until_closed));
 }
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_inline() {
-    within(LONG, || beside_an_end(Backend::Inline, 300, launch_until_closed));
+    within(LONG, || beside_an_end(Backend::Inline, 100, launch_until_closed));
 }
 
 /// Calls of all kinds until the pool is closed. What gives results gives the right ones.
@@ -100,24 +100,24 @@ fn call_until_closed(pool: &Pool, done: &AtomicUsize) {
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_threads() {
-    within(LONG, || beside_an_end(Backend::Threads, 200, call_until_closed));
+    within(LONG, || beside_an_end(Backend::Threads, 100, call_until_closed));
 }
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_processes() {
-    within(LONG, || beside_an_end(Backend::Processes, 60, call_until_closed));
+    within(LONG, || beside_an_end(Backend::Processes, 30, call_until_closed));
 }
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_inline() {
-    within(LONG, || beside_an_end(Backend::Inline, 200, call_until_closed));
+    within(LONG, || beside_an_end(Backend::Inline, 100, call_until_closed));
 }
 
 /// Several threads end several pools at once; each pool runs its own function on its own items to the last.
 #[test]
 fn pools_that_end_beside_each_other_never_mix() {
     within(LONG, || {
-        for round in 0..60 {
+        for round in 0..30 {
             let backend = if round % 3 == 0 { Backend::Processes } else { Backend::Threads };
             let (one, other) = (pool(backend), pool(backend));
             let start = Barrier::new(4);
