@@ -398,5 +398,8 @@ impl Muster<'_> {
 #[path = "muster_death_tests.rs"]
 mod death_tests;
 #[cfg(test)]
+#[path = "muster_end_tests.rs"]
+mod end_tests;
+#[cfg(test)]
 #[path = "muster_tests.rs"]
 mod tests;

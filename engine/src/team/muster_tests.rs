@@ -8,7 +8,7 @@ use super::*;
 use Presence::{Optional, Required};
 
 /// The words of a team, on the heap.
-struct Words {
+pub(super) struct Words {
     bell: AtomicU32,
     attendance: Vec<Line<Attendance>>,
     pending: Vec<Line<AtomicU64>>,
@@ -18,7 +18,7 @@ struct Words {
 }
 
 impl Words {
-    fn new(size: usize) -> Words {
+    pub(super) fn new(size: usize) -> Words {
         let words = |count: usize| (0..count).map(|_| Line(AtomicU64::new(0))).collect();
         Words {
             bell: AtomicU32::new(0),
@@ -30,7 +30,7 @@ impl Words {
         }
     }
 
-    fn muster(&self) -> Muster<'_> {
+    pub(super) fn muster(&self) -> Muster<'_> {
         Muster {
             bell: &self.bell,
             attendance: &self.attendance,
@@ -54,7 +54,7 @@ impl Words {
     }
 
     /// As the driver does it, without the looks before sleep.
-    fn await_end(&self) {
+    pub(super) fn await_end(&self) {
         let muster = self.muster();
         loop {
             let news = muster.news();
