@@ -143,6 +143,19 @@ fn a_function_that_calls_its_own_manager_is_told() {
 }
 
 #[test]
+fn a_call_may_drop_its_own_manager() {
+    static MANAGER: std::sync::Mutex<Option<Manager>> = std::sync::Mutex::new(None);
+    within(LONG, || {
+        let manager = Manager::new().unwrap();
+        let object = manager.host(1u32).unwrap();
+        *MANAGER.lock().unwrap() = Some(manager);
+        let told = object.call(|_, ()| drop(MANAGER.lock().unwrap().take()), ());
+        assert!(matches!(told, Ok(()) | Err(CallError::Closed)), "{told:?}");
+        assert_eq!(object.call(|n, ()| *n, ()), Err(CallError::Closed));
+    });
+}
+
+#[test]
 fn a_call_that_takes_long_can_be_given_up() {
     for manager in both() {
         let (gate, calls) = (Event::new().unwrap(), Counter::new(0).unwrap());

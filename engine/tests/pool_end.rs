@@ -3,10 +3,14 @@
 
 mod common;
 
-use common::{LONG, within};
+use common::within;
 use phalanx::{Backend, LaunchError, Pool, PoolError, TaskError};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Longer than any of this takes, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(250);
 
 const LEN: usize = 4096;
 
@@ -63,17 +67,17 @@ fn launch_until_closed(pool: &Pool, done: &AtomicUsize) {
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_threads() {
-    within(LONG, || beside_an_end(Backend::Threads, 120, launch_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Threads, 120, launch_until_closed));
 }
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_processes() {
-    within(LONG, || beside_an_end(Backend::Processes, 30, launch_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Processes, 30, launch_until_closed));
 }
 
 #[test]
 fn a_launch_beside_an_end_runs_or_says_that_the_pool_is_closed_inline() {
-    within(LONG, || beside_an_end(Backend::Inline, 100, launch_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Inline, 100, launch_until_closed));
 }
 
 /// Calls of all kinds until the pool is closed. What gives results gives the right ones.
@@ -100,23 +104,23 @@ fn call_until_closed(pool: &Pool, done: &AtomicUsize) {
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_threads() {
-    within(LONG, || beside_an_end(Backend::Threads, 100, call_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Threads, 100, call_until_closed));
 }
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_processes() {
-    within(LONG, || beside_an_end(Backend::Processes, 30, call_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Processes, 30, call_until_closed));
 }
 
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_inline() {
-    within(LONG, || beside_an_end(Backend::Inline, 100, call_until_closed));
+    within(PATIENCE, || beside_an_end(Backend::Inline, 100, call_until_closed));
 }
 
 /// Several threads end several pools at once; each pool runs its own function on its own items to the last.
 #[test]
 fn pools_that_end_beside_each_other_never_mix() {
-    within(LONG, || {
+    within(PATIENCE, || {
         for round in 0..30 {
             let backend = if round % 3 == 0 { Backend::Processes } else { Backend::Threads };
             let (one, other) = (pool(backend), pool(backend));
@@ -151,7 +155,7 @@ fn pools_that_end_beside_each_other_never_mix() {
 #[test]
 fn ends_are_repeatable_in_any_order() {
     let steps: [fn(&Pool); 3] = [Pool::close, Pool::join, Pool::terminate];
-    within(LONG, move || {
+    within(PATIENCE, move || {
         for (round, backend) in
             (0..27).flat_map(|n| [Backend::Processes, Backend::Threads, Backend::Inline].map(|b| (n, b)))
         {
@@ -192,7 +196,7 @@ fn assert_closed(pool: &Pool) {
 #[test]
 fn tasks_that_run_at_a_termination_say_that_the_pool_was_closed() {
     for backend in [Backend::Processes, Backend::Threads] {
-        within(LONG, move || {
+        within(PATIENCE, move || {
             let pool = pool(backend);
             let endless = |_: u32| {
                 while !phalanx::is_cancelled() {
@@ -223,7 +227,7 @@ fn a_launch_that_runs_at_a_termination_says_that_the_pool_was_closed() {
         }
     }
     for seated in [false, true] {
-        within(LONG, move || {
+        within(PATIENCE, move || {
             RUNS.store(0, Ordering::SeqCst);
             let pool = pool(Backend::Threads);
             std::thread::scope(|scope| {
@@ -244,7 +248,7 @@ fn a_launch_that_runs_at_a_termination_says_that_the_pool_was_closed() {
 /// As above where nothing is asked to stop: the workers are killed.
 #[test]
 fn a_launch_whose_workers_are_killed_by_a_termination_says_that_the_pool_was_closed() {
-    within(LONG, || {
+    within(PATIENCE, || {
         let (pool, runs) = (pool(Backend::Processes), Barrier::new(2));
         std::thread::scope(|scope| {
             scope.spawn(|| {

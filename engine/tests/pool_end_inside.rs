@@ -3,13 +3,16 @@
 
 mod common;
 
-use common::{LONG, within};
+use common::within;
 use parking_lot::Mutex;
 use phalanx::{Backend, LaunchError, PerWorker, Pool, PoolError, TaskError};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+
+/// Longer than any of this takes, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(250);
 
 /// One pool for functions that capture nothing.
 struct Stage(Mutex<Option<Arc<Pool>>>);
@@ -53,7 +56,7 @@ fn assert_closed(pool: &Pool) {
 #[test]
 fn a_task_may_end_its_own_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Threads, Backend::Inline] {
             for way in 0..3 {
                 for _ in 0..20 {
@@ -89,7 +92,7 @@ fn a_task_may_end_its_own_pool() {
 #[test]
 fn a_kernel_may_end_its_own_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Threads, Backend::Inline] {
             for round in 0..60u32 {
                 let pool = STAGE.set(backend);
@@ -128,7 +131,7 @@ fn a_task_may_drop_the_last_handle_of_its_pool() {
     thread_local! {
         static KEPT: Mutex<Option<Ended>> = const { Mutex::new(None) };
     }
-    within(LONG, || {
+    within(PATIENCE, || {
         for _ in 0..40 {
             let (tell, told) = mpsc::channel();
             *TELL.lock() = Some(tell);
@@ -172,7 +175,7 @@ impl Drop for Meddler {
 #[test]
 fn a_state_of_a_worker_may_end_its_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for round in 0..20 {
             let pool = STAGE.set(Backend::Threads);
             let state = PerWorker::new(|_| Meddler(&STAGE));
@@ -188,6 +191,29 @@ fn a_state_of_a_worker_may_end_its_pool() {
                 STAGE.0.lock().take();
             }
             pool.join();
+            assert_closed(&pool);
+        }
+    });
+}
+
+/// The threads that a worker has for parallel methods are the worker: what they ask of its pool, the pool does not wait for.
+#[test]
+fn a_thread_of_a_worker_may_launch_and_end_its_pool() {
+    static STAGE: Stage = Stage::new();
+    within(PATIENCE, || {
+        for way in 0..3 {
+            let pool = Pool::builder().workers(2).threads_per_worker(2).backend(Backend::Threads);
+            let pool = Arc::new(pool.build().unwrap());
+            *STAGE.0.lock() = Some(pool.clone());
+            let outcome = pool.for_each((0..4, way), |(_, way)| {
+                rayon::broadcast(|_| {
+                    let sum =
+                        STAGE.pool().unwrap().reduce(0..10, 0, |range| range.sum(), |a: usize, b| a + b);
+                    assert!(matches!(sum, Ok(45) | Err(LaunchError::PoolClosed)));
+                    end(&STAGE, way);
+                });
+            });
+            assert!(matches!(outcome, Ok(()) | Err(LaunchError::PoolClosed)), "{outcome:?}");
             assert_closed(&pool);
         }
     });
@@ -218,7 +244,7 @@ const MEDDLING: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13];
 #[test]
 fn a_callback_of_a_task_may_ask_anything_of_its_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Processes, Backend::Threads, Backend::Inline] {
             for what in MEDDLING {
                 let pool = STAGE.set(backend);
@@ -247,7 +273,7 @@ fn a_callback_of_a_task_may_ask_anything_of_its_pool() {
 #[test]
 fn a_waiting_thread_may_meet_callbacks_that_ask_anything_of_the_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Processes, Backend::Threads, Backend::Inline] {
             for what in MEDDLING {
                 let pool = STAGE.set(backend);
@@ -271,7 +297,7 @@ fn a_waiting_thread_may_meet_callbacks_that_ask_anything_of_the_pool() {
 #[test]
 fn a_callback_of_a_launch_may_ask_anything_of_its_pool() {
     static STAGE: Stage = Stage::new();
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Processes, Backend::Threads] {
             for what in MEDDLING {
                 let pool = STAGE.set(backend);
@@ -299,7 +325,7 @@ fn a_callback_of_a_launch_may_ask_anything_of_its_pool() {
 
 #[test]
 fn callbacks_may_submit_while_the_pool_is_terminated_beyond_what_its_board_holds() {
-    within(LONG, || {
+    within(PATIENCE, || {
         for backend in [Backend::Processes, Backend::Threads] {
             let pool = Arc::new(Pool::builder().workers(1).backend(backend).build().unwrap());
             let closed = Arc::new(AtomicUsize::new(0));

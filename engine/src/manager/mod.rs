@@ -166,12 +166,13 @@ impl Manager {
 }
 
 impl Drop for Manager {
-    /// Ends the manager. Waits for the call at work; in a process of its own at most a second, then that is killed.
+    /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at most a second, then that
+    /// is killed.
     fn drop(&mut self) {
         self.desk.close();
         match &mut self.server {
             Server::Thread(hand) => {
-                if let Some(hand) = hand.take() {
+                if let Some(hand) = hand.take_if(|hand| hand.thread().id() != std::thread::current().id()) {
                     let _panicked = hand.join();
                 }
             }

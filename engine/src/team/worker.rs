@@ -15,7 +15,7 @@ use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::start::overflow;
 use crate::team::state::States;
 use crate::team::trace::{self, Tracer};
-use crate::team::{assignment, farewell, log, panic_note, text};
+use crate::team::{assignment, current, farewell, log, panic_note, text};
 use crate::topology::CpuSet;
 use rustc_hash::FxHashMap;
 use std::mem::ManuallyDrop;
@@ -152,6 +152,7 @@ pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>,
         .num_threads(welcome.threads as usize)
         .thread_name(move |index| format!("phalanx {rank}.{index}"))
         .start_handler(move |index| {
+            current::become_member();
             overflow::guard_this_thread();
             if let Some(cpu) = cpus.get(index % cpus.len().max(1)) {
                 // A refusal was reported by the worker already.
