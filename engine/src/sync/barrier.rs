@@ -149,6 +149,12 @@ impl Barrier {
         self.word().withdraw(member);
     }
 
+    /// Whether `member` takes part, so that its end would break the barrier.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn takes_part(&self, member: MemberId) -> bool {
+        self.word().takes_part(member)
+    }
+
     fn word(&self) -> &BarrierWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -161,7 +167,8 @@ impl std::fmt::Debug for Barrier {
     }
 }
 
-/// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has one.
+/// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has one. Handles of a
+/// launch, and forgotten ones, are counted and never uncounted, so a count may be that of a barrier which lay here before.
 type Handles = BTreeMap<(u64, u64), usize>;
 static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 
@@ -169,9 +176,14 @@ static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 fn arrived(place: Place) -> Option<Farewell> {
     let (barrier, key) = (Barrier { place }, |wire: SyncWire| (wire.segment, wire.offset));
     let key = key(barrier.place.wire());
-    *HANDLES.lock().entry(key).or_insert(0) += 1;
+    let me = member::current_member();
+    let mut handles = HANDLES.lock();
+    let count = handles.entry(key).or_insert(0);
+    // The words tell the truth: with handles of this barrier, this process would stand there.
+    *count = if barrier.word().takes_part(me) { count.saturating_add(1) } else { 1 };
     // A full table is reported by `wait`.
-    barrier.word().enroll(member::current_member());
+    barrier.word().enroll(me);
+    drop(handles);
     Some(Box::new(move || {
         let mut handles = HANDLES.lock();
         if let Some(count) = handles.get_mut(&key) {

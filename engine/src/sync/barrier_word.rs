@@ -91,7 +91,12 @@ impl BarrierWord {
     /// Notes that `member` takes part, so that its death breaks the barrier. False if the table is full.
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
         // Two threads may both find nothing and add: 2 says the same as 1.
-        self.members.slot_of(member).is_some() || self.members.add(member, 1).is_some()
+        self.takes_part(member) || self.members.add(member, 1).is_some()
+    }
+
+    /// Whether `member` takes part.
+    pub(crate) fn takes_part(&self, member: MemberId) -> bool {
+        self.members.slot_of(member).is_some()
     }
 
     /// Arrives and waits for the others; the number of those who were there before.

@@ -18,6 +18,7 @@ mod rw_word;
 mod rwlock;
 mod semaphore;
 mod semaphore_word;
+mod serial;
 pub(crate) mod wait;
 
 #[cfg(test)]

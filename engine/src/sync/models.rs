@@ -312,3 +312,43 @@ fn loom_rwlock_writer_outlives_a_dead_reader() {
         waits.join().unwrap();
     });
 }
+
+/// A thread reads again while another of its process comes and goes and a writer waits: nobody reads beside the writer.
+#[test]
+fn loom_rwlock_reads_again_beside_another_reader_and_a_writer() {
+    check(Some(2), || {
+        let shared = Arc::new((RwWord::default(), UnsafeCell::new(0)));
+        let look = |shared: &(RwWord, UnsafeCell<u32>)| {
+            shared.1.with(|n| {
+                // SAFETY: no writer is inside; loom checks it.
+                unsafe { *n }
+            })
+        };
+        let other = {
+            let (shared, me) = (shared.clone(), Owner { thread: 2, ..A });
+            thread::spawn(move || {
+                let (_, slot) = shared.0.read(me, Forever).unwrap();
+                look(&shared);
+                let _ = shared.0.unlock_read(me, slot);
+            })
+        };
+        let writer = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let _ = shared.0.write(B, Forever).unwrap();
+                shared.1.with_mut(|n| {
+                    // SAFETY: nobody else is inside; loom checks it.
+                    unsafe { *n += 1 }
+                });
+                let _ = shared.0.unlock_write(B);
+            })
+        };
+        let (_, first) = shared.0.read(A, Forever).unwrap();
+        let (_, again) = shared.0.read_again(A).unwrap();
+        let _ = shared.0.unlock_read(A, first);
+        look(&shared);
+        let _ = shared.0.unlock_read(A, again);
+        other.join().unwrap();
+        writer.join().unwrap();
+    });
+}

@@ -4,6 +4,7 @@ use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
 use crate::base::member::{MemberId, Owner};
 use crate::sync::lock_word::{Acquired, HOLDER, POISON, Refused, Released};
 use crate::sync::record::{Slot, Table};
+use crate::sync::serial::SerialWord;
 use crate::sync::wait::{Patience, SPINS, Turn};
 use crate::sys::futex::Woken;
 
@@ -27,14 +28,16 @@ pub(crate) struct RwWord {
     thread: AtomicU32,
     turn: Turn,
     _pad: AtomicU32,
+    /// Tells this lock from others that lay here.
+    pub(crate) serial: SerialWord,
     readers: Table,
 }
 
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(RwWord, state) == 0 && std::mem::offset_of!(RwWord, turn) == 8);
-    assert!(std::mem::offset_of!(RwWord, readers) == 16);
-    assert!(size_of::<RwWord>() == 24 + 8 * crate::sync::record::RECORDS);
+    assert!(std::mem::offset_of!(RwWord, serial) == 16 && std::mem::offset_of!(RwWord, readers) == 32);
+    assert!(size_of::<RwWord>() == 40 + 8 * crate::sync::record::RECORDS);
 };
 
 impl RwWord {

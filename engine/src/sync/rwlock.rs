@@ -6,17 +6,17 @@
 //! After a confirmed death the dead process's references are gone with it.
 #![allow(unsafe_code)]
 
-use crate::base::member::{self, Owner};
+use crate::base::member::{self, MemberId, Owner};
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::Acquired;
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
+use crate::sync::serial::Serial;
 use crate::sync::wait::Patience;
 use bytemuck::Pod;
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -79,7 +79,9 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(value: T) -> Result<RwLock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
-            // SAFETY: the block has room for words and value.
+            // SAFETY: the block has room for words and value, and all zero is a valid word.
+            unsafe { base.cast::<RwWord>().as_ref() }.serial.init();
+            // SAFETY: as above.
             let data = unsafe { base.add(data_offset::<RwWord, T>()) };
             // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
@@ -141,10 +143,10 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn read_with(&self, patience: Patience) -> Read<'_, T> {
         let me = member::current();
-        let again = if self.is_read_here() { self.word().read_again(me) } else { None };
+        let again = if self.is_read_here(me) { self.word().read_again(me) } else { None };
         match again.map_or_else(|| self.word().read(me, patience), Ok) {
             Ok((acquired, slot)) => {
-                READING.with_borrow_mut(|reading| reading.push(self.place.base().addr()));
+                READING.with_borrow_mut(|reading| reading.push(self.reading(me)));
                 let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
@@ -154,7 +156,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 
     fn write_with(&self, patience: Patience) -> Write<'_, T> {
         let me = member::current();
-        if self.is_read_here() && self.word().is_read_by(me.member) {
+        if self.is_read_here(me) && self.word().is_read_by(me.member) {
             return Err(LockError::WouldDeadlock);
         }
         match self.word().write(me, patience) {
@@ -169,14 +171,21 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 }
 
 thread_local! {
-    /// Where the words of the locks lie that this thread has read guards of, one entry a guard.
-    static READING: RefCell<Vec<NonZero<usize>>> = const { RefCell::new(Vec::new()) };
+    /// The locks that this thread has read guards of, or forgot ones of, one entry a guard.
+    static READING: RefCell<Vec<(Serial, MemberId)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T> RwLock<T> {
-    /// Whether the calling thread has a read guard of it, or forgot one of a lock that lay here.
-    fn is_read_here(&self) -> bool {
-        READING.with_borrow(|reading| reading.contains(&self.place.base().addr()))
+    /// How the calling thread notes that it reads: this very lock, whatever lay at its address before, and this very process,
+    /// as a forked one has the notes of its parent.
+    fn reading(&self, me: Owner) -> (Serial, MemberId) {
+        (self.word().serial.get(), me.member)
+    }
+
+    /// Whether the calling thread has a read guard of it, or forgot one, whose mark then stays in the words.
+    fn is_read_here(&self, me: Owner) -> bool {
+        let own = self.reading(me);
+        READING.with_borrow(|reading| reading.contains(&own))
     }
 
     /// How many readers are in, of all processes, as far as one look can tell.
@@ -224,7 +233,7 @@ impl<T: Pod> WriteGuard<'_, T> {
 impl<T: Pod> Deref for ReadGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: this process has a reader record, so no writer is inside.
+        // SAFETY: the guard's own mark stands in its process's record, so no writer is inside.
         unsafe { self.lock.data().as_ref() }
     }
 }
@@ -247,8 +256,8 @@ impl<T: Pod> DerefMut for WriteGuard<'_, T> {
 impl<T: Pod> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
         READING.with_borrow_mut(|reading| {
-            let own = self.lock.place.base().addr();
-            if let Some(last) = reading.iter().rposition(|at| *at == own) {
+            let own = self.lock.reading(self.me);
+            if let Some(last) = reading.iter().rposition(|noted| *noted == own) {
                 reading.swap_remove(last);
             }
         });

@@ -2,6 +2,7 @@
 
 use crate::sync::*;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::thread::scope;
 use std::time::Duration;
 
@@ -247,6 +248,21 @@ fn counters_lose_nothing() {
     assert_eq!((sharded.take(), sharded.sum()), (u64::from(THREADS * ROUNDS), 0));
 }
 
+/// An object that lies where another lay before, with which `before` was done.
+fn in_the_place_of<H: Remote>(make: impl Fn() -> H, before: impl Fn(&H)) -> H {
+    loop {
+        let old = make();
+        before(&old);
+        let at = old.wire();
+        drop(old);
+        // The smallest hole that fits is the one just made, unless another test took it.
+        let new = make();
+        if new.wire() == at {
+            return new;
+        }
+    }
+}
+
 #[test]
 fn a_reader_may_read_again_behind_a_waiting_writer_and_never_write() {
     let lock = RwLock::new(0u32).unwrap();
@@ -270,14 +286,46 @@ fn a_reader_may_read_again_behind_a_waiting_writer_and_never_write() {
     assert_eq!(*lock.read().unwrap(), 1);
     assert_eq!(lock.readers(), 0);
     // A forgotten guard keeps the words' mark, and the thread's note of it is of no use to a lock that comes to lie there.
-    let at = lock.wire();
     std::mem::forget(lock.read().unwrap());
     assert!(matches!(lock.try_write(), Err(LockError::WouldDeadlock)));
     drop(lock);
-    let next = RwLock::new(5u32).unwrap();
-    if next.wire() == at {
-        assert!(next.try_write().is_ok() && next.read().is_ok());
+    let next = in_the_place_of(|| RwLock::new(5u32).unwrap(), |old| std::mem::forget(old.read().unwrap()));
+    assert!(next.try_write().is_ok() && next.read().is_ok());
+    // Nor does it let the thread in beside a writer on another's mark.
+    scope(|s| {
+        let (reads, read) = mpsc::channel();
+        let (done, leave) = mpsc::channel::<()>();
+        let next = &next;
+        let other = s.spawn(move || {
+            let guard = next.read().unwrap();
+            reads.send(()).unwrap();
+            let _ = leave.recv();
+            drop(guard);
+        });
+        read.recv().unwrap();
+        let writer = s.spawn(|| *next.write().unwrap() += 1);
+        while next.writer().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(next.try_read().is_err(), "a writer waits, and this thread reads another lock");
+        drop(done);
+        other.join().unwrap();
+        writer.join().unwrap();
+    });
+    assert_eq!(*next.read().unwrap(), 6);
+}
+
+#[test]
+fn a_barrier_is_left_with_its_last_handle_whatever_lay_there_before() {
+    let me = crate::base::member::current_member();
+    // As a launch does it, whose handles say no farewell.
+    let next = in_the_place_of(|| Barrier::new(2).unwrap(), |old| drop(Barrier::arrived(old.place().lend())));
+    let farewells = [(); 2].map(|()| Barrier::arrived(next.place().lend()).unwrap());
+    for (left, farewell) in farewells.into_iter().enumerate() {
+        assert!(next.takes_part(me), "after {left} of 2");
+        farewell();
     }
+    assert!(!next.takes_part(me));
 }
 
 #[test]
