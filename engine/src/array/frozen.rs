@@ -232,6 +232,6 @@ impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
         let place = travel::deserialize(&expected::<T, D>(), from)?;
-        FrozenArray::open(place).map_err(|error| serde::de::Error::custom(travel::note_error(&error)))
+        FrozenArray::open(place).map_err(serde::de::Error::custom)
     }
 }

@@ -1,4 +1,4 @@
-//! Floor 0: ids, index spans, padding. Pure; asks the operating system nothing.
+//! Floor 0: ids, index spans, padding, values as bytes. Pure; asks the operating system nothing.
 
 pub(crate) mod atomic;
 mod line;
@@ -6,6 +6,7 @@ mod local;
 pub(crate) mod member;
 #[cfg(test)]
 pub(crate) mod model;
+pub(crate) mod notation;
 mod span;
 
 pub(crate) use line::Line;

@@ -1,4 +1,5 @@
-//! Items as bytes: plain vectors as they lie in memory, everything else by postcard.
+//! Items as bytes: plain vectors as they lie in memory, everything else as `base::notation`
+//! has it.
 //!
 //! # Safety
 //! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes: they have no padding and
@@ -6,15 +7,14 @@
 #![allow(unsafe_code)]
 
 use super::error::QueueError;
-use crate::memory::travel;
-use postcard::ser_flavors::Flavor;
+use crate::base::notation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
 
 /// What can go through a queue: anything that serde can encode and decode again.
 ///
-/// `Vec`s of plain numbers are copied as bytes, everything else goes through postcard.
+/// `Vec`s of plain numbers are copied as bytes, everything else in a format that describes itself.
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 
@@ -33,9 +33,9 @@ pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> R
     )* } }
     plain!(try_plain);
     scratch.clear();
-    postcard::serialize_with_flavor(item, Append(scratch)).map_err(|error| QueueError::Encode {
+    notation::append(item, scratch).map_err(|error| QueueError::Encode {
         type_name: std::any::type_name::<T>(),
-        why: travel::error_text(&error),
+        why: error.to_string(),
     })?;
     Ok(scratch)
 }
@@ -79,34 +79,9 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
 
 /// An item from its bytes.
 pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, QueueError> {
-    let wrong = |error| QueueError::Decode {
+    notation::read(bytes).map_err(|error| QueueError::Decode {
         bytes: bytes.len(),
         type_name: std::any::type_name::<T>(),
-        why: travel::error_text(&error),
-    };
-    match postcard::take_from_bytes(bytes) {
-        Ok((item, [])) => Ok(item),
-        // More than an item.
-        Ok(_) => Err(wrong(postcard::Error::DeserializeBadEncoding)),
-        Err(error) => Err(wrong(error)),
-    }
-}
-
-/// Writes to the end of a vector.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
+        why: error.to_string(),
+    })
 }

@@ -53,7 +53,7 @@ pub struct QueueOptions {
 ///
 /// Any number of writers and readers. Items of one writer come out in the order in which it put them. A handle is cheap to
 /// clone, is an operand of launches, and travels in arguments of tasks. Items are copied into shared memory by `put` and out
-/// of it by `get`; vectors of plain numbers as they are, everything else through postcard.
+/// of it by `get`; vectors of plain numbers as they are, everything else in a format that describes itself.
 ///
 /// **If a writer is killed** in the middle of `put`, its item is not put, and all others stay in order. **If a reader is killed** in
 /// the middle of `get`, its item goes back to the front, or is counted as lost: see [`Delivery`]. Nobody ever sees half an item,

@@ -2,6 +2,7 @@
 
 use super::error::CallError;
 use super::hosted::Hosted;
+use crate::base::notation;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -225,7 +226,7 @@ impl NamespaceProxy {
         value: &V,
     ) -> Result<(), CallError> {
         let bytes =
-            postcard::to_stdvec(value).map_err(|error| CallError::Arguments { why: error.to_string() })?;
+            notation::to_vec(value).map_err(|error| CallError::Arguments { why: error.to_string() })?;
         self.hosted.call(
             |names, (name, bytes): (String, Vec<u8>)| drop(names.insert(name, bytes)),
             (name.to_string(), bytes),
@@ -239,7 +240,7 @@ impl NamespaceProxy {
     /// - Otherwise see [`CallError`].
     pub fn get<V: Serialize + DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<V>, CallError> {
         let bytes = self.hosted.call(|names, name: String| names.get(&name).cloned(), name.to_string())?;
-        let read = |bytes: Vec<u8>| postcard::from_bytes(&bytes);
+        let read = |bytes: Vec<u8>| notation::read(&bytes);
         bytes.map(read).transpose().map_err(|error| CallError::Value { why: error.to_string() })
     }
 

@@ -30,7 +30,7 @@
 
 use super::Segment;
 use super::place::{Body, Farewell};
-use crate::base::{member, with_own};
+use crate::base::{member, notation, with_own};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -142,7 +142,6 @@ pub(crate) fn pack_answer<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
 }
 
 fn pack_with<R>(encode: impl FnOnce() -> R, is_answer: bool) -> (R, Luggage) {
-    with_own(&LAST_ERROR, Option::take);
     with_own(&PACKING, |stack| stack.push(Packing { token: 0, is_answer, luggage: Vec::new() }));
     // In a slot outside, so that a panic drops it after the stack is right again.
     let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
@@ -226,7 +225,6 @@ pub(crate) fn unpack<R>(token: u64, resolver: Resolver<'_>, decode: impl FnOnce(
     // which has the resolver borrowed, takes it off before it ends.
     let resolver = unsafe { std::mem::transmute::<NonNull<Resolve<'_>>, Pointer>(pointer) };
     let alive = Arc::new(AtomicUsize::new(0));
-    with_own(&LAST_ERROR, Option::take);
     with_own(&UNPACKING, |stack| stack.push(Unpacking { token, resolver, alive: alive.clone() }));
     let leave = Leave(|| drop(with_own(&UNPACKING, Vec::pop)));
     let result = decode();
@@ -303,9 +301,9 @@ pub(crate) fn encode_answer<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>
 
 fn encode_with<T: Serialize + ?Sized>(value: &T, answer: bool) -> Result<(Vec<u8>, Luggage), CodecError> {
     // The token's place: before the value and out of its reach.
-    let start = vec![0; size_of::<u64>()];
-    let (bytes, luggage) = pack_with(|| postcard::to_extend(value, start), answer);
-    let mut bytes = bytes.map_err(|error| CodecError(error_text(&error)))?;
+    let mut bytes = vec![0; size_of::<u64>()];
+    let (written, luggage) = pack_with(|| notation::append(value, &mut bytes), answer);
+    written.map_err(|error| CodecError(error.to_string()))?;
     bytes[..size_of::<u64>()].copy_from_slice(&luggage.token.to_le_bytes());
     Ok((bytes, luggage))
 }
@@ -317,39 +315,13 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
 ) -> Result<(T, Leases), CodecError> {
     let (token, value) =
         bytes.split_first_chunk().ok_or_else(|| CodecError("the message is empty".into()))?;
-    let (result, leases) =
-        unpack(u64::from_le_bytes(*token), resolver, || postcard::take_from_bytes::<T>(value));
-    match result {
-        Ok((value, [])) => Ok((value, leases)),
-        Ok((_, rest)) => Err(CodecError(format!("{} bytes follow the value", rest.len()))),
-        Err(error) => Err(CodecError(error_text(&error))),
-    }
+    let (result, leases) = unpack(u64::from_le_bytes(*token), resolver, || notation::read::<T>(value));
+    result.map(|value| (value, leases)).map_err(|error| CodecError(error.to_string()))
 }
 
 /// Whether there are handles in what [`encode`] wrote.
 pub(crate) fn has_handles(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|token: &[u8; 8]| u64::from_le_bytes(*token) != 0)
-}
-
-thread_local! {
-    static LAST_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Postcard keeps no text of a custom error, so handles leave theirs here.
-pub(crate) fn note_error(error: &TravelError) -> String {
-    noted(error.to_string())
-}
-
-/// Leaves a text for [`error_text`].
-pub(crate) fn noted(text: String) -> String {
-    with_own(&LAST_ERROR, |last| *last = Some(text.clone()));
-    text
-}
-
-/// The text of the last handle that could not be written or read by this thread, else postcard's own.
-pub(crate) fn error_text(error: &postcard::Error) -> String {
-    let custom = matches!(error, postcard::Error::SerdeSerCustom | postcard::Error::SerdeDeCustom);
-    with_own(&LAST_ERROR, Option::take).filter(|_| custom).unwrap_or_else(|| error.to_string())
 }
 
 /// Serialises the handle of a place.
@@ -358,7 +330,7 @@ pub(crate) fn serialize<S: serde::Serializer>(
     what: &'static str,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    let wire = place.pack(what).map_err(|error| serde::ser::Error::custom(note_error(&error)))?;
+    let wire = place.pack(what).map_err(serde::ser::Error::custom)?;
     wire.serialize(to)
 }
 
@@ -368,5 +340,5 @@ pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
     from: D,
 ) -> Result<super::place::Place, D::Error> {
     let wire = Wire::deserialize(from)?;
-    super::place::Place::unpack(wire, expected).map_err(|error| serde::de::Error::custom(note_error(&error)))
+    super::place::Place::unpack(wire, expected).map_err(serde::de::Error::custom)
 }

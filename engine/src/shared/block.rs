@@ -287,8 +287,7 @@ impl serde::Serialize for NamedBlock {
 impl<'de> serde::Deserialize<'de> for NamedBlock {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let path = <PathBuf as serde::Deserialize>::deserialize(from)?;
-        NamedBlock::open(&path)
-            .map_err(|error| serde::de::Error::custom(crate::memory::travel::noted(error.to_string())))
+        NamedBlock::open(&path).map_err(serde::de::Error::custom)
     }
 }
 

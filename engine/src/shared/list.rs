@@ -19,7 +19,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::memory::travel;
+use crate::base::notation;
 use crate::sync::place::{self, CreateError, Place, Remote};
 use crate::sync::wait::Patience;
 use crate::sync::{Held, LockError, LockWord};
@@ -115,7 +115,7 @@ const _: () = assert!(WORDS == 32 && SLOT == 16);
 ///
 /// Every call takes the list's lock for the time of a copy, and blocks while another holds it. **A death in the middle of a
 /// call changes nothing, or has made the whole change**: nobody sees half an item, and nobody has to recover anything.
-/// Items are copied in and out (postcard's format); to change one, [`update`](SharedList::update) it.
+/// Items are copied in and out; to change one, [`update`](SharedList::update) it.
 ///
 /// Cost: two halves of `item_bytes` and 16 bytes for each item; an uncontended lock and two copies a call.
 ///
@@ -140,8 +140,9 @@ pub struct SharedList<T> {
 }
 
 impl<T: Item> SharedList<T> {
-    /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each, as postcard writes them: numbers
-    /// take 1 to 10, texts their length and one or two.
+    /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each as they are written down:
+    /// numbers take 1 to 9, a text its length and 2, a struct its fields and their names; [`ListError::TooLarge`] says how many
+    /// an item takes.
     ///
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
@@ -297,11 +298,11 @@ fn stride(item_bytes: usize) -> usize {
 }
 
 fn encoded<T: Item>(item: &T) -> Result<Vec<u8>, ListError> {
-    postcard::to_allocvec(item).map_err(|error| ListError::Codec { why: travel::error_text(&error) })
+    notation::to_vec(item).map_err(|error| ListError::Codec { why: error.to_string() })
 }
 
 fn decoded<T: Item>(bytes: &[u8]) -> Result<T, ListError> {
-    postcard::from_bytes(bytes).map_err(|error| ListError::Codec { why: travel::error_text(&error) })
+    notation::read(bytes).map_err(|error| ListError::Codec { why: error.to_string() })
 }
 
 /// The list with its lock held.

@@ -1,14 +1,25 @@
-//! Arguments and results as bytes: plain numbers as they lie in memory, everything else as postcard.
+//! Arguments and results as bytes: plain numbers as they lie in memory, everything else by its length and then as `base::notation`
+//! has it. So whatever is wrong with one value, the next begins where it should.
 //!
 //! # Safety
 //! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid for; that a type is one
 //! of them is asked by its `TypeId`.
 #![allow(unsafe_code)]
 
-use crate::memory::travel;
+use crate::base::notation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
+use std::cell::Cell;
+
+/// Bytes before a value that is no number: the length of those that follow.
+const HEAD: usize = size_of::<u64>();
+/// Scratch larger than this is given back.
+const KEEP_SCRATCH: usize = 1 << 20;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Whether `T` travels as its bytes: a primitive number. Known when the program is built.
 #[inline]
@@ -37,29 +48,15 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
         room.copy_from_slice(bytes);
         return Ok(len);
     }
-    match postcard::to_slice(value, room) {
-        Ok(used) => Ok(used.len()),
-        Err(postcard::Error::SerializeBufferFull) => Err(WriteError::NoRoom),
-        Err(error) => Err(WriteError::Refused(travel::error_text(&error))),
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    append(value, &mut scratch).map_err(WriteError::Refused)?;
+    let len = scratch.len();
+    let written = room.get_mut(..len).map(|room| room.copy_from_slice(&scratch));
+    if scratch.capacity() <= KEEP_SCRATCH {
+        SCRATCH.set(scratch);
     }
-}
-
-/// Where postcard appends to.
-struct Tail<'a>(&'a mut Vec<u8>);
-
-impl postcard::ser_flavors::Flavor for Tail<'_> {
-    type Output = ();
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
+    written.map(|()| len).ok_or(WriteError::NoRoom)
 }
 
 /// Appends `value` to `bytes`, which are as before where that fails.
@@ -71,24 +68,42 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
         let _fits = write(value, &mut bytes[before..]);
         return Ok(());
     }
-    postcard::serialize_with_flavor(value, Tail(bytes)).map_err(|error| {
+    bytes.extend_from_slice(&[0; HEAD]);
+    if let Err(error) = notation::append(value, bytes) {
         bytes.truncate(before);
-        travel::error_text(&error)
-    })
+        return Err(error.to_string());
+    }
+    let len = (bytes.len() - before - HEAD) as u64;
+    bytes[before..before + HEAD].copy_from_slice(&len.to_le_bytes());
+    Ok(())
 }
 
-/// Reads a value from the start of `bytes`; gives the rest.
+/// Takes the bytes of the value at the start of `rest` off it. `None` where they are not all there: then nobody knows where the next
+/// begins.
 #[inline]
-pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<(T, &[u8]), String> {
+pub(crate) fn split<'b, T: 'static>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let (len, bytes) = if is_plain::<T>() {
+        (size_of::<T>(), *rest)
+    } else {
+        let (head, bytes) = rest.split_first_chunk::<HEAD>()?;
+        (usize::try_from(u64::from_le_bytes(*head)).ok()?, bytes)
+    };
+    let (own, after) = bytes.split_at_checked(len)?;
+    *rest = after;
+    Some(own)
+}
+
+/// Reads a value from its own bytes, all of which it must take.
+#[inline]
+pub(crate) fn read<T: DeserializeOwned + 'static>(own: &[u8]) -> Result<T, String> {
     if is_plain::<T>() {
-        let Some((own, rest)) = bytes.split_at_checked(size_of::<T>()) else {
-            return Err("its bytes end too early".into());
-        };
+        if own.len() != size_of::<T>() {
+            return Err("it has another length".into());
+        }
         // SAFETY: a number, for which every bit pattern is valid; as many bytes as it has, read unaligned.
-        let value = unsafe { own.as_ptr().cast::<T>().read_unaligned() };
-        return Ok((value, rest));
+        return Ok(unsafe { own.as_ptr().cast::<T>().read_unaligned() });
     }
-    postcard::take_from_bytes(bytes).map_err(|error| travel::error_text(&error))
+    notation::read(own).map_err(|error| error.to_string())
 }
 
 /// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no number or they
@@ -118,17 +133,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_travel_as_bytes_and_the_rest_as_postcard() {
+    fn numbers_travel_as_bytes_and_the_rest_with_its_length() {
         let mut bytes = Vec::new();
         append(&1.5f64, &mut bytes).unwrap();
         append(&u128::MAX, &mut bytes).unwrap();
         append(&("text".to_string(), Some(3u8)), &mut bytes).unwrap();
+        append(&7u8, &mut bytes).unwrap();
         assert_eq!(&bytes[..8], 1.5f64.to_ne_bytes());
-        let (number, rest) = read::<f64>(&bytes).unwrap();
-        let (large, rest) = read::<u128>(rest).unwrap();
-        let (tuple, rest) = read::<(String, Option<u8>)>(rest).unwrap();
-        assert_eq!((number, large, tuple), (1.5, u128::MAX, ("text".into(), Some(3))));
-        assert!(rest.is_empty());
+        let mut rest = &bytes[..];
+        assert_eq!(read::<f64>(split::<f64>(&mut rest).unwrap()), Ok(1.5));
+        assert_eq!(read::<u128>(split::<u128>(&mut rest).unwrap()), Ok(u128::MAX));
+        // As another type than was written, which reads less, or more: the next is where it is.
+        let own = split::<(String, Option<u8>)>(&mut rest).unwrap();
+        assert_eq!(read::<(String, Option<u8>)>(own), Ok(("text".into(), Some(3))));
+        assert!(read::<(String,)>(own).is_err() && read::<(String, u8, u8)>(own).is_err());
+        assert_eq!((split::<u8>(&mut rest), rest), (Some(&[7][..]), &[][..]));
+    }
+
+    struct Panics;
+
+    impl Serialize for Panics {
+        fn serialize<S: serde::Serializer>(&self, _to: S) -> Result<S::Ok, S::Error> {
+            panic!("not this one")
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Panics {
+        fn deserialize<D: serde::Deserializer<'de>>(_from: D) -> Result<Panics, D::Error> {
+            panic!("nor this one")
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_value_is_its_error_and_leaves_the_others_as_they_were() {
+        let mut bytes = vec![1, 2];
+        assert!(
+            append(&(1, Panics), &mut bytes).unwrap_err().contains("its Serialize panicked: not this one")
+        );
+        assert_eq!(bytes, [1, 2]);
+        assert!(matches!(write(&Panics, &mut [0; 90]), Err(WriteError::Refused(_))));
+        append(&(), &mut bytes).unwrap();
+        let error = read::<Panics>(split::<Panics>(&mut &bytes[2..]).unwrap()).err().unwrap();
+        assert!(error.contains("its Deserialize panicked: nor this one"), "{error}");
     }
 
     #[test]
@@ -144,7 +190,10 @@ mod tests {
     #[test]
     fn short_bytes_and_small_rooms_are_errors() {
         assert!(read::<u64>(&[1, 2, 3]).is_err());
-        assert!(read::<String>(&[200]).is_err());
+        assert!(split::<u64>(&mut &[1, 2, 3][..]).is_none());
+        assert!(
+            split::<String>(&mut &[1, 2, 3][..]).is_none() && split::<String>(&mut &[255; 20][..]).is_none()
+        );
         assert!(matches!(write(&7u64, &mut [0; 7]), Err(WriteError::NoRoom)));
         assert!(matches!(write(&"longer than that", &mut [0; 4]), Err(WriteError::NoRoom)));
     }

@@ -49,6 +49,9 @@ pub(crate) struct Call<'a, 'm> {
     pub(crate) leases: Vec<travel::Leases>,
 }
 
+/// What is said of arguments whose bytes are not all there.
+const TORN: &str = "its bytes are not all there";
+
 /// Why an item has no result.
 enum Miss {
     Fault(ItemFaultKind, String),
@@ -59,12 +62,12 @@ enum Miss {
 impl Call<'_, '_> {
     /// Reads an argument, with the handles in it.
     #[inline]
-    fn read<'b, A: Argument>(&mut self, bytes: &'b [u8]) -> Result<(A, &'b [u8]), String> {
+    fn read<A: Argument>(&mut self, bytes: &[u8]) -> Result<A, String> {
         if self.token == 0 { codec::read(bytes) } else { self.unpack(bytes) }
     }
 
     #[cold]
-    fn unpack<'b, A: Argument>(&mut self, bytes: &'b [u8]) -> Result<(A, &'b [u8]), String> {
+    fn unpack<A: Argument>(&mut self, bytes: &[u8]) -> Result<A, String> {
         let segments = &mut *self.segments;
         let mut resolver = |id: u64, writable: bool| {
             let extent = segments.attach(id, writable)?;
@@ -94,12 +97,10 @@ impl Call<'_, '_> {
         item: usize,
         rest: &mut &[u8],
     ) -> Result<(), Miss> {
-        // Of one that cannot be read, nobody knows where the next begins.
-        let (argument, after) = self
-            .read::<A>(std::mem::take(rest))
-            .map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
-        *rest = after;
-        self.note_next(item, after);
+        let own = codec::split::<A>(rest).ok_or_else(|| Miss::Fault(ItemFaultKind::Corrupt, TORN.into()))?;
+        self.note_next(item, rest);
+        let argument =
+            self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
         if !self.slot.begin(item, self.is_timed) {
             return Err(Miss::End);
         }

@@ -162,20 +162,28 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             let packed = tasks::check(&body)
                 .and_then(|()| Packed::of(&mut self.items, limit, |items| tasks::room(items, bytes)));
             match packed {
-                Ok(packed) if packed.items == 0 => {
-                    self.is_exhausted = true;
-                    break;
-                }
-                Ok(packed) => {
+                Ok((packed, bad)) => {
+                    if packed.items == 0 && bad.is_none() {
+                        self.is_exhausted = true;
+                        break;
+                    }
                     let first = self.taken;
                     self.taken += packed.items;
-                    parcels.push(self.tasks.parcel(body, packed, first, self.stream.clone()));
+                    if packed.items > 0 {
+                        parcels.push(self.tasks.parcel(body, packed, first, self.stream.clone()));
+                    }
+                    if let Some(error) = bad {
+                        self.stream.fail(self.taken, 1, error);
+                        self.taken += 1;
+                    }
                 }
                 Err(error) => {
-                    let bad = error.item().unwrap_or(0);
-                    self.stream.fail(self.taken, bad + 1, error.of_item(self.taken + bad));
-                    self.taken += bad + 1;
-                    self.is_exhausted |= tasks::check(&body).is_err();
+                    let is_unknown = tasks::check(&body).is_err();
+                    // Taken from the input; of a function that workers cannot find, the error is the first item's.
+                    let lost = error.item().unwrap_or(usize::from(is_unknown));
+                    self.stream.fail(self.taken, lost, error);
+                    self.taken += lost;
+                    self.is_exhausted |= is_unknown || lost == 0;
                 }
             }
         }

@@ -5,10 +5,8 @@ use crate::task::entry::Output;
 use crate::task::error::TaskError;
 use crate::task::parcel::{Arrival, Receiver};
 use crate::task::result::{Completed, Completion};
-use crate::team::panic_note;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,17 +18,12 @@ pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (u
     (0..arrival.items).map(move |item| {
         if let Some(fault) = faults.next_if(|fault| fault.item as usize == item) {
             if codec::is_plain::<R>() {
-                rest = rest.get(size_of::<R>()..).unwrap_or(&[]);
+                let _filler = codec::split::<R>(&mut rest);
             }
             return (first + item, Err(fault.into_error(first)));
         }
-        // A type's own code reads it, and may panic.
-        let read = catch_unwind(AssertUnwindSafe(|| codec::read::<R>(rest)));
-        let read = read.unwrap_or_else(|payload| Err(panic_note::take(payload).message));
-        let value = read.map(|(value, after)| {
-            rest = after;
-            value
-        });
+        let own = codec::split::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
+        let value = own.and_then(codec::read::<R>);
         let what = "the result";
         (first + item, value.map_err(|why| TaskError::Codec { item: first + item, what, why }))
     })

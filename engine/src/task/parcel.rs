@@ -104,40 +104,37 @@ thread_local! {
 const KEEP_SCRATCH: usize = 1 << 20;
 
 impl Packed {
-    /// Packs up to `limit` items of `items`, with `room(items)` bytes for results. The error names the item counted from 0.
+    /// Packs up to `limit` items of `items`, with `room(items)` bytes for results, and stops after one that cannot be written: why
+    /// not is the second part. An error says how many items were taken from the input and are lost.
     pub(crate) fn of<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
         limit: usize,
         room: impl Fn(usize) -> usize,
-    ) -> Result<Packed, TaskError> {
+    ) -> Result<(Packed, Option<TaskError>), TaskError> {
         if codec::is_plain::<A>() && limit * size_of::<A>() > INLINE_BYTES {
-            return Packed::numbers(items, limit, room);
+            return Packed::numbers(items, limit, room).map(|packed| (packed, None));
         }
         let mut bytes = with_own(&SCRATCH, std::mem::take);
         bytes.clear();
         let mut count = 0;
-        let mut append = || -> Result<(), TaskError> {
+        let mut append = || {
             for item in items.take(limit) {
-                let what = "the argument";
-                codec::append(&item, &mut bytes).map_err(|why| TaskError::Codec {
-                    item: count,
-                    what,
-                    why,
-                })?;
+                if let Err(why) = codec::append(&item, &mut bytes) {
+                    return Some(TaskError::Codec { item: count, what: "the argument", why });
+                }
                 count += 1;
             }
-            Ok(())
+            None
         };
-        let (appended, luggage) =
+        let (bad, luggage) =
             if codec::is_plain::<A>() { (append(), Luggage::default()) } else { travel::pack(append) };
-        appended?;
         let luggage = (luggage.token() != 0).then(|| Arc::new(luggage));
-        let packed =
-            Packed::copied(&bytes, count, room(count), luggage).map_err(|source| memory(count, source));
+        let packed = Packed::copied(&bytes, count, room(count), luggage)
+            .map_err(|source| memory(count + usize::from(bad.is_some()), source));
         if bytes.capacity() <= KEEP_SCRATCH {
             with_own(&SCRATCH, |own| *own = bytes);
         }
-        packed
+        packed.map(|packed| (packed, bad))
     }
 
     fn copied(
@@ -167,7 +164,10 @@ impl Packed {
         room: impl Fn(usize) -> usize,
     ) -> Result<Packed, TaskError> {
         let most = items.size_hint().1.map_or(limit, |upper| upper.min(limit));
-        let block = heap::take(most * size_of::<A>() + room(most)).map_err(|source| memory(0, source))?;
+        let block = match heap::take(most * size_of::<A>() + room(most)) {
+            Ok(block) => block,
+            Err(source) => return Err(memory(items.take(most).count(), source)),
+        };
         let place = block.ptr().cast::<A>();
         let mut count = 0;
         for item in items.take(most) {

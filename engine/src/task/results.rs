@@ -118,13 +118,7 @@ impl<'a> Results<'a> {
 pub(crate) fn read_faults(mut bytes: &[u8]) -> Option<Vec<ItemFault>> {
     let mut faults = Vec::new();
     while !bytes.is_empty() {
-        let (fault, after) = codec::read::<ItemFault>(bytes).ok()?;
-        // What takes no bytes would go on for ever.
-        if after.len() >= bytes.len() {
-            return None;
-        }
-        faults.push(fault);
-        bytes = after;
+        faults.push(codec::read(codec::split::<ItemFault>(&mut bytes)?).ok()?);
     }
     faults.reverse();
     Some(faults)

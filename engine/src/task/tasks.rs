@@ -31,7 +31,8 @@ const AT_ONCE: usize = 16;
 /// Calls through the pool with options; from [`Pool::tasks`](crate::Pool::tasks).
 ///
 /// Functions are functions or closures that capture nothing; what they need comes as arguments. Arguments and results are any
-/// serde type, and handles of shared objects. They travel through shared memory, numbers as they are, everything else as postcard.
+/// serde type, whatever its attributes, and handles of shared objects. They travel through shared memory, numbers as they are,
+/// everything else in a format that describes itself.
 #[must_use = "options do nothing until a call is made"]
 pub struct Tasks<'p> {
     crew: &'p Crew,
@@ -127,8 +128,8 @@ impl<'p> Tasks<'p> {
             .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
         let job = Arc::new(Single::<R>::new());
         match packed {
-            Ok(packed) => desk.submit([self.parcel(body, packed, 0, job.clone())]),
-            Err(error) => job.fail(0, 1, error),
+            Ok((packed, None)) => desk.submit([self.parcel(body, packed, 0, job.clone())]),
+            Ok((_, Some(error))) | Err(error) => job.fail(0, 1, error.of_item(0)),
         }
         AsyncResult::of(desk, job)
     }
@@ -292,17 +293,28 @@ impl<'p> Tasks<'p> {
         let (mut count, mut ready) = (0, Vec::new());
         loop {
             match Packed::of(items, chunk, |items| room(items, bytes)) {
-                Ok(packed) if packed.items == 0 => break,
-                Ok(packed) => {
+                Ok((packed, bad)) => {
+                    if packed.items == 0 && bad.is_none() {
+                        break;
+                    }
                     let first = count;
                     count += packed.items;
-                    ready.push(self.parcel(*body, packed, first, job.clone()));
+                    if packed.items > 0 {
+                        ready.push(self.parcel(*body, packed, first, job.clone()));
+                    }
+                    if let Some(error) = bad {
+                        job.fail(count, 1, error.of_item(count));
+                        count += 1;
+                    }
                 }
-                // Items up to the bad one were taken from the input and cannot be put back.
+                // They were taken from the input and cannot be put back.
                 Err(error) => {
-                    let bad = error.item().unwrap_or(0);
-                    job.fail(count, bad + 1, error.of_item(count + bad));
-                    count += bad + 1;
+                    let lost = error.item().unwrap_or(0);
+                    if lost == 0 {
+                        break;
+                    }
+                    job.fail(count, lost, error.of_item(count));
+                    count += lost;
                 }
             }
             if ready.len() == AT_ONCE || ready.len() == 1 && count == chunk {

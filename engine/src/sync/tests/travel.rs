@@ -2,7 +2,8 @@
 
 use super::process::Peer;
 use crate::array::{FrozenArray, FrozenValue, SharedArray, SharedValue};
-use crate::memory::travel::{self, Leases, Resolver, decode, encode, encode_answer, error_text};
+use crate::base::notation;
+use crate::memory::travel::{self, Leases, Resolver, decode, encode, encode_answer};
 use crate::sync::*;
 use ndarray::Ix2;
 use std::ptr::NonNull;
@@ -132,7 +133,8 @@ fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
     assert!(whole.to_string().contains("does not exist any more"), "{whole}");
     let (token, fields) = bytes.split_at(8);
     let (lock, _) = travel::unpack(u64::from_le_bytes(token.try_into().unwrap()), &mut here(), || {
-        postcard::take_from_bytes::<Lock<[u64; 2]>>(fields).map(|(lock, _)| lock)
+        type First = (Lock<[u64; 2]>, serde::de::IgnoredAny, serde::de::IgnoredAny);
+        notation::read::<First>(fields).map(|(lock, _, _)| lock)
     });
     assert_eq!(*lock.unwrap().lock().unwrap(), [77, 4]);
 }
@@ -142,15 +144,15 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let lock = Lock::new(1u64).unwrap();
     let error = serde_json::to_string(&lock).unwrap_err();
     assert!(error.to_string().contains("travels only as an argument or result"), "{error}");
-    let error = postcard::to_allocvec(&lock).unwrap_err();
-    assert!(error_text(&error).contains("a lock travels only"));
+    let error = notation::to_vec(&lock).unwrap_err();
+    assert!(error.to_string().contains("a lock travels only"));
 
     let (bytes, _luggage) = encode(&lock).unwrap();
-    let error = postcard::from_bytes::<Lock<u64>>(&bytes[8..]).unwrap_err();
-    assert!(error_text(&error).contains("a lock travels only"));
+    let error = notation::read::<Lock<u64>>(&bytes[8..]).unwrap_err();
+    assert!(error.to_string().contains("a lock travels only"));
     // Put aside and read inside of another message.
-    let (other, _) = travel::unpack(42, &mut here(), || postcard::from_bytes::<Lock<u64>>(&bytes[8..]));
-    assert!(error_text(&other.unwrap_err()).contains("another message"));
+    let (other, _) = travel::unpack(42, &mut here(), || notation::read::<Lock<u64>>(&bytes[8..]));
+    assert!(other.unwrap_err().to_string().contains("another message"));
     let other = decode::<Lock<u32>>(&bytes, &mut here()).unwrap_err();
     assert!(other.to_string().contains("no lock of this type"), "{other}");
 }
@@ -162,11 +164,11 @@ fn contexts_nest_and_survive_panics() {
         let inside = encode_answer(&inner).unwrap();
         let caught = std::panic::catch_unwind(|| travel::pack(|| panic!("on purpose")));
         assert!(caught.is_err());
-        (inside, postcard::to_allocvec(&outer).unwrap())
+        (inside, notation::to_vec(&outer).unwrap())
     });
     assert_ne!(inside.1.token(), luggage.token());
     assert!(!outside.is_empty() && luggage.segments().count() == 1);
-    assert!(postcard::to_allocvec(&outer).is_err(), "all contexts are left");
+    assert!(notation::to_vec(&outer).is_err(), "all contexts are left");
 }
 
 #[test]
