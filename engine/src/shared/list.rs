@@ -141,8 +141,8 @@ pub struct SharedList<T> {
 
 impl<T: Item> SharedList<T> {
     /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each as they are written down:
-    /// numbers take 1 to 9, a text its length and 2, a struct its fields and their names; [`ListError::TooLarge`] says how many
-    /// an item takes.
+    /// numbers take 1 to 9, a text its length and 2, a list its items and 3, a struct its fields with their names and 3;
+    /// [`ListError::TooLarge`] says how many an item takes.
     ///
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.

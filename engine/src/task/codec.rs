@@ -7,10 +7,12 @@
 #![allow(unsafe_code)]
 
 use crate::base::notation;
+use crate::team::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes before a value that is no number: the length of those that follow.
 const HEAD: usize = size_of::<u64>();
@@ -59,7 +61,8 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
     written.map(|()| len).ok_or(WriteError::NoRoom)
 }
 
-/// Appends `value` to `bytes`, which are as before where that fails.
+/// Appends `value` to `bytes`, which are as before where that fails. What the type's own code panics with is the caller's to catch, here
+/// and in reading.
 #[inline]
 pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
     let before = bytes.len();
@@ -69,7 +72,7 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
         return Ok(());
     }
     bytes.extend_from_slice(&[0; HEAD]);
-    if let Err(error) = notation::append(value, bytes) {
+    if let Err(error) = notation::append_uncaught(value, bytes) {
         bytes.truncate(before);
         return Err(error.to_string());
     }
@@ -103,7 +106,16 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(own: &[u8]) -> Result<T, Strin
         // SAFETY: a number, for which every bit pattern is valid; as many bytes as it has, read unaligned.
         return Ok(unsafe { own.as_ptr().cast::<T>().read_unaligned() });
     }
-    notation::read(own).map_err(|error| error.to_string())
+    notation::read_uncaught(own).map_err(|error| error.to_string())
+}
+
+/// Runs a type's own code, whose panic is an error.
+pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let fault = panic_note::take(payload);
+        let place = if fault.location.is_empty() { String::new() } else { format!(" ({})", fault.location) };
+        Err(format!("its {what} panicked: {}{place}", fault.message))
+    })
 }
 
 /// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no number or they
@@ -148,33 +160,6 @@ mod tests {
         assert_eq!(read::<(String, Option<u8>)>(own), Ok(("text".into(), Some(3))));
         assert!(read::<(String,)>(own).is_err() && read::<(String, u8, u8)>(own).is_err());
         assert_eq!((split::<u8>(&mut rest), rest), (Some(&[7][..]), &[][..]));
-    }
-
-    struct Panics;
-
-    impl Serialize for Panics {
-        fn serialize<S: serde::Serializer>(&self, _to: S) -> Result<S::Ok, S::Error> {
-            panic!("not this one")
-        }
-    }
-
-    impl<'de> serde::Deserialize<'de> for Panics {
-        fn deserialize<D: serde::Deserializer<'de>>(_from: D) -> Result<Panics, D::Error> {
-            panic!("nor this one")
-        }
-    }
-
-    #[test]
-    fn a_panic_of_a_value_is_its_error_and_leaves_the_others_as_they_were() {
-        let mut bytes = vec![1, 2];
-        assert!(
-            append(&(1, Panics), &mut bytes).unwrap_err().contains("its Serialize panicked: not this one")
-        );
-        assert_eq!(bytes, [1, 2]);
-        assert!(matches!(write(&Panics, &mut [0; 90]), Err(WriteError::Refused(_))));
-        append(&(), &mut bytes).unwrap();
-        let error = read::<Panics>(split::<Panics>(&mut &bytes[2..]).unwrap()).err().unwrap();
-        assert!(error.contains("its Deserialize panicked: nor this one"), "{error}");
     }
 
     #[test]

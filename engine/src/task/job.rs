@@ -23,7 +23,7 @@ pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (u
             return (first + item, Err(fault.into_error(first)));
         }
         let own = codec::split::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
-        let value = own.and_then(codec::read::<R>);
+        let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read::<R>(own)));
         let what = "the result";
         (first + item, value.map_err(|why| TaskError::Codec { item: first + item, what, why }))
     })

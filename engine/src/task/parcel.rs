@@ -9,7 +9,7 @@ use crate::base::with_own;
 use crate::memory::AllocError;
 use crate::memory::travel::{self, Luggage};
 use crate::task::board::{INLINE_BYTES, TaskBoard};
-use crate::task::codec;
+use crate::task::codec::{self, guarded};
 use crate::task::entry::{Argument, Body};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
@@ -119,7 +119,9 @@ impl Packed {
         let mut count = 0;
         let mut append = || {
             for item in items.take(limit) {
-                if let Err(why) = codec::append(&item, &mut bytes) {
+                let before = bytes.len();
+                if let Err(why) = guarded("Serialize", || codec::append(&item, &mut bytes)) {
+                    bytes.truncate(before);
                     return Some(TaskError::Codec { item: count, what: "the argument", why });
                 }
                 count += 1;

@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn results_and_faults_meet_and_move() {
-        let (mut small, mut large) = ([0u8; 40], [0u8; 80]);
+        let one = fault(1).1.len();
+        let (mut small, mut large) = (vec![0u8; one + 24], vec![0u8; 2 * one + 40]);
         // SAFETY: two arrays of this function, which nobody else uses until they are read.
         let room = |bytes: &mut [u8]| unsafe { Room::new(bytes.as_mut_ptr(), bytes.len()) };
         let mut results = Results::new(room(&mut small));
@@ -159,7 +160,7 @@ mod tests {
         assert!(results.put(&9u64.to_ne_bytes()));
         let (len, faulted) = (results.len(), results.faulted());
         assert_eq!(large[..len], [7u64, 0, 0, 9].map(u64::to_ne_bytes).concat());
-        let faults = read_faults(&large[80 - faulted..]).unwrap();
+        let faults = read_faults(&large[2 * one + 40 - faulted..]).unwrap();
         assert_eq!(faults.iter().map(|fault| fault.item).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(faults[1].message, "number 2");
     }

@@ -102,11 +102,19 @@ impl serde::de::Error for NotationError {
 /// Writing and reading call the type's own code; a panic there is an error of the value.
 pub(crate) fn append<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), NotationError> {
     let before = bytes.len();
-    let written = guarded("Serialize", || value.serialize(&mut write::Writer { to: bytes }));
+    let written = guarded("Serialize", || append_uncaught(value, bytes));
     if written.is_err() {
         bytes.truncate(before);
     }
     written
+}
+
+/// As [`append`], for a caller who catches panics; in the end there may be a part of the value where it fails.
+pub(crate) fn append_uncaught<T: Serialize + ?Sized>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<(), NotationError> {
+    value.serialize(&mut write::Writer { to: bytes })
 }
 
 /// A value as bytes.
@@ -118,14 +126,18 @@ pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Notati
 
 /// Reads a value, which must be all of `bytes`.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotationError> {
-    guarded("Deserialize", || {
-        let mut reader = read::Reader::new(bytes);
-        let value = T::deserialize(&mut reader)?;
-        reader.end()?;
-        Ok(value)
-    })
+    guarded("Deserialize", || read_uncaught(bytes))
 }
 
+/// As [`read`], for a caller who catches panics.
+pub(crate) fn read_uncaught<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotationError> {
+    let mut reader = read::Reader::new(bytes);
+    let value = T::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// Runs a type's own code, whose panic is an error.
 fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, NotationError>) -> Result<T, NotationError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let message = payload.downcast_ref::<&str>().map(ToString::to_string);
