@@ -6,12 +6,12 @@
 //! of them is asked by its `TypeId`.
 #![allow(unsafe_code)]
 
-use crate::base::notation;
+use crate::base::{notation, with_own};
 use crate::team::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes before a value that is no number: the length of those that follow.
@@ -20,7 +20,7 @@ const HEAD: usize = size_of::<u64>();
 const KEEP_SCRATCH: usize = 1 << 20;
 
 thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Whether `T` travels as its bytes: a primitive number. Known when the program is built.
@@ -50,13 +50,13 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
         room.copy_from_slice(bytes);
         return Ok(len);
     }
-    let mut scratch = SCRATCH.take();
+    let mut scratch = with_own(&SCRATCH, std::mem::take);
     scratch.clear();
     append(value, &mut scratch).map_err(WriteError::Refused)?;
     let len = scratch.len();
     let written = room.get_mut(..len).map(|room| room.copy_from_slice(&scratch));
     if scratch.capacity() <= KEEP_SCRATCH {
-        SCRATCH.set(scratch);
+        with_own(&SCRATCH, |own| *own = scratch);
     }
     written.map(|()| len).ok_or(WriteError::NoRoom)
 }
