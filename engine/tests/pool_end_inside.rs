@@ -219,6 +219,26 @@ fn a_thread_of_a_worker_may_launch_and_end_its_pool() {
     });
 }
 
+/// Here the launch that is waited for waits itself: for a thread that its kernel started.
+#[test]
+fn a_launch_that_waits_its_turn_ends_at_its_time_limit() {
+    static STAGE: Stage = Stage::new();
+    within(PATIENCE, || {
+        let pool = STAGE.set(Backend::Threads);
+        pool.for_each(0..2, |_| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let pool = STAGE.pool().unwrap();
+                    let late = pool.launch().timeout(Duration::from_millis(20)).for_each(0..8, |_| ());
+                    assert!(matches!(late, Err(LaunchError::TimedOut { .. })), "{late:?}");
+                });
+            });
+        })
+        .unwrap();
+        assert_eq!(pool.reduce(0..10, 0, |range| range.sum(), |a: usize, b| a + b).unwrap(), 45);
+    });
+}
+
 /// All that a callback may ask of its pool; numbers from 10 on end it.
 fn meddle(stage: &Stage, what: u32) {
     let Some(pool) = stage.pool() else { return };

@@ -119,7 +119,7 @@ pub(crate) struct Drive<'a> {
     /// Number of the last launch; counted on.
     pub(crate) epoch: &'a mut u64,
     pub(crate) cost: Cost,
-    /// The launch's time limit, set when it begins.
+    /// The launch's time limit.
     pub(crate) deadline: Option<Instant>,
     /// What the progress callback panicked with: to be raised again when the launch is over and the gate is free.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
@@ -147,8 +147,6 @@ impl Drive<'_> {
     }
 
     fn run_rounds(&mut self) -> Result<(), LaunchError> {
-        // A limit beyond what the clock can tell is none.
-        self.deadline = self.options.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let watch = self.options.cancel.map(|token| token.watch(self.crew));
         if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
             return Err(self.stopped(Stop::Cancelled, Vec::new()));

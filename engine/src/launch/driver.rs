@@ -11,12 +11,13 @@ use crate::launch::watch::{Detail, Watch};
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
-use crate::team::end::Phase;
+use crate::team::end::{Passage, Phase};
 use crate::team::member::Member;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The driver of one crew.
 pub(crate) struct Driver {
@@ -94,7 +95,16 @@ impl Driver {
         own: Option<&mut Member>,
         then: impl FnOnce(&Board),
     ) -> Result<(), LaunchError> {
-        let Some(mut gate) = self.crew.pass_gate() else { return Err(LaunchError::PoolClosed) };
+        // A limit beyond what the clock can tell is none.
+        let deadline = options.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let mut gate = match self.crew.pass_gate(deadline) {
+            Passage::Open(gate) => gate,
+            Passage::Closed => return Err(LaunchError::PoolClosed),
+            Passage::Late => {
+                let (site, limit) = (job.site.to_string(), options.timeout.unwrap_or_default());
+                return Err(LaunchError::TimedOut { site, limit, killed: Vec::new() });
+            }
+        };
         let board = self.crew.board();
         let (mut epoch, mut caution) = (gate.epoch, gate.caution);
         let mut drive = Drive {
@@ -106,7 +116,7 @@ impl Driver {
             caution: &mut caution,
             epoch: &mut epoch,
             cost: Cost::default(),
-            deadline: None,
+            deadline,
             panic: None,
         };
         let watch = drive.crew.is_watched.then(|| Watch::begin(&self.crew, *drive.epoch));

@@ -69,7 +69,7 @@ impl<'p> Launch<'p> {
         self
     }
 
-    /// Stops the launch when `limit` has passed.
+    /// Stops the launch when `limit` has passed since the call, launches of other threads that it waits for included.
     ///
     /// Workers stop at their next chunk, or where the kernel asks [`is_cancelled`](crate::is_cancelled); worker processes that do
     /// not are killed after [`Self::grace`]. The call returns when memory is safe: in `Backend::Threads` and

@@ -10,6 +10,7 @@ use crate::team::roster::{Slot, Stage};
 use parking_lot::FairMutexGuard;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicU8;
+use std::time::Instant;
 
 /// How far a pool's end has come. It only goes on, never back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,15 @@ pub(crate) struct Gate {
     pub(crate) epoch: u64,
     /// Launches that are to sleep at once instead of yielding first.
     pub(crate) caution: u32,
+}
+
+/// What came of waiting for the gate.
+pub(crate) enum Passage<'a> {
+    Open(FairMutexGuard<'a, Gate>),
+    /// The pool takes no more launches.
+    Closed,
+    /// The deadline passed first.
+    Late,
 }
 
 /// A [`Phase`] that all threads of the driver see.
@@ -66,15 +76,21 @@ impl Crew {
         self.progress.reach(phase);
     }
 
-    /// Waits for the gate; `None` where the pool takes no more launches.
+    /// Waits for the gate, at most until the deadline.
     #[inline]
-    pub(crate) fn pass_gate(&self) -> Option<FairMutexGuard<'_, Gate>> {
+    pub(crate) fn pass_gate(&self, deadline: Option<Instant>) -> Passage<'_> {
         // Whoever ends the pool tells receivers behind the gate, and they may launch.
         if self.has_reached(Phase::Ending) {
-            return None;
+            return Passage::Closed;
         }
-        let gate = self.gate.lock();
-        (!self.has_reached(Phase::Ending)).then_some(gate)
+        let gate = match deadline {
+            None => self.gate.lock(),
+            Some(at) => match self.gate.try_lock_until(at) {
+                Some(gate) => gate,
+                None => return Passage::Late,
+            },
+        };
+        if self.has_reached(Phase::Ending) { Passage::Closed } else { Passage::Open(gate) }
     }
 
     /// Ends what runs, without waiting for it: kills member processes, and tells members that are threads to stop. No launch is
