@@ -368,7 +368,7 @@ fn h13_two_pools_and_one_array() {
 #[test]
 fn states_are_made_anew_in_a_successor() {
     let pool = processes(1);
-    let state = PerWorker::new(|_| 0_u64);
+    let state = PerWorker::scratch(|_| 0_u64);
     let count = |pool: &Pool| {
         let mut seen = pool.zeros::<u64>(1).unwrap();
         pool.for_each((seen.split_mut(), &state), |(seen, count)| {

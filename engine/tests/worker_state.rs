@@ -164,3 +164,80 @@ fn a_seat_sends_no_mail_to_the_worker_it_stands_for() {
     pool.launch().schedule(Schedule::Static).for_each(large.split_mut(), |part| part.fill(3)).unwrap();
     assert!(large.as_slice().iter().all(|byte| *byte == 3));
 }
+
+/// What all workers have gathered, or why that is not known.
+fn gathered(pool: &Pool, sums: &PerWorker<u64>) -> Result<u64, LaunchError> {
+    let mut all = pool.zeros::<u64>(pool.workers()).unwrap();
+    pool.broadcast((all.split_mut(), sums), |_, (mine, sum)| mine[0] = *sum)?;
+    Ok(all.as_slice().iter().sum())
+}
+
+#[test]
+fn sums_that_a_worker_took_with_it_are_told_even_where_its_chunk_was_retried() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let sums = PerWorker::new(|_| 0u64);
+    let mut died = pool.zeros::<u32>(1).unwrap();
+    let launch = pool.launch().chunk(1).retry(1).retry_in_place();
+    let outcome = launch.for_each((0..40, &sums, died.atomic()), |(i, sum, died)| {
+        *sum += i.start as u64;
+        if i.start == 30 && died[0].swap(1, Ordering::Relaxed) == 0 {
+            std::process::abort();
+        }
+    });
+    match outcome {
+        Err(error @ LaunchError::StateLost { states, done: true, .. }) => {
+            assert_eq!(states, 1);
+            assert!(error.to_string().contains("worker_state.rs"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Told once; what is there now is what the other has.
+    assert!(gathered(&pool, &sums).unwrap() < (0..40).sum());
+    let scratch = PerWorker::scratch(|_| 0u64);
+    died.fill(0);
+    let launch = pool.launch().chunk(1).retry(1).retry_in_place();
+    launch
+        .for_each((0..40, &scratch, died.atomic()), |(i, _, died)| {
+            if i.start == 30 && died[0].swap(1, Ordering::Relaxed) == 0 {
+                std::process::abort();
+            }
+        })
+        .unwrap();
+}
+
+#[test]
+fn sums_that_went_with_an_idle_worker_are_told_before_less_is_gathered() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let (sums, other) = (PerWorker::new(|_| 0u64), PerWorker::new(|_| 0u64));
+    let add = |sums: &PerWorker<u64>| pool.broadcast(sums, |_, sum| *sum += 1);
+    add(&sums).unwrap();
+    add(&sums).unwrap();
+    assert_eq!(gathered(&pool, &sums).unwrap(), 4);
+    let pid = rustix::process::Pid::from_raw(pool.worker_pids()[1] as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let mut told = 0;
+    let less = loop {
+        match gathered(&pool, &sums) {
+            Ok(sum) => break sum,
+            Err(LaunchError::StateLost { states, .. }) => told += states,
+            // The death came between the launch's opening and its end.
+            Err(LaunchError::WorkerDied { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!((told, less), (1, 2));
+    // Nothing was in the states of another handle.
+    assert_eq!(gathered(&pool, &other).unwrap(), 0);
+}
+
+#[test]
+fn sums_of_a_seat_that_was_left_are_told() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let sums = PerWorker::new(|_| 0u64);
+    let seat = pool.join_here().unwrap();
+    pool.broadcast(&sums, |_, sum| *sum += 1).unwrap();
+    assert_eq!(gathered(&pool, &sums).unwrap(), 2);
+    drop(seat);
+    assert!(matches!(gathered(&pool, &sums), Err(LaunchError::StateLost { states: 1, done: false, .. })));
+    assert_eq!(gathered(&pool, &sums).unwrap(), 1);
+}

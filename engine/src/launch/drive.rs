@@ -24,6 +24,7 @@ use crate::team::end::Phase;
 use crate::team::member::{Entry, Member};
 use crate::team::muster::{Presence, RankSet};
 use crate::team::roster::{Obituary, Roster};
+use crate::team::state;
 use crate::team::text;
 use parking_lot::MutexGuard;
 use std::any::Any;
@@ -128,7 +129,9 @@ pub(crate) struct Drive<'a> {
 impl Drive<'_> {
     /// Runs the launch to its end.
     pub(crate) fn run(&mut self) -> Result<(), LaunchError> {
-        self.run_rounds().map_err(|error| match error {
+        self.check_states(false)?;
+        let outcome = self.run_rounds().and_then(|()| self.check_states(true));
+        outcome.map_err(|error| match error {
             // Whatever became of it, a pool that is terminated under it is the cause.
             LaunchError::WorkerDied { .. }
             | LaunchError::PoolBroken { .. }
@@ -199,6 +202,14 @@ impl Drive<'_> {
                 return Err(self.worker_died(deaths, lost));
             }
             self.prepare_repair(&mut order);
+        }
+    }
+
+    /// An error where a state of an operand was lost, and nobody told so far: before the launch, or by its end, `done`.
+    fn check_states(&self, done: bool) -> Result<(), LaunchError> {
+        match state::take_losses(&self.job.description.states) {
+            0 => Ok(()),
+            states => Err(LaunchError::StateLost { site: self.job.site.to_string(), states, done }),
         }
     }
 

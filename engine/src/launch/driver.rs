@@ -13,6 +13,7 @@ use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
 use crate::team::end::{Passage, Phase};
 use crate::team::member::Member;
+use crate::team::state;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -196,6 +197,7 @@ impl Driver {
         });
         // Outside of the borrow: the drop of a state is the program's code, and may use this thread's seats.
         if let Some((_crew, mut member)) = left {
+            state::lose(member.states.ids());
             member.states.let_go(member.rank);
         }
     }

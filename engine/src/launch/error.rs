@@ -135,6 +135,20 @@ pub enum LaunchError {
         /// without a chunk done in between.
         lost: Vec<Span>,
     },
+    /// A worker died, or left its team, and with it went the state of a [`PerWorker`](crate::PerWorker) operand: whatever
+    /// earlier launches, or chunks of this one, had left in it. Told once; the next launch goes on with states made anew.
+    #[error(
+        "{states} worker states of an operand of the launch at {site} are lost, as their workers died or left; {}: start again what was gathered in them; PerWorker::scratch makes states that nobody misses",
+        if *.done { "the launch has done all its chunks" } else { "nothing was run" }
+    )]
+    StateLost {
+        /// Where the launch was called.
+        site: String,
+        /// How many states were lost since the last launch with these operands.
+        states: u64,
+        /// Whether all chunks of this launch are done; otherwise nothing was run.
+        done: bool,
+    },
     /// The time limit passed.
     #[error("the launch at {site} did not end within {limit:?}{}", killed_text(.killed))]
     TimedOut {

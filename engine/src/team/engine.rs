@@ -223,7 +223,9 @@ fn served(desk: &Desk) -> u64 {
 /// Frees the place of a worker that has left in good order; returns whether a successor is wanted.
 fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) -> bool {
     let is_wanted = rank < roster.active && !roster.dissolving;
+    let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
+    slot.lose_states(dissolving);
     slot.process = None;
     slot.stage = if is_wanted { Stage::Dead } else { Stage::Absent };
     repair(MemberId(slot.member));
@@ -254,6 +256,8 @@ fn bury(crew: &Crew, rank: usize) -> bool {
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
     }
+    // Before the death is counted: a launch that hears of it hears of what went with it.
+    slot.lose_states(dissolving);
     slot.process = None;
     slot.stage = Stage::Dead;
     let desk = board.desk(rank);

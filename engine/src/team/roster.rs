@@ -2,6 +2,7 @@
 
 use crate::team::muster::RankSet;
 use crate::team::start::{ExitCause, WorkerProcess};
+use crate::team::state;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +46,14 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// The present worker is gone, and its states with it; at the end of the pool that is nobody's loss.
+    pub(crate) fn lose_states(&mut self, dissolving: bool) {
+        let states = std::mem::take(&mut self.states);
+        if !dissolving {
+            state::lose(states);
+        }
+    }
+
     fn new(stage: Stage) -> Slot {
         Slot {
             stage,

@@ -3,7 +3,7 @@
 use crate::memory::registry;
 use crate::team::panic_note;
 use parking_lot::RwLock;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -11,16 +11,22 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
-static LIVE: LazyLock<RwLock<FxHashSet<u64>>> = LazyLock::new(RwLock::default);
+/// The handles of this process, and how many states of each went with a worker without anybody having been told yet; `None`
+/// for states that nobody misses.
+static LIVE: LazyLock<RwLock<FxHashMap<u64, Option<u64>>>> = LazyLock::new(RwLock::default);
+/// Losses so far, of all handles: a launch that sees the number it saw at its last look has nothing to tell.
+static LOSSES: AtomicU64 = AtomicU64::new(0);
 
 /// The name of a handle, never used twice in a process. Dropping it lets members drop their states at their next launch.
 #[derive(Debug)]
 pub(crate) struct HandleId(u64);
 
 impl HandleId {
-    pub(crate) fn new() -> HandleId {
+    /// A new one. Of states that are `missed`, a loss is told (see [`take_losses`]).
+    pub(crate) fn new(missed: bool) -> HandleId {
+        // 64 bits: no process lives long enough to wrap them.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        LIVE.write().insert(id);
+        LIVE.write().insert(id, missed.then_some(0));
         HandleId(id)
     }
 
@@ -39,7 +45,28 @@ impl Drop for HandleId {
 
 /// Whether the handle of that name lives in this process.
 pub(crate) fn is_live(id: u64) -> bool {
-    LIVE.read().contains(&id)
+    LIVE.read().contains_key(&id)
+}
+
+/// The states of these handles are gone with the worker that held them.
+pub(crate) fn lose(ids: impl IntoIterator<Item = u64>) {
+    let mut live = LIVE.write();
+    for id in ids {
+        if let Some(Some(lost)) = live.get_mut(&id) {
+            *lost = lost.saturating_add(1);
+            LOSSES.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How many states of these handles were lost since this was last asked: each loss is told once.
+pub(crate) fn take_losses(ids: &[u64]) -> u64 {
+    if ids.is_empty() || LOSSES.load(Ordering::Relaxed) == 0 {
+        return 0;
+    }
+    let mut live = LIVE.write();
+    let lost = ids.iter().filter_map(|id| live.get_mut(id)?.as_mut().map(std::mem::take));
+    lost.fold(0, u64::saturating_add)
 }
 
 /// The states of one member, by the id of the handle that asks.
@@ -58,10 +85,14 @@ impl States {
         self.by_id.remove(&id);
     }
 
+    /// The handles whose states there are.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        self.by_id.keys().copied().collect()
+    }
+
     /// Drops them all, whatever the drop of one does: it is the program's code, and no part of a launch.
     pub(crate) fn let_go(&mut self, rank: usize) {
-        let ids: Vec<u64> = self.by_id.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.let_go_of(id, rank));
+        self.ids().into_iter().for_each(|id| self.let_go_of(id, rank));
     }
 
     /// Drops the state of a handle that is gone. A panic is told to the log.

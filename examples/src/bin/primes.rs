@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limit = std::env::args().nth(1).map_or(Ok(10_000_000), |text| text.parse::<u32>())? as usize;
     let pool = Pool::new()?;
     eprintln!("{}", pool.reason());
-    let sieve = PerWorker::new(|_rank| Sieve::new());
+    let sieve = PerWorker::scratch(|_rank| Sieve::new());
     let primes = pool.launch().chunk(CHUNK).reduce(
         (2..limit.max(2), &sieve),
         0u64,

@@ -146,7 +146,7 @@ impl<W: Word> Room<W> {
             left: pool.zeros(buckets.max(3) * stripes)?,
             blocks: pool.zeros(buckets.max(3) * stripes)?,
             labels: pool.zeros(len / block)?,
-            scratch: PerWorker::new(|_| Vec::new()),
+            scratch: PerWorker::scratch(|_| Vec::new()),
             block,
             row,
             stripes,

@@ -147,7 +147,7 @@ pub fn gather<T: Keyed>(
 ) -> Result<Vec<u64>, KernelError> {
     let wanted = wanted.checked()?;
     // Each worker collects a chunk's keys in a buffer of its own, then takes room for all of them at once.
-    let own = PerWorker::new(|_rank| Vec::<u64>::new());
+    let own = PerWorker::scratch(|_rank| Vec::<u64>::new());
     let mut keys = SharedArray::<u64>::zeros(expected)?;
     let mut used = SharedArray::<u64>::zeros(1)?;
     cut(launch, x).for_each(

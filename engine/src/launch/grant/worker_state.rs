@@ -22,7 +22,8 @@ use std::marker::PhantomData;
 /// State that lives in each worker: made there when a kernel first asks for it, kept from launch to launch.
 ///
 /// For scratch buffers, library handles, random generators. `T` is any type that is `Send`: it never travels. Each worker makes its
-/// own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew. Pass `&state` as an operand; the
+/// own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew, which launches are told
+/// ([`PerWorker::new`]) or not ([`PerWorker::scratch`]). Pass `&state` as an operand; the
 /// kernel receives `&mut T`, and no second kernel call in the same worker can be running then. Named twice among the operands
 /// of one launch, it is refused. A kernel that panics leaves its state as it is then.
 ///
@@ -32,7 +33,7 @@ use std::marker::PhantomData;
 /// use phalanx::{PerWorker, Pool};
 /// # fn main() -> Result<(), phalanx::Error> {
 /// let pool = Pool::builder().workers(2).build()?;
-/// let scratch = PerWorker::new(|_rank| Vec::<f64>::with_capacity(1000));
+/// let scratch = PerWorker::scratch(|_rank| Vec::<f64>::with_capacity(1000));
 /// let mut y = pool.from_fn(1000, |i| i as f64)?;
 /// pool.for_each((y.split_mut(), &scratch), |(y, scratch)| {
 ///     scratch.clear();
@@ -49,9 +50,20 @@ pub struct PerWorker<T> {
 }
 
 impl<T: Send + 'static> PerWorker<T> {
-    /// A handle for state that workers make by `make(rank)`.
+    /// A handle for state that workers make by `make(rank)` and that may gather results: sums, counts, what was found.
+    ///
+    /// If a worker that may hold such a state dies, between launches or in one, or leaves the team, the next launch with this operand
+    /// returns [`LaunchError::StateLost`], once: before it begins, or, where the worker went during that launch, instead of its `Ok`, also where
+    /// [`retry`](crate::Launch::retry) has done its chunks. So a launch that gathers what the states hold never
+    /// returns less as `Ok`.
     pub fn new(make: fn(usize) -> T) -> PerWorker<T> {
-        PerWorker { id: HandleId::new(), make }
+        PerWorker { id: HandleId::new(true), make }
+    }
+
+    /// A handle for state whose contents nobody misses: scratch buffers, library handles, generators. A worker that replaces a dead
+    /// one makes it anew, and no launch is told.
+    pub fn scratch(make: fn(usize) -> T) -> PerWorker<T> {
+        PerWorker { id: HandleId::new(false), make }
     }
 }
 
