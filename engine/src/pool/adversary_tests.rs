@@ -18,22 +18,22 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// A pseudo-random sequence (xorshift64*), so that a failure can be repeated from its seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
     /// Bytes that protocols are likely to stumble over.
-    fn word(&mut self) -> u64 {
+    pub(super) fn word(&mut self) -> u64 {
         match self.below(6) {
             0 => 0,
             1 => u64::MAX,

@@ -12,6 +12,8 @@ mod tasks;
 mod trace;
 
 #[cfg(all(test, not(loom)))]
+mod adversary_task_tests;
+#[cfg(all(test, not(loom)))]
 mod adversary_tests;
 
 pub use builder::{Backend, PoolBuilder};

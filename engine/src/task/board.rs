@@ -64,13 +64,24 @@ impl State {
         }
     }
 
+    /// The position at which it was queued, as far as the word holds it.
+    pub(crate) fn position(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     pub(crate) fn member(self) -> u32 {
         (self.0 >> 3) as u32 & ((1 << 29) - 1)
     }
 }
 
-/// The member notes when each item began.
+/// In [`Slot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the function.
 pub(crate) const FLAG_TIMED: u32 = 1;
+
+/// Mixed from where code lies that a task leads to: a stray write there leads nowhere.
+pub(crate) fn seal_of(entry: u64, function: u64) -> u32 {
+    let mixed = entry.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ function.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+    (mixed >> 32) as u32 & !FLAG_TIMED
+}
 
 /// Why a member could not run a task at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +100,7 @@ impl Trouble {
         const BYTES: u32 = Trouble::Bytes as u32;
         match word {
             TYPES => "the task was made for other types than its function takes",
-            FUNCTION => "its function lies outside this program's code",
+            FUNCTION => "its function is none of this program's",
             BYTES => "its worker could not find its bytes",
             _ => "its worker left it unfinished",
         }
@@ -232,6 +243,14 @@ pub(crate) struct Rules {
     pub(crate) max_growth: AtomicU64,
 }
 
+impl Rules {
+    /// What all of them say.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [&self.arena, &self.max_tasks, &self.max_age_ms, &self.max_growth]
+            .map(|word| word.load(Ordering::Relaxed))
+    }
+}
+
 #[repr(C)]
 struct Head {
     /// Position after the last queued task. Written by the driver.
@@ -255,6 +274,11 @@ struct Head {
 struct DoneRing {
     tail: Line<AtomicU64>,
     slots: Line<[AtomicU32; SLOTS]>,
+}
+
+/// What the ring holds for a task at `position`.
+fn on_ring(position: u64, index: usize) -> u64 {
+    position << 16 | index as u64
 }
 
 /// A view of the board in one process.
@@ -328,22 +352,38 @@ impl TaskBoard {
 
     // ------------------------------------------------------------------------------------------- driver
 
-    /// Queues slot `index`, whose fields are written; gives its state. `None` if the ring is full. One caller at a time.
-    pub(crate) fn queue(&self, index: usize) -> Option<State> {
+    /// Queues slot `index`, whose fields are written, at `position`, the one after the last; gives its state. `None` if the ring is
+    /// full. One caller at a time, which alone knows the position: the word that tells it to members is never read.
+    pub(crate) fn queue(&self, index: usize, position: u64) -> Option<State> {
         let head = self.head();
-        let position = head.tail.load(Ordering::Relaxed);
-        if position - head.head.load(Ordering::Relaxed) >= SLOTS as u64 {
-            self.pass_over();
-            if position - head.head.load(Ordering::Relaxed) >= SLOTS as u64 {
+        let is_full = || position.wrapping_sub(head.head.load(Ordering::Relaxed)) >= SLOTS as u64;
+        if is_full() {
+            self.pass_over(position);
+            if is_full() {
                 return None;
             }
         }
         let state = State::new(position, 0, Stage::Queued);
         // Release: pairs with the Acquire in `claim`; who sees the slot queued sees what it is.
         self.slot(index).state.store(state.0, Ordering::Release);
-        self.ring()[position as usize % SLOTS].store(position << 16 | index as u64, Ordering::Release);
+        self.ring()[position as usize % SLOTS].store(on_ring(position, index), Ordering::Release);
         head.tail.store(position + 1, Ordering::Release);
         Some(state)
+    }
+
+    /// Position after the last queued task, as members are told it.
+    pub(crate) fn tail_position(&self) -> u64 {
+        self.head().tail.load(Ordering::Relaxed)
+    }
+
+    /// No task before this position is queued. Acquire: a task found queued afterwards is not before it.
+    pub(crate) fn head_position(&self) -> u64 {
+        self.head().head.load(Ordering::Acquire)
+    }
+
+    /// Whether members find slot `index` at that position.
+    pub(crate) fn is_on_ring(&self, position: u64, index: usize) -> bool {
+        self.ring()[position as usize % SLOTS].load(Ordering::Relaxed) == on_ring(position, index)
     }
 
     /// Changes a slot's state if it is still `from`.
@@ -360,12 +400,14 @@ impl TaskBoard {
         self.slot(index).state.store(0, Ordering::Relaxed);
     }
 
-    /// How many slots rank has done so far; and the `number`th of them, if it makes sense.
-    pub(crate) fn done_count(&self, rank: usize) -> u64 {
+    /// How many slots rank has done since the driver had taken `taken`; `None` if that cannot be.
+    pub(crate) fn done_since(&self, rank: usize, taken: u64) -> Option<u64> {
         // Acquire: pairs with the Release in `put_done`.
-        self.done(rank).tail.load(Ordering::Acquire)
+        let count = self.done(rank).tail.load(Ordering::Acquire).wrapping_sub(taken);
+        (count <= SLOTS as u64).then_some(count)
     }
 
+    /// The `number`th slot that rank has done, if it makes sense.
     pub(crate) fn done_slot(&self, rank: usize, number: u64) -> Option<usize> {
         let index = self.done(rank).slots[number as usize % SLOTS].load(Ordering::Relaxed) as usize;
         (index < SLOTS).then_some(index)
@@ -419,17 +461,22 @@ impl TaskBoard {
     /// Tasks that wait, at most.
     pub(crate) fn waiting(&self) -> u64 {
         let head = self.head();
-        head.tail.load(Ordering::Acquire).saturating_sub(head.head.load(Ordering::Relaxed))
+        let waiting = head.tail.load(Ordering::Acquire).saturating_sub(head.head.load(Ordering::Relaxed));
+        waiting.min(SLOTS as u64)
     }
 
     /// Claims the oldest waiting task for `member`; gives its slot and its state.
     pub(crate) fn claim(&self, member: u32) -> Option<(usize, State)> {
         let head = self.head();
         let mut position = head.head.load(Ordering::Relaxed);
-        while position < head.tail.load(Ordering::Acquire) {
+        // Once round the ring: more there is not, unless words were overwritten.
+        for _ in 0..=SLOTS {
+            if position >= head.tail.load(Ordering::Acquire) {
+                return None;
+            }
             let entry = self.ring()[position as usize % SLOTS].load(Ordering::Acquire);
             let index = (entry & 0xffff) as usize;
-            if entry >> 16 != position & (u64::MAX >> 16) || index >= SLOTS {
+            if index >= SLOTS || entry != on_ring(position, index) {
                 // The ring has come round: others have taken what we looked at.
                 let now = head.head.load(Ordering::Relaxed);
                 if now == position {
@@ -446,7 +493,7 @@ impl TaskBoard {
             if is_ours {
                 return Some((index, running));
             }
-            position += 1;
+            position = position.wrapping_add(1);
         }
         None
     }
@@ -455,22 +502,27 @@ impl TaskBoard {
     fn move_head(&self, position: u64) {
         let head = &self.head().head;
         let _moved_by_another =
-            head.compare_exchange(position, position + 1, Ordering::Relaxed, Ordering::Relaxed);
+            head.compare_exchange(position, position.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Moves the head over tasks that are no longer queued.
-    fn pass_over(&self) {
-        let head = self.head();
-        let mut position = head.head.load(Ordering::Relaxed);
-        while position < head.tail.load(Ordering::Relaxed) {
+    /// Moves the head over tasks that are no longer queued, of those before `tail`.
+    fn pass_over(&self, tail: u64) {
+        let head = self.head().head.load(Ordering::Relaxed);
+        for position in (head..tail).take(SLOTS) {
             let index = (self.ring()[position as usize % SLOTS].load(Ordering::Relaxed) & 0xffff) as usize;
             let queued = State::new(position, 0, Stage::Queued);
             if index < SLOTS && self.slot(index).state.load(Ordering::Relaxed) == queued.0 {
                 return;
             }
             self.move_head(position);
-            position += 1;
         }
+    }
+
+    /// All words, by parts: for those who write over them.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
+        let starts = [0, RING_AT, SLOTS_AT, DONE_AT, board_bytes(self.size)];
+        starts.windows(2).map(|part| self.at(part[0], (part[1] - part[0]) / 8)).collect()
     }
 
     /// Notes that this rank has done slot `index`.
@@ -479,7 +531,7 @@ impl TaskBoard {
         let number = done.tail.load(Ordering::Relaxed);
         done.slots[number as usize % SLOTS].store(index as u32, Ordering::Relaxed);
         // Release: pairs with the Acquire in `done_count`.
-        done.tail.store(number + 1, Ordering::Release);
+        done.tail.store(number.wrapping_add(1), Ordering::Release);
     }
 
     /// Wakes whoever collects, if somebody wants to hear of every task or the board runs dry; says whether it did.

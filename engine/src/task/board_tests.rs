@@ -65,14 +65,14 @@ fn every_task_is_claimed_once_by_whom_its_state_names() {
                 && let Some(index) = free.pop()
             {
                 board.slot(index).items.store(next, Ordering::Relaxed);
-                if board.queue(index).is_none() {
+                if board.queue(index, next).is_none() {
                     free.push(index);
                     break;
                 }
                 next += 1;
             }
             for (rank, taken) in taken.iter_mut().enumerate() {
-                while *taken < board.done_count(rank) {
+                while board.done_since(rank, *taken).unwrap() > 0 {
                     let index = board.done_slot(rank, *taken).unwrap();
                     assert_eq!(board.state(index).stage(), Some(Stage::Done));
                     board.free(index);
@@ -92,7 +92,7 @@ fn every_task_is_claimed_once_by_whom_its_state_names() {
 fn a_task_that_was_taken_back_is_passed_over() {
     let heap = Heap::new(1);
     let board = heap.board;
-    let states: Vec<_> = (0..5).map(|index| board.queue(index).unwrap()).collect();
+    let states: Vec<_> = (0..5).map(|index| board.queue(index, index as u64).unwrap()).collect();
     for index in [0, 2, 4] {
         assert!(board.change(index, states[index], states[index].of(Stage::Free)));
     }
@@ -106,11 +106,11 @@ fn a_task_that_was_taken_back_is_passed_over() {
 fn a_ring_full_of_tasks_that_were_taken_back_takes_new_ones() {
     let heap = Heap::new(1);
     let board = heap.board;
-    for _ in 0..3 * SLOTS {
-        let state = board.queue(0).unwrap();
+    for position in 0..3 * SLOTS as u64 {
+        let state = board.queue(0, position).unwrap();
         assert!(board.change(0, state, state.of(Stage::Free)));
     }
-    assert!(board.queue(0).is_some());
+    assert!(board.queue(0, 3 * SLOTS as u64).is_some());
     assert_eq!(board.claim(7).map(|(index, _)| index), Some(0));
 }
 
@@ -118,7 +118,7 @@ fn a_ring_full_of_tasks_that_were_taken_back_takes_new_ones() {
 fn nonsense_on_the_ring_is_no_task() {
     let heap = Heap::new(1);
     let board = heap.board;
-    board.queue(0).unwrap();
+    board.queue(0, 0).unwrap();
     board.ring()[0].store(u64::MAX, Ordering::Relaxed);
     assert_eq!(board.claim(7), None);
     board.done(0).slots[0].store(u32::MAX, Ordering::Relaxed);

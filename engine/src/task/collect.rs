@@ -15,6 +15,8 @@ use crate::team::end::Phase;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
 
+/// A room at least doubles with each grant, so that more are never wanted.
+const MAX_GRANTS: usize = 64;
 /// Results taken at a time, so that slots come free while the next are delivered.
 const AT_ONCE: usize = 256;
 
@@ -81,17 +83,32 @@ impl Desk {
     pub(crate) fn has_arrivals(&self) -> bool {
         let books = self.books.lock();
         self.has_graves.load(Ordering::Acquire)
-            || books.taken.iter().enumerate().any(|(rank, taken)| self.board.done_count(rank) != *taken)
+            || books.taken.iter().enumerate().any(|(rank, taken)| match self.board.done_since(rank, *taken) {
+                Some(count) => count > 0,
+                None => !self.is_broken.load(Ordering::Acquire),
+            })
     }
 
-    fn take_arrivals(&self) -> Vec<(usize, Flight)> {
+    fn take_arrivals(self: &Arc<Desk>) -> Vec<(usize, Flight)> {
         let mut arrived = Vec::new();
         let mut books = self.books.lock();
+        while let Some(index) = books.strays.pop() {
+            arrived.extend(self.take_done(&mut books, index));
+        }
         for rank in 0..books.taken.len() {
-            let done = self.board.done_count(rank);
-            while books.taken[rank] != done && arrived.len() < AT_ONCE {
+            let Some(count) = self.board.done_since(rank, books.taken[rank]) else {
+                drop(books);
+                if !self.is_broken.load(Ordering::Acquire) {
+                    self.break_down("a worker has done more tasks than there are");
+                }
+                return arrived;
+            };
+            for _ in 0..count {
+                if arrived.len() >= AT_ONCE {
+                    return arrived;
+                }
                 let index = self.board.done_slot(rank, books.taken[rank]);
-                books.taken[rank] += 1;
+                books.taken[rank] = books.taken[rank].wrapping_add(1);
                 arrived.extend(index.and_then(|index| self.take_done(&mut books, index)));
             }
         }
@@ -155,7 +172,10 @@ impl Desk {
             }
             let wanted = slot.wanted.load(Ordering::Relaxed) as usize;
             let parcel = &mut flight.parcel;
-            let answer = match heap::take(wanted) {
+            let has_done = slot.items_done.load(Ordering::Relaxed) as usize;
+            let makes_sense = has_done <= parcel.packed.items && parcel.granted.len() < MAX_GRANTS;
+            let room = if makes_sense { heap::take(wanted) } else { Err(heap::no_space(wanted)) };
+            let answer = match room {
                 Ok(block) => {
                     slot.block.store(block.offset() as u64 + 1, Ordering::Relaxed);
                     slot.room.store(block.len() as u64, Ordering::Relaxed);

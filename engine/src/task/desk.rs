@@ -8,7 +8,8 @@ use crate::base::atomic::Ordering;
 use crate::memory::travel::Luggage;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
-use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes};
+use crate::task::audit::Audit;
+use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes, seal_of};
 use crate::task::cost::Costs;
 use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
@@ -37,6 +38,8 @@ pub(crate) struct Lifespan {
 pub(crate) struct BoardSegment {
     segment: Arc<Segment>,
     size: usize,
+    /// [`Rules::words`](crate::task::board::Rules::words).
+    rules: [u64; 4],
 }
 
 impl BoardSegment {
@@ -45,13 +48,14 @@ impl BoardSegment {
         let segment = Segment::create_sparse(board_bytes(size), &AllocOptions::default())?;
         // The words that members look at while they wait.
         segment.reserve(0..crate::sys::memory::page_size())?;
-        let made = BoardSegment { segment, size };
-        let rules = made.board();
-        let rules = rules.rules();
+        let mut made = BoardSegment { segment, size, rules: [0; 4] };
+        let board = made.board();
+        let rules = board.rules();
         rules.arena.store(arena::global()?.segment().id().0, Ordering::Relaxed);
         rules.max_tasks.store(lifespan.tasks, Ordering::Relaxed);
         rules.max_age_ms.store(lifespan.age_ms, Ordering::Relaxed);
         rules.max_growth.store(lifespan.growth_bytes, Ordering::Relaxed);
+        made.rules = rules.words();
         Ok(made)
     }
 
@@ -69,8 +73,9 @@ impl BoardSegment {
 /// A task on the board.
 pub(crate) struct Flight {
     pub(crate) parcel: Parcel,
-    /// Its slot's state when it was queued.
+    /// Its slot's state when it was queued, and where on the ring.
     pub(crate) queued: State,
+    pub(crate) position: u64,
 }
 
 /// What the desk's lock guards.
@@ -79,8 +84,13 @@ pub(crate) struct Books {
     free: Vec<u16>,
     /// By slot.
     pub(crate) flights: Vec<Option<Flight>>,
+    /// The ring's position after the last queued task.
+    pub(crate) tail: u64,
     /// How many results of each rank have been taken.
     pub(crate) taken: Vec<u64>,
+    /// Done, but in no rank's list.
+    pub(crate) strays: Vec<usize>,
+    pub(crate) audit: Audit,
     /// Tasks that the board has no slot for yet.
     pub(crate) backlog: VecDeque<Parcel>,
     /// Tasks on the board or being delivered.
@@ -128,7 +138,10 @@ impl Desk {
             books: Mutex::new(Books {
                 free: (0..SLOTS as u16).rev().collect(),
                 flights: (0..SLOTS).map(|_| None).collect(),
+                tail: 0,
                 taken: vec![0; board.size],
+                strays: Vec::new(),
+                audit: Audit::new(board.rules),
                 backlog: VecDeque::new(),
                 under_way: 0,
                 timed: 0,
@@ -302,15 +315,18 @@ impl Desk {
         ];
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
         [&slot.home, &slot.leases, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        slot.flags.store(if parcel.limit.is_some() { FLAG_TIMED } else { 0 }, Ordering::Relaxed);
+        let timed = if parcel.limit.is_some() { FLAG_TIMED } else { 0 };
+        slot.flags.store(timed | seal_of(entry, function), Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);
-        let Some(queued) = self.board.queue(index.into()) else {
+        let position = books.tail;
+        let Some(queued) = self.board.queue(index.into(), position) else {
             books.free.push(index);
             return Some(parcel);
         };
+        books.tail += 1;
         books.timed += usize::from(parcel.limit.is_some());
         books.under_way += 1;
-        books.flights[usize::from(index)] = Some(Flight { parcel, queued });
+        books.flights[usize::from(index)] = Some(Flight { parcel, queued, position });
         None
     }
 

@@ -99,11 +99,12 @@ impl Call<'_, '_> {
     ) -> Result<(), Miss> {
         let own = codec::split::<A>(rest).ok_or_else(|| Miss::Fault(ItemFaultKind::Corrupt, TORN.into()))?;
         self.note_next(item, rest);
-        let argument =
-            self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
+        // Reading runs the type's own code: it is part of the item.
         if !self.slot.begin(item, self.is_timed) {
             return Err(Miss::End);
         }
+        let argument =
+            self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
         // SAFETY: the caller's promise.
         let value = unsafe { I::invoke(self.function, argument) };
         match self.results.push(&value) {

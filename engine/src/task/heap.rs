@@ -24,10 +24,15 @@ pub(crate) struct HeapBlock {
     class: usize,
 }
 
+/// That there is no block so large.
+pub(crate) fn no_space(len: usize) -> AllocError {
+    AllocError::NoSpace { asked: len as u64, free: 0, source_name: "the arena of small arrays".into() }
+}
+
 /// Takes a block of at least `len` bytes.
 pub(crate) fn take(len: usize) -> Result<HeapBlock, AllocError> {
-    let class = len.max(1).next_power_of_two().trailing_zeros().saturating_sub(SMALLEST) as usize;
-    let size = 1usize << (class as u32 + SMALLEST);
+    let size = len.max(1 << SMALLEST).checked_next_power_of_two().ok_or_else(|| no_space(len))?;
+    let class = (size.trailing_zeros() - SMALLEST) as usize;
     let kept = {
         let mut shelf = SHELF.lock();
         let kept = shelf.classes.get_mut(class).and_then(Vec::pop);

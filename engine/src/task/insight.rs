@@ -101,8 +101,9 @@ impl Ledger {
         let Some(sums) = self.by_rank.get_mut(entry.rank) else { return };
         sums.tasks += 1;
         sums.items += entry.items as u64;
-        sums.queued += entry.queued;
-        sums.worked += entry.worked;
+        // Times come from words of shared memory, which may hold anything.
+        sums.queued = sums.queued.saturating_add(entry.queued);
+        sums.worked = sums.worked.saturating_add(entry.worked);
         let at = self.slowest.partition_point(|slow| slow.worked >= entry.worked);
         if at < SLOWEST {
             self.slowest.insert(at, entry);

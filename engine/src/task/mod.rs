@@ -2,6 +2,7 @@
 //!
 //! README.md beside this file tells the protocol of the board.
 
+mod audit;
 #[cfg(feature = "indicatif")]
 mod bar;
 pub(crate) mod board;
@@ -16,7 +17,7 @@ mod heap;
 mod imap;
 mod insight;
 mod job;
-mod parcel;
+pub(crate) mod parcel;
 mod result;
 mod results;
 mod serve;

@@ -9,7 +9,9 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
-use crate::task::board::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, Trouble, board_bytes};
+use crate::task::board::{
+    FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, Trouble, board_bytes, seal_of,
+};
 use crate::task::entry::{Call, TaskEntry};
 use crate::task::results::{Results, Room};
 use crate::team::errand::{After, ErrandPlace, Errands};
@@ -105,8 +107,10 @@ impl Server {
                 return slot.trouble.store(Trouble::Bytes as u32, Ordering::Relaxed);
             }
         };
-        let entry = text::address_of(slot.entry.load(Ordering::Relaxed));
-        let offset = slot.function.load(Ordering::Relaxed);
+        let flags = slot.flags.load(Ordering::Relaxed);
+        let (at, offset) = (slot.entry.load(Ordering::Relaxed), slot.function.load(Ordering::Relaxed));
+        let is_sealed = flags & !FLAG_TIMED == seal_of(at, offset);
+        let entry = text::address_of(at).filter(|_| is_sealed);
         let function = if offset == 0 { Some(0) } else { text::address_of(offset) };
         let (Some(entry), Some(function)) = (entry, function) else {
             return slot.trouble.store(Trouble::Function as u32, Ordering::Relaxed);
@@ -129,7 +133,7 @@ impl Server {
                 results: Results::new(room),
                 function,
                 items: slot.items.load(Ordering::Relaxed) as usize,
-                is_timed: slot.flags.load(Ordering::Relaxed) & FLAG_TIMED != 0,
+                is_timed: flags & FLAG_TIMED != 0,
                 token: slot.token.load(Ordering::Relaxed),
                 segments: &mut *member.segments,
                 leases: Vec::new(),
@@ -159,13 +163,17 @@ impl Server {
         let board = self.board;
         let done = running.of(Stage::Done);
         if !board.change(index, running, done) {
-            // Condemned: the driver has had enough of it, and is about to kill this process. A thread lives on.
-            if crate::team::start::is_worker() {
+            if board.state(index) == running.of(Stage::Condemned) {
+                // The driver has had enough of it, and is about to kill this process.
                 loop {
                     std::thread::sleep(LOOK_AGAIN);
                 }
             }
-            let _condemned = board.change(index, running.of(Stage::Condemned), done);
+            // Nobody takes a task from a thread, or from a process that lives on: the word was overwritten.
+            return tracing::error!(
+                rank = self.rank,
+                "the state of a task that this worker ran was overwritten"
+            );
         }
         board.put_done(self.rank, index);
         self.has_untold = !board.tell();

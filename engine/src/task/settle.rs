@@ -80,7 +80,7 @@ impl Desk {
         // Acquire: a living thread may have counted more meanwhile, and wrote it before.
         let written = len(slot.written.load(Ordering::Acquire));
         let faulted = len(slot.faulted.load(Ordering::Acquire));
-        let next = [0, 1].map(|more| len(slot.next[(done + more) % 2].load(Ordering::Relaxed)));
+        let next = [0, 1].map(|more| len(slot.next[done.wrapping_add(more) % 2].load(Ordering::Relaxed)));
         let corrupt = |what: &str| TaskError::Corrupt { item: parcel.first, what: what.into() };
         if begun > parcel.packed.items || begun - done > 1 {
             return Err(corrupt("its items were counted wrongly"));

@@ -144,6 +144,7 @@ impl Desk {
         if self.has_newcomers.swap(false, Ordering::AcqRel) {
             self.equip_newcomers();
         }
+        self.audit();
         let backstop = Instant::now() + BACKSTOP;
         let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
         collector.sleep(seen, Some(until), || {
@@ -155,8 +156,7 @@ impl Desk {
 
     /// Ends tasks that have run longer than they may; gives when to look again.
     fn end_overdue(self: &Arc<Desk>) -> Option<Instant> {
-        let now = (ticks(), Instant::now());
-        let ns_per_tick = self.rate.ns_per_tick();
+        let now = Instant::now();
         let (mut next, mut overdue) = (None::<Instant>, Vec::new());
         {
             let books = self.books.lock();
@@ -168,24 +168,17 @@ impl Desk {
                     continue;
                 };
                 let state = self.board.state(index);
-                let slot = self.board.slot(index);
                 // Before its clock: an item that begins in between has a fresh one.
-                let reading = slot.reading.load(Ordering::Acquire);
+                let reading = self.board.slot(index).reading.load(Ordering::Acquire);
                 let ran = match state.stage() {
-                    Some(Stage::Running) if flight.parcel.verdict.is_none() => {
-                        let began = match slot.began.load(Ordering::Relaxed) {
-                            0 => now.0,
-                            began => began,
-                        };
-                        Duration::from_nanos((now.0.saturating_sub(began) as f64 * ns_per_tick) as u64)
-                    }
+                    Some(Stage::Running) if flight.parcel.verdict.is_none() => self.ran(index, flight),
                     Some(Stage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
                 if ran >= limit {
                     overdue.push((index, limit, reading));
                 } else {
-                    let at = now.1 + (limit - ran).max(Duration::from_micros(100));
+                    let at = now + (limit - ran).max(Duration::from_micros(100));
                     next = Some(next.map_or(at, |next| next.min(at)));
                 }
             }

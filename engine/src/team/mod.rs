@@ -3,6 +3,7 @@
 
 pub(crate) mod assignment;
 pub(crate) mod board;
+mod breakdown;
 pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;

@@ -1,0 +1,129 @@
+//! Whether the board's words make sense, looked at now and then while tasks are under way.
+//!
+//! A stray write of some process (unsafe code in a task, a library's bug) may leave words in which a task waits for ever: it is
+//! queued where nobody looks, or run by nobody. No state of a task that a member or the driver leaves behind, dying or not, lasts
+//! for two looks unless it makes sense; one that does not is the end of the pool, since what else was overwritten
+//! nobody knows. Loops over the board's words are bounded by what the driver itself noted, so that they end meanwhile.
+
+use crate::base::atomic::Ordering;
+use crate::sys::clock::ticks;
+use crate::task::board::{SLOTS, Stage, State};
+use crate::task::desk::{Books, Desk, Flight};
+use crate::team::end::Phase;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_millis(500);
+/// Clocks of two cores differ by less.
+const SKEW: Duration = Duration::from_millis(100);
+
+/// What a look needs to know.
+pub(crate) struct Audit {
+    /// When to look again.
+    next: Instant,
+    /// What the last look found odd.
+    odd: Vec<(usize, State)>,
+    /// The board's rules as they were written.
+    rules: [u64; 4],
+}
+
+impl Audit {
+    pub(crate) fn new(rules: [u64; 4]) -> Audit {
+        Audit { next: Instant::now() + EVERY, odd: Vec::new(), rules }
+    }
+}
+
+impl Desk {
+    /// Looks at the board, if it is time to. Ends the pool if words there make no sense.
+    pub(crate) fn audit(self: &Arc<Desk>) {
+        let now = Instant::now();
+        if now < self.books.lock().audit.next {
+            return;
+        }
+        let members = self.crew.members();
+        let (finding, waiting) = {
+            let mut books = self.books.lock();
+            books.audit.next = now + EVERY;
+            let is_ending = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
+            if books.under_way == 0 || is_ending || self.is_broken.load(Ordering::Acquire) {
+                books.audit.odd.clear();
+                return;
+            }
+            (self.look(&mut books, &members), self.board.waiting())
+        };
+        match finding {
+            Some(what) => self.break_down(what),
+            // A wake-up may have been overwritten as well.
+            None => self.call_out(u32::try_from(waiting).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// What cannot be.
+    fn look(&self, books: &mut Books, members: &[u32]) -> Option<&'static str> {
+        // Before any task's state: the head passes no task that is still queued.
+        let head = self.board.head_position();
+        if self.board.tail_position() != books.tail || books.tail.wrapping_sub(head) > SLOTS as u64 {
+            return Some("the ends of its ring are elsewhere");
+        }
+        if self.board.rules().words() != books.audit.rules {
+            return Some("its rules were changed");
+        }
+        let mut odd = Vec::new();
+        for index in 0..books.flights.len() {
+            let Some(flight) = &books.flights[index] else { continue };
+            let state = self.board.state(index);
+            if !self.makes_sense(index, flight, state, head, members) {
+                odd.push((index, state));
+            }
+        }
+        let before = std::mem::replace(&mut books.audit.odd, odd);
+        let lasting = books.audit.odd.iter().filter(|odd| before.contains(odd));
+        let (done, lost): (Vec<_>, Vec<_>) =
+            lasting.map(|(index, state)| (*index, state.stage())).partition(|odd| odd.1 == Some(Stage::Done));
+        // Done, and its member could not say so: no harm.
+        books.strays.clear();
+        books.strays.extend(done.into_iter().map(|(index, _)| index));
+        lost.first().map(|_| "a task waits where no member looks, or is run by none")
+    }
+
+    /// Whether the task will go on, if it stays as it is.
+    fn makes_sense(&self, index: usize, flight: &Flight, state: State, head: u64, members: &[u32]) -> bool {
+        match state.stage() {
+            Some(Stage::Queued) => {
+                let at = flight.position;
+                state == flight.queued && at >= head && self.board.is_on_ring(at, index)
+            }
+            Some(Stage::Running | Stage::Condemned) => {
+                state.position() == flight.queued.position()
+                    && (!self.can_kill() || members.contains(&state.member()))
+            }
+            // Its member is about to say so.
+            Some(Stage::Done) | Some(Stage::Free) | None => false,
+        }
+    }
+
+    /// How long the present item of a task has run, by the member's own word. A clock that cannot be true starts anew.
+    pub(crate) fn ran(&self, index: usize, flight: &Flight) -> Duration {
+        let (word, now) = (&self.board.slot(index).began, ticks());
+        let ns_per_tick = self.rate.ns_per_tick();
+        let skew = (SKEW.as_nanos() as f64 / ns_per_tick) as u64;
+        let began = word.load(Ordering::Relaxed);
+        let may_be = flight.parcel.queued.saturating_sub(skew)..=now.saturating_add(skew);
+        if began == 0 || may_be.contains(&began) {
+            // Its member sets the clock when it begins.
+            let ran = if began == 0 { 0 } else { now.saturating_sub(began) };
+            return Duration::from_nanos((ran as f64 * ns_per_tick) as u64);
+        }
+        word.store(now, Ordering::Relaxed);
+        Duration::ZERO
+    }
+
+    /// The pool serves no more: words in shared memory make no sense.
+    pub(crate) fn break_down(self: &Arc<Desk>, what: &str) {
+        tracing::error!(what, "the task board was overwritten; its workers are killed");
+        self.crew.break_down(&format!(
+            "words of its task board make no sense ({what}); unsafe code in some process probably wrote past its data"
+        ));
+    }
+}
