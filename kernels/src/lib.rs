@@ -30,6 +30,7 @@ mod error;
 mod inline;
 mod input;
 mod number;
+mod scale;
 mod simd;
 mod store;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What every family may use, beside itself.
-const BASE: [&str; 7] = ["error", "inline", "input", "number", "simd", "store", "testing"];
+const BASE: [&str; 8] = ["error", "inline", "input", "number", "scale", "simd", "store", "testing"];
 /// Lines that a file may have.
 const MAX_LINES: usize = 800;
 

@@ -20,6 +20,9 @@ const NARROW: u32 = 1 << 16;
 /// Bins up to which each part of the array has a table of its own; above, all workers count in one, atomically.
 const MOST_PARTED: usize = 1 << 17;
 
+/// Counts for which memory is asked for beforehand.
+const MANY: usize = 1 << 20;
+
 /// Counts by bins of equal width.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
@@ -56,6 +59,24 @@ impl Grid {
         [self.low, self.high, self.step, self.scale]
     }
 
+    /// All borders, which must ascend.
+    fn edges(&self) -> Result<Vec<f64>, KernelError> {
+        if self.bins > MANY {
+            // Asked for, so that too many are an error.
+            drop((SharedArray::<f64>::zeros(self.bins + 1)?, SharedArray::<u64>::zeros(self.bins + 1)?));
+        }
+        let mut edges: Vec<f64> = (0..=self.bins).map(|index| self.edge(index as f64)).collect();
+        edges[self.bins] = self.high;
+        if self.scale.is_finite() && edges.is_sorted_by(|low, high| low < high) {
+            return Ok(edges);
+        }
+        let why = format!(
+            "{:?} to {:?} cannot be cut into {} bins of more than nothing; take fewer, or scale the values",
+            self.low, self.high, self.bins
+        );
+        Err(KernelError::argument("range", why))
+    }
+
     #[inline(always)]
     fn edge(&self, index: f64) -> f64 {
         index * self.step + self.low
@@ -88,7 +109,8 @@ impl Grid {
 /// Cost: every element read once, about six operations and one increment of a counter each.
 ///
 /// # Errors
-/// `Argument` where the range is empty, reversed or not finite, or there are no bins or more than 2^31; `Memory`, `Launch`.
+/// `Argument` where the range is empty, reversed or not finite, there are no bins or more than 2^31, or more than the range has
+/// numbers to be borders; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -116,8 +138,7 @@ pub fn histogram<T: Number>(
         return Err(KernelError::argument("range", why));
     }
     let grid = Grid::new(range, bins);
-    let mut edges: Vec<f64> = (0..=bins).map(|index| grid.edge(index as f64)).collect();
-    edges[bins] = grid.high;
+    let edges = grid.edges()?;
     // One counter more, for what lies outside.
     let mut counts = if is_inline(x.len()) {
         let mut counts = vec![0; bins + 1];
@@ -204,7 +225,7 @@ fn count_up_to<T: Integer>(
 ) -> Result<Vec<u64>, KernelError> {
     if is_inline(x.len()) {
         // Shared memory is asked for before it is touched, so that too large an element is an error.
-        let mut counts = if len > 1 << 20 { SharedArray::zeros(len)?.to_vec() } else { vec![0; len] };
+        let mut counts = if len > MANY { SharedArray::zeros(len)?.to_vec() } else { vec![0; len] };
         x.elements().iter().for_each(|x| counts[x.to_word() as usize] += 1);
         return Ok(counts);
     }

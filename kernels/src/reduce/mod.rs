@@ -21,6 +21,8 @@ mod extreme;
 mod histogram;
 mod lanes;
 mod moment;
+#[cfg(test)]
+mod range_tests;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,7 @@ pub use sum::{dot, mean, norm1, norm2, sum, sum_compensated};
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
-use phalanx::{Element, Inlined, Pool};
+use phalanx::{Element, Inlined, Plain, Pool};
 
 /// Folds what `kernel` makes of each chunk; of a short array what it makes of the whole.
 fn fold<T: Element, A: Element, K>(
@@ -53,4 +55,24 @@ where
     let x = x.share(pool)?;
     let operands = (x.split_flat(), Inlined::new::<(&'static [T],)>(kernel));
     Ok(repeatable(pool).reduce(operands, identity, |(x, kernel)| kernel(x), combine)?)
+}
+
+/// As [`fold`], for a kernel that multiplies every element by a number first.
+fn fold_scaled<T: Element, V: Plain, A: Element, K>(
+    pool: &Pool,
+    x: &(impl Input<Elem = T> + ?Sized),
+    scale: V,
+    identity: A,
+    kernel: K,
+    combine: fn(A, A) -> A,
+) -> Result<A, KernelError>
+where
+    K: for<'w> Fn(&'w [T], V) -> A + Copy + Send + Sync + 'static,
+{
+    if is_inline(x.len()) {
+        return Ok(kernel(&x.elements(), scale));
+    }
+    let x = x.share(pool)?;
+    let operands = (x.split_flat(), [scale], Inlined::new::<(&'static [T], V)>(kernel));
+    Ok(repeatable(pool).reduce(operands, identity, |(x, [scale], kernel)| kernel(x, scale), combine)?)
 }

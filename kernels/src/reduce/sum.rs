@@ -1,11 +1,13 @@
 //! Sums and what follows from sums: dot products, norms, means.
 
-use super::fold;
+use super::extreme::norm_inf;
 use super::lanes::{total, total2};
+use super::{fold, fold_scaled};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::number::{Number, Real};
+use crate::scale::{exponent_of, keeps_digits, power};
 use crate::simd::vectorized;
 use phalanx::Pool;
 
@@ -188,7 +190,9 @@ pub fn norm1<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
 
 /// The Euclidean norm: the square root of the sum of squares.
 ///
-/// As NumPy's, not scaled: squares beyond the range of the type make it infinite or 0. Cost as [`dot`] of one array; 0 for no elements.
+/// Infinite only where the norm itself is too large for the type, and 0 only where all elements are: where squares leave its range,
+/// they are taken once more of scaled elements. (NumPy's `linalg.norm` does not do that.) Cost as [`dot`] of one array, three times that where
+/// the norm lies below 1e-146 or above 1e154 (float32: 1e-15, 1e19); 0 for no elements.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -196,35 +200,57 @@ pub fn norm1<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// assert_eq!(phalanx_kernels::reduce::norm2(&pool, &[3.0, -4.0])?, 5.0);
+/// use phalanx_kernels::reduce::norm2;
+///
+/// assert_eq!(norm2(&pool, &[3.0, -4.0])?, 5.0);
+/// assert!((norm2(&pool, &[3e200, -4e200])? / 5e200 - 1.0).abs() < 1e-15);
 /// # Ok(())
 /// # }
 /// ```
 pub fn norm2<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<T, KernelError> {
-    let squares = fold(
+    let plain = fold(
         pool,
         x,
         T::ZERO,
         |x| {
-            vectorized(
+            squares(
+                x,
                 #[inline(always)]
-                || {
-                    total(
-                        x,
-                        #[inline(always)]
-                        |x| x * x,
-                    )
-                },
+                |x| x * x,
             )
         },
         |a, b| a + b,
     )?;
-    Ok(squares.sqrt())
+    if x.is_empty() || keeps_digits(plain, x.len()) {
+        return Ok(plain.sqrt());
+    }
+    let largest = norm_inf(pool, x)?;
+    if largest == T::ZERO || !largest.is_finite() {
+        return Ok(largest);
+    }
+    let exponent = exponent_of(largest);
+    let scaled = |x: &[T], scale: T| {
+        squares(
+            x,
+            #[inline(always)]
+            |x| (x * scale) * (x * scale),
+        )
+    };
+    let sum = fold_scaled(pool, x, power::<T>(-exponent), T::ZERO, scaled, |a, b| a + b)?;
+    Ok(sum.sqrt() * power(exponent))
+}
+
+fn squares<T: Real>(x: &[T], square: impl Fn(T) -> T) -> T {
+    vectorized(
+        #[inline(always)]
+        || total(x, square),
+    )
 }
 
 /// The mean: the sum in float64 over the number of elements. NaN for no elements.
 ///
-/// Also of float32 it is taken in float64, where NumPy stays in float32. Cost as [`sum`].
+/// Also of float32 it is taken in float64, where NumPy stays in float32. A mean of finite elements is finite, also where their sum is not,
+/// which NumPy makes infinite. Cost as [`sum`], twice that where the sum is not finite.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -235,24 +261,44 @@ pub fn norm2<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
 /// use phalanx_kernels::reduce::mean;
 ///
 /// assert_eq!(mean(&pool, &[1i32, 2])?, 1.5);
+/// assert_eq!(mean(&pool, &[1e308, 1e308])?, 1e308);
 /// assert!(mean::<f64>(&pool, &[])?.is_nan());
 /// # Ok(())
 /// # }
 /// ```
 pub fn mean<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Result<f64, KernelError> {
-    Ok(fold(pool, x, 0.0, sum_f64_slice, |a, b| a + b)? / x.len() as f64)
-}
-
-/// The sum in float64.
-pub(super) fn sum_f64_slice<T: Number>(x: &[T]) -> f64 {
-    vectorized(
-        #[inline(always)]
-        || {
-            total(
+    let n = x.len() as f64;
+    let sum = fold(
+        pool,
+        x,
+        0.0,
+        |x| {
+            sum_f64(
                 x,
                 #[inline(always)]
-                |x| x.to_f64(),
+                |x: T| x.to_f64(),
             )
         },
+        |a, b| a + b,
+    )?;
+    if sum.is_finite() || x.is_empty() {
+        return Ok(sum / n);
+    }
+    // No array has 2^64 elements.
+    let (down, up) = (2f64.powi(-64), 2f64.powi(64));
+    let scaled = |x: &[T], scale: f64| {
+        sum_f64(
+            x,
+            #[inline(always)]
+            |x| x.to_f64() * scale,
+        )
+    };
+    Ok(fold_scaled(pool, x, down, 0.0, scaled, |a, b| a + b)? / n * up)
+}
+
+fn sum_f64<T: Number>(x: &[T], wide: impl Fn(T) -> f64) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || total(x, wide),
     )
 }

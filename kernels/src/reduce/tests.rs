@@ -207,7 +207,6 @@ fn numpy_decides_about_special_values() {
     assert!(sum_compensated(pool, &[f64::NAN, 1.0]).unwrap().is_nan());
     assert_eq!(sum(pool, &[u64::MAX, 2]).unwrap(), 1, "integers wrap around");
     assert_eq!(sum(pool, &[i8::MIN, i8::MIN]).unwrap(), -256);
-    assert_eq!(norm2(pool, &[1e200f64]).unwrap(), f64::INFINITY);
     assert!(mean::<f64>(pool, &[]).unwrap().is_nan());
     assert!(variance::<f64>(pool, &[], 0).unwrap().is_nan());
     assert!(variance(pool, &[1.0], 1).unwrap().is_nan());
@@ -267,6 +266,9 @@ fn bad_arguments_are_refused() {
         (3, f64::NAN..1.0),
         (usize::MAX, 0.0..1.0),
         (3, f64::MIN..f64::MAX),
+        (3, 0.0..5e-324),
+        (2, 0.0..1e-323),
+        (100, 1.0..1.0 + 10.0 * f64::EPSILON),
     ] {
         assert!(matches!(histogram(pool, &[1.0], bins, range), Err(KernelError::Argument { .. })));
     }
