@@ -49,8 +49,7 @@ pub enum KernelError {
     },
     /// An iteration did not reach the tolerance; the result holds the last iterate.
     #[error(
-        "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, a larger tolerance, or \
-         scale the system"
+        "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, or a larger tolerance"
     )]
     NotConverged {
         /// The method.

@@ -11,6 +11,11 @@
 //!     x += alpha p; r -= alpha q                  one reduction: with the new (r, r)
 //!     beta = new (r, r) / old (r, r);  p = r + beta p
 //! ```
+//!
+//! r and p are kept as multiples of a power of two near the largest of the first residual, so that inner products neither overflow
+//! nor vanish, however large or small the system's numbers are; that rounds nothing. The r that is carried on says nothing of `b - A x`
+//! any more where it has shrunk by more than rounding lets that shrink; then the method begins anew from the x that it has, and gives
+//! up if that got it no further.
 
 use super::Csr;
 use super::spmv::Rows;
@@ -18,6 +23,7 @@ use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::input::Input;
 use crate::number::{Number, Real};
+use crate::scale::{exponent_of, power};
 use ndarray::Ix1;
 use phalanx::region::{RegionMut, RegionRef};
 use phalanx::{Pool, RegionError, SharedArray, Team};
@@ -52,13 +58,15 @@ pub struct CgOutcome {
 /// Solves `A x = b` for a symmetric, positive definite matrix; `x` holds the first guess and then the solution.
 ///
 /// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have the same bits for any number
-/// of workers. That the matrix is symmetric is not checked. Cost of an iteration: one pass over the matrix and ten over vectors,
+/// of workers. The size of the numbers does not matter: a system times any power of two takes the same iterations. That the matrix is
+/// symmetric is not checked. Cost of an iteration: one pass over the matrix and ten over vectors,
 /// `2 entries + 10 rows` operations. Three vectors of working memory.
 ///
 /// # Errors
 /// - `Shape` where the matrix is not square or a vector does not fit; `Argument` for a negative or NaN tolerance: nothing is changed then.
-/// - `Breakdown` where the matrix turns out not to be positive definite, or NaN or infinities come up: `x` holds the last iterate.
-/// - `NotConverged` after `max_iterations`: likewise.
+/// - `Breakdown` where the matrix turns out not to be positive definite, or NaN or infinities come up, in the solution too: `x` holds the
+///   last iterate.
+/// - `NotConverged` after `max_iterations`, or where rounding keeps the residual above the tolerance: likewise.
 /// - `Launch`, `Memory`.
 ///
 /// ```
@@ -111,8 +119,8 @@ fn outcome(ended: [f64; 4]) -> Result<CgOutcome, KernelError> {
             solver: "conjugate gradients",
             iterations,
             why: format!(
-                "p * A p is {} and the residual {residual}, which a symmetric, positive definite matrix and finite \
-                 vectors do not give",
+                "p * A p is {:e} and the residual {residual:e}, which a symmetric, positive definite matrix, finite vectors \
+                 and a solution that their type can hold do not give",
                 ended[3]
             ),
         }),
@@ -123,41 +131,144 @@ const CONVERGED: f64 = 0.0;
 const EXHAUSTED: f64 = 1.0;
 const BROKE_DOWN: f64 = 2.0;
 
-/// The method in one thread, for systems too small to hand out. Ends as [`solve`].
-fn solve_here<T: Real>(
-    a: Rows<'_, T>,
-    b: &[T],
-    x: &mut [T],
-    [relative, absolute, most]: [f64; 3],
-) -> [f64; 4] {
-    let rows = b.len();
-    let (mut r, mut q) = (vec![T::ZERO; rows], vec![T::ZERO; rows]);
-    a.apply(0..rows, x, &mut r, |sum, _| sum);
-    r.iter_mut().zip(b).for_each(|(r, b)| *r = *b - *r);
-    let mut p = r.clone();
-    let mut rr = dot(&r, &r);
-    let enough = (relative * dot(b, b).sqrt()).max(absolute);
-    let mut done = 0.0;
-    loop {
-        if rr.sqrt() <= enough {
-            return [CONVERGED, done, rr.sqrt(), 0.0];
-        }
-        if done >= most {
-            return [EXHAUSTED, done, rr.sqrt(), 0.0];
-        }
-        a.apply(0..rows, &p, &mut q, |sum, _| sum);
-        let pq = dot(&p, &q);
-        if !can_go_on(pq, rr) {
-            return [BROKE_DOWN, done, rr.sqrt(), pq];
-        }
-        let (alpha, before) = (T::from_f64(rr / pq), rr);
-        advance(x, &p, alpha);
-        advance(&mut r, &q, -alpha);
-        rr = dot(&r, &r);
-        let beta = T::from_f64(rr / before);
-        p.iter_mut().zip(&r).for_each(|(p, r)| *p = *r + beta * *p);
-        done += 1.0;
+/// What decides how a solution goes on: the same numbers in all members of a team. Norms are in units of `2^exponent`.
+struct Course {
+    relative: f64,
+    absolute: f64,
+    most: f64,
+    /// Iterations made.
+    done: f64,
+    exponent: i32,
+    /// The largest element of the residual when the method began last, and whether it was no smaller than the time before.
+    began: f64,
+    stuck: bool,
+    /// The square of the residual's norm below which it is no longer believed.
+    doubtful: f64,
+    /// The norm of a residual that is small enough.
+    enough: f64,
+}
+
+/// What comes next.
+enum Next {
+    Iterate,
+    /// The residual is too small to be believed.
+    BeginAnew,
+    End([f64; 4]),
+}
+
+impl Course {
+    fn new([relative, absolute, most]: [f64; 3]) -> Course {
+        let (began, stuck) = (f64::INFINITY, false);
+        Course { relative, absolute, most, done: 0.0, exponent: 0, began, stuck, doubtful: 0.0, enough: 0.0 }
     }
+
+    /// Chooses units for b and for the residual by their largest elements, unless these end everything.
+    fn units<T: Real>(&mut self, [b, r]: [f64; 2]) -> Result<[i32; 2], [f64; 4]> {
+        if !b.is_finite() || !r.is_finite() {
+            return Err([BROKE_DOWN, self.done, r, 0.0]);
+        }
+        if r == 0.0 {
+            return Err([CONVERGED, self.done, 0.0, 0.0]);
+        }
+        (self.stuck, self.began) = (2.0 * r > self.began, r);
+        self.exponent = exponent_of(T::from_f64(r));
+        Ok([exponent_of(T::from_f64(b)), self.exponent])
+    }
+
+    /// Says what is small enough, from the squares of the norms of b and of the first residual, each in its own units.
+    fn aim<T: Real>(&mut self, [bb, rr]: [f64; 2], [of_b, of_r]: [i32; 2]) {
+        self.doubtful = rr * wide(T::epsilon()).powi(2);
+        let relative = self.relative * bb.sqrt() * power::<f64>(of_b - of_r);
+        self.enough = relative.max(self.absolute * power::<f64>(-of_r));
+    }
+
+    fn next(&self, rr: f64) -> Next {
+        match rr.sqrt() {
+            _ if rr < self.doubtful => Next::BeginAnew,
+            norm if norm <= self.enough => Next::End(self.ended(CONVERGED, rr, 0.0)),
+            _ if self.stuck || self.done >= self.most => Next::End(self.ended(EXHAUSTED, rr, 0.0)),
+            _ => Next::Iterate,
+        }
+    }
+
+    /// The numbers with which a solution ends.
+    fn ended(&self, how: f64, rr: f64, pq: f64) -> [f64; 4] {
+        [how, self.done, rr.sqrt() * power::<f64>(self.exponent), pq]
+    }
+}
+
+/// What an end is if the solution is, or is not, all finite.
+fn seen(ended: [f64; 4], finite: bool) -> [f64; 4] {
+    if finite || ended[0] != CONVERGED { ended } else { [BROKE_DOWN, ended[1], f64::INFINITY, ended[3]] }
+}
+
+/// The method in one thread, for systems too small to hand out. Ends as [`solve`].
+fn solve_here<T: Real>(a: Rows<'_, T>, b: &[T], x: &mut [T], limits: [f64; 3]) -> [f64; 4] {
+    let rows = b.len();
+    let (mut r, mut p, mut q) = (vec![T::ZERO; rows], vec![T::ZERO; rows], vec![T::ZERO; rows]);
+    let mut course = Course::new(limits);
+    loop {
+        subtract(a, b, 0..rows, x, &mut r);
+        let units = match course.units::<T>([largest(b), largest(&r)]) {
+            Ok(units) => units,
+            Err(ended) => return seen(ended, largest(x).is_finite()),
+        };
+        take(&mut r, &mut p, units[1]);
+        let mut rr = dot(&r, &r);
+        course.aim::<T>([squares(b, units[0]), rr], units);
+        loop {
+            match course.next(rr) {
+                Next::Iterate => {}
+                Next::BeginAnew => break,
+                Next::End(ended) => return seen(ended, largest(x).is_finite()),
+            }
+            a.apply(0..rows, &p, &mut q, |sum, _| sum);
+            let pq = dot(&p, &q);
+            if !can_go_on(pq, rr) {
+                return course.ended(BROKE_DOWN, rr, pq);
+            }
+            let (alpha, before) = (rr / pq, rr);
+            advance(x, &p, T::from_f64(alpha * power::<f64>(units[1])));
+            advance(&mut r, &q, -T::from_f64(alpha));
+            rr = dot(&r, &r);
+            turn(&mut p, &r, T::from_f64(rr / before));
+            course.done += 1.0;
+        }
+    }
+}
+
+/// `r = b - A x` for some rows, of which `b` is the whole.
+fn subtract<T: Real>(a: Rows<'_, T>, b: &[T], rows: std::ops::Range<usize>, x: &[T], r: &mut [T]) {
+    a.apply(rows.clone(), x, r, |sum, _| sum);
+    r.iter_mut().zip(&b[rows]).for_each(|(r, b)| *r = *b - *r);
+}
+
+/// Brings `r` into units of `2^exponent` and begins with it as direction.
+fn take<T: Real>(r: &mut [T], p: &mut [T], exponent: i32) {
+    let scale = power::<T>(-exponent);
+    r.iter_mut().for_each(|r| *r = *r * scale);
+    p.copy_from_slice(r);
+}
+
+/// `p = r + beta p`.
+fn turn<T: Real>(p: &mut [T], r: &[T], beta: T) {
+    p.iter_mut().zip(r).for_each(|(p, r)| *p = *r + beta * *p);
+}
+
+/// The largest absolute value, or NaN.
+fn largest<T: Real>(x: &[T]) -> f64 {
+    x.iter().fold(0.0, |most, x| larger(most, wide(*x).abs()))
+}
+
+/// The larger of two, NaN above all.
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+/// The inner product with itself in units of `2^exponent`.
+fn squares<T: Real>(x: &[T], exponent: i32) -> f64 {
+    let scale = power::<f64>(-exponent);
+    x.iter().map(|x| (wide(*x) * scale).powi(2)).sum()
 }
 
 /// `x += factor * p`.
@@ -184,67 +295,75 @@ type Handles<'w, T> =
 /// The body of the region. Gives how it ended, the iterations, the residual, and the last (p, q).
 fn solve<T: Real>(
     team: &mut Team<'_>,
-    (matrix, (b, mut x), (mut r, mut p, mut q), [relative, absolute, most]): Handles<'_, T>,
+    (matrix, (b, mut x), (mut r, mut p, mut q), limits): Handles<'_, T>,
 ) -> Result<[f64; 4], RegionError> {
     let a = Rows { offsets: matrix.0.view(), columns: matrix.1.view(), values: matrix.2.view() };
     let cut: Vec<usize> = matrix.3.view().iter().map(|row| *row as usize).collect();
     let (parts, b) = (0..cut.len() - 1, b.view());
     let rows_of = |parts: &std::ops::Range<usize>| cut[parts.start]..cut[parts.end];
-
-    // r = b - A x, p = r; with (b, b) and (r, r).
-    let [bb, mut rr] = team.reduce_chunks(
-        (r.split_at_mut(&cut), p.split_at_mut(&cut), x.whole(), parts.clone()),
-        [0.0; 2],
-        |(r, p, x, parts)| {
-            let rows = rows_of(&parts);
-            let b = &b[rows.clone()];
-            a.apply(rows, x, r, |sum, _| sum);
-            r.iter_mut().zip(b).for_each(|(r, b)| *r = *b - *r);
-            p.copy_from_slice(r);
-            [dot(b, b), dot(r, r)]
-        },
-        |a, b| [a[0] + b[0], a[1] + b[1]],
-    )?;
-    let enough = (relative * bb.sqrt()).max(absolute);
-    let mut done = 0.0;
-    loop {
-        if rr.sqrt() <= enough {
-            return Ok([CONVERGED, done, rr.sqrt(), 0.0]);
-        }
-        if done >= most {
-            return Ok([EXHAUSTED, done, rr.sqrt(), 0.0]);
-        }
-        let pq = team.reduce_chunks(
-            (q.split_at_mut(&cut), p.whole(), parts.clone()),
-            0.0,
-            |(q, p, parts)| {
-                let rows = rows_of(&parts);
-                a.apply(rows.clone(), p, q, |sum, _| sum);
-                dot(q, &p[rows])
+    let mut course = Course::new(limits);
+    let ended = 'ended: loop {
+        let sizes = team.reduce_chunks(
+            (r.split_at_mut(&cut), x.whole(), parts.clone()),
+            [0.0; 2],
+            |(r, x, parts)| {
+                subtract(a, b, rows_of(&parts), x, r);
+                [largest(&b[rows_of(&parts)]), largest(r)]
             },
-            |a, b| a + b,
+            |a, b| [larger(a[0], b[0]), larger(a[1], b[1])],
         )?;
-        if !can_go_on(pq, rr) {
-            return Ok([BROKE_DOWN, done, rr.sqrt(), pq]);
-        }
-        let alpha = T::from_f64(rr / pq);
-        let before = rr;
-        rr = team.reduce_chunks(
-            (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
-            0.0,
-            |(x, r, p, q)| {
-                advance(x, p, alpha);
-                advance(r, q, -alpha);
-                dot(r, r)
+        let units = match course.units::<T>(sizes) {
+            Ok(units) => units,
+            Err(ended) => break ended,
+        };
+        let [bb, mut rr] = team.reduce_chunks(
+            (r.split_at_mut(&cut), p.split_at_mut(&cut), parts.clone()),
+            [0.0; 2],
+            |(r, p, parts)| {
+                take(r, p, units[1]);
+                [squares(&b[rows_of(&parts)], units[0]), dot(r, r)]
             },
-            |a, b| a + b,
+            |a, b| [a[0] + b[0], a[1] + b[1]],
         )?;
-        let beta = T::from_f64(rr / before);
-        team.phase((p.split_at_mut(&cut), r.split_at(&cut)), |(p, r)| {
-            p.iter_mut().zip(r).for_each(|(p, r)| *p = *r + beta * *p);
-        })?;
-        done += 1.0;
-    }
+        course.aim::<T>([bb, rr], units);
+        loop {
+            match course.next(rr) {
+                Next::Iterate => {}
+                Next::BeginAnew => break,
+                Next::End(ended) => break 'ended ended,
+            }
+            let pq = team.reduce_chunks(
+                (q.split_at_mut(&cut), p.whole(), parts.clone()),
+                0.0,
+                |(q, p, parts)| {
+                    let rows = rows_of(&parts);
+                    a.apply(rows.clone(), p, q, |sum, _| sum);
+                    dot(q, &p[rows])
+                },
+                |a, b| a + b,
+            )?;
+            if !can_go_on(pq, rr) {
+                return Ok(course.ended(BROKE_DOWN, rr, pq));
+            }
+            let (alpha, before) = (rr / pq, rr);
+            let (alpha_x, alpha) = (T::from_f64(alpha * power::<f64>(units[1])), T::from_f64(alpha));
+            rr = team.reduce_chunks(
+                (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
+                0.0,
+                |(x, r, p, q)| {
+                    advance(x, p, alpha_x);
+                    advance(r, q, -alpha);
+                    dot(r, r)
+                },
+                |a, b| a + b,
+            )?;
+            let beta = T::from_f64(rr / before);
+            team.phase((p.split_at_mut(&cut), r.split_at(&cut)), |(p, r)| turn(p, r, beta))?;
+            course.done += 1.0;
+        }
+    };
+    let most = team.reduce_chunks(x.split_at(&cut), 0.0, largest, larger)?;
+    Ok(seen(ended, most.is_finite()))
 }
 
 /// Float64 holds every value of both types. (`Float` has a `to_f64` too, which gives an option.)
@@ -334,6 +453,73 @@ mod tests {
         let (here, there) = (run(), launching(run));
         assert_eq!(here.0, there.0);
         assert!(here.1.iter().zip(&there.1).all(|(a, b)| (a - b).abs() < 1e-10));
+    }
+
+    #[test]
+    fn the_size_of_the_numbers_does_not_matter() {
+        let pool = &pools()[1];
+        let a = laplacian(pool, 17, 0.1);
+        let b = Dice(2).units(289);
+        // The same bits, times a power of two.
+        let run = |exponent: i32, guess: f64| {
+            let scale = 2f64.powi(exponent);
+            let scaled: Vec<f64> = b.iter().map(|b| b * scale).collect();
+            let mut x = SharedArray::from_fn(289, |i| guess * i as f64 * scale).unwrap();
+            let outcome = conjugate_gradient(pool, &a, &scaled, &mut x, exactly()).unwrap();
+            (
+                outcome.iterations,
+                outcome.residual / scale,
+                x.as_slice().iter().map(|x| x / scale).collect::<Vec<_>>(),
+            )
+        };
+        for guess in [0.0, 1.0] {
+            let (here, there) = (run(0, guess), launching(|| run(0, guess)));
+            for exponent in [-900, -700, -500, 500, 664, 1000] {
+                assert_eq!(run(exponent, guess), here, "2^{exponent}");
+                assert_eq!(launching(|| run(exponent, guess)), there, "2^{exponent}, handed out");
+            }
+        }
+    }
+
+    #[test]
+    fn huge_and_tiny_right_hand_sides_are_solved() {
+        let pool = &pools()[1];
+        let a = Csr::from_coo(pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0]).unwrap();
+        for size in [1e200, 1e-200, 1e307, 1e-307] {
+            for guess in [0.0, 1e-3, 1e3, 1e150] {
+                let solve = || {
+                    let mut x = pool.from_slice(&[guess, -guess]).unwrap();
+                    let options = CgOptions { relative: 1e-10, ..CgOptions::default() };
+                    let outcome = conjugate_gradient(pool, &a, &[size, 2.0 * size], &mut x, options).unwrap();
+                    assert!(outcome.residual <= 1e-10 * 2.3 * size, "{outcome:?} for {size:e}");
+                    let off = |x: f64, want: f64| (x / size - want).abs();
+                    assert!(
+                        off(x.as_slice()[0], 1.0 / 11.0) < 1e-9 && off(x.as_slice()[1], 7.0 / 11.0) < 1e-9,
+                        "{x:?}"
+                    );
+                };
+                solve();
+                launching(solve);
+            }
+        }
+        let mut x = pool.zeros::<f32>(1).unwrap();
+        let small = Csr::from_coo(pool, (1, 1), &[0], &[0], &[2.0f32]).unwrap();
+        for size in [1e30f32, 1e-30, 1e-40] {
+            conjugate_gradient(pool, &small, &[size], &mut x, CgOptions::default()).unwrap();
+            assert!((x.as_slice()[0] / (size / 2.0) - 1.0).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_solution_that_is_too_large_is_no_solution() {
+        let pool = &pools()[1];
+        let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1e-200, 1.0]).unwrap();
+        for b in [[1e200, 1.0], [f64::INFINITY, 1.0]] {
+            let solve =
+                || conjugate_gradient(pool, &a, &b, &mut pool.zeros(2).unwrap(), CgOptions::default());
+            assert!(matches!(solve(), Err(KernelError::Breakdown { .. })), "{:?}", solve());
+            assert!(matches!(launching(solve), Err(KernelError::Breakdown { .. })));
+        }
     }
 
     #[test]
