@@ -47,6 +47,9 @@ pub fn gemv<T: Real>(
     let (m, n) = a.view().dim();
     check_shape("the vector that a matrix is applied to", &[n], &x.shape())?;
     check_shape("the result of a matrix applied to a vector", &[m], y.shape())?;
+    if y.is_empty() {
+        return Ok(());
+    }
     if is_inline(m * n) {
         rows(alpha, &a.elements(), &x.elements(), beta, y.as_mut_slice());
         return Ok(());
@@ -135,6 +138,9 @@ pub fn gemv_transposed<T: Real>(
     let (m, n) = a.view().dim();
     check_shape("the vector that a transposed matrix is applied to", &[m], &x.shape())?;
     check_shape("the result of a transposed matrix applied to a vector", &[n], y.shape())?;
+    if y.is_empty() {
+        return Ok(());
+    }
     if is_inline(m * n) {
         columns([alpha, beta], &a.elements(), n, 0, &x.elements(), y.as_mut_slice());
         return Ok(());

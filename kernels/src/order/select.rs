@@ -79,7 +79,7 @@ pub fn quantiles<T: Key + Number, D: Shape>(
 ) -> Result<Vec<f64>, KernelError> {
     check_not_empty(x.len(), "quantiles")?;
     if let Some(bad) = q.iter().find(|q| !(0.0..=1.0).contains(*q)) {
-        return Err(KernelError::argument("q", format!("{bad} is no quantile; give numbers from 0 to 1")));
+        return Err(KernelError::argument("q", format!("{bad:?} is no quantile; give numbers from 0 to 1")));
     }
     let last = x.len() - 1;
     let mut places: Vec<usize> = q

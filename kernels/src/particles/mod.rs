@@ -13,6 +13,10 @@
 //! All sums run over `j = 0, 1, .., n - 1`, each body by itself, so results have the same bits for every number of workers and every
 //! vector width. Sums are as exact as their type: for more than some 10,000 bodies `f32` loses digits that `f64` has.
 //!
+//! Lengths may be of any size: where squares and cubes of distances would leave the range of the type, lengths are counted in a power of two
+//! near the largest coordinate, which rounds nothing. Bodies so close, beside that, that the square of their distance vanishes are in one
+//! place.
+//!
 //! NaN or infinite positions and masses make NaN or infinite accelerations of all bodies that feel them, as the formula says.
 
 #![allow(clippy::needless_range_loop, reason = "lanes and axes of several arrays advance together")]
@@ -23,7 +27,8 @@ mod tests;
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
-use crate::number::Real;
+use crate::number::{Number, Real};
+use crate::scale::{exponent_of, power};
 use crate::simd::vectorized;
 use ndarray::{Ix1, Ix2};
 use phalanx::{Launch, Pool, SharedArray};
@@ -68,13 +73,14 @@ pub fn accelerations<T: Real>(
     let n = masses.len();
     check_shape("positions", &[n, 3], &positions.shape())?;
     check_shape("out", &[n, 3], out.shape())?;
-    let square = square_of("softening", softening)?;
+    check_length("softening", softening)?;
     if is_inline(n.saturating_mul(n)) {
-        attract(out.as_mut_slice(), 0, &positions.elements(), &masses.elements(), square);
+        let positions = positions.elements();
+        attract(out.as_mut_slice(), 0, &positions, &masses.elements(), units(&positions, softening));
         return Ok(());
     }
     let (positions, masses) = (positions.share(pool)?, masses.share(pool)?);
-    launch_accelerations(pool, out, &positions, &masses, square)
+    launch_accelerations(pool, out, &positions, &masses, softening)
 }
 
 fn launch_accelerations<T: Real>(
@@ -82,14 +88,15 @@ fn launch_accelerations<T: Real>(
     out: &mut SharedArray<T, Ix2>,
     positions: &SharedArray<T, Ix2>,
     masses: &SharedArray<T>,
-    square: T,
+    softening: T,
 ) -> Result<(), KernelError> {
     let n = masses.len();
-    let operands = (out.split_out(), 0..n, positions.whole(), masses.whole(), square);
-    Ok(cut(repeatable(pool), n).for_each(operands, |(mut out, span, positions, masses, square)| {
+    let units = units(positions.as_slice(), softening);
+    let operands = (out.split_out(), 0..n, positions.whole(), masses.whole(), units);
+    Ok(cut(repeatable(pool), n).for_each(operands, |(mut out, span, positions, masses, units)| {
         // Rows of a shared array lie one behind the other.
         if let (Some(out), Some(positions)) = (out.as_slice_mut(), positions.as_slice()) {
-            attract(out, span.start, positions, masses, square);
+            attract(out, span.start, positions, masses, units);
         }
     })?)
 }
@@ -99,49 +106,68 @@ fn cut(launch: Launch<'_>, n: usize) -> Launch<'_> {
     launch.chunk(n.div_ceil(CHUNKS).max(1).next_multiple_of(LANES))
 }
 
-/// The square of a length that must be finite and not negative.
-fn square_of<T: Real>(what: &'static str, length: T) -> Result<T, KernelError> {
+/// Refuses a length that is not finite, or negative.
+fn check_length<T: Real>(what: &'static str, length: T) -> Result<(), KernelError> {
     if length.is_finite() && length >= T::ZERO {
-        return Ok(length * length);
+        return Ok(());
     }
-    Err(KernelError::argument(what, format!("{length} is no length; give a finite number, 0 or more")))
+    Err(KernelError::argument(what, format!("{length:?} is no length; give a finite number, 0 or more")))
+}
+
+/// What lengths are multiplied by, and the square of the softening in these units.
+type Units<T> = [T; 2];
+
+/// The units in which cubes of distances keep to the range of the type: 1 where they do so as they are.
+fn units<T: Real>(positions: &[T], softening: T) -> Units<T> {
+    let largest = positions.iter().fold(softening, |most, x| if x.abs() > most { x.abs() } else { most });
+    let (least, most) = if size_of::<T>() < 8 { (-16, 30) } else { (-200, 200) };
+    let exponent = exponent_of(largest);
+    let scale = power::<T>(if (least..=most).contains(&exponent) { 0 } else { -exponent });
+    [scale, (softening * scale) * (softening * scale)]
 }
 
 /// Bodies in lanes: coordinates by axis.
 type Lanes<T> = [[T; LANES]; 3];
 
-/// The coordinates of bodies from `first` on; where there are no more, the last one's again.
+/// The coordinates of bodies from `first` on, scaled; where there are no more, the last one's again.
 #[inline(always)]
-fn load<T: Real>(positions: &[T], first: usize) -> Lanes<T> {
+fn load<T: Real>(positions: &[T], first: usize, scale: T) -> Lanes<T> {
     let (mut lanes, last) = ([[T::ZERO; LANES]; 3], positions.len() / 3 - 1);
     for lane in 0..LANES {
         let body = (first + lane).min(last);
         for axis in 0..3 {
-            lanes[axis][lane] = positions[3 * body + axis];
+            lanes[axis][lane] = positions[3 * body + axis] * scale;
         }
     }
     lanes
 }
 
 /// The body: accelerations of bodies `first..`, as many as `out` has rows.
-fn attract<T: Real>(out: &mut [T], first: usize, positions: &[T], masses: &[T], square: T) {
+fn attract<T: Real>(out: &mut [T], first: usize, positions: &[T], masses: &[T], units: Units<T>) {
+    let scale = units[0];
     for (block, rows) in out.chunks_mut(3 * LANES).enumerate() {
         let sums = vectorized(
             #[inline(always)]
-            || attract_lanes(load(positions, first + block * LANES), positions, masses, square),
+            || attract_lanes(load(positions, first + block * LANES, scale), positions, masses, units),
         );
         for (lane, row) in rows.chunks_exact_mut(3).enumerate() {
             for axis in 0..3 {
-                row[axis] = sums[axis][lane];
+                row[axis] = sums[axis][lane] * scale * scale;
             }
         }
     }
 }
 
 #[inline(always)]
-fn attract_lanes<T: Real>(at: Lanes<T>, positions: &[T], masses: &[T], square: T) -> Lanes<T> {
+fn attract_lanes<T: Real>(
+    at: Lanes<T>,
+    positions: &[T],
+    masses: &[T],
+    [scale, square]: Units<T>,
+) -> Lanes<T> {
     let [mut sum_x, mut sum_y, mut sum_z] = [[T::ZERO; LANES]; 3];
     for (other, mass) in positions.chunks_exact(3).zip(masses) {
+        let other = [other[0] * scale, other[1] * scale, other[2] * scale];
         for lane in 0..LANES {
             let (x, y, z) = (other[0] - at[0][lane], other[1] - at[1][lane], other[2] - at[2][lane]);
             let distance = x * x + y * y + z * z + square;
@@ -179,7 +205,8 @@ impl Energy {
 /// Cost: 15 flops for each of `n * n` pairs.
 ///
 /// # Errors
-/// `Shape` where shapes do not agree; `Argument` where `softening` is negative or not finite; `Memory`; `Launch`.
+/// `Shape` where shapes do not agree; `Argument` where `softening` is negative, not finite, or so small beside the positions that its square
+/// vanishes; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -200,21 +227,22 @@ pub fn energy<T: Real>(
     let n = masses.len();
     check_shape("positions", &[n, 3], &positions.shape())?;
     check_shape("velocities", &[n, 3], &velocities.shape())?;
-    let square = square_of("softening", softening)?;
+    check_length("softening", softening)?;
     let [kinetic, potential] = if is_inline(n.saturating_mul(n)) {
-        energies(0..n, &positions.elements(), &velocities.elements(), &masses.elements(), square)
+        let positions = positions.elements();
+        let units = wide_units(&positions, softening)?;
+        energies(0..n, &positions, &velocities.elements(), &masses.elements(), units)
     } else {
         let (positions, velocities, masses) =
             (positions.share(pool)?, velocities.share(pool)?, masses.share(pool)?);
-        let operands = (0..n, positions.whole(), velocities.whole(), masses.whole(), square);
+        let units = wide_units(positions.as_slice(), softening)?;
+        let operands = (0..n, positions.whole(), velocities.whole(), masses.whole(), units);
         cut(repeatable(pool), n).reduce(
             operands,
             [0.0; 2],
-            |(span, positions, velocities, masses, square)| match (
-                positions.as_slice(),
-                velocities.as_slice(),
-            ) {
-                (Some(positions), Some(velocities)) => energies(span, positions, velocities, masses, square),
+            |(span, positions, velocities, masses, units)| match (positions.as_slice(), velocities.as_slice())
+            {
+                (Some(positions), Some(velocities)) => energies(span, positions, velocities, masses, units),
                 _ => [f64::NAN; 2],
             },
             |a, b| [a[0] + b[0], a[1] + b[1]],
@@ -223,41 +251,68 @@ pub fn energy<T: Real>(
     Ok(Energy { kinetic, potential })
 }
 
+/// As [`units`], in float64, which all is computed in.
+fn wide_units<T: Real>(positions: &[T], softening: T) -> Result<Units<f64>, KernelError> {
+    let (soft, [scale, _]) = (Number::to_f64(softening), units(positions, softening));
+    let scale = Number::to_f64(scale);
+    let square = (soft * scale) * (soft * scale);
+    if soft > 0.0 && square < f64::MIN_POSITIVE {
+        let why = format!("{soft:?} is so small beside the positions that its square vanishes; give 0");
+        return Err(KernelError::argument("softening", why));
+    }
+    Ok([scale, square])
+}
+
+/// `mass / 2 * |velocity|^2`, whatever the size of the square.
+fn kinetic<T: Real>(mass: f64, velocity: &[T]) -> f64 {
+    let velocity = [velocity[0], velocity[1], velocity[2]].map(Number::to_f64);
+    let largest = velocity.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let exponent = exponent_of(largest);
+    let (down, up) = (power::<f64>(-exponent), power::<f64>(exponent));
+    let speed: f64 = velocity.iter().map(|v| (v * down).powi(2)).sum();
+    0.5 * mass * up * speed * up
+}
+
 /// Kinetic and potential energy of some bodies: half of that of every pair they belong to.
 fn energies<T: Real>(
     span: Range<usize>,
     positions: &[T],
     velocities: &[T],
     masses: &[T],
-    square: T,
+    units: Units<f64>,
 ) -> [f64; 2] {
-    let (mut kinetic, mut potential) = (0.0, 0.0);
+    let mut energies = [0.0; 2];
     for first in span.clone().step_by(LANES) {
         let sums = vectorized(
             #[inline(always)]
-            || potentials(first, load(positions, first), positions, masses, square),
+            || potentials(first, load(positions, first, T::ONE), positions, masses, units),
         );
         for body in first..(first + LANES).min(span.end) {
             let mass = masses[body].to_f64();
-            let speed: f64 = velocities[3 * body..3 * body + 3].iter().map(|v| (*v).to_f64().powi(2)).sum();
-            kinetic += 0.5 * mass * speed;
-            potential -= 0.5 * mass * sums[body - first];
+            energies[0] += kinetic(mass, &velocities[3 * body..][..3]);
+            energies[1] -= 0.5 * mass * sums[body - first] * units[0];
         }
     }
-    [kinetic, potential]
+    energies
 }
 
 #[inline(always)]
-fn potentials<T: Real>(first: usize, at: Lanes<T>, positions: &[T], masses: &[T], square: T) -> [f64; LANES] {
+fn potentials<T: Real>(
+    first: usize,
+    at: Lanes<T>,
+    positions: &[T],
+    masses: &[T],
+    [scale, square]: Units<f64>,
+) -> [f64; LANES] {
     let mut sums = [0.0; LANES];
     for (index, (other, mass)) in positions.chunks_exact(3).zip(masses).enumerate() {
         for lane in 0..LANES {
             let (x, y, z) = (
-                other[0].to_f64() - at[0][lane].to_f64(),
-                other[1].to_f64() - at[1][lane].to_f64(),
-                other[2].to_f64() - at[2][lane].to_f64(),
+                other[0].to_f64() * scale - at[0][lane].to_f64() * scale,
+                other[1].to_f64() * scale - at[1][lane].to_f64() * scale,
+                other[2].to_f64() * scale - at[2][lane].to_f64() * scale,
             );
-            let distance = x * x + y * y + z * z + square.to_f64();
+            let distance = x * x + y * y + z * z + square;
             let counts = index != first + lane && distance != 0.0;
             sums[lane] += if counts { (*mass).to_f64() / distance.sqrt() } else { 0.0 };
         }
@@ -303,29 +358,29 @@ pub fn leapfrog<T: Real>(
     let n = masses.len();
     check_shape("positions", &[n, 3], positions.shape())?;
     check_shape("velocities", &[n, 3], velocities.shape())?;
-    let square = square_of("softening", softening)?;
+    check_length("softening", softening)?;
     if !step.is_finite() {
         return Err(KernelError::argument(
             "step",
-            format!("{step} is no step in time; give a finite number"),
+            format!("{step:?} is no step in time; give a finite number"),
         ));
     }
     let half = step / T::from_f64(2.0);
     if is_inline(n.saturating_mul(n)) {
         let (masses, mut pull) = (masses.elements(), vec![T::ZERO; 3 * n]);
         let (x, v) = (positions.as_mut_slice(), velocities.as_mut_slice());
-        attract(&mut pull, 0, x, &masses, square);
+        attract(&mut pull, 0, x, &masses, units(x, softening));
         for _ in 0..steps {
             advance(v, &pull, half);
             advance(x, v, step);
-            attract(&mut pull, 0, x, &masses, square);
+            attract(&mut pull, 0, x, &masses, units(x, softening));
             advance(v, &pull, half);
         }
         return Ok(());
     }
     let masses = masses.share(pool)?;
     let mut pull = pool.zeros_nd((n, 3))?;
-    launch_accelerations(pool, &mut pull, positions, &masses, square)?;
+    launch_accelerations(pool, &mut pull, positions, &masses, softening)?;
     for _ in 0..steps {
         let operands =
             (velocities.split_flat_mut(), positions.split_flat_mut(), pull.split_flat(), half, step);
@@ -333,7 +388,7 @@ pub fn leapfrog<T: Real>(
             advance(v, pull, half);
             advance(x, v, step);
         })?;
-        launch_accelerations(pool, &mut pull, positions, &masses, square)?;
+        launch_accelerations(pool, &mut pull, positions, &masses, softening)?;
         let operands = (velocities.split_flat_mut(), pull.split_flat(), half);
         pool.for_each(operands, |(v, pull, half)| advance(v, pull, half))?;
     }

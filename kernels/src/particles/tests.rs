@@ -165,3 +165,43 @@ fn bad_arguments_are_refused_before_anything_moves() {
     assert!(matches!(refused, Err(KernelError::Argument { what: "step", .. })));
     assert!(x.as_slice().iter().all(|x| *x == 7.0));
 }
+
+#[test]
+fn lengths_may_be_of_any_size() {
+    let near = [[0.0f64, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, -1.5, 0.25]].concat();
+    let (masses, still) = ([1.0, 3.0, 0.5], Array2::zeros((3, 3)));
+    let run = |exponent: i32| {
+        let scale = 2f64.powi(exponent);
+        let x = Array2::from_shape_vec((3, 3), near.iter().map(|x| x * scale).collect()).unwrap();
+        let mut out = pool().zeros_nd((3, 3)).unwrap();
+        accelerations(pool(), &mut out, &x, &masses, 0.5 * scale).unwrap();
+        let energy = energy(pool(), &x, &still, &masses, 0.5 * scale).unwrap();
+        // What falls with the square of the distance, and with the distance.
+        let pull: Vec<f64> = out.as_slice().iter().map(|a| a * scale * scale).collect();
+        (pull, energy.potential * scale)
+    };
+    for exponent in [-500, -450, -150, 150, 400, 500] {
+        let (near, far) = (run(0), run(exponent));
+        assert_eq!(far, near, "2^{exponent}");
+        assert_eq!(launching(|| run(exponent)), near, "2^{exponent}, handed out");
+    }
+    // Metres between stars, in single precision.
+    let x = ndarray::array![[0.0f32, 0.0, 0.0], [4e16, 0.0, 0.0]];
+    let mut out = pool().zeros_nd((2, 3)).unwrap();
+    accelerations(pool(), &mut out, &x, &[1.3e20, 1.3e20], 0.0).unwrap();
+    assert!((out.view()[(0, 0)] / (1.3e20 / 1.6e33) as f32 - 1.0).abs() < 1e-5, "{:?}", out.view());
+}
+
+#[test]
+fn energies_keep_what_squares_would_lose() {
+    let one = ndarray::array![[0.0, 0.0, 0.0]];
+    let fast = ndarray::array![[3e160, 0.0, 4e160]];
+    let got = energy(pool(), &one, &fast, &[2e-300], 0.0).unwrap().kinetic;
+    assert!((got / 25e20 - 1.0).abs() < 1e-12, "{got:e}");
+    let both = ndarray::array![[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]];
+    let still = Array2::<f64>::zeros((2, 3));
+    let got = energy(pool(), &both, &still, &[2.0, 3.0], 1e-150).unwrap().potential;
+    assert!((got / -6e150 - 1.0).abs() < 1e-12, "{got:e}");
+    let refused = energy(pool(), &both, &still, &[2.0, 3.0], 1e-170);
+    assert!(matches!(refused, Err(KernelError::Argument { what: "softening", .. })));
+}

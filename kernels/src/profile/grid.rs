@@ -57,7 +57,7 @@ pub trait Keyed: Number {
 
 /// 2 to the power of an exponent in the normal range of f64.
 fn power_of_two(exponent: i64) -> f64 {
-    f64::from_bits(((exponent + 1023).clamp(1, 2046) as u64) << 52)
+    f64::from_bits((exponent.saturating_add(1023).clamp(1, 2046) as u64) << 52)
 }
 
 /// Exponent and lower border of the narrowest grid with bins of 2^e that covers `low ..= high`, e not below `least`.
@@ -98,7 +98,7 @@ macro_rules! float {
                 ((border as $t).key(), exponent)
             }
             fn grid(plan: &Plan) -> Self::Grid {
-                ($t::from_key(plan.low_key), power_of_two(-plan.exponent) as $t)
+                ($t::from_key(plan.low_key), power_of_two(plan.exponent.saturating_neg()) as $t)
             }
             #[inline(always)]
             fn bin(self, (low, scale): Self::Grid) -> usize {
@@ -156,7 +156,7 @@ macro_rules! integer {
                 (border, exponent)
             }
             fn grid(plan: &Plan) -> Self::Grid {
-                (plan.low_key as $u, plan.exponent as u32)
+                (plan.low_key as $u, plan.exponent.clamp(0, i64::from($u::BITS) - 1) as u32)
             }
             #[inline(always)]
             fn bin(self, (low, shift): Self::Grid) -> usize {
@@ -167,7 +167,8 @@ macro_rules! integer {
                 t as usize
             }
             fn guess(plan: &Plan, bin: usize) -> u64 {
-                plan.low_key.saturating_add(((bin - 1) as u64) << plan.exponent)
+                let above = ((bin - 1) as u128) << plan.exponent.clamp(0, 63);
+                plan.low_key.saturating_add(u64::try_from(above).unwrap_or(u64::MAX))
             }
             fn gap(a: Self, b: Self) -> f64 {
                 // NumPy wraps around where the difference does not fit the type; the true one is meant.
@@ -201,7 +202,7 @@ pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u6
         }
         low
     };
-    let (first, end) = (start(from), start(to + 1));
+    let (first, end) = (start(from), start(to.saturating_add(1)));
     (first < end).then(|| (first as u64, (end - 1) as u64))
 }
 
@@ -229,6 +230,22 @@ mod tests {
         assert!(low.bin(grid) > BELOW && high.bin(grid) <= ABOVE, "{low:?} {high:?} {plan:?}");
         if exponent > -100 {
             assert!(high.bin(grid) < ABOVE, "{low:?} {high:?} {plan:?}");
+        }
+    }
+
+    #[test]
+    fn plans_of_any_numbers_are_harmless() {
+        for exponent in [i64::MIN, -1, 40, 64, i64::MAX] {
+            for low_key in [0, 1 << 40, u64::MAX] {
+                let plan = Plan { centre: 0.0, low_key, exponent };
+                for (from, to) in [(0, 0), (1, ABOVE), (5, usize::MAX), (usize::MAX, usize::MAX)] {
+                    keys_of_bins::<f32>(&plan, from, to);
+                    keys_of_bins::<f64>(&plan, from, to);
+                    keys_of_bins::<i32>(&plan, from, to);
+                    keys_of_bins::<u64>(&plan, from, to);
+                }
+                assert!(7u32.bin(u32::grid(&plan)) <= NAN && 7.0f64.bin(f64::grid(&plan)) <= 0xffff);
+            }
         }
     }
 

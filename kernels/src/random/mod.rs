@@ -62,7 +62,7 @@ pub fn uniform<T: Draw, D: Shape>(
     let Range { start, end } = range;
     let width = end.minus(start);
     if !(width > T::ZERO && width.is_finite() && start.is_finite()) {
-        let why = format!("{start}..{end} is no range of finite width; give start < end, both finite");
+        let why = format!("{start:?}..{end:?} is no range of finite width; give start < end, both finite");
         return Err(KernelError::argument("range", why));
     }
     fill(pool, out, (seed, [start, end]), |out, span, (seed, [start, end])| {
@@ -78,7 +78,7 @@ pub fn uniform<T: Draw, D: Shape>(
 /// Cost: writes every element once; about 40 flops, and for 15 % of the elements a logarithm and a root.
 ///
 /// # Errors
-/// `Argument` where `mean` or `deviation` is not finite, or `deviation` is negative. `Launch`.
+/// `Argument` where `mean` or `deviation` is not finite, `deviation` is negative, or numbers could become infinite. `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -100,11 +100,16 @@ pub fn normal<T: Draw, D: Shape>(
 ) -> Result<(), KernelError> {
     for (what, value) in [("mean", mean), ("deviation", deviation)] {
         if !value.is_finite() {
-            return Err(KernelError::argument(what, format!("{value} is not finite")));
+            return Err(KernelError::argument(what, format!("{value:?} is not finite")));
         }
     }
     if deviation < T::ZERO {
-        let why = format!("{deviation} is negative; a standard deviation is not");
+        let why = format!("{deviation:?} is negative; a standard deviation is not");
+        return Err(KernelError::argument("deviation", why));
+    }
+    let farthest = T::from_f64(mean.to_f64().abs() + 8.3 * deviation.to_f64());
+    if !farthest.is_finite() {
+        let why = format!("{deviation:?} about {mean:?} reaches beyond the largest number of the type");
         return Err(KernelError::argument("deviation", why));
     }
     fill(pool, out, (seed, [mean, deviation]), |out, span, (seed, [mean, deviation])| {

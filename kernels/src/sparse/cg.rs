@@ -90,6 +90,7 @@ pub fn conjugate_gradient<T: Real>(
     options: CgOptions,
 ) -> Result<CgOutcome, KernelError> {
     let (rows, columns) = a.shape();
+    a.check_values()?;
     check_shape("the matrix of a linear system", &[rows, rows], &[rows, columns])?;
     check_shape("the right-hand side of a linear system", &[rows], &b.shape())?;
     check_shape("the solution of a linear system", &[rows], x.shape())?;

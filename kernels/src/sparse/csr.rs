@@ -36,8 +36,8 @@ impl<T: Number> Csr<T> {
     /// them into their rows (a counting sort), then the workers sort each row by column; about twice the memory of the result meanwhile.
     ///
     /// # Errors
-    /// `Shape` where the three have different lengths; `Index` for the first entry outside the matrix; `Argument` for more than 2^32 columns;
-    /// `Launch`, `Memory`.
+    /// `Shape` where the three have different lengths; `Index` for the first entry outside the matrix; `Argument` for more than 2^32 columns, or
+    /// more rows than can be counted; `Launch`, `Memory`.
     ///
     /// ```
     /// use phalanx_kernels::sparse::Csr;
@@ -62,6 +62,7 @@ impl<T: Number> Csr<T> {
     {
         check_shape("the rows of entries", &[values.len()], &rows.shape())?;
         check_shape("the columns of entries", &[values.len()], &columns.shape())?;
+        offsets_of(shape.0)?;
         if shape.1 as u128 > 1 << 32 {
             return Err(KernelError::argument(
                 "the shape of a sparse matrix",
@@ -88,7 +89,7 @@ impl<T: Number> Csr<T> {
         columns: SharedArray<u32, Ix1>,
         values: SharedArray<T, Ix1>,
     ) -> Result<Csr<T>, KernelError> {
-        check_shape("the offsets of a sparse matrix", &[shape.0 + 1], offsets.shape())?;
+        check_shape("the offsets of a sparse matrix", &[offsets_of(shape.0)?], offsets.shape())?;
         check_shape("the columns of a sparse matrix", &[values.len()], columns.shape())?;
         let ends = offsets.as_slice();
         if ends[0] != 0 || ends[shape.0] != values.len() as u64 || !ends.is_sorted() {
@@ -186,7 +187,7 @@ impl<T: Number> Csr<T> {
 
     /// Number of stored entries.
     pub fn entries(&self) -> usize {
-        self.values.len()
+        self.columns.len()
     }
 
     /// Where each row begins, and the number of entries.
@@ -204,7 +205,13 @@ impl<T: Number> Csr<T> {
         &self.values
     }
 
-    /// The entries' values, to be changed in place; the structure stays.
+    /// That there is a value for each entry still: the array of values can be exchanged.
+    pub(super) fn check_values(&self) -> Result<(), KernelError> {
+        check_shape("the values of a sparse matrix", self.columns.shape(), self.values.shape())
+    }
+
+    /// The entries' values, to be changed in place; the structure stays. To put an array of another length there makes products refuse
+    /// the matrix.
     pub fn values_mut(&mut self) -> &mut SharedArray<T, Ix1> {
         &mut self.values
     }
@@ -218,6 +225,12 @@ impl<T: Number> Csr<T> {
         let place = offsets[row] as usize..offsets[row + 1] as usize;
         (&self.columns.as_slice()[place.clone()], &self.values.as_slice()[place])
     }
+}
+
+/// How many offsets so many rows have.
+fn offsets_of(rows: usize) -> Result<usize, KernelError> {
+    let why = || format!("{rows} rows are too many to count their ends");
+    rows.checked_add(1).ok_or_else(|| KernelError::argument("the shape of a sparse matrix", why()))
 }
 
 /// Refuses places outside `0..len`.
@@ -377,6 +390,29 @@ mod tests {
         assert_eq!((a.shape(), a.entries()), ((0, 0), 0));
         let a = Csr::from_coo(pool(), (5, 0), &none, &none, &[0.0f32; 0]).unwrap();
         assert_eq!(a.row(4), (&[][..], &[][..]));
+    }
+
+    #[test]
+    fn sizes_beyond_all_memory_are_refused() {
+        let none: [u32; 0] = [];
+        for rows in [usize::MAX, usize::MAX - 1, 1 << 59] {
+            assert!(Csr::from_coo(pool(), (rows, 1), &none, &none, &[0.0; 0]).is_err(), "{rows} rows");
+            let (offsets, columns) = (SharedArray::zeros(1).unwrap(), SharedArray::zeros(0).unwrap());
+            assert!(
+                Csr::<f64>::from_parts((rows, 1), offsets, columns, SharedArray::zeros(0).unwrap()).is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn a_matrix_whose_values_were_exchanged_is_refused() {
+        let mut a = Csr::from_coo(pool(), (2, 2), &[0, 1], &[0, 1], &[1.0, 1.0]).unwrap();
+        *a.values_mut() = SharedArray::zeros(1).unwrap();
+        let (mut x, mut y) = (SharedArray::zeros(2).unwrap(), SharedArray::zeros(2).unwrap());
+        let refused = super::super::spmv(pool(), 1.0, &a, &[1.0, 1.0], 0.0, &mut y);
+        assert!(matches!(refused, Err(KernelError::Shape { .. })));
+        let refused = super::super::conjugate_gradient(pool(), &a, &[1.0, 1.0], &mut x, Default::default());
+        assert!(matches!(refused, Err(KernelError::Shape { .. })));
     }
 
     #[test]

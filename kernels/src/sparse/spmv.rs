@@ -43,6 +43,7 @@ pub fn spmv<T: Real>(
     y: &mut SharedArray<T, Ix1>,
 ) -> Result<(), KernelError> {
     let (rows, columns) = a.shape();
+    a.check_values()?;
     check_shape("the vector that a sparse matrix is applied to", &[columns], &x.shape())?;
     check_shape("the result of a sparse matrix applied to a vector", &[rows], y.shape())?;
     if is_inline(a.entries() + rows) {

@@ -162,10 +162,17 @@ pub fn fft_3d<T: Transform>(
         across_planes(&mut whole, direction);
         return Ok(());
     }
-    pool.launch().chunk(1).for_each((a.split_mut(), direction.to_wire()), |(mut a, direction)| {
-        planes(&mut a, Direction::from_wire(direction));
-    })?;
-    pool.launch().chunk(1).for_each((a.split_axis_mut(1), direction.to_wire()), |(mut a, direction)| {
+    // Far more planes than workers need are taken in bundles, since a launch has so many chunks at most.
+    let bundle = |len: usize| (len >> 20).max(1);
+    let (planes_at_once, rows_at_once) = (bundle(a.dim().0), bundle(a.dim().1));
+    pool.launch().chunk(planes_at_once).for_each(
+        (a.split_mut(), direction.to_wire()),
+        |(mut a, direction)| {
+            planes(&mut a, Direction::from_wire(direction));
+        },
+    )?;
+    let operands = (a.split_axis_mut(1), direction.to_wire());
+    pool.launch().chunk(rows_at_once).for_each(operands, |(mut a, direction)| {
         across_planes(&mut a, Direction::from_wire(direction));
     })?;
     Ok(())

@@ -46,6 +46,8 @@ pub fn convolve_2d<T: Real>(
     check_odd("the height of a kernel of a convolution", kernel.nrows())?;
     check_odd("the width of a kernel of a convolution", kernel.ncols())?;
     let (r, s) = (kernel.nrows() / 2, kernel.ncols() / 2);
+    // Asked for, so that more taps than memory holds are an error: a view may repeat one element without end.
+    drop(SharedArray::<[i64; 3]>::zeros(kernel.len())?);
     let tap =
         |((u, v), weight): ((usize, usize), &T)| ([0, r as i64 - u as i64, s as i64 - v as i64], *weight);
     let taps: Vec<_> = kernel.indexed_iter().map(tap).collect();
@@ -86,6 +88,8 @@ pub fn convolve_separable<T: Real>(
     if out.is_empty() {
         return Ok(());
     }
+    // Rows that every worker keeps, asked for so that too many are an error here.
+    drop(SharedArray::<T, _>::zeros((column.len(), width))?);
     if is_inline(out.len()) {
         let input = a.elements();
         let pass = Separable { input: &input, height, width, column, row, boundary, way: CACHED };
