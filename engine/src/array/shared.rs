@@ -17,6 +17,7 @@ use super::{Element, Shape};
 use crate::base::Span;
 use crate::memory::arena::{self, Block};
 use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, PageReport, Residency, Segment};
+use crate::sys::fork;
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, IntoDimension, Ix1};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub struct SharedArray<T, D = Ix1> {
     dim: D,
     byte_offset: usize,
     place: Place,
+    _shared: fork::Shared,
 }
 
 /// What keeps the elements where they are.
@@ -143,7 +145,13 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     fn in_block(block: Block, dim: D) -> Self {
         const { assert!(align_of::<T>() <= 4096, "elements of a shared array are aligned to a page at most") };
         debug_assert!(dim.size() * size_of::<T>() <= block.len());
-        SharedArray { ptr: block.ptr().cast(), dim, byte_offset: block.offset(), place: Place::Arena(block) }
+        SharedArray {
+            ptr: block.ptr().cast(),
+            dim,
+            byte_offset: block.offset(),
+            place: Place::Arena(block),
+            _shared: fork::Shared::new(),
+        }
     }
 
     /// The array of shape `dim` that begins `byte_offset` bytes into the segment.
@@ -157,7 +165,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         debug_assert!(byte_offset.is_multiple_of(align_of::<T>()));
         // SAFETY: the offset lies inside the segment, says the caller.
         let ptr = unsafe { segment.base().add(byte_offset) }.cast();
-        SharedArray { ptr, dim, byte_offset, place: Place::Segment(segment) }
+        SharedArray { ptr, dim, byte_offset, place: Place::Segment(segment), _shared: fork::Shared::new() }
     }
 
     /// All elements in row-major order.
@@ -237,7 +245,13 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         if byte_len::<T, I::Dim>(&dim).is_err() || dim.size() != self.dim.size() {
             return Err(self);
         }
-        Ok(SharedArray { ptr: self.ptr, dim, byte_offset: self.byte_offset, place: self.place })
+        Ok(SharedArray {
+            ptr: self.ptr,
+            dim,
+            byte_offset: self.byte_offset,
+            place: self.place,
+            _shared: self._shared,
+        })
     }
 }
 

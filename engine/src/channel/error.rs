@@ -97,6 +97,9 @@ pub enum QueueError {
         /// How many.
         items: u64,
     },
+    /// This process was forked from one that uses phalanx: the queue is the parent's.
+    #[error("the queue cannot be used here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The words in shared memory hold what no queue operation writes.
     #[error(
         "the queue's {what} in shared memory is {seen:#x}, which no queue operation writes; unsafe code in some process \

@@ -17,6 +17,7 @@ use crate::base::member::{self, MemberId};
 use crate::memory::travel;
 use crate::sync::Patience;
 use crate::sync::place::{Borrowed, CreateError, Farewell, Place, Remote, SyncWire};
+use crate::sys::fork;
 use serde::{Deserialize, Serialize};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ struct End<T: Message, const SIDE: usize> {
 
 fn control_of(place: &Place) -> &Control {
     // SAFETY: the place of a pipe's direction holds one at its base.
-    unsafe { place.base().cast().as_ref() }
+    unsafe { place.words().cast().as_ref() }
 }
 
 /// Takes one off what this process holds of an end.
@@ -66,14 +67,15 @@ fn arrive(place: Place, side: usize) -> Option<Farewell> {
 
 impl<T: Message, const SIDE: usize> End<T, SIDE> {
     fn of(place: Place) -> Self {
-        let noted =
-            place.segment().is_some() && control_of(&place).holders[SIDE].add(MemberId::DRIVER, 1).is_some();
+        let noted = !fork::is_foreign()
+            && place.segment().is_some()
+            && control_of(&place).holders[SIDE].add(MemberId::DRIVER, 1).is_some();
         End { queue: Queue::of(place), noted }
     }
 
     /// Notes that the driver itself uses this end, so that no worker's death is its end.
     fn used(&self) {
-        if member::current_member() == MemberId::DRIVER {
+        if member::current_member() == MemberId::DRIVER && !fork::is_foreign() {
             let uses = &self.queue.control().driver_uses[SIDE];
             if uses.load(Ordering::Relaxed) == 0 {
                 uses.store(1, Ordering::Relaxed);
@@ -94,7 +96,7 @@ impl<T: Message, const SIDE: usize> End<T, SIDE> {
 
 impl<T: Message, const SIDE: usize> Drop for End<T, SIDE> {
     fn drop(&mut self) {
-        if self.noted {
+        if self.noted && !fork::is_foreign() {
             leave(self.queue.control(), SIDE);
         }
     }

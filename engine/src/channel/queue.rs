@@ -13,6 +13,7 @@ use crate::base::atomic::Ordering;
 use crate::base::with_own;
 use crate::sync::Patience;
 use crate::sync::place::{self, CreateError, Place, Remote, travels};
+use crate::sys::fork;
 use crate::sys::memory::page_size;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -199,13 +200,16 @@ impl<T: Message> Queue<T> {
     }
 
     pub(super) fn core(&self) -> Result<&Core, QueueError> {
+        if fork::is_foreign() {
+            return Err(QueueError::Forked);
+        }
         let noted = || self.control().shape[0].load(Ordering::Relaxed);
         self.core.as_ref().ok_or_else(|| QueueError::Corrupt { what: "shape", seen: noted() })
     }
 
     pub(super) fn control(&self) -> &Control {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 
     /// Puts an item at the end; blocks while there is no room.
@@ -487,7 +491,8 @@ impl<T: Message> Queue<T> {
 
 impl<T> std::fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(core) = &self.core else { return f.write_str("Queue(corrupt)") };
+        let core = self.core.as_ref().filter(|_| !fork::is_foreign());
+        let Some(core) = core else { return f.write_str("Queue(out of reach)") };
         let control = core.base.control();
         f.debug_struct("Queue")
             .field("len", &control.hot.ready.load(Ordering::Relaxed))
@@ -567,6 +572,7 @@ impl<T: Message> Held<'_, T> {
     }
 
     fn finish(mut self) -> Result<(), QueueError> {
+        self.queue.core()?;
         let Some(claim) = self.claim.take() else { return Ok(()) };
         self.core.finish(&claim, true).map_err(|refused| self.queue.error(refused))
     }
@@ -574,7 +580,7 @@ impl<T: Message> Held<'_, T> {
 
 impl<T: Message> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        if let Some(claim) = self.claim.take() {
+        if let Some(claim) = self.claim.take().filter(|_| !fork::is_foreign()) {
             // A failure means overwritten words, which the next call reports.
             let _ = self.core.finish(&claim, false);
         }

@@ -1,5 +1,6 @@
 //! Cancelling a launch from another thread.
 
+use crate::sys::fork;
 use crate::team::crew::Crew;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +56,10 @@ impl CancelToken {
     /// Cancels every launch that uses this token, now and later. Never blocks on a launch.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
+        if fork::is_foreign() {
+            // The launches are the parent's.
+            return;
+        }
         let waiting = self.shared.waiting.lock();
         for (launch, crew) in waiting.iter().filter_map(|launch| Some((launch, launch.crew.upgrade()?))) {
             launch.stop(&crew);

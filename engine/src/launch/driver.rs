@@ -8,6 +8,7 @@ use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
 use crate::launch::tally::{Tally, Totals};
 use crate::launch::watch::{Detail, Watch};
+use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
@@ -56,6 +57,9 @@ impl Driver {
         job: &Job<'_>,
         then: impl FnOnce(&Board),
     ) -> Result<(), LaunchError> {
+        if fork::is_foreign() {
+            return Err(LaunchError::Forked);
+        }
         if self.runs_inline() {
             // Tasks that a pool still waits for may launch.
             let last = if self.crew.kind == Kind::Inline { Phase::Ending } else { Phase::Terminated };
@@ -143,6 +147,9 @@ impl Driver {
         description: &Description<'_>,
         leaves: usize,
     ) -> Result<Option<Scratch>, LaunchError> {
+        if fork::is_foreign() {
+            return Err(LaunchError::Forked);
+        }
         match description.scratch_bytes(leaves) {
             0 => Ok(None),
             bytes => Ok(Some(self.shelf.take(bytes)?)),

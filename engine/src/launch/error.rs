@@ -180,6 +180,9 @@ pub enum LaunchError {
     /// The pool was joined, terminated or dropped, before the launch began or while it ran.
     #[error("the pool is closed and runs nothing more; make another, or end this one later")]
     PoolClosed,
+    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    #[error("nothing can be launched here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The pool serves no more.
     #[error("the pool can run nothing more: {reason}; make a new one")]
     PoolBroken {

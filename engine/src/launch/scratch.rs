@@ -29,6 +29,13 @@ impl Scratch {
         }
     }
 
+    fn is_ours(&self) -> bool {
+        match self {
+            Scratch::Small(block) => block.is_ours(),
+            Scratch::Large(segment) => segment.is_ours(),
+        }
+    }
+
     fn len_bytes(&self) -> usize {
         match self {
             Scratch::Small(block) => block.len(),
@@ -64,6 +71,8 @@ impl Shelf {
     /// A scratch of at least `len_bytes`; contents unspecified.
     pub(crate) fn take(&self, len_bytes: usize) -> Result<Scratch, AllocError> {
         let mut free = self.free.lock();
+        // Those of a process from which this one was forked are not there.
+        free.retain(Scratch::is_ours);
         if let Some(index) = free.iter().position(|scratch| scratch.len_bytes() >= len_bytes) {
             return Ok(free.swap_remove(index));
         }

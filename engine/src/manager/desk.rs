@@ -9,7 +9,7 @@ use crate::base::MemberId;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
 use crate::base::member;
 use crate::sync::place::{self, CreateError, Place, remote};
-use crate::sys::futex;
+use crate::sys::{fork, futex};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,7 @@ pub(super) enum Stop {
     Closed,
     Died,
     Corrupt,
+    Forked,
 }
 
 /// A handle of the words.
@@ -98,7 +99,7 @@ impl Desk {
 
     fn words(&self) -> &Words {
         // SAFETY: the place holds them at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 
     /// Tells this desk from others in this process.
@@ -134,6 +135,9 @@ impl Desk {
 
     /// Sends a request and waits for its answer.
     pub(super) fn exchange(&self, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
+        if fork::is_foreign() {
+            return Err(Stop::Forked);
+        }
         let index = self.claim(deadline)?;
         let slot = &self.words().slots[index];
         let done = self.converse(slot, request, deadline);

@@ -70,6 +70,9 @@ pub enum CallError {
         /// Why.
         why: String,
     },
+    /// This process was forked from one that uses phalanx: the manager is the parent's.
+    #[error("the manager cannot be used here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The words in shared memory make no sense.
     #[error(
         "the manager's words in shared memory make no sense; unsafe code in some process wrote past its data"

@@ -4,6 +4,7 @@ use super::desk::{Desk, Stop};
 use super::error::CallError;
 use super::server::{self, Entry, Head, Kind};
 use crate::memory::travel::{self, Luggage};
+use crate::sys::fork;
 use crate::team::assignment;
 use crate::team::text;
 use serde::de::DeserializeOwned;
@@ -144,6 +145,9 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     args: &A,
     limit: Option<Duration>,
 ) -> Result<R, CallError> {
+    if fork::is_foreign() {
+        return Err(CallError::Forked);
+    }
     if server::is_serving(desk) {
         return Err(CallError::WouldDeadlock);
     }
@@ -164,6 +168,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
                 Stop::Closed => CallError::Closed,
                 Stop::Died => CallError::ServerDied,
                 Stop::Corrupt => CallError::Corrupt,
+                Stop::Forked => CallError::Forked,
             })
         }
     }

@@ -13,6 +13,7 @@ pub use hosted::Hosted;
 pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 
 use crate::process::Process;
+use crate::sys::fork;
 use desk::Desk;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -169,6 +170,13 @@ impl Drop for Manager {
     /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at most a second, then that
     /// is killed.
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            // Its thread and process are the parent's.
+            if let Server::Thread(hand) = &mut self.server {
+                std::mem::forget(hand.take());
+            }
+            return;
+        }
         self.desk.close();
         match &mut self.server {
             Server::Thread(hand) => {

@@ -2,16 +2,18 @@
 //! worker maps once at its start.
 //!
 //! # Safety
-//! A [`Block`] is the only owner of its bytes until it is dropped. The only unsafe act here is to zero a block that
-//! is being dropped.
+//! A [`Block`] is the only owner of its bytes until it is dropped. The unsafe acts here are to zero a block that
+//! is being dropped, and to find the arena, which is never freed.
 #![allow(unsafe_code)]
 
 use super::freelist::FreeList;
 use super::{AllocError, Segment, room};
-use crate::sys::memory;
+use crate::sys::{fork, memory};
 use parking_lot::Mutex;
 use std::ptr::NonNull;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+// Plain on purpose: process-local.
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Address space of the arena. Pages are taken only as blocks are made.
 ///
@@ -41,20 +43,32 @@ struct State {
     unchecked: usize,
 }
 
-static ARENA: OnceLock<Arena> = OnceLock::new();
+/// Null before the first use; never freed. A worker that was forked from this process makes its own.
+static ARENA: AtomicPtr<Arena> = AtomicPtr::new(std::ptr::null_mut());
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The arena of this process, made at its first use.
 pub(crate) fn global() -> Result<&'static Arena, AllocError> {
-    if let Some(arena) = ARENA.get() {
-        return if arena.segment.is_ours() { Ok(arena) } else { Err(AllocError::Forked) };
+    if fork::is_foreign() {
+        return Err(AllocError::Forked);
     }
-    let _one_at_a_time = MAKING.lock();
-    if let Some(arena) = ARENA.get() {
+    if let Some(arena) = present() {
         return Ok(arena);
     }
-    let arena = Arena::new(ARENA_BYTES)?;
-    Ok(ARENA.get_or_init(|| arena))
+    let _one_at_a_time = MAKING.lock();
+    if let Some(arena) = present() {
+        return Ok(arena);
+    }
+    let arena: &'static Arena = Box::leak(Box::new(Arena::new(ARENA_BYTES)?));
+    fork::reset_in_children(|| ARENA.store(std::ptr::null_mut(), Ordering::Relaxed));
+    // Pairs with the acquire in `present`.
+    ARENA.store(std::ptr::from_ref(arena).cast_mut(), Ordering::Release);
+    Ok(arena)
+}
+
+fn present() -> Option<&'static Arena> {
+    // SAFETY: null, or the address of an arena that is never freed and only shared.
+    unsafe { ARENA.load(Ordering::Acquire).as_ref() }
 }
 
 /// Takes a zeroed block from the process's arena. `align` is a power of two, at most a page.
@@ -175,6 +189,11 @@ impl Block {
     /// The segment it lies in.
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.arena.segment
+    }
+
+    /// Whether it lies in the arena of this process, and not in that of one from which it was forked.
+    pub(crate) fn is_ours(&self) -> bool {
+        present().is_some_and(|arena| std::ptr::eq(arena, self.arena))
     }
 
     /// Its place there, in bytes.

@@ -119,8 +119,8 @@ pub enum AllocError {
     },
     /// This process was forked from the one that made the shared memory, and does not have it.
     #[error(
-        "this process was forked from one that uses phalanx and does not share its memory; start programs with \
-         exec, or make no arrays after a fork"
+        "this process was forked from one that uses phalanx, and has neither its shared memory nor its workers; use phalanx \
+         in the parent alone, fork before its first use, or execute a program in the child"
     )]
     Forked,
     /// Another system call failed.

@@ -6,8 +6,8 @@
 
 use super::draft::{Draft, folder_of};
 use super::{Access, AllocError, MapAccess, MapOptions, Mapping, Segment, check_file_limit, room};
-use crate::sys::descriptor;
 use crate::sys::memory::{self, Filesystem};
+use crate::sys::{descriptor, fork};
 use std::fs::{File, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -47,6 +47,9 @@ pub(crate) fn create(
     len_bytes: usize,
     fill: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<Arc<Segment>, AllocError> {
+    if fork::is_foreign() {
+        return Err(AllocError::Forked);
+    }
     check_name(path)?;
     check_file_limit(len_bytes)?;
     let folder = folder_of(path);
@@ -85,6 +88,9 @@ pub(crate) fn map(fd: OwnedFd, len_bytes: usize, access: Access) -> Result<Arc<S
         Access::ReadWrite => MapAccess::ReadWrite,
         Access::ReadOnly => MapAccess::ReadOnly,
     };
+    if fork::is_foreign() {
+        return Err(AllocError::Forked);
+    }
     let mapping = Mapping::map(fd.as_fd(), len_bytes, rights, MapOptions::default())
         .map_err(|e| AllocError::from_os("mmap", len_bytes, e))?;
     Ok(Segment::from_file(mapping, fd, access))

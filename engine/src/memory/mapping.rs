@@ -5,7 +5,8 @@
 //! who makes references from them keeps the mapping alive and answers for what other processes write.
 #![allow(unsafe_code)]
 
-use super::HUGE_PAGE;
+use super::{AllocError, HUGE_PAGE};
+use crate::sys::fork;
 use crate::sys::memory::{self, Hint, NodePolicy};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -84,10 +85,12 @@ impl Mapping {
         unsafe { memory::unmap(tail, wanted - skip - mapped - 2 * page) }?;
         mapping.taken_bytes = mapped + 2 * page;
 
-        // SAFETY: base .. base + len_bytes is ours and nothing refers to it yet.
-        unsafe { memory::map_shared_at(base, len_bytes.max(1), fd, access == MapAccess::ReadWrite) }?;
-        // SAFETY: the range is ours.
-        unsafe { memory::advise(base, len_bytes.max(1), Hint::DontFork) }?;
+        fork::while_mapping(base, len_bytes.max(1), || {
+            // SAFETY: base .. base + len_bytes is ours and nothing refers to it yet.
+            unsafe { memory::map_shared_at(base, len_bytes.max(1), fd, access == MapAccess::ReadWrite) }?;
+            // SAFETY: the range is ours.
+            unsafe { memory::advise(base, len_bytes.max(1), Hint::DontFork) }
+        })?;
         if options.leave_out_of_dumps {
             // SAFETY: the range is ours.
             unsafe { memory::advise(base, len_bytes.max(1), Hint::DontDump) }?;
@@ -152,12 +155,45 @@ impl Mapping {
     }
 }
 
+/// Memory of this process alone, zero at first; a forked child has a copy.
+#[derive(Debug)]
+pub(crate) struct Zeros {
+    base: NonNull<u8>,
+    len_bytes: usize,
+}
+
+// SAFETY: an address range of the process, the same in every thread; it gives out a raw address only.
+unsafe impl Send for Zeros {}
+// SAFETY: as above.
+unsafe impl Sync for Zeros {}
+
+impl Zeros {
+    pub(crate) fn new(len_bytes: usize) -> Result<Zeros, AllocError> {
+        let base = memory::take_zeros(len_bytes).map_err(|e| AllocError::from_os("mmap", len_bytes, e))?;
+        Ok(Zeros { base, len_bytes })
+    }
+
+    /// The first byte, at the start of a page.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+}
+
+impl Drop for Zeros {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours, and whoever made references from it kept this value alive.
+        let _ = unsafe { memory::unmap(self.base, self.len_bytes) };
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // A forked child has no such mapping; at these addresses may be something else (M4).
+        // A forked child has no such mapping; what is there covers the addresses (M4).
         if memory::process_id() == self.owner {
-            // SAFETY: the range is ours, and whoever made references from it kept this value alive.
-            let _ = unsafe { memory::unmap(self.taken, self.taken_bytes) };
+            fork::while_unmapping(self.base, || {
+                // SAFETY: the range is ours, and whoever made references from it kept this value alive.
+                let _ = unsafe { memory::unmap(self.taken, self.taken_bytes) };
+            });
         }
     }
 }

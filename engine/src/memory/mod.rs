@@ -25,7 +25,7 @@ mod segment;
 pub(crate) mod travel;
 
 pub use error::{AllocError, LimitKind};
-pub(crate) use mapping::{MapAccess, MapOptions, Mapping};
+pub(crate) use mapping::{MapAccess, MapOptions, Mapping, Zeros};
 pub(crate) use options::ArrayOptions as AllocOptions;
 pub use options::{ArrayOptions, HugePages, PagePlacement};
 pub use pages::{PageKind, PageReport};

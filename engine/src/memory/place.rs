@@ -15,6 +15,7 @@ use super::travel::{self, Lease};
 use super::{AllocError, Segment};
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::{self, MemberId};
+use crate::sys::fork;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::any::{Any, TypeId};
@@ -79,6 +80,7 @@ pub(crate) struct Body {
     listed: AtomicBool,
     base: NonNull<u8>,
     wire: PlaceWire,
+    _shared: fork::Shared,
 }
 
 // SAFETY: by the invariant of `Place` the bytes are touched only through atomics and under locks.
@@ -185,7 +187,13 @@ impl Place {
         tag.len_bytes.store(wire.len_bytes, Ordering::Relaxed);
         tag.maker.store(member::current_member().0, Ordering::Relaxed);
         let content = Some(Content { upkeep: init(base), with, block });
-        Place::of_body(Arc::new(Body { content, listed: AtomicBool::new(false), base, wire }))
+        Place::of_body(Arc::new(Body {
+            content,
+            listed: AtomicBool::new(false),
+            base,
+            wire,
+            _shared: fork::Shared::new(),
+        }))
     }
 
     fn of_body(body: Arc<Body>) -> Place {
@@ -205,7 +213,21 @@ impl Place {
         Place { base: self.base, wire: self.wire, keep: Keep::Borrowed }
     }
 
+    /// Where value and words lie. In a fork of the program's own nothing can be touched there; whoever calls makes sure that it is
+    /// none, or gives out references whose use ends it.
     pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Where the words lie, for methods that cannot fail otherwise.
+    ///
+    /// # Panics
+    /// In a fork of the program's own.
+    #[inline]
+    pub(crate) fn words(&self) -> NonNull<u8> {
+        if fork::is_foreign() {
+            in_the_wrong_process();
+        }
         self.base
     }
 
@@ -238,6 +260,7 @@ impl Place {
     pub(crate) fn into_upkeep(self) -> Result<Option<Box<dyn Any + Send + Sync>>, Place> {
         let Place { base, wire, keep } = self;
         match keep {
+            keep if fork::is_foreign() => Err(Place { base, wire, keep }),
             Keep::Owned(body) => match Arc::try_unwrap(body) {
                 Ok(mut body) if !body.is_pinned() => {
                     Ok(body.content.as_mut().and_then(|content| content.upkeep.take()))
@@ -259,6 +282,9 @@ impl Place {
     /// What keeps a clone of a borrowed place: its maker's table in this process, else a pin.
     #[cold]
     fn keep_cold(&self) -> Keep {
+        if fork::is_foreign() {
+            return Keep::Borrowed;
+        }
         if self.is_made_here()
             && let Some(body) = find(self.wire.segment, self.wire.offset)
         {
@@ -285,6 +311,9 @@ impl Place {
 
     /// Puts a handle of this place into the message that is being packed (see `travel`).
     pub(crate) fn pack(&self, what: &'static str) -> Result<travel::Wire, travel::TravelError> {
+        if fork::is_foreign() {
+            return Err(travel::TravelError::Forked { what });
+        }
         let maker = self.tag().maker.load(Ordering::Relaxed);
         let kind = self.tag().kind.load(Ordering::Relaxed);
         travel::with_packing(what, |packing| {
@@ -362,6 +391,11 @@ impl Place {
     }
 }
 
+#[cold]
+fn in_the_wrong_process() -> ! {
+    panic!("{}", AllocError::Forked)
+}
+
 /// What is done when the last handle of a lease goes.
 pub(crate) type Farewell = Box<dyn Fn() + Send + Sync>;
 
@@ -423,6 +457,10 @@ impl Body {
 impl Drop for Body {
     fn drop(&mut self) {
         let Some(content) = self.content.take() else { return };
+        if fork::is_foreign() {
+            // All of it is the parent's.
+            return std::mem::forget(content);
+        }
         let pinned = {
             // SAFETY: `content` still keeps the block.
             let tag = unsafe { tag_before(self.base) };
@@ -458,7 +496,13 @@ fn find(segment: u64, offset: u64) -> Option<Arc<Body>> {
             // SAFETY: kept, with its tag.
             let len_bytes = unsafe { tag_before(base) }.len_bytes.load(Ordering::Relaxed);
             let wire = PlaceWire { segment, offset: key.1, len_bytes };
-            let body = Arc::new(Body { content: Some(content), listed: AtomicBool::new(true), base, wire });
+            let body = Arc::new(Body {
+                content: Some(content),
+                listed: AtomicBool::new(true),
+                base,
+                wire,
+                _shared: fork::Shared::new(),
+            });
             sent.insert(key, Known::Alive(Arc::downgrade(&body)));
             Some(body)
         }

@@ -4,6 +4,7 @@ use super::mapping::{MapAccess, MapOptions, Mapping};
 use super::pages::{self, PageKind, PageReport};
 use super::residency::{self, Residency};
 use super::{AllocError, AllocOptions, HUGE_PAGE, HugePages, LimitKind, registry, room};
+use crate::sys::fork;
 use crate::sys::memory::{self, Hint};
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -268,6 +269,10 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            // It is the parent's, and so may be a lock of ours.
+            return;
+        }
         registry::remove(self.id);
         if self.backing != Backing::File && self.is_ours() {
             // A worker that sleeps still maps it and would keep its pages alive. A failure only delays that.
@@ -279,6 +284,9 @@ impl Drop for Segment {
 impl Parts {
     /// A sealed memfd of this size, mapped, without pages.
     fn make(len_bytes: usize, huge: bool) -> Result<Parts, AllocError> {
+        if fork::is_foreign() {
+            return Err(AllocError::Forked);
+        }
         let len_bytes = len_bytes.max(1);
         check_file_limit(len_bytes)?;
         let os = |call| move |e| AllocError::from_os(call, len_bytes, e);

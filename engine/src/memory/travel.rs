@@ -31,6 +31,7 @@
 use super::Segment;
 use super::place::{Body, Farewell};
 use crate::base::{member, notation, with_own};
+use crate::sys::fork;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -63,6 +64,8 @@ pub(crate) enum TravelError {
          its way; it cannot be saved or sent by other means"
     )]
     NotTravelling { what: &'static str },
+    #[error("a {what} cannot be sent: {}", super::AllocError::Forked)]
+    Forked { what: &'static str },
     #[error("a {what} in the message cannot be opened: {why}")]
     NotFound { what: &'static str, why: String },
 }
@@ -275,6 +278,9 @@ pub(crate) struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         if let Some(farewell) = &self.farewell {
             farewell();
         }

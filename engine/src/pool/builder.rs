@@ -3,6 +3,7 @@
 use super::{Pool, PoolError};
 use crate::launch::driver::Driver;
 use crate::sys::clock::TickRate;
+use crate::sys::fork;
 use crate::task::Argument;
 use crate::task::desk::{BoardSegment, Desk, Lifespan};
 use crate::team::crew::InProcess;
@@ -219,6 +220,9 @@ impl PoolBuilder {
     /// # Errors
     /// See [`PoolError`].
     pub fn build(self) -> Result<Pool, PoolError> {
+        if fork::is_foreign() {
+            return Err(crate::AllocError::Forked.into());
+        }
         let inside = is_inside();
         let kind = match self.backend {
             _ if inside => Kind::Inline,

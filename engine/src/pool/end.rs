@@ -1,6 +1,7 @@
 //! The end of a pool: closed, joined, terminated or dropped, from any thread, in any order, as often as one likes.
 
 use super::Pool;
+use crate::sys::fork;
 use crate::task::desk::Desk;
 use crate::team::crew::Crew;
 use crate::team::current;
@@ -19,7 +20,12 @@ struct Remains {
 impl Pool {
     /// Takes no more tasks: they give [`TaskError::PoolClosed`](crate::TaskError) from now on. Those that are under way go on, and
     /// launches too. Does not block.
+    ///
+    /// In a fork of the process that made the pool, this, joining, terminating and dropping do nothing.
     pub fn close(&self) {
+        if fork::is_foreign() {
+            return;
+        }
         self.driver.crew.reach(Phase::Closed);
         if let Some(desk) = &self.desk {
             desk.close();
@@ -46,6 +52,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn join(&self) {
+        if fork::is_foreign() {
+            return;
+        }
         self.close();
         self.end();
     }
@@ -53,6 +62,9 @@ impl Pool {
     /// Ends the pool at once: kills the workers, whatever they do. Tasks and launches that were not done give `PoolClosed`. Threads
     /// cannot be killed: what they run is asked to stop ([`is_cancelled`](crate::is_cancelled)), and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
+        if fork::is_foreign() {
+            return;
+        }
         self.close();
         self.remains().stop();
         self.end();
@@ -78,6 +90,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         // Whoever unwinds does not want to wait for work that nobody will look at.
         if std::thread::panicking() {
             self.terminate()

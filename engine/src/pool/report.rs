@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::base::atomic::Ordering;
-use crate::sys::{descriptor, process};
+use crate::sys::{descriptor, fork, process};
 use std::time::Duration;
 
 /// Counts of one worker since the pool was made.
@@ -117,8 +117,12 @@ pub struct MemoryReport {
 }
 
 impl Pool {
-    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
+    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet. Empty
+    /// in a fork of the process that made the pool, as are the other reports.
     pub fn stats(&self) -> PoolStats {
+        if fork::is_foreign() {
+            return PoolStats::default();
+        }
         let totals = self.driver.totals();
         let board = self.driver.crew.board();
         let roster = self.driver.crew.roster.lock();
@@ -169,6 +173,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn last_launch(&self) -> Option<LaunchStats> {
+        if fork::is_foreign() {
+            return None;
+        }
         let detail = self.driver.detail()?;
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
@@ -196,6 +203,9 @@ impl Pool {
 
     /// Process ids of the workers by rank; 0 while one is being replaced. Empty for threads and inline pools.
     pub fn worker_pids(&self) -> Vec<u32> {
+        if fork::is_foreign() {
+            return Vec::new();
+        }
         let roster = self.driver.crew.roster.lock();
         if roster.slots.iter().all(|slot| slot.process.is_none() && slot.member == 0) {
             return Vec::new();

@@ -1,6 +1,7 @@
 //! The caller's seat.
 
 use super::{Pool, PoolError};
+use crate::sys::fork;
 use crate::topology::{CpuSet, bind_thread, bound_cpuset};
 use std::marker::PhantomData;
 
@@ -38,6 +39,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn join_here(&self) -> Result<Seat<'_>, PoolError> {
+        if fork::is_foreign() {
+            return Err(crate::AllocError::Forked.into());
+        }
         let before = bound_cpuset().map_err(PoolError::Os)?;
         let taken = self.driver.take_seat();
         let before = taken.then(|| {
@@ -53,6 +57,9 @@ impl Pool {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         if self.taken {
             self.pool.driver.leave_seat();
         }

@@ -1,6 +1,7 @@
 //! Tasks of a pool: calls of functions in workers.
 
 use super::{Pool, PoolError};
+use crate::sys::fork;
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
 use crate::team::end::Phase;
 
@@ -174,7 +175,9 @@ impl Pool {
 
     /// What the workers have done with tasks so far: counts, times, the five slowest.
     pub fn insights(&self) -> Insights {
-        let Some(desk) = &self.desk else { return Insights::default() };
+        let Some(desk) = self.desk.as_ref().filter(|_| !fork::is_foreign()) else {
+            return Insights::default();
+        };
         let mut insights = desk.ledger.lock().read(self.rate.ns_per_tick());
         let roster = desk.crew.roster.lock();
         (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
@@ -201,6 +204,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
+        if fork::is_foreign() {
+            return Err(crate::AllocError::Forked.into());
+        }
         let crew = &self.driver.crew;
         let resized = self.driver.between_launches(|| {
             let stays = self.desk.is_none() || crew.has_reached(Phase::Ending);

@@ -2,6 +2,7 @@
 
 use super::Pool;
 use crate::memory::draft;
+use crate::sys::fork;
 use crate::team::trace::{Event, EventKind, Journal, Trace};
 use serde_json::{Value, json};
 use std::io;
@@ -19,6 +20,9 @@ pub enum TraceError {
         "the trace cannot be written in a kernel, a task or a callback, which it would wait for; write it elsewhere"
     )]
     Inside,
+    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    #[error("no trace can be written here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The file cannot be written.
     #[error("cannot write the trace to {path}: {source}")]
     Io {
@@ -67,6 +71,9 @@ impl Pool {
     /// ```
     pub fn write_trace(&self, path: impl AsRef<Path>) -> Result<(), TraceError> {
         let path = path.as_ref();
+        if fork::is_foreign() {
+            return Err(TraceError::Forked);
+        }
         let trace = self.driver.crew.trace.as_ref().ok_or(TraceError::Off)?;
         let document = self.driver.between_launches(|| self.document(trace)).ok_or(TraceError::Inside)?;
         let text = serde_json::to_vec(&document).map_err(io::Error::from);

@@ -15,7 +15,6 @@ use crate::team::start::{StartError, StartMethod, is_worker};
 use crate::team::{log, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 // A plain atomic on purpose: a count of this process alone.
@@ -122,10 +121,6 @@ struct Order {
 
 impl Order {
     fn carry_out(self, job: Job) -> Result<Arc<Child>, StartError> {
-        if self.method == StartMethod::Fork {
-            // The copy would print what is still in the buffer once more.
-            let _closed = std::io::stdout().flush();
-        }
         let watch = watch::for_start(self.method)?;
         let process = watch.start(self.method, &self.name)?;
         let member = member::next_member().ok_or(StartError::Recursive)?;

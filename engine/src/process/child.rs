@@ -9,6 +9,7 @@ use crate::base::MemberId;
 use crate::memory::arena::Block;
 use crate::memory::travel::{self, Luggage};
 use crate::memory::{MapAccess, MapOptions, Mapping};
+use crate::sys::fork;
 use crate::team::log::Speaker;
 use crate::team::start::{ExitCause, WorkerProcess};
 use parking_lot::{Condvar, Mutex};
@@ -154,6 +155,10 @@ impl Child {
 
     /// How it ended, if it has.
     pub(super) fn end(&self) -> Option<Arc<End>> {
+        if fork::is_foreign() {
+            // The lock may be held by a thread that is not here.
+            return None;
+        }
         self.ending.end.lock().clone()
     }
 

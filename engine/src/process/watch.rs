@@ -5,7 +5,7 @@
 
 use super::child::{Child, End, Ending};
 use crate::sync::repair::repair;
-use crate::sys::{descriptor, process};
+use crate::sys::{descriptor, fork, process};
 use crate::team::log::{Note, Relay};
 use crate::team::mail::{self, FromWorker};
 use crate::team::oom::OomWatch;
@@ -53,6 +53,10 @@ static MAKING: Mutex<()> = Mutex::new(());
 
 /// The watch of this process, if it has one already.
 pub(super) fn present() -> Option<&'static Watch> {
+    if fork::is_foreign() {
+        // The lock may be held by a thread that is not here.
+        return None;
+    }
     WATCH.lock().filter(|watch| watch.owner == process::own_pid())
 }
 

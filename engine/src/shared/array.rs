@@ -187,7 +187,7 @@ impl<T: Element> Array<T> {
 
     fn word(&self) -> &LockWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 

@@ -167,7 +167,7 @@ impl<T: AtomicElement> Deref for Atomic<T> {
     type Target = T::Atomic;
     fn deref(&self) -> &T::Atomic {
         // SAFETY: the block holds one, and its bytes change only as atomics.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 
@@ -225,7 +225,7 @@ impl<T: AtomicElement> Deref for AtomicArray<T> {
     fn deref(&self) -> &[T::Atomic] {
         let len = self.place.len_bytes() / size_of::<T>();
         // SAFETY: the block holds so many, and its bytes change only as atomics.
-        unsafe { std::slice::from_raw_parts(self.place.base().cast().as_ptr(), len) }
+        unsafe { std::slice::from_raw_parts(self.place.words().cast().as_ptr(), len) }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use crate::base::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::memory::{Access, AllocError, Segment, file};
-use crate::sys::{descriptor, memory};
+use crate::sys::{descriptor, fork, memory};
 use bytemuck::Pod;
 use std::fs::OpenOptions;
 use std::io;
@@ -74,6 +74,7 @@ pub struct NamedBlock {
     segment: Arc<Segment>,
     path: Arc<PathBuf>,
     unlink: Option<Arc<Unlink>>,
+    _shared: fork::Shared,
 }
 
 /// Takes the name away with the last handle that has it.
@@ -81,6 +82,9 @@ struct Unlink(Arc<PathBuf>);
 
 impl Drop for Unlink {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         // It may be gone already.
         let _ = std::fs::remove_file(&*self.0);
     }
@@ -101,7 +105,7 @@ impl NamedBlock {
     pub fn create(name: impl AsRef<Path>, len_bytes: usize) -> Result<NamedBlock, BlockError> {
         let path = path_of(name.as_ref());
         let segment = file::create(&path, len_bytes.max(1), |_| Ok(()))?;
-        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None })
+        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None, _shared: fork::Shared::new() })
     }
 
     /// Opens the block of that name, made by this or another program of the same user.
@@ -135,7 +139,7 @@ impl NamedBlock {
         let fd = file.into();
         file::fill_holes(&fd, &path, len_bytes)?;
         let segment = file::map(fd, len_bytes, Access::ReadWrite)?;
-        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None })
+        Ok(NamedBlock { segment, path: Arc::new(path), unlink: None, _shared: fork::Shared::new() })
     }
 
     /// Removes the name of a block; those who have it open go on.

@@ -23,6 +23,7 @@ use crate::base::notation;
 use crate::sync::place::{self, CreateError, Place, Remote};
 use crate::sync::wait::Patience;
 use crate::sync::{Held, LockError, LockWord};
+use crate::sys::fork;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -276,6 +277,9 @@ impl<T: Item> SharedList<T> {
 
     /// Takes the lock, from the dead too (see the module).
     fn open(&self) -> Result<Open<'_>, ListError> {
+        if fork::is_foreign() {
+            return Err(ListError::Lock(LockError::Forked));
+        }
         // SAFETY: the place holds the words at its base for as long as it lives.
         let words = unsafe { self.place.base().cast::<ListWords>().as_ref() };
         let held = match Held::take(&words.lock, Patience::Forever) {

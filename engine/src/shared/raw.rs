@@ -221,7 +221,7 @@ impl<T: Element> RawArray<T> {
             self.len()
         );
         // SAFETY: inside the block, says the check above.
-        unsafe { self.place.base().add(index * size_of::<T>()) }
+        unsafe { self.place.words().add(index * size_of::<T>()) }
     }
 }
 
@@ -287,14 +287,14 @@ impl<T: Element> RawValue<T> {
     #[inline]
     pub fn get(&self) -> T {
         // SAFETY: the block holds one.
-        unsafe { load(self.place.base()) }
+        unsafe { load(self.place.words()) }
     }
 
     /// Sets the value.
     #[inline]
     pub fn set(&self, value: T) {
         // SAFETY: the block holds one.
-        unsafe { store(self.place.base(), value) }
+        unsafe { store(self.place.words(), value) }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
 use crate::sync::place::{self, CreateError, Farewell, Place, SyncWire, remote};
 use crate::sync::record::RECORDS;
 use crate::sync::wait::Patience;
+use crate::sys::fork;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -40,6 +41,9 @@ pub enum BarrierError {
     /// More processes take part than the barrier has records for.
     #[error("{RECORDS} processes take part in the barrier already, the most it can keep records of")]
     TableFull,
+    /// This process was forked from one that uses phalanx: the barrier is the parent's.
+    #[error("the barrier cannot be used here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The words in shared memory hold what no barrier operation writes.
     #[error(
         "the barrier's state in shared memory is {seen:#018x}, which no barrier operation writes; unsafe code in \
@@ -104,6 +108,9 @@ impl Barrier {
     }
 
     fn wait_with(&self, patience: Patience) -> Result<u32, BarrierError> {
+        if fork::is_foreign() {
+            return Err(BarrierError::Forked);
+        }
         self.word().wait(member::current(), patience).map_err(|missed| match missed {
             Missed::Broken(by) => BarrierError::Broken { by },
             Missed::TimedOut => BarrierError::TimedOut { arrived: self.waiting(), parties: self.parties() },
@@ -157,7 +164,7 @@ impl Barrier {
 
     fn word(&self) -> &BarrierWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 

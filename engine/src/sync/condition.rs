@@ -8,6 +8,7 @@ use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::{Patience, Turn};
+use crate::sys::fork;
 use crate::sys::futex::Woken;
 use bytemuck::Pod;
 use std::time::Duration;
@@ -122,6 +123,9 @@ impl Condition {
     }
 
     fn wait_with<'a, T: Pod + Send>(&self, guard: Guard<'a, T>, patience: Patience) -> (Again<'a, T>, bool) {
+        if fork::is_foreign() {
+            return (Err(LockError::Forked), false);
+        }
         let lock: &'a Lock<T> = guard.lock;
         // Taken while the lock is held: a change made under the lock later moves the turn after this ticket.
         let ticket = self.turn().ticket();
@@ -132,7 +136,7 @@ impl Condition {
 
     fn turn(&self) -> &Turn {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 

@@ -65,7 +65,7 @@ impl Counter {
 
     fn word(&self) -> &AtomicU64 {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 
@@ -132,7 +132,7 @@ impl ShardedCounter {
 
     fn lanes(&self) -> &Lanes {
         // SAFETY: the place holds them at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 

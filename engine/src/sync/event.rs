@@ -154,7 +154,7 @@ impl Event {
 
     fn word(&self) -> &EventWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::base::member::{self, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
+use crate::sys::fork;
 use bytemuck::Pod;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -53,6 +54,9 @@ pub enum LockError<G = ()> {
         /// How often it is held.
         depth: u32,
     },
+    /// This process was forked from one that uses phalanx: the lock is the parent's.
+    #[error("the lock cannot be used here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The lock's words hold what no lock operation writes: some code wrote over them.
     #[error(
         "the lock's state in shared memory is {seen:#010x}, which no lock operation writes; unsafe code in some \
@@ -84,6 +88,7 @@ impl<G> LockError<G> {
             LockError::WouldDeadlock => LockError::WouldDeadlock,
             LockError::TimedOut { holder } => LockError::TimedOut { holder },
             LockError::TooDeep { depth } => LockError::TooDeep { depth },
+            LockError::Forked => LockError::Forked,
             LockError::Corrupt { seen } => LockError::Corrupt { seen },
         }
     }
@@ -105,6 +110,7 @@ impl<G> std::fmt::Debug for LockError<G> {
             LockError::WouldDeadlock => f.write_str("WouldDeadlock"),
             LockError::TimedOut { holder } => f.debug_struct("TimedOut").field("holder", holder).finish(),
             LockError::TooDeep { depth } => f.debug_struct("TooDeep").field("depth", depth).finish(),
+            LockError::Forked => f.write_str("Forked"),
             LockError::Corrupt { seen } => f.debug_struct("Corrupt").field("seen", seen).finish(),
         }
     }
@@ -207,6 +213,9 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         if std::thread::panicking() && !self.unwinding {
             self.word.poison();
         }
@@ -272,6 +281,9 @@ impl<T: Pod + Send> Lock<T> {
 
     #[inline]
     pub(crate) fn lock_with(&self, patience: Patience) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
+        if fork::is_foreign() {
+            return Err(LockError::Forked);
+        }
         match Held::take(self.word(), patience) {
             Ok(held) => Ok(Guard { lock: self, held }),
             Err(error) => Err(error.map(|held| Guard { lock: self, held })),
@@ -292,7 +304,7 @@ impl<T> Lock<T> {
 
     pub(crate) fn word(&self) -> &LockWord {
         // SAFETY: the place holds a `LockWord` at its base for as long as it lives; it is all atomics.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::member::MemberId;
+use crate::sys::fork;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -53,6 +54,9 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         OBJECTS.lock().1.remove(&self.0);
     }
 }

@@ -11,6 +11,7 @@ use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
+use crate::sys::fork;
 use bytemuck::Pod;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -158,6 +159,9 @@ impl<T: Pod + Send> RLock<T> {
     }
 
     fn lock_with(&self, patience: Patience) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
+        if fork::is_foreign() {
+            return Err(LockError::Forked);
+        }
         let me = member::current();
         let acquired = match self.word().lock(me, patience) {
             Ok(acquired) => acquired,
@@ -185,7 +189,7 @@ impl<T> RLock<T> {
 
     fn word(&self) -> &RLockWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {

@@ -14,6 +14,7 @@ use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
 use crate::sync::serial::Serial;
 use crate::sync::wait::Patience;
+use crate::sys::fork;
 use bytemuck::Pod;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -142,6 +143,9 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     }
 
     fn read_with(&self, patience: Patience) -> Read<'_, T> {
+        if fork::is_foreign() {
+            return Err(LockError::Forked);
+        }
         let me = member::current();
         let again = if self.is_read_here(me) { self.word().read_again(me) } else { None };
         match again.map_or_else(|| self.word().read(me, patience), Ok) {
@@ -155,6 +159,9 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     }
 
     fn write_with(&self, patience: Patience) -> Write<'_, T> {
+        if fork::is_foreign() {
+            return Err(LockError::Forked);
+        }
         let me = member::current();
         if self.is_read_here(me) && self.word().is_read_by(me.member) {
             return Err(LockError::WouldDeadlock);
@@ -205,7 +212,7 @@ impl<T> RwLock<T> {
 
     fn word(&self) -> &RwWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {
@@ -255,6 +262,9 @@ impl<T: Pod> DerefMut for WriteGuard<'_, T> {
 
 impl<T: Pod> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         READING.with_borrow_mut(|reading| {
             let own = self.lock.reading(self.me);
             if let Some(last) = reading.iter().rposition(|noted| *noted == own) {
@@ -268,6 +278,9 @@ impl<T: Pod> Drop for ReadGuard<'_, T> {
 
 impl<T: Pod> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         let word = self.lock.word();
         if std::thread::panicking() && !self.unwinding {
             word.poison();

@@ -9,6 +9,7 @@ use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
+use crate::sys::fork;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub enum SemaphoreError {
     /// More processes hold permits than the semaphore has records for.
     #[error("{RECORDS} processes hold permits of the semaphore already, the most it can keep records of")]
     TableFull,
+    /// This process was forked from one that uses phalanx: the semaphore is the parent's.
+    #[error("the semaphore cannot be used here: {}", crate::memory::AllocError::Forked)]
+    Forked,
     /// The words in shared memory hold what no semaphore operation writes.
     #[error(
         "the semaphore's state in shared memory is {seen:#010x}, which no semaphore operation writes; unsafe code in \
@@ -157,6 +161,9 @@ impl Semaphore {
     }
 
     fn acquire_with(&self, n: u32, patience: Patience) -> Result<Permit<'_>, SemaphoreError> {
+        if fork::is_foreign() {
+            return Err(SemaphoreError::Forked);
+        }
         let taken = self.word().acquire(member::current(), n, patience);
         taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
     }
@@ -167,6 +174,9 @@ impl Semaphore {
     /// - [`SemaphoreError::NotHeld`]: the count would pass 2^32.
     /// - [`SemaphoreError::Corrupt`]: see there.
     pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
+        if fork::is_foreign() {
+            return Err(SemaphoreError::Forked);
+        }
         self.word().grow(member::current(), n).map_err(|denied| self.error(denied, n))
     }
 
@@ -192,7 +202,7 @@ impl Semaphore {
 
     pub(crate) fn word(&self) -> &SemaphoreWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.base().cast().as_ref() }
+        unsafe { self.place.words().cast().as_ref() }
     }
 }
 
@@ -220,6 +230,9 @@ impl Permit<'_> {
     /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.
     pub fn consume(self) -> Result<(), SemaphoreError> {
         let permit = std::mem::ManuallyDrop::new(self);
+        if fork::is_foreign() {
+            return Err(SemaphoreError::Forked);
+        }
         let done = permit.semaphore.word().consume(member::current(), permit.slot, permit.n);
         done.map_err(|denied| permit.semaphore.error(denied, permit.n))
     }
@@ -227,6 +240,9 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         // It fails only if the words were overwritten; the next `acquire` says so.
         let _ = self.semaphore.word().release(member::current(), self.slot, self.n);
     }

@@ -117,6 +117,27 @@ pub(crate) fn take_addresses(len_bytes: usize) -> io::Result<NonNull<u8>> {
     NonNull::new(at.cast()).ok_or_else(|| io::Error::other("the kernel mapped address 0"))
 }
 
+/// Covers `len_bytes` of free address space from `at` on with pages that nothing can touch; async-signal-safe.
+///
+/// # Safety
+/// Whoever still refers to the range may only be ended by touching it.
+pub(crate) unsafe fn cover(at: usize, len_bytes: usize) -> io::Result<()> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+    let wanted = std::ptr::without_provenance_mut::<c_void>(at);
+    // SAFETY: nothing that is mapped is replaced.
+    let covered = unsafe { rustix::mm::mmap_anonymous(wanted, len_bytes, ProtFlags::empty(), flags) }?;
+    // Kernels before 4.17 do not know the flag and take the address for a wish.
+    if covered.addr() == at { Ok(()) } else { Err(io::ErrorKind::AddrInUse.into()) }
+}
+
+/// Takes `len_bytes` of zeros that this process has for itself; a forked child gets a copy.
+pub(crate) fn take_zeros(len_bytes: usize) -> io::Result<NonNull<u8>> {
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: the kernel chooses a free place, so no existing mapping is replaced.
+    let at = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len_bytes, prot, MapFlags::PRIVATE) }?;
+    NonNull::new(at.cast()).ok_or_else(|| io::Error::other("the kernel mapped address 0"))
+}
+
 /// Maps `len_bytes` of the file from its start at `at`, shared.
 ///
 /// # Safety

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod file;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod memory;
 pub(crate) mod object;

@@ -62,6 +62,9 @@ pub enum TaskError {
     /// The pool takes no more tasks: it was closed, terminated or dropped.
     #[error("the pool is closed and takes no more tasks; make another, or close() later")]
     PoolClosed,
+    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    #[error("no task can be run here: {}", AllocError::Forked)]
+    Forked,
     /// The pool lost its workers for good.
     #[error("the pool is broken: {reason}; make another")]
     PoolBroken {

@@ -1,5 +1,6 @@
 //! Waiting for several results, in the shape of Python's `concurrent.futures`.
 
+use crate::sys::fork;
 use crate::task::result::AsyncResult;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -60,6 +61,14 @@ impl<T: Send + 'static> Iterator for AsCompleted<T> {
             return None;
         }
         self.left -= 1;
+        if fork::is_foreign() {
+            let (number, result) = self
+                .results
+                .iter_mut()
+                .enumerate()
+                .find_map(|(number, result)| Some((number, result.take()?)))?;
+            return Some((number, result.get()));
+        }
         let number = {
             let mut numbers = self.finished.numbers.lock();
             loop {

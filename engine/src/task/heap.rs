@@ -1,6 +1,7 @@
 //! Blocks of shared memory for the arguments and results of tasks: taken from the arena, and kept for the next task.
 
 use crate::memory::{AllocError, arena};
+use crate::sys::fork;
 use parking_lot::Mutex;
 use std::ptr::NonNull;
 
@@ -71,6 +72,10 @@ impl HeapBlock {
 impl Drop for HeapBlock {
     fn drop(&mut self) {
         let Some(block) = self.block.take() else { return };
+        if fork::is_foreign() {
+            // The parent's, as the shelf's lock may be.
+            return std::mem::forget(block);
+        }
         let mut shelf = SHELF.lock();
         if self.class < CLASSES && shelf.bytes + block.len() <= KEEP_BYTES {
             shelf.bytes += block.len();

@@ -1,5 +1,6 @@
 //! `imap`: results of an input that is taken lazily, a bounded window ahead.
 
+use crate::sys::fork;
 use crate::task::desk::Desk;
 use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
@@ -120,7 +121,11 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let len = most.filter(|most| *most == least);
         let shelf = Mutex::new(Shelf { ready: VecDeque::new(), early: BTreeMap::new(), next: 0 });
         let (ready, is_closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let cost = tasks.desk.and_then(|desk| desk.costs.of(Body::pointer(function).key()));
+        // In a fork of the program's own nothing is begun, and the desk's locks may be held.
+        let cost = tasks
+            .desk
+            .filter(|_| !fork::is_foreign())
+            .and_then(|desk| desk.costs.of(Body::pointer(function).key()));
         let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
         let workers = tasks.desk.map_or(1, |desk| desk.workers());
@@ -196,6 +201,10 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
     }
 
     fn advance(&mut self, deadline: Option<Instant>, waited: Duration) -> Option<Result<R, TaskError>> {
+        if fork::is_foreign() {
+            // Once, and then no more.
+            return (!std::mem::replace(&mut self.is_exhausted, true)).then_some(Err(TaskError::Forked));
+        }
         let Some(desk) = self.tasks.desk else {
             if self.is_exhausted {
                 return None;
@@ -238,6 +247,9 @@ impl<A: Argument, R: Output, I: Iterator<Item = A>> FusedIterator for Imap<'_, I
 
 impl<I, A, R> Drop for Imap<'_, I, A, R> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         self.stream.is_closed.store(true, Ordering::Relaxed);
         if let Some(desk) = self.tasks.desk {
             desk.take_back(&self.receiver);

@@ -8,6 +8,7 @@
 use crate::base::with_own;
 use crate::memory::AllocError;
 use crate::memory::travel::{self, Luggage};
+use crate::sys::fork;
 use crate::task::board::{INLINE_BYTES, TaskBoard};
 use crate::task::codec::{self, guarded};
 use crate::task::entry::{Argument, Body};
@@ -92,6 +93,9 @@ impl Hurry {
 
 impl Drop for Hurry {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         self.0.be_easy();
     }
 }

@@ -1,5 +1,6 @@
 //! `AsyncResult`: a result that is on its way.
 
+use crate::sys::fork;
 use crate::task::desk::Desk;
 use crate::task::error::TaskError;
 use crate::task::parcel::Receiver;
@@ -142,11 +143,19 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion.completion()
     }
 
+    /// Whether it is on its way in another process, from which this one was forked, where nobody will ever see it come.
+    fn is_out_of_reach(&self) -> bool {
+        self.link.is_some() && fork::is_foreign()
+    }
+
     /// Waits for the result.
     ///
     /// # Errors
     /// See [`TaskError`].
     pub fn get(self) -> Result<T, TaskError> {
+        if self.is_out_of_reach() {
+            return Err(TaskError::Forked);
+        }
         self.wait();
         let value = self.completion().take();
         if let (Err(_), Some((desk, receiver))) = (&value, &self.link) {
@@ -174,6 +183,9 @@ impl<T: Send + 'static> AsyncResult<T> {
     /// # }
     /// ```
     pub fn get_timeout(&self, patience: Duration) -> Result<T, TaskError> {
+        if self.is_out_of_reach() {
+            return Err(TaskError::Forked);
+        }
         if self.wait_timeout(patience) {
             self.completion().take()
         } else {
@@ -181,7 +193,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Waits until the result is there.
+    /// Waits until the result is there. Returns at once in a fork of the process that asked for it, where it never will be.
     pub fn wait(&self) {
         self.wait_until(None);
     }
@@ -193,6 +205,9 @@ impl<T: Send + 'static> AsyncResult<T> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
+        if self.is_out_of_reach() {
+            return false;
+        }
         let completion = self.completion();
         match &self.link {
             Some((desk, _)) => desk.wait_until(deadline, || completion.is_done()),
@@ -202,6 +217,9 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// Whether the result is there.
     pub fn ready(&self) -> bool {
+        if self.is_out_of_reach() {
+            return false;
+        }
         if let (Some((desk, _)), false) = (&self.link, self.completion().is_done()) {
             desk.collect();
         }
@@ -220,6 +238,9 @@ impl<T: Send + 'static> AsyncResult<T> {
     /// are not touched. A result that is there already stays. Where workers are threads, what runs goes on to its end unless it
     /// looks at [`is_cancelled`](crate::is_cancelled).
     pub fn cancel(&self) {
+        if self.is_out_of_reach() {
+            return;
+        }
         self.completion().complete(Err(TaskError::Cancelled { item: 0 }));
         if let Some((desk, receiver)) = &self.link {
             desk.cancel(receiver);
@@ -261,6 +282,9 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// Calls `callback` as soon as the value is there, or now; never, if it was taken.
     pub(crate) fn watch(&self, callback: Callback<T>) {
+        if self.is_out_of_reach() {
+            return callback(&Err(TaskError::Forked));
+        }
         let completion = self.completion();
         let mut inner = completion.inner.lock();
         match &inner.value {
@@ -278,6 +302,9 @@ impl<T: Send + 'static> Future for AsyncResult<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_out_of_reach() {
+            return Poll::Ready(Err(TaskError::Forked));
+        }
         let completion = self.completion();
         let mut inner = completion.inner.lock();
         if completion.is_done() {

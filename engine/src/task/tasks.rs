@@ -1,6 +1,7 @@
 //! Calls through the pool, with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
 
 use crate::sys::clock::ticks;
+use crate::sys::fork;
 use crate::task::codec;
 use crate::task::cost::Cost;
 use crate::task::desk::Desk;
@@ -116,6 +117,9 @@ impl<'p> Tasks<'p> {
 
     /// Has a worker call `function`. Does not block; what is wrong is told by the result.
     pub fn apply_async<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+        if fork::is_foreign() {
+            return AsyncResult::done(Err(TaskError::Forked));
+        }
         let Some(desk) = self.desk else {
             if self.is_closed() {
                 return AsyncResult::done(Err(TaskError::PoolClosed));
@@ -242,6 +246,9 @@ impl<'p> Tasks<'p> {
         T: Send + 'static,
         I: IntoIterator<Item = A>,
     {
+        if fork::is_foreign() {
+            return AsyncResult::done(Err(TaskError::Forked));
+        }
         let mut items = items.into_iter();
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);

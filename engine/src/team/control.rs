@@ -4,18 +4,28 @@
 //! Both mappings live as long as the value that hands out the views.
 #![allow(unsafe_code)]
 
-use crate::memory::{AllocError, AllocOptions, MapAccess, MapOptions, Mapping, Segment};
+use crate::memory::{AllocError, AllocOptions, MapAccess, MapOptions, Mapping, Segment, Zeros};
 use crate::sys::memory;
 use crate::team::board::{Board, BoardLayout, ORDERS_BYTES, Orders};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+/// Where the board begins, behind the orders in the same memory: on a page of its own.
+const BOARD_AT: usize = ORDERS_BYTES.next_multiple_of(64 << 10);
+
 /// Orders and board of one team.
-pub(crate) struct Control {
-    orders_fd: OwnedFd,
-    orders: Mapping,
-    board: Arc<Segment>,
-    layout: BoardLayout,
+pub(crate) enum Control {
+    Shared {
+        orders_fd: OwnedFd,
+        orders: Mapping,
+        board: Arc<Segment>,
+        layout: BoardLayout,
+    },
+    /// Of a team without members: plain memory, of which a forked child has a copy.
+    Private {
+        zeros: Zeros,
+        layout: BoardLayout,
+    },
 }
 
 impl Control {
@@ -32,20 +42,40 @@ impl Control {
         memory::seal_against_writers(orders_fd.as_fd()).map_err(os("F_ADD_SEALS"))?;
         let layout = BoardLayout::new(size);
         let board = Segment::create(layout.len_bytes, &AllocOptions::default())?;
-        Ok(Control { orders_fd, orders, board, layout })
+        Ok(Control::Shared { orders_fd, orders, board, layout })
+    }
+
+    /// The same for a team whose launches run in the caller.
+    pub(crate) fn private(size: usize) -> Result<Control, AllocError> {
+        let layout = BoardLayout::new(size);
+        let zeros = Zeros::new(BOARD_AT + layout.len_bytes)?;
+        Ok(Control::Private { zeros, layout })
     }
 
     pub(crate) fn orders(&self) -> Orders {
+        let base = match self {
+            Control::Shared { orders, .. } => orders.base(),
+            Control::Private { zeros, .. } => zeros.base(),
+        };
         // SAFETY: mapped with this length for as long as `self`.
-        unsafe { Orders::new(self.orders.base()) }
+        unsafe { Orders::new(base) }
     }
 
     pub(crate) fn board(&self) -> Board {
-        // SAFETY: mapped with this length for as long as `self`; new segments are zero.
-        unsafe { Board::new(self.board.base(), self.layout) }
+        let (base, layout) = match self {
+            Control::Shared { board, layout, .. } => (board.base(), layout),
+            // SAFETY: the zeros are longer by as much; before the board are the orders.
+            Control::Private { zeros, layout } => (unsafe { zeros.base().add(BOARD_AT) }, layout),
+        };
+        // SAFETY: mapped with this length for as long as `self`; new memory is zero.
+        unsafe { Board::new(base, *layout) }
     }
 
-    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.orders_fd.as_fd(), self.board.fd()]
+    /// Descriptors of orders and board, for members in other processes.
+    pub(crate) fn fds(&self) -> Option<[BorrowedFd<'_>; 2]> {
+        match self {
+            Control::Shared { orders_fd, board, .. } => Some([orders_fd.as_fd(), board.fd()]),
+            Control::Private { .. } => None,
+        }
     }
 }

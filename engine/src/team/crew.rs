@@ -2,7 +2,7 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
-use crate::sys::descriptor;
+use crate::sys::{descriptor, fork};
 use crate::team::board::{Board, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::end::{self, Gate, Progress};
@@ -118,6 +118,8 @@ pub(crate) struct Crew {
     spare_core: bool,
     threads: usize,
     pub(crate) hands: Mutex<Vec<JoinHandle<()>>>,
+    /// A fork would leave its trace behind. (With members there are threads, and no fork.)
+    _shared: Option<fork::Shared>,
 }
 
 /// What reaching the members cost, beside the launch itself.
@@ -182,7 +184,12 @@ impl Crew {
     /// Makes a crew and waits until all its members serve.
     pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
-        let control = Control::new(size).map_err(CrewError::Alloc)?;
+        let control = match plan.kind {
+            Kind::Inline => Control::private(size),
+            _ => Control::new(size),
+        };
+        let control = control.map_err(CrewError::Alloc)?;
+        current::forget_in_children();
         let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
         let call = descriptor::counter().map_err(CrewError::Os)?;
         let crew = Arc::new(Crew {
@@ -213,6 +220,7 @@ impl Crew {
             spare_core: plan.spare_core,
             threads: plan.threads,
             hands: Mutex::new(Vec::new()),
+            _shared: (plan.trace && plan.kind == Kind::Inline).then(fork::Shared::new),
         });
         match plan.kind {
             Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
@@ -645,6 +653,15 @@ impl Crew {
         let roster = self.roster.lock();
         for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
             slot.kill();
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if fork::is_foreign() {
+            // The threads are the parent's: there is nothing here to let go of.
+            std::mem::forget(std::mem::take(self.hands.get_mut()));
         }
     }
 }

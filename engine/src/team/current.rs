@@ -1,7 +1,9 @@
 //! What the current thread is doing: which rank, and whether its launch is to stop.
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::sys::fork;
 use std::cell::Cell;
+use std::sync::Once;
 use std::time::Instant;
 
 #[derive(Clone, Copy)]
@@ -38,6 +40,18 @@ impl Drop for Leave {
     fn drop(&mut self) {
         CURRENT.set(self.0);
     }
+}
+
+/// Has forked children of this process know that they run no part of any launch: what a fork in a kernel is a copy of would
+/// look at words that are not there.
+pub(crate) fn forget_in_children() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        fork::reset_in_children(|| {
+            CURRENT.set(None);
+            DUTIES.set(0);
+        });
+    });
 }
 
 /// Marks this thread as running `rank`'s part of a launch until the result is dropped.

@@ -103,7 +103,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess) -> Result<(), Start
     let arena =
         crate::memory::arena::global().map_err(|error| StartError::CannotServe { why: error.to_string() })?;
     let segment = arena.segment();
-    let [orders, board] = crew.control.fds();
+    let [orders, board] = crew.control.fds().ok_or(StartError::Recursive)?;
     let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member.get(), segment)?));
     // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
     let mut roster = crew.roster.lock();

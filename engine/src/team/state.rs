@@ -1,6 +1,7 @@
 //! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for it.
 
 use crate::memory::registry;
+use crate::sys::fork;
 use crate::team::panic_note;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -37,6 +38,9 @@ impl HandleId {
 
 impl Drop for HandleId {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         LIVE.write().remove(&self.0);
         // After the removal: who sees the new count finds the handle gone.
         registry::count_drop();

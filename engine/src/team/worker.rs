@@ -82,6 +82,7 @@ fn enrol(
         }
         _ => return Err("the trace has another length than this build's".into()),
     };
+    current::forget_in_children();
     panic_note::install_hook();
     log::install(socket.clone(), welcome.log_level);
     crate::base::member::set_current_member(crate::base::MemberId(welcome.member));

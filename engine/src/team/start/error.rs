@@ -85,6 +85,16 @@ pub enum StartError {
         /// Threads of the process; 0 if /proc does not tell.
         threads: usize,
     },
+    /// Workers were to be forked from a process that holds shared objects.
+    #[error(
+        "workers cannot be forked from a process that holds shared objects, and this one has {objects} (arrays, values, locks, \
+         queues, pools and the like, in `preload` or before StartMethod::Fork): a forked process does not have their memory. \
+         Make them later and pass them as operands or arguments, or use StartMethod::ForkServer without `preload`"
+    )]
+    SharedBeforeFork {
+        /// Handles of shared objects in the process from which the workers were to be forked.
+        objects: usize,
+    },
     /// The process from which workers are forked has ended.
     #[error(
         "the process from which workers are forked has ended: {cause}. With StartMethod::Fork it cannot be made again: \

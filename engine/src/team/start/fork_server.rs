@@ -11,7 +11,7 @@ use super::executable::Executable;
 use super::handshake::{Hello, Ready, Role};
 use super::process::{ExitCause, Starting, WorkerProcess};
 use super::setup;
-use crate::sys::{descriptor, process, socket};
+use crate::sys::{descriptor, fork, process, socket};
 use crate::team::text;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// worker is the server's own child, with its pidfd and the socket on which its end is reported.
 const FORK: &[u8] = b"fork";
 
-/// What a server sends when it has run `preload` and takes requests.
+/// What a server sends when it has run `preload` and takes requests; a count of shared objects follows, which must be 0.
 const SERVING: &[u8] = b"serving";
 
 const SERVER_NAME: &str = "server";
@@ -50,8 +50,13 @@ impl ForkServer {
         let process = starting.finish(Instant::now() + super::ANSWER_WITHIN, &executable.fingerprint)?;
         let server = ForkServer { process };
         let mut buffer = [0; 16];
-        match socket::recv(&server.process.socket, &mut buffer) {
-            Ok(packet) if &buffer[..packet.len] == SERVING => Ok(server),
+        let packet = socket::recv(&server.process.socket, &mut buffer);
+        let said = packet.ok().and_then(|packet| buffer[..packet.len].strip_prefix(SERVING));
+        match said.map(<[u8; 8]>::try_from) {
+            Some(Ok(count)) if count == [0; 8] => Ok(server),
+            Some(Ok(count)) => {
+                Err(StartError::SharedBeforeFork { objects: u64::from_ne_bytes(count) as usize })
+            }
             _ => match server.died() {
                 StartError::ServerDied { cause } => Err(StartError::DiedAtStart { cause }),
                 other => Err(other),
@@ -65,12 +70,19 @@ impl ForkServer {
         if threads != 1 {
             return Err(StartError::ForkNeedsOneThread { threads });
         }
+        let objects = fork::shared_objects();
+        if objects > 0 {
+            return Err(StartError::SharedBeforeFork { objects });
+        }
+        // The copy would print what is still in the buffers once more.
+        process::flush_output();
         let call = |source| StartError::from_call("fork", source);
         let (ours, theirs) = socket::pair().map_err(call)?;
         let driver = process::own_pid();
         // SAFETY: one thread, counted just now by itself.
         let pid = unsafe { process::fork() }.map_err(call)?;
         if pid == 0 {
+            fork::adopt();
             drop(ours);
             setup::become_worker();
             descriptor::fill_standard();
@@ -182,7 +194,10 @@ fn serve_forked(socket: OwnedFd, preload: Option<fn()>) -> ! {
 }
 
 fn serve(socket: OwnedFd) -> ! {
-    if socket::send(&socket, SERVING, &[]).is_err() {
+    // Each worker would print what `preload` has left in the buffers.
+    process::flush_output();
+    let objects = fork::shared_objects() as u64;
+    if socket::send(&socket, &[SERVING, &objects.to_ne_bytes()].concat(), &[]).is_err() || objects > 0 {
         process::exit_now(0);
     }
     let mut children = Children::default();
@@ -242,7 +257,12 @@ fn fork_worker() -> io::Result<Forked> {
     if let Some(tid) = process::cached_tid_address().filter(|_| !own_children_only()) {
         // SAFETY: one thread, counted above; the word was asked for just now.
         match unsafe { process::fork_sibling(tid) } {
-            Ok(0) => return Ok(Forked::Child),
+            Ok(0) => {
+                // SAFETY: in a child of the bare system call, first of all, and the server has one thread.
+                unsafe { fork::cover() };
+                fork::adopt();
+                return Ok(Forked::Child);
+            }
             Ok(pid) => return Ok(Forked::Sibling { pid }),
             // PID 1 of a namespace may not have siblings, and a sandbox may refuse the call.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS)) => {
@@ -252,7 +272,10 @@ fn fork_worker() -> io::Result<Forked> {
     }
     // SAFETY: one thread, counted above.
     match unsafe { process::fork() }? {
-        0 => Ok(Forked::Child),
+        0 => {
+            fork::adopt();
+            Ok(Forked::Child)
+        }
         pid => Ok(Forked::Parent { pid }),
     }
 }
