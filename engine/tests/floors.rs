@@ -163,6 +163,44 @@ fn descriptors_come_through_one_door() {
     assert!(wrong.is_empty(), "descriptors that may be 0, 1 or 2:\n{}", wrong.join("\n"));
 }
 
+/// Names of the statics and thread-locals in a file's code.
+fn statics(code: &str) -> Vec<&str> {
+    let names = code.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line =
+            line.strip_prefix("pub").map_or(line, |rest| rest.split_once(' ').map_or(rest, |(_, rest)| rest));
+        let line = line.strip_prefix("thread_local!(").unwrap_or(line);
+        let name = line.strip_prefix("static ")?.trim_start_matches("ref ").split(':').next()?;
+        name.starts_with(char::is_uppercase).then_some(name)
+    });
+    names.collect()
+}
+
+#[test]
+fn what_a_fork_makes_of_every_static_is_written_down() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(house.parent().unwrap().join("docs/memory-model.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for path in rust_files(&house.join("src")).iter().filter(|path| !is_test(path)) {
+        let text = code(&fs::read_to_string(path).unwrap());
+        let inside = path.strip_prefix(house.join("src")).unwrap().to_string_lossy().into_owned();
+        for name in statics(&text) {
+            found += 1;
+            let is_listed =
+                |row: &&&str| row.contains(&format!("`{inside}`")) && row.contains(&format!("`{name}`"));
+            if rows.iter().find(is_listed).is_none() {
+                missing.push(format!("{inside}: {name}"));
+            }
+        }
+    }
+    assert!(found > 40, "only {found} statics were found: this test has lost its way");
+    assert!(missing.is_empty(), "not in docs/memory-model.md, \"Forks\":\n{}", missing.join("\n"));
+    let forms = "static A: u8 = 0;\npub(crate) static B: u8 = 0;\n thread_local!(static C: u8 = 0);\n    static ref D: u8 = 0;";
+    assert_eq!(statics(forms), ["A", "B", "C", "D"]);
+}
+
 #[test]
 fn imports_are_found_in_every_form() {
     let text = "use crate::{base::Span, sys::{a, b}, Error};\nlet x = crate::team::f(); // crate::pool\n";

@@ -8,9 +8,9 @@ use phalanx::sync::{
     Semaphore, SemaphoreError,
 };
 use phalanx::{
-    AllocError, Backend, CallError, CancelToken, JoinError, LaunchError, Manager, Pool, PoolError, Process,
-    Queue, QueueError, SharedArray, SpawnError, StartMethod, TaskError, active_children, as_completed,
-    wait_all,
+    AllocError, Backend, CallError, CancelToken, JoinError, LaunchError, Manager, PerWorker, Pool, PoolError,
+    Process, Queue, QueueError, SharedArray, SpawnError, StartMethod, TaskError, active_children,
+    as_completed, wait_all,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,12 +77,17 @@ fn every_method_of_a_pool_is_refused() {
         let done = pool.apply_async(|n: u64| n, 1);
         let late = pool.apply_async(|()| std::thread::sleep(Duration::from_millis(300)), ());
         let token = CancelToken::new();
+        let (lock, states) = (Lock::new(1u64).unwrap(), PerWorker::new(|_| 0u64));
+        let mut array = pool.zeros::<u64>(1 << 18).unwrap();
         passes_in_child(|| {
             assert!(matches!(pool.for_each(0..10, |_| ()), Err(LaunchError::Forked)));
             assert!(matches!(pool.launch().cancel(&token).for_each(0..9, |_| ()), Err(LaunchError::Forked)));
             assert!(matches!(pool.broadcast(0..10, |_, _| ()), Err(LaunchError::Forked)));
             assert!(matches!(pool.reduce(0..9, 0u64, |_| 1, |a, b| a + b), Err(LaunchError::Forked)));
             assert!(matches!(pool.region((), |_, ()| Ok(0u64)), Err(LaunchError::Forked)));
+            let outcome = pool.for_each((array.split_mut(), &lock, &states), |(array, ..)| array.fill(1));
+            assert!(matches!(outcome, Err(LaunchError::Forked)));
+            drop((PerWorker::new(|_| 1u64), states));
             token.cancel();
             assert!(matches!(pool.apply(|n: u64| n, 1), Err(TaskError::Forked)));
             assert!(matches!(pool.map(|n: u64| n, 0..9), Err(TaskError::Forked)));

@@ -6,7 +6,8 @@
 //! - M1 A sealed memfd neither shrinks nor grows, so an address inside its mapping stays backed.
 //! - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail.
 //! - M3 A segment id is never used twice in a process.
-//! - M4 Mappings are not inherited by fork; a forked child never frees, punches or unmaps what its parent made.
+//! - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`), which never frees,
+//!   punches or unmaps what its parent made.
 //! - M5 Bytes of an arena block are zero when it is handed out.
 
 pub(crate) mod arena;

@@ -438,7 +438,7 @@ impl Body {
     }
 
     pub(super) fn list(self: &Arc<Body>) {
-        if self.listed.load(Ordering::Relaxed) {
+        if self.listed.load(Ordering::Relaxed) || fork::is_foreign() {
             return;
         }
         SENT.lock().entry(self.key()).or_insert_with(|| Known::Alive(Arc::downgrade(self)));

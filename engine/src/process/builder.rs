@@ -63,7 +63,8 @@ impl ProcessBuilder {
     /// two seconds without a process.
     ///
     /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first* such start, which
-    /// must come before the program has any further thread, those of this crate included.
+    /// must come before the program has any further thread, those of this crate included, and before it holds shared objects
+    /// ([`StartError::SharedBeforeFork`](crate::StartError)): start a first process, then make what the others get as arguments.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self

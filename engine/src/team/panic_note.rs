@@ -1,5 +1,6 @@
 //! What a kernel's panic said, and where.
 
+use crate::sys::fork;
 use crate::team::board::{Fault, FaultKind};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -30,7 +31,9 @@ pub(crate) fn install_hook_beside() {
 
 fn note_place(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    place.clone_into(&mut LAST.lock());
+    if !fork::is_foreign() {
+        place.clone_into(&mut LAST.lock());
+    }
     // A panic while the note is being taken must not panic again.
     let _nobody_asks = PLACE.try_with(|note| {
         if let Ok(mut note) = note.try_borrow_mut() {

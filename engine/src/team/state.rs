@@ -27,7 +27,9 @@ impl HandleId {
     pub(crate) fn new(missed: bool) -> HandleId {
         // 64 bits: no process lives long enough to wrap them.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        LIVE.write().insert(id, missed.then_some(0));
+        if !fork::is_foreign() {
+            LIVE.write().insert(id, missed.then_some(0));
+        }
         HandleId(id)
     }
 
