@@ -67,7 +67,7 @@ pub(crate) fn lose(ids: impl IntoIterator<Item = u64>) {
 
 /// How many states of these handles were lost since this was last asked: each loss is told once.
 pub(crate) fn take_losses(ids: &[u64]) -> u64 {
-    if ids.is_empty() || LOSSES.load(Ordering::Relaxed) == 0 {
+    if fork::is_foreign() || ids.is_empty() || LOSSES.load(Ordering::Relaxed) == 0 {
         return 0;
     }
     let mut live = LIVE.write();
