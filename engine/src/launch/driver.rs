@@ -175,9 +175,9 @@ impl Driver {
         self.detail.lock().clone()
     }
 
-    /// Runs `look` while no launch is on its way; `None` where this thread [may not wait](current::may_wait).
+    /// Runs `look` while no launch is on its way; `None` where this thread [may not wait](current::may_pass).
     pub(crate) fn between_launches<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
-        if !current::may_wait() {
+        if !current::may_pass() {
             return None;
         }
         let _gate = self.crew.gate.lock();

@@ -284,7 +284,7 @@ impl PoolBuilder {
             CrewError::Alloc(error) => PoolError::Alloc(error),
             CrewError::Os(error) => PoolError::Os(error),
         })?;
-        let desk = board.map(|board| Desk::new(&driver.crew, board));
+        let desk = board.map(|board| Desk::new(&driver.crew, board, self.prepares_workers()));
         Ok(Pool { driver, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
     }
 
@@ -305,6 +305,15 @@ impl PoolBuilder {
             }
             _ => Ok((workers, layout)),
         }
+    }
+
+    /// Whether workers are made different from the caller: then no task may run in its place.
+    fn prepares_workers(&self) -> bool {
+        self.opening.is_some()
+            || self.preload.is_some()
+            || self.native_threads.is_some()
+            || self.threads_per_worker.is_some_and(|threads| threads > 1)
+            || self.lifespan != Lifespan::default()
     }
 
     fn method(&self) -> StartMethod {

@@ -122,6 +122,9 @@ impl Remains {
         let Some(desk) = &self.desk else { return self.crew.end(|| ()) };
         desk.drain();
         self.crew.end(|| desk.end());
+        // Not behind the gate, which callbacks may want to pass.
+        desk.calls.wait_idle();
+        desk.calls.close();
     }
 
     /// Has a thread of its own wait for the end; says whether there is one.

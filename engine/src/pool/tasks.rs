@@ -48,8 +48,8 @@ impl Pool {
 
     /// Calls `function` on every item and gives the results in order.
     ///
-    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function is known from earlier calls to be so quick that
-    /// workers would lose stays in the caller, see [`Tasks::always_out`].
+    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function has always ended well and been so quick that workers
+    /// would lose may run in the caller, see [`Tasks::always_out`].
     ///
     /// # Errors
     /// The [`TaskError`] of the first item that has one; see [`Self::try_map`] for all.

@@ -223,6 +223,13 @@ impl Bell {
         self.asleep.load(Ordering::Relaxed) != 0
     }
 
+    /// Rings where somebody sleeps. After a fence that follows what there is to see.
+    pub(crate) fn ring_if_asleep(&self) {
+        if self.is_asleep() {
+            self.ring();
+        }
+    }
+
     pub(crate) fn ring(&self) {
         self.count.fetch_add(1, Ordering::Release);
         futex::wake(&self.count, u32::MAX);

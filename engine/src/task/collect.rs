@@ -3,14 +3,14 @@
 use crate::base::atomic::Ordering;
 use crate::sys::futex;
 use crate::task::board::{Stage, Trouble};
-use crate::task::desk::{Books, Desk, Flight, refuse};
+use crate::task::calls::discard;
+use crate::task::desk::{Books, Desk, Flight};
 use crate::task::error::TaskError;
 use crate::task::heap;
 use crate::task::insight::Entry;
 use crate::task::parcel::{Arrival, Hurry, Parcel};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
-use crate::team::current;
 use crate::team::end::Phase;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
@@ -35,7 +35,6 @@ impl Desk {
         let arrived = self.take_arrivals();
         let mut count = arrived.len();
         let mut rests = Vec::new();
-        let _telling = (count > 0 || graves.is_some()).then(current::enter_telling);
         for (index, flight) in &arrived {
             rests.extend(self.deliver(*index, flight));
         }
@@ -48,35 +47,45 @@ impl Desk {
         if count > 0 {
             self.give_back(arrived.iter().map(|(index, _)| *index), rests);
             // The blocks go back to the shelf.
-            drop(arrived);
+            arrived.into_iter().for_each(|(_, flight)| discard(flight));
             self.tell_followers();
         }
         count
     }
 
-    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
-    fn give_back(&self, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
-        let (refused, placed) = {
-            let mut books = self.books.lock();
-            slots.for_each(|index| self.release(&mut books, index));
-            let refused = self.put_back(&mut books, rests);
-            (refused, self.refill(&mut books))
-        };
-        refused.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
-        self.call_out(placed);
+    /// As [`Self::collect`], by a thread that is not on duty: the one that is may sleep for what was collected.
+    pub(crate) fn collect_for_others(self: &Arc<Desk>) -> usize {
+        let count = self.collect();
+        if count > 0 {
+            self.tell_waiters();
+        }
+        count
     }
 
-    /// Has what is left of tasks wait for slots; gives what nobody will run any more.
-    pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<Parcel>) -> Vec<Parcel> {
-        if self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire) {
-            return rests;
+    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
+    fn give_back(self: &Arc<Desk>, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
+        let mut left = Vec::new();
+        let placed = {
+            let mut books = self.books.lock();
+            slots.for_each(|index| self.release(&mut books, index));
+            self.put_back(&mut books, rests, &mut left);
+            self.refill(&mut books, &mut left)
+        };
+        self.call_out(placed);
+        self.leave(left);
+    }
+
+    /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for [`Self::leave`].
+    pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<Parcel>, left: &mut Vec<Parcel>) {
+        let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
+        for parcel in rests {
+            if is_over || !parcel.receiver.is_open() {
+                left.push(parcel);
+            } else {
+                let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
+                books.backlog.push_back(Parcel { hurry, ..parcel });
+            }
         }
-        let are_wanted = rests.into_iter().filter(|parcel| parcel.receiver.is_open());
-        books.backlog.extend(are_wanted.map(|parcel| {
-            let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
-            Parcel { hurry, ..parcel }
-        }));
-        Vec::new()
     }
 
     /// Whether members have done tasks that were not taken yet.
@@ -126,7 +135,7 @@ impl Desk {
     }
 
     /// Tells a task's receiver what came out; gives what is left of a task that did not come to its end.
-    fn deliver(&self, index: usize, flight: &Flight) -> Option<Parcel> {
+    fn deliver(self: &Arc<Desk>, index: usize, flight: &Flight) -> Option<Parcel> {
         let (slot, parcel) = (self.board.slot(index), &flight.parcel);
         let items = parcel.packed.items;
         if let Some(luggage) = parcel.packed.luggage.as_ref()
@@ -142,7 +151,8 @@ impl Desk {
             Ok(account) if account.done == items => account,
             account => {
                 let what = Trouble::text(slot.trouble.load(Ordering::Relaxed)).into();
-                return self.settle(parcel, account, TaskError::Corrupt { item: 0, what }).tell();
+                let settlement = self.settle(parcel, account, TaskError::Corrupt { item: 0, what });
+                return settlement.tell(self);
             }
         };
         let (began, ended) = (slot.began.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
@@ -153,7 +163,11 @@ impl Desk {
         let queued = began.saturating_sub(parcel.queued);
         self.ledger.lock().note(Entry { rank, first: parcel.first, items, queued, worked });
         let Account { results, faults, .. } = account;
-        parcel.receiver.deliver(Arrival { first: parcel.first, items, results, faults });
+        if !faults.is_empty() {
+            self.costs.note_bad_end(parcel.body.key());
+        }
+        let arrival = Arrival { first: parcel.first, items, results, faults };
+        self.tell(&parcel.receiver, |receiver| receiver.deliver(arrival));
         None
     }
 
@@ -218,9 +232,10 @@ impl Desk {
                 self.deliver(index, &flight)
             } else {
                 let parcel = &flight.parcel;
-                self.settle(parcel, self.account(index, parcel), self.died(obituary)).tell()
+                self.settle(parcel, self.account(index, parcel), self.died(obituary)).tell(self)
             };
             self.give_back(std::iter::once(index), rest.into_iter().collect());
+            discard(flight);
         }
         // A wake-up may have died with it.
         self.call_out(u32::try_from(self.board.waiting()).unwrap_or(u32::MAX));
@@ -229,7 +244,7 @@ impl Desk {
 
     /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may be running are never
     /// used again.
-    pub(crate) fn fail_all(&self, error: &TaskError, are_gone: bool) -> usize {
+    pub(crate) fn fail_all(self: &Arc<Desk>, error: &TaskError, are_gone: bool) -> usize {
         let (flights, backlog) = {
             let mut books = self.books.lock();
             let mut flights = Vec::new();
@@ -243,11 +258,14 @@ impl Desk {
             (flights, std::mem::take(&mut books.backlog))
         };
         let count = flights.len() + backlog.len();
-        let _telling = current::enter_telling();
         let parcels = flights.into_iter().map(|flight| flight.parcel).chain(backlog);
         for parcel in parcels {
-            parcel.receiver.fail(parcel.first, parcel.packed.items, error.clone().of_item(parcel.first));
-            if !are_gone {
+            if are_gone {
+                self.refuse(parcel, error);
+            } else {
+                let (first, items) = (parcel.first, parcel.packed.items);
+                let error = error.clone().of_item(first);
+                self.tell(&parcel.receiver, |receiver| receiver.fail(first, items, error));
                 std::mem::forget(parcel);
             }
         }

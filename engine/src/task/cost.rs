@@ -1,7 +1,7 @@
 //! What tasks of each function have cost so far: the ground on which chunks are cut.
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Weight of the newest measurement.
 const NEWEST: f64 = 0.3;
@@ -13,25 +13,43 @@ pub(crate) struct Cost {
     pub(crate) ns: f64,
     /// Bytes of an item's result.
     pub(crate) bytes: f64,
+    /// Every item so far gave a result: none panicked, died or ran too long.
+    pub(crate) ended_well: bool,
 }
 
 /// By function. Functions are few: they are part of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Costs {
-    by_function: Mutex<FxHashMap<usize, Cost>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_function: FxHashMap<usize, Cost>,
+    /// Functions of which an item did not end well.
+    ended_badly: FxHashSet<usize>,
 }
 
 impl Costs {
     /// What is known of a function.
     pub(crate) fn of(&self, function: usize) -> Option<Cost> {
-        self.by_function.lock().get(&function).copied()
+        let known = self.known.lock();
+        let ended_well = !known.ended_badly.contains(&function);
+        known.by_function.get(&function).map(|cost| Cost { ended_well, ..*cost })
+    }
+
+    /// An item of the function gave no result.
+    #[cold]
+    pub(crate) fn note_bad_end(&self, function: usize) {
+        self.known.lock().ended_badly.insert(function);
     }
 
     /// A task of `items` took so long and gave so many bytes.
     pub(crate) fn note(&self, function: usize, items: usize, ns: f64, bytes: usize) {
-        let seen = Cost { ns: ns / items.max(1) as f64, bytes: bytes as f64 / items.max(1) as f64 };
-        let mut costs = self.by_function.lock();
-        let mean = costs.entry(function).or_insert(seen);
+        let items = items.max(1) as f64;
+        let seen = Cost { ns: ns / items, bytes: bytes as f64 / items, ended_well: true };
+        let mut known = self.known.lock();
+        let mean = known.by_function.entry(function).or_insert(seen);
         mean.ns += (seen.ns - mean.ns) * NEWEST;
         // Room that is too small costs more than room that is too large.
         mean.bytes = if seen.bytes > mean.bytes {

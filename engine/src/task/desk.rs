@@ -10,6 +10,7 @@ use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::audit::Audit;
 use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes, seal_of};
+use crate::task::calls::{Calls, discard};
 use crate::task::cost::Costs;
 use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
@@ -20,6 +21,7 @@ use crate::team::end::Phase;
 use crate::team::errand::{Bereaved, ErrandPlan};
 use crate::team::roster::Obituary;
 use crate::team::text;
+use crate::team::{current, program};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -109,17 +111,25 @@ pub(crate) struct Desk {
     pub(crate) board: TaskBoard,
     pub(crate) books: Mutex<Books>,
     pub(crate) costs: Costs,
+    /// Workers are prepared for their tasks in a way that the caller is not.
+    pub(crate) are_prepared: bool,
     pub(crate) ledger: Mutex<Ledger>,
     /// Deaths that were not looked at yet.
     pub(crate) graves: Mutex<Vec<Obituary>>,
     pub(crate) has_graves: AtomicBool,
-    /// Held by the waiting thread that collects for all.
+    /// Held by the waiting thread that collects for all, which is named beside it (`waiting.rs`).
     pub(crate) duty: Mutex<()>,
+    pub(crate) on_duty: AtomicUsize,
+    /// Code of the program that is to be called.
+    pub(crate) calls: Arc<Calls>,
     /// Other waiting threads.
     pub(crate) followers: AtomicUsize,
     pub(crate) follow: Mutex<()>,
     pub(crate) delivered: Condvar,
+    /// Set when the collector thread runs.
     pub(crate) collector: OnceLock<()>,
+    /// The collector thread's name, as in `on_duty`.
+    pub(crate) collects: AtomicUsize,
     pub(crate) is_over: AtomicBool,
     pub(crate) is_broken: AtomicBool,
     pub(crate) has_newcomers: AtomicBool,
@@ -130,7 +140,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// The desk of a crew that was made with the board's plan.
-    pub(crate) fn new(crew: &Arc<Crew>, board: BoardSegment) -> Arc<Desk> {
+    pub(crate) fn new(crew: &Arc<Crew>, board: BoardSegment, are_prepared: bool) -> Arc<Desk> {
         let desk = Arc::new(Desk {
             crew: crew.clone(),
             board: board.board(),
@@ -150,14 +160,18 @@ impl Desk {
                 kept: Vec::new(),
             }),
             costs: Costs::default(),
+            are_prepared,
             ledger: Mutex::new(Ledger::new(board.size)),
             graves: Mutex::new(Vec::new()),
             has_graves: AtomicBool::new(false),
             duty: Mutex::new(()),
+            on_duty: AtomicUsize::new(0),
+            calls: Arc::new(Calls::default()),
             followers: AtomicUsize::new(0),
             follow: Mutex::new(()),
             delivered: Condvar::new(),
             collector: OnceLock::new(),
+            collects: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             has_newcomers: AtomicBool::new(false),
@@ -182,7 +196,7 @@ impl Desk {
     /// Adds tasks. What cannot be added is told to its receiver.
     pub(crate) fn submit(self: &Arc<Desk>, parcels: impl IntoIterator<Item = Parcel>) {
         if let Err(error) = self.prepare() {
-            return parcels.into_iter().for_each(|parcel| refuse(&parcel, &error));
+            return parcels.into_iter().for_each(|parcel| self.refuse(parcel, &error));
         }
         let (mut placed, mut refused, mut is_timed) = (0, Vec::new(), false);
         {
@@ -200,8 +214,11 @@ impl Desk {
                 placed += u32::from(self.add(&mut books, parcel));
             }
         }
-        refused.iter().for_each(|parcel| refuse(parcel, &self.closed_error()));
         self.call_out(placed);
+        if !refused.is_empty() {
+            let error = self.closed_error();
+            refused.into_iter().for_each(|parcel| self.refuse(parcel, &error));
+        }
         if is_timed {
             // It watches the clock.
             self.board.collector().ring();
@@ -244,7 +261,7 @@ impl Desk {
         }
     }
 
-    /// Takes the board's pages and starts the collector, once.
+    /// Takes the board's pages and starts the collector, once; what fails is tried again with the next task.
     fn prepare(self: &Arc<Desk>) -> Result<(), TaskError> {
         if self.collector.get().is_some() {
             return Ok(());
@@ -255,8 +272,45 @@ impl Desk {
             reserved.map_err(|source| TaskError::Memory { item: 0, source: Arc::new(source) })?;
             books.is_ready = true;
         }
-        self.start_collector()
+        if self.collector.get().is_none() {
+            self.start_collector()?;
+            // Under the books' lock: nobody else sets it.
+            let _first = self.collector.set(());
+        }
+        Ok(())
     }
+
+    // ------------------------------------------------------------------------------------------- receivers
+
+    /// Has `tell` tell a receiver what came of its items, and sees to it that the program's code is called for that. Under no lock:
+    /// a type's own code may read or drop values meanwhile.
+    pub(crate) fn tell(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>, tell: impl FnOnce(&dyn Receiver)) {
+        let telling = current::enter_telling();
+        program::call("a result's own code", || tell(&**receiver));
+        drop(telling);
+        self.pass_on(receiver);
+    }
+
+    /// Has the callback thread call the program's code for `receiver`, if nobody else will.
+    pub(crate) fn pass_on(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+        if receiver.pass_on() {
+            self.calls.push(self, receiver);
+        }
+    }
+
+    /// Refuses tasks that nobody will run: the pool has ended, or their receivers want no more.
+    pub(crate) fn leave(self: &Arc<Desk>, left: impl IntoIterator<Item = Parcel>) {
+        left.into_iter().for_each(|parcel| self.refuse(parcel, &TaskError::PoolClosed));
+    }
+
+    /// Tells a task's receiver that it was not taken, or is not run any more.
+    pub(crate) fn refuse(self: &Arc<Desk>, parcel: Parcel, error: &TaskError) {
+        let (first, items) = (parcel.first, parcel.packed.items);
+        self.tell(&parcel.receiver, |receiver| receiver.fail(first, items, error.clone().of_item(first)));
+        discard(parcel);
+    }
+
+    // ------------------------------------------------------------------------------------------- places
 
     /// Puts a task on the board, or behind those that wait for a slot; says whether it is on the board.
     fn add(&self, books: &mut Books, parcel: Parcel) -> bool {
@@ -337,11 +391,13 @@ impl Desk {
         books.under_way -= 1;
     }
 
-    /// Moves waiting tasks to the board while there are slots; gives how many.
-    pub(crate) fn refill(&self, books: &mut Books) -> u32 {
+    /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody wants any more into `left`,
+    /// for [`Self::leave`] after the lock.
+    pub(crate) fn refill(&self, books: &mut Books, left: &mut Vec<Parcel>) -> u32 {
         let mut placed = 0;
         while let Some(parcel) = books.backlog.pop_front() {
             if !parcel.receiver.is_open() {
+                left.push(parcel);
                 continue;
             }
             match self.place(books, parcel) {
@@ -368,9 +424,10 @@ impl Desk {
     }
 }
 
-/// Tells a task's receiver that it was not taken.
-pub(crate) fn refuse(parcel: &Parcel, error: &TaskError) {
-    parcel.receiver.fail(parcel.first, parcel.packed.items, error.clone().of_item(parcel.first));
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.calls.close();
+    }
 }
 
 impl Bereaved for Desk {

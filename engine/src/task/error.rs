@@ -71,6 +71,15 @@ pub enum TaskError {
         /// What broke it.
         reason: String,
     },
+    /// The thread that collects results cannot be started now. The pool is whole: the next task tries again.
+    #[error(
+        "cannot start the thread that collects results: {source}; likely a limit on threads or memory is reached: \
+         raise it, or call again later"
+    )]
+    NoThread {
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
     /// An argument or a result cannot be turned into bytes, or back.
     #[error("{what} of item {item} cannot travel: {why}")]
     Codec {

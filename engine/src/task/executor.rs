@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 /// Numbers of results that are there, in the order in which they came.
 #[derive(Default)]
-struct Finished {
+pub(crate) struct Finished {
     numbers: Mutex<VecDeque<usize>>,
     came: Condvar,
 }
 
 impl Finished {
-    fn tell(&self, number: usize) {
+    pub(crate) fn tell(&self, number: usize) {
         self.numbers.lock().push_back(number);
         self.came.notify_all();
     }
@@ -28,7 +28,8 @@ pub struct AsCompleted<T> {
     left: usize,
 }
 
-/// Gives results in the order in which they come, each with its place in the input.
+/// Gives results in the order in which they come, each with its place in the input. One that was taken before comes at once, as
+/// [`TaskError::Taken`](crate::TaskError::Taken).
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -43,13 +44,10 @@ pub struct AsCompleted<T> {
 /// ```
 pub fn as_completed<T: Send + 'static>(results: impl IntoIterator<Item = AsyncResult<T>>) -> AsCompleted<T> {
     let finished = Arc::new(Finished::default());
-    let watched = results.into_iter().enumerate().map(|(number, result)| {
-        let finished = finished.clone();
-        Some(result.when_done(move || {
-            finished.tell(number);
-        }))
-    });
-    let results: Vec<_> = watched.collect();
+    let results: Vec<_> = results.into_iter().map(Some).collect();
+    for (number, result) in results.iter().flatten().enumerate() {
+        result.watch(&finished, number);
+    }
     AsCompleted { left: results.len(), results, finished }
 }
 
@@ -105,8 +103,7 @@ pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Durat
     // They may be of several pools, so none of their boards is watched alone.
     let finished = Arc::new(Finished::default());
     for (number, result) in results.iter().enumerate() {
-        let finished = finished.clone();
-        result.watch(Box::new(move |_| finished.tell(number)));
+        result.watch(&finished, number);
     }
     let deadline = Instant::now().checked_add(patience);
     let mut numbers = finished.numbers.lock();
@@ -117,5 +114,10 @@ pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Durat
             None => finished.came.wait(&mut numbers),
         }
     }
-    numbers.front().copied()
+    let first = numbers.front().copied();
+    drop(numbers);
+    // It has come; what the program has attached to it may still be called.
+    let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+    let is_there = |result: &AsyncResult<T>| result.is_out_of_reach() || result.wait_timeout(left);
+    first.filter(|first| results.get(*first).is_some_and(is_there))
 }

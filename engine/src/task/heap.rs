@@ -33,7 +33,7 @@ pub(crate) fn no_space(len: usize) -> AllocError {
 /// Takes a block of at least `len` bytes.
 pub(crate) fn take(len: usize) -> Result<HeapBlock, AllocError> {
     let size = len.max(1 << SMALLEST).checked_next_power_of_two().ok_or_else(|| no_space(len))?;
-    let class = (size.trailing_zeros() - SMALLEST) as usize;
+    let class = size.trailing_zeros().saturating_sub(SMALLEST) as usize;
     let kept = {
         let mut shelf = SHELF.lock();
         let kept = shelf.classes.get_mut(class).and_then(Vec::pop);

@@ -1,15 +1,17 @@
 //! `imap`: results of an input that is taken lazily, a bounded window ahead.
 
 use crate::sys::fork;
+use crate::task::board::SLOTS;
 use crate::task::desk::Desk;
 use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
+use crate::task::here;
 use crate::task::job::decode;
 use crate::task::parcel::{Arrival, Packed, Receiver};
 use crate::task::tasks::{self, Tasks};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
-use std::iter::FusedIterator;
+use std::iter::{Fuse, FusedIterator};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
@@ -21,6 +23,8 @@ const CHUNKS_EACH: usize = 16;
 const MAX_CHUNK: usize = 4096;
 /// A chunk is to take so many nanoseconds: less than a map's, since results are waited for one by one.
 const CHUNK_NS: f64 = 20_000.0;
+/// Items of the largest window, which is no more than the board holds either: the input may be endless, whatever is asked for.
+const MAX_WINDOW: usize = 1 << 20;
 
 /// The order in which results are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +104,7 @@ impl<R: Output> Receiver for Stream<R> {
 pub struct Imap<'p, I, A, R> {
     tasks: Tasks<'p>,
     function: fn(A) -> R,
-    items: I,
+    items: Fuse<I>,
     stream: Arc<Stream<R>>,
     /// The same, as the desk knows it.
     receiver: Arc<dyn Receiver>,
@@ -111,7 +115,7 @@ pub struct Imap<'p, I, A, R> {
     taken: usize,
     given: usize,
     is_exhausted: bool,
-    /// How many items there are in all, if the input knows.
+    /// How many items there are in all, if the input is right about it.
     len: Option<usize>,
 }
 
@@ -129,11 +133,13 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
         let workers = tasks.desk.map_or(1, |desk| desk.workers());
-        let window = tasks.options.window.unwrap_or(chunk * CHUNKS_EACH * workers);
+        let ahead = chunk.saturating_mul(CHUNKS_EACH).saturating_mul(workers);
+        let most = chunk.saturating_mul(SLOTS).min(MAX_WINDOW);
+        let window = tasks.options.window.unwrap_or(ahead).min(most);
         let stream = Arc::new(Stream { shelf, order, ready, is_closed });
         Imap {
             function,
-            items,
+            items: items.fuse(),
             receiver: stream.clone(),
             stream,
             chunk: chunk.min(window),
@@ -147,47 +153,48 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
     }
 
+    /// Items under way, or done and not given yet.
+    fn ahead(&self) -> usize {
+        self.taken.saturating_sub(self.given)
+    }
+
     /// Takes items while the window has room, half a window at a time.
     fn refill(&mut self, desk: &Arc<Desk>) {
-        if self.is_exhausted || self.taken - self.given > self.window / 2 {
+        if self.is_exhausted || self.ahead() > self.window / 2 {
             return;
         }
         if self.tasks.is_closed() {
             // Said once, however long the input is.
             self.stream.fail(self.taken, 1, TaskError::PoolClosed);
-            self.taken += 1;
+            self.taken = self.taken.saturating_add(1);
             self.is_exhausted = true;
             return;
         }
         let body = Body::pointer(self.function);
         let mut parcels = Vec::new();
-        while self.taken - self.given < self.window {
-            let limit = self.chunk.min(self.window - (self.taken - self.given));
-            let bytes = self.bytes;
+        while !self.is_exhausted && self.ahead() < self.window {
+            let limit = self.chunk.min(self.window.saturating_sub(self.ahead()));
+            let (first, bytes) = (self.taken, self.bytes);
             let packed = tasks::check(&body)
                 .and_then(|()| Packed::of(&mut self.items, limit, |items| tasks::room(items, bytes)));
             match packed {
+                Ok((packed, None)) if packed.items == 0 => self.is_exhausted = true,
                 Ok((packed, bad)) => {
-                    if packed.items == 0 && bad.is_none() {
-                        self.is_exhausted = true;
-                        break;
-                    }
-                    let first = self.taken;
-                    self.taken += packed.items;
+                    self.taken = first.saturating_add(packed.items);
                     if packed.items > 0 {
                         parcels.push(self.tasks.parcel(body, packed, first, self.stream.clone()));
                     }
                     if let Some(error) = bad {
                         self.stream.fail(self.taken, 1, error);
-                        self.taken += 1;
+                        self.taken = self.taken.saturating_add(1);
                     }
                 }
                 Err(error) => {
                     let is_unknown = tasks::check(&body).is_err();
                     // Taken from the input; of a function that workers cannot find, the error is the first item's.
                     let lost = error.item().unwrap_or(usize::from(is_unknown));
-                    self.stream.fail(self.taken, lost, error);
-                    self.taken += lost;
+                    self.stream.fail(first, lost, error);
+                    self.taken = first.saturating_add(lost);
                     self.is_exhausted |= is_unknown || lost == 0;
                 }
             }
@@ -205,33 +212,40 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             // Once, and then no more.
             return (!std::mem::replace(&mut self.is_exhausted, true)).then_some(Err(TaskError::Forked));
         }
-        let Some(desk) = self.tasks.desk else {
-            if self.is_exhausted {
-                return None;
+        let value = match self.tasks.desk {
+            None => self.run_here()?,
+            Some(desk) => {
+                self.refill(desk);
+                if self.given == self.taken {
+                    return None;
+                }
+                let stream = &self.stream;
+                let is_there = || stream.ready.load(Ordering::Acquire) > 0;
+                if !is_there() && !desk.wait_until(deadline, is_there) {
+                    return Some(Err(TaskError::NotReady { waited }));
+                }
+                self.stream.take()?
             }
-            if self.tasks.is_closed() {
-                self.is_exhausted = true;
-                return Some(Err(TaskError::PoolClosed));
-            }
-            let item = self.items.next()?;
-            self.given += 1;
-            return Some(tasks::call(self.function, item).map_err(|error| error.of_item(self.given - 1)));
         };
-        self.refill(desk);
-        if self.given == self.taken {
+        self.given = self.given.saturating_add(1);
+        let len = if self.is_exhausted { Some(self.taken) } else { self.len };
+        here::tell(&self.tasks, self.given, len);
+        Some(value)
+    }
+
+    /// The next result, where tasks run in the caller. A closed pool refuses one item, and takes none.
+    fn run_here(&mut self) -> Option<Result<R, TaskError>> {
+        if self.is_exhausted {
             return None;
         }
-        let stream = &self.stream;
-        let is_there = || stream.ready.load(Ordering::Acquire) > 0;
-        if !is_there() && !desk.wait_until(deadline, is_there) {
-            return Some(Err(TaskError::NotReady { waited }));
+        if self.tasks.is_closed() {
+            self.is_exhausted = true;
+            return Some(Err(TaskError::PoolClosed));
         }
-        let value = self.stream.take()?;
-        self.given += 1;
-        if let Some(progress) = &self.tasks.options.progress {
-            progress(self.given, self.len.or(self.is_exhausted.then_some(self.taken)));
-        }
-        Some(value)
+        let item = self.items.next();
+        self.is_exhausted = item.is_none();
+        self.taken = self.taken.saturating_add(usize::from(item.is_some()));
+        Some(here::call(self.function, item?).map_err(|error| error.of_item(self.given)))
     }
 }
 
@@ -243,7 +257,7 @@ impl<A: Argument, R: Output, I: Iterator<Item = A>> Iterator for Imap<'_, I, A, 
     }
 }
 
-impl<A: Argument, R: Output, I: Iterator<Item = A>> FusedIterator for Imap<'_, I, A, R> where I: FusedIterator {}
+impl<A: Argument, R: Output, I: Iterator<Item = A>> FusedIterator for Imap<'_, I, A, R> {}
 
 impl<I, A, R> Drop for Imap<'_, I, A, R> {
     fn drop(&mut self) {

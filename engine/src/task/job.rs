@@ -1,10 +1,11 @@
 //! Who receives results: one task's, or those of a whole map, put in order.
 
 use crate::task::codec;
+use crate::task::completion::{Completion, Progress};
 use crate::task::entry::Output;
 use crate::task::error::TaskError;
 use crate::task::parcel::{Arrival, Receiver};
-use crate::task::result::{Completed, Completion};
+use crate::task::result::Completed;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
@@ -35,24 +36,34 @@ pub(crate) struct Single<R> {
 }
 
 impl<R> Single<R> {
-    pub(crate) fn new() -> Single<R> {
-        Single { completion: Completion::new() }
+    pub(crate) fn new(progress: Option<Progress>) -> Single<R> {
+        Single { completion: Completion::new(progress) }
     }
 }
 
 impl<R: Output> Receiver for Single<R> {
     fn deliver(&self, arrival: Arrival<'_>) {
         if let Some((_, value)) = decode(arrival).next() {
+            self.completion.reach(1);
             self.completion.complete(value);
         }
     }
 
     fn fail(&self, _first: usize, _items: usize, error: TaskError) {
+        self.completion.reach(1);
         self.completion.complete(Err(error));
     }
 
     fn is_open(&self) -> bool {
-        !self.completion.is_done()
+        self.completion.is_open()
+    }
+
+    fn pass_on(&self) -> bool {
+        self.completion.pass_on()
+    }
+
+    fn make_calls(&self) {
+        self.completion.make_calls();
     }
 }
 
@@ -68,15 +79,11 @@ pub(crate) struct Gathered<R> {
     pub(crate) errors: BTreeMap<usize, TaskError>,
 }
 
-/// Called with the items that are done so far.
-pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
-
 /// What a map's result is made of.
 pub(crate) struct Shape<R, T> {
     pub(crate) finish: fn(Gathered<R>) -> Result<T, TaskError>,
     /// The first error ends it.
     pub(crate) fail_fast: bool,
-    pub(crate) progress: Option<Progress>,
 }
 
 /// Receives the results of a map.
@@ -96,15 +103,20 @@ struct State<R> {
     ahead: BTreeMap<usize, (usize, Vec<R>)>,
     /// Items done, anywhere.
     done: usize,
+    /// What was gathered is on its way to who waits: what comes later is not wanted.
+    is_over: bool,
 }
 
 impl<R: Output, T: Send> Many<R, T> {
     /// For about `hint` items; how many they are is told by [`Self::set_len`].
-    pub(crate) fn new(hint: usize, shape: Shape<R, T>) -> Many<R, T> {
-        let gathered = Gathered { values: Vec::with_capacity(hint), errors: BTreeMap::new() };
-        let state = State { gathered, next: 0, ahead: BTreeMap::new(), done: 0 };
+    pub(crate) fn new(hint: usize, shape: Shape<R, T>, progress: Option<Progress>) -> Many<R, T> {
+        let mut values = Vec::new();
+        // The input's word, which may be wrong: no room is no error.
+        let _room = values.try_reserve(hint);
+        let gathered = Gathered { values, errors: BTreeMap::new() };
+        let state = State { gathered, next: 0, ahead: BTreeMap::new(), done: 0, is_over: false };
         let len = AtomicUsize::new(usize::MAX);
-        Many { completion: Completion::new(), len, shape, state: Mutex::new(state) }
+        Many { completion: Completion::new(progress), len, shape, state: Mutex::new(state) }
     }
 
     /// There are so many items, all of them submitted.
@@ -119,19 +131,41 @@ impl<R: Output, T: Send> Many<R, T> {
         state.done += items;
         let done = state.done;
         let ends_early = self.shape.fail_fast && !state.gathered.errors.is_empty();
-        let gathered = (done >= self.len.load(Ordering::Relaxed) || ends_early).then(|| {
+        let ends = !state.is_over && (done >= self.len.load(Ordering::Relaxed) || ends_early);
+        let gathered = ends.then(|| {
+            state.is_over = true;
             let empty = Gathered { values: Vec::new(), errors: BTreeMap::new() };
             std::mem::replace(&mut state.gathered, empty)
         });
         drop(state);
-        if let Some(progress) = &self.shape.progress {
-            progress(done);
-        }
-        if let Some(gathered) = gathered
-            && !self.completion.is_done()
-        {
+        self.completion.reach(done);
+        if let Some(gathered) = gathered {
             self.completion.complete((self.shape.finish)(gathered));
         }
+    }
+
+    /// Takes numbers as they lie; false, and nothing done, if the arrival holds something else.
+    fn take_numbers(&self, arrival: &Arrival<'_>) -> bool {
+        let (first, items) = (arrival.first, arrival.items);
+        if !codec::is_plain::<R>() || !arrival.faults.is_empty() {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let mut early = Vec::new();
+        let State { gathered, next, .. } = &mut *state;
+        let is_next = first == *next;
+        let target = if is_next { &mut gathered.values } else { &mut early };
+        if !codec::append_numbers(arrival.results, items, target) {
+            return false;
+        }
+        if is_next {
+            *next += items;
+            state.close_gap();
+        } else {
+            state.ahead.insert(first, (items, early));
+        }
+        self.advance(state, items);
+        true
     }
 }
 
@@ -147,33 +181,31 @@ impl<R> State<R> {
 
 impl<R: Output, T: Send> Receiver for Many<R, T> {
     fn deliver(&self, arrival: Arrival<'_>) {
+        if !self.is_open() || self.take_numbers(&arrival) {
+            return;
+        }
         let (first, items) = (arrival.first, arrival.items);
-        let mut state = self.state.lock();
-        let mut early = Vec::new();
-        let State { gathered: Gathered { values, errors }, next, .. } = &mut *state;
-        let in_order = first == *next;
-        let target = if in_order { values } else { &mut early };
-        let are_numbers = arrival.faults.is_empty() && codec::append_numbers(arrival.results, items, target);
-        if !are_numbers {
-            for (item, value) in decode::<R>(arrival) {
-                match value {
-                    Ok(value) => target.push(value),
-                    Err(error) => {
-                        errors.insert(item, error);
-                    }
+        // A type's own code reads it: not under the lock.
+        let (mut values, mut errors) = (Vec::with_capacity(items), BTreeMap::new());
+        for (item, value) in decode::<R>(arrival) {
+            match value {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    errors.insert(item, error);
                 }
             }
         }
-        if in_order {
-            *next += items;
-            state.close_gap();
-        } else {
-            state.ahead.insert(first, (items, early));
-        }
+        let mut state = self.state.lock();
+        state.gathered.errors.append(&mut errors);
+        state.ahead.insert(first, (items, values));
+        state.close_gap();
         self.advance(state, items);
     }
 
     fn fail(&self, first: usize, items: usize, error: TaskError) {
+        if !self.is_open() {
+            return;
+        }
         let mut state = self.state.lock();
         for item in first..first + items {
             state.gathered.errors.insert(item, error.clone().of_item(item));
@@ -184,7 +216,15 @@ impl<R: Output, T: Send> Receiver for Many<R, T> {
     }
 
     fn is_open(&self) -> bool {
-        !self.completion.is_done()
+        self.completion.is_open()
+    }
+
+    fn pass_on(&self) -> bool {
+        self.completion.pass_on()
+    }
+
+    fn make_calls(&self) {
+        self.completion.make_calls();
     }
 }
 

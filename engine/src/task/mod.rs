@@ -6,14 +6,17 @@ mod audit;
 #[cfg(feature = "indicatif")]
 mod bar;
 pub(crate) mod board;
+mod calls;
 pub(crate) mod codec;
 mod collect;
+mod completion;
 mod cost;
 pub(crate) mod desk;
 mod entry;
 mod error;
 mod executor;
 mod heap;
+mod here;
 mod imap;
 mod insight;
 mod job;

@@ -26,6 +26,12 @@ pub(crate) trait Receiver: Send + Sync {
     fn fail(&self, first: usize, items: usize, error: TaskError);
     /// Whether more items are still wanted; a task of a receiver that wants none is dropped before it starts.
     fn is_open(&self) -> bool;
+    /// Whether code of the program is to be called that nobody else will call: by [`Self::make_calls`].
+    fn pass_on(&self) -> bool {
+        false
+    }
+    /// Calls what the program wants called for what has come.
+    fn make_calls(&self) {}
 }
 
 /// Results of some items, as the member left them.
@@ -104,6 +110,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Numbers for which there is room at first, where nobody knows how many there will be.
+const FEW: usize = 4096;
 /// Scratch larger than this is given back.
 const KEEP_SCRATCH: usize = 1 << 20;
 
@@ -115,7 +123,7 @@ impl Packed {
         limit: usize,
         room: impl Fn(usize) -> usize,
     ) -> Result<(Packed, Option<TaskError>), TaskError> {
-        if codec::is_plain::<A>() && limit * size_of::<A>() > INLINE_BYTES {
+        if codec::is_plain::<A>() && limit.saturating_mul(size_of::<A>()) > INLINE_BYTES {
             return Packed::numbers(items, limit, room).map(|packed| (packed, None));
         }
         let mut bytes = with_own(&SCRATCH, std::mem::take);
@@ -150,12 +158,13 @@ impl Packed {
         luggage: Option<Arc<Luggage>>,
     ) -> Result<Packed, AllocError> {
         let args_len = bytes.len();
-        if args_len + room <= INLINE_BYTES {
+        let len = args_len.saturating_add(room);
+        if len <= INLINE_BYTES {
             let mut inline = [0; INLINE_BYTES];
             inline[..args_len].copy_from_slice(bytes);
             return Ok(Packed { store: Store::Inline(inline), args_len, room, items, luggage });
         }
-        let block = heap::take(args_len + room)?;
+        let block = heap::take(len)?;
         // SAFETY: at least `args_len` bytes, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), args_len) };
         // All that the block has: what is too small now costs a question later.
@@ -163,26 +172,45 @@ impl Packed {
         Ok(Packed { store: Store::Block(block), args_len, room, items, luggage })
     }
 
-    /// Numbers go straight into the block.
+    /// Numbers go straight into the block. How large that is at first is the input's word for how many there are, which may be wrong.
     fn numbers<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
         limit: usize,
         room: impl Fn(usize) -> usize,
     ) -> Result<Packed, TaskError> {
-        let most = items.size_hint().1.map_or(limit, |upper| upper.min(limit));
-        let block = match heap::take(most * size_of::<A>() + room(most)) {
-            Ok(block) => block,
-            Err(source) => return Err(memory(items.take(most).count(), source)),
-        };
-        let place = block.ptr().cast::<A>();
-        let mut count = 0;
-        for item in items.take(most) {
-            // SAFETY: `count` stays below `most`, for which there is space; blocks are aligned to 128.
-            unsafe { place.add(count).write(item) };
-            count += 1;
+        let (least, most) = items.size_hint();
+        let mut space = most.unwrap_or(least.max(FEW)).min(limit).max(1);
+        let mut count = 0usize;
+        let mut first = block_for::<A>(space, &room);
+        if first.is_err() && space > FEW {
+            space = FEW;
+            first = block_for::<A>(space, &room);
         }
-        let args_len = count * size_of::<A>();
-        let room = block.len() - args_len;
+        // Without room for any, one is lost: what asks again comes to the next.
+        let mut block = first.map_err(|source| memory(usize::from(items.next().is_some()), source))?;
+        loop {
+            let place = block.ptr().cast::<A>();
+            for item in items.take(space.saturating_sub(count)) {
+                // SAFETY: `count` stays below `space`, for which the block is large enough; blocks are aligned to 128.
+                unsafe { place.add(count).write(item) };
+                count = count.saturating_add(1);
+            }
+            if count < space || count == limit {
+                break;
+            }
+            // As many as were announced: whether there are more is asked before more room is made.
+            let Some(item) = items.next() else { break };
+            let larger = space.saturating_mul(2).min(limit);
+            let next =
+                block_for::<A>(larger, &room).map_err(|source| memory(count.saturating_add(1), source))?;
+            // SAFETY: `count` numbers of the old block, and the new one, which is ours alone, is larger.
+            unsafe { next.ptr().cast::<A>().copy_from_nonoverlapping(place, count) };
+            // SAFETY: `larger` is more than `count`.
+            unsafe { next.ptr().cast::<A>().add(count).write(item) };
+            (block, space, count) = (next, larger, count.saturating_add(1));
+        }
+        let args_len = count.saturating_mul(size_of::<A>());
+        let room = block.len().saturating_sub(args_len);
         Ok(Packed { store: Store::Block(block), args_len, room, items: count, luggage: None })
     }
 
@@ -203,6 +231,11 @@ impl Packed {
             Store::Block(block) => unsafe { std::slice::from_raw_parts(block.ptr().as_ptr(), self.args_len) },
         }
     }
+}
+
+/// Room for so many arguments and their results.
+fn block_for<A>(items: usize, room: impl Fn(usize) -> usize) -> Result<HeapBlock, AllocError> {
+    heap::take(items.saturating_mul(size_of::<A>()).saturating_add(room(items)))
 }
 
 fn memory(item: usize, source: AllocError) -> TaskError {

@@ -1,95 +1,16 @@
 //! `AsyncResult`: a result that is on its way.
 
 use crate::sys::fork;
+use crate::task::completion::{Callback, Completion};
 use crate::task::desk::Desk;
 use crate::task::error::TaskError;
+use crate::task::executor::Finished;
 use crate::task::parcel::Receiver;
-use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-type Callback<T> = Box<dyn FnOnce(&Result<T, TaskError>) + Send>;
-
-/// A value that will be there, and who is to be told then.
-pub(crate) struct Completion<T> {
-    is_done: AtomicBool,
-    inner: Mutex<Inner<T>>,
-}
-
-struct Inner<T> {
-    value: Option<Result<T, TaskError>>,
-    wakers: Vec<Waker>,
-    callbacks: Vec<Callback<T>>,
-    /// The desk that hurries for this one's sake.
-    hurried: Option<Arc<Desk>>,
-}
-
-impl<T> Completion<T> {
-    pub(crate) fn new() -> Completion<T> {
-        let inner = Inner { value: None, wakers: Vec::new(), callbacks: Vec::new(), hurried: None };
-        Completion { is_done: AtomicBool::new(false), inner: Mutex::new(inner) }
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.is_done.load(Ordering::Acquire)
-    }
-
-    /// The value is there; only the first counts.
-    pub(crate) fn complete(&self, value: Result<T, TaskError>) {
-        let callbacks = {
-            let mut inner = self.inner.lock();
-            if inner.value.is_some() || self.is_done() {
-                return;
-            }
-            std::mem::take(&mut inner.callbacks)
-        };
-        for callback in callbacks {
-            // The program's own code, on a thread that others depend on.
-            let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(&value)));
-            if let Err(payload) = called {
-                let fault = crate::team::panic_note::take(payload);
-                tracing::error!("a callback of a task panicked: {} {}", fault.message, fault.location);
-            }
-        }
-        let (wakers, hurried) = {
-            let mut inner = self.inner.lock();
-            inner.value = Some(value);
-            self.is_done.store(true, Ordering::Release);
-            // Attached while the others were called.
-            let Inner { value, callbacks, .. } = &mut *inner;
-            if let Some(value) = value {
-                callbacks.drain(..).for_each(|callback| callback(value));
-            }
-            (std::mem::take(&mut inner.wakers), inner.hurried.take())
-        };
-        if let Some(desk) = hurried {
-            desk.board.be_easy();
-        }
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    fn take(&self) -> Result<T, TaskError> {
-        self.inner.lock().value.take().unwrap_or(Err(TaskError::Taken))
-    }
-
-    /// Has the desk wake its collector for every task until this one is done.
-    fn hurry(&self, inner: &mut Inner<T>, desk: Option<&Arc<Desk>>) {
-        if let Some(desk) = desk
-            && inner.hurried.is_none()
-            && !self.is_done()
-        {
-            desk.board.be_eager();
-            inner.hurried = Some(desk.clone());
-            // What was done before nobody was told of.
-            desk.board.collector().ring();
-        }
-    }
-}
 
 /// The result of a task, or of a whole map, that is on its way.
 ///
@@ -134,7 +55,7 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// A result that is there already.
     pub(crate) fn done(value: Result<T, TaskError>) -> AsyncResult<T> {
-        let completion = Completion::new();
+        let completion = Completion::new(None);
         completion.complete(value);
         AsyncResult { completion: Arc::new(completion), link: None }
     }
@@ -144,7 +65,7 @@ impl<T: Send + 'static> AsyncResult<T> {
     }
 
     /// Whether it is on its way in another process, from which this one was forked, where nobody will ever see it come.
-    fn is_out_of_reach(&self) -> bool {
+    pub(crate) fn is_out_of_reach(&self) -> bool {
         self.link.is_some() && fork::is_foreign()
     }
 
@@ -210,9 +131,33 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
         let completion = self.completion();
         match &self.link {
-            Some((desk, _)) => desk.wait_until(deadline, || completion.is_done()),
             None => true,
+            Some(_) if completion.is_done() => true,
+            Some((desk, receiver)) if completion.has_listeners() => {
+                self.wait_and_call(desk, receiver, deadline)
+            }
+            Some((desk, _)) => desk.wait_until(deadline, || completion.is_done()),
         }
+    }
+
+    /// Waits, and calls meanwhile what the program has attached to this result.
+    fn wait_and_call(
+        &self,
+        desk: &Arc<Desk>,
+        receiver: &Arc<dyn Receiver>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        let completion = self.completion();
+        completion.begin_wait();
+        while desk.wait_until(deadline, || completion.is_done() || completion.is_due())
+            && !completion.is_done()
+        {
+            completion.make_calls();
+            desk.tell_waiters();
+        }
+        completion.end_wait();
+        desk.pass_on(receiver);
+        completion.is_done()
     }
 
     /// Whether the result is there.
@@ -221,7 +166,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             return false;
         }
         if let (Some((desk, _)), false) = (&self.link, self.completion().is_done()) {
-            desk.collect();
+            desk.collect_for_others();
         }
         self.completion().is_done()
     }
@@ -231,7 +176,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         if !self.ready() {
             return None;
         }
-        self.completion().inner.lock().value.as_ref().map(Result::is_ok)
+        self.completion().look(Result::is_ok)
     }
 
     /// Gives the task up: what has not started is dropped, what runs is ended by killing its worker, which is replaced. Other tasks
@@ -244,10 +189,14 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().complete(Err(TaskError::Cancelled { item: 0 }));
         if let Some((desk, receiver)) = &self.link {
             desk.cancel(receiver);
+            desk.pass_on(receiver);
         }
     }
 
-    /// Calls `callback` with the value as soon as it is there, or now; on the thread that takes it off the board, so be brief.
+    /// Calls `callback` with the value as soon as it is there, or now; before anybody can take the value.
+    ///
+    /// It is called by the thread that waits for this result, or else by a thread of the pool's own, one callback after the other. It may
+    /// use the pool, and end it. A panic in it is logged, and harms nothing else.
     pub fn on_success(self, callback: impl FnOnce(&T) + Send + 'static) -> Self {
         self.attach(Box::new(|value| {
             if let Ok(value) = value {
@@ -256,7 +205,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         }))
     }
 
-    /// Calls `callback` with the error as soon as there is one, or now.
+    /// Calls `callback` with the error as soon as there is one, or now; as [`Self::on_success`].
     pub fn on_error(self, callback: impl FnOnce(&TaskError) + Send + 'static) -> Self {
         self.attach(Box::new(|value| {
             if let Err(error) = value {
@@ -265,9 +214,19 @@ impl<T: Send + 'static> AsyncResult<T> {
         }))
     }
 
-    /// Calls `told` as soon as the result is there, or now.
-    pub(crate) fn when_done(self, told: impl FnOnce() + Send + 'static) -> Self {
-        self.attach(Box::new(|_| told()))
+    /// Has it told as it comes, though nobody waits.
+    pub(crate) fn hurry(&self) {
+        if let Some((desk, _)) = &self.link {
+            self.completion().hurry_for(desk);
+        }
+    }
+
+    /// Tells `watcher` when the result has come, or now.
+    pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize) {
+        if self.is_out_of_reach() {
+            return watcher.tell(number);
+        }
+        self.completion().watch(watcher, number, self.link.as_ref().map(|(desk, _)| desk));
     }
 
     /// Whether the result is there, without looking for it.
@@ -276,25 +235,12 @@ impl<T: Send + 'static> AsyncResult<T> {
     }
 
     fn attach(self, callback: Callback<T>) -> Self {
-        self.watch(callback);
-        self
-    }
-
-    /// Calls `callback` as soon as the value is there, or now; never, if it was taken.
-    pub(crate) fn watch(&self, callback: Callback<T>) {
         if self.is_out_of_reach() {
-            return callback(&Err(TaskError::Forked));
+            callback(&Err(TaskError::Forked));
+            return self;
         }
-        let completion = self.completion();
-        let mut inner = completion.inner.lock();
-        match &inner.value {
-            Some(value) => callback(value),
-            None if completion.is_done() => {}
-            None => {
-                inner.callbacks.push(callback);
-                completion.hurry(&mut inner, self.link.as_ref().map(|(desk, _)| desk));
-            }
-        }
+        self.completion().attach(callback, self.link.as_ref().map(|(desk, _)| desk));
+        self
     }
 }
 
@@ -306,14 +252,10 @@ impl<T: Send + 'static> Future for AsyncResult<T> {
             return Poll::Ready(Err(TaskError::Forked));
         }
         let completion = self.completion();
-        let mut inner = completion.inner.lock();
-        if completion.is_done() {
-            return Poll::Ready(inner.value.take().unwrap_or(Err(TaskError::Taken)));
+        let desk = self.link.as_ref().map(|(desk, _)| desk);
+        if completion.is_done() || !completion.wake_later(context.waker(), desk) {
+            return Poll::Ready(completion.take());
         }
-        if !inner.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-            inner.wakers.push(context.waker().clone());
-        }
-        completion.hurry(&mut inner, self.link.as_ref().map(|(desk, _)| desk));
         Poll::Pending
     }
 }

@@ -10,6 +10,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::task::board::DOOMED;
+use crate::task::calls::discard;
 use crate::task::desk::Desk;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::parcel::{Arrival, Packed, Parcel, Receiver, Store};
@@ -47,14 +48,16 @@ pub(crate) struct Settlement<'a> {
 
 impl Settlement<'_> {
     /// Tells the receiver; gives what is to be run elsewhere.
-    pub(crate) fn tell(self) -> Option<Parcel> {
+    pub(crate) fn tell(self, desk: &Arc<Desk>) -> Option<Parcel> {
         let Settlement { receiver, first, done, results, faults, lost, rest } = self;
         if done > 0 {
-            receiver.deliver(Arrival { first, items: done, results: &results, faults });
+            let arrival = Arrival { first, items: done, results: &results, faults };
+            desk.tell(&receiver, |receiver| receiver.deliver(arrival));
         }
         for (first, items, error) in lost {
-            receiver.fail(first, items, error.of_item(first));
+            desk.tell(&receiver, |receiver| receiver.fail(first, items, error.of_item(first)));
         }
+        discard(receiver);
         rest
     }
 
@@ -139,6 +142,9 @@ impl Desk {
                 };
             }
         };
+        if begun > done || !faults.is_empty() {
+            self.costs.note_bad_end(parcel.body.key());
+        }
         let of_memory = parcel.refused.clone().map(|source| TaskError::Memory { item: 0, source });
         let verdict = parcel.verdict.clone().or(of_memory);
         let may_retry = verdict.is_none() && parcel.retries > 0 && begun > done;

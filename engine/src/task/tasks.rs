@@ -1,22 +1,24 @@
 //! Calls through the pool, with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
 
+use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
 use crate::sys::fork;
 use crate::task::codec;
+use crate::task::completion::Progress;
 use crate::task::cost::Cost;
 use crate::task::desk::Desk;
 use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
+use crate::task::here;
 use crate::task::imap::{Imap, Order};
+use crate::task::insight::Entry;
 use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
 use crate::task::parcel::{Packed, Parcel, Receiver};
 use crate::task::result::AsyncResult;
 use crate::task::star::{ByType, Star};
 use crate::team::crew::Crew;
 use crate::team::end::Phase;
-use crate::team::{panic_note, text};
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::team::text;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,20 +88,26 @@ impl<'p> Tasks<'p> {
         self
     }
 
-    /// How many items of an `imap` may be under way, results that nobody has taken yet included. Without it, 16 chunks a worker.
+    /// How many items of an `imap` may be under way, results that nobody has taken yet included: at most 4096
+    /// chunks, and about a million items. Without it, 16 chunks a worker.
     pub fn window(mut self, items: usize) -> Self {
         self.options.window = Some(items.max(1));
         self
     }
 
-    /// Always uses the workers. Without it, a map stays in the caller when earlier calls of its function say that this is faster,
-    /// which then also runs a function that would crash its process in the caller.
+    /// Always uses the workers. Without it, a `map`, `try_map` or `starmap` may run in the calling thread, which is then rank 0, when its
+    /// function has always ended well before and been so quick that the whole takes less than waking the workers. An item that
+    /// ends its process would then end the caller's, and statics are the caller's own.
+    ///
+    /// Nothing runs in the caller that has a time limit or [`Self::progress`], nor where workers are prepared in any way (an
+    /// initializer, a preload, a life span, threads of their own), nor what does not block anyway.
     pub fn always_out(mut self) -> Self {
         self.options.stays_out = true;
         self
     }
 
-    /// Calls `progress` with the number of items done, and of all if that is known, as results come in.
+    /// Calls `progress` with the number of items done, and of all if that is known, as results come in: by the thread that waits for
+    /// them, or else by a thread of the pool's own. A panic in it is logged, and harms nothing else.
     pub fn progress(mut self, progress: impl Fn(usize, Option<usize>) + Send + Sync + 'static) -> Self {
         self.options.progress = Some(Box::new(progress));
         self
@@ -116,26 +124,39 @@ impl<'p> Tasks<'p> {
     }
 
     /// Has a worker call `function`. Does not block; what is wrong is told by the result.
-    pub fn apply_async<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+    pub fn apply_async<A: Argument, R: Output>(
+        mut self,
+        function: fn(A) -> R,
+        argument: A,
+    ) -> AsyncResult<R> {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
         let Some(desk) = self.desk else {
-            if self.is_closed() {
-                return AsyncResult::done(Err(TaskError::PoolClosed));
-            }
-            return AsyncResult::done(call(function, argument).map_err(|error| error.of_item(0)));
+            let run = |argument| here::call(function, argument);
+            let one = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
+            return AsyncResult::done(here::run(&self, &run, std::iter::once(argument), one, true).0);
         };
         let body = Body::pointer(function);
         let bytes = bytes_of_result::<R>(desk.costs.of(body.key()));
         let packed = check(&body)
             .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
-        let job = Arc::new(Single::<R>::new());
-        match packed {
-            Ok((packed, None)) => desk.submit([self.parcel(body, packed, 0, job.clone())]),
-            Ok((_, Some(error))) | Err(error) => job.fail(0, 1, error.of_item(0)),
+        let progress = self.options.progress.take();
+        let progress = progress.map(|progress| -> Progress { Box::new(move |done| progress(done, Some(1))) });
+        let is_followed = progress.is_some();
+        let job = Arc::new(Single::<R>::new(progress));
+        let result = AsyncResult::of(desk, job.clone());
+        if is_followed {
+            result.hurry();
         }
-        AsyncResult::of(desk, job)
+        match packed {
+            Ok((packed, None)) => desk.submit([self.parcel(body, packed, 0, job)]),
+            Ok((_, Some(error))) | Err(error) => {
+                let job: Arc<dyn Receiver> = job;
+                desk.tell(&job, |job| job.fail(0, 1, error.of_item(0)));
+            }
+        }
+        result
     }
 
     // ------------------------------------------------------------------------------------------- all
@@ -151,7 +172,8 @@ impl<'p> Tasks<'p> {
         R: Output,
         I: IntoIterator<Item = A>,
     {
-        self.map_async(function, items).get()
+        let run = |argument| here::call(function, argument);
+        self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, true).get()
     }
 
     /// As [`Self::map`], and loses nothing: gives each item's result or error. One bad item harms no other.
@@ -168,8 +190,8 @@ impl<'p> Tasks<'p> {
         R: Output,
         I: IntoIterator<Item = A>,
     {
-        let run = |argument| call(function, argument);
-        self.start(Body::pointer(function), &run, items, each, false).get()
+        let run = |argument| here::call(function, argument);
+        self.start(Body::pointer(function), &run, items, each, Ends::WithTheLast, true).get()
     }
 
     /// As [`Self::map`], without waiting for the results. Takes all items before it returns.
@@ -179,8 +201,8 @@ impl<'p> Tasks<'p> {
         R: Output,
         I: IntoIterator<Item = A>,
     {
-        let run = |argument| call(function, argument);
-        self.start(Body::pointer(function), &run, items, all_or_first, true)
+        let run = |argument| here::call(function, argument);
+        self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
     /// As [`Self::map`], for a function of two to eight arguments over tuples.
@@ -194,7 +216,9 @@ impl<'p> Tasks<'p> {
         F::Output: Output,
         I: IntoIterator<Item = A>,
     {
-        self.starmap_async(function, items).get()
+        let run = |arguments| here::caught(|| function.call(arguments));
+        let body = Body::by_type::<A, F::Output, ByType<F>>();
+        self.start(body, &run, items, all_or_first, Ends::AtFirstError, true).get()
     }
 
     /// As [`Self::starmap`], without waiting for the results.
@@ -205,8 +229,9 @@ impl<'p> Tasks<'p> {
         F::Output: Output,
         I: IntoIterator<Item = A>,
     {
-        let run = |arguments| caught(|| function.call(arguments));
-        self.start(Body::by_type::<A, F::Output, ByType<F>>(), &run, items, all_or_first, true)
+        let run = |arguments| here::caught(|| function.call(arguments));
+        let body = Body::by_type::<A, F::Output, ByType<F>>();
+        self.start(body, &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
     /// Calls `function` on every item, lazily: takes items as their turn comes, a bounded window ahead, and gives results in order
@@ -232,13 +257,15 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- parts
 
+    /// Starts a map. One that is waited for at once (`may_stay`) may run here.
     fn start<A, R, T, I>(
         mut self,
         body: Body,
         run: &dyn Fn(A) -> Result<R, TaskError>,
         items: I,
         finish: fn(Gathered<R>) -> Result<T, TaskError>,
-        fail_fast: bool,
+        ends: Ends,
+        may_stay: bool,
     ) -> AsyncResult<T>
     where
         A: Argument,
@@ -249,69 +276,68 @@ impl<'p> Tasks<'p> {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
-        let mut items = items.into_iter();
+        // What comes after the first `None` is nobody's business.
+        let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
         let cost = self.desk.and_then(|desk| desk.costs.of(body.key()));
+        let fail_fast = ends == Ends::AtFirstError;
         let desk = match self.desk {
-            Some(desk) if !self.is_better_inline(len, cost) => desk,
-            _ if self.is_closed() => return AsyncResult::done(Err(TaskError::PoolClosed)),
-            desk => {
-                let began = ticks();
-                let (result, count) = run_here(run, items, finish, fail_fast);
-                if let (Some(desk), Some(cost)) = (desk, cost) {
-                    let ns = ticks().wrapping_sub(began) as f64 * desk.rate.ns_per_tick();
-                    desk.costs.note(body.key(), count, ns, (cost.bytes * count as f64) as usize);
-                }
-                return AsyncResult::done(result);
-            }
+            Some(desk) if !(may_stay && self.is_better_here(desk, len, cost)) => desk,
+            _ => return AsyncResult::done(self.run_here(&body, run, items, finish, fail_fast)),
         };
-        let progress = self
-            .options
-            .progress
-            .take()
-            .map(|progress| -> crate::task::job::Progress { Box::new(move |done| progress(done, len)) });
-        let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast, progress }));
-        let chunk = self.chunk(len.unwrap_or(least), cost, desk.workers());
-        match check(&body) {
+        let progress = self.options.progress.take();
+        let progress = progress.map(|progress| -> Progress {
+            // The input's word for its length, unless there turn out to be more.
+            Box::new(move |done| progress(done, len.filter(|len| *len >= done)))
+        });
+        let is_followed = progress.is_some();
+        let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast }, progress));
+        let result = AsyncResult::of(desk, job.clone());
+        if is_followed {
+            result.hurry();
+        }
+        let receiver: Arc<dyn Receiver> = job.clone();
+        let count = match check(&body) {
             Ok(()) => {
-                let count = self.submit_all(desk, &body, &mut items, chunk, cost, &job);
-                job.set_len(count);
+                let chunk = self.chunk(len.unwrap_or(least), cost, desk.workers());
+                self.submit_all::<A, R>(desk, &body, &mut items, chunk, cost, &receiver)
             }
             Err(error) => {
-                job.fail(0, 1, error);
-                job.set_len(1);
+                desk.tell(&receiver, |job| job.fail(0, 1, error));
+                1
             }
-        }
-        AsyncResult::of(desk, job)
+        };
+        job.set_len(count);
+        desk.pass_on(&receiver);
+        result
     }
 
     /// Cuts the items into chunks and submits them; gives how many items there were.
-    fn submit_all<A: Argument, R: Output, T: Send + 'static>(
+    fn submit_all<A: Argument, R: Output>(
         &self,
         desk: &Arc<Desk>,
         body: &Body,
         items: &mut dyn Iterator<Item = A>,
         chunk: usize,
         cost: Option<Cost>,
-        job: &Arc<Many<R, T>>,
+        job: &Arc<dyn Receiver>,
     ) -> usize {
         let bytes = bytes_of_result::<R>(cost);
-        let (mut count, mut ready) = (0, Vec::new());
-        loop {
+        let (mut count, mut ready) = (0usize, Vec::new());
+        while job.is_open() {
+            let first = count;
             match Packed::of(items, chunk, |items| room(items, bytes)) {
+                Ok((packed, None)) if packed.items == 0 => break,
                 Ok((packed, bad)) => {
-                    if packed.items == 0 && bad.is_none() {
-                        break;
-                    }
-                    let first = count;
-                    count += packed.items;
+                    count = first.saturating_add(packed.items);
                     if packed.items > 0 {
                         ready.push(self.parcel(*body, packed, first, job.clone()));
                     }
                     if let Some(error) = bad {
-                        job.fail(count, 1, error.of_item(count));
-                        count += 1;
+                        let at = count;
+                        desk.tell(job, |job| job.fail(at, 1, error.of_item(at)));
+                        count = count.saturating_add(1);
                     }
                 }
                 // They were taken from the input and cannot be put back.
@@ -320,19 +346,40 @@ impl<'p> Tasks<'p> {
                     if lost == 0 {
                         break;
                     }
-                    job.fail(count, lost, error.of_item(count));
-                    count += lost;
+                    desk.tell(job, |job| job.fail(first, lost, error.of_item(first)));
+                    count = first.saturating_add(lost);
                 }
             }
-            if ready.len() == AT_ONCE || ready.len() == 1 && count == chunk {
+            if ready.len() == AT_ONCE || ready.len() == 1 && first == 0 {
                 desk.submit(ready.drain(..));
-            }
-            if !job.is_open() {
-                break;
             }
         }
         desk.submit(ready);
         count
+    }
+
+    /// Runs a map in this thread, and notes of it what is noted of tasks.
+    fn run_here<A, R, T>(
+        &self,
+        body: &Body,
+        run: &dyn Fn(A) -> Result<R, TaskError>,
+        items: impl Iterator<Item = A>,
+        finish: fn(Gathered<R>) -> Result<T, TaskError>,
+        fail_fast: bool,
+    ) -> Result<T, TaskError> {
+        let began = ticks();
+        let (result, tally) = here::run(self, run, items, finish, fail_fast);
+        if let Some(desk) = self.desk.filter(|_| tally.items > 0) {
+            let worked = ticks().wrapping_sub(began);
+            let bytes = desk.costs.of(body.key()).map_or(0.0, |cost| cost.bytes) * tally.items as f64;
+            desk.costs.note(body.key(), tally.items, worked as f64 * desk.rate.ns_per_tick(), bytes as usize);
+            if tally.has_errors {
+                desk.costs.note_bad_end(body.key());
+            }
+            let entry = Entry { rank: 0, first: 0, items: tally.items, queued: 0, worked };
+            desk.ledger.lock().note(entry);
+        }
+        result
     }
 
     pub(crate) fn parcel(
@@ -359,16 +406,28 @@ impl<'p> Tasks<'p> {
         }
     }
 
-    fn is_better_inline(&self, len: Option<usize>, cost: Option<Cost>) -> bool {
-        let may = !self.options.stays_out && self.options.limit.is_none();
-        may && cost.zip(len).is_some_and(|(cost, len)| cost.ns * (len as f64) < INLINE_NS)
+    /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done sooner.
+    fn is_better_here(&self, desk: &Desk, len: Option<usize>, cost: Option<Cost>) -> bool {
+        let options = &self.options;
+        let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();
+        may && !desk.are_prepared
+            && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < INLINE_NS)
+            && !self.is_closed()
+            && !desk.is_broken.load(Ordering::Acquire)
     }
 
     pub(crate) fn chunk(&self, len: usize, cost: Option<Cost>, workers: usize) -> usize {
-        let share = len.div_ceil(workers * CHUNKS_EACH).max(1);
+        let share = len.div_ceil(workers.saturating_mul(CHUNKS_EACH).max(1)).max(1);
         let by_time = cost.map_or(share, |cost| ((CHUNK_NS / cost.ns.max(0.1)) as usize).max(1));
         self.options.chunksize.unwrap_or_else(|| share.min(by_time))
     }
+}
+
+/// When a map is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    AtFirstError,
+    WithTheLast,
 }
 
 /// Whether workers can find the function.
@@ -392,39 +451,4 @@ pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
 /// Room for the results of so many items.
 pub(crate) fn room(items: usize, bytes: f64) -> usize {
     (items as f64 * bytes).ceil() as usize
-}
-
-/// Calls a function in the caller.
-pub(crate) fn call<A, R>(function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
-    caught(|| function(argument))
-}
-
-fn caught<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        let fault = panic_note::take(payload);
-        TaskError::Panicked { item: 0, message: fault.message, location: fault.location }
-    })
-}
-
-fn run_here<A, R, T>(
-    run: &dyn Fn(A) -> Result<R, TaskError>,
-    items: impl Iterator<Item = A>,
-    finish: fn(Gathered<R>) -> Result<T, TaskError>,
-    fail_fast: bool,
-) -> (Result<T, TaskError>, usize) {
-    let mut gathered = Gathered { values: Vec::new(), errors: BTreeMap::new() };
-    let mut count = 0;
-    for (number, item) in items.enumerate() {
-        count = number + 1;
-        match run(item) {
-            Ok(value) => gathered.values.push(value),
-            Err(error) => {
-                gathered.errors.insert(number, error.of_item(number));
-                if fail_fast {
-                    break;
-                }
-            }
-        }
-    }
-    (finish(gathered), count)
 }

@@ -4,10 +4,11 @@
 //! through another thread. Others follow: they sleep until the one on duty has delivered something. Time limits are the
 //! collector's business, and so is everything while nobody waits.
 
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{Ordering, fence};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
-use crate::task::desk::{Desk, is_same, refuse};
+use crate::task::calls::discard;
+use crate::task::desk::{Desk, is_same};
 use crate::task::error::TaskError;
 use crate::task::parcel::{Parcel, Receiver};
 use crate::team::current;
@@ -22,6 +23,15 @@ const LOOKS: u32 = 16;
 /// Longest sleep: a backstop against a board whose words were overwritten.
 const BACKSTOP: Duration = Duration::from_secs(1);
 
+thread_local! {
+    /// Its address names this thread.
+    static OWN: u8 = const { 0 };
+}
+
+fn own_name() -> usize {
+    OWN.with(|own| std::ptr::from_ref(own).addr())
+}
+
 impl Desk {
     /// Collects until `is_done`; false if the deadline passed first.
     pub(crate) fn wait_until(
@@ -29,6 +39,7 @@ impl Desk {
         deadline: Option<Instant>,
         is_done: impl Fn() -> bool,
     ) -> bool {
+        let own = own_name();
         loop {
             if is_done() {
                 return true;
@@ -36,15 +47,31 @@ impl Desk {
             if deadline.is_some_and(|at| Instant::now() >= at) {
                 return false;
             }
+            if self.on_duty.load(Ordering::Relaxed) == own {
+                // A type's own code, called while this thread collects, waits itself.
+                self.serve_duty(self.until_chores(own, deadline), &is_done);
+                continue;
+            }
+            let until = self.until_chores(own, deadline);
             match self.duty.try_lock() {
                 Some(duty) => {
-                    self.serve_duty(deadline, &is_done);
+                    self.on_duty.store(own, Ordering::Relaxed);
+                    self.serve_duty(until, &is_done);
+                    self.on_duty.store(0, Ordering::Relaxed);
                     drop(duty);
                     self.hand_over();
                 }
-                None => self.follow(deadline, &is_done),
+                None => self.follow(until, &is_done),
             }
         }
+    }
+
+    /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the clock for others.
+    fn until_chores(self: &Arc<Desk>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
+        if self.collects.load(Ordering::Relaxed) != own {
+            return deadline;
+        }
+        [self.end_overdue(), deadline].into_iter().flatten().min().or(Some(Instant::now() + BACKSTOP))
     }
 
     fn serve_duty(self: &Arc<Desk>, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
@@ -103,13 +130,18 @@ impl Desk {
         }
     }
 
+    /// As [`Self::tell_followers`], and wakes the thread on duty, by one that is not.
+    pub(crate) fn tell_waiters(&self) {
+        // Pairs with the fence in `Bell::sleep` and the count in `follow`: either they see what was done, or we see them.
+        fence(Ordering::SeqCst);
+        self.tell_followers();
+        self.board.waiter().ring_if_asleep();
+    }
+
     // ------------------------------------------------------------------------------------------- collector
 
-    /// Starts the collector thread, once.
+    /// Starts the collector thread.
     pub(crate) fn start_collector(self: &Arc<Desk>) -> Result<(), TaskError> {
-        if self.collector.set(()).is_err() {
-            return Ok(());
-        }
         let desk = Arc::downgrade(self);
         let started = std::thread::Builder::new().name("phalanx collector".into()).spawn(move || {
             // Woken at least once in a while, so that a desk that everybody has dropped is let go.
@@ -117,13 +149,12 @@ impl Desk {
                 if desk.is_over.load(Ordering::Acquire) {
                     return;
                 }
+                desk.collects.store(own_name(), Ordering::Relaxed);
                 desk.collect_once();
+                discard(desk);
             }
         });
-        let broken = |error: std::io::Error| TaskError::PoolBroken {
-            reason: format!("the thread that collects results cannot be started: {error}"),
-        };
-        started.map(drop).map_err(broken)
+        started.map(drop).map_err(|error| TaskError::NoThread { source: Arc::new(error) })
     }
 
     fn collect_once(self: &Arc<Desk>) {
@@ -132,7 +163,7 @@ impl Desk {
         let patience = TickRate::ticks_in_us(LOOK_US);
         let mut since = ticks();
         while ticks().wrapping_sub(since) < patience {
-            if self.collect() == 0 {
+            if self.collect_for_others() == 0 {
                 if !self.board.is_eager() {
                     break;
                 }
@@ -175,11 +206,13 @@ impl Desk {
                     Some(Stage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
-                if ran >= limit {
-                    overdue.push((index, limit, reading));
-                } else {
-                    let at = now + (limit - ran).max(Duration::from_micros(100));
-                    next = Some(next.map_or(at, |next| next.min(at)));
+                match limit.checked_sub(ran).filter(|left| !left.is_zero()) {
+                    None => overdue.push((index, limit, reading)),
+                    // A limit beyond what the clock can tell is none.
+                    Some(left) => {
+                        let at = now.checked_add(left.max(Duration::from_micros(100)));
+                        next = [next, at].into_iter().flatten().min();
+                    }
                 }
             }
         }
@@ -220,14 +253,14 @@ impl Desk {
         let parcel = &flight.parcel;
         let mut settlement = self.settle(parcel, self.account(index, parcel), verdict).into_owned();
         let rest = settlement.take_rest();
-        let refused = self.put_back(&mut books, rest.into_iter().collect());
-        let placed = self.refill(&mut books);
+        let mut left = Vec::new();
+        self.put_back(&mut books, rest.into_iter().collect(), &mut left);
+        let placed = self.refill(&mut books, &mut left);
         drop(books);
-        let _telling = current::enter_telling();
-        settlement.tell();
-        refused.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+        settlement.tell(self);
         self.call_out(placed);
-        self.tell_followers();
+        self.leave(left);
+        self.tell_waiters();
     }
 
     /// Drops a receiver's tasks that wait, and ends those that run.
@@ -238,8 +271,8 @@ impl Desk {
 
     /// Drops a receiver's tasks that wait; gives the slots of those that run.
     pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
-        // What is dropped goes when the books are free again.
-        let (_dropped, running) = self.take_unbegun(|parcel| is_same(&parcel.receiver, receiver));
+        let (dropped, running) = self.take_unbegun(|parcel| is_same(&parcel.receiver, receiver));
+        dropped.into_iter().for_each(discard);
         running
     }
 
@@ -275,16 +308,16 @@ impl Desk {
     pub(crate) fn stop_all(self: &Arc<Desk>) {
         self.close();
         let (unbegun, running) = self.take_unbegun(|_| true);
-        let _telling = current::enter_telling();
-        unbegun.iter().for_each(|parcel| refuse(parcel, &TaskError::PoolClosed));
+        self.leave(unbegun);
         running.into_iter().for_each(|index| self.condemn(index, TaskError::PoolClosed, None));
-        self.tell_followers();
+        self.tell_waiters();
     }
 
-    /// Waits until all tasks are done.
+    /// Waits until all tasks are done and their callbacks called.
     pub(crate) fn drain(self: &Arc<Desk>) {
         if self.collector.get().is_some() {
             self.wait_until(None, || self.is_over.load(Ordering::Acquire) || self.is_idle());
+            self.calls.wait_idle();
         }
     }
 
@@ -293,6 +326,8 @@ impl Desk {
         self.close();
         // What members had done before they went.
         while self.collect() > 0 {}
+        // Behind the gate: whoever is called from here must not wait for it.
+        let _telling = current::enter_telling();
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
         self.tell_followers();

@@ -76,6 +76,8 @@ const MEMBER: u8 = 1;
 const DRIVING: u8 = 1 << 1;
 /// Tells receivers of tasks what came out.
 const TELLING: u8 = 1 << 2;
+/// Calls code of the program that it holds nothing for.
+const CALLING: u8 = 1 << 3;
 
 thread_local! {
     /// What this thread does that a pool waits for, beside kernels and tasks.
@@ -101,6 +103,11 @@ pub(crate) fn enter_telling() -> LeaveDuty {
     LeaveDuty(DUTIES.replace(DUTIES.get() | TELLING))
 }
 
+/// Marks this thread as one that calls the program, and holds nothing meanwhile, until the result is dropped.
+pub(crate) fn enter_calling() -> LeaveDuty {
+    LeaveDuty(DUTIES.replace(DUTIES.get() | CALLING))
+}
+
 /// Marks this thread as a member's, for its whole life.
 pub(crate) fn become_member() {
     DUTIES.set(MEMBER);
@@ -110,6 +117,11 @@ pub(crate) fn become_member() {
 /// drives.
 pub(crate) fn is_bound() -> bool {
     DUTIES.get() & (MEMBER | DRIVING) != 0
+}
+
+/// Whether this thread may wait for launches to end: as [`may_wait`], and in callbacks of tasks.
+pub(crate) fn may_pass() -> bool {
+    DUTIES.get() & !CALLING == 0 && !is_inside()
 }
 
 /// Whether this thread may wait for a pool to end: not so in kernels, tasks and callbacks, and on members' threads, which pools wait

@@ -18,6 +18,7 @@ pub(crate) mod muster;
 pub(crate) mod oom;
 pub(crate) mod opening;
 pub(crate) mod panic_note;
+pub(crate) mod program;
 pub(crate) mod roster;
 pub(crate) mod start;
 pub(crate) mod state;

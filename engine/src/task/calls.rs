@@ -1,0 +1,97 @@
+//! The thread that calls the program's callbacks when nobody waits for their result: never the one that collects results and watches
+//! time limits, so a callback may be slow, or wait for other tasks, and delays only other callbacks.
+
+use crate::task::desk::Desk;
+use crate::task::parcel::Receiver;
+use crate::team::{current, program};
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+/// Receivers whose calls are to be made, in the order in which they came.
+#[derive(Default)]
+pub(crate) struct Calls {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<dyn Receiver>>,
+    has_thread: bool,
+    is_calling: bool,
+    /// The desk has ended: the thread goes when it has nothing left to do.
+    is_over: bool,
+}
+
+impl Calls {
+    /// Has the callback thread, which is started at the first need, make this receiver's calls.
+    pub(crate) fn push(self: &Arc<Calls>, desk: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+        let mut state = self.state.lock();
+        state.queue.push_back(receiver.clone());
+        self.changed.notify_all();
+        if state.has_thread {
+            return;
+        }
+        let (calls, weak) = (self.clone(), Arc::downgrade(desk));
+        let name = "phalanx callbacks".into();
+        state.has_thread = std::thread::Builder::new().name(name).spawn(move || calls.run(&weak)).is_ok();
+        if state.has_thread {
+            return;
+        }
+        // No thread to be had now: the caller's does it, and the next call tries again.
+        while let Some(receiver) = state.queue.pop_front() {
+            drop(state);
+            call(&receiver, Some(desk));
+            state = self.state.lock();
+        }
+    }
+
+    fn run(&self, desk: &Weak<Desk>) {
+        let mut state = self.state.lock();
+        loop {
+            let Some(receiver) = state.queue.pop_front() else {
+                if state.is_over {
+                    state.has_thread = false;
+                    return;
+                }
+                self.changed.wait(&mut state);
+                continue;
+            };
+            state.is_calling = true;
+            drop(state);
+            call(&receiver, desk.upgrade().as_ref());
+            discard(receiver);
+            state = self.state.lock();
+            state.is_calling = false;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until no call is left to be made. For threads that may wait ([`may_wait`](crate::team::current::may_wait)).
+    pub(crate) fn wait_idle(&self) {
+        let mut state = self.state.lock();
+        while state.is_calling || !state.queue.is_empty() {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Lets the thread go when all calls are made.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_over = true;
+        self.changed.notify_all();
+    }
+}
+
+fn call(receiver: &Arc<dyn Receiver>, desk: Option<&Arc<Desk>>) {
+    receiver.make_calls();
+    if let Some(desk) = desk {
+        desk.tell_waiters();
+    }
+}
+
+/// Drops something that may hold values of the program, whose destructors are its own code.
+pub(crate) fn discard<T>(thing: T) {
+    let _telling = current::enter_telling();
+    program::call("a destructor", || drop(thing));
+}

@@ -1,0 +1,315 @@
+//! A value that will be there, and who is told: first the engine's own, then the program's callbacks, then whoever waits.
+//!
+//! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under no lock: by a thread that
+//! waits for this very value, or else by the desk's callback thread (`calls.rs`). Until that is over the value is not there.
+
+use crate::task::desk::Desk;
+use crate::task::error::TaskError;
+use crate::task::executor::Finished;
+use crate::team::program;
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+// Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+pub(crate) type Callback<T> = Box<dyn FnOnce(&Result<T, TaskError>) + Send>;
+
+/// Called with the items that are done so far.
+pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
+
+/// See the module.
+pub(crate) struct Completion<T> {
+    is_done: AtomicBool,
+    /// The value has come, though callbacks may still be called with it. Changes under the lock.
+    has_arrived: AtomicBool,
+    /// The program's code is to be called, and nobody is at it.
+    is_due: AtomicBool,
+    /// Whether it has any such code.
+    has_listeners: AtomicBool,
+    progress: Option<Progress>,
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    /// Not here while callbacks look at it.
+    value: Option<Result<T, TaskError>>,
+    /// Items done, and of how many progress was told.
+    reached: usize,
+    told: usize,
+    is_calling: bool,
+    /// The callback thread knows.
+    is_passed_on: bool,
+    /// Threads that wait for it, and make its calls.
+    waiters: usize,
+    wakers: Vec<Waker>,
+    callbacks: Vec<Callback<T>>,
+    watchers: Vec<(Weak<Finished>, usize)>,
+    /// The desk that hurries for this one's sake.
+    hurried: Option<Arc<Desk>>,
+}
+
+/// What is to be called next.
+enum Next<T> {
+    Progress(usize),
+    Callbacks(Result<T, TaskError>, Vec<Callback<T>>),
+    /// Nothing; whoever waits is to be woken.
+    Wakers(Vec<Waker>, Option<Arc<Desk>>),
+}
+
+impl<T> Completion<T> {
+    pub(crate) fn new(progress: Option<Progress>) -> Completion<T> {
+        let inner = Inner {
+            value: None,
+            reached: 0,
+            told: 0,
+            is_calling: false,
+            is_passed_on: false,
+            waiters: 0,
+            wakers: Vec::new(),
+            callbacks: Vec::new(),
+            watchers: Vec::new(),
+            hurried: None,
+        };
+        Completion {
+            is_done: AtomicBool::new(false),
+            has_arrived: AtomicBool::new(false),
+            is_due: AtomicBool::new(false),
+            has_listeners: AtomicBool::new(progress.is_some()),
+            progress,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
+    }
+
+    /// Whether results are still wanted.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.has_arrived()
+    }
+
+    fn has_arrived(&self) -> bool {
+        self.has_arrived.load(Ordering::Acquire)
+    }
+
+    /// So many items are done.
+    pub(crate) fn reach(&self, items: usize) {
+        if self.progress.is_some() {
+            let mut inner = self.inner.lock();
+            // What comes after the end is of no interest.
+            if !self.has_arrived() {
+                inner.reached = inner.reached.max(items);
+                self.note_due(&inner);
+            }
+        }
+    }
+
+    /// The value is there; only the first counts.
+    pub(crate) fn complete(&self, value: Result<T, TaskError>) {
+        let mut inner = self.inner.lock();
+        if self.has_arrived() {
+            drop(inner);
+            return drop(value);
+        }
+        inner.value = Some(value);
+        self.has_arrived.store(true, Ordering::Release);
+        let watchers = std::mem::take(&mut inner.watchers);
+        if inner.is_calling || self.has_calls(&inner) {
+            self.note_due(&inner);
+            drop(inner);
+        } else {
+            let (wakers, hurried) = self.finish(&mut inner);
+            drop(inner);
+            wake(wakers, hurried.as_ref());
+        }
+        watchers.iter().for_each(|(watcher, number)| {
+            watcher.upgrade().iter().for_each(|finished| finished.tell(*number));
+        });
+    }
+
+    /// All calls were made: the value can be taken.
+    fn finish(&self, inner: &mut Inner<T>) -> (Vec<Waker>, Option<Arc<Desk>>) {
+        self.is_done.store(true, Ordering::Release);
+        (std::mem::take(&mut inner.wakers), inner.hurried.take())
+    }
+
+    pub(crate) fn take(&self) -> Result<T, TaskError> {
+        self.inner.lock().value.take().unwrap_or(Err(TaskError::Taken))
+    }
+
+    /// Looks at the value, if it is there and was not taken.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Result<T, TaskError>) -> R) -> Option<R> {
+        self.inner.lock().value.as_ref().map(look)
+    }
+
+    // ------------------------------------------------------------------------------------------- calls
+
+    fn has_calls(&self, inner: &Inner<T>) -> bool {
+        self.progress.is_some() && inner.reached > inner.told
+            || self.has_arrived() && !inner.callbacks.is_empty()
+    }
+
+    fn note_due(&self, inner: &Inner<T>) {
+        let is_due = !inner.is_calling && self.has_calls(inner);
+        self.is_due.store(is_due, Ordering::Release);
+    }
+
+    /// Whether [`Self::make_calls`] has something to do.
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Acquire)
+    }
+
+    /// Whether the program is to be called on the way to the value: then a thread that waits registers with [`Self::begin_wait`].
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.has_listeners.load(Ordering::Acquire)
+    }
+
+    /// Whether the callback thread must make the calls, and does not know yet.
+    pub(crate) fn pass_on(&self) -> bool {
+        if !self.is_due() {
+            return false;
+        }
+        let mut inner = self.inner.lock();
+        self.is_due() && inner.waiters == 0 && !std::mem::replace(&mut inner.is_passed_on, true)
+    }
+
+    pub(crate) fn begin_wait(&self) {
+        self.inner.lock().waiters += 1;
+    }
+
+    pub(crate) fn end_wait(&self) {
+        self.inner.lock().waiters -= 1;
+    }
+
+    /// Calls the program's code for what has come, unless another thread is at it.
+    pub(crate) fn make_calls(&self) {
+        {
+            let mut inner = self.inner.lock();
+            inner.is_passed_on = false;
+            if inner.is_calling || !self.has_calls(&inner) {
+                return;
+            }
+            inner.is_calling = true;
+            self.note_due(&inner);
+        }
+        loop {
+            match self.next_call() {
+                Next::Progress(items) => {
+                    if let Some(progress) = &self.progress {
+                        program::call("a progress callback", || progress(items));
+                    }
+                }
+                Next::Callbacks(value, callbacks) => {
+                    for callback in callbacks {
+                        program::call("a callback of a task", || callback(&value));
+                    }
+                    self.inner.lock().value = Some(value);
+                }
+                Next::Wakers(wakers, hurried) => return wake(wakers, hurried.as_ref()),
+            }
+        }
+    }
+
+    fn next_call(&self) -> Next<T> {
+        let mut inner = self.inner.lock();
+        if self.progress.is_some() && inner.reached > inner.told {
+            inner.told = inner.reached;
+            return Next::Progress(inner.told);
+        }
+        if self.has_arrived()
+            && !inner.callbacks.is_empty()
+            && let Some(value) = inner.value.take()
+        {
+            return Next::Callbacks(value, std::mem::take(&mut inner.callbacks));
+        }
+        inner.is_calling = false;
+        if !self.has_arrived() {
+            return Next::Wakers(Vec::new(), None);
+        }
+        let (wakers, hurried) = self.finish(&mut inner);
+        Next::Wakers(wakers, hurried)
+    }
+
+    // ------------------------------------------------------------------------------------------- listeners
+
+    /// Calls `callback` as soon as the value is there, or now; never, if it was taken. The caller owns the result: nobody else
+    /// can take the value meanwhile.
+    pub(crate) fn attach(&self, callback: Callback<T>, desk: Option<&Arc<Desk>>) {
+        let mut inner = self.inner.lock();
+        if !self.is_done() {
+            inner.callbacks.push(callback);
+            self.has_listeners.store(true, Ordering::Release);
+            self.note_due(&inner);
+            return self.hurry(&mut inner, desk);
+        }
+        let value = inner.value.take();
+        drop(inner);
+        if let Some(value) = &value {
+            program::call("a callback of a task", || callback(value));
+        }
+        self.inner.lock().value = value;
+    }
+
+    /// Tells `watcher` when the value has come, or now, also if it was taken.
+    pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize, desk: Option<&Arc<Desk>>) {
+        let mut inner = self.inner.lock();
+        if self.has_arrived() {
+            drop(inner);
+            return watcher.tell(number);
+        }
+        // Those who gave up waiting.
+        inner.watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
+        inner.watchers.push((Arc::downgrade(watcher), number));
+        self.hurry(&mut inner, desk);
+    }
+
+    /// Has `waker` woken when the value is there; false if it is.
+    pub(crate) fn wake_later(&self, waker: &Waker, desk: Option<&Arc<Desk>>) -> bool {
+        // A waker's own code: not under the lock.
+        let waker = waker.clone();
+        let mut inner = self.inner.lock();
+        if self.is_done() {
+            drop(inner);
+            return false;
+        }
+        let is_known = inner.wakers.iter().any(|known| known.will_wake(&waker));
+        if is_known {
+            self.hurry(&mut inner, desk);
+            drop(inner);
+            drop(waker);
+        } else {
+            inner.wakers.push(waker);
+            self.hurry(&mut inner, desk);
+        }
+        true
+    }
+
+    /// Has the desk wake its collector for every task until this one is done.
+    pub(crate) fn hurry_for(&self, desk: &Arc<Desk>) {
+        self.hurry(&mut self.inner.lock(), Some(desk));
+    }
+
+    fn hurry(&self, inner: &mut Inner<T>, desk: Option<&Arc<Desk>>) {
+        if let Some(desk) = desk
+            && inner.hurried.is_none()
+            && !self.is_done()
+        {
+            desk.board.be_eager();
+            inner.hurried = Some(desk.clone());
+            // What was done before nobody was told of.
+            desk.board.collector().ring();
+        }
+    }
+}
+
+/// The value is there.
+fn wake(wakers: Vec<Waker>, hurried: Option<&Arc<Desk>>) {
+    if let Some(desk) = hurried {
+        desk.board.be_easy();
+    }
+    for waker in wakers {
+        program::call("the waker of a future", || waker.wake());
+    }
+}
