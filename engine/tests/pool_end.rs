@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(250);
 const LEN: usize = 4096;
 
 fn pool(backend: Backend) -> Pool {
-    Pool::builder().workers(2).backend(backend).build().unwrap()
+    Pool::builder().workers(2).max_workers(3).backend(backend).build().unwrap()
 }
 
 /// One of the ways in which a pool ends, by number.
@@ -43,12 +43,23 @@ fn beside_an_end(backend: Backend, rounds: usize, others: fn(&Pool, &AtomicUsize
 fn launch_until_closed(pool: &Pool, done: &AtomicUsize) {
     let mut array = phalanx::SharedArray::<u64, _>::zeros(LEN).unwrap();
     for number in 1u64.. {
-        let outcome = match number % 3 {
+        let outcome = match number % 4 {
             0 => pool.broadcast((array.split_mut(), number), |_, (part, number)| part.fill(number)),
             1 => pool
                 .launch()
                 .chunk(64)
                 .for_each((array.split_mut(), number), |(part, number)| part.fill(number)),
+            2 => pool
+                .reduce(
+                    (array.split_out(), number),
+                    0,
+                    |(part, number)| {
+                        part.fill(number);
+                        part.len() as u64
+                    },
+                    |a, b| a + b,
+                )
+                .map(|sum| assert_eq!(sum, LEN as u64)),
             _ => pool.region((&mut array, number), |team, (mut array, number)| {
                 team.phase(array.split_mut(), |part| part.fill(number))
             }),
@@ -115,6 +126,32 @@ fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_process
 #[test]
 fn a_call_beside_an_end_gives_its_result_or_says_that_the_pool_is_closed_inline() {
     within(PATIENCE, || beside_an_end(Backend::Inline, 100, call_until_closed));
+}
+
+/// Sizes until the pool is closed, beside launches of one thread.
+fn resize_until_closed(pool: &Pool, done: &AtomicUsize) {
+    for number in 0.. {
+        match pool.resize(1 + number % 3) {
+            Ok(()) => assert!((1..=3).contains(&pool.workers())),
+            Err(PoolError::PoolClosed) => return,
+            Err(error) => panic!("resize {number}: {error}"),
+        }
+        match pool.for_each(0..100, |_| ()) {
+            Ok(()) => done.fetch_add(1, Ordering::SeqCst),
+            Err(LaunchError::PoolClosed) => return,
+            Err(error) => panic!("launch {number}: {error}"),
+        };
+    }
+}
+
+#[test]
+fn a_pool_may_end_while_it_is_resized_threads() {
+    within(PATIENCE, || beside_an_end(Backend::Threads, 60, resize_until_closed));
+}
+
+#[test]
+fn a_pool_may_end_while_it_is_resized_processes() {
+    within(PATIENCE, || beside_an_end(Backend::Processes, 15, resize_until_closed));
 }
 
 /// Several threads end several pools at once; each pool runs its own function on its own items to the last.
@@ -204,7 +241,7 @@ fn tasks_that_run_at_a_termination_say_that_the_pool_was_closed() {
                 }
             };
             let results: Vec<_> = (0..5000).map(|n| pool.apply_async(endless, n)).collect();
-            while pool.stats().workers.iter().any(|worker| worker.tasks == 0) {
+            while pool.stats().workers.iter().take(2).any(|worker| worker.tasks == 0) {
                 std::thread::yield_now();
             }
             pool.terminate();
