@@ -276,6 +276,9 @@ impl<'p> Tasks<'p> {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
+        if self.is_closed() {
+            return AsyncResult::done(Err(TaskError::PoolClosed));
+        }
         // What comes after the first `None` is nobody's business.
         let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
