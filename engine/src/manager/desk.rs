@@ -133,8 +133,13 @@ impl Desk {
         }
     }
 
-    /// Sends a request and waits for its answer.
-    pub(super) fn exchange(&self, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
+    /// Sends a request, waits for its answer, and has it read: what it leads to is kept until then.
+    pub(super) fn exchange<R>(
+        &self,
+        request: &[u8],
+        deadline: Option<Instant>,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, Stop> {
         if fork::is_foreign() {
             return Err(Stop::Forked);
         }
@@ -143,8 +148,8 @@ impl Desk {
         let done = self.converse(slot, request, deadline);
         match done {
             Ok(answer) => {
-                self.give_back(slot);
-                Ok(answer)
+                let _returned = Returned { desk: self, slot };
+                Ok(read(&answer))
             }
             Err(stop) => {
                 // The server may be at work for us: it frees the slot.
@@ -224,6 +229,11 @@ impl Desk {
         }
     }
 
+    /// Whose death is the server's.
+    pub(super) fn server(&self) -> MemberId {
+        MemberId(self.words().server.load(Ordering::Acquire))
+    }
+
     fn give_back(&self, slot: &Slot) {
         slot.free();
         tell_freed(self.words());
@@ -265,7 +275,7 @@ impl Desk {
     }
 
     /// Has the server look.
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         let words = self.words();
         words.bell.fetch_add(1, Ordering::SeqCst);
         if words.server_asleep.load(Ordering::SeqCst) != 0 {
@@ -286,7 +296,9 @@ impl Desk {
                     on(index, Visit::Abandoned);
                     self.give_back(slot);
                     found = true;
-                } else if owner != 0 && slot.turn.load(Ordering::Acquire) & SERVER != 0 {
+                } else if owner == 0 {
+                    on(index, Visit::Free);
+                } else if slot.turn.load(Ordering::Acquire) & SERVER != 0 {
                     on(index, Visit::Turn(Turn { slot }));
                     found = true;
                 }
@@ -307,10 +319,24 @@ impl Desk {
     }
 }
 
+/// A slot of which its owner is done: free when this is dropped.
+struct Returned<'a> {
+    desk: &'a Desk,
+    slot: &'a Slot,
+}
+
+impl Drop for Returned<'_> {
+    fn drop(&mut self) {
+        self.desk.give_back(self.slot);
+    }
+}
+
 /// What the server finds at a slot.
 pub(super) enum Visit<'a> {
     /// Its owner is dead or gone; what was gathered for it is to be forgotten.
     Abandoned,
+    /// Nobody has it.
+    Free,
     Turn(Turn<'a>),
 }
 
@@ -320,6 +346,11 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Who asks.
+    pub(super) fn caller(&self) -> MemberId {
+        member::Owner::unpack(self.slot.owner.load(Ordering::Relaxed) & !ABANDONED).member
+    }
+
     /// Appends the piece that lies there; whether more follow. `None` if that makes no sense.
     pub(super) fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
         self.slot.take(to)

@@ -3,6 +3,7 @@
 use super::desk::{Desk, Stop};
 use super::error::CallError;
 use super::server::{self, Entry, Head, Kind};
+use crate::base::member;
 use crate::memory::travel::{self, Luggage};
 use crate::sys::fork;
 use crate::team::assignment;
@@ -10,6 +11,7 @@ use crate::team::text;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
@@ -156,33 +158,52 @@ fn ask<A: Serialize, R: DeserializeOwned>(
         travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
     let mut request = bytemuck::bytes_of(&head).to_vec();
     request.extend_from_slice(&bytes);
-    match desk.exchange(&request, deadline) {
-        Ok(answer) => read(&answer, luggage),
-        Err(stop) => {
-            if stop == Stop::TimedOut {
-                // The server may still open the handles, at any time.
-                std::mem::forget(luggage);
-            }
-            Err(match stop {
-                Stop::TimedOut => CallError::TimedOut { waited: limit.unwrap_or_default() },
-                Stop::Closed => CallError::Closed,
-                Stop::Died => CallError::ServerDied,
-                Stop::Corrupt => CallError::Corrupt,
-                Stop::Forked => CallError::Forked,
-            })
+    let _sent = Sent { desk, luggage: Arc::new(luggage) };
+    let mut had_handles = false;
+    let read = |answer: &[u8]| {
+        had_handles = answer.get(1..).is_some_and(travel::has_handles);
+        read(answer)
+    };
+    let answer = desk.exchange(&request, deadline, read);
+    if had_handles {
+        // The server lets go of what it kept for us.
+        desk.ring();
+    }
+    answer.unwrap_or_else(|stop| {
+        Err(match stop {
+            Stop::TimedOut => CallError::TimedOut { waited: limit.unwrap_or_default() },
+            Stop::Closed => CallError::Closed,
+            Stop::Died => CallError::ServerDied,
+            Stop::Corrupt => CallError::Corrupt,
+            Stop::Forked => CallError::Forked,
+        })
+    })
+}
+
+/// What arguments lead to. However the call ends, the server may have something of it, or come to it later: kept until it has let go.
+struct Sent<'a> {
+    desk: &'a Desk,
+    luggage: Arc<Luggage>,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
+        let server = self.desk.server();
+        // In the process that made them, handles are co-owners: there is nothing to wait for.
+        if server != member::current_member() {
+            travel::keep(server, self.luggage.clone());
         }
     }
 }
 
-fn read<R: DeserializeOwned>(answer: &[u8], luggage: Luggage) -> Result<R, CallError> {
+fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
     let (kind, bytes) = answer.split_first().ok_or(CallError::Corrupt)?;
     let text = || String::from_utf8_lossy(bytes).into_owned();
     match Kind::of(*kind).ok_or(CallError::Corrupt)? {
-        kind @ (Kind::Value | Kind::KeptValue) => {
-            if kind == Kind::KeptValue {
-                // For as long as the server lives.
-                std::mem::forget(luggage);
-            }
+        Kind::Value => {
             let read = travel::decode(bytes, &mut assignment::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }

@@ -12,6 +12,7 @@ pub use error::{CallError, ManagerError};
 pub use hosted::Hosted;
 pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 
+use crate::memory::travel;
 use crate::process::Process;
 use crate::sys::fork;
 use desk::Desk;
@@ -184,9 +185,14 @@ impl Drop for Manager {
                     let _panicked = hand.join();
                 }
             }
-            // Its drop kills it.
-            Server::Process(process) => drop(process.join_timeout(GRACE)),
+            Server::Process(process) => {
+                let _ended = process.join_timeout(GRACE);
+                process.kill();
+                let _forked = process.wait();
+            }
         }
+        // What the server had of messages.
+        travel::sweep_all();
     }
 }
 

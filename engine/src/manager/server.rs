@@ -5,8 +5,9 @@
 //! the layout word with its own before it uses the function.
 #![allow(unsafe_code)]
 
-use super::desk::{Desk, PIECE_BYTES, SLOTS, Visit};
-use crate::memory::travel;
+use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
+use crate::base::MemberId;
+use crate::memory::travel::{self, Luggage};
 use crate::team::{assignment, panic_note, text};
 use bytemuck::{Pod, Zeroable};
 use rustc_hash::FxHashMap;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// What stands before the arguments in a request.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -34,28 +36,25 @@ pub(super) struct Head {
 #[repr(u8)]
 pub(super) enum Kind {
     Value = 0,
-    /// The same, and the object has kept handles that came with the arguments.
-    KeptValue = 1,
-    Panic = 2,
-    BadArguments = 3,
-    BadValue = 4,
-    Removed = 5,
-    Corrupt = 6,
+    Panic = 1,
+    BadArguments = 2,
+    BadValue = 3,
+    Removed = 4,
+    Corrupt = 5,
 }
 
 impl Kind {
     pub(super) fn of(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Value, KeptValue, Panic, BadArguments, BadValue, Removed, Corrupt]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [Value, Panic, BadArguments, BadValue, Removed, Corrupt].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
 /// The hosted objects.
-#[derive(Default)]
 pub(super) struct Objects {
     last: u64,
+    /// Who asks at present.
+    caller: MemberId,
     by_id: FxHashMap<u64, Box<dyn Any>>,
 }
 
@@ -63,7 +62,22 @@ pub(super) struct Objects {
 ///
 /// # Safety
 /// Called with a head that names this entry.
-pub(super) type Entry = unsafe fn(&mut Objects, &Head, &[u8]) -> Vec<u8>;
+pub(super) type Entry = unsafe fn(&mut Objects, &Head, &[u8]) -> Answer;
+
+/// What a request is answered, and what handles in it lead to.
+pub(super) struct Answer {
+    bytes: Vec<u8>,
+    luggage: Option<Luggage>,
+}
+
+impl Answer {
+    fn of(kind: Kind, bytes: &[u8]) -> Answer {
+        let mut answer = Vec::with_capacity(1 + bytes.len());
+        answer.push(kind as u8);
+        answer.extend_from_slice(bytes);
+        Answer { bytes: answer, luggage: None }
+    }
+}
 
 thread_local! {
     static SERVED: Cell<usize> = const { Cell::new(0) };
@@ -77,38 +91,46 @@ pub(super) fn is_serving(desk: &Desk) -> bool {
 /// A call on its way through a slot.
 enum Stage {
     Gathering(Vec<u8>),
-    Answering { answer: Vec<u8>, told: usize },
+    Answering {
+        answer: Answer,
+        told: usize,
+        caller: MemberId,
+    },
+    /// The caller has all, and opens what the answer leads to before it gives the slot back.
+    Answered {
+        luggage: Luggage,
+        caller: MemberId,
+    },
+}
+
+impl Stage {
+    const FRESH: Stage = Stage::Gathering(Vec::new());
+
+    /// The slot was given back: the caller has something of the answer, or nothing.
+    fn settle(&mut self) {
+        if let Stage::Answered { .. } = self
+            && let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH)
+        {
+            travel::keep(caller, Arc::new(luggage));
+        }
+    }
 }
 
 /// Serves until the desk is shut.
 pub(super) fn serve(desk: &Desk) {
     SERVED.set(desk.key());
-    let mut objects = Objects::default();
-    let mut stages: [Stage; SLOTS] = std::array::from_fn(|_| Stage::Gathering(Vec::new()));
+    let mut objects = Objects { last: 0, caller: MemberId::NOBODY, by_id: FxHashMap::default() };
+    let mut stages: [Stage; SLOTS] = std::array::from_fn(|_| Stage::FRESH);
     desk.serve(|index, visit| {
-        let Visit::Turn(turn) = visit else {
-            stages[index] = Stage::Gathering(Vec::new());
-            return;
-        };
         let stage = &mut stages[index];
-        if let Stage::Gathering(request) = stage {
-            let answer = match turn.take(request) {
-                Some(true) => return turn.ask_more(),
-                Some(false) => run(&mut objects, request),
-                None => vec![Kind::Corrupt as u8],
-            };
-            *stage = Stage::Answering { answer, told: 0 };
-        }
-        let Stage::Answering { answer, told } = stage else { return };
-        let end = answer.len().min(*told + PIECE_BYTES);
-        let (piece, more) = (&answer[*told..end], end < answer.len());
-        let told_now = std::mem::replace(told, end);
-        debug_assert!(told_now <= end);
-        turn.answer(piece, more);
-        if !more {
-            *stage = Stage::Gathering(Vec::new());
+        match visit {
+            Visit::Free => stage.settle(),
+            // Nobody opens an answer any more.
+            Visit::Abandoned => *stage = Stage::FRESH,
+            Visit::Turn(turn) => serve_turn(&mut objects, stage, turn),
         }
     });
+    stages.iter_mut().for_each(Stage::settle);
     for object in objects.by_id.into_values() {
         // Its destructor is the program's code, and must not keep the others from theirs.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(object))) {
@@ -123,8 +145,37 @@ pub(super) fn serve(desk: &Desk) {
     SERVED.set(0);
 }
 
-fn run(objects: &mut Objects, request: &[u8]) -> Vec<u8> {
-    let corrupt = || vec![Kind::Corrupt as u8];
+/// Takes a piece of a request, carries out a whole one, gives a piece of an answer.
+fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
+    stage.settle();
+    let caller = turn.caller();
+    if let Stage::Gathering(request) = stage {
+        objects.caller = caller;
+        let answer = match turn.take(request) {
+            Some(true) => return turn.ask_more(),
+            Some(false) => run(objects, request),
+            None => Answer::of(Kind::Corrupt, &[]),
+        };
+        *stage = Stage::Answering { answer, told: 0, caller };
+    }
+    let Stage::Answering { answer, told, .. } = stage else { return };
+    let end = answer.bytes.len().min(*told + PIECE_BYTES);
+    let more = end < answer.bytes.len();
+    let piece = answer.bytes.get(*told..end).unwrap_or_default().to_vec();
+    *told = end;
+    if !more {
+        *stage = match std::mem::replace(stage, Stage::FRESH) {
+            Stage::Answering { answer: Answer { luggage: Some(luggage), .. }, caller, .. } => {
+                Stage::Answered { luggage, caller }
+            }
+            _ => Stage::FRESH,
+        };
+    }
+    turn.answer(&piece, more);
+}
+
+fn run(objects: &mut Objects, request: &[u8]) -> Answer {
+    let corrupt = || Answer::of(Kind::Corrupt, &[]);
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
     let Some(entry) = text::address_of(head.entry) else { return corrupt() };
@@ -135,31 +186,28 @@ fn run(objects: &mut Objects, request: &[u8]) -> Vec<u8> {
     outcome.unwrap_or_else(|payload| {
         let fault = panic_note::take(payload);
         let texts = (fault.message, fault.location);
-        told(Kind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
+        Answer::of(Kind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
     })
 }
 
-fn told(kind: Kind, bytes: &[u8]) -> Vec<u8> {
-    let mut answer = Vec::with_capacity(1 + bytes.len());
-    answer.push(kind as u8);
-    answer.extend_from_slice(bytes);
-    answer
-}
-
-/// Reads arguments, calls `then` with them, and writes down what it returns.
-fn with_args<A: DeserializeOwned, R: Serialize>(args: &[u8], then: impl FnOnce(A) -> R) -> Vec<u8> {
-    let (args, leases) = match travel::decode::<A>(args, &mut assignment::resolve) {
+/// Reads arguments, calls `then` with them, and writes down what it returns for `caller`.
+fn with_args<A: DeserializeOwned, R: Serialize>(
+    caller: MemberId,
+    args: &[u8],
+    then: impl FnOnce(A) -> R,
+) -> Answer {
+    // The caller keeps what they lead to, for as long as anything of it is here.
+    let (args, _leases) = match travel::decode::<A>(args, &mut assignment::resolve) {
         Ok(read) => read,
-        Err(error) => return told(Kind::BadArguments, error.to_string().as_bytes()),
+        Err(error) => return Answer::of(Kind::BadArguments, error.to_string().as_bytes()),
     };
     let value = then(args);
-    // Nobody would keep what handles in an answer lead to.
-    match travel::encode(&value) {
-        Ok((bytes, _)) if travel::has_handles(&bytes) => {
-            told(Kind::BadValue, b"handles of shared objects do not come back from a manager")
+    match travel::encode_answer(caller, &value) {
+        Ok((bytes, luggage)) => {
+            let luggage = luggage.has_handles().then_some(luggage);
+            Answer { luggage, ..Answer::of(Kind::Value, &bytes) }
         }
-        Ok((bytes, _)) => told(if leases.alive() > 0 { Kind::KeptValue } else { Kind::Value }, &bytes),
-        Err(error) => told(Kind::BadValue, error.to_string().as_bytes()),
+        Err(error) => Answer::of(Kind::BadValue, error.to_string().as_bytes()),
     }
 }
 
@@ -171,14 +219,14 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     objects: &mut Objects,
     head: &Head,
     args: &[u8],
-) -> Vec<u8> {
+) -> Answer {
     let function = text::address_of(head.function);
     let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(A) -> T>()) else {
-        return vec![Kind::Corrupt as u8];
+        return Answer::of(Kind::Corrupt, &[]);
     };
     // SAFETY: the layout agrees, so the caller sent the distance of such a function of the same build.
     let make = unsafe { std::mem::transmute::<usize, fn(A) -> T>(function) };
-    with_args(args, |args: A| {
+    with_args(objects.caller, args, |args: A| {
         let object = Box::new(make(args));
         objects.last += 1;
         objects.by_id.insert(objects.last, object);
@@ -194,23 +242,24 @@ pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
     objects: &mut Objects,
     head: &Head,
     args: &[u8],
-) -> Vec<u8> {
+) -> Answer {
     let function = text::address_of(head.function);
     let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(&mut T, A) -> R>()) else {
-        return vec![Kind::Corrupt as u8];
+        return Answer::of(Kind::Corrupt, &[]);
     };
     // SAFETY: the layout agrees, so the caller sent the distance of such a function of the same build.
     let function = unsafe { std::mem::transmute::<usize, fn(&mut T, A) -> R>(function) };
-    let Some(object) = objects.by_id.get_mut(&head.object) else { return vec![Kind::Removed as u8] };
-    let Some(object) = object.downcast_mut::<T>() else { return vec![Kind::Corrupt as u8] };
-    with_args(args, |args: A| function(object, args))
+    let caller = objects.caller;
+    let Some(object) = objects.by_id.get_mut(&head.object) else { return Answer::of(Kind::Removed, &[]) };
+    let Some(object) = object.downcast_mut::<T>() else { return Answer::of(Kind::Corrupt, &[]) };
+    with_args(caller, args, |args: A| function(object, args))
 }
 
 /// Drops an object.
 ///
 /// # Safety
 /// As [`Entry`].
-pub(super) unsafe fn remove(objects: &mut Objects, head: &Head, args: &[u8]) -> Vec<u8> {
+pub(super) unsafe fn remove(objects: &mut Objects, head: &Head, args: &[u8]) -> Answer {
     let object = objects.by_id.remove(&head.object);
-    with_args(args, |()| drop(object))
+    with_args(objects.caller, args, |()| drop(object))
 }

@@ -54,7 +54,7 @@ fn requests_of_any_length_come_back() {
     with_server(|desk| {
         for len in [1, 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 100_003] {
             let request: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-            let mut answer = desk.exchange(&request, None).unwrap();
+            let mut answer = desk.exchange(&request, None, <[u8]>::to_vec).unwrap();
             answer.reverse();
             assert!(answer == request, "{len}");
         }
@@ -73,7 +73,7 @@ fn slots_that_dead_callers_left_at_any_step_are_freed() {
             }
             repair(dead);
             let soon = Some(Instant::now() + Duration::from_secs(30));
-            assert_eq!(desk.exchange(b"ab", soon).unwrap(), b"ba", "step {step}");
+            assert_eq!(desk.exchange(b"ab", soon, <[u8]>::to_vec).unwrap(), b"ba", "step {step}");
             while desk.busy() > 0 {
                 std::thread::yield_now();
             }
@@ -89,9 +89,9 @@ fn callers_without_a_slot_wait_and_are_told_of_the_end() {
         desk.abandon_after(0, dead);
     }
     let soon = Some(Instant::now() + Duration::from_millis(20));
-    assert_eq!(desk.exchange(b"x", soon), Err(Stop::TimedOut));
+    assert_eq!(desk.exchange(b"x", soon, <[u8]>::to_vec), Err(Stop::TimedOut));
     std::thread::scope(|scope| {
-        let hand = scope.spawn(|| desk.exchange(b"x", None));
+        let hand = scope.spawn(|| desk.exchange(b"x", None, <[u8]>::to_vec));
         desk.close();
         assert_eq!(hand.join().unwrap(), Err(Stop::Closed));
     });
@@ -103,15 +103,16 @@ fn the_servers_death_reaches_those_that_wait_and_those_that_come() {
     let server = member::next_member().unwrap();
     desk.set_server(server);
     std::thread::scope(|scope| {
-        let hands: Vec<_> = (0..SLOTS + 8).map(|_| scope.spawn(|| desk.exchange(b"x", None))).collect();
+        let hands: Vec<_> =
+            (0..SLOTS + 8).map(|_| scope.spawn(|| desk.exchange(b"x", None, <[u8]>::to_vec))).collect();
         repair(MemberId(server.get() + 1));
         repair(server);
         for hand in hands {
             assert_eq!(hand.join().unwrap(), Err(Stop::Died));
         }
     });
-    assert_eq!(desk.exchange(b"x", None), Err(Stop::Died));
+    assert_eq!(desk.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
     // An orderly end that comes later does not hide it.
     desk.close();
-    assert_eq!(desk.exchange(b"x", None), Err(Stop::Died));
+    assert_eq!(desk.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
 }

@@ -15,6 +15,7 @@ pub(crate) mod draft;
 mod error;
 pub(crate) mod file;
 mod freelist;
+pub(crate) mod lease;
 mod mapping;
 mod options;
 mod pages;

@@ -309,43 +309,45 @@ impl Place {
         MemberId(self.tag().maker.load(Ordering::Relaxed)) == member::current_member()
     }
 
-    /// Puts a handle of this place into the message that is being packed (see `travel`).
-    pub(crate) fn pack(&self, what: &'static str) -> Result<travel::Wire, travel::TravelError> {
+    /// Puts this place into the message that is being packed, and gives its line there (see `travel`).
+    pub(crate) fn pack(&self, what: &'static str) -> Result<u32, travel::TravelError> {
         if fork::is_foreign() {
             return Err(travel::TravelError::Forked { what });
         }
         let maker = self.tag().maker.load(Ordering::Relaxed);
         let kind = self.tag().kind.load(Ordering::Relaxed);
-        travel::with_packing(what, |packing| {
+        let line = travel::with_packing(what, |packing| {
             match &self.keep {
-                Keep::Owned(body) => packing.add_body(body),
-                Keep::Leased(lease) if packing.is_answer() => packing.add(lease.clone()),
+                Keep::Owned(body) => packing.add_body(body)?,
+                Keep::Leased(lease) if packing.answers(maker) => packing.add(lease.clone()),
                 Keep::Pinned => {}
                 Keep::Leased(_) | Keep::Borrowed => match self.keep_cold() {
-                    Keep::Owned(body) => packing.add_body(&body),
+                    Keep::Owned(body) => packing.add_body(&body)?,
                     _pinned => {}
                 },
             }
             let (segment, offset) = (self.wire.segment, self.wire.offset);
-            travel::Wire { token: packing.token(), maker, segment, offset, kind }
-        })
+            Ok(packing.note(travel::Wire { maker: maker.into(), segment, offset, kind }))
+        })?;
+        line.map_err(|source| travel::TravelError::Memory { what, source })
     }
 
-    /// Finds the object that a message names; see `travel`.
-    pub(crate) fn unpack(wire: travel::Wire, shape: &Expected) -> Result<Place, travel::TravelError> {
+    /// Finds the object that a line of the message names that is being unpacked; see `travel`.
+    pub(crate) fn unpack(line: u32, shape: &Expected) -> Result<Place, travel::TravelError> {
         travel::with_unpacking(shape.what, |unpacking| {
-            unpacking.check(&wire)?;
+            let wire = unpacking.line(line)?;
             if wire.kind != shape.kind {
                 return Err(format!("what lies there is no {} of this type", shape.what));
             }
-            if MemberId(wire.maker) == member::current_member() {
+            let maker = MemberId(wire.maker as u32);
+            if maker == member::current_member() {
                 let body = find(wire.segment, wire.offset).ok_or("it does not exist any more")?;
                 return match body.tag().kind.load(Ordering::Relaxed) == shape.kind {
                     true => Ok(Place::of_body(body)),
                     false => Err(format!("what lies there is no {} of this type", shape.what)),
                 };
             }
-            if MemberId(wire.maker) != MemberId::DRIVER {
+            if maker != MemberId::DRIVER {
                 let why =
                     "made by a worker, whose memory no other process maps; make it in the driver and pass it";
                 return Err(format!("it was {why}"));
@@ -377,7 +379,7 @@ impl Place {
         // SAFETY: the tag's bytes lie inside the mapping before `base`, aligned; atomics may have any value.
         let tag = unsafe { tag_before(base) };
         let (kind, len_bytes) = (tag.kind.load(Ordering::Relaxed), tag.len_bytes.load(Ordering::Relaxed));
-        if kind != shape.kind || tag.maker.load(Ordering::Relaxed) != wire.maker {
+        if kind != shape.kind || u64::from(tag.maker.load(Ordering::Relaxed)) != wire.maker {
             return Err(format!("no {} of this type lies there", shape.what));
         }
         match usize::try_from(len_bytes) {

@@ -1,52 +1,52 @@
-//! Handles in messages: when a handle of a shared object may be written down, and what the numbers then mean.
+//! Handles in messages: when a handle of a shared object may be written down, and how it is found again.
 //!
-//! A handle is only a few numbers in a message; what makes them worth anything is that somebody keeps the object alive
-//! until the receiver has no handle left. So handles are serialised only inside [`pack`], which collects what must be kept
-//! as the message's [`Luggage`], and deserialised only inside [`unpack`], which knows where this process maps things and
-//! counts what it gave out.
+//! A handle is only a number in a message: the line of the message's own table. What makes it worth anything is that somebody keeps the
+//! object alive until the receiver has no handle left. So handles are serialised only inside [`pack`], which collects what must be kept
+//! as the message's [`Luggage`], and deserialised only inside [`Manifest::unpack`], which has the table, knows where this process maps
+//! things, and counts what it gives out.
 //!
 //! # Who keeps what alive, and why that is enough
 //!
-//! T1. The sender keeps the luggage until the receiver has unpacked, run, dropped everything it unpacked, found
-//!     [`Leases::alive`] to be 0, and said so (or until its death is confirmed). A lease begins only inside `unpack`, or as a
-//!     clone of a living one; so a count that is 0 after `unpack` has returned stays 0, and nobody there can touch
-//!     the object any more. Where it is not 0 (a task put a handle into a static), the sender keeps the luggage for as
-//!     long as that worker lives.
-//! T2. In the process that made an object the numbers lead to a table of its live objects, and the receiver becomes a
+//! T1. The sender keeps the luggage for as long as [`Luggage::is_held`], or until the receiver's death is confirmed. A lease begins only
+//!     inside `unpack`, which has a share in the message's tally, or as a clone of a living one; the hold is let go by the tally's
+//!     drop alone (see `lease`). So who finds it let go knows that nobody there can touch the objects any more, whatever way that
+//!     came about; where a task put a handle into a static, the sender keeps the luggage until that is gone as well.
+//! T2. In the process that made an object its line leads to a table of its live objects, and the receiver becomes a
 //!     full co-owner: no lease, nothing to count.
-//! T3. An answer ([`pack_answer`]) is unpacked by the sender of the question while it still has the question's luggage.
+//! T3. An answer ([`encode_answer`]) to the maker of what it leads to is unpacked while who answers still has its own lease, or the
+//!     maker the question's luggage.
 //! T4. A worker that sends a leased handle anywhere else (`pack`), or clones one that a launch lent it, *pins* the object:
 //!     a word beside it tells its maker never to give the memory back. That costs memory until the driver ends, and
 //!     is the price of not asking anybody.
-//! T5. Every message has a token, never used twice, that travels outside of what user code serialises. A handle's
-//!     numbers carry it and are refused in any other message: bytes that a hand-written `Serialize` put aside are worth nothing.
-//! T6. What the numbers lead to is checked: the range, the alignment, and the tag before the object, which names its type.
+//! T5. The table travels outside of what user code serialises, and what user code deserialises is a line of it. So bytes that a
+//!     hand-written `Serialize` or `Deserialize` makes up, or puts aside, lead to an object that this very message keeps alive, and of
+//!     the type that is asked for, or nowhere.
+//! T6. What a line leads to is checked: the range, the alignment, and the tag before the object, which names its type.
 //!
 //! # Safety
 //! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and takes off
 //! before it returns or unwinds.
 #![allow(unsafe_code)]
-#![allow(dead_code, reason = "whole as a protocol; some of it only its tests call")]
 
-use super::Segment;
+pub(crate) use super::lease::{Lease, Leases, ended, keep, sweep_all, sweep_some};
+
+use super::lease::{Hold, HoldWire};
 use super::place::{Body, Farewell};
-use crate::base::{member, notation, with_own};
-use crate::sys::fork;
+use super::{AllocError, Segment};
+use crate::base::member::MemberId;
+use crate::base::{notation, with_own};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
-// Plain atomics on purpose: process-local counts, no word of a protocol between processes.
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// A handle in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A line of a message's table: an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub(crate) struct Wire {
-    /// The message it belongs to.
-    pub(crate) token: u64,
-    /// The process that made the object.
-    pub(crate) maker: u32,
+    /// The process that made it.
+    pub(crate) maker: u64,
     /// The segment, by its maker's numbers.
     pub(crate) segment: u64,
     /// Bytes from its base.
@@ -68,6 +68,8 @@ pub(crate) enum TravelError {
     Forked { what: &'static str },
     #[error("a {what} in the message cannot be opened: {why}")]
     NotFound { what: &'static str, why: String },
+    #[error("a {what} cannot travel: {source}")]
+    Memory { what: &'static str, source: AllocError },
 }
 
 /// Where this process maps segment `.0`, made writable if `.1`: base and length. It stays mapped while leases live (T1).
@@ -78,16 +80,17 @@ thread_local! {
     static UNPACKING: RefCell<Vec<Unpacking>> = const { RefCell::new(Vec::new()) };
 }
 
-static LAST_TOKEN: AtomicU64 = AtomicU64::new(0);
-static LEASES: AtomicUsize = AtomicUsize::new(0);
-
 /// A message that is being written.
+#[derive(Default)]
 pub(crate) struct Packing {
-    token: u64,
-    is_answer: bool,
-    luggage: Vec<Item>,
+    /// Who asked, if this is an answer.
+    asker: Option<MemberId>,
+    table: Vec<Wire>,
+    items: Vec<Item>,
+    hold: Option<Hold>,
 }
 
+#[derive(Clone)]
 struct Item {
     _keep: Arc<dyn Any + Send + Sync>,
     segments: Vec<(Arc<Segment>, bool)>,
@@ -97,17 +100,45 @@ struct Item {
 #[derive(Default)]
 #[must_use = "dropped, it lets the message's objects go while they travel"]
 pub(crate) struct Luggage {
-    token: u64,
+    table: Vec<Wire>,
     items: Vec<Item>,
+    /// Last: what the word stands for goes before.
+    hold: Option<Hold>,
 }
 
 impl Luggage {
-    /// The message's name: the receiver needs it for [`unpack`]. 0 where no handle is in the message.
-    pub(crate) fn token(&self) -> u64 {
-        self.token
+    /// Whether there are handles in the message.
+    pub(crate) fn has_handles(&self) -> bool {
+        !self.table.is_empty()
+    }
+
+    /// Bytes of the message's table.
+    pub(crate) fn table_bytes(&self) -> usize {
+        if self.has_handles() { size_of::<HoldWire>() + size_of_val(&*self.table) } else { 0 }
+    }
+
+    /// Appends the message's table, for [`Manifest::read`]; nothing where there are no handles.
+    pub(crate) fn append_table(&self, bytes: &mut Vec<u8>) {
+        if self.has_handles() {
+            let hold = self.hold.as_ref().map_or(HoldWire::NONE, Hold::wire);
+            bytes.extend_from_slice(bytemuck::bytes_of(&hold));
+            bytes.extend_from_slice(bytemuck::cast_slice(&self.table));
+        }
+    }
+
+    /// The same for another message with the same handles, or a part of them, to another receiver.
+    pub(crate) fn again(&self) -> Result<Luggage, AllocError> {
+        let hold = self.hold.is_some().then(Hold::new).transpose()?;
+        Ok(Luggage { table: self.table.clone(), items: self.items.clone(), hold })
+    }
+
+    /// Whether its receiver has something of it left, or has not said.
+    pub(crate) fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(Hold::is_set)
     }
 
     /// Whether no handle of an object of this process is in the message: nothing to keep.
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -120,7 +151,10 @@ impl Luggage {
 
 impl std::fmt::Debug for Luggage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Luggage").field("token", &self.token).field("objects", &self.items.len()).finish()
+        f.debug_struct("Luggage")
+            .field("handles", &self.table.len())
+            .field("objects", &self.items.len())
+            .finish()
     }
 }
 
@@ -136,49 +170,44 @@ impl Drop for Leave {
 /// Runs `encode`, in which handles may be serialised, and returns what must be kept alive for them. May be nested: the
 /// innermost context counts. Costs two thread-local accesses, and a reference count per handle.
 pub(crate) fn pack<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
-    pack_with(encode, false)
+    pack_with(encode, None)
 }
 
-/// As [`pack`], for an answer to the one who holds the luggage of the question (T3).
-pub(crate) fn pack_answer<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
-    pack_with(encode, true)
-}
-
-fn pack_with<R>(encode: impl FnOnce() -> R, is_answer: bool) -> (R, Luggage) {
-    with_own(&PACKING, |stack| stack.push(Packing { token: 0, is_answer, luggage: Vec::new() }));
+fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, Luggage) {
+    with_own(&PACKING, |stack| stack.push(Packing { asker, ..Packing::default() }));
     // In a slot outside, so that a panic drops it after the stack is right again.
     let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
     let result = encode();
     std::mem::forget(leave);
-    let packing = with_own(&PACKING, Vec::pop);
-    let luggage = packing.map_or_else(Luggage::default, |p| Luggage { token: p.token, items: p.luggage });
-    (result, luggage)
+    let Packing { table, items, hold, .. } = with_own(&PACKING, Vec::pop).unwrap_or_default();
+    (result, Luggage { table, items, hold })
 }
 
 impl Packing {
-    /// The message's name, given at the first handle.
-    pub(crate) fn token(&mut self) -> u64 {
-        if self.token == 0 {
-            // 29 bits of member, 35 of count.
-            let count = LAST_TOKEN.fetch_add(1, Ordering::Relaxed) + 1;
-            self.token = u64::from(member::current_member().0) << 35 | count & ((1 << 35) - 1);
-        }
-        self.token
+    /// Whether this answers the maker of an object.
+    pub(crate) fn answers(&self, maker: u32) -> bool {
+        self.asker == Some(MemberId(maker))
     }
 
-    pub(crate) fn is_answer(&self) -> bool {
-        self.is_answer
+    /// Notes an object; gives the line that its handle is.
+    pub(crate) fn note(&mut self, wire: Wire) -> u32 {
+        self.table.push(wire);
+        self.table.len() as u32 - 1
     }
 
     /// Keeps something that needs no segment.
     pub(crate) fn add(&mut self, keep: Arc<dyn Any + Send + Sync>) {
-        self.luggage.push(Item { _keep: keep, segments: Vec::new() });
+        self.items.push(Item { _keep: keep, segments: Vec::new() });
     }
 
     /// Keeps an object of this process.
-    pub(crate) fn add_body(&mut self, body: &Arc<Body>) {
+    pub(crate) fn add_body(&mut self, body: &Arc<Body>) -> Result<(), AllocError> {
+        if self.hold.is_none() {
+            self.hold = Some(Hold::new()?);
+        }
         body.list();
-        self.luggage.push(Item { _keep: body.clone(), segments: body.segments().collect() });
+        self.items.push(Item { _keep: body.clone(), segments: body.segments().collect() });
+        Ok(())
     }
 }
 
@@ -193,46 +222,50 @@ pub(crate) fn with_packing<R>(
 
 /// A message that is being read.
 pub(crate) struct Unpacking {
-    token: u64,
+    wires: Arc<[Wire]>,
+    leases: Leases,
     resolver: Pointer,
-    alive: Arc<AtomicUsize>,
 }
 
 /// The resolver of a context; valid while the context is on the stack.
 type Pointer = NonNull<dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>>;
 
-/// What one [`unpack`] gave out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Leases(Arc<AtomicUsize>);
+/// A message's table where the message is read. While it lives, and any handle that came of it, the sender keeps what they lead to.
+pub(crate) struct Manifest {
+    wires: Arc<[Wire]>,
+    leases: Leases,
+}
 
-impl Leases {
-    /// How many leased handles of the message are alive in this process, clones of one counted once. Once 0, 0 for ever.
-    pub(crate) fn alive(&self) -> usize {
-        // Acquire pairs with the release in a lease's drop: what was done through it is done.
-        self.0.load(Ordering::Acquire)
+impl Manifest {
+    /// Reads what [`Luggage::append_table`] wrote.
+    pub(crate) fn read(table: &[u8], resolver: Resolver<'_>) -> Result<Manifest, String> {
+        let (hold, lines) = match table.split_at_checked(size_of::<HoldWire>()) {
+            Some((hold, lines)) => (bytemuck::pod_read_unaligned(hold), lines),
+            None if table.is_empty() => (HoldWire::NONE, table),
+            None => return Err("the message's table of handles is cut off".into()),
+        };
+        let lines = lines.chunks(size_of::<Wire>());
+        let wires =
+            lines.map(|line| bytemuck::try_pod_read_unaligned(line).map_err(|error| error.to_string()));
+        Ok(Manifest { wires: wires.collect::<Result<_, _>>()?, leases: Leases::of(hold, resolver) })
     }
-}
 
-/// How many leased handles are alive in this process, from all messages.
-pub(crate) fn leases_alive() -> usize {
-    LEASES.load(Ordering::Acquire)
-}
-
-/// Runs `decode`, in which handles of the message of this `token` may be deserialised.
-///
-/// Handles of objects that this process made become co-owners; others are resolved and leased.
-pub(crate) fn unpack<R>(token: u64, resolver: Resolver<'_>, decode: impl FnOnce() -> R) -> (R, Leases) {
-    type Resolve<'a> = dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> + 'a;
-    let pointer: NonNull<Resolve<'_>> = NonNull::from(resolver);
-    // SAFETY: only the lifetime changes; the pointer is used only while the context below is on the stack, and this call,
-    // which has the resolver borrowed, takes it off before it ends.
-    let resolver = unsafe { std::mem::transmute::<NonNull<Resolve<'_>>, Pointer>(pointer) };
-    let alive = Arc::new(AtomicUsize::new(0));
-    with_own(&UNPACKING, |stack| stack.push(Unpacking { token, resolver, alive: alive.clone() }));
-    let leave = Leave(|| drop(with_own(&UNPACKING, Vec::pop)));
-    let result = decode();
-    drop(leave);
-    (result, Leases(alive))
+    /// Runs `decode`, in which handles of this message may be deserialised.
+    ///
+    /// Handles of objects that this process made become co-owners; others are resolved and leased.
+    pub(crate) fn unpack<R>(&self, resolver: Resolver<'_>, decode: impl FnOnce() -> R) -> R {
+        type Resolve<'a> = dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> + 'a;
+        let pointer: NonNull<Resolve<'_>> = NonNull::from(resolver);
+        // SAFETY: only the lifetime changes; the pointer is used only while the context below is on the stack, and this call,
+        // which has the resolver borrowed, takes it off before it ends.
+        let resolver = unsafe { std::mem::transmute::<NonNull<Resolve<'_>>, Pointer>(pointer) };
+        let (wires, leases) = (self.wires.clone(), self.leases.clone());
+        with_own(&UNPACKING, |stack| stack.push(Unpacking { wires, leases, resolver }));
+        let leave = Leave(|| drop(with_own(&UNPACKING, Vec::pop)));
+        let result = decode();
+        drop(leave);
+        result
+    }
 }
 
 /// Calls `then` with the message that this thread is reading.
@@ -246,12 +279,12 @@ pub(crate) fn with_unpacking<R>(
 }
 
 impl Unpacking {
-    /// That the handle belongs to this message (T5).
-    pub(crate) fn check(&self, wire: &Wire) -> Result<(), String> {
-        if wire.token == self.token && self.token != 0 {
-            return Ok(());
-        }
-        Err("it was written into another message, and nobody keeps it alive for this one".into())
+    /// A line of the message's table (T5).
+    pub(crate) fn line(&self, line: u32) -> Result<Wire, String> {
+        let wire = self.wires.get(line as usize).copied();
+        wire.ok_or_else(|| {
+            format!("the message leads to {} objects, and not to number {line}", self.wires.len())
+        })
     }
 
     /// The mapping of a segment of the driver's.
@@ -264,29 +297,7 @@ impl Unpacking {
 
     /// Counts one more handle.
     pub(crate) fn lease(&mut self, farewell: Option<Farewell>) -> Arc<Lease> {
-        LEASES.fetch_add(1, Ordering::Relaxed);
-        self.alive.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Lease { alive: self.alive.clone(), farewell })
-    }
-}
-
-/// A right to use an object that another process keeps alive (T1).
-pub(crate) struct Lease {
-    alive: Arc<AtomicUsize>,
-    farewell: Option<Farewell>,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if fork::is_foreign() {
-            return;
-        }
-        if let Some(farewell) = &self.farewell {
-            farewell();
-        }
-        // Release pairs with the acquire of who asks.
-        self.alive.fetch_sub(1, Ordering::Release);
-        LEASES.fetch_sub(1, Ordering::Release);
+        self.leases.lease(farewell)
     }
 }
 
@@ -295,23 +306,39 @@ impl Drop for Lease {
 #[error("{0}")]
 pub(crate) struct CodecError(String);
 
+/// Bytes before a message's value: how many the value takes. Its table follows.
+const HEAD: usize = size_of::<u64>();
+
 /// Writes a value, its handles included, as bytes that [`decode`] reads.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, Luggage), CodecError> {
-    encode_with(value, false)
+    encode_with(value, None)
 }
 
-/// As [`encode`], for an answer; see [`pack_answer`].
-pub(crate) fn encode_answer<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, Luggage), CodecError> {
-    encode_with(value, true)
+/// As [`encode`], for an answer to `asker` (T3).
+pub(crate) fn encode_answer<T: Serialize + ?Sized>(
+    asker: MemberId,
+    value: &T,
+) -> Result<(Vec<u8>, Luggage), CodecError> {
+    encode_with(value, Some(asker))
 }
 
-fn encode_with<T: Serialize + ?Sized>(value: &T, answer: bool) -> Result<(Vec<u8>, Luggage), CodecError> {
-    // The token's place: before the value and out of its reach.
-    let mut bytes = vec![0; size_of::<u64>()];
-    let (written, luggage) = pack_with(|| notation::append(value, &mut bytes), answer);
+fn encode_with<T: Serialize + ?Sized>(
+    value: &T,
+    asker: Option<MemberId>,
+) -> Result<(Vec<u8>, Luggage), CodecError> {
+    let mut bytes = vec![0; HEAD];
+    let (written, luggage) = pack_with(|| notation::append(value, &mut bytes), asker);
     written.map_err(|error| CodecError(error.to_string()))?;
-    bytes[..size_of::<u64>()].copy_from_slice(&luggage.token.to_le_bytes());
+    let len = (bytes.len() - HEAD) as u64;
+    bytes[..HEAD].copy_from_slice(&len.to_le_bytes());
+    luggage.append_table(&mut bytes);
     Ok((bytes, luggage))
+}
+
+/// The value's bytes, and the table.
+fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<HEAD>()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*len)).ok()?)
 }
 
 /// Reads what [`encode`] wrote; nothing may follow it.
@@ -319,15 +346,15 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
     resolver: Resolver<'_>,
 ) -> Result<(T, Leases), CodecError> {
-    let (token, value) =
-        bytes.split_first_chunk().ok_or_else(|| CodecError("the message is empty".into()))?;
-    let (result, leases) = unpack(u64::from_le_bytes(*token), resolver, || notation::read::<T>(value));
-    result.map(|value| (value, leases)).map_err(|error| CodecError(error.to_string()))
+    let (value, table) = parts(bytes).ok_or_else(|| CodecError("the message is cut off".into()))?;
+    let manifest = Manifest::read(table, &mut *resolver).map_err(CodecError)?;
+    let read = manifest.unpack(resolver, || notation::read::<T>(value));
+    read.map(|value| (value, manifest.leases.clone())).map_err(|error| CodecError(error.to_string()))
 }
 
 /// Whether there are handles in what [`encode`] wrote.
 pub(crate) fn has_handles(bytes: &[u8]) -> bool {
-    bytes.first_chunk().is_some_and(|token: &[u8; 8]| u64::from_le_bytes(*token) != 0)
+    parts(bytes).is_some_and(|(_, table)| !table.is_empty())
 }
 
 /// Serialises the handle of a place.
@@ -336,8 +363,7 @@ pub(crate) fn serialize<S: serde::Serializer>(
     what: &'static str,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    let wire = place.pack(what).map_err(serde::ser::Error::custom)?;
-    wire.serialize(to)
+    place.pack(what).map_err(serde::ser::Error::custom)?.serialize(to)
 }
 
 /// Deserialises the handle of a place.
@@ -345,6 +371,5 @@ pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
     expected: &super::place::Expected,
     from: D,
 ) -> Result<super::place::Place, D::Error> {
-    let wire = Wire::deserialize(from)?;
-    super::place::Place::unpack(wire, expected).map_err(serde::de::Error::custom)
+    super::place::Place::unpack(u32::deserialize(from)?, expected).map_err(serde::de::Error::custom)
 }

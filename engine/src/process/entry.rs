@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::slip::{Left, View};
+use crate::base::MemberId;
 use crate::memory::{ArrayOptions, Segment, travel};
 use crate::team::assignment::{self, FAILED, Site};
 use crate::team::{panic_note, text};
@@ -39,7 +40,7 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // The value is written down inside as well: a serialiser is the program's code, and may panic.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let value = function(args);
-        travel::encode_answer(&value).map(|(bytes, _luggage)| bytes)
+        travel::encode_answer(MemberId::DRIVER, &value).map(|(bytes, _luggage)| bytes)
     }));
     match outcome {
         Ok(Ok(bytes)) => leave_value(site, &slip, &bytes),

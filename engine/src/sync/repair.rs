@@ -76,4 +76,6 @@ pub(crate) fn repair(dead: MemberId) {
         // SAFETY: listed, and the list is locked, so the words are alive; `call` belongs to the entry's types.
         unsafe { (entry.call)(entry.words, entry.repair, dead) };
     }
+    drop(objects);
+    crate::memory::travel::ended(dead);
 }

@@ -129,8 +129,8 @@ pub(crate) struct Slot {
     /// Bytes for results, behind them.
     pub(crate) room: AtomicU64,
     pub(crate) items: AtomicU64,
-    /// Name of the message that the arguments are, where handles are among them; else 0.
-    pub(crate) token: AtomicU64,
+    /// Bytes of the table of handles at the end of the arguments; 0 where there is none.
+    pub(crate) table: AtomicU64,
     // Written by the driver at any time.
     pub(crate) flags: AtomicU32,
     /// Whether the member asks for more room, and the answer. The member waits on it.
@@ -155,8 +155,7 @@ pub(crate) struct Slot {
     /// Which room the results are in: 0 the one that the task came with, else the number of a grant.
     pub(crate) home: AtomicU32,
     pub(crate) rank: AtomicU32,
-    /// Handles of the task's arguments that the member still has after its end.
-    pub(crate) leases: AtomicU32,
+    _spare: AtomicU32,
     /// Why the task could not be run at all: a [`Trouble`], or 0.
     pub(crate) trouble: AtomicU32,
     bytes: [AtomicU64; INLINE_BYTES / 8],

@@ -1,6 +1,8 @@
 //! What comes back from the board: results, the remains of dead members' tasks, and questions for room.
 
+use crate::base::MemberId;
 use crate::base::atomic::Ordering;
+use crate::memory::travel;
 use crate::sys::futex;
 use crate::task::board::{Stage, Trouble};
 use crate::task::calls::discard;
@@ -73,6 +75,7 @@ impl Desk {
         };
         self.call_out(placed);
         self.leave(left);
+        travel::sweep_some();
     }
 
     /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for [`Self::leave`].
@@ -139,9 +142,10 @@ impl Desk {
         let (slot, parcel) = (self.board.slot(index), &flight.parcel);
         let items = parcel.packed.items;
         if let Some(luggage) = parcel.packed.luggage.as_ref()
-            && slot.leases.load(Ordering::Relaxed) > 0
+            && luggage.is_held()
         {
-            self.books.lock().kept.push(luggage.clone());
+            let member = MemberId(self.board.state(index).member());
+            travel::keep(member, luggage.clone());
         }
         // A thread that went on after its time: told long ago.
         if parcel.is_told {

@@ -101,8 +101,6 @@ pub(crate) struct Books {
     pub(crate) timed: usize,
     pub(crate) is_closed: bool,
     is_ready: bool,
-    /// What members keep beyond their tasks: until they end.
-    pub(crate) kept: Vec<Arc<Luggage>>,
 }
 
 /// The driver's side.
@@ -157,7 +155,6 @@ impl Desk {
                 timed: 0,
                 is_closed: false,
                 is_ready: false,
-                kept: Vec::new(),
             }),
             costs: Costs::default(),
             are_prepared,
@@ -357,7 +354,7 @@ impl Desk {
             (&slot.args_len, packed.args_len as u64),
             (&slot.room, packed.room as u64),
             (&slot.items, packed.items as u64),
-            (&slot.token, packed.luggage.as_ref().map_or(0, |luggage| luggage.token())),
+            (&slot.table, packed.luggage.as_ref().map_or(0, |luggage| luggage.table_bytes() as u64)),
             (&slot.stop, 0),
             (&slot.items_done, 0),
             (&slot.written, 0),
@@ -368,7 +365,7 @@ impl Desk {
             (&slot.began, 0),
         ];
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
-        [&slot.home, &slot.leases, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        [&slot.home, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
         let timed = if parcel.limit.is_some() { FLAG_TIMED } else { 0 };
         slot.flags.store(timed | seal_of(entry, function), Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);

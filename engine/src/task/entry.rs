@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
-use crate::memory::travel;
+use crate::memory::travel::Manifest;
 use crate::sys::clock::ticks;
 use crate::task::board::{Slot, TaskBoard, Trouble};
 use crate::task::codec::{self, WriteError};
@@ -41,16 +41,25 @@ pub(crate) struct Call<'a, 'm> {
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
-    /// Name of the message that the arguments are, 0 where no handle is among them.
-    pub(crate) token: u64,
+    /// What the handles among the arguments lead to; `None` where there are none.
+    pub(crate) manifest: Option<Manifest>,
     /// Where this member finds what handles lead to.
     pub(crate) segments: &'m mut dyn Segments,
-    /// Handles that were unpacked.
-    pub(crate) leases: Vec<travel::Leases>,
 }
 
 /// What is said of arguments whose bytes are not all there.
 const TORN: &str = "its bytes are not all there";
+
+/// Where a member finds what handles lead to, for `travel`.
+pub(crate) fn resolver(
+    segments: &mut dyn Segments,
+) -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
+    |id, writable| {
+        let extent = segments.attach(id, writable)?;
+        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
+        Ok((base, extent.len_bytes))
+    }
+}
 
 /// Why an item has no result.
 enum Miss {
@@ -63,20 +72,10 @@ impl Call<'_, '_> {
     /// Reads an argument, with the handles in it.
     #[inline]
     fn read<A: Argument>(&mut self, bytes: &[u8]) -> Result<A, String> {
-        if self.token == 0 { codec::read(bytes) } else { self.unpack(bytes) }
-    }
-
-    #[cold]
-    fn unpack<A: Argument>(&mut self, bytes: &[u8]) -> Result<A, String> {
-        let segments = &mut *self.segments;
-        let mut resolver = |id: u64, writable: bool| {
-            let extent = segments.attach(id, writable)?;
-            let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
-            Ok((base, extent.len_bytes))
-        };
-        let (read, leases) = travel::unpack(self.token, &mut resolver, || codec::read(bytes));
-        self.leases.push(leases);
-        read
+        match &self.manifest {
+            None => codec::read(bytes),
+            Some(manifest) => manifest.unpack(&mut resolver(&mut *self.segments), || codec::read(bytes)),
+        }
     }
 
     /// Notes where the arguments of the item after `item` begin.

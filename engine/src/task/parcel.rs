@@ -142,7 +142,10 @@ impl Packed {
         };
         let (bad, luggage) =
             if codec::is_plain::<A>() { (append(), Luggage::default()) } else { travel::pack(append) };
-        let luggage = (luggage.token() != 0).then(|| Arc::new(luggage));
+        let luggage = luggage.has_handles().then(|| Arc::new(luggage));
+        if let Some(luggage) = &luggage {
+            luggage.append_table(&mut bytes);
+        }
         let packed = Packed::copied(&bytes, count, room(count), luggage)
             .map_err(|source| memory(count + usize::from(bad.is_some()), source));
         if bytes.capacity() <= KEEP_SCRATCH {
@@ -216,11 +219,18 @@ impl Packed {
 
     /// The same task from item `item` on, whose arguments begin at `at`.
     pub(crate) fn rest(&self, item: usize, at: usize) -> Result<Packed, TaskError> {
-        let arguments = self.arguments().get(at..).unwrap_or(&[]);
         let items = self.items.saturating_sub(item);
         let room = self.room / self.items.max(1) * items;
-        let luggage = self.luggage.clone();
-        Packed::copied(arguments, items, room, luggage).map_err(|source| memory(item, source))
+        let copied = || {
+            // Whoever had the task may have something of it for long: the rest is a message of its own.
+            let luggage = self.luggage.as_ref().map(|luggage| luggage.again()).transpose()?;
+            let table = luggage.as_ref().map_or(0, Luggage::table_bytes);
+            let end = self.args_len.saturating_sub(table);
+            let mut arguments = self.arguments().get(at..end).unwrap_or(&[]).to_vec();
+            luggage.iter().for_each(|luggage| luggage.append_table(&mut arguments));
+            Packed::copied(&arguments, items, room, luggage.map(Arc::new))
+        };
+        copied().map_err(|source| memory(item, source))
     }
 
     /// The arguments' bytes. Only while no member runs the task.

@@ -7,12 +7,13 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
+use crate::memory::travel::Manifest;
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
 use crate::task::board::{
     FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, Trouble, board_bytes, seal_of,
 };
-use crate::task::entry::{Call, TaskEntry};
+use crate::task::entry::{Call, TaskEntry, resolver};
 use crate::task::results::{Results, Room};
 use crate::team::errand::{After, ErrandPlace, Errands};
 use crate::team::member::{Member, Segments};
@@ -117,6 +118,16 @@ impl Server {
         };
         // SAFETY: readable bytes of the task, this member's while it runs it.
         let arguments = unsafe { std::slice::from_raw_parts(base, args_len) };
+        let table = slot.table.load(Ordering::Relaxed) as usize;
+        let parts = args_len.checked_sub(table).and_then(|at| arguments.split_at_checked(at));
+        let manifest = parts.and_then(|(arguments, table)| {
+            let resolver = &mut resolver(&mut *member.segments);
+            let manifest = if table.is_empty() { None } else { Some(Manifest::read(table, resolver).ok()?) };
+            Some((arguments, manifest))
+        });
+        let Some((arguments, manifest)) = manifest else {
+            return slot.trouble.store(Trouble::Bytes as u32, Ordering::Relaxed);
+        };
         // SAFETY: inside the task's bytes, which `bytes_of` has checked.
         let behind = unsafe { base.add(args_len) };
         // SAFETY: as above, behind the arguments, and writable; the driver writes nothing there until the task is done.
@@ -134,14 +145,11 @@ impl Server {
                 function,
                 items: slot.items.load(Ordering::Relaxed) as usize,
                 is_timed: flags & FLAG_TIMED != 0,
-                token: slot.token.load(Ordering::Relaxed),
+                manifest,
                 segments: &mut *member.segments,
-                leases: Vec::new(),
             };
             // SAFETY: this member claimed the task.
             unsafe { entry(&mut call) };
-            let leases = call.leases.iter().map(|leases| leases.alive() as u32).sum();
-            slot.leases.store(leases, Ordering::Relaxed);
         });
     }
 

@@ -5,6 +5,7 @@
 //! collector's business, and so is everything while nobody waits.
 
 use crate::base::atomic::{Ordering, fence};
+use crate::memory::travel;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
 use crate::task::calls::discard;
@@ -330,6 +331,8 @@ impl Desk {
         let _telling = current::enter_telling();
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
+        // What members had of messages.
+        travel::sweep_all();
         self.tell_followers();
         self.board.collector().ring();
         self.board.waiter().ring();

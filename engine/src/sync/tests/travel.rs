@@ -2,7 +2,9 @@
 
 use super::process::Peer;
 use crate::array::{FrozenArray, FrozenValue, SharedArray, SharedValue};
+use crate::base::member::MemberId;
 use crate::base::notation;
+use crate::memory::lease::leases_alive;
 use crate::memory::travel::{self, Leases, Resolver, decode, encode, encode_answer};
 use crate::sync::*;
 use ndarray::Ix2;
@@ -24,7 +26,7 @@ fn message() -> Message {
 pub(super) fn unpack_all(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     let (handles, leases): (Message, Leases) = decode(bytes, resolver).unwrap();
     let (lock, counter, barrier) = handles;
-    assert_eq!((leases.alive(), travel::leases_alive()), (3, 3));
+    assert_eq!((leases.alive(), leases_alive()), (3, 3));
     let again = lock.clone();
     lock.lock().unwrap()[0] += 100;
     drop(lock);
@@ -33,13 +35,13 @@ pub(super) fn unpack_all(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     assert_eq!(leases.alive(), 1, "a clone keeps the lease");
     again.lock().unwrap()[1] += 100;
     drop(again);
-    assert_eq!((leases.alive(), travel::leases_alive()), (0, 0));
+    assert_eq!((leases.alive(), leases_alive()), (0, 0));
     // Another type than was sent, at the same place.
     let wrong = decode::<(Lock<[u32; 4]>, Counter, Option<Barrier>)>(bytes, resolver).unwrap_err();
     assert!(wrong.to_string().contains("no lock of this type"), "{wrong}");
     let outside = decode::<Message>(bytes, &mut |_, _| Ok((NonNull::dangling(), 64))).unwrap_err();
     assert!(outside.to_string().contains("outside its segment"), "{outside}");
-    assert_eq!(travel::leases_alive(), 0, "nothing of a refused message lives on");
+    assert_eq!(leases_alive(), 0, "nothing of a refused message lives on");
     0
 }
 
@@ -47,7 +49,7 @@ pub(super) fn unpack_all(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
 pub(super) fn pass_on(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     let (handles, leases): (Message, _) = decode(bytes, resolver).unwrap();
     let (_bytes, luggage) = encode(&handles.0).unwrap();
-    assert!(luggage.is_empty() && luggage.token() != 0, "only its maker can keep it");
+    assert!(luggage.is_empty() && luggage.has_handles(), "only its maker can keep it");
     drop(handles);
     assert_eq!(leases.alive(), 0);
     0
@@ -65,8 +67,8 @@ pub(super) fn read_frozen(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     assert_eq!((array.shape(), array.view()[(2, 1)], *value), (&[3, 2][..], 21.0, 42));
     assert_eq!(
         (leases.alive(), asked),
-        (2, vec![true, false, true, false]),
-        "elements are mapped for reading alone"
+        (2, vec![true, true, false, true, false]),
+        "the arena for the hold, and elements for reading alone"
     );
     assert!(array.as_array().is_none());
     let array = array.thaw().unwrap_err();
@@ -112,10 +114,12 @@ fn luggage_keeps_what_is_on_its_way() {
 #[test]
 fn a_worker_uses_what_the_driver_made() {
     let sent = message();
-    let (bytes, _luggage) = encode(&sent).unwrap();
+    let (bytes, luggage) = encode(&sent).unwrap();
+    assert!(luggage.is_held(), "before anybody has it");
     let ready = Event::new().unwrap();
     let peer = Peer::start_with("unpack", &[ready.wire(), sent.0.wire()], &bytes);
     assert_eq!(peer.finish().0, Some(0));
+    assert!(!luggage.is_held(), "it has said that it let go");
     assert_eq!((*sent.0.lock().unwrap(), sent.1.get()), ([103, 104], 15));
     assert_eq!(sent.2.unwrap().broken_by(), None, "who has let its handle go breaks nothing by ending");
 }
@@ -131,12 +135,9 @@ fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
     // As whoever got it would send it back; the barrier was not passed on, so it is gone.
     let whole = decode::<Message>(&bytes, &mut here()).unwrap_err();
     assert!(whole.to_string().contains("does not exist any more"), "{whole}");
-    let (token, fields) = bytes.split_at(8);
-    let (lock, _) = travel::unpack(u64::from_le_bytes(token.try_into().unwrap()), &mut here(), || {
-        type First = (Lock<[u64; 2]>, serde::de::IgnoredAny, serde::de::IgnoredAny);
-        notation::read::<First>(fields).map(|(lock, _, _)| lock)
-    });
-    assert_eq!(*lock.unwrap().lock().unwrap(), [77, 4]);
+    type First = (Lock<[u64; 2]>, serde::de::IgnoredAny, serde::de::IgnoredAny);
+    let (lock, _, _) = decode::<First>(&bytes, &mut here()).unwrap().0;
+    assert_eq!(*lock.lock().unwrap(), [77, 4]);
 }
 
 #[test]
@@ -150,9 +151,16 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let (bytes, _luggage) = encode(&lock).unwrap();
     let error = notation::read::<Lock<u64>>(&bytes[8..]).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
-    // Put aside and read inside of another message.
-    let (other, _) = travel::unpack(42, &mut here(), || notation::read::<Lock<u64>>(&bytes[8..]));
-    assert!(other.unwrap_err().to_string().contains("another message"));
+    // Made up, or put aside and read inside of another message: only what that one leads to can be found, and only as what it is.
+    let (none, _) = encode(&0u32).unwrap();
+    let made_up = decode::<Lock<u64>>(&none, &mut here()).unwrap_err();
+    assert!(made_up.to_string().contains("leads to 0 objects, and not to number 0"), "{made_up}");
+    let (counters, _luggage) = encode(&(Counter::new(1).unwrap(), 1u32, 0u32)).unwrap();
+    let strange = decode::<(u32, Lock<u64>, u32)>(&counters, &mut here()).unwrap_err();
+    assert!(strange.to_string().contains("leads to 1 objects, and not to number 1"), "{strange}");
+    let strange = decode::<(u32, u32, Lock<u64>)>(&counters, &mut here()).unwrap_err();
+    assert!(strange.to_string().contains("no lock of this type"), "{strange}");
+    assert!(decode::<(u32, u32, Counter)>(&counters, &mut here()).is_ok(), "the very object that was sent");
     let other = decode::<Lock<u32>>(&bytes, &mut here()).unwrap_err();
     assert!(other.to_string().contains("no lock of this type"), "{other}");
 }
@@ -161,12 +169,12 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
 fn contexts_nest_and_survive_panics() {
     let (outer, inner) = (Counter::new(1).unwrap(), Counter::new(2).unwrap());
     let ((inside, outside), luggage) = travel::pack(|| {
-        let inside = encode_answer(&inner).unwrap();
+        let inside = encode_answer(MemberId::DRIVER, &inner).unwrap();
         let caught = std::panic::catch_unwind(|| travel::pack(|| panic!("on purpose")));
         assert!(caught.is_err());
         (inside, notation::to_vec(&outer).unwrap())
     });
-    assert_ne!(inside.1.token(), luggage.token());
+    assert!(inside.1.has_handles() && inside.1.segments().count() == 1);
     assert!(!outside.is_empty() && luggage.segments().count() == 1);
     assert!(notation::to_vec(&outer).is_err(), "all contexts are left");
 }

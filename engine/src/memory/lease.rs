@@ -1,0 +1,247 @@
+//! Leases: who still has something of a message, and how its sender learns of the end.
+//!
+//! A message that leads to objects of its sender comes with a [`Hold`]: a word of the sender's arena, which says that the receiver has
+//! something, from before the message is handed over. The receiver counts its handles in a [`Tally`], which belongs to whoever reads the
+//! message and to every lease that comes of it; when the last of these is gone, the tally's drop clears the word. Nothing else does. So
+//! whatever way reading, running and dropping come to an end, by a panic too, the sender finds the word set while anybody there can
+//! reach the objects; and where the receiver dies, or never says a thing, the word stays set until its death is confirmed.
+//!
+//! # Safety
+//! The word of a hold lies in the arena, which every process that gets messages maps for its whole life. It is written through the tally
+//! once, and the sender gives its block back only when it has read that, knows that the receiver is dead, or nobody was given the message.
+#![allow(unsafe_code)]
+
+use super::AllocError;
+use super::arena::{self, Block};
+use super::place::Farewell;
+use super::travel::{Luggage, Resolver};
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::member::{self, MemberId};
+use crate::sys::fork;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::Arc;
+// Plain on purpose: process-local counts.
+use std::sync::atomic::AtomicUsize;
+
+/// The receiver has something, or has not said.
+const HELD: u32 = 1;
+
+static LEASES: AtomicUsize = AtomicUsize::new(0);
+
+/// How many leased handles are alive in this process, from all messages.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn leases_alive() -> usize {
+    LEASES.load(Ordering::Acquire)
+}
+
+/// The sender's side.
+pub(super) struct Hold {
+    block: Block,
+}
+
+/// How the receiver finds it.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct HoldWire {
+    segment: u64,
+    /// Bytes from its base, plus one; 0 where there is no hold.
+    place: u64,
+    maker: u64,
+}
+
+impl Hold {
+    /// One that is set.
+    pub(super) fn new() -> Result<Hold, AllocError> {
+        let hold = Hold { block: arena::allocate(size_of::<AtomicU32>(), align_of::<AtomicU32>())? };
+        hold.word().store(HELD, Ordering::Relaxed);
+        Ok(hold)
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the block is ours and as long; any bytes are an atomic.
+        unsafe { self.block.ptr().cast().as_ref() }
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        // Acquire: pairs with the Release in `Tally::drop`; what was done there is done.
+        self.word().load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn wire(&self) -> HoldWire {
+        HoldWire {
+            segment: self.block.segment().id().0,
+            place: self.block.offset() as u64 + 1,
+            maker: member::current_member().0.into(),
+        }
+    }
+}
+
+impl HoldWire {
+    pub(super) const NONE: HoldWire = HoldWire { segment: 0, place: 0, maker: 0 };
+
+    /// The word in this process; `None` where there is none, or it cannot be reached: then nobody clears it.
+    fn find(&self, resolver: Resolver<'_>) -> Option<NonNull<AtomicU32>> {
+        let offset = usize::try_from(self.place.checked_sub(1)?).ok()?;
+        let (base, len_bytes) = if self.maker == u64::from(member::current_member().0) {
+            let segment = arena::global().ok()?.segment();
+            (segment.id().0 == self.segment).then(|| (segment.base(), segment.len_bytes()))?
+        } else {
+            resolver(self.segment, true).ok()?
+        };
+        let is_inside = offset.checked_add(size_of::<AtomicU32>()).is_some_and(|end| end <= len_bytes);
+        // SAFETY: inside the mapping, says the check.
+        let word = is_inside.then(|| unsafe { base.add(offset) }.cast::<AtomicU32>())?;
+        word.is_aligned().then_some(word)
+    }
+}
+
+/// What one message gave out in this process.
+#[derive(Debug)]
+struct Tally {
+    alive: AtomicUsize,
+    word: Option<NonNull<AtomicU32>>,
+}
+
+// SAFETY: the word is an atomic, mapped for the life of the process (module documentation).
+unsafe impl Send for Tally {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Tally {}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        // In a fork of the program it is the parent that has something.
+        if let Some(word) = self.word.filter(|_| !fork::is_foreign()) {
+            // SAFETY: in the arena, which stays mapped; its sender keeps the block until it reads what we write.
+            let word = unsafe { word.as_ref() };
+            // Release: pairs with the Acquire in `is_set`. All leases are gone: their drops come before, by the count of the tally.
+            word.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// A share in the tally of a message. While one lives the sender keeps what the message leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Leases(Arc<Tally>);
+
+impl Leases {
+    pub(super) fn of(wire: HoldWire, resolver: Resolver<'_>) -> Leases {
+        Leases(Arc::new(Tally { alive: AtomicUsize::new(0), word: wire.find(resolver) }))
+    }
+
+    /// How many leased handles of the message are alive in this process, clones of one counted once.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn alive(&self) -> usize {
+        self.0.alive.load(Ordering::Acquire)
+    }
+
+    /// Counts one more handle.
+    pub(super) fn lease(&self, farewell: Option<Farewell>) -> Arc<Lease> {
+        LEASES.fetch_add(1, Ordering::Relaxed);
+        self.0.alive.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Lease { farewell, leases: self.clone() })
+    }
+}
+
+/// A right to use an object that another process keeps alive.
+pub(crate) struct Lease {
+    farewell: Option<Farewell>,
+    /// Last: whoever reads that the tally is gone must find the farewell said.
+    leases: Leases,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
+        if let Some(farewell) = self.farewell.take() {
+            farewell();
+        }
+        self.leases.0.alive.fetch_sub(1, Ordering::Release);
+        LEASES.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// How many of those that are kept are looked at in one go.
+const LOOKS: usize = 64;
+/// How many of the members that ended last are remembered: of these nothing is kept any more.
+const ENDED: usize = 1024;
+
+/// Luggage whose receivers still had something of it at the last look.
+struct Kept {
+    list: Vec<(MemberId, Arc<Luggage>)>,
+    next: usize,
+    /// What is to be dropped at the next occasion.
+    free: Vec<Arc<Luggage>>,
+    ended: VecDeque<MemberId>,
+}
+
+static KEPT: Mutex<Kept> =
+    Mutex::new(Kept { list: Vec::new(), next: 0, free: Vec::new(), ended: VecDeque::new() });
+/// Entries of both lists, so that nobody need take the lock to see that there are none.
+static KEPT_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps luggage until `receiver` has let go of it, or has ended.
+pub(crate) fn keep(receiver: MemberId, luggage: Arc<Luggage>) {
+    if fork::is_foreign() {
+        return;
+    }
+    if luggage.is_held() {
+        let mut kept = KEPT.lock();
+        if !kept.ended.contains(&receiver) {
+            kept.list.push((receiver, luggage));
+            KEPT_COUNT.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    sweep(LOOKS);
+}
+
+/// Notes that a member has ended: the kernel says so. What was kept for it goes at the next occasion, since the caller may hold locks.
+pub(crate) fn ended(member: MemberId) {
+    let mut kept = KEPT.lock();
+    let Kept { list, free, ended, .. } = &mut *kept;
+    free.extend(list.extract_if(.., |(receiver, _)| *receiver == member).map(|(_, luggage)| luggage));
+    ended.push_back(member);
+    if ended.len() > ENDED {
+        ended.pop_front();
+    }
+}
+
+/// Drops what was let go of, of the next few that are kept.
+#[inline]
+pub(crate) fn sweep_some() {
+    if KEPT_COUNT.load(Ordering::Relaxed) > 0 {
+        sweep(LOOKS);
+    }
+}
+
+/// Drops all that was let go of.
+pub(crate) fn sweep_all() {
+    sweep(usize::MAX);
+}
+
+#[cold]
+fn sweep(looks: usize) {
+    if fork::is_foreign() {
+        return;
+    }
+    let mut kept = KEPT.lock();
+    let mut free = std::mem::take(&mut kept.free);
+    for _ in 0..kept.list.len().min(looks) {
+        if kept.next >= kept.list.len() {
+            kept.next = 0;
+        }
+        let at = kept.next;
+        if kept.list[at].1.is_held() {
+            kept.next += 1;
+        } else {
+            free.push(kept.list.swap_remove(at).1);
+        }
+    }
+    KEPT_COUNT.fetch_sub(free.len(), Ordering::Relaxed);
+    // Dropped after the lock, as it stands before.
+    drop(kept);
+    drop(free);
+}
