@@ -200,6 +200,9 @@ pub(crate) fn keep(receiver: MemberId, luggage: Arc<Luggage>) {
 
 /// Notes that a member has ended: the kernel says so. What was kept for it goes at the next occasion, since the caller may hold locks.
 pub(crate) fn ended(member: MemberId) {
+    if fork::is_foreign() {
+        return;
+    }
     let mut kept = KEPT.lock();
     let Kept { list, free, ended, .. } = &mut *kept;
     free.extend(list.extract_if(.., |(receiver, _)| *receiver == member).map(|(_, luggage)| luggage));
