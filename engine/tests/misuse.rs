@@ -451,3 +451,28 @@ fn a_retry_where_every_rank_has_its_own_part_is_refused() {
         assert!(matches!(outcome, Err(LaunchError::BadGrant { what: "retry()", .. })), "{outcome:?}");
     }
 }
+
+#[test]
+fn sizes_at_the_end_of_the_number_line_are_right_or_refused() {
+    for pool in backends() {
+        // Two chunks that end where numbers do: neither is lost.
+        let half = usize::MAX / 2 + 1;
+        let launch = pool.launch().chunk(half);
+        let ends = launch.reduce(0..usize::MAX, 0, |i| i.len() as u64, |a, b| a + b);
+        assert_eq!(ends.unwrap(), usize::MAX as u64, "{pool:?}");
+        let seen = Cell::new(0);
+        let told = |progress: Progress| seen.set(progress.done.max(seen.get()));
+        pool.launch().chunk(half).progress(&told).for_each(0..usize::MAX, |_| ()).unwrap();
+        let forever = pool.launch().timeout(Duration::MAX).grace(Duration::MAX);
+        forever.for_each(0..8, |_| ()).unwrap();
+        let x = phalanx::SharedArray::<u64, _>::zeros((2, 3)).unwrap();
+        assert!(matches!(pool.for_each(x.split_axis(usize::MAX), |_| ()), Err(LaunchError::BadGrant { .. })));
+        assert!(matches!(
+            pool.for_each(x.split_at(&[0, usize::MAX]), |_| ()),
+            Err(LaunchError::BadGrant { .. })
+        ));
+        assert!(pool.zeros::<u64>(usize::MAX).is_err());
+        assert!(phalanx::SharedArray::<u8, _>::zeros((usize::MAX, 2)).is_err());
+        assert_right(&pool);
+    }
+}

@@ -12,7 +12,7 @@
 //!
 //! # Safety
 //! Non-temporal stores write exactly the 64 bytes of a destination line that the caller has exclusively, aligned as the
-//! instruction demands, and are fenced before the function that made them returns. Their widths are chosen by asking the CPU.
+//! instruction demands, and are fenced before the function that made them returns or unwinds. Their widths are chosen by asking the CPU.
 #![allow(unsafe_code)]
 
 use crate::simd::vectorized;
@@ -168,6 +168,7 @@ mod x86 {
         y: &[S],
         f: impl Fn(T, S) -> U,
     ) {
+        let _before_the_end = Fence;
         match level() {
             Level::Widest => vectorized(
                 #[inline(always)]
@@ -179,8 +180,17 @@ mod x86 {
             ),
             Level::Plain => lines::<T, S, U, Quarters, N>(out, x, y, &f),
         }
-        // SAFETY: every x86-64 processor has SSE.
-        unsafe { _mm_sfence() };
+    }
+
+    /// Fences when it is dropped: also where the caller's function unwinds in the middle, and somebody catches it.
+    struct Fence;
+
+    impl Drop for Fence {
+        #[inline(always)]
+        fn drop(&mut self) {
+            // SAFETY: every x86-64 processor has SSE.
+            unsafe { _mm_sfence() };
+        }
     }
 
     /// To be called on CPUs that have the instructions of `L` only.

@@ -62,6 +62,26 @@ pub use value::{FrozenValue, SharedValue};
 /// let mut a = unsafe { phalanx::MappedArray::<u8>::map_npy(path).unwrap() };
 /// a.as_mut_slice()[0] = 1;
 /// ```
+/// Alignment above a page, which no address in shared memory has in all processes; above 128 bytes in the leaves of a reduction:
+/// ```compile_fail,E0080
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C, align(8192))]
+/// struct Wide([u8; 8192]);
+/// let lock = phalanx::sync::Lock::new(Wide([0; 8192]));
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C, align(8192))]
+/// struct Wide([u8; 8192]);
+/// let a = phalanx::SharedArray::<Wide>::zeros(1);
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C, align(256))]
+/// struct Wide([u8; 256]);
+/// let pool = phalanx::Pool::builder().workers(1).build().unwrap();
+/// let wide = pool.reduce(0..10, Wide([0; 256]), |_| Wide([1; 256]), |a, _| a);
+/// ```
 #[cfg(doctest)]
 pub struct MustNotCompile;
 

@@ -16,7 +16,9 @@ use super::shape::rows;
 use super::{Element, Shape};
 use crate::base::Span;
 use crate::memory::arena::{self, Block};
-use crate::memory::{AllocError, ArrayOptions, OWN_SEGMENT_BYTES, PageReport, Residency, Segment};
+use crate::memory::{
+    AllocError, ArrayOptions, MOST_ALIGN, OWN_SEGMENT_BYTES, PageReport, Residency, Segment,
+};
 use crate::sys::fork;
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, IntoDimension, Ix1};
 use std::ptr::NonNull;
@@ -143,7 +145,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     }
 
     fn in_block(block: Block, dim: D) -> Self {
-        const { assert!(align_of::<T>() <= 4096, "elements of a shared array are aligned to a page at most") };
+        const {
+            assert!(align_of::<T>() <= MOST_ALIGN, "elements of a shared array are aligned to a page at most")
+        };
         debug_assert!(dim.size() * size_of::<T>() <= block.len());
         SharedArray {
             ptr: block.ptr().cast(),
@@ -160,7 +164,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// The elements lie inside the segment, aligned, their pages reserved (A2), and nobody else has a claim on these
     /// bytes while the array lives (A3).
     pub(crate) unsafe fn from_segment(segment: Arc<Segment>, byte_offset: usize, dim: D) -> Self {
-        const { assert!(align_of::<T>() <= 4096, "elements of a shared array are aligned to a page at most") };
+        const {
+            assert!(align_of::<T>() <= MOST_ALIGN, "elements of a shared array are aligned to a page at most")
+        };
         debug_assert!(byte_offset + dim.size() * size_of::<T>() <= segment.len_bytes());
         debug_assert!(byte_offset.is_multiple_of(align_of::<T>()));
         // SAFETY: the offset lies inside the segment, says the caller.

@@ -492,7 +492,8 @@ impl Drive<'_> {
     fn tell_progress(&mut self) {
         let Some(callback) = self.options.progress.filter(|_| !self.job.rank_bound) else { return };
         let len = self.job.grid.len;
-        let done = (self.bitmap().count() * self.job.unit * self.job.grid.chunk_len).min(len);
+        let chunks = self.bitmap().count().saturating_mul(self.job.unit);
+        let done = chunks.saturating_mul(self.job.grid.chunk_len).min(len);
         // Launches that the callback makes run inline: the gate is ours.
         let _inside = current::enter_callback();
         let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));

@@ -53,8 +53,8 @@ impl Grid {
 
     /// The units of chunk `index`.
     pub(crate) fn span(&self, index: usize) -> Span {
-        let lo = (index * self.chunk_len).min(self.len);
-        Span::new(lo, (lo + self.chunk_len).min(self.len))
+        let lo = index.saturating_mul(self.chunk_len).min(self.len);
+        Span::new(lo, lo.saturating_add(self.chunk_len).min(self.len))
     }
 }
 

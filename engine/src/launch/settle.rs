@@ -28,16 +28,24 @@ impl<'a> Leaves<'a> {
 
     /// The next operand's leaves: `len` values each.
     pub(crate) fn take<T: Pod>(&mut self, len: usize) -> Vec<&'a [T]> {
-        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        let stride = stride_of::<T>(len);
         let start = self.used;
         self.used += stride * self.leaves;
         (0..self.leaves)
             .map(|leaf| {
-                // SAFETY: inside the scratch by the contract of `new`, aligned to LEAF_ALIGN, plain data.
+                // SAFETY: inside the scratch by the contract of `new`, at a multiple of LEAF_ALIGN, above which no `T` is aligned
+                // (`stride_of`); plain data.
                 unsafe { std::slice::from_raw_parts(self.base.add(start + leaf * stride).cast(), len) }
             })
             .collect()
     }
+}
+
+/// Bytes from one leaf's `len` values to the next one's; more than any memory where there is none for so many.
+fn stride_of<T>(len: usize) -> usize {
+    const { assert!(align_of::<T>() <= LEAF_ALIGN, "what is folded in leaves is aligned to 128 bytes at most") };
+    let bytes = len.saturating_mul(size_of::<T>());
+    bytes.checked_next_multiple_of(LEAF_ALIGN).unwrap_or(usize::MAX)
 }
 
 /// Where one operand's leaves lie, for a member.
@@ -53,9 +61,11 @@ impl<T: Pod> LeafPlaces<T> {
     /// Takes the next operand's places: `len` values a leaf.
     pub(crate) fn open(visit: &mut Visit<'_>, len: usize) -> Result<LeafPlaces<T>, Fault> {
         let leaves = visit.plan()?.units;
-        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        let stride = stride_of::<T>(len);
         let (order, used) = (visit.order, visit.scratch_used);
-        let bytes = stride.checked_mul(leaves).filter(|bytes| used + *bytes as u64 <= order.scratch_len);
+        let fits =
+            |bytes: &usize| used.checked_add(*bytes as u64).is_some_and(|end| end <= order.scratch_len);
+        let bytes = stride.checked_mul(leaves).filter(fits);
         let bytes =
             bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
         visit.scratch_used += bytes as u64;
@@ -68,7 +78,7 @@ impl<T: Pod> LeafPlaces<T> {
     /// # Safety
     /// `base` holds what a successful launch left whose first leaves hold `len` values.
     pub(crate) unsafe fn of_driver(base: *mut u8, len: usize) -> LeafPlaces<T> {
-        let stride = (len * size_of::<T>()).next_multiple_of(LEAF_ALIGN);
+        let stride = stride_of::<T>(len);
         LeafPlaces { base, stride, len, item: PhantomData }
     }
 

@@ -71,7 +71,7 @@ fn present() -> Option<&'static Arena> {
     unsafe { ARENA.load(Ordering::Acquire).as_ref() }
 }
 
-/// Takes a zeroed block from the process's arena. `align` is a power of two, at most a page.
+/// Takes a zeroed block from the process's arena. `align` is a power of two, at most [`MOST_ALIGN`](super::MOST_ALIGN).
 pub(crate) fn allocate(len_bytes: usize, align: usize) -> Result<Block, AllocError> {
     global()?.allocate(len_bytes, align)
 }

@@ -43,5 +43,9 @@ pub(crate) const HUGE_PAGE: usize = 2 << 20;
 /// A segment of its own costs a worker 64 us and a descriptor the first time, a place in the arena nothing.
 pub(crate) const OWN_SEGMENT_BYTES: usize = 1 << 20;
 
+/// The largest alignment of anything in shared memory: the smallest page there is, at a multiple of which every process maps a
+/// segment, each at an address of its own.
+pub(crate) const MOST_ALIGN: usize = 4096;
+
 #[cfg(test)]
 mod tests;

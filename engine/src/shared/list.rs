@@ -106,6 +106,8 @@ struct SlotWords {
 }
 
 const WORDS: usize = size_of::<ListWords>();
+/// Most bytes that an item can take: its length travels in 32 bits.
+const MOST_ITEM_BYTES: usize = u32::MAX as usize / 2;
 const SLOT: usize = size_of::<SlotWords>();
 
 #[cfg(not(loom))]
@@ -148,8 +150,10 @@ impl<T: Item> SharedList<T> {
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
     pub fn new(capacity: usize, item_bytes: usize) -> Result<SharedList<T>, CreateError> {
-        let item_bytes = item_bytes.max(1).min(u32::MAX as usize / 2).next_multiple_of(8);
-        let len_bytes = capacity.saturating_mul(stride(item_bytes)).saturating_add(WORDS);
+        let possible = item_bytes.clamp(1, MOST_ITEM_BYTES).next_multiple_of(8);
+        // More than any memory has is refused below.
+        let slot = if possible < item_bytes { usize::MAX } else { stride(possible) };
+        let (item_bytes, len_bytes) = (possible, capacity.saturating_mul(slot).saturating_add(WORDS));
         let init = |base: NonNull<u8>| {
             // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
             let words = unsafe { base.cast::<ListWords>().as_ref() };

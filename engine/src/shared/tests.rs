@@ -199,3 +199,62 @@ fn named_blocks_are_found_by_name_and_go_with_it() {
     assert!(NamedBlock::unlink(&name).is_err());
     assert!(matches!(NamedBlock::open("/dev/null"), Err(BlockError::NotOurs { .. })));
 }
+
+#[test]
+fn bytes_of_a_named_block_are_each_ones_own() {
+    let name = format!("phalanx-test-bytes-{}", std::process::id());
+    let block = NamedBlock::create(&name, 61).unwrap().unlink_on_drop();
+    // Any run of bytes, against a plain twin.
+    let mut twin = [0u8; 61];
+    for (offset, len) in (0..61).flat_map(|offset| (0..=61 - offset).map(move |len| (offset, len))) {
+        let new: Vec<u8> = (0..len).map(|i| (offset * 7 + len * 3 + i) as u8).collect();
+        block.write(offset, &new);
+        twin[offset..offset + len].copy_from_slice(&new);
+        let mut seen = vec![1; len];
+        block.read(offset, &mut seen);
+        assert_eq!(seen, new);
+    }
+    let mut all = [1; 61];
+    block.read(0, &mut all);
+    assert_eq!(all, twin);
+    // Neighbours in one word, from two threads.
+    std::thread::scope(|scope| {
+        for at in 0..2 {
+            let block = &block;
+            scope.spawn(move || {
+                for round in 0..1000u32 {
+                    block.store(at, round as u8);
+                    assert_eq!(block.load::<u8>(at), round as u8);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_named_block_whose_file_was_made_shorter_panics_and_ends_no_process() {
+    let name = format!("phalanx-test-short-{}", std::process::id());
+    let block = NamedBlock::create(&name, 3 << 12).unwrap().unlink_on_drop();
+    block.store(2 << 12, 5u64);
+    let file = std::fs::OpenOptions::new().write(true).open(block.path()).unwrap();
+    file.set_len(1 << 12).unwrap();
+    assert!(std::panic::catch_unwind(|| block.load::<u64>(2 << 12)).is_err());
+    assert!(std::panic::catch_unwind(|| block.store(2 << 12, 1u64)).is_err());
+    assert_eq!(block.load::<u64>(0), 0);
+}
+
+#[test]
+fn sizes_beyond_all_memory_are_refused() {
+    assert!(RawArray::<u64>::zeros(usize::MAX).is_err() && RawArray::<u8>::zeros(usize::MAX).is_err());
+    assert!(Array::<u64>::zeros(usize::MAX).is_err() && Array::<u8>::zeros(usize::MAX).is_err());
+    assert!(AtomicArray::<u64>::zeros(usize::MAX).is_err() && AtomicArray::<u8>::zeros(usize::MAX).is_err());
+    for (capacity, item_bytes) in
+        [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 60, 8), (1 << 32, 1 << 31)]
+    {
+        assert!(SharedList::<u64>::new(capacity, item_bytes).is_err(), "{capacity} {item_bytes}");
+    }
+    let name = format!("phalanx-test-huge-{}", std::process::id());
+    assert!(NamedBlock::create(&name, usize::MAX).is_err());
+    let block = NamedBlock::create(&name, 8).unwrap().unlink_on_drop();
+    assert!(std::panic::catch_unwind(|| block.load::<u64>(usize::MAX - 3)).is_err());
+}

@@ -9,6 +9,7 @@
 pub(crate) use crate::memory::place::{Expected, Farewell, Place, PlaceWire as SyncWire};
 
 use crate::memory::AllocError;
+use crate::memory::MOST_ALIGN;
 use crate::memory::place::kind_of;
 use crate::sync::repair::{Registration, RepairFn};
 use std::any::Any;
@@ -96,6 +97,7 @@ pub(crate) fn make<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
 ) -> Result<Place, CreateError> {
+    const { assert!(H::ALIGN <= MOST_ALIGN, "what lies in shared memory is aligned to a page at most") };
     // More than there can be is refused below.
     debug_assert!(len_bytes > isize::MAX as usize || H::fits(len_bytes));
     let place =
@@ -111,6 +113,7 @@ pub(crate) fn make_sparse<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
 ) -> Result<Place, CreateError> {
+    const { assert!(H::ALIGN <= MOST_ALIGN, "what lies in shared memory is aligned to a page at most") };
     debug_assert!(H::fits(len_bytes));
     let kind = kind_of::<H::Words, H::Value>();
     let place = Place::make_sparse(kind, len_bytes, H::ALIGN, reserved, upkeep::<H>(init, repair));

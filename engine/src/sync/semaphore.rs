@@ -25,8 +25,10 @@ pub enum SemaphoreError {
         /// How many were free at the last look.
         free: u32,
     },
-    /// More asked for at once than the semaphore has: the call would wait for ever.
-    #[error("{asked} permits were asked for, but the semaphore has {total} in all; ask for fewer at once")]
+    /// More asked for at once than a bounded semaphore has: the call would wait for ever.
+    #[error(
+        "{asked} permits were asked for, but the bounded semaphore has {total} in all; ask for fewer at once"
+    )]
     TooMany {
         /// How many were asked for.
         asked: u32,
@@ -110,16 +112,16 @@ impl Semaphore {
         Ok(Semaphore { place })
     }
 
-    /// Takes one permit; blocks until one is free.
+    /// Takes one permit; blocks until one is free. One that was made with none waits for the first [`release`](Semaphore::release).
     ///
     /// # Errors
-    /// - [`SemaphoreError::TooMany`]: the semaphore has none at all.
     /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see there.
     pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
         self.acquire_with(1, Patience::Forever)
     }
 
-    /// Takes `n` permits at once; blocks until so many are free. Not fair: small requests may overtake it.
+    /// Takes `n` permits at once; blocks until so many are free, also where the semaphore has fewer in all, as
+    /// [`release`](Semaphore::release) may add to them. Not fair: small requests may overtake it.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`].
@@ -193,7 +195,6 @@ impl Semaphore {
     fn error(&self, denied: Denied, asked: u32) -> SemaphoreError {
         match denied {
             Denied::TimedOut => SemaphoreError::TimedOut { asked, free: self.available() },
-            Denied::TooMany { total } => SemaphoreError::TooMany { asked, total },
             Denied::NotHeld => SemaphoreError::NotHeld { asked },
             Denied::TableFull => SemaphoreError::TableFull,
             Denied::Corrupt(seen) => SemaphoreError::Corrupt { seen },
@@ -283,33 +284,43 @@ impl BoundedSemaphore {
     /// Takes one permit; see [`Semaphore::acquire`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`].
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`]: more than there are in all.
     pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(1)?;
         self.0.acquire()
     }
 
     /// Takes `n` permits at once; see [`Semaphore::acquire_many`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`].
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`]: more than there are in all.
     pub fn acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(n)?;
         self.0.acquire_many(n)
     }
 
     /// Takes one permit if one is free; see [`Semaphore::try_acquire`].
     ///
     /// # Errors
-    /// As [`Semaphore::try_acquire`].
+    /// As [`Semaphore::try_acquire`], and [`SemaphoreError::TooMany`].
     pub fn try_acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(1)?;
         self.0.try_acquire()
     }
 
     /// Takes one permit, waiting at most `timeout`; see [`Semaphore::acquire_timeout`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire_timeout`].
+    /// As [`Semaphore::acquire_timeout`], and [`SemaphoreError::TooMany`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(1)?;
         self.0.acquire_timeout(timeout)
+    }
+
+    /// Refuses what no release can bring about.
+    fn check(&self, asked: u32) -> Result<(), SemaphoreError> {
+        let total = self.0.word().total();
+        if asked > total { Err(SemaphoreError::TooMany { asked, total }) } else { Ok(()) }
     }
 
     /// Permits nobody holds, as far as one look can tell.
@@ -325,16 +336,18 @@ impl BoundedSemaphore {
     /// Takes `n` permits at once if so many are free; see [`Semaphore::try_acquire_many`].
     ///
     /// # Errors
-    /// As [`Semaphore::try_acquire`].
+    /// As [`Semaphore::try_acquire`], and [`SemaphoreError::TooMany`].
     pub fn try_acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(n)?;
         self.0.try_acquire_many(n)
     }
 
     /// Takes `n` permits at once, waiting at most `timeout`; see [`Semaphore::acquire_many_timeout`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire_timeout`].
+    /// As [`Semaphore::acquire_timeout`], and [`SemaphoreError::TooMany`].
     pub fn acquire_many_timeout(&self, n: u32, timeout: Duration) -> Result<Permit<'_>, SemaphoreError> {
+        self.check(n)?;
         self.0.acquire_many_timeout(n, timeout)
     }
 }

@@ -42,10 +42,6 @@ const INSIDE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     TimedOut,
-    /// More asked for than there are in all.
-    TooMany {
-        total: u32,
-    },
     /// More given back than the member holds, or more permits than the word can count.
     NotHeld,
     /// No record free for this member.
@@ -85,10 +81,6 @@ impl SemaphoreWord {
 
     /// Inside: takes `n` if there are so many.
     fn take(&self, me: Owner, n: u32) -> Result<Option<Slot>, Denied> {
-        let total = self.total.load(Ordering::Relaxed);
-        if n > total {
-            return Err(Denied::TooMany { total });
-        }
         let Some(left) = self.free.load(Ordering::Relaxed).checked_sub(n) else { return Ok(None) };
         // The record first: a death from here on is put right by re-deriving `free`.
         let slot = self.held.add(me.member, n).ok_or(Denied::TableFull)?;
@@ -142,6 +134,11 @@ impl SemaphoreWord {
     /// Who holds how many permits.
     pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
         self.held.holders()
+    }
+
+    /// Permits there are, held or free, as far as one look can tell.
+    pub(crate) fn total(&self) -> u32 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// Permits nobody holds, as far as one look can tell.

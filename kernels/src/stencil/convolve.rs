@@ -162,7 +162,6 @@ impl<T: Real> Separable<'_, T> {
                 .collect();
             sum_lines(&lines, (0, width), self.boundary, &mut to_out, out);
         }
-        to_out.finish();
     }
 
     #[inline(always)]

@@ -179,7 +179,6 @@ impl<T: Real> Step<T> {
                         }
                     }
                 }
-                to.finish();
             },
         );
     }

@@ -51,7 +51,7 @@ impl<T: Real> Out<T> {
         Out { way, strip: [T::ZERO; STRIP] }
     }
 
-    /// Writes `row` by `part(where in the row, strip)`. [`Self::finish`] makes it visible to others.
+    /// Writes `row` by `part(where in the row, strip)`. Dropping `self` makes it visible to others.
     #[inline(always)]
     pub(super) fn write(&mut self, row: &mut [T], mut part: impl FnMut(Range<usize>, &mut [T])) {
         for start in (0..row.len()).step_by(STRIP) {
@@ -66,10 +66,12 @@ impl<T: Real> Out<T> {
             }
         }
     }
+}
 
-    /// After the last row.
+/// After the last row, and where a row's making unwinds.
+impl<T> Drop for Out<T> {
     #[inline(always)]
-    pub(super) fn finish(&self) {
+    fn drop(&mut self) {
         if self.way != CACHED {
             fence();
         }
@@ -112,7 +114,6 @@ impl<'a, T: Real> Sweep<'a, T> {
                 }
             }
         }
-        to.finish();
     }
 
     /// Points every line at what its tap reads for `row`.
