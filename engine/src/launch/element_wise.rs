@@ -33,7 +33,8 @@ impl<K> NoCapture<K> {
 /// Makes a kernel from nothing.
 fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     const { NoCapture::<K>::OK };
-    // SAFETY: zero-sized, and inhabited, since the driver had one; `Copy`, so making another is nothing new.
+    // SAFETY: a function or closure without size, and inhabited, since the driver had one; `Copy`. What it captured without size means
+    // the same here, by P8.
     unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
@@ -41,7 +42,8 @@ fn conjure<K: Copy + Send + Sync + 'static>() -> K {
 ///
 /// Its code is named by its type, so nothing travels and calls are inlined into the kernel's loop, where a function pointer
 /// would be called once an element. For kernels of your own that are generic over a function, as
-/// [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile.
+/// [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile, but for values without size: these are
+/// made anew in each worker, and must mean the same in every process (premise P8 in docs/memory-model.md).
 ///
 /// ```
 /// use phalanx::{Inlined, Pool, SharedArray};

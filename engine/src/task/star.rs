@@ -1,11 +1,28 @@
 //! Functions of several arguments, for `starmap`.
 
+mod sealed {
+    /// Keeps values that are no functions, and may be without size for a reason, from standing for one.
+    pub trait Sealed<A> {}
+}
+
 use crate::task::entry::Invoke;
 
 /// A function that takes the parts of the tuple `A` as its arguments: two to eight.
 ///
-/// Functions and closures that capture nothing have it; a closure writes its arguments' types, `|x: u64, y: u32| x.pow(y)`.
-pub trait Star<A>: Copy + Send + Sync + 'static {
+/// Functions and closures that capture nothing have it, and nothing else can; a closure writes its arguments' types,
+/// `|x: u64, y: u32| x.pow(y)`. One that captures a value with a size does not compile. One that captures a value *without* size does:
+/// that is made anew in each worker, so it must mean the same in every process (premise P8 in docs/memory-model.md); give it as
+/// an argument instead, or do not capture it.
+///
+/// ```compile_fail,E0277
+/// #[derive(Clone, Copy)]
+/// struct Token(());
+/// impl phalanx::Star<(u8, u8)> for Token {
+///     type Output = ();
+///     fn call(self, _: (u8, u8)) {}
+/// }
+/// ```
+pub trait Star<A>: sealed::Sealed<A> + Copy + Send + Sync + 'static {
     /// What it returns.
     type Output;
     /// Calls it.
@@ -14,6 +31,12 @@ pub trait Star<A>: Copy + Send + Sync + 'static {
 
 macro_rules! star {
     ($($part:ident $value:ident),*) => {
+        impl<F, R, $($part),*> sealed::Sealed<($($part,)*)> for F
+        where
+            F: Fn($($part),*) -> R,
+        {
+        }
+
         impl<F, R, $($part),*> Star<($($part,)*)> for F
         where
             F: Fn($($part),*) -> R + Copy + Send + Sync + 'static,
@@ -49,8 +72,8 @@ impl<A, F: Star<A>> Invoke<A, F::Output> for ByType<F> {
     #[allow(unsafe_code)]
     unsafe fn invoke(_function: usize, arguments: A) -> F::Output {
         const { ByType::<F>::NO_CAPTURE };
-        // SAFETY: a type without size has one value, which no bytes are read for; the driver held such a value when it made the
-        // task, so one exists, and it is `Copy`.
+        // SAFETY: a function or closure without size, as `Star` is sealed: no bytes are read for it. The driver held one when it made
+        // the task, and it is `Copy`. A value without size that it captured means the same here, by P8.
         let function = unsafe { std::ptr::NonNull::<F>::dangling().read() };
         function.call(arguments)
     }
