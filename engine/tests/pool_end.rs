@@ -188,7 +188,8 @@ fn pools_that_end_beside_each_other_never_mix() {
     });
 }
 
-/// Ends in every order, from several threads, again and again: afterwards everything says that the pool is closed.
+/// Ends in every order, from several threads, again and again: afterwards everything says that the pool is
+/// closed.
 #[test]
 fn ends_are_repeatable_in_any_order() {
     let steps: [fn(&Pool); 3] = [Pool::close, Pool::join, Pool::terminate];
@@ -229,7 +230,8 @@ fn assert_closed(pool: &Pool) {
     let (_stats, _last, _pids) = (pool.stats(), pool.last_launch(), pool.worker_pids());
 }
 
-/// What runs when a pool is terminated was not done because the pool was closed, not because some worker died.
+/// What runs when a pool is terminated was not done because the pool was closed, not because some worker
+/// died.
 #[test]
 fn tasks_that_run_at_a_termination_say_that_the_pool_was_closed() {
     for backend in [Backend::Processes, Backend::Threads] {

@@ -1,4 +1,5 @@
-//! A pool that is ended from within: by its kernels, tasks, callbacks and workers' states, and while the program exits.
+//! A pool that is ended from within: by its kernels, tasks, callbacks and workers' states, and while the
+//! program exits.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod common;
@@ -196,7 +197,8 @@ fn a_state_of_a_worker_may_end_its_pool() {
     });
 }
 
-/// The threads that a worker has for parallel methods are the worker: what they ask of its pool, the pool does not wait for.
+/// The threads that a worker has for parallel methods are the worker: what they ask of its pool, the pool
+/// does not wait for.
 #[test]
 fn a_thread_of_a_worker_may_launch_and_end_its_pool() {
     static STAGE: Stage = Stage::new();
@@ -374,7 +376,8 @@ fn callbacks_may_submit_while_the_pool_is_terminated_beyond_what_its_board_holds
 
 const WHAT: &str = "AT_EXIT";
 
-/// A static pool whose program works with it, and ends it, in `atexit`: after the main thread has let go of its own values.
+/// A static pool whose program works with it, and ends it, in `atexit`: after the main thread has let go of
+/// its own values.
 #[test]
 #[allow(unsafe_code)]
 fn a_static_pool_works_and_ends_while_the_program_exits() {

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::thread::LocalKey;
 
-/// Calls `body` with the thread's own value of `key`; with a fresh one where the thread has let go of its values already: `atexit`
-/// handlers run after that, and so do destructors of other such values.
+/// Calls `body` with the thread's own value of `key`; with a fresh one where the thread has let go of its
+/// values already: `atexit` handlers run after that, and so do destructors of other such values.
 pub(crate) fn with_own<T: Default, R>(
     key: &'static LocalKey<RefCell<T>>,
     body: impl FnOnce(&mut T) -> R,

@@ -1,4 +1,5 @@
-//! The end of a pool: closed, joined, terminated or dropped, from any thread, in any order, as often as one likes.
+//! The end of a pool: closed, joined, terminated or dropped, from any thread, in any order, as often as one
+//! likes.
 
 use super::Pool;
 use crate::sys::fork;
@@ -18,8 +19,8 @@ struct Remains {
 }
 
 impl Pool {
-    /// Takes no more tasks: they give [`TaskError::PoolClosed`](crate::TaskError) from now on. Those that are under way go on, and
-    /// launches too. Does not block.
+    /// Takes no more tasks: they give [`TaskError::PoolClosed`](crate::TaskError) from now on. Those that are
+    /// under way go on, and launches too. Does not block.
     ///
     /// In a fork of the process that made the pool, this, joining, terminating and dropping do nothing.
     pub fn close(&self) {
@@ -32,13 +33,15 @@ impl Pool {
         }
     }
 
-    /// Closes the pool, waits until all tasks and the launch that runs are done, and ends the workers. So does dropping it.
+    /// Closes the pool, waits until all tasks and the launch that runs are done, and ends the workers. So
+    /// does dropping it.
     ///
-    /// From then on launches give [`LaunchError::PoolClosed`](crate::LaunchError); one that another thread makes meanwhile either
-    /// runs completely or gives that. Several threads may end a pool at once, in any way: the first does it, the others wait.
+    /// From then on launches give [`LaunchError::PoolClosed`](crate::LaunchError); one that another thread
+    /// makes meanwhile either runs completely or gives that. Several threads may end a pool at once, in any
+    /// way: the first does it, the others wait.
     ///
-    /// In a kernel, a task or a callback, of this pool or another, this returns at once: a thread of its own waits instead, and
-    /// so does whoever ends the pool elsewhere.
+    /// In a kernel, a task or a callback, of this pool or another, this returns at once: a thread of its own
+    /// waits instead, and so does whoever ends the pool elsewhere.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -59,8 +62,9 @@ impl Pool {
         self.end();
     }
 
-    /// Ends the pool at once: kills the workers, whatever they do. Tasks and launches that were not done give `PoolClosed`. Threads
-    /// cannot be killed: what they run is asked to stop ([`is_cancelled`](crate::is_cancelled)), and waited for, as by [`Self::join`].
+    /// Ends the pool at once: kills the workers, whatever they do. Tasks and launches that were not done give
+    /// `PoolClosed`. Threads cannot be killed: what they run is asked to stop
+    /// ([`is_cancelled`](crate::is_cancelled)), and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
         if fork::is_foreign() {
             return;

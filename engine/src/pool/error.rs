@@ -30,9 +30,9 @@ pub enum PoolError {
     /// The pool was joined, terminated or dropped.
     #[error("the pool is closed and cannot be resized; make another, or end this one later")]
     PoolClosed,
-    /// A pool cannot be resized from within: by a kernel, a task or a callback.
+    /// A pool cannot be resized from within: by a kernel, a task or a callback of a launch.
     #[error(
-        "a pool cannot be resized by a kernel, a task or a callback, which it would wait for; do it elsewhere"
+        "a pool cannot be resized by a kernel, a task or a callback of a launch, which it would wait for; do it elsewhere"
     )]
     Inside,
     /// A thread cannot be started, or a descriptor not be had.

@@ -191,7 +191,7 @@ impl Pool {
     /// # Errors
     /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.
     /// - [`PoolError::PoolClosed`](crate::PoolError): the pool has ended, or ends meanwhile.
-    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback asked for it, which it would wait for.
+    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback of a launch asked for it, which it would wait for.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {

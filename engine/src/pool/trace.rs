@@ -15,9 +15,9 @@ pub enum TraceError {
     /// The pool records nothing.
     #[error("this pool keeps no trace; make it with Pool::builder().trace(true)")]
     Off,
-    /// It was asked for in a kernel, a task or a callback: it would wait for itself.
+    /// It was asked for in a kernel, a task or a callback of a launch: it would wait for itself.
     #[error(
-        "the trace cannot be written in a kernel, a task or a callback, which it would wait for; write it elsewhere"
+        "the trace cannot be written in a kernel, a task or a callback of a launch, which it would wait for; write it elsewhere"
     )]
     Inside,
     /// This process was forked from one that uses phalanx: the pool is the parent's.
@@ -55,7 +55,7 @@ impl Pool {
     ///
     /// # Errors
     /// - [`TraceError::Off`]: the pool keeps no trace, or runs inline.
-    /// - [`TraceError::Inside`]: a kernel, a task or a callback asked for it.
+    /// - [`TraceError::Inside`]: a kernel, a task or a callback of a launch asked for it.
     /// - [`TraceError::Io`]: the file cannot be written.
     ///
     /// ```

@@ -325,10 +325,10 @@ impl Desk {
     /// Fails the tasks that are there, and lets the collector go. The members are gone.
     pub(crate) fn end(self: &Arc<Desk>) {
         self.close();
-        // What members had done before they went.
-        while self.collect() > 0 {}
         // Behind the gate: whoever is called from here must not wait for it.
         let _telling = current::enter_telling();
+        // What members had done before they went.
+        while self.collect() > 0 {}
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
         // What members had of messages.

@@ -1,7 +1,8 @@
 //! The gate that launches pass one at a time, and the end of a crew, which passes it too.
 //!
-//! What writes orders, changes who is in the team or lets members go does so behind the gate. So a launch beside an end runs
-//! completely, or finds the crew ended; a second end waits for the first. README.md, "The end".
+//! What writes orders, changes who is in the team or lets members go does so behind the gate. So a launch
+//! beside an end runs completely, or finds the crew ended; a second end waits for the first. README.md, "The
+//! end".
 
 use crate::base::atomic::Ordering;
 use crate::team::board::Board;
@@ -55,7 +56,8 @@ impl Progress {
     }
 
     fn has_reached(&self, phase: Phase) -> bool {
-        // Acquire: pairs with the Release in `reach`; who sees the phase sees what was done before it was told.
+        // Acquire: pairs with the Release in `reach`; who sees the phase sees what was done before it was
+        // told.
         self.0.load(Ordering::Acquire) >= phase as u8
     }
 
@@ -93,8 +95,8 @@ impl Crew {
         if self.has_reached(Phase::Ending) { Passage::Closed } else { Passage::Open(gate) }
     }
 
-    /// Ends what runs, without waiting for it: kills member processes, and tells members that are threads to stop. No launch is
-    /// opened from now on.
+    /// Ends what runs, without waiting for it: kills member processes, and tells members that are threads to
+    /// stop. No launch is opened from now on.
     pub(crate) fn stop(&self) {
         self.reach(Phase::Terminated);
         let mut roster = self.roster.lock();
@@ -112,8 +114,9 @@ impl Crew {
         self.call_engine();
     }
 
-    /// Lets all members go and waits for them, then calls `then`, once; who comes later waits until that is done. Not for threads
-    /// that the crew itself waits for, see [`may_wait`](crate::team::current::may_wait).
+    /// Lets all members go and waits for them, then calls `then`, once; who comes later waits until that is
+    /// done. Not for threads that the crew itself waits for, see
+    /// [`may_wait`](crate::team::current::may_wait).
     pub(crate) fn end(&self, then: impl FnOnce()) {
         let gate = self.gate.lock();
         if self.has_reached(Phase::Over) {
