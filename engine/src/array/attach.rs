@@ -47,7 +47,8 @@ pub enum AttachError {
     },
     /// The data begins where an element may not lie.
     #[error(
-        "{path:?}: its data begins at byte {offset}, which is no multiple of {align}; load_npy copies it"
+        "{path:?}: its data begins at byte {offset}, which is no multiple of {align}, so it cannot be used in place; \
+         load_npy copies what a .npy file holds, and other files can be read"
     )]
     Misaligned {
         /// The file.
@@ -108,7 +109,7 @@ pub(super) fn check_type<T: NpyElement>(header: &Header, path: &Path) -> Result<
     if header.dtype().is_swapped_or_native::<T>() {
         return Ok(());
     }
-    Err(wrong_type::<T>(header, path, "; ask for that type, or convert it in NumPy with astype"))
+    Err(wrong_type::<T>(header, path, header.dtype().advice()))
 }
 
 fn wrong_type<T: NpyElement>(header: &Header, path: &Path, hint: &'static str) -> AttachError {

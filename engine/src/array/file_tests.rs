@@ -161,6 +161,32 @@ fn a_file_that_may_not_be_written_is_not_replaced_and_a_failed_one_stays() {
 }
 
 #[test]
+fn a_type_that_is_no_element_comes_with_advice_that_can_be_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    for (descr, advice) in [
+        ("<f4", "ask for that type"),
+        ("|b1", "a.view('u1')"),
+        ("<c16", "a.real"),
+        ("<M8[ns]", "a.view('i8')"),
+        ("<U3", "numpy.unique"),
+        ("|S3", "numpy.unique"),
+        ("<f16", "a.astype('f8')"),
+        ("|V8", "a['x']"),
+        ("|O", "pickled"),
+    ] {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2,)}}");
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((text.len() as u16).to_le_bytes());
+        file.extend(text.bytes().chain([0; 64]));
+        std::fs::write(&path, file).unwrap();
+        let error = SharedArray::<f64>::load_npy(&path).unwrap_err().to_string();
+        assert!(error.contains(advice), "{descr}: {error}");
+        assert_eq!(error.contains("ask for"), descr == "<f4", "{error}");
+    }
+}
+
+#[test]
 fn a_mapped_file_is_read_only_in_the_kernel_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");

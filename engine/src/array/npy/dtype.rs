@@ -1,5 +1,6 @@
 //! Element types as NumPy names them.
 
+use super::spelling;
 use crate::array::Element;
 use std::fmt;
 
@@ -132,52 +133,57 @@ impl DType {
         DType { kind: T::KIND, width, order, descr: format!("{mark}{letter}{width}") }
     }
 
-    /// The type that a header's simple description names.
+    /// The type that a header's simple description names, in every spelling that NumPy reads: `<f8`, `f8`, `d`, `float64`.
     pub(super) fn parse(descr: &str) -> Result<DType, String> {
         let unknown = || format!("the element type {descr:?} is unknown");
-        let mut chars = descr.chars();
-        let order = match chars.next() {
-            Some('<') => ByteOrder::Little,
-            Some('>') => ByteOrder::Big,
-            Some('|') => ByteOrder::None,
-            Some('=') => ByteOrder::NATIVE,
-            _ => return Err(unknown()),
-        };
-        let letter = chars.next().ok_or_else(unknown)?;
-        let rest = chars.as_str();
-        let digits = rest.split('[').next().unwrap_or("");
-        let number = || digits.parse::<usize>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
-        let (kind, widths): (Kind, &[usize]) = match letter {
-            'b' => (Kind::Bool, &[1]),
-            'i' => (Kind::Int, &[1, 2, 4, 8]),
-            'u' => (Kind::Uint, &[1, 2, 4, 8]),
-            'f' => (Kind::Float, &[2, 4, 8, 12, 16]),
-            'c' => (Kind::Complex, &[8, 16, 24, 32]),
-            'M' => (Kind::DateTime, &[8]),
-            'm' => (Kind::TimeDelta, &[8]),
-            'S' | 'a' => (Kind::Bytes, &[]),
-            'U' => (Kind::Unicode, &[]),
-            'V' => (Kind::Void, &[]),
-            'O' => return Ok(DType { kind: Kind::Object, width: 0, order, descr: descr.to_owned() }),
-            _ => return Err(unknown()),
-        };
-        let number = number().ok_or_else(unknown)?;
-        let width = match kind {
-            Kind::Unicode => number.checked_mul(4).ok_or_else(unknown)?,
-            _ => number,
-        };
-        if !widths.is_empty() && !widths.contains(&width) {
-            return Err(unknown());
+        // One of a type is that type.
+        if let Some(single) =
+            descr.strip_prefix('1').filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        {
+            return Ok(DType { descr: descr.to_owned(), ..DType::parse(single)? });
         }
-        if !matches!(kind, Kind::DateTime | Kind::TimeDelta) && rest != digits {
-            return Err(unknown());
+        if descr.contains(',') && !descr.contains('[')
+            || descr.starts_with(|c: char| c == '(' || c.is_ascii_digit())
+        {
+            // Several types, or one several times.
+            return Ok(DType::structured(descr.to_owned()));
         }
-        let indifferent = width <= 1 || matches!(kind, Kind::Bytes | Kind::Void);
-        if order == ByteOrder::None && !indifferent {
-            return Err(format!("the element type {descr:?} names no byte order"));
-        }
+        let (order, code) = match descr.split_at_checked(1).ok_or_else(unknown)? {
+            ("<", code) => (ByteOrder::Little, code),
+            (">", code) => (ByteOrder::Big, code),
+            ("|" | "=", code) => (ByteOrder::NATIVE, code),
+            _ => (ByteOrder::NATIVE, spelling::named(descr)),
+        };
+        let (kind, width) = spelling::kind_and_width(spelling::letter(code)).ok_or_else(unknown)?;
+        let indifferent =
+            width <= 1 || matches!(kind, Kind::Bytes | Kind::Void | Kind::Object | Kind::Structured);
         let order = if indifferent { ByteOrder::None } else { order };
         Ok(DType { kind, width, order, descr: descr.to_owned() })
+    }
+
+    /// What to do about elements of this type that are wanted as another, in an error's words.
+    pub(in crate::array) fn advice(&self) -> &'static str {
+        match (self.kind, self.width) {
+            (Kind::Float, 2) if !cfg!(feature = "half") => {
+                "; half::f16 is an element with the cargo feature `half`, or save a.astype('f4')"
+            }
+            (Kind::Float, 12..) => "; there is no Rust type like that: save a.astype('f8')",
+            (Kind::Bool, _) => "; a bool of a file need not be one: save a.view('u1'), which is 0 or 1",
+            (Kind::Complex, _) => {
+                "; complex numbers are no elements: save a.real and a.imag, or a.view('f8'), in pairs"
+            }
+            (Kind::DateTime | Kind::TimeDelta, _) => {
+                "; times are no elements: save a.view('i8'), which counts their units"
+            }
+            (Kind::Bytes | Kind::Unicode, _) => {
+                "; text is no element: save codes, such as numpy.unique(a, return_inverse=True)[1]"
+            }
+            (Kind::Structured | Kind::Void, _) => {
+                "; save one field at a time, as in numpy.save(path, a['x'])"
+            }
+            (Kind::Object, _) => "; pickled objects are not read: save a.astype('f8') if they are numbers",
+            _ => "; ask for that type, or convert it in NumPy with astype",
+        }
     }
 
     /// The type of a file with named fields.

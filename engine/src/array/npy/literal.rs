@@ -32,7 +32,12 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 
 impl<'a> Parser<'a> {
     fn skip_space(&mut self) {
-        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0c']);
+        loop {
+            self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0c']);
+            // A comment, to the end of its line.
+            let Some(comment) = self.rest.strip_prefix('#') else { return };
+            self.rest = comment.split_once('\n').map_or("", |(_, rest)| rest);
+        }
     }
 
     fn unexpected(&self) -> String {
@@ -65,7 +70,16 @@ impl<'a> Parser<'a> {
             Some('(') => self.tuple(),
             Some('[') => self.sequence("[", "]").map(|(items, _)| Value::Seq(items)),
             Some('\'' | '"') => self.text(),
+            // As Python 2 writes its longer strings.
+            Some('u') => {
+                self.rest = &self.rest[1..];
+                self.text()
+            }
             Some('0'..='9') => self.number(),
+            Some('+') => {
+                self.rest = &self.rest[1..];
+                self.number()
+            }
             Some('-') => Err("a negative number".to_owned()),
             _ if self.eat("True") => Ok(Value::Flag(true)),
             _ if self.eat("False") => Ok(Value::Flag(false)),
@@ -130,7 +144,7 @@ impl<'a> Parser<'a> {
     /// kept as they stand.
     fn text(&mut self) -> Result<Value, String> {
         let mut chars = self.rest.chars();
-        let Some(quote) = chars.next() else { return Err(self.unexpected()) };
+        let Some(quote @ ('\'' | '"')) = chars.next() else { return Err(self.unexpected()) };
         let mut text = String::new();
         loop {
             match chars.next() {
@@ -148,11 +162,22 @@ impl<'a> Parser<'a> {
         Ok(Value::Text(text))
     }
 
-    /// A whole number, also with the `L` that Python 2 wrote.
+    /// A whole number, also with the `L` that Python 2 wrote, underscores between its digits, or in another base.
     fn number(&mut self) -> Result<Value, String> {
-        let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
-        let (digits, rest) = self.rest.split_at(end);
-        let number = digits.parse::<u64>().map_err(|_| format!("the number {digits} is too large"))?;
+        let (base, digits) = match self.rest.as_bytes() {
+            [b'0', b'x' | b'X', ..] => (16, &self.rest[2..]),
+            [b'0', b'o' | b'O', ..] => (8, &self.rest[2..]),
+            [b'0', b'b' | b'B', ..] => (2, &self.rest[2..]),
+            _ => (10, self.rest),
+        };
+        let end = digits.find(|c: char| !c.is_digit(base) && c != '_').unwrap_or(digits.len());
+        let (digits, rest) = digits.split_at(end);
+        let plain: String = digits.chars().filter(|c| *c != '_').collect();
+        if plain.is_empty() {
+            return Err(self.unexpected());
+        }
+        let number =
+            u64::from_str_radix(&plain, base).map_err(|_| format!("the number {digits} is too large"))?;
         self.rest = rest.strip_prefix('L').unwrap_or(rest);
         Ok(Value::Number(number))
     }

@@ -14,6 +14,7 @@ mod dtype;
 mod error;
 mod header;
 mod literal;
+mod spelling;
 mod write;
 
 pub use dtype::{ByteOrder, DType, Kind, NpyElement};

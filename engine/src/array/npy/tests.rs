@@ -60,9 +60,70 @@ fn damaged_headers_are_refused_with_a_reason() {
     bad("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", "too large");
     bad("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", "unknown entry \"x\"");
     bad("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", "\"<f3\" is unknown");
-    bad("{'descr': '|f8', 'fortran_order': False, 'shape': (1,)}", "no byte order");
+    for descr in
+        ["", "<", "F8", "<float64", "Float64", "i3", "d8", "b8", "c1", " <f8", "<f8 ", "f8x", "x", "é"]
+    {
+        bad(&format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,)}}"), "unknown");
+    }
     bad("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x", "unexpected 'x'");
     bad(&"[".repeat(60_000), "too deep");
+}
+
+/// What `numpy.load` of NumPy 2.4 makes of these, on 64-bit Linux.
+#[test]
+fn every_spelling_that_numpy_reads_is_read() {
+    let table = "
+        <f8: <f8 f8 =f8 |f8 d <d =d |d float64 float double 1f8 <f08
+        >f8: >f8 >d
+        <f4: <f4 f4 f float32 single
+        <f2: e f2 half float16
+        |i1: |i1 i1 <i1 >i1 =i1 b int8 byte
+        |u1: |u1 u1 <u1 B uint8 ubyte
+        <i2: h i2 short int16
+        <u2: H u2 ushort uint16
+        <i4: i i4 intc int32
+        >i4: >i >i4
+        <u4: I u4 uintc uint32
+        <i8: l q p n <l <q i8 int int_ int64 intp long longlong
+        <u8: L Q P N u8 uint uint64 uintp ulong ulonglong
+        |b1: ? <? b1 |b1 bool
+        <c8: F c8 complex64 csingle
+        <c16: D <D c16 complex complex128 cdouble
+        <f16: g f16 longdouble float128
+        |S5: S5 |S5 <S5 a5
+        <U3: U3 <U3 |U3
+        |V8: V8 |V8 <V8
+        <M8[ns]: M8[ns] <M8[ns] datetime64[ns]
+        <m8: m8 <m8 timedelta64";
+    for line in table.lines().filter(|line| !line.trim().is_empty()) {
+        let (name, spellings) = line.split_once(": ").unwrap();
+        let want = DType::parse(name.trim()).unwrap();
+        for spelling in spellings.split_whitespace() {
+            let text = format!("{{'descr': '{spelling}', 'fortran_order': False, 'shape': (2,)}}");
+            let header = parse(&text).unwrap_or_else(|fault| panic!("{spelling}: {fault:?}"));
+            let got = header.dtype();
+            assert_eq!((got.kind(), got.width()), (want.kind(), want.width()), "{spelling}");
+            assert_eq!(got.byte_order(), want.byte_order(), "{spelling}");
+        }
+    }
+    for several in ["<f8,<f8", "f8, i4", "(3,)f8", "3f8"] {
+        assert_eq!(DType::parse(several).unwrap().kind(), Kind::Structured, "{several}");
+    }
+}
+
+#[test]
+fn headers_as_python_may_spell_them_are_read() {
+    for text in [
+        "{\"descr\": \"<f8\", \"fortran_order\": False, \"shape\": (2, 3,)}",
+        "{u'descr': u'<f8', 'fortran_order': False, 'shape': (2L, 3L)}",
+        " \n({'descr': ('<f8'), 'fortran_order': (False), 'shape': ((2), 3)})\r\n\t ",
+        "{'descr': '<f8', # a comment\n 'fortran_order': False, 'shape': (+2, 3)}  # another",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (0x2, 0b1_1)}",
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 0o3), 'descr': '<f8'}",
+    ] {
+        let header = parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+        assert!(header.dtype().is::<f64>() && header.shape() == [2, 3], "{text}");
+    }
 }
 
 #[test]
