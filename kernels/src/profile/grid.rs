@@ -30,6 +30,19 @@ pub struct Plan {
     pub exponent: i64,
 }
 
+impl Plan {
+    /// Bins of floats up to 2^450 wide, and from 2^-450 on, leave squares of distances inside the range of float64.
+    pub const MOST_PLAIN: i64 = 450;
+
+    /// What distances from the centre are counted in: 1, or 2^exponent where squares would overflow or vanish otherwise.
+    pub fn unit(&self) -> f64 {
+        if (-Self::MOST_PLAIN..=Self::MOST_PLAIN).contains(&self.exponent) {
+            return 1.0;
+        }
+        power_of_two(self.exponent.clamp(-1000, 1000))
+    }
+}
+
 /// A type of 32 or 64 bits that the sweeps can read.
 pub trait Keyed: Number {
     /// What `bin` needs, unpacked once per chunk.

@@ -21,9 +21,9 @@ pub const NOWHERE: u64 = u64::MAX;
 pub struct Summary {
     /// Elements read, NaN included.
     pub count: u64,
-    /// Sum of `x - centre`.
+    /// Sum of `x - centre`, in the plan's [unit](Plan::unit).
     pub sum: f64,
-    /// Sum of `(x - centre)^2`.
+    /// Sum of `(x - centre)^2`, in the square of that unit.
     pub square: f64,
     /// Key of the smallest value; meaningless while `argmin` is `NOWHERE`.
     pub min: u64,
@@ -73,7 +73,8 @@ pub fn summarise_slice<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &m
 #[inline(always)]
 fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Summary {
     assert!(u32::try_from(chunk.len()).is_ok() && table.len() == TABLE);
-    let grid = T::grid(plan);
+    let (grid, unit) = (T::grid(plan), plan.unit());
+    let scale = 1.0 / unit;
     let mut total = Summary { count: chunk.len() as u64, ..Summary::EMPTY };
     let (mut low, mut high) = (T::HIGHEST, T::LOWEST);
     // Two tables in turn, so that neighbours of one bin do not wait for each other's increment.
@@ -82,7 +83,19 @@ fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u
         counts.as_mut_slice().try_into().unwrap_or_else(|_| unreachable!());
     let mut numbers = [0u16; BLOCK];
     for (index, block) in chunk.chunks(BLOCK).enumerate() {
-        let sums = block_sums(block, plan.centre);
+        let sums = if unit == 1.0 {
+            block_sums(
+                block,
+                #[inline(always)]
+                |x: T| x.to_f64() - plan.centre,
+            )
+        } else {
+            block_sums(
+                block,
+                #[inline(always)]
+                |x: T| x.to_f64() * scale - plan.centre * scale,
+            )
+        };
         total.sum += sums.sum;
         total.square += sums.square;
         let position = |value: T| {
@@ -143,12 +156,12 @@ struct Sums<T> {
 /// Sums and extremes of a block. Two loops, because one loop with both needs more registers than there are; the
 /// folding of lanes is kept out of line, because its shape otherwise leaks into the loops as shuffles.
 #[inline(always)]
-fn block_sums<T: Keyed>(block: &[T], centre: f64) -> Sums<T> {
+fn block_sums<T: Keyed>(block: &[T], from_centre: impl Fn(T) -> f64) -> Sums<T> {
     let (groups, rest) = block.as_chunks::<LANES>();
     let (mut sum, mut square) = ([0.0f64; LANES], [0.0f64; LANES]);
     for group in groups {
         for lane in 0..LANES {
-            let d = distance(group[lane], centre);
+            let d = if group[lane].is_unordered() { 0.0 } else { from_centre(group[lane]) };
             sum[lane] += d;
             square[lane] += d * d;
         }
@@ -164,7 +177,7 @@ fn block_sums<T: Keyed>(block: &[T], centre: f64) -> Sums<T> {
     }
     let (mut min, mut max) = extremes(&min, &max);
     for &x in rest {
-        let d = distance(x, centre);
+        let d = if x.is_unordered() { 0.0 } else { from_centre(x) };
         sum += d;
         square += d * d;
     }
@@ -172,11 +185,6 @@ fn block_sums<T: Keyed>(block: &[T], centre: f64) -> Sums<T> {
         (min, max) = (lower(x, min), higher(x, max));
     }
     Sums { sum, square, min, max }
-}
-
-#[inline(always)]
-fn distance<T: Keyed>(x: T, centre: f64) -> f64 {
-    if x.is_unordered() { 0.0 } else { x.to_f64() - centre }
 }
 
 #[inline(always)]

@@ -104,16 +104,27 @@ fn plan<T: Keyed>(data: &[T]) -> Plan {
 
 /// Statistics of 32 and 64 bit elements; `to_value` makes a value for people of an element.
 pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) -> Result<Statistics> {
-    let mut plan = plan(sweep.data());
+    let plan = plan(sweep.data());
+    // Where sums are taken about, and in what units; the bins stay the plan's.
+    let mut about = plan;
     let (mut moments, table) = sweep.summarise(&plan)?;
     let (nan, mut passes) = (table[NAN], 1);
     let n = moments.count - nan;
+    let bounds = [T::from_key(moments.min).to_f64(), T::from_key(moments.max).to_f64()];
+    let squares_fit = moments.sum.is_finite() && moments.square.is_finite();
+    if n > 0 && !squares_fit && bounds.iter().all(|bound| bound.is_finite()) {
+        // An outlier that the sample did not see, too far out to be squared. Once more in units of the whole range.
+        let range = bounds[1] / 2.0 - bounds[0] / 2.0;
+        about.exponent = (range.log2() as i64).max(Plan::MOST_PLAIN + 1);
+        (moments, passes) = (sweep.summarise(&about)?.0, 2);
+    }
+    let unit = about.unit();
     let shift = moments.sum / n as f64;
     if shift.is_finite() && shift * shift > 1e6 * (moments.square / n as f64 - shift * shift) && shift != 0.0
     {
         // The sample misled us about the centre: digits were lost. Once more with the mean, which is near enough now.
-        plan.centre += shift;
-        (moments, passes) = (sweep.summarise(&plan)?.0, 2);
+        about.centre += shift * unit;
+        (moments, passes) = (sweep.summarise(&about)?.0, passes + 1);
     }
     let mut ranks = Ranks::locate::<T>(&plan, &table, &moments);
     loop {
@@ -126,7 +137,7 @@ pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) ->
     }
     let extreme = |key: u64, at: u64| (at != NOWHERE).then(|| (T::from_key(key), at));
     let (min, max) = (extreme(moments.min, moments.argmin), extreme(moments.max, moments.argmax));
-    let (mean, std) = mean_and_std(&moments, n, plan.centre, min.map(|x| x.0), max.map(|x| x.0));
+    let (mean, std) = mean_and_std(&moments, n, &about, min.map(|x| x.0), max.map(|x| x.0));
     Ok(Statistics {
         count: moments.count,
         nan,
@@ -143,7 +154,7 @@ pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) ->
     })
 }
 
-fn mean_and_std<T: Keyed>(m: &Summary, n: u64, centre: f64, min: Option<T>, max: Option<T>) -> (f64, f64) {
+fn mean_and_std<T: Keyed>(m: &Summary, n: u64, plan: &Plan, min: Option<T>, max: Option<T>) -> (f64, f64) {
     let (Some(min), Some(max)) = (min, max) else { return (f64::NAN, f64::NAN) };
     if min.is_infinite() || max.is_infinite() {
         // The sum of the extremes is that of all values: infinite, or NaN for infinities of both signs.
@@ -151,7 +162,9 @@ fn mean_and_std<T: Keyed>(m: &Summary, n: u64, centre: f64, min: Option<T>, max:
     }
     let shift = m.sum / n as f64;
     let variance = m.square / n as f64 - shift * shift;
-    (centre + shift, if variance.is_nan() { f64::INFINITY } else { variance.max(0.0).sqrt() })
+    // By halves, since the way from the centre may be longer than the longest number.
+    let mean = 2.0 * (plan.centre / 2.0 + shift / 2.0 * plan.unit());
+    (mean, if variance.is_nan() { f64::INFINITY } else { variance.max(0.0).sqrt() * plan.unit() })
 }
 
 /// The bins as ascending bars; bins outside the grid stay what they are, the tails.

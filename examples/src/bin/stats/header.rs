@@ -53,6 +53,18 @@ fn dtype(dtype: &DType) -> Result<Dtype, String> {
                 "the elements are structures; save one field, as in numpy.save(path, a['field'])".to_owned()
             );
         }
+        Kind::DateTime | Kind::TimeDelta => {
+            return Err(format!(
+                "the elements are times ({}); save a.view('i8'), which counts their units",
+                dtype.descr()
+            ));
+        }
+        Kind::Bytes | Kind::Unicode => {
+            return Err("the elements are text; save numbers, such as numpy.char.str_len(a)".to_owned());
+        }
+        Kind::Object => {
+            return Err("the elements are pickled objects, which are not read; save a.astype('f8') if they are numbers".to_owned());
+        }
         _ => None,
     };
     match known {

@@ -80,14 +80,10 @@ impl Histogram {
         let span =
             inner.last().map_or(0.0, |x| x.to_f64() / 2.0) - inner.first().map_or(0.0, |x| x.to_f64() / 2.0);
         let near_zero = |edge: Value| matches!(edge, Value::Real(x) if x.abs() < span * 1e-3);
-        let labels: Vec<String> = self
-            .edges
-            .iter()
-            .map(|&edge| if near_zero(edge) { "0".to_owned() } else { label(edge) })
-            .collect();
+        let labels = labels(&self.edges, near_zero);
         let width = labels.iter().map(String::len).max().unwrap_or(0);
         let digits = grouped(most).len();
-        let room = WIDTH.saturating_sub(2 * width + digits + 19).max(8);
+        let room = WIDTH.saturating_sub(2 * width + digits + 19).max(1);
         let mut text = String::new();
         for (i, &count) in self.counts.iter().enumerate() {
             let tail = (i == 0 && self.low_tail) || (i + 1 == self.counts.len() && self.high_tail);
@@ -129,6 +125,35 @@ fn bar(share: f64, room: usize) -> String {
     let eighths = (share * room as f64 * 8.0).round().max(if share > 0.0 { 1.0 } else { 0.0 }) as usize;
     let eighths = eighths.min(8 * room);
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+/// The edges as short as they can be told apart: first as [`label`] gives them, then with more and more digits.
+fn labels(edges: &[Value], near_zero: impl Fn(Value) -> bool) -> Vec<String> {
+    let with = |text: &dyn Fn(Value) -> String| -> Vec<String> {
+        edges.iter().map(|&edge| if near_zero(edge) { "0".to_owned() } else { text(edge) }).collect()
+    };
+    let told_apart = |labels: &[String]| {
+        labels.windows(2).zip(edges.windows(2)).all(|(text, edge)| text[0] != text[1] || edge[0] == edge[1])
+    };
+    let short = with(&label);
+    if told_apart(&short) {
+        return short;
+    }
+    let plain = |decimals: usize| {
+        with(&|edge| match edge {
+            Value::Whole(x) => x.to_string(),
+            Value::Real(x) => format!("{x:.decimals$}"),
+        })
+    };
+    let scientific = |digits: usize| with(&|edge| format!("{:.digits$e}", edge.to_f64()));
+    // No longer than a time stamp with microseconds.
+    let long = |labels: &[String]| labels.iter().any(|label| label.len() > 17);
+    (0..=6)
+        .map(plain)
+        .filter(|labels| !long(labels))
+        .chain((4..=16).map(scientific))
+        .find(|labels| told_apart(labels))
+        .unwrap_or(short)
 }
 
 /// An edge in at most 10 characters.

@@ -27,6 +27,10 @@ pub fn position(percent: u32, n: u64) -> (u64, u64, f64) {
 
 /// NumPy's linear interpolation: from the nearer end, with the gap taken in the element type.
 pub fn interpolate(a: f64, b: f64, gap: f64, weight: f64) -> f64 {
+    if gap.is_infinite() && a.is_finite() && b.is_finite() {
+        // Too far apart for the type's difference, where NumPy overflows.
+        return a * (1.0 - weight) + b * weight;
+    }
     if weight >= 0.5 { b - gap * (1.0 - weight) } else { a + gap * weight }
 }
 

@@ -71,10 +71,15 @@ fn check_moments(got: &Statistics, values: &[f64]) {
         assert!(got.mean == low + high || (low + high).is_nan() && got.mean.is_nan());
         return;
     }
-    let size = low.abs().max(high.abs());
-    if size > 1e150 {
-        return; // squares overflow, here and in NumPy
-    }
+    // Squares of what is large overflow, here and in NumPy, and those of what is small vanish, unless they are counted in other units.
+    let unit = match low.abs().max(high.abs()) {
+        size if size > 1e150 => 2f64.powi(-1000),
+        size if size < 1e-130 => 2f64.powi(900),
+        _ => 1.0,
+    };
+    let scaled: Vec<f64> = values.iter().map(|x| x * unit).collect();
+    let (values, size) = (&scaled, low.abs().max(high.abs()) * unit);
+    let (got_mean, got_std) = (got.mean * unit, got.std * unit);
     // Neumaier's compensated sums: the naive twin of a sum of millions must not be the less exact one.
     let exact = |terms: &mut dyn Iterator<Item = f64>| {
         let (mut sum, mut lost) = (0.0f64, 0.0);
@@ -88,11 +93,10 @@ fn check_moments(got: &Statistics, values: &[f64]) {
     let mean = exact(&mut values.iter().copied()) / n;
     let variance = exact(&mut values.iter().map(|x| (x - mean).powi(2))) / n;
     let size = size + f64::MIN_POSITIVE;
-    assert!((got.mean - mean).abs() <= 1e-12 * size, "mean {} not {mean}", got.mean);
+    assert!((got_mean - mean).abs() <= 1e-12 * size + 5e-324 * unit, "mean {got_mean} not {mean}");
     assert!(
-        (got.std - variance.sqrt()).abs() <= 1e-9 * variance.sqrt() + 1e-12 * size,
-        "std {} not {}",
-        got.std,
+        (got_std - variance.sqrt()).abs() <= 1e-9 * variance.sqrt() + 1e-12 * size + 5e-324 * unit,
+        "std {got_std} not {}",
         variance.sqrt()
     );
 }
@@ -175,6 +179,49 @@ fn large() {
     check_f64(&spike);
     check_f32(&uniform.iter().map(|&x| (x - 1e6) as f32).collect::<Vec<_>>());
     check_i64(&many(2_500_000, |x| x as f64).iter().map(|&x| (x as i64) << 10).collect::<Vec<_>>());
+}
+
+#[test]
+fn values_at_the_ends_of_the_range_have_a_mean() {
+    check_f64(&many(20_000, |x| if x % 3 == 0 { 1e308 } else { -1e308 }));
+    check_f64(&[1e308, -1e308, 1e308, -1e308]);
+    check_f64(&[f64::MAX; 100]);
+    let got = stats(&[1e308, -1e308], real);
+    assert_eq!((got.mean, got.std), (0.0, 1e308));
+    assert_eq!(got.percentiles[3], 0.0, "the median");
+    let tiny = stats(&many(10_000, |x| (x % 11) as f64 * 1e-200), real);
+    assert!((tiny.std / 10f64.sqrt() / 1e-200 - 1.0).abs() < 1e-2, "{:e}", tiny.std);
+}
+
+#[test]
+fn bars_of_a_narrow_range_are_told_apart() {
+    let labels = |data: &[f64]| {
+        let text = stats(data, real).histogram.draw();
+        text.lines()
+            .filter_map(|line| {
+                line.trim_start()
+                    .strip_prefix('[')?
+                    .split([',', ']', ')'])
+                    .next()
+                    .map(str::trim)
+                    .map(str::to_owned)
+            })
+            .collect::<Vec<_>>()
+    };
+    for (start, step) in [(1.7e9, 1.0), (1.7e9, 1e-6), (1e300, 1e290), (-1.7e9, 3600.0), (1.0, 1e-9)] {
+        let data: Vec<f64> = (0..5000).map(|i| start + f64::from(i) * step).collect();
+        let labels = labels(&data);
+        assert!(labels.len() > 5, "{labels:?}");
+        assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{labels:?}");
+        check_f64(&data);
+    }
+    let whole: Vec<i64> = (0..5000).map(|i| 1_700_000_000 + i).collect();
+    let text = stats(&whole, whole_number).histogram.draw();
+    assert!(text.contains("[1700000000,"), "{text}");
+}
+
+fn whole_number(x: i64) -> Value {
+    Value::Whole(x.into())
 }
 
 #[test]
