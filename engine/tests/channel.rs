@@ -330,3 +330,13 @@ impl serde::Serialize for Refuses {
         Err(serde::ser::Error::custom("not this one"))
     }
 }
+
+#[test]
+fn a_thousand_queues_have_room_for_a_gigabyte_each() {
+    let queues: Vec<_> = (0..1000).map(|_| Queue::<usize>::new().unwrap()).collect();
+    for (n, queue) in queues.iter().enumerate() {
+        assert_eq!(queue.capacity_bytes(), 1 << 30);
+        queue.put(&n).unwrap();
+    }
+    assert!(queues.iter().enumerate().all(|(n, queue)| queue.get().unwrap() == n));
+}

@@ -6,6 +6,7 @@
 
 use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
+use super::hand::Hand;
 use super::word::{
     Base, CLAIMS, HEADER, JOINABLE, Kind, MAX_LEN, PIPE, RECEIVING, REDELIVER, Record, SENDING, stride,
 };
@@ -44,7 +45,7 @@ pub(super) struct Core {
 /// The caller is inside the lock; left by dropping.
 pub(super) struct Inside<'a> {
     pub(super) core: &'a Core,
-    me: Owner,
+    pub(super) me: Owner,
     pub(super) spots: Spots,
 }
 
@@ -66,9 +67,9 @@ pub(super) struct Claim {
 
 /// What a get came to.
 #[derive(Debug)]
-pub(super) enum Taken {
-    /// So many bytes lie in the caller's buffer; the record is gone.
-    Copied(usize),
+pub(super) enum Taken<'a> {
+    /// So many bytes lie in the caller's buffer; the record is gone, and in the caller's hand.
+    Copied(usize, Hand<'a>),
     /// To be read, and then finished.
     Claimed(Claim),
 }
@@ -294,7 +295,7 @@ impl Core {
         buffer: &mut [std::mem::MaybeUninit<u8>; SMALL],
         hold: bool,
         patience: Patience,
-    ) -> Result<Taken, Refused> {
+    ) -> Result<Taken<'_>, Refused> {
         let control = self.base.control();
         let hot = &control.hot;
         let looks = || hot.ready.load(Ordering::Relaxed) > 0 || control.closed.load(Ordering::Relaxed) != 0;
@@ -313,8 +314,9 @@ impl Core {
             }
             // SAFETY: the buffer has room for `SMALL` bytes, and is no part of the area.
             unsafe { self.base.read(position + HEADER, len as usize, buffer.as_mut_ptr().cast()) }?;
+            let hand = self.hand(inside.hold(position));
             after = inside.remove(position, len)?;
-            Ok(Attempt::Done(Taken::Copied(len as usize)))
+            Ok(Attempt::Done(Taken::Copied(len as usize, hand)))
         })?;
         self.follow_up(after);
         Ok(taken)
@@ -337,12 +339,7 @@ impl Core {
             after.food = control.hot.food.ring();
         }
         control.claims[claim.index].store(0, Ordering::Relaxed);
-        let claimed = control.hot.claimed.load(Ordering::Relaxed).saturating_sub(1);
-        control.hot.claimed.store(claimed, Ordering::Relaxed);
-        if self.is_closed(SENDING) {
-            // Readers of a closed queue wait for claimed items, which may come back.
-            after.food = control.hot.food.ring_all();
-        }
+        inside.uncount_claim(&mut after);
         drop(inside);
         self.follow_up(after);
         Ok(())
@@ -350,7 +347,7 @@ impl Core {
 
     /// What is left to do after the lock was given up.
     #[inline]
-    fn follow_up(&self, after: After) {
+    pub(super) fn follow_up(&self, after: After) {
         let control = self.base.control();
         control.hot.food.wake(after.food);
         control.hot.room.wake(after.room);
@@ -612,6 +609,7 @@ impl Inside<'_> {
         let control = self.core.base.control();
         // The header alone: memory for the rest comes outside the lock.
         self.make_room(tail, need, HEADER)?;
+        control.taking[index].store(0, Ordering::Relaxed);
         control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
         self.set(tail, Record::new(Kind::Writing(index), len))?;
         self.advance_tail(need);
@@ -620,7 +618,17 @@ impl Inside<'_> {
         Ok(Some(Claim { position: tail, len, index }))
     }
 
-    fn free_claim(&self) -> Option<usize> {
+    /// One item less is claimed.
+    pub(super) fn uncount_claim(&self, after: &mut After) {
+        let hot = &self.core.base.control().hot;
+        hot.claimed.store(hot.claimed.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        if self.core.is_closed(SENDING) {
+            // Readers of a closed queue wait for claimed items, which may come back.
+            after.food = hot.food.ring_all();
+        }
+    }
+
+    pub(super) fn free_claim(&self) -> Option<usize> {
         let claims = &self.core.base.control().claims;
         let start = (self.me.member.get() as usize * 8 + self.me.thread as usize) % CLAIMS;
         (start..start + CLAIMS).map(|i| i % CLAIMS).find(|&i| claims[i].load(Ordering::Relaxed) == 0)
@@ -659,6 +667,7 @@ impl Inside<'_> {
     fn claim(&mut self, position: u64, len: u64) -> Result<Option<Claim>, Refused> {
         let Some(index) = self.free_claim() else { return Ok(None) };
         let control = self.core.base.control();
+        control.taking[index].store(0, Ordering::Relaxed);
         control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
         self.set(position, Record::new(Kind::Claimed(index), len))?;
         sub(&control.hot.ready, 1);
@@ -669,7 +678,7 @@ impl Inside<'_> {
 
     /// Takes a record out, ready or claimed by the caller; whom to wake.
     #[inline]
-    fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
+    pub(super) fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
         let control = self.core.base.control();
         let was_ready = matches!(self.record(position)?.0, Kind::Ready);
         if self.core.base.shape.flags & JOINABLE != 0 {

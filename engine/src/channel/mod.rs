@@ -6,6 +6,7 @@ mod bell;
 mod codec;
 mod core;
 mod error;
+mod hand;
 mod joinable;
 mod pages;
 mod pipe;

@@ -8,6 +8,7 @@
 use super::codec::{self, Message};
 use super::core::{Claim, Core, SMALL, Taken};
 use super::error::{QueueError, Refused};
+use super::hand::Hand;
 use super::word::{ALIGN, Base, Control, HEADER, JOINABLE, REDELIVER, Shape, repair};
 use crate::base::atomic::Ordering;
 use crate::base::with_own;
@@ -30,8 +31,9 @@ const SCRATCH_BYTES: usize = 1 << 20;
 /// What becomes of an item whose reader is killed before its `get` has returned, or while it holds the item in a [`Claimed`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen once; an item
-    /// in a [`Claimed`] may have been worked on, and is worked on again.
+    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen once (in its last
+    /// moment, taken out and on its way to the caller, it is gone instead, and counted by [`Queue::lost`]); an item in a
+    /// [`Claimed`] may have been worked on, and is worked on again.
     #[default]
     AtLeastOnce,
     /// It is gone, and counted by [`Queue::lost`].
@@ -187,7 +189,9 @@ impl<T: Message> Queue<T> {
 
     /// Makes a queue.
     ///
-    /// Cost: address space for the capacity, and memory for its tables: 70 KiB for a gigabyte.
+    /// Cost: address space for the capacity, and memory for its tables: 75 KiB for a gigabyte. A process has 8 TiB for all its queues,
+    /// pipes and other shared objects, so about 8000 queues of a gigabyte, or 100,000 of 64 MiB; where its address space is
+    /// limited, less. One that asks for no capacity gets less where a gigabyte is not to be had.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -290,7 +294,7 @@ impl<T: Message> Queue<T> {
         let core = self.core()?;
         let mut buffer = [MaybeUninit::uninit(); SMALL];
         match core.take(&mut buffer, false, patience).map_err(|refused| self.error(refused))? {
-            Taken::Copied(len) => {
+            Taken::Copied(len, _hand) => {
                 // SAFETY: so many bytes were copied there, and `SMALL` at most.
                 let bytes =
                     unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), len.min(SMALL)) };
@@ -308,7 +312,7 @@ impl<T: Message> Queue<T> {
             Taken::Claimed(claim) => {
                 let claim = Held { queue: self, core, claim: Some(claim) };
                 let item = claim.read()?;
-                claim.finish()?;
+                let _hand = claim.finish_get()?;
                 item
             }
         }
@@ -335,7 +339,7 @@ impl<T: Message> Queue<T> {
         let core = self.core()?;
         let mut buffer = [MaybeUninit::uninit(); SMALL];
         match core.take(&mut buffer, false, patience).map_err(|refused| self.error(refused))? {
-            Taken::Copied(len) => {
+            Taken::Copied(len, _hand) => {
                 // SAFETY: so many bytes were copied there, and `SMALL` at most.
                 Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), len.min(SMALL)) }
                     .to_vec())
@@ -344,7 +348,7 @@ impl<T: Message> Queue<T> {
                 let claim = Held { queue: self, core, claim: Some(claim) };
                 let mut bytes = Vec::new();
                 claim.bytes(&mut bytes)?;
-                claim.finish()?;
+                let _hand = claim.finish_get()?;
                 Ok(bytes)
             }
         }
@@ -391,7 +395,7 @@ impl<T: Message> Queue<T> {
                     Err(error) => held.finish().and(Err(error)),
                 }
             }
-            Taken::Copied(_) => unreachable!("a take that holds claims"),
+            Taken::Copied(..) => unreachable!("a take that holds claims"),
         }
     }
 
@@ -451,8 +455,8 @@ impl<T: Message> Queue<T> {
         self.control().closed.load(Ordering::Relaxed) != 0
     }
 
-    /// Items that deaths took, ever: those of killed readers with [`Delivery::AtMostOnce`], and those in the hands of killed
-    /// processes before `task_done`. May count one too many when two processes die in the same step, never one too few.
+    /// Items that deaths took, ever: those that a killed reader had taken out and whose `get` had not returned, those of killed
+    /// readers with [`Delivery::AtMostOnce`], and those in the hands of killed processes before `task_done`. May count one too many when two processes die in the same step, never one too few.
     pub fn lost(&self) -> u64 {
         self.control().lost.load(Ordering::Relaxed)
     }
@@ -537,7 +541,7 @@ struct Held<'a, T: Message> {
     claim: Option<Claim>,
 }
 
-impl<T: Message> Held<'_, T> {
+impl<'a, T: Message> Held<'a, T> {
     /// Copies the item's bytes out.
     fn bytes(&self, to: &mut Vec<u8>) -> Result<(), QueueError> {
         let Some(claim) = &self.claim else { return Ok(()) };
@@ -569,6 +573,12 @@ impl<T: Message> Held<'_, T> {
             self.bytes(scratch)?;
             Ok(codec::decode(scratch))
         })
+    }
+
+    /// Takes the item out; in hand until the result is dropped.
+    fn finish_get(mut self) -> Result<Option<Hand<'a>>, QueueError> {
+        let Some(claim) = self.claim.take() else { return Ok(None) };
+        self.core.finish_get(&claim).map(Some).map_err(|refused| self.queue.error(refused))
     }
 
     fn finish(mut self) -> Result<(), QueueError> {

@@ -33,7 +33,13 @@ impl Core {
         {
             return Err(corrupt("position", tail));
         }
-        let counts = self.walk(head, tail, |claim| marks.iter().any(|&(i, _)| i == claim))?;
+        // What the dead were taking out; it is gone unless its record is still there.
+        let taking = marks.iter().map(|&(i, _)| control.taking[i].load(Ordering::Relaxed));
+        let mut taken: Vec<u64> = taking.filter(|&at| at != 0).collect();
+        let counts = self.walk(head, tail, &mut taken, |claim| marks.iter().any(|&(i, _)| i == claim))?;
+        // Before the claims are free: a death in between counts them twice, never not at all.
+        add(&control.lost, taken.len() as u64);
+        add(&control.lost_untold, taken.len() as u64);
         self.base.recount_chunks(head, tail)?;
         hot.ready.store(counts.ready, Ordering::Relaxed);
         hot.writing.store(counts.writing, Ordering::Relaxed);
@@ -50,8 +56,14 @@ impl Core {
         Ok(())
     }
 
-    /// Puts right what the dead had claimed, and counts.
-    fn walk(&self, head: u64, tail: u64, is_dead: impl Fn(usize) -> bool) -> Result<Counts, Refused> {
+    /// Puts right what the dead had claimed, and counts. Leaves in `taken` those positions, plus one, at which no record stands.
+    fn walk(
+        &self,
+        head: u64,
+        tail: u64,
+        taken: &mut Vec<u64>,
+        is_dead: impl Fn(usize) -> bool,
+    ) -> Result<Counts, Refused> {
         let control = self.base.control();
         let mut counts = Counts::default();
         let mut position = head;
@@ -60,6 +72,9 @@ impl Core {
             let record = Record(word.load(Ordering::Relaxed));
             let kind = record.kind().filter(|_| record.stride() <= tail - position);
             let Some(kind) = kind else { return Err(corrupt("record", record.0)) };
+            if kind != Kind::Hole {
+                taken.retain(|&at| at != position + 1);
+            }
             let now = match kind {
                 Kind::Writing(claim) if is_dead(claim) => Kind::Hole,
                 Kind::Claimed(claim) if is_dead(claim) && self.base.shape.flags & REDELIVER != 0 => {

@@ -40,6 +40,24 @@ impl std::ops::Deref for Claims {
     }
 }
 
+/// See `hand.rs`.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Taking([AtomicU64; CLAIMS]);
+
+impl Default for Taking {
+    fn default() -> Taking {
+        Taking(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl std::ops::Deref for Taking {
+    type Target = [AtomicU64; CLAIMS];
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 /// What every operation touches: one line.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -84,6 +102,8 @@ pub(crate) struct Control {
     pub(super) shape: [AtomicU64; 2],
     /// Claims: 0 free, a member, or a member with `DEAD` on top.
     pub(super) claims: Claims,
+    /// For each claim: where the item stood that its owner takes out and has not returned, plus one; else 0.
+    pub(super) taking: Taking,
     /// Items taken and not done, by member.
     pub(super) in_hand: Table,
     /// Who has the ends of a pipe's direction: handles in the driver, and what arrived in workers.

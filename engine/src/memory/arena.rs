@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// Address space of the arena. Pages are taken only as blocks are made.
 ///
 /// Most of it is for queues, each of which may have a gigabyte of room that it never fills.
-const ARENA_BYTES: usize = 256 << 30;
+const ARENA_BYTES: usize = 8 << 40;
 
 /// Where address space or file size is limited, smaller arenas are tried down to this.
 const SMALLEST_ARENA_BYTES: usize = 4 << 20;

@@ -39,7 +39,7 @@ fn use_everything(bare: &Bare) {
                 let _ = unsafe { core.base.read(claim.position + HEADER, bytes.len(), bytes.as_mut_ptr()) };
                 let _ = core.finish(&claim, hold);
             }
-            Ok(Taken::Copied(len)) => assert!(len <= SMALL),
+            Ok(Taken::Copied(len, _)) => assert!(len <= SMALL),
             Err(_) => {}
         }
     }

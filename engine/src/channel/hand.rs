@@ -1,0 +1,72 @@
+//! What a reader has taken out and not returned yet: noted beside its claim before the item goes, so that its death is counted.
+//!
+//! `taking[i]` is the position of the item that the owner of claim `i` takes out, plus one; 0 where it takes none. Positions are
+//! never used twice, so a recount knows whether the item had gone: no record stands there any more.
+
+use super::core::{Claim, Core, Inside};
+use super::error::{Refused, corrupt};
+use super::word::{CLAIMS, Control, JOINABLE};
+use crate::base::atomic::Ordering;
+use crate::sync::Patience;
+
+/// A claim on an item that is no longer in the queue. Dropped when the reader's caller has it.
+#[derive(Debug)]
+pub(super) struct Hand<'a> {
+    control: &'a Control,
+    index: usize,
+}
+
+impl Drop for Hand<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(claim) = self.control.claims.get(self.index) {
+            // Release: what was done with the item is not moved behind it.
+            claim.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Core {
+    /// What the claim of that number holds.
+    #[inline]
+    pub(super) fn hand(&self, index: usize) -> Hand<'_> {
+        Hand { control: self.base.control(), index }
+    }
+
+    /// Takes a claimed item out, which is in the caller's hand then.
+    #[cold]
+    pub(super) fn finish_get(&self, claim: &Claim) -> Result<Hand<'_>, Refused> {
+        let Some(mut inside) = self.enter(Patience::Forever)? else {
+            return Err(corrupt("lock word", u64::MAX));
+        };
+        let hand = self.hand(inside.hold_claimed(claim.position, claim.index));
+        let mut after = inside.remove(claim.position, claim.len)?;
+        inside.uncount_claim(&mut after);
+        drop(inside);
+        self.follow_up(after);
+        Ok(hand)
+    }
+}
+
+impl Inside<'_> {
+    /// Notes that the caller is about to take out the item at that position; gives the claim's number. None, which is no claim's,
+    /// where all are taken, or where items in hand are counted by another table.
+    #[inline]
+    pub(super) fn hold(&self, position: u64) -> usize {
+        let control = self.core.base.control();
+        let free = if self.core.base.shape.flags & JOINABLE == 0 { self.free_claim() } else { None };
+        let Some(index) = free else { return CLAIMS };
+        control.taking[index].store(position + 1, Ordering::Relaxed);
+        // Release: a recount that finds the claim finds what it is for.
+        control.claims[index].store(self.me.member.get(), Ordering::Release);
+        index
+    }
+
+    /// As [`Self::hold`], with the claim that the caller has.
+    pub(super) fn hold_claimed(&self, position: u64, index: usize) -> usize {
+        if self.core.base.shape.flags & JOINABLE == 0 {
+            self.core.base.control().taking[index].store(position + 1, Ordering::Release);
+        }
+        index
+    }
+}
