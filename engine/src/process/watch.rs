@@ -5,33 +5,35 @@
 
 use super::child::{Child, End, Ending};
 use crate::sync::repair::repair;
-use crate::sys::{descriptor, fork, process};
+use crate::sys::{descriptor, fork, process, socket};
 use crate::team::log::{Note, Relay};
 use crate::team::mail::{self, FromWorker};
 use crate::team::oom::OomWatch;
-use crate::team::start::{
-    ANSWER_WITHIN, Build, ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Starting, WorkerProcess,
-};
+use crate::team::start::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustc_hash::FxHashMap;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How long a fork server without processes is kept for the next start.
-const LINGER: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A wish for a process, from any thread.
 struct Request {
     method: StartMethod,
     name: String,
-    answer: SyncSender<Result<(Starting, Build), StartError>>,
+    answer: Answer,
 }
+
+/// Where the caller waits for its process.
+type Answer = SyncSender<Result<WorkerProcess, StartError>>;
 
 /// What callers and the watching thread share.
 pub(super) struct Watch {
@@ -41,8 +43,10 @@ pub(super) struct Watch {
     call: OwnedFd,
     requests: Mutex<VecDeque<Request>>,
     children: Mutex<Vec<Arc<Child>>>,
-    /// What `Fork` forks from: a copy of the caller as it was when it first asked.
+    /// What `Fork` forks from, a copy of the caller as it was when it first asked, on its way to the thread.
     copy: Mutex<Option<Starter>>,
+    /// There is, or was, such a copy.
+    has_copy: AtomicBool,
     relay: Relay,
     oom: OomWatch,
 }
@@ -64,7 +68,8 @@ pub(super) fn present() -> Option<&'static Watch> {
 pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartError> {
     let _one_at_a_time = MAKING.lock();
     let present = present();
-    let wants_copy = method == StartMethod::Fork && present.is_none_or(|watch| watch.copy.lock().is_none());
+    let wants_copy =
+        method == StartMethod::Fork && present.is_none_or(|watch| !watch.has_copy.load(Ordering::Relaxed));
     // The copy is the caller as it is now: on its own thread, and before there is another.
     let copy = if wants_copy { Some(Starter::new(method, None)?) } else { None };
     let present = match present {
@@ -74,6 +79,7 @@ pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartErro
     *WATCH.lock() = Some(present);
     if copy.is_some() {
         *present.copy.lock() = copy;
+        present.has_copy.store(true, Ordering::Relaxed);
     }
     Ok(present)
 }
@@ -89,6 +95,7 @@ impl Watch {
             requests: Mutex::default(),
             children: Mutex::default(),
             copy: Mutex::default(),
+            has_copy: AtomicBool::new(false),
             relay: Relay::default(),
             oom: OomWatch::new(),
         }));
@@ -101,15 +108,12 @@ impl Watch {
 
     /// Starts a process that waits for its assignment.
     pub(super) fn start(&self, method: StartMethod, name: &str) -> Result<WorkerProcess, StartError> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
         let (answer, answered) = sync_channel(1);
         let name = format!("{OUTSIDE_TEAMS}{name}");
         self.requests.lock().push_back(Request { method, name, answer });
         self.wake();
         let lost = || StartError::CannotServe { why: "the thread that starts processes panicked".into() };
-        let (starting, build) = answered.recv().map_err(|_| lost())??;
-        // On the caller's thread, so that one that is slow to load holds up neither others nor the watch.
-        build.finish(starting, deadline)
+        answered.recv().map_err(|_| lost())?
     }
 
     /// Watches a started process from now on.
@@ -145,44 +149,50 @@ impl Watch {
 
     fn round(&self, starters: &mut Starters) {
         while let Some(request) = { self.requests.lock().pop_front() } {
-            let started = match request.method {
-                StartMethod::Fork => match &mut *self.copy.lock() {
-                    Some(starter) => launch(starter, &request.name),
-                    None => Err(StartError::CannotServe { why: "the copy to fork from is gone".into() }),
-                },
-                method => starters.of(method).and_then(|starter| launch(starter, &request.name)),
-            };
-            // One whose caller is gone is killed by being dropped.
-            let _gone = request.answer.send(started);
+            if let Some(copy) = self.copy.lock().take() {
+                starters.copy = Some(copy);
+            }
+            starters.take(request);
         }
+        starters.advance();
         let children = self.children();
-        let idle = children.is_empty() && starters.any();
+        let idle = children.is_empty() && starters.are_idle();
         let mut endings = Endings::default();
-        let found = self.wait(&children, idle.then_some(&LINGER), &mut endings);
+        let since = Instant::now();
+        let found = self.wait(&children, starters, idle, &mut endings);
         drop(children);
         drop(endings);
-        if found == Ok(0) && idle {
+        if found == Ok(0) && idle && since.elapsed() >= LINGER {
             starters.dismiss();
         }
     }
 
-    /// Waits for a death, mail, a call, or the end of `limit`; the number of descriptors that had something.
+    /// Waits for a death, mail, a call, news of a start, or for [`LINGER`] where nothing goes on; the number of descriptors that
+    /// had something.
     fn wait(
         &self,
         children: &[Arc<Child>],
-        limit: Option<&Timespec>,
+        starters: &Starters,
+        idle: bool,
         endings: &mut Endings,
     ) -> Result<usize, Errno> {
         let mut fds = vec![PollFd::new(&self.call, PollFlags::IN)];
-        for child in children {
-            fds.push(PollFd::new(&child.process.pidfd, PollFlags::IN));
+        let deaths: Vec<_> = children.iter().map(|child| child.process.death()).collect();
+        for (child, death) in children.iter().zip(&deaths) {
+            fds.push(PollFd::new(death, PollFlags::IN));
             fds.push(match child.is_silent.load(Ordering::Relaxed) {
                 false => PollFd::new(&child.process.socket, PollFlags::IN),
                 // One at its end would be ready for ever, whatever is asked of it.
                 true => PollFd::new(&self.call, PollFlags::empty()),
             });
         }
-        let polled = poll(&mut fds, limit);
+        let sources: Vec<_> = starters.all().flat_map(Starter::sources).collect();
+        fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
+        let due = children.iter().filter_map(|child| child.process.due());
+        let due = due.chain(starters.all().filter_map(Starter::due));
+        let until = due.chain(idle.then(|| Instant::now() + LINGER)).min();
+        let limit = until.map(socket::left_until);
+        let polled = poll(&mut fds, limit.as_ref());
         let all = match polled {
             Ok(_) => false,
             Err(Errno::INTR) => return polled,
@@ -200,7 +210,7 @@ impl Watch {
             if !silent && (all || !fds[2 + 2 * index].revents().is_empty()) {
                 self.read_mail(child);
             }
-            if all || !fds[1 + 2 * index].revents().is_empty() {
+            if all || !fds[1 + 2 * index].revents().is_empty() || child.process.due().is_some() {
                 endings.0.extend(self.bury(child));
             }
         }
@@ -256,31 +266,73 @@ impl Drop for Endings {
     }
 }
 
-fn launch(starter: &mut Starter, name: &str) -> Result<(Starting, Build), StartError> {
-    Ok((starter.launch(name)?, starter.build()))
-}
-
-/// What processes are started with; made when first needed, and given up when nothing runs for a while.
+/// What processes are started with; made when first needed, and given up when nothing runs for a while, but for the copy.
 #[derive(Default)]
 struct Starters {
     spawn: Option<Starter>,
     server: Option<Starter>,
+    copy: Option<Starter>,
+    /// Requests so far.
+    count: u64,
+    /// Who waits for what is being started.
+    waiting: FxHashMap<u64, Answer>,
 }
 
 impl Starters {
-    fn of(&mut self, method: StartMethod) -> Result<&mut Starter, StartError> {
-        let place = if method == StartMethod::Spawn { &mut self.spawn } else { &mut self.server };
+    /// Sets a start going.
+    fn take(&mut self, request: Request) {
+        let starter = match request.method {
+            StartMethod::Fork => self
+                .copy
+                .as_mut()
+                .ok_or_else(|| StartError::CannotServe { why: "the copy to fork from is gone".into() }),
+            StartMethod::Spawn => Starters::made(&mut self.spawn, request.method),
+            StartMethod::ForkServer => Starters::made(&mut self.server, request.method),
+        };
+        match starter {
+            Ok(starter) => {
+                self.count += 1;
+                self.waiting.insert(self.count, request.answer);
+                starter.wish(Wish { tag: self.count, name: request.name });
+            }
+            // A caller that is gone needs no telling.
+            Err(error) => drop(request.answer.send(Err(error))),
+        }
+    }
+
+    fn made(place: &mut Option<Starter>, method: StartMethod) -> Result<&mut Starter, StartError> {
         match place {
             Some(starter) => Ok(starter),
             None => Ok(place.insert(Starter::new(method, None)?)),
         }
     }
 
-    fn any(&self) -> bool {
-        self.spawn.is_some() || self.server.is_some()
+    /// Tells callers what has become of their processes.
+    fn advance(&mut self) {
+        for starter in [&mut self.spawn, &mut self.server, &mut self.copy].into_iter().flatten() {
+            for (tag, outcome) in starter.advance() {
+                let answer = self.waiting.remove(&tag);
+                let unsent = match answer {
+                    Some(answer) => answer.send(outcome).err().map(|unsent| unsent.0),
+                    None => Some(outcome),
+                };
+                if let Some(Ok(process)) = unsent {
+                    starter.discard(process);
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Starter> {
+        [&self.spawn, &self.server, &self.copy].into_iter().flatten()
+    }
+
+    /// Whether there is something to give up, and nothing is being started.
+    fn are_idle(&self) -> bool {
+        self.waiting.is_empty() && (self.spawn.is_some() || self.server.is_some())
     }
 
     fn dismiss(&mut self) {
-        *self = Starters::default();
+        (self.spawn, self.server) = (None, None);
     }
 }

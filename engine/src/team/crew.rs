@@ -17,7 +17,7 @@ use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{current, engine, log, text};
+use crate::team::{current, engine, log, succession, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
@@ -25,6 +25,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +260,10 @@ impl Crew {
     }
 
     fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
+        if std::mem::replace(&mut self.roster.lock().slots[rank].is_underway, true) {
+            // It was wanted before, and then not any more; it is wanted again.
+            return Ok(());
+        }
         {
             let mut member = self.member(rank);
             member.errands = self.errands.as_ref().map(|plan| {
@@ -278,23 +283,22 @@ impl Crew {
                     current::become_member();
                     let welcome = crew.welcome_for_thread(rank);
                     let refused = crew.bind_here(rank);
-                    match crate::team::worker::rayon_pool(&welcome) {
-                        Ok(threads) => member.threads = threads,
-                        Err(why) => crew.roster.lock().broken = Some(why),
-                    }
-                    if let Some(opening) = &crew.opening
-                        && let Err(why) = opening.run_here(&mut *member.segments)
-                    {
+                    let opened = crate::team::worker::rayon_pool(&welcome).and_then(|threads| {
+                        member.threads = threads;
+                        let opening = crew.opening.as_ref();
+                        opening.map_or(Ok(()), |opening| opening.run_here(&mut *member.segments))
+                    });
+                    if let Err(why) = opened {
                         let mut roster = crew.roster.lock();
-                        roster.broken.get_or_insert_with(|| why.clone());
-                        roster.start_error.get_or_insert(StartError::CannotServe { why });
-                        crew.changed.notify_all();
-                        return;
+                        roster.slots[rank].is_underway = false;
+                        let error = StartError::CannotServe { why };
+                        return succession::give_up(&crew, &mut roster, rank, error, None);
                     }
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
                     {
                         let mut roster = crew.roster.lock();
-                        if roster.dissolving {
+                        roster.slots[rank].is_underway = false;
+                        if roster.dissolving || rank >= roster.active {
                             return;
                         }
                         roster.slots[rank].stage = Stage::Ready;
@@ -307,7 +311,8 @@ impl Crew {
                     member.states.let_go(rank);
                     crew.thread_has_left(rank);
                 })
-                .map_err(CrewError::Os)?;
+                .map_err(CrewError::Os)
+                .inspect_err(|_| self.roster.lock().slots[rank].is_underway = false)?;
             self.hands.lock().push(hand);
         }
         Ok(())
@@ -337,49 +342,59 @@ impl Crew {
     }
 
     /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
-    /// end when they have done the task they are at; those that are missing are started, and waited for.
+    /// end when they have done the task they are at; those that are missing are started, and waited for. If one cannot be started,
+    /// the team stays as large as it was.
     pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
         let active = active.clamp(1, self.size);
         let mut roster = self.roster.lock();
+        let before = roster.active;
+        roster.start_error = None;
+        roster.growing = Some(before);
+        let missing = self.set_team(&mut roster, active);
+        if self.kind == Kind::Threads {
+            drop(roster);
+            let started = missing.into_iter().try_for_each(|rank| self.start_thread(rank));
+            roster = self.roster.lock();
+            if let Err(error) = started {
+                roster.start_error.get_or_insert(StartError::CannotServe { why: error.to_string() });
+            }
+        } else {
+            missing.into_iter().for_each(|rank| succession::want(&mut roster, rank, Duration::ZERO));
+            self.call_engine();
+        }
+        while roster.broken.is_none() && roster.start_error.is_none() && roster.everyone.is_none() {
+            self.changed.wait(&mut roster);
+        }
+        roster.growing = None;
+        let broken = roster.broken.as_ref().map(|why| StartError::CannotServe { why: why.clone() });
+        if roster.everyone.is_some() && broken.is_none() {
+            return Ok(());
+        }
+        if broken.is_none() && active > before {
+            self.set_team(&mut roster, before);
+        }
+        roster.start_error.take().or(broken).map_or(Ok(()), Err)
+    }
+
+    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which are to be started.
+    fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize) -> Vec<usize> {
         let before = std::mem::replace(&mut roster.active, active);
         self.active.store(active, Ordering::Relaxed);
         let board = self.board();
         for rank in active..before {
+            roster.slots[rank].start_at = None;
             end::give_leave(&board, rank, &mut roster.slots[rank]);
+            let slot = &mut roster.slots[rank];
+            if slot.stage != Stage::Leaving && !slot.kill() {
+                slot.stage = Stage::Absent;
+            }
         }
         board.muster(&self.orders).ring();
-        let threads: Vec<usize> =
+        let missing: Vec<usize> =
             (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
-        threads.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
+        missing.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
         roster.refresh();
-        if self.kind != Kind::Threads {
-            roster.wanted.extend(&threads);
-            self.call_engine();
-        } else {
-            drop(roster);
-            for rank in threads {
-                self.start_thread(rank)
-                    .map_err(|error| StartError::CannotServe { why: error.to_string() })?;
-            }
-            roster = self.roster.lock();
-        }
-        while roster.broken.is_none() && roster.everyone.is_none() {
-            self.changed.wait(&mut roster);
-        }
-        match &roster.broken {
-            Some(why) => Err(StartError::CannotServe { why: why.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether a rank is of the team; if not, its place is free from now on.
-    pub(crate) fn is_of_team_or_gone(&self, rank: usize) -> bool {
-        let mut roster = self.roster.lock();
-        let is_of_team = rank < roster.active;
-        if !is_of_team {
-            roster.slots[rank].stage = Stage::Absent;
-        }
-        is_of_team
+        missing
     }
 
     /// A member thread has ended.

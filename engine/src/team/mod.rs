@@ -4,6 +4,7 @@
 pub(crate) mod assignment;
 pub(crate) mod board;
 mod breakdown;
+mod burial;
 pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;
@@ -22,6 +23,7 @@ pub(crate) mod program;
 pub(crate) mod roster;
 pub(crate) mod start;
 pub(crate) mod state;
+mod succession;
 pub(crate) mod text;
 pub(crate) mod trace;
 pub(crate) mod worker;

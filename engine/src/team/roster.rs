@@ -1,9 +1,12 @@
 //! The roster: who is in the team, and what has become of them. Driver memory only.
 
+use crate::memory::Segment;
+use crate::team::burial::Record;
 use crate::team::muster::RankSet;
 use crate::team::start::{ExitCause, WorkerProcess};
 use crate::team::state;
 use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,8 +36,16 @@ pub(crate) struct Slot {
     pub(crate) known: FxHashSet<u64>,
     /// Handles of per-worker state that the present worker may hold states of.
     pub(crate) states: FxHashSet<u64>,
-    /// Deaths in a row without a launch served in between.
-    pub(crate) failures: u32,
+    /// What its workers' deaths say against the rank.
+    pub(crate) record: Record,
+    /// When the next worker is to be started, if one is wanted.
+    pub(crate) start_at: Option<Instant>,
+    /// A worker is being started that has not answered yet.
+    pub(crate) is_underway: bool,
+    /// Since when workers cannot be started.
+    pub(crate) hindered_since: Option<Instant>,
+    /// What the present worker needs before it is ready, and was not sent for want of room.
+    pub(crate) outbox: VecDeque<Arc<Segment>>,
     /// When the present worker was started.
     pub(crate) started: Instant,
     /// What its desk said it had served then.
@@ -61,12 +72,23 @@ impl Slot {
             member: 0,
             known: FxHashSet::default(),
             states: FxHashSet::default(),
-            failures: 0,
+            record: Record::default(),
+            start_at: None,
+            is_underway: false,
+            hindered_since: None,
+            outbox: VecDeque::new(),
             started: Instant::now(),
             served_at_start: 0,
             is_retiring: false,
             refused: Vec::new(),
         }
+    }
+
+    /// Nobody is there any more.
+    pub(crate) fn vacate(&mut self) {
+        self.process = None;
+        self.outbox.clear();
+        self.stage = Stage::Dead;
     }
 
     /// Kills the present worker; false if there is none that can be killed.
@@ -119,8 +141,10 @@ pub(crate) struct Roster {
     pub(crate) mail: u64,
     /// Ranks below this are the team; others are not there, or about to leave.
     pub(crate) active: usize,
-    /// Ranks to start, for the engine.
-    pub(crate) wanted: Vec<usize>,
+    /// While the team is made larger: how large it was. What goes wrong with those that come is told to whoever makes it so.
+    pub(crate) growing: Option<usize>,
+    /// Why a worker could not be started, the last time.
+    pub(crate) hindrance: Option<String>,
     /// Every rank of the team, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
@@ -144,7 +168,8 @@ impl Roster {
             drops_seen: 0,
             mail: 0,
             active,
-            wanted: Vec::new(),
+            growing: None,
+            hindrance: None,
             everyone: None,
         }
     }

@@ -136,6 +136,34 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// The same once more, for another that fails for the same reason.
+    pub(super) fn again(&self) -> StartError {
+        let copy = |source: &io::Error| match source.raw_os_error() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::Error::new(source.kind(), source.to_string()),
+        };
+        match self {
+            StartError::ExeGone { source } => StartError::ExeGone { source: copy(source) },
+            StartError::ExecRefused { source } => StartError::ExecRefused { source: copy(source) },
+            StartError::BuildMismatch => StartError::BuildMismatch,
+            StartError::NoEntry => StartError::NoEntry,
+            StartError::DiedAtStart { cause } => StartError::DiedAtStart { cause: *cause },
+            StartError::StartTimeout { waited } => StartError::StartTimeout { waited: *waited },
+            StartError::Recursive => StartError::Recursive,
+            StartError::Insecure => StartError::Insecure,
+            StartError::Limit { what, source } => StartError::Limit { what, source: copy(source) },
+            StartError::ForkNeedsOneThread { threads } => {
+                StartError::ForkNeedsOneThread { threads: *threads }
+            }
+            StartError::SharedBeforeFork { objects } => StartError::SharedBeforeFork { objects: *objects },
+            StartError::ServerDied { cause } => StartError::ServerDied { cause: *cause },
+            StartError::ServerHasThreads => StartError::ServerHasThreads,
+            StartError::CannotServe { why } => StartError::CannotServe { why: why.clone() },
+            StartError::NoPidfd { source } => StartError::NoPidfd { source: copy(source) },
+            StartError::System { call, source } => StartError::System { call, source: copy(source) },
+        }
+    }
+
     /// Sorts a failed call into a limit or an oddity.
     pub(super) fn from_call(call: &'static str, source: io::Error) -> StartError {
         let what = match source.raw_os_error() {

@@ -3,7 +3,7 @@
 use super::constructor;
 use super::error::StartError;
 use super::handshake::{Hello, Role};
-use super::process::Starting;
+use super::starting::Starting;
 use crate::sys::object::{Object, PT_LOAD, PT_NOTE};
 use crate::sys::{descriptor, process, socket};
 use crate::team::text;
@@ -144,7 +144,7 @@ impl Executable {
         let pid = command.spawn().map_err(|source| self.spawn_error(source))?.id();
         drop(command);
         let starting = Starting::adopt(pid, ours)?;
-        starting.greet(&Hello::new(process::own_pid(), name, preload), &inherited_descriptors())?;
+        starting.greet(&Hello::new(process::own_pid(), name, preload), &inherited_descriptors());
         Ok(starting)
     }
 

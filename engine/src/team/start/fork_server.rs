@@ -9,13 +9,16 @@
 use super::error::StartError;
 use super::executable::Executable;
 use super::handshake::{Hello, Ready, Role};
-use super::process::{ExitCause, Starting, WorkerProcess};
+use super::process::{ExitCause, WorkerProcess};
 use super::setup;
+use super::starter::Wish;
+use super::starting::Starting;
 use crate::sys::{descriptor, fork, process, socket};
-use crate::team::text;
+use crate::team::{mail, text};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative errno; if the
 /// worker is the server's own child, with its pidfd and the socket on which its end is reported.
@@ -29,145 +32,206 @@ const SERVER_NAME: &str = "server";
 /// Pidfd of a worker that is the server's own child, and the end at which the report on its death arrives.
 type OwnChild = (OwnedFd, OwnedFd);
 
-/// The driver's handle on its fork server.
+/// Executes the program anew as a fork server.
+pub(super) fn spawn(executable: &Executable, preload: Option<fn()>) -> Result<Starting, StartError> {
+    let preload = match preload {
+        None => 0,
+        Some(function) => text::offset_of(function as usize)?.wrapping_add(1),
+    };
+    executable.spawn(Role::Server, SERVER_NAME, preload)
+}
+
+/// Forks the calling process, which must have one thread, as a fork server.
+pub(super) fn fork(preload: Option<fn()>) -> Result<Starting, StartError> {
+    let threads = process::thread_count().unwrap_or(0);
+    if threads != 1 {
+        return Err(StartError::ForkNeedsOneThread { threads });
+    }
+    let objects = fork::shared_objects();
+    if objects > 0 {
+        return Err(StartError::SharedBeforeFork { objects });
+    }
+    // The copy would print what is still in the buffers once more.
+    process::flush_output();
+    let call = |source| StartError::from_call("fork", source);
+    let (ours, theirs) = socket::pair().map_err(call)?;
+    let driver = process::own_pid();
+    // SAFETY: one thread, counted just now by itself.
+    let pid = unsafe { process::fork() }.map_err(call)?;
+    if pid == 0 {
+        fork::adopt();
+        drop(ours);
+        setup::become_worker();
+        descriptor::fill_standard();
+        serve_forked(theirs, preload)
+    }
+    drop(theirs);
+    let starting = Starting::adopt(pid, ours)?;
+    starting.greet(&Hello::new(driver, SERVER_NAME, 0), &[]);
+    Ok(starting)
+}
+
+/// What has come of a server's `preload`.
+pub(super) enum Preparation {
+    /// It runs, and may take its time.
+    UnderWay,
+    Done,
+    Refused(StartError),
+    /// The server is gone.
+    Gone,
+}
+
+/// Looks whether a server that has answered takes requests by now.
+pub(super) fn preparation(server: &WorkerProcess) -> Preparation {
+    let mut buffer = [0; 16];
+    let packet = match socket::try_recv(&server.socket, &mut buffer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Preparation::UnderWay,
+        packet => packet,
+    };
+    let said = packet.ok().and_then(|packet| buffer[..packet.len].strip_prefix(SERVING));
+    match said.map(<[u8; 8]>::try_from) {
+        Some(Ok(count)) => match u64::from_ne_bytes(count) as usize {
+            0 => Preparation::Done,
+            objects => Preparation::Refused(StartError::SharedBeforeFork { objects }),
+        },
+        _ => Preparation::Gone,
+    }
+}
+
+/// A worker that a server was asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) wish: Wish,
+    pub(super) ours: OwnedFd,
+}
+
+/// The driver's handle on a fork server that takes requests.
 #[derive(Debug)]
 pub(super) struct ForkServer {
-    process: WorkerProcess,
+    pub(super) process: WorkerProcess,
+    /// What it has not answered yet, in the order of the answers.
+    pub(super) asked: VecDeque<Asked>,
+    /// When it was last asked with nothing to answer, or answered.
+    heard: Instant,
+}
+
+/// What a server said.
+pub(super) enum Answer {
+    /// Nothing yet.
+    Nothing,
+    Forked(Wish, Result<Starting, StartError>),
+    /// It has more than one thread, and forks nobody.
+    HasThreads(Wish),
+    /// It is gone, or does not answer.
+    Gone,
+}
+
+/// Why a server cannot be asked now.
+pub(super) enum Unasked {
+    /// Its socket is full.
+    Full,
+    Gone,
+    Refused(StartError),
 }
 
 impl ForkServer {
-    /// Executes the program anew as a fork server.
-    pub(super) fn spawn(executable: &Executable, preload: Option<fn()>) -> Result<ForkServer, StartError> {
-        let preload = match preload {
-            None => 0,
-            Some(function) => text::offset_of(function as usize)?.wrapping_add(1),
+    pub(super) fn of(process: WorkerProcess) -> ForkServer {
+        ForkServer { process, asked: VecDeque::new(), heard: Instant::now() }
+    }
+
+    /// Has a worker forked. The answer comes by [`Self::hear`].
+    pub(super) fn ask(&mut self, wish: Wish) -> Result<(), (Wish, Unasked)> {
+        let (ours, theirs) = match socket::pair() {
+            Ok(pair) => pair,
+            Err(source) => {
+                let error = StartError::from_call("making a socket pair", source);
+                return Err((wish, Unasked::Refused(error)));
+            }
         };
-        ForkServer::ready(executable.spawn(Role::Server, SERVER_NAME, preload)?, executable)
+        match socket::try_send(&self.process.socket, FORK, &[theirs.as_fd()]) {
+            Ok(()) => {}
+            Err(error) if mail::is_full(&error) => return Err((wish, Unasked::Full)),
+            Err(_) => return Err((wish, Unasked::Gone)),
+        }
+        if self.asked.is_empty() {
+            self.heard = Instant::now();
+        }
+        self.asked.push_back(Asked { wish, ours });
+        Ok(())
     }
 
-    /// Waits until the server takes requests. `preload` may take its time: only its death ends the wait for it.
-    fn ready(starting: Starting, executable: &Executable) -> Result<ForkServer, StartError> {
-        let process = starting.finish(Instant::now() + super::ANSWER_WITHIN, &executable.fingerprint)?;
-        let server = ForkServer { process };
-        let mut buffer = [0; 16];
-        let packet = socket::recv(&server.process.socket, &mut buffer);
-        let said = packet.ok().and_then(|packet| buffer[..packet.len].strip_prefix(SERVING));
-        match said.map(<[u8; 8]>::try_from) {
-            Some(Ok(count)) if count == [0; 8] => Ok(server),
-            Some(Ok(count)) => {
-                Err(StartError::SharedBeforeFork { objects: u64::from_ne_bytes(count) as usize })
+    /// When it must have answered, if it was asked.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (!self.asked.is_empty()).then(|| self.heard + super::ANSWER_WITHIN)
+    }
+
+    /// Takes one answer. Never waits.
+    pub(super) fn hear(&mut self) -> Answer {
+        let mut answer = [0; 8];
+        let packet = match socket::try_recv(&self.process.socket, &mut answer) {
+            Ok(packet) if packet.len == answer.len() => packet,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let is_late = self.due().is_some_and(|due| Instant::now() >= due);
+                return if is_late { Answer::Gone } else { Answer::Nothing };
             }
-            _ => match server.died() {
-                StartError::ServerDied { cause } => Err(StartError::DiedAtStart { cause }),
-                other => Err(other),
-            },
-        }
-    }
-
-    /// Forks the calling process, which must have one thread, as a fork server.
-    pub(super) fn fork(executable: &Executable, preload: Option<fn()>) -> Result<ForkServer, StartError> {
-        let threads = process::thread_count().unwrap_or(0);
-        if threads != 1 {
-            return Err(StartError::ForkNeedsOneThread { threads });
-        }
-        let objects = fork::shared_objects();
-        if objects > 0 {
-            return Err(StartError::SharedBeforeFork { objects });
-        }
-        // The copy would print what is still in the buffers once more.
-        process::flush_output();
-        let call = |source| StartError::from_call("fork", source);
-        let (ours, theirs) = socket::pair().map_err(call)?;
-        let driver = process::own_pid();
-        // SAFETY: one thread, counted just now by itself.
-        let pid = unsafe { process::fork() }.map_err(call)?;
-        if pid == 0 {
-            fork::adopt();
-            drop(ours);
-            setup::become_worker();
-            descriptor::fill_standard();
-            serve_forked(theirs, preload)
-        }
-        drop(theirs);
-        let starting = Starting::adopt(pid, ours)?;
-        starting.greet(&Hello::new(driver, SERVER_NAME, 0), &[])?;
-        ForkServer::ready(starting, executable)
-    }
-
-    /// Has a worker forked and greets it.
-    pub(super) fn launch(&mut self, name: &str) -> Result<Starting, StartError> {
-        let call = |source| StartError::from_call("making a socket pair", source);
-        let (ours, theirs) = socket::pair().map_err(call)?;
-        let answer = self.request(theirs.as_fd());
-        drop(theirs);
-        let (pid, own_child) = answer.map_err(|error| match error {
-            Some(source) if source.raw_os_error() == Some(libc::EDEADLK) => StartError::ServerHasThreads,
-            Some(source) => StartError::from_call("forking a worker", source),
-            None => {
-                let cause = self.died();
-                end_unannounced(ours.as_fd());
-                cause
+            _ => return Answer::Gone,
+        };
+        let Some(Asked { wish, ours }) = self.asked.pop_front() else { return Answer::Gone };
+        self.heard = Instant::now();
+        match i64::from_ne_bytes(answer) {
+            pid @ 1.. => {
+                let mut fds = packet.fds.into_iter();
+                let started = self.greeted(pid as u32, fds.next().zip(fds.next()), ours, &wish.name);
+                Answer::Forked(wish, started)
             }
-        })?;
+            errno if errno == -i64::from(libc::EDEADLK) => Answer::HasThreads(wish),
+            errno => {
+                let source = io::Error::from_raw_os_error(errno.unsigned_abs() as i32);
+                Answer::Forked(wish, Err(StartError::from_call("forking a worker", source)))
+            }
+        }
+    }
+
+    fn greeted(
+        &self,
+        pid: u32,
+        own_child: Option<OwnChild>,
+        ours: OwnedFd,
+        name: &str,
+    ) -> Result<Starting, StartError> {
         let parent = if own_child.is_some() { self.process.pid } else { process::own_pid() };
         let starting = match own_child {
             None => Starting::adopt(pid, ours)?,
             Some((pidfd, reports)) => Starting::of_server(pid, pidfd, ours, reports),
         };
-        starting.greet(&Hello::new(parent, name, 0), &[])?;
+        starting.greet(&Hello::new(parent, name, 0), &[]);
         Ok(starting)
     }
+}
 
-    /// One request and its answer; the error is None when the server is gone.
-    fn request(&self, worker_end: BorrowedFd<'_>) -> Result<(u32, Option<OwnChild>), Option<io::Error>> {
-        socket::send(&self.process.socket, FORK, &[worker_end]).map_err(|_| None)?;
-        let mut answer = [0; 8];
-        let deadline = Some(Instant::now() + super::ANSWER_WITHIN);
-        let packet = socket::recv_deadline(&self.process.socket, &mut answer, deadline).map_err(|_| None)?;
-        if packet.len != answer.len() {
-            return Err(None);
-        }
-        match i64::from_ne_bytes(answer) {
-            pid @ 1.. => {
-                let mut fds = packet.fds.into_iter();
-                Ok((u32::try_from(pid).map_err(|_| None)?, fds.next().zip(fds.next())))
+/// A worker that a server may have forked before it died, and that it told nobody of. It tells us itself.
+#[derive(Debug)]
+pub(super) struct Unannounced {
+    pub(super) socket: OwnedFd,
+}
+
+impl Unannounced {
+    pub(super) fn greet(socket: OwnedFd) -> Unannounced {
+        let _nobody_there = Hello::new(process::own_pid(), "orphan", 0).send(&socket, &[]);
+        Unannounced { socket }
+    }
+
+    /// The process, if there is one; an error when nobody holds the other end. `None` while that is open.
+    pub(super) fn look(&self) -> Option<Result<u32, ()>> {
+        let mut buffer = [0; 256];
+        match socket::try_recv(&self.socket, &mut buffer) {
+            Ok(packet) => {
+                let ready = Ready::read(&buffer[..packet.len]);
+                Some(ready.and_then(|ready| u32::try_from(ready.pid).ok()).ok_or(()))
             }
-            errno => Err(Some(io::Error::from_raw_os_error(errno.unsigned_abs() as i32))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => Some(Err(())),
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn kill_for_test(&self) {
-        self.process.kill();
-        self.process.reap();
-    }
-
-    /// The server does not answer: it is ended, if it has not yet, so that two never serve one pool.
-    fn died(&self) -> StartError {
-        if self.process.try_reap().is_none() {
-            self.process.kill();
-        }
-        StartError::ServerDied { cause: self.process.reap() }
-    }
-}
-
-/// Ends a worker that the server had forked when it died, before it told us. The worker tells us itself.
-fn end_unannounced(ours: BorrowedFd<'_>) {
-    let _nobody_there = Hello::new(process::own_pid(), "orphan", 0).send(ours, &[]);
-    let mut buffer = [0; 256];
-    let soon = Some(Instant::now() + Duration::from_secs(1));
-    if let Ok(packet) = socket::recv_deadline(ours, &mut buffer, soon)
-        && let Some(ready) = Ready::read(&buffer[..packet.len])
-        && let Ok(pid) = u32::try_from(ready.pid)
-    {
-        process::end_child(pid);
-    }
-}
-
-impl Drop for ForkServer {
-    fn drop(&mut self) {
-        self.process.kill();
-        self.process.reap();
     }
 }
 
@@ -333,15 +397,14 @@ impl Children {
     }
 }
 
-/// Reads the report on a worker whose pidfd says that it has ended. It follows within the time that the server needs to
-/// reap it; a server that died closes the socket, and one that was stopped is not waited for.
-pub(super) fn read_report(reports: BorrowedFd<'_>) -> Option<ExitCause> {
-    let soon = Some(Instant::now() + Duration::from_secs(1));
+/// Reads the report on a worker whose pidfd says that it has ended; `WouldBlock` while there is none.
+pub(super) fn read_report(reports: BorrowedFd<'_>) -> io::Result<ExitCause> {
     let mut words = [0i32; 3];
-    let packet = socket::recv_deadline(reports, bytemuck::bytes_of_mut(&mut words), soon).ok()?;
+    let packet = socket::try_recv(reports, bytemuck::bytes_of_mut(&mut words))?;
     match (packet.len, words) {
-        (12, [0, code, _]) => Some(ExitCause::Exit(code)),
-        (12, [1, number, core]) => Some(ExitCause::Signal { number, core_dumped: core != 0 }),
-        _ => None,
+        (12, [0, code, _]) => Ok(ExitCause::Exit(code)),
+        (12, [1, number, core]) => Ok(ExitCause::Signal { number, core_dumped: core != 0 }),
+        // The server is gone, and with it what it knew.
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

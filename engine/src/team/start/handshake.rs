@@ -68,10 +68,10 @@ impl Hello {
     }
 
     /// Sends it, with the descriptors that the new process is to close.
-    pub(super) fn send(mut self, to: impl AsFd, close: &[i32]) -> io::Result<()> {
+    pub(super) fn send(&self, to: impl AsFd, close: &[i32]) -> io::Result<()> {
         let close = &close[..close.len().min(MAX_CLOSE)];
-        self.close_count = close.len() as u32;
-        let mut packet = bytemuck::bytes_of(&self).to_vec();
+        let hello = Hello { close_count: close.len() as u32, ..*self };
+        let mut packet = bytemuck::bytes_of(&hello).to_vec();
         packet.extend_from_slice(bytemuck::cast_slice(close));
         socket::send(to, &packet, &[])
     }

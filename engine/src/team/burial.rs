@@ -1,0 +1,231 @@
+//! What becomes of a member that has ended: its remains are put right, its place is freed, and what its end says against its
+//! rank is kept.
+
+use crate::base::MemberId;
+use crate::base::atomic::Ordering;
+use crate::sync::repair::repair;
+use crate::team::board::Desk;
+use crate::team::crew::Crew;
+use crate::team::log::{Note, Speaker};
+use crate::team::roster::{Obituary, Roster, Stage};
+use crate::team::start::{ExitCause, StartError};
+use crate::team::succession;
+use parking_lot::MutexGuard;
+use std::time::Duration;
+
+/// Deaths in a row that count, after which a rank is given up.
+const MAX_DEATHS: u32 = 3;
+/// Starts in a row that came to nothing and are made up for at once. Then there is a pause before each, which doubles.
+const AT_ONCE: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What is held against the workers of one rank (README.md, "Which deaths count").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Ends by their own doing before they had served, since one served.
+    faults: u32,
+    /// Those that did not get ready, since one did.
+    unready: u32,
+    /// Starts without any use, since one served.
+    idle: u32,
+}
+
+/// How far a worker had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// It was being started.
+    Start,
+    /// It was ready, and had not begun anything.
+    Ready,
+    /// It had begun a launch or a task. A kernel that kills its worker says nothing against the worker.
+    Service,
+}
+
+impl Record {
+    /// Notes a death; gives the pause before the next start, or how many deaths in a row are enough.
+    pub(crate) fn died(&mut self, reached: Reached, cause: ExitCause) -> Result<Duration, u32> {
+        if reached == Reached::Service {
+            *self = Record::default();
+            return Ok(Duration::ZERO);
+        }
+        // A kill from outside of one that is ready says nothing either.
+        if reached == Reached::Start {
+            self.unready += 1;
+        } else {
+            self.unready = 0;
+            self.faults += u32::from(is_own_doing(cause));
+        }
+        match self.faults + self.unready {
+            count if count >= MAX_DEATHS => Err(count),
+            _ => Ok(self.pause()),
+        }
+    }
+
+    /// How long to wait before the next start, after one that came to nothing.
+    pub(crate) fn pause(&mut self) -> Duration {
+        self.idle += 1;
+        match self.idle.checked_sub(AT_ONCE + 1) {
+            None => Duration::ZERO,
+            Some(doublings) => (FIRST_PAUSE * (1 << doublings.min(8))).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// Whether a process brings such an end upon itself; other signals are sent by somebody.
+fn is_own_doing(cause: ExitCause) -> bool {
+    const FAULTS: [i32; 7] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+    match cause {
+        ExitCause::Exit(_) => true,
+        ExitCause::Signal { number, .. } => FAULTS.contains(&number),
+        ExitCause::Unknown => false,
+    }
+}
+
+/// Launches and errands that the rank's members have begun.
+pub(crate) fn served(desk: &Desk) -> u64 {
+    desk.launches.load(Ordering::Relaxed).wrapping_add(desk.errands.load(Ordering::Relaxed))
+}
+
+/// Frees the place of a worker that has left in good order.
+fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) {
+    let is_wanted = rank < roster.active && !roster.dissolving;
+    let dissolving = roster.dissolving;
+    let slot = &mut roster.slots[rank];
+    slot.lose_states(dissolving);
+    slot.vacate();
+    repair(MemberId(slot.member));
+    crew.board().muster(&crew.orders).forget(rank);
+    roster.retirements += u64::from(is_wanted);
+    succession::want(roster, rank, Duration::ZERO);
+    roster.refresh();
+    crew.changed.notify_all();
+}
+
+/// Records a death, if there was one, and repairs what it left.
+pub(crate) fn bury(crew: &Crew, rank: usize) {
+    let mut roster = crew.roster.lock();
+    let slot = &mut roster.slots[rank];
+    let Some(process) = &slot.process else { return };
+    let Some(cause) = process.try_reap() else { return };
+    let pid = process.pid;
+    slot.is_retiring = false;
+    crew.board().desk(rank).leave.store(0, Ordering::Relaxed);
+    if slot.stage == Stage::Leaving && cause == ExitCause::Exit(0) {
+        return see_off(crew, &mut roster, rank);
+    }
+    let dissolving = roster.dissolving;
+    if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
+        trace.note_death(rank, pid, cause);
+    }
+    let obituary = record(crew, &mut roster, rank, pid, cause);
+    crew.bereaved().inspect(|bereaved| bereaved.died(&obituary));
+    crew.changed.notify_all();
+    drop(roster);
+    if !dissolving {
+        // The subscriber is the program's own code: not under our lock.
+        crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
+    }
+}
+
+/// Puts right what a dead member left, and sees to its succession.
+fn record(
+    crew: &Crew,
+    roster: &mut MutexGuard<'_, Roster>,
+    rank: usize,
+    pid: u32,
+    cause: ExitCause,
+) -> Obituary {
+    let board = crew.board();
+    let (desk, muster) = (board.desk(rank), board.muster(&crew.orders));
+    let in_launch = muster.unfinished().contains(rank);
+    let dissolving = roster.dissolving;
+    let slot = &mut roster.slots[rank];
+    let member = slot.member;
+    let reached = match slot.stage {
+        _ if in_launch || served(desk) != slot.served_at_start => Reached::Service,
+        Stage::Ready | Stage::Leaving => Reached::Ready,
+        _ => Reached::Start,
+    };
+    // Before the death is counted: a launch that hears of it hears of what went with it.
+    slot.lose_states(dissolving);
+    slot.vacate();
+    // Acquire: pairs with the Release in `Visit::chunks`.
+    let unit = desk.current.swap(0, Ordering::AcqRel);
+    crew.deaths.fetch_add(1, Ordering::Release);
+    let obituary = Obituary {
+        rank,
+        member,
+        pid,
+        cause,
+        oom: crew.oom.has_killed_since_last_asked(),
+        in_launch,
+        unit: unit.checked_sub(1),
+    };
+    roster.obituaries.push(obituary.clone());
+    roster.refresh();
+    repair(MemberId(member));
+    // Poison: a region that the rank was part of cannot go on.
+    board.step(rank).poison();
+    muster.forget(rank);
+    muster.strike(rank);
+    muster.notify();
+    match roster.slots[rank].record.died(reached, cause) {
+        Ok(pause) => {
+            roster.respawns += u64::from(!roster.dissolving);
+            succession::want(roster, rank, pause);
+        }
+        Err(count) => {
+            let why =
+                format!("worker {rank} died {count} times in a row ({cause}) before it had served a launch");
+            succession::give_up(crew, roster, rank, StartError::DiedAtStart { cause }, Some(why));
+        }
+    }
+    obituary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KILLED: ExitCause = ExitCause::Signal { number: libc::SIGKILL, core_dumped: false };
+    const ABORTED: ExitCause = ExitCause::Signal { number: libc::SIGABRT, core_dumped: true };
+
+    #[test]
+    fn kills_from_outside_of_idle_workers_never_count() {
+        let mut record = Record::default();
+        let pauses: Vec<_> = (0..100).map(|_| record.died(Reached::Ready, KILLED).unwrap()).collect();
+        assert_eq!((pauses[0], pauses[99]), (Duration::ZERO, LONGEST_PAUSE));
+        assert!(pauses.is_sorted());
+        assert_eq!(record.died(Reached::Service, KILLED), Ok(Duration::ZERO));
+        assert_eq!(record, Record::default());
+    }
+
+    #[test]
+    fn three_deaths_at_the_start_are_three_and_readiness_clears_them() {
+        let mut record = Record::default();
+        for _ in 0..10 {
+            assert!(record.died(Reached::Start, KILLED).is_ok());
+            assert!(record.died(Reached::Start, ABORTED).is_ok());
+            assert!(record.died(Reached::Ready, KILLED).is_ok());
+        }
+        assert!(record.died(Reached::Start, KILLED).is_ok());
+        assert!(record.died(Reached::Start, KILLED).is_ok());
+        assert_eq!(record.died(Reached::Start, KILLED), Err(3));
+    }
+
+    #[test]
+    fn workers_that_end_by_their_own_doing_before_they_served_are_given_up() {
+        let mut record = Record::default();
+        for _ in 0..10 {
+            assert!(record.died(Reached::Ready, ABORTED).is_ok());
+            assert!(record.died(Reached::Ready, ExitCause::Exit(0)).is_ok());
+            assert!(record.died(Reached::Service, ABORTED).is_ok());
+        }
+        assert!(record.died(Reached::Ready, ABORTED).is_ok());
+        assert!(record.died(Reached::Start, ABORTED).is_ok());
+        assert_eq!(record.died(Reached::Ready, ExitCause::Exit(0)).is_err(), false);
+        assert!(record.died(Reached::Ready, ABORTED).is_err());
+    }
+}
