@@ -244,9 +244,10 @@ fn few_files_for_a_successor() {
 fn killed_at_the_start() {
     for method in [StartMethod::Spawn, StartMethod::ForkServer] {
         let pool = pool(2, method);
-        let mut known: Vec<u32> = children_named("");
         for round in 0..60u64 {
-            send(pool.worker_pids()[1], Signal::KILL);
+            let known = children_named("");
+            let victim = std::iter::repeat_with(|| pool.worker_pids()[1]).find(|pid| *pid != 0);
+            send(victim.unwrap(), Signal::KILL);
             let newcomer = loop {
                 let now = children_named("");
                 if let Some(pid) = now.iter().find(|pid| !known.contains(pid)) {
@@ -256,7 +257,6 @@ fn killed_at_the_start() {
             std::thread::sleep(Duration::from_micros(100 * (round % 20)));
             send(newcomer, Signal::KILL);
             pool.for_each(0..8, |_| ()).unwrap_or_else(|error| panic!("{method:?}, round {round}: {error}"));
-            known = children_named("");
         }
         assert_right(&pool);
     }

@@ -409,9 +409,9 @@ impl Drive<'_> {
                 return Err(self.stopped(stop, Vec::new()));
             }
             if Instant::now() >= give_up_at {
-                return Err(LaunchError::PoolBroken {
-                    reason: "a dead worker was not replaced in time".into(),
-                });
+                let why = roster.hindrance.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                let reason = format!("a dead worker was not replaced in time{why}");
+                return Err(LaunchError::PoolBroken { reason });
             }
         }
     }

@@ -3,6 +3,8 @@
 use super::Pool;
 use crate::base::atomic::Ordering;
 use crate::sys::{descriptor, fork, process};
+use crate::team::crew::Kind;
+use crate::team::roster::Slot;
 use std::time::Duration;
 
 /// Counts of one worker since the pool was made.
@@ -11,7 +13,7 @@ use std::time::Duration;
 pub struct WorkerStats {
     /// Its rank.
     pub rank: usize,
-    /// Its process id; the pool's own in `Threads` and `Inline`.
+    /// Its process id, 0 while it is being replaced; the pool's own in `Threads` and `Inline`.
     pub pid: u32,
     /// Launches it took part in.
     pub launches: u64,
@@ -126,6 +128,7 @@ impl Pool {
         let totals = self.driver.totals();
         let board = self.driver.crew.board();
         let roster = self.driver.crew.roster.lock();
+        let has_processes = matches!(self.driver.crew.kind, Kind::Processes(_));
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
@@ -133,7 +136,7 @@ impl Pool {
             let read = |word: &crate::base::atomic::AtomicU64| word.load(Ordering::Relaxed);
             WorkerStats {
                 rank,
-                pid: slot.process.as_ref().map_or_else(process::own_pid, |process| process.pid),
+                pid: if has_processes { slot.pid() } else { process::own_pid() },
                 launches: read(&desk.launches),
                 tasks: read(&desk.errands),
                 chunks: read(&desk.chunks),
@@ -201,16 +204,16 @@ impl Pool {
         })
     }
 
-    /// Process ids of the workers by rank; 0 while one is being replaced. Empty for threads and inline pools.
+    /// Process ids of the workers by rank; 0 while one is being replaced, until its successor serves. Empty for threads and inline pools.
     pub fn worker_pids(&self) -> Vec<u32> {
         if fork::is_foreign() {
             return Vec::new();
         }
         let roster = self.driver.crew.roster.lock();
-        if roster.slots.iter().all(|slot| slot.process.is_none() && slot.member == 0) {
+        if !matches!(self.driver.crew.kind, Kind::Processes(_)) {
             return Vec::new();
         }
-        roster.slots.iter().map(|slot| slot.process.as_ref().map_or(0, |process| process.pid)).collect()
+        roster.slots.iter().map(Slot::pid).collect()
     }
 
     /// Memory of program and workers as the kernel counts it. Reads /proc for each process: milliseconds for large ones.

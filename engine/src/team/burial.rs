@@ -225,7 +225,7 @@ mod tests {
         }
         assert!(record.died(Reached::Ready, ABORTED).is_ok());
         assert!(record.died(Reached::Start, ABORTED).is_ok());
-        assert_eq!(record.died(Reached::Ready, ExitCause::Exit(0)).is_err(), false);
+        assert!(record.died(Reached::Ready, ExitCause::Exit(0)).is_ok());
         assert!(record.died(Reached::Ready, ABORTED).is_err());
     }
 }

@@ -145,6 +145,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.stage = Stage::Ready;
                 slot.refused = refused;
                 slot.hindered_since = None;
+                roster.hindrance = None;
                 roster.refresh();
                 crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();

@@ -84,6 +84,12 @@ impl Slot {
         }
     }
 
+    /// The process that serves; 0 if none does.
+    pub(crate) fn pid(&self) -> u32 {
+        let serves = matches!(self.stage, Stage::Ready | Stage::Leaving);
+        self.process.as_ref().filter(|_| serves).map_or(0, |process| process.pid)
+    }
+
     /// Nobody is there any more.
     pub(crate) fn vacate(&mut self) {
         self.process = None;

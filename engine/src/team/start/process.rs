@@ -148,10 +148,11 @@ impl WorkerProcess {
         let report = self.reports.as_ref().map(|reports| fork_server::read_report(reports.as_fd()));
         match report {
             Some(Ok(cause)) => return Some(cause),
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                if self.ended_at.get_or_init(Instant::now).elapsed() < REPORTED_WITHIN {
-                    return None;
-                }
+            Some(Err(error))
+                if error.kind() == io::ErrorKind::WouldBlock
+                    && self.ended_at.get_or_init(Instant::now).elapsed() < REPORTED_WITHIN =>
+            {
+                return None;
             }
             _ => {}
         }
