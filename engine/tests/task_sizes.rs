@@ -1,7 +1,7 @@
 //! Sizes and durations that no memory and no clock can hold, and inputs that are wrong about their length.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use phalanx::{Backend, Pool};
+use phalanx::{Backend, Connection, Manager, Pipe, Pool, Process, Queue, recommended_workers};
 use std::time::Duration;
 
 /// An input that says what it is told to of its length.
@@ -123,5 +123,62 @@ fn an_input_ends_at_its_first_end() {
         assert_eq!(pool.tasks().chunksize(chunk).map(|n: u64| n, Again(0)).unwrap(), expected);
         let given = pool.tasks().chunksize(chunk).imap(|n: u64| n, Again(0));
         assert_eq!(given.map(Result::unwrap).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn pools_of_any_numbers_are_refused_or_made() {
+    for backend in [Backend::Processes, Backend::Threads, Backend::Inline] {
+        let builder = || Pool::builder().backend(backend).workers(1);
+        for number in [1 << 20, 1 << 33, usize::MAX / 2 + 1, usize::MAX] {
+            let more = [
+                builder().workers(number).build(),
+                builder().max_workers(number).build(),
+                builder().threads_per_worker(number).build(),
+                builder().workers(number).max_workers(number).threads_per_worker(number).build(),
+            ];
+            for made in more {
+                assert!(made.is_err() || backend == Backend::Inline, "{number} {backend}");
+            }
+        }
+        let ages = [Duration::MAX, Duration::from_secs(1 << 61), Duration::from_millis(u64::MAX)];
+        for age in ages {
+            let pool = builder()
+                .max_worker_age(age)
+                .max_worker_growth(u64::MAX)
+                .max_tasks_per_worker(u64::MAX)
+                .build()
+                .unwrap();
+            let before = pool.worker_pids();
+            for n in 0..50 {
+                assert_eq!(pool.apply(|n: u64| n, n).unwrap(), n);
+            }
+            assert_eq!(pool.worker_pids(), before);
+            // No more than there may be.
+            pool.resize(usize::MAX).unwrap();
+            assert_eq!(pool.workers(), 1);
+        }
+        assert!(recommended_workers(u64::MAX) >= 1);
+    }
+}
+
+#[test]
+fn waits_of_any_length_end_when_there_is_something() {
+    let queue = Queue::<u64>::new().unwrap();
+    let (one, other): (Connection<u64, u64>, Connection<u64, u64>) = Pipe::duplex().unwrap();
+    for limit in [Duration::MAX, Duration::from_secs(1 << 62)] {
+        queue.put_timeout(&1, limit).unwrap();
+        assert_eq!(queue.get_timeout(limit).unwrap(), 1);
+        one.send_timeout(&2, limit).unwrap();
+        assert!(other.poll(limit).unwrap());
+        assert_eq!(other.recv_timeout(limit).unwrap(), 2);
+        let process = Process::spawn(|n: u64| n + 1, 1).unwrap();
+        assert_eq!(process.join_timeout(limit).unwrap(), 2);
+        let manager = Manager::new().unwrap();
+        let hosted = manager.host(1u64).unwrap();
+        assert_eq!(hosted.call_timeout(|n: &mut u64, by: u64| *n + by, 2, limit).unwrap(), 3);
+    }
+    for bytes in [1 << 62, usize::MAX / 2, usize::MAX - 63, usize::MAX] {
+        assert!(Queue::<u64>::with_capacity_bytes(bytes).is_err());
     }
 }

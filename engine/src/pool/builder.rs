@@ -195,7 +195,8 @@ impl PoolBuilder {
 
     /// How old a worker becomes before it gives way, as with [`Self::max_tasks_per_worker`].
     pub fn max_worker_age(mut self, age: Duration) -> Self {
-        self.lifespan.age_ms = (age.as_millis() as u64).max(1);
+        // Beyond what the words hold there is no difference.
+        self.lifespan.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1);
         self
     }
 
@@ -245,7 +246,7 @@ impl PoolBuilder {
             threads_per_worker: self.threads_per_worker.unwrap_or(1),
         };
         let (workers, layout) = self.placed(&machine, &limits, &request)?;
-        let hands = workers * request.threads_per_worker;
+        let hands = workers.saturating_mul(request.threads_per_worker);
         let cores = usable_cores(&limits);
         let reason = match kind {
             Kind::Inline if inside => "runs inline: a worker never starts workers".into(),

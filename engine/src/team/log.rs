@@ -1,6 +1,7 @@
 //! A worker's log events, told to the driver's `tracing` subscriber with the worker's rank.
 
 use crate::team::mail::{self, FromWorker};
+use crate::team::panic_note;
 use crate::team::start::ExitCause;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -194,10 +195,12 @@ impl Line {
         let run = move || {
             for note in incoming {
                 // A subscriber that panics loses this event.
-                let _panicked = catch_unwind(AssertUnwindSafe(|| {
+                let emitted = catch_unwind(AssertUnwindSafe(|| {
                     emit(&note);
                     told.tell();
                 }));
+                // Its payload's own destructor may panic again.
+                let _lost = emitted.map_err(panic_note::take);
             }
             let _nobody_waits = end.send(());
         };

@@ -13,6 +13,8 @@ use std::str::FromStr;
 
 /// A pool has at most this many workers.
 pub const MAX_WORKERS: usize = 4096;
+/// A worker has at most this many threads.
+const MAX_THREADS: usize = 4096;
 
 /// Where workers go.
 ///
@@ -119,6 +121,14 @@ pub enum PlacementError {
         /// How many are possible.
         limit: usize,
     },
+    /// Too many threads were asked for.
+    #[error("{asked} threads are more than the {limit} that a worker can have")]
+    TooManyThreads {
+        /// How many were asked for.
+        asked: usize,
+        /// How many are possible.
+        limit: usize,
+    },
     /// The limits leave no PU of this machine.
     #[error("none of the machine's PUs {machine} is allowed: the affinity mask holds '{allowed}'")]
     NothingAllowed {
@@ -198,6 +208,10 @@ pub fn plan(machine: &Machine, limits: &Limits, request: &Request) -> Result<Pla
     }
     if let Some(asked) = request.workers.filter(|&asked| asked > MAX_WORKERS) {
         return Err(PlacementError::TooManyWorkers { asked, limit: MAX_WORKERS });
+    }
+    if request.threads_per_worker > MAX_THREADS {
+        let asked = request.threads_per_worker;
+        return Err(PlacementError::TooManyThreads { asked, limit: MAX_THREADS });
     }
     let allowed = limits.allowed.intersection(machine.cpuset());
     if allowed.is_empty() {
