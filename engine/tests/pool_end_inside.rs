@@ -8,7 +8,7 @@ use common::within;
 use parking_lot::Mutex;
 use phalanx::{Backend, LaunchError, PerWorker, Pool, PoolError, TaskError};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -226,17 +226,29 @@ fn a_thread_of_a_worker_may_launch_and_end_its_pool() {
 fn a_launch_that_waits_its_turn_ends_at_its_time_limit() {
     static STAGE: Stage = Stage::new();
     within(PATIENCE, || {
+        static IS_AT_WORK: AtomicBool = AtomicBool::new(false);
+        static MAY_END: AtomicBool = AtomicBool::new(false);
+        let wait_for = |flag: &AtomicBool| {
+            while !flag.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        };
         let pool = STAGE.set(Backend::Threads);
-        pool.for_each(0..2, |_| {
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    let pool = STAGE.pool().unwrap();
-                    let late = pool.launch().timeout(Duration::from_millis(20)).for_each(0..8, |_| ());
-                    assert!(matches!(late, Err(LaunchError::TimedOut { .. })), "{late:?}");
-                });
+        std::thread::scope(|scope| {
+            let long = scope.spawn(|| {
+                pool.for_each(0..2, |_| {
+                    IS_AT_WORK.store(true, Ordering::Release);
+                    while !MAY_END.load(Ordering::Acquire) {
+                        std::thread::yield_now();
+                    }
+                })
             });
-        })
-        .unwrap();
+            wait_for(&IS_AT_WORK);
+            let late = pool.launch().timeout(Duration::from_millis(20)).for_each(0..8, |_| ());
+            MAY_END.store(true, Ordering::Release);
+            assert!(matches!(late, Err(LaunchError::TimedOut { .. })), "{late:?}");
+            long.join().unwrap().unwrap();
+        });
         assert_eq!(pool.reduce(0..10, 0, |range| range.sum(), |a: usize, b| a + b).unwrap(), 45);
     });
 }

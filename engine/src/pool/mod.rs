@@ -39,7 +39,7 @@ use std::sync::atomic::AtomicBool;
 /// A team of workers, pinned one per physical core, that runs launches over shared arrays.
 ///
 /// `Pool` is `Send + Sync`: launches from several threads pass one at a time, in the order in which they came; a launch
-/// made inside a kernel runs inline in that worker. Dropping the pool ends the workers and waits for them. A pool in a
+/// made inside a kernel runs inline in that worker, and so does one on a thread that a kernel or a progress callback started. Dropping the pool ends the workers and waits for them. A pool in a
 /// `static` works too; its workers then end with the process.
 ///
 /// ```

@@ -23,7 +23,8 @@ impl Pool {
     ///
     /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads still use worker 0.
     /// The share is not isolated: a crash in it takes the program down, and it is cancelled only cooperatively. Threads
-    /// that this thread starts meanwhile inherit its pinning. Costs two system calls; dropping restores the old mask.
+    /// that this thread starts meanwhile inherit its pinning. A kernel must not wait for a thread that it starts and that launches on
+    /// this pool: in the seat, that thread would wait for the kernel. Costs two system calls; dropping restores the old mask.
     ///
     /// # Errors
     /// If the thread's present mask cannot be read.

@@ -7,6 +7,7 @@ pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod lineage;
 pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod process;

@@ -1,7 +1,7 @@
 //! What the current thread is doing: which rank, and whether its launch is to stop.
 
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::sys::fork;
+use crate::sys::{fork, lineage};
 use std::cell::Cell;
 use std::sync::Once;
 use std::time::Instant;
@@ -70,12 +70,14 @@ pub(crate) fn is_inside() -> bool {
     CURRENT.get().is_some()
 }
 
-/// A member's own thread.
+/// A member's own thread, or one that descends from it: the member may be waiting for it.
 const MEMBER: u8 = 1;
 /// Runs a callback of a launch that it drives.
 const DRIVING: u8 = 1 << 1;
 /// Tells receivers of tasks what came out.
 const TELLING: u8 = 1 << 2;
+/// It is known whether this is a member's thread.
+const KNOWN: u8 = 1 << 7;
 /// Calls code of the program that it holds nothing for.
 const CALLING: u8 = 1 << 3;
 
@@ -85,49 +87,75 @@ thread_local! {
 }
 
 /// Puts back what [`enter_callback`] or [`enter_telling`] changed.
-pub(crate) struct LeaveDuty(u8);
+pub(crate) struct LeaveDuty {
+    before: u8,
+    _unmark: Option<lineage::Unmark>,
+}
 
 impl Drop for LeaveDuty {
     fn drop(&mut self) {
-        DUTIES.set(self.0);
+        DUTIES.set(self.before);
     }
 }
 
 /// Marks this thread as running a callback of the launch that it drives, until the result is dropped.
 pub(crate) fn enter_callback() -> LeaveDuty {
-    LeaveDuty(DUTIES.replace(DUTIES.get() | DRIVING))
+    let before = known_duties();
+    DUTIES.set(before | DRIVING);
+    // The callback may wait for a thread that it starts.
+    LeaveDuty { before, _unmark: Some(lineage::mark_this_thread()) }
 }
 
 /// Marks this thread as one that tells receivers, which may call the program, until the result is dropped.
 pub(crate) fn enter_telling() -> LeaveDuty {
-    LeaveDuty(DUTIES.replace(DUTIES.get() | TELLING))
+    LeaveDuty { before: DUTIES.replace(DUTIES.get() | TELLING), _unmark: None }
 }
 
 /// Marks this thread as one that calls the program, and holds nothing meanwhile, until the result is dropped.
 pub(crate) fn enter_calling() -> LeaveDuty {
-    LeaveDuty(DUTIES.replace(DUTIES.get() | CALLING))
+    LeaveDuty { before: DUTIES.replace(DUTIES.get() | CALLING), _unmark: None }
 }
 
-/// Marks this thread as a member's, for its whole life.
+/// Marks this thread as a member's, for its whole life, and the threads that it will start.
 pub(crate) fn become_member() {
-    DUTIES.set(MEMBER);
+    DUTIES.set(MEMBER | KNOWN);
+    std::mem::forget(lineage::mark_this_thread());
+}
+
+/// What this thread does, without [`KNOWN`].
+fn duties() -> u8 {
+    known_duties() & !KNOWN
+}
+
+fn known_duties() -> u8 {
+    let duties = DUTIES.get();
+    if duties & KNOWN != 0 { duties } else { learn_duties() }
+}
+
+/// Finds out, once for each thread, whether it descends from a member.
+#[cold]
+fn learn_duties() -> u8 {
+    let descends = if lineage::is_marked() { MEMBER } else { 0 };
+    let duties = DUTIES.get() | descends | KNOWN;
+    DUTIES.set(duties);
+    duties
 }
 
 /// Whether launches that this thread makes would wait for this thread: it is a member, or runs a callback of a launch that it
 /// drives.
 pub(crate) fn is_bound() -> bool {
-    DUTIES.get() & (MEMBER | DRIVING) != 0
+    duties() & (MEMBER | DRIVING) != 0
 }
 
 /// Whether this thread may wait for launches to end: as [`may_wait`], and in callbacks of tasks.
 pub(crate) fn may_pass() -> bool {
-    DUTIES.get() & !CALLING == 0 && !is_inside()
+    duties() & !CALLING == 0 && !is_inside()
 }
 
 /// Whether this thread may wait for a pool to end: not so in kernels, tasks and callbacks, and on members' threads, which pools wait
 /// for themselves.
 pub(crate) fn may_wait() -> bool {
-    DUTIES.get() == 0 && !is_inside()
+    duties() == 0 && !is_inside()
 }
 
 /// The rank of the worker that runs this kernel; `None` outside kernels.

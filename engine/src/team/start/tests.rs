@@ -454,7 +454,9 @@ fn host_guards() {
     driver.kill().unwrap();
     let mut killed = 0;
     while let Ok(Some((_, status))) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
-        assert_eq!(status.terminating_signal(), Some(libc::SIGKILL));
+        // A fork server may see the end of its socket first, and leaves then.
+        let ended = (status.terminating_signal(), status.exit_status());
+        assert!(matches!(ended, (Some(libc::SIGKILL), _) | (_, Some(0))), "{ended:?}");
         killed += 1;
     }
     // The driver, three fork servers, four workers; then the kernel says that there is no child left.
