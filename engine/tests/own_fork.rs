@@ -136,15 +136,17 @@ fn a_seat_and_guards_are_not_given_up_by_the_child() {
     let seat = pool.join_here().unwrap();
     let (lock, read, semaphore) =
         (Lock::new(1u64).unwrap(), RwLock::new(1u64).unwrap(), Semaphore::new(1).unwrap());
-    let queue = Queue::<u64>::new().unwrap();
+    let (queue, nested) = (Queue::<u64>::new().unwrap(), RLock::new(1u64).unwrap());
     queue.put(&7).unwrap();
+    let twice = (nested.lock().unwrap(), nested.lock().unwrap());
     let held =
         (lock.lock().unwrap(), read.read().unwrap(), semaphore.acquire().unwrap(), queue.claim().unwrap());
     passes_in_child(|| {
         drop_here(&held);
+        drop_here(&twice);
         drop_here(&seat);
     });
-    assert!(lock.holder().is_some());
+    assert!(lock.holder().is_some() && nested.holder().is_some());
     assert_eq!((read.readers(), semaphore.available(), queue.len()), (1, 0, 0));
     pool.for_each(0..10, |_| ()).unwrap();
 }

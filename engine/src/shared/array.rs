@@ -10,6 +10,7 @@ use crate::base::member::Owner;
 use crate::sync::place::{self, CreateError, Place, remote_slice};
 use crate::sync::wait::Patience;
 use crate::sync::{Held, LockError, LockWord, data_offset};
+use crate::sys::fork;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -132,6 +133,9 @@ impl<T: Element> Array<T> {
     }
 
     fn lock_with(&self, patience: Patience) -> Locked<'_, T> {
+        if fork::is_foreign() {
+            return Err(LockError::Forked);
+        }
         // SAFETY: inside the block.
         let elements = unsafe { self.place.base().add(data_offset::<LockWord, T>()) }.cast();
         let guard = |held| ArrayGuard { elements, len: self.len(), held, _array: PhantomData };

@@ -233,6 +233,9 @@ impl<T: Pod> RGuard<'_, T> {
 
 impl<T: Pod> Drop for RGuard<'_, T> {
     fn drop(&mut self) {
+        if fork::is_foreign() {
+            return;
+        }
         let word = self.lock.word();
         if std::thread::panicking() && !self.unwinding {
             word.lock.poison();

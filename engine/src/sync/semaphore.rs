@@ -278,6 +278,9 @@ impl BoundedSemaphore {
     /// - [`SemaphoreError::NotHeld`]: this process holds fewer; nothing is given back.
     /// - [`SemaphoreError::Corrupt`]: see there.
     pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
+        if fork::is_foreign() {
+            return Err(SemaphoreError::Forked);
+        }
         self.0.word().release_kept(member::current(), n).map_err(|denied| self.0.error(denied, n))
     }
 
@@ -319,6 +322,9 @@ impl BoundedSemaphore {
 
     /// Refuses what no release can bring about.
     fn check(&self, asked: u32) -> Result<(), SemaphoreError> {
+        if fork::is_foreign() {
+            return Err(SemaphoreError::Forked);
+        }
         let total = self.0.word().total();
         if asked > total { Err(SemaphoreError::TooMany { asked, total }) } else { Ok(()) }
     }
