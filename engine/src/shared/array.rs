@@ -11,6 +11,7 @@ use crate::sync::place::{self, CreateError, Place, remote_slice};
 use crate::sync::wait::Patience;
 use crate::sync::{Held, LockError, LockWord, data_offset};
 use crate::sys::fork;
+use crate::sys::fork;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
