@@ -11,7 +11,6 @@ use crate::sync::place::{self, CreateError, Place, remote_slice};
 use crate::sync::wait::Patience;
 use crate::sync::{Held, LockError, LockWord, data_offset};
 use crate::sys::fork;
-use crate::sys::fork;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
