@@ -8,6 +8,7 @@ use super::draft::{Draft, Part};
 use super::error::TopologyError;
 use super::machine::{Cache, Machine, NumaNode, Source};
 use crate::sys::descriptor;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Kinds of cores are told apart by their highest frequency only if it differs by more than this many percent:
@@ -187,8 +188,14 @@ fn is_online(dir: &Path) -> bool {
     text(&dir.join("online")).is_none_or(|value| value == "1")
 }
 
+/// What is read of a file at most.
+const MOST_TEXT_BYTES: u64 = 1 << 20;
+
 fn text(path: &Path) -> Option<String> {
-    let text = descriptor::read_text(path).ok()?;
+    let mut text = String::new();
+    let file = descriptor::open_to_read(path).ok()?;
+    // The kernel writes at most a page; a recording may hold anything.
+    file.take(MOST_TEXT_BYTES).read_to_string(&mut text).ok()?;
     // Some kernels end lists with a NUL (seen in a recorded ARM machine).
     Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
 }

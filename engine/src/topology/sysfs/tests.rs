@@ -92,6 +92,18 @@ fn favoured_cores_of_one_kind_are_one_kind() {
     assert_eq!(kinds(&[u64::MAX, 1]), 2);
 }
 
+#[test]
+fn endless_files_of_a_recording_are_not_read_to_their_end() {
+    let root = tempfile::tempdir().unwrap();
+    let cpu = root.path().join("sys/devices/system/cpu");
+    put(cpu.join("online"), "0-1");
+    put(cpu.join("cpu0/topology/core_id"), "0");
+    let endless = std::fs::File::create(cpu.join("cpu0/topology/core_cpus_list")).unwrap();
+    if endless.set_len(1 << 40).is_ok() {
+        assert!(read(root.path()).unwrap().validate().is_ok());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 

@@ -97,6 +97,19 @@ fn deep_nesting_does_not_end_the_stack() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
+    /// Any text, and any made of what topologies are made of.
+    #[test]
+    fn no_text_makes_the_reader_panic(
+        any in "\\PC{0,200}",
+        alike in "(<(topology|object|!DOCTYPE|/object|info)( (type|os_index|cpuset|nodeset|version)=\"[0-9a-fx,A-Z]{0,9}\"){0,3}/?>){0,12}",
+    ) {
+        for text in [any, alike] {
+            if let Ok(machine) = read(&text, Source::Xml) {
+                prop_assert!(machine.validate().is_ok());
+            }
+        }
+    }
+
     /// A topology with bytes damaged at random is read without contradiction, or refused, and never panics.
     #[test]
     fn damaged_topologies_never_panic(
