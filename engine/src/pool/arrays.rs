@@ -2,6 +2,7 @@
 //!
 //! # Safety
 //! An array is put over a segment only after every page of it was reserved by the launch that made it.
+#![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
 use super::Pool;
@@ -81,7 +82,7 @@ impl Pool {
             return Ok(SharedArray::zeros_with(dim, options)?);
         }
         let segment = Segment::create_sparse(len_bytes, options)?;
-        let row_bytes = row_elems(&dim) * size_of::<T>();
+        let row_bytes = row_elems(&dim).saturating_mul(size_of::<T>());
         self.launch().reserve(&segment, rows(&dim), row_bytes).map_err(as_error)?;
         segment.settle()?;
         // SAFETY: the new segment has `len_bytes` zeroed bytes at a page's start, all reserved by the launch, and nobody
@@ -169,7 +170,8 @@ impl Pool {
         let (from, mut to) = (source.view(), array.view_mut());
         let threads = self.workers().min(std::thread::available_parallelism().map_or(1, usize::from));
         let rows = rows(&source.raw_dim());
-        if threads < 2 || rows < threads || source.len() * size_of::<T>() < PARALLEL_COPY_BYTES {
+        if threads < 2 || rows < threads || source.len().saturating_mul(size_of::<T>()) < PARALLEL_COPY_BYTES
+        {
             to.assign(&from);
         } else {
             let part = rows.div_ceil(threads);

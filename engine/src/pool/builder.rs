@@ -1,4 +1,5 @@
 //! How a pool is to be.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Pool, PoolError};
 use crate::launch::driver::Driver;
@@ -83,7 +84,7 @@ impl PoolBuilder {
 
     /// For work that waits for disks and networks: one worker more than there are cores.
     pub fn io_bound(mut self) -> Self {
-        self.workers = Some(usable_cores(&Limits::detect()) + 1);
+        self.workers = Some(usable_cores(&Limits::detect()).saturating_add(1));
         self
     }
 

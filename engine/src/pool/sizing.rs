@@ -1,4 +1,5 @@
 //! How many workers are right for what the machine is doing now.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::descriptor;
 use crate::topology::Limits;
@@ -66,7 +67,8 @@ impl CpuTimes {
     fn parse(stat: &str) -> Option<CpuTimes> {
         let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
         let ticks: Vec<u64> = numbers.take(8).map_while(|number| number.parse().ok()).collect();
-        (ticks.len() >= 5).then(|| CpuTimes { total: ticks.iter().sum(), idle: ticks[3] + ticks[4] })
+        (ticks.len() >= 5)
+            .then(|| CpuTimes { total: ticks.iter().sum(), idle: ticks[3].saturating_add(ticks[4]) })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The thread that calls the program's callbacks when nobody waits for their result: never the one that collects results and watches
 //! time limits, so a callback may be slow, or wait for other tasks, and delays only other callbacks.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::desk::Desk;
 use crate::task::parcel::Receiver;

@@ -4,6 +4,7 @@
 //! # Safety
 //! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid for; that a type is one
 //! of them is asked by its `TypeId`.
+#![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
 use crate::base::{notation, with_own};
@@ -67,7 +68,7 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
 pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
     let before = bytes.len();
     if is_plain::<T>() {
-        bytes.resize(before + size_of::<T>(), 0);
+        bytes.resize(before.saturating_add(size_of::<T>()), 0);
         let _fits = write(value, &mut bytes[before..]);
         return Ok(());
     }
@@ -76,8 +77,9 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
         bytes.truncate(before);
         return Err(error.to_string());
     }
-    let len = (bytes.len() - before - HEAD) as u64;
-    bytes[before..before + HEAD].copy_from_slice(&len.to_le_bytes());
+    let body = before.saturating_add(HEAD);
+    let len = bytes.len().saturating_sub(body) as u64;
+    bytes[before..body].copy_from_slice(&len.to_le_bytes());
     Ok(())
 }
 
@@ -121,7 +123,7 @@ pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) ->
 /// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no number or they
 /// are not all there.
 pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
-    if !is_plain::<T>() || bytes.len() != items * size_of::<T>() {
+    if !is_plain::<T>() || bytes.len() != items.saturating_mul(size_of::<T>()) {
         return false;
     }
     values.reserve(items);
@@ -129,7 +131,7 @@ pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mu
     // SAFETY: there is capacity for `items` values more, which is as many bytes as there are.
     unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     // SAFETY: their bytes were written just now, and any bytes are a number.
-    unsafe { values.set_len(values.len() + items) };
+    unsafe { values.set_len(values.len().saturating_add(items)) };
     true
 }
 

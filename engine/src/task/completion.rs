@@ -2,6 +2,7 @@
 //!
 //! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under no lock: by a thread that
 //! waits for this very value, or else by the desk's callback thread (`calls.rs`). Until that is over the value is not there.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::desk::Desk;
 use crate::task::error::TaskError;
@@ -176,11 +177,13 @@ impl<T> Completion<T> {
     }
 
     pub(crate) fn begin_wait(&self) {
-        self.inner.lock().waiters += 1;
+        let mut inner = self.inner.lock();
+        inner.waiters = inner.waiters.saturating_add(1);
     }
 
     pub(crate) fn end_wait(&self) {
-        self.inner.lock().waiters -= 1;
+        let mut inner = self.inner.lock();
+        inner.waiters = inner.waiters.saturating_sub(1);
     }
 
     /// Calls the program's code for what has come, unless another thread is at it.

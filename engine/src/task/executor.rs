@@ -1,4 +1,5 @@
 //! Waiting for several results, in the shape of Python's `concurrent.futures`.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::fork;
 use crate::task::result::AsyncResult;
@@ -58,7 +59,7 @@ impl<T: Send + 'static> Iterator for AsCompleted<T> {
         if self.left == 0 {
             return None;
         }
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         if fork::is_foreign() {
             let (number, result) = self
                 .results

@@ -1,4 +1,5 @@
 //! Blocks of shared memory for the arguments and results of tasks: taken from the arena, and kept for the next task.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{AllocError, arena};
 use crate::sys::fork;
@@ -38,7 +39,7 @@ pub(crate) fn take(len: usize) -> Result<HeapBlock, AllocError> {
         let mut shelf = SHELF.lock();
         let kept = shelf.classes.get_mut(class).and_then(Vec::pop);
         if kept.is_some() {
-            shelf.bytes -= size;
+            shelf.bytes = shelf.bytes.saturating_sub(size);
         }
         kept
     };
@@ -77,8 +78,8 @@ impl Drop for HeapBlock {
             return std::mem::forget(block);
         }
         let mut shelf = SHELF.lock();
-        if self.class < CLASSES && shelf.bytes + block.len() <= KEEP_BYTES {
-            shelf.bytes += block.len();
+        if self.class < CLASSES && shelf.bytes.saturating_add(block.len()) <= KEEP_BYTES {
+            shelf.bytes = shelf.bytes.saturating_add(block.len());
             shelf.classes[self.class].push(block);
         }
         // What is not kept is dropped here, after the lock: locals go in the reverse order, and zeroing takes time.

@@ -1,4 +1,5 @@
 //! `imap`: results of an input that is taken lazily, a bounded window ahead.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::fork;
 use crate::task::board::SLOTS;
@@ -60,7 +61,7 @@ impl<R> Stream<R> {
                 let next = shelf.next;
                 shelf.early.remove(&next)
             } {
-                shelf.next += values.len();
+                shelf.next = shelf.next.saturating_add(values.len());
                 shelf.ready.extend(values);
             }
         }
@@ -85,7 +86,7 @@ impl<R: Output> Receiver for Stream<R> {
     }
 
     fn fail(&self, first: usize, items: usize, error: TaskError) {
-        let errors = (first..first + items).map(|item| Err(error.clone().of_item(item)));
+        let errors = (first..first.saturating_add(items)).map(|item| Err(error.clone().of_item(item)));
         self.put(first, errors.collect());
     }
 

@@ -1,4 +1,5 @@
 //! Who receives results: one task's, or those of a whole map, put in order.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::codec;
 use crate::task::completion::{Completion, Progress};
@@ -17,16 +18,17 @@ pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (u
     let mut faults = arrival.faults.into_iter().peekable();
     let first = arrival.first;
     (0..arrival.items).map(move |item| {
+        let number = first.saturating_add(item);
         if let Some(fault) = faults.next_if(|fault| fault.item as usize == item) {
             if codec::is_plain::<R>() {
                 let _filler = codec::split::<R>(&mut rest);
             }
-            return (first + item, Err(fault.into_error(first)));
+            return (number, Err(fault.into_error(first)));
         }
         let own = codec::split::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
         let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read::<R>(own)));
         let what = "the result";
-        (first + item, value.map_err(|why| TaskError::Codec { item: first + item, what, why }))
+        (number, value.map_err(|why| TaskError::Codec { item: number, what, why }))
     })
 }
 
@@ -128,7 +130,7 @@ impl<R: Output, T: Send> Many<R, T> {
 
     /// Notes that items are done, and completes the map with the last.
     fn advance(&self, mut state: parking_lot::MutexGuard<'_, State<R>>, items: usize) {
-        state.done += items;
+        state.done = state.done.saturating_add(items);
         let done = state.done;
         let ends_early = self.shape.fail_fast && !state.gathered.errors.is_empty();
         let ends = !state.is_over && (done >= self.len.load(Ordering::Relaxed) || ends_early);
@@ -159,7 +161,7 @@ impl<R: Output, T: Send> Many<R, T> {
             return false;
         }
         if is_next {
-            *next += items;
+            *next = next.saturating_add(items);
             state.close_gap();
         } else {
             state.ahead.insert(first, (items, early));
@@ -174,7 +176,7 @@ impl<R> State<R> {
     fn close_gap(&mut self) {
         while let Some((items, values)) = self.ahead.remove(&self.next) {
             self.gathered.values.extend(values);
-            self.next += items;
+            self.next = self.next.saturating_add(items);
         }
     }
 }
@@ -207,7 +209,7 @@ impl<R: Output, T: Send> Receiver for Many<R, T> {
             return;
         }
         let mut state = self.state.lock();
-        for item in first..first + items {
+        for item in first..first.saturating_add(items) {
             state.gathered.errors.insert(item, error.clone().of_item(item));
         }
         state.ahead.insert(first, (items, Vec::new()));
@@ -245,7 +247,7 @@ pub(crate) fn all_or_first<R>(gathered: Gathered<R>) -> Result<Vec<R>, TaskError
 /// Each item's value or error.
 pub(crate) fn each<R>(gathered: Gathered<R>) -> Result<Vec<Result<R, TaskError>>, TaskError> {
     let Gathered { values, mut errors } = gathered;
-    let len = values.len() + errors.len();
+    let len = values.len().saturating_add(errors.len());
     let mut values = values.into_iter();
     let of_item = |item| match errors.remove(&item) {
         Some(error) => Err(error),

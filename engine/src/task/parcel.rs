@@ -3,6 +3,7 @@
 //! # Safety
 //! A parcel's bytes are the driver's while it holds the parcel and no member runs the task. They are copied in before the task
 //! is queued and looked at after it is done, or after the death of who ran it is confirmed.
+#![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
 use crate::base::with_own;
@@ -128,7 +129,7 @@ impl Packed {
         }
         let mut bytes = with_own(&SCRATCH, std::mem::take);
         bytes.clear();
-        let mut count = 0;
+        let mut count = 0usize;
         let mut append = || {
             for item in items.take(limit) {
                 let before = bytes.len();
@@ -136,7 +137,7 @@ impl Packed {
                     bytes.truncate(before);
                     return Some(TaskError::Codec { item: count, what: "the argument", why });
                 }
-                count += 1;
+                count = count.saturating_add(1);
             }
             None
         };
@@ -147,7 +148,7 @@ impl Packed {
             luggage.append_table(&mut bytes);
         }
         let packed = Packed::copied(&bytes, count, room(count), luggage)
-            .map_err(|source| memory(count + usize::from(bad.is_some()), source));
+            .map_err(|source| memory(count.saturating_add(bad.is_some().into()), source));
         if bytes.capacity() <= KEEP_SCRATCH {
             with_own(&SCRATCH, |own| *own = bytes);
         }
@@ -171,7 +172,7 @@ impl Packed {
         // SAFETY: at least `args_len` bytes, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), args_len) };
         // All that the block has: what is too small now costs a question later.
-        let room = block.len() - args_len;
+        let room = block.len().saturating_sub(args_len);
         Ok(Packed { store: Store::Block(block), args_len, room, items, luggage })
     }
 
@@ -220,7 +221,7 @@ impl Packed {
     /// The same task from item `item` on, whose arguments begin at `at`.
     pub(crate) fn rest(&self, item: usize, at: usize) -> Result<Packed, TaskError> {
         let items = self.items.saturating_sub(item);
-        let room = self.room / self.items.max(1) * items;
+        let room = self.room.checked_div(self.items).unwrap_or(0).saturating_mul(items);
         let copied = || {
             // Whoever had the task may have something of it for long: the rest is a message of its own.
             let luggage = self.luggage.as_ref().map(|luggage| luggage.again()).transpose()?;

@@ -6,6 +6,7 @@
 //! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after that member's death
 //! was confirmed, or as far as a living thread has counted them, which writes behind that only. Lengths that a member wrote
 //! are compared with what the driver gave (README.md, rules 2 and 4).
+#![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
@@ -85,7 +86,7 @@ impl Desk {
         let faulted = len(slot.faulted.load(Ordering::Acquire));
         let next = [0, 1].map(|more| len(slot.next[done.wrapping_add(more) % 2].load(Ordering::Relaxed)));
         let corrupt = |what: &str| TaskError::Corrupt { item: parcel.first, what: what.into() };
-        if begun > parcel.packed.items || begun - done > 1 {
+        if begun > parcel.packed.items || begun.saturating_sub(done) > 1 {
             return Err(corrupt("its items were counted wrongly"));
         }
         let home = slot.home.load(Ordering::Acquire) as usize;
@@ -97,7 +98,7 @@ impl Desk {
         // SAFETY: the first bytes of the room, which the parcel holds; see the module's argument.
         let results = unsafe { std::slice::from_raw_parts(base, written) };
         // SAFETY: the last bytes of the room, likewise.
-        let faults = unsafe { std::slice::from_raw_parts(base.add(size - faulted), faulted) };
+        let faults = unsafe { std::slice::from_raw_parts(base.add(size.saturating_sub(faulted)), faulted) };
         let mut faults = results::read_faults(faults).ok_or_else(|| corrupt("its faults cannot be read"))?;
         // The last may be of an item whose end was not counted any more.
         faults.retain(|fault| (fault.item as usize) < done);
@@ -152,12 +153,13 @@ impl Desk {
         let error = verdict.unwrap_or(why);
         let mut lost = Vec::new();
         let (from, at) = if begun > done && !may_retry {
-            lost.push((first + done, 1, error.clone()));
+            lost.push((first.saturating_add(done), 1, error.clone()));
             (begun, next[1])
         } else {
             (done, next[0])
         };
-        let counts = (parcel.retries - u32::from(may_retry), if begun == 0 { parcel.returns + 1 } else { 0 });
+        let returns = if begun == 0 { parcel.returns.saturating_add(1) } else { 0 };
+        let counts = (parcel.retries.saturating_sub(may_retry.into()), returns);
         let mut rest = None;
         if from < items {
             let packed = if is_cancelled || counts.1 > MAX_RETURNS {
@@ -166,8 +168,8 @@ impl Desk {
                 parcel.packed.rest(from, at)
             };
             match packed {
-                Ok(packed) => rest = Some(parcel.again(packed, first + from, counts)),
-                Err(error) => lost.push((first + from, items - from, error)),
+                Ok(packed) => rest = Some(parcel.again(packed, first.saturating_add(from), counts)),
+                Err(error) => lost.push((first.saturating_add(from), items.saturating_sub(from), error)),
             }
         }
         Settlement { receiver, first, done, results: Cow::Borrowed(results), faults, lost, rest }

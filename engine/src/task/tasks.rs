@@ -1,4 +1,5 @@
 //! Calls through the pool, with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
