@@ -4,6 +4,10 @@
 //! Views are made from raw parts; each function demands of its caller that the elements lie there and that nobody
 //! breaks the borrow while the view lives.
 #![allow(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
 
 use crate::base::Span;
 use ndarray::{ArrayView, ArrayViewMut, Dimension, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn};
@@ -69,7 +73,8 @@ impl Shape for Ix1 {
 
 /// Where some rows start, in elements, and their shape.
 fn part<D: Dimension>(dim: &D, rows: Span) -> (usize, D) {
-    let start = rows.lo * row_elems(dim);
+    // No wrap: the rows lie inside the array, all of whose bytes fit into memory.
+    let start = rows.lo.wrapping_mul(row_elems(dim));
     let mut part = dim.clone();
     if let Some(first) = part.slice_mut().first_mut() {
         *first = rows.len();

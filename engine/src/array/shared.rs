@@ -11,6 +11,10 @@
 //!
 //! For arrays over files A2 and A3 are the promise of whoever called the unsafe constructor.
 #![allow(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
 
 use super::shape::rows;
 use super::{Element, Shape};
@@ -79,7 +83,8 @@ pub(crate) fn byte_len<T, D: Dimension>(dim: &D) -> Result<usize, AllocError> {
         .filter(|&n| isize::try_from(n).is_ok())
         .ok_or_else(too_big)?;
     let _ = spread;
-    Ok(dim.slice().iter().product::<usize>() * size_of::<T>())
+    // No wrap: at most the spread.
+    Ok(dim.size().wrapping_mul(size_of::<T>()))
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
@@ -148,7 +153,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         const {
             assert!(align_of::<T>() <= MOST_ALIGN, "elements of a shared array are aligned to a page at most")
         };
-        debug_assert!(dim.size() * size_of::<T>() <= block.len());
+        debug_assert!(dim.size().saturating_mul(size_of::<T>()) <= block.len());
         SharedArray {
             ptr: block.ptr().cast(),
             dim,
@@ -167,7 +172,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         const {
             assert!(align_of::<T>() <= MOST_ALIGN, "elements of a shared array are aligned to a page at most")
         };
-        debug_assert!(byte_offset + dim.size() * size_of::<T>() <= segment.len_bytes());
+        debug_assert!(
+            dim.size().saturating_mul(size_of::<T>()).saturating_add(byte_offset) <= segment.len_bytes()
+        );
         debug_assert!(byte_offset.is_multiple_of(align_of::<T>()));
         // SAFETY: the offset lies inside the segment, says the caller.
         let ptr = unsafe { segment.base().add(byte_offset) }.cast();
@@ -318,14 +325,15 @@ impl<T, D: Dimension> SharedArray<T, D> {
 
     /// Bytes of all elements.
     pub fn len_bytes(&self) -> usize {
-        self.dim.size() * size_of::<T>()
+        // No wrap: the array was made with so many.
+        self.dim.size().wrapping_mul(size_of::<T>())
     }
 
     /// On which NUMA node each page of the array really lies, asked now.
     ///
     /// Costs a system call per 4096 pages, and touches every page of an anonymous array.
     pub fn residency(&self) -> Residency {
-        self.segment().residency(self.byte_offset..self.byte_offset + self.len_bytes())
+        self.segment().residency(self.byte_offset..self.byte_offset.saturating_add(self.len_bytes()))
     }
 
     /// In which pages, huge or not, the array's segment lies now, and what was refused on the way there.

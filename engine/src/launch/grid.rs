@@ -3,6 +3,11 @@
 //! It depends on length, element sizes and an explicit chunk size only, never on caches, team or schedule, so that a
 //! reduction over it gives the same bits on every machine.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
+
 use crate::base::Span;
 
 /// Bytes of the widest operand that a default chunk covers: long enough that the cost of a chunk (about 50 ns) vanishes, small
@@ -37,11 +42,10 @@ impl Grid {
         let total = len.saturating_mul(unit_bytes);
         let bytes = CHUNK_BYTES.min(total.div_ceil(FEWEST)).max(total.div_ceil(MOST)).max(1);
         let raw = bytes.div_ceil(unit_bytes);
-        let (page, line) =
-            (PAGE_BYTES / gcd(PAGE_BYTES, unit_bytes), LINE_BYTES / gcd(LINE_BYTES, unit_bytes));
+        let (page, line) = (without_gcd(PAGE_BYTES, unit_bytes), without_gcd(LINE_BYTES, unit_bytes));
         // Long units of odd sizes (rows of a matrix) would need many to meet a boundary; sharing one line in
         // thousands costs less than chunks too large to balance.
-        let align = if page * 4 <= raw {
+        let align = if page.saturating_mul(4) <= raw {
             page
         } else if line <= raw || unit_bytes < LINE_BYTES {
             line
@@ -60,15 +64,25 @@ impl Grid {
 
 /// The part of `0..count` that member `rank` of `size` owns: equal but for one.
 pub(crate) fn block(count: usize, rank: usize, size: usize) -> Span {
-    let cut = |rank: usize| (count as u128 * rank as u128 / size.max(1) as u128) as usize;
-    Span::new(cut(rank), cut(rank + 1))
+    // No wrap: the product of two 64-bit numbers fits, and a rank is below the size.
+    let cut = |rank: usize| {
+        let product = (count as u128).wrapping_mul(rank as u128);
+        product.checked_div(size as u128).unwrap_or(0) as usize
+    };
+    Span::new(cut(rank), cut(rank.wrapping_add(1)))
+}
+
+/// `a` over what it has in common with `b`: so many of `b` make a multiple of `a`.
+fn without_gcd(a: usize, b: usize) -> usize {
+    a.checked_div(gcd(a, b)).unwrap_or(1)
 }
 
 fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+    a.checked_rem(b).map_or(a, |rest| gcd(b, rest))
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

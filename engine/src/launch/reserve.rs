@@ -4,6 +4,10 @@
 //! The operand hands out addresses only, inside a mapping that the member checked; populating pages changes no
 //! contents. No array, and so no view, exists over the segment before the launch has succeeded and nothing is missing.
 #![allow(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
 
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
@@ -101,7 +105,8 @@ unsafe impl Operand for Unreserved<'_> {
         let first_page = |row: usize| match row == local.rows {
             // What the segment has beyond the array goes with the last row.
             true => local.len_bytes.next_multiple_of(page),
-            false => (row * local.row_bytes).next_multiple_of(page),
+            // No wrap: inside the array, as `open` checked.
+            false => row.wrapping_mul(local.row_bytes).next_multiple_of(page),
         };
         let (lo, hi) = (first_page(chunk.span.lo), first_page(chunk.span.hi));
         ChunkPages { at: local.base.wrapping_add(lo), len_bytes: hi.saturating_sub(lo), mapped: PhantomData }

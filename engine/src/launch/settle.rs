@@ -4,6 +4,10 @@
 //! A [`Leaves`] is made by the driver after a launch that succeeded, over scratch that the launch's members filled; each
 //! taker reads the places that the same operand wrote, since both take in the order of the operands.
 #![allow(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
 
 use crate::launch::describe::LEAF_ALIGN;
 use crate::team::board::{Fault, FaultKind};
@@ -30,12 +34,18 @@ impl<'a> Leaves<'a> {
     pub(crate) fn take<T: Pod>(&mut self, len: usize) -> Vec<&'a [T]> {
         let stride = stride_of::<T>(len);
         let start = self.used;
-        self.used += stride * self.leaves;
+        // No wrap, here and below: the members found these places inside the scratch (`LeafPlaces::open`).
+        self.used = self.used.wrapping_add(stride.wrapping_mul(self.leaves));
         (0..self.leaves)
             .map(|leaf| {
                 // SAFETY: inside the scratch by the contract of `new`, at a multiple of LEAF_ALIGN, above which no `T` is aligned
                 // (`stride_of`); plain data.
-                unsafe { std::slice::from_raw_parts(self.base.add(start + leaf * stride).cast(), len) }
+                unsafe {
+                    std::slice::from_raw_parts(
+                        self.base.add(start.wrapping_add(leaf.wrapping_mul(stride))).cast(),
+                        len,
+                    )
+                }
             })
             .collect()
     }
@@ -68,8 +78,9 @@ impl<T: Pod> LeafPlaces<T> {
         let bytes = stride.checked_mul(leaves).filter(fits);
         let bytes =
             bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
-        visit.scratch_used += bytes as u64;
-        let base = visit.attach(order.scratch_segment, order.scratch_offset + used, bytes, true)?;
+        visit.scratch_used = used.saturating_add(bytes as u64);
+        let base =
+            visit.attach(order.scratch_segment, order.scratch_offset.saturating_add(used), bytes, true)?;
         Ok(LeafPlaces { base, stride, len, item: PhantomData })
     }
 
@@ -88,7 +99,9 @@ impl<T: Pod> LeafPlaces<T> {
     /// The leaf is claimed by this member, and no other view of its place lives.
     pub(crate) unsafe fn at<'w>(&self, leaf: usize) -> &'w mut [T] {
         // SAFETY: `open` checked the range for all leaves of the plan; plain data; the caller's alone.
-        unsafe { std::slice::from_raw_parts_mut(self.base.add(leaf * self.stride).cast(), self.len) }
+        unsafe {
+            std::slice::from_raw_parts_mut(self.base.add(leaf.wrapping_mul(self.stride)).cast(), self.len)
+        }
     }
 }
 

@@ -39,11 +39,12 @@ fn part<T: Element, D: Shape>(local: &Located<T, D>, axis: usize, chunk: &Chunk)
     let mut step = 1;
     for (stride, len) in strides.slice_mut().iter_mut().zip(local.dim.slice()).rev() {
         *stride = step;
-        step *= len;
+        // No wrap: as many elements as the array has, whose bytes fit into memory.
+        step = len.wrapping_mul(step);
     }
     let mut shape = local.dim.clone();
     shape.slice_mut()[axis] = chunk.span.len();
-    (local.base.wrapping_add(chunk.span.lo * strides.slice()[axis]), shape, strides)
+    (local.base.wrapping_add(chunk.span.lo.wrapping_mul(strides.slice()[axis])), shape, strides)
 }
 
 macro_rules! along {
@@ -62,7 +63,7 @@ macro_rules! along {
                     return Err(LaunchError::BadGrant { what: $name, why });
                 };
                 to.length(len, $name)?;
-                to.unit_bytes(self.0.len_bytes() / len.max(1));
+                to.unit_bytes(self.0.len_bytes().checked_div(len).unwrap_or(0));
                 if $writes {
                     to.changes_in_place();
                 }

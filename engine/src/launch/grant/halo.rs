@@ -107,11 +107,13 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
             return unsafe { D::view_rows(self.array.base, &self.array.dim, Span::default()) };
         }
         // Neither wraps, since the array has `padded_bytes` with as many rows or more.
-        let (first, seen) =
-            ((span.lo as isize).wrapping_sub_unsigned(self.k), span.len().wrapping_add(2 * self.k));
+        let (first, seen) = (
+            (span.lo as isize).wrapping_sub_unsigned(self.k),
+            span.len().wrapping_add(self.k).wrapping_add(self.k),
+        );
         let mut buffer = self.buffer.borrow_mut();
         buffer.clear();
-        let rows = if size_of::<T>() * width == 0 { 0 } else { seen };
+        let rows = if size_of::<T>() == 0 || width == 0 { 0 } else { seen };
         // Not left to `Vec`, which would end the process.
         let room = buffer.try_reserve(rows.saturating_mul(width));
         assert!(room.is_ok(), "no memory for {seen} rows of {width} elements with their halo");
@@ -120,7 +122,7 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
                 Err(value) => buffer.extend(std::iter::repeat_n(value, width)),
                 Ok(row) => {
                     // SAFETY: `source` gives a row of the array.
-                    let start = unsafe { self.array.base.add(row * width) };
+                    let start = unsafe { self.array.base.add(row.wrapping_mul(width)) };
                     // SAFETY: the row is mapped, initialised and frozen.
                     buffer.extend_from_slice(unsafe { std::slice::from_raw_parts(start, width) });
                 }
@@ -139,7 +141,7 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
             return Ok(row as usize);
         }
         match self.edge {
-            Edge::Clamp => Ok(if row < 0 { 0 } else { have as usize - 1 }),
+            Edge::Clamp => Ok(if row < 0 { 0 } else { have.saturating_sub(1) as usize }),
             Edge::Wrap => Ok(row.rem_euclid(have) as usize),
             Edge::Fill(value) => Err(value),
             Edge::Shrink => Err(T::zeroed()),

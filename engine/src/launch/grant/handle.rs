@@ -30,7 +30,7 @@ pub(super) const fn layout<H: Remote>() -> u64 {
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
         hash = mix(hash, name[at] as u64);
-        at += 1;
+        at = at.saturating_add(1);
     }
     hash
 }

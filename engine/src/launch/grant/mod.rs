@@ -4,6 +4,10 @@
 //! [`Located`] resolves an array's wire to an address of this process after checking the whole array against the
 //! segment's mapping; every view below stays inside it.
 #![allow(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    reason = "sizes come from the program; what wraps would leave the array"
+)]
 
 mod accumulate;
 mod atomic;
@@ -143,5 +147,5 @@ pub(crate) fn describe<T: Element, D: Shape>(
 
 /// Bytes of one unit of the first axis.
 pub(crate) fn row_bytes<T, D: ndarray::Dimension>(array: &SharedArray<T, D>) -> usize {
-    array.shape().iter().skip(1).product::<usize>() * size_of::<T>()
+    array.shape().iter().skip(1).product::<usize>().saturating_mul(size_of::<T>())
 }

@@ -48,24 +48,18 @@ fn share(offsets: &[usize]) -> Bounds {
 fn check(bounds: &Bounds, have: usize, what: &'static str) -> Result<usize, LaunchError> {
     let bad = |why: String| LaunchError::BadGrant { what, why };
     let bounds = bounds.as_ref().map_err(|why| bad(why.clone()))?.as_slice();
-    if bounds.is_empty() {
+    let (Some(last), Some(parts)) = (bounds.last(), bounds.len().checked_sub(1)) else {
         return Err(bad("offsets must hold at least one boundary; n parts have n + 1".into()));
+    };
+    let falls = |pair: &(usize, &[u64])| pair.1[0] > pair.1[1];
+    if let Some((at, pair)) = bounds.windows(2).enumerate().find(falls) {
+        let (this, next) = (pair[0], pair[1]);
+        return Err(bad(format!("offsets must ascend, but offset {at} is {this} and the next {next}")));
     }
-    if let Some(at) = bounds.windows(2).position(|pair| pair[0] > pair[1]) {
-        return Err(bad(format!(
-            "offsets must ascend, but offset {} is {} and the next {}",
-            at,
-            bounds[at],
-            bounds[at + 1]
-        )));
+    if *last > have as u64 {
+        return Err(bad(format!("the last offset is {last}, outside an array of {have} rows")));
     }
-    if bounds[bounds.len() - 1] > have as u64 {
-        return Err(bad(format!(
-            "the last offset is {}, outside an array of {have} rows",
-            bounds[bounds.len() - 1]
-        )));
-    }
-    Ok(bounds.len() - 1)
+    Ok(parts)
 }
 
 macro_rules! parts {
@@ -104,7 +98,7 @@ macro_rules! parts {
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
                 // SAFETY: `check_rows` found one more boundary than there are chunks.
                 let boundary = |index: usize| unsafe { local.1.base.add(index).read() };
-                let (lo, hi) = (boundary(chunk.index), boundary(chunk.index + 1));
+                let (lo, hi) = (boundary(chunk.index), boundary(chunk.index.wrapping_add(1)));
                 assert!(
                     lo <= hi && hi <= local.0.rows() as u64,
                     "the boundaries of a split_at operand were overwritten"
