@@ -203,7 +203,7 @@ pub fn norm1<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
 /// use phalanx_kernels::reduce::norm2;
 ///
 /// assert_eq!(norm2(&pool, &[3.0, -4.0])?, 5.0);
-/// assert!((norm2(&pool, &[3e200, -4e200])? / 5e200 - 1.0).abs() < 1e-15);
+/// assert!((norm2(&pool, &[3e200f64, -4e200])? / 5e200 - 1.0).abs() < 1e-15);
 /// # Ok(())
 /// # }
 /// ```
