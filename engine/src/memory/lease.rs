@@ -248,3 +248,51 @@ fn sweep(looks: usize) {
     drop(kept);
     drop(free);
 }
+
+#[cfg(all(test, not(loom)))]
+mod models {
+    use super::*;
+    use crate::base::model::{self, UnsafeCell, thread};
+
+    /// What is lent, and the word of its hold.
+    struct Lent {
+        word: AtomicU32,
+        value: UnsafeCell<u64>,
+    }
+
+    /// A receiver reads the message, hands a lease to a thread of its own, and ends by a panic; the sender writes as soon as the
+    /// hold is let go. Miri and ThreadSanitizer tell if that meets a read.
+    #[test]
+    fn who_finds_the_hold_let_go_is_alone() {
+        model::check(None, || {
+            let lent = Arc::new(Lent { word: AtomicU32::new(HELD), value: UnsafeCell::new(7) });
+            let there = lent.clone();
+            let receiver = thread::spawn(move || {
+                let tally = Tally { alive: AtomicUsize::new(0), word: Some(NonNull::from(&there.word)) };
+                let leases = Leases(Arc::new(tally));
+                let lease = leases.lease(None);
+                let again = lease.clone();
+                let reads = there.clone();
+                let other = thread::spawn(move || {
+                    // SAFETY: nobody writes while a lease lives.
+                    reads.value.with(|value| assert_eq!(unsafe { *value }, 7));
+                    drop(again);
+                });
+                let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                    let _held = (lease, leases);
+                    // SAFETY: as above.
+                    there.value.with(|value| assert_eq!(unsafe { *value }, 7));
+                    std::panic::resume_unwind(Box::new("on purpose"));
+                }));
+                assert!(panicked.is_err());
+                other.join().expect("it only reads");
+            });
+            while lent.word.load(Ordering::Acquire) != 0 {
+                thread::yield_now();
+            }
+            // SAFETY: the hold is let go, so nobody has a lease.
+            lent.value.with_mut(|value| unsafe { *value = 8 });
+            receiver.join().expect("its panics are caught");
+        });
+    }
+}

@@ -169,6 +169,8 @@ fn a_wrong_number_of_items_does_no_harm() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
     #[test]
     fn any_bytes_are_a_value_or_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         let _read = (read::<serde_json::Value>(&bytes), read::<Vec<Shape>>(&bytes), read::<Flat>(&bytes));
