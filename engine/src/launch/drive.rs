@@ -120,6 +120,8 @@ pub(crate) struct Drive<'a> {
     /// Number of the last launch; counted on.
     pub(crate) epoch: &'a mut u64,
     pub(crate) cost: Cost,
+    /// Workers that had got ready when the round was opened.
+    pub(crate) newcomers: u64,
     /// The launch's time limit.
     pub(crate) deadline: Option<Instant>,
     /// What the progress callback panicked with: to be raised again when the launch is over and the gate is free.
@@ -326,6 +328,7 @@ impl Drive<'_> {
         roster.obituaries.clear();
         roster.epoch = order.epoch;
         let deaths = crew.deaths.load(Ordering::Relaxed);
+        self.newcomers = crew.newcomers.load(Ordering::Relaxed);
         order.mail = roster.mail;
         crew.write_order(order, self.job.wire);
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
@@ -364,6 +367,18 @@ impl Drive<'_> {
                 return Err(self.stopped(stop, killed.collect()));
             }
         }
+    }
+
+    /// Sends successors that the launch waits for what they need. They wait for it, and one that does not get it says so.
+    #[cold]
+    fn supply(&self) {
+        let mut roster = self.crew.roster.lock();
+        let members = self.board.muster(&self.crew.orders).unfinished();
+        let scratch = self.job.scratch.map(|scratch| scratch.segment());
+        let segments = self.job.description.segments.iter().chain(scratch);
+        self.crew.deliver(&mut roster, &members, segments, &self.job.description.states);
+        // What some have now, not all need have.
+        roster.refresh();
     }
 
     /// Waits for a change in the roster, a little while at most; says if the launch is to end meanwhile.
@@ -430,9 +445,15 @@ impl Drive<'_> {
         }
         let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
         let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
+        let mut newcomers = self.newcomers;
         loop {
             // Before the looks below, so that what they miss wakes us.
             let seen = muster.news();
+            // Pairs with the Release in the engine.
+            let ready = self.crew.newcomers.load(Ordering::Acquire);
+            if std::mem::replace(&mut newcomers, ready) != ready {
+                self.supply();
+            }
             if muster.is_over() {
                 return (stop, killed);
             }

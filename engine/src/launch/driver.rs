@@ -121,6 +121,7 @@ impl Driver {
             caution: &mut caution,
             epoch: &mut epoch,
             cost: Cost::default(),
+            newcomers: 0,
             deadline,
             panic: None,
         };

@@ -185,6 +185,8 @@ pub(crate) struct Desk {
     pub(crate) wakes: AtomicU64,
     /// Errands begun, see `errand`.
     pub(crate) errands: AtomicU64,
+    /// The newest launch that it began to take part in; stored before it calls anything of the order.
+    pub(crate) entered: AtomicU64,
     /// Nonzero when the member, which asked for it, may end. Written by the driver.
     pub(crate) leave: AtomicU64,
 }

@@ -139,7 +139,11 @@ fn record(
 ) -> Obituary {
     let board = crew.board();
     let (desk, muster) = (board.desk(rank), board.muster(&crew.orders));
-    let in_launch = muster.unfinished().contains(rank);
+    // Who waits for it is helped by a successor, as long as nothing was begun.
+    let waits_on = roster.broken.is_none() && !roster.dissolving && roster.abandoned < roster.epoch;
+    let has_entered = desk.entered.load(Ordering::Relaxed) == roster.epoch;
+    let is_awaited = waits_on && !has_entered && muster.awaits(rank);
+    let in_launch = !is_awaited && muster.unfinished().contains(rank);
     let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
     let member = slot.member;
@@ -166,11 +170,12 @@ fn record(
     roster.obituaries.push(obituary.clone());
     roster.refresh();
     repair(MemberId(member));
-    // Poison: a region that the rank was part of cannot go on.
-    board.step(rank).poison();
     muster.forget(rank);
-    muster.strike(rank);
-    muster.notify();
+    if is_awaited {
+        roster.slots[rank].owed = Some(obituary.clone());
+    } else {
+        strike(crew, rank);
+    }
     match roster.slots[rank].record.died(reached, cause) {
         Ok(pause) => {
             roster.respawns += u64::from(!roster.dissolving);
@@ -183,6 +188,31 @@ fn record(
         }
     }
     obituary
+}
+
+/// Ends a dead rank's part in the launch in progress. The roster is locked.
+fn strike(crew: &Crew, rank: usize) {
+    let board = crew.board();
+    let muster = board.muster(&crew.orders);
+    // Poison: a region that the rank was part of cannot go on.
+    board.step(rank).poison();
+    muster.strike(rank);
+    muster.notify();
+}
+
+/// The launch in progress waits no longer for the successors of members that died before they had entered: they count as
+/// dead in it. A successor that is there already is waited for, or dies.
+pub(crate) fn release(crew: &Crew, roster: &mut MutexGuard<'_, Roster>) {
+    for rank in 0..roster.slots.len() {
+        let slot = &mut roster.slots[rank];
+        if slot.process.is_none()
+            && let Some(obituary) = slot.owed.take()
+        {
+            roster.obituaries.push(Obituary { in_launch: true, ..obituary });
+            crew.deaths.fetch_add(1, Ordering::Release);
+            strike(crew, rank);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::{self, States};
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{current, engine, log, succession, text};
+use crate::team::{burial, current, engine, log, succession, text};
 use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
 use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
 use std::os::fd::OwnedFd;
@@ -107,6 +107,8 @@ pub(crate) struct Crew {
     pub(crate) trace: Option<Trace>,
     /// Deaths so far; counted before the dead are struck off the launch.
     pub(crate) deaths: AtomicU64,
+    /// Workers that got ready so far.
+    pub(crate) newcomers: AtomicU64,
     pub(crate) patience: Patience,
     pub(crate) errands: Option<ErrandPlan>,
     pub(crate) opening: Option<Arc<Opening>>,
@@ -210,6 +212,7 @@ impl Crew {
             is_watched: plan.is_watched || plan.trace,
             trace,
             deaths: AtomicU64::new(0),
+            newcomers: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
             errands: plan.errands,
             opening: plan.opening,
@@ -657,7 +660,9 @@ impl Crew {
 
     /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
     pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
-        let roster = self.roster.lock();
+        let mut roster = self.roster.lock();
+        roster.abandoned = roster.epoch;
+        burial::release(self, &mut roster);
         let unfinished = self.board().muster(&self.orders).unfinished();
         let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
         killed.collect()

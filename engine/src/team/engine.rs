@@ -4,8 +4,9 @@
 //! in the way of a launch: launches go from the calling thread to the workers through the board. It waits in one place
 //! only, [`wait`], for all that may happen: a start that hangs holds up nothing.
 
+use crate::base::atomic::Ordering;
 use crate::sys::socket;
-use crate::team::burial::bury;
+use crate::team::burial::{bury, release};
 use crate::team::crew::Crew;
 use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker};
@@ -59,6 +60,7 @@ fn watch(crew: &Crew, starter: &mut Starter) {
     }
     loop {
         let next_start = succession::go_on(crew, starter);
+        release_where_over(crew);
         let events = wait(crew, starter, next_start);
         for event in &events {
             if event.mail {
@@ -73,6 +75,14 @@ fn watch(crew: &Crew, starter: &mut Starter) {
         if crew.roster.lock().dissolving {
             return;
         }
+    }
+}
+
+/// Lets the launch in progress go on without those that it waits for, where nobody will come.
+fn release_where_over(crew: &Crew) {
+    let mut roster = crew.roster.lock();
+    if roster.broken.is_some() || roster.dissolving {
+        release(crew, &mut roster);
     }
 }
 
@@ -145,8 +155,12 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.stage = Stage::Ready;
                 slot.refused = refused;
                 slot.hindered_since = None;
+                slot.owed = None;
                 roster.hindrance = None;
                 roster.refresh();
+                // Pairs with the Acquire in `Drive::wait`: the launch in progress may be waiting for it.
+                crew.newcomers.fetch_add(1, Ordering::Release);
+                crew.board().muster(&crew.orders).notify();
                 crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
             }
@@ -174,6 +188,7 @@ fn read_mail(crew: &Crew, rank: usize) {
 
 /// Waits for the workers to end, which were told to; kills those that do not.
 fn dissolve(crew: &Crew) {
+    release_where_over(crew);
     let grace = Instant::now() + GRACE;
     let last = grace + KILLED_WITHIN;
     loop {

@@ -159,6 +159,7 @@ impl Member {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
                 continue;
             }
+            self.desk().entered.store(epoch, Ordering::Relaxed);
             // SAFETY: `await_call` entered the launch.
             let order = unsafe { self.orders.order(epoch) };
             seated = order.flags & FLAG_SEATED != 0;

@@ -331,9 +331,17 @@ impl Muster<'_> {
         cache::prefetch_for_writing(&*self.pending[rank / RANKS_PER_WORD]);
     }
 
-    /// The newest launch that was opened to `rank`, for a member that begins: it serves later ones only.
+    /// The newest launch that a member of `rank` is done with that begins: it serves later ones only. One that needs the rank
+    /// and still waits for it is later, since the predecessor died before it had entered.
     pub(crate) fn last_seen(&self, rank: usize) -> u64 {
-        self.attendance[rank].load(Ordering::Acquire) >> 2
+        let newest = self.attendance[rank].load(Ordering::Acquire) >> 2;
+        newest.saturating_sub(u64::from(self.awaits(rank)))
+    }
+
+    /// Whether the launch in progress needs `rank` and still waits for it.
+    pub(crate) fn awaits(&self, rank: usize) -> bool {
+        let is_required = self.attendance[rank].load(Ordering::Acquire) & 3 == REQUIRED;
+        is_required && self.unfinished().contains(rank)
     }
 
     /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with [`Self::bell`], or

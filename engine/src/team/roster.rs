@@ -36,6 +36,8 @@ pub(crate) struct Slot {
     pub(crate) known: FxHashSet<u64>,
     /// Handles of per-worker state that the present worker may hold states of.
     pub(crate) states: FxHashSet<u64>,
+    /// The launch in progress waits for the successor of this one, who died before it had entered.
+    pub(crate) owed: Option<Obituary>,
     /// What its workers' deaths say against the rank.
     pub(crate) record: Record,
     /// When the next worker is to be started, if one is wanted.
@@ -72,6 +74,7 @@ impl Slot {
             member: 0,
             known: FxHashSet::default(),
             states: FxHashSet::default(),
+            owed: None,
             record: Record::default(),
             start_at: None,
             is_underway: false,
@@ -135,6 +138,8 @@ pub(crate) struct Roster {
     pub(crate) dissolving: bool,
     /// Number of the newest launch that was opened.
     pub(crate) epoch: u64,
+    /// The newest launch that waits for nobody's successor any more.
+    pub(crate) abandoned: u64,
     /// Workers replaced so far, because they died.
     pub(crate) respawns: u64,
     /// Workers replaced so far, because they asked for it.
@@ -168,6 +173,7 @@ impl Roster {
             start_error: None,
             dissolving: false,
             epoch: 0,
+            abandoned: 0,
             respawns: 0,
             retirements: 0,
             common: Default::default(),

@@ -172,7 +172,7 @@ pub(crate) fn failed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usi
         _ if !has_started => None,
         StartError::StartTimeout { .. } => slot.record.died(Reached::Start, ExitCause::Unknown).ok(),
         StartError::Limit { .. } | StartError::System { .. } => {
-            let is_enough = nobody_serves && since.elapsed() >= WANTING_AT_MOST;
+            let is_enough = (nobody_serves || slot.owed.is_some()) && since.elapsed() >= WANTING_AT_MOST;
             let pause = slot.record.pause();
             (!is_enough).then_some(pause)
         }
