@@ -142,7 +142,9 @@ fn record(
     // Who waits for it is helped by a successor, as long as nothing was begun.
     let waits_on = roster.broken.is_none() && !roster.dissolving && roster.abandoned < roster.epoch;
     let has_entered = desk.entered.load(Ordering::Relaxed) == roster.epoch;
-    let is_awaited = waits_on && !has_entered && muster.awaits(rank);
+    // One whose attendance was overwritten would never find the launch.
+    let may_come = muster.awaits(rank) && !muster.astray(roster.epoch).contains(rank);
+    let is_awaited = waits_on && !has_entered && may_come;
     let in_launch = !is_awaited && muster.unfinished().contains(rank);
     let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
