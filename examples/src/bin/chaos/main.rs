@@ -75,9 +75,16 @@ fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
     let mut tally = tally::Tally::default();
     let dog = watchdog::Watchdog::start();
     let mut load = load::Load::new()?;
-    // What is made once and kept (the arena, a first pool's thread-local things) is no leak.
+    // What is made once and kept (the arena, a first pool's thread-local things, whoever watches processes) is no leak.
     for method in [StartMethod::Spawn, StartMethod::ForkServer] {
-        load.step(&pool(options, method)?, &mut dice, &mut tally, &dog);
+        let pool = pool(options, method)?;
+        load.step(&pool, &mut dice, &mut tally, &dog);
+        // Each often enough that it has met a killed process.
+        for (name, call) in tasks::CALLS.iter().chain([objects::CALLS; 12].iter().flatten()) {
+            if let Err(trouble) = dog.watched(name, || call(&pool, &mut dice, &mut tally)) {
+                tally.error(name, &trouble);
+            }
+        }
     }
     tally = tally::Tally::default();
     let before = census::Census::take();
