@@ -9,6 +9,7 @@
 //!   where no other handle exists and none was ever leased beyond its luggage.
 //! - F3 The object in the arena that the handles name is a [`Deed`] and `ndim` lengths; it never changes after it was made.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::shared::byte_len;
 use super::{Element, Shape, SharedArray};
@@ -82,6 +83,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     ///
     /// # Errors
     /// - [`AllocError`] when the block is not to be had; the array is lost then.
+    #[expect(clippy::arithmetic_side_effects, reason = "the shape of an array that lies in memory")]
     pub fn freeze(self) -> Result<FrozenArray<T, D>, AllocError> {
         let shape = self.shape().to_vec();
         let deed = Deed {
@@ -160,6 +162,10 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     }
 
     /// The elements that a deed in this process's mapping names; all of it is checked.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "at most MAX_AXES axes are counted, and none before it is checked"
+    )]
     fn open(place: Place) -> Result<FrozenArray<T, D>, travel::TravelError> {
         let read = |at: usize| {
             // SAFETY: inside the object, whose length was checked; it does not change (F3), and if it does, it is read once.

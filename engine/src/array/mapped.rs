@@ -3,6 +3,7 @@
 //! # Safety
 //! As in `named.rs`: that the files keep their length and contents is the promise of who maps them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::attach::{AttachError, check, check_alignment};
 use super::npy::{Header, NpyElement, NpyError, open_regular};
@@ -94,7 +95,7 @@ unsafe fn over<T: Element, D: Shape>(
     data_bytes: usize,
     dim: D,
 ) -> Result<MappedArray<T, D>, AttachError> {
-    let segment = file::map(file.into(), offset + data_bytes, Access::ReadOnly)?;
+    let segment = file::map(file.into(), offset.saturating_add(data_bytes), Access::ReadOnly)?;
     // SAFETY: the caller answers for place and contents; the wrapper gives out no `&mut` to it.
     Ok(MappedArray(unsafe { SharedArray::from_segment(segment, offset, dim) }))
 }
@@ -169,7 +170,7 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
     /// # Safety
     /// As the free function `over`.
     unsafe fn over(file: &File, offset: usize, data_bytes: usize, dim: D) -> Result<Self, AttachError> {
-        let len_bytes = offset + data_bytes;
+        let len_bytes = offset.saturating_add(data_bytes);
         // SAFETY: nobody changes the file, says the caller; what is changed here is copied first.
         let map = unsafe { MmapOptions::new().len(len_bytes.max(1)).map_copy(file) }
             .map_err(|e| AllocError::from_os("mmap", len_bytes, e))?;
@@ -177,12 +178,14 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
     }
 
     /// All elements in row-major order.
+    #[expect(clippy::arithmetic_side_effects, reason = "the bytes are mapped")]
     pub fn as_slice(&self) -> &[T] {
         let bytes = self.dim.size() * size_of::<T>();
         bytemuck::cast_slice(&self.map[self.offset..self.offset + bytes])
     }
 
     /// All elements in row-major order, for private changes.
+    #[expect(clippy::arithmetic_side_effects, reason = "the bytes are mapped")]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         let bytes = self.dim.size() * size_of::<T>();
         bytemuck::cast_slice_mut(&mut self.map[self.offset..self.offset + bytes])

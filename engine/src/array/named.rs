@@ -4,6 +4,7 @@
 //! A file can be changed and cut off by other programs, which no seal prevents. So whatever gives out references to
 //! a file's bytes is `unsafe`, and its caller promises A2 and A3 of `shared.rs`; what copies is safe.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::attach::{AttachError, check, check_axes, check_type};
 use super::npy::{AxisOrder, DType, Header, Kind, NpyElement, NpyError, header_bytes, open_regular};
@@ -91,7 +92,7 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
         }
         let header = Header::read_from(&file, path)?;
         let dim = check::<T, D>(&header, path)?;
-        let len_bytes = header.data_offset() + header.data_bytes();
+        let len_bytes = header.data_offset().saturating_add(header.data_bytes());
         let fd = file.into();
         file::fill_holes(&fd, path, len_bytes)?;
         let segment = file::map(fd, len_bytes, Access::ReadWrite)?;

@@ -5,6 +5,7 @@
 //! That crate's segments are files under /dev/shm that any program of the user may open, resize and write. What
 //! can be checked is checked here; the rest is the promise of the caller, as in `named.rs`.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::attach::{AttachError, check_alignment};
 use super::npy::{NpyError, open_regular};

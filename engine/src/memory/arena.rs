@@ -5,6 +5,7 @@
 //! A [`Block`] is the only owner of its bytes until it is dropped. The unsafe acts here are to zero a block that
 //! is being dropped, and to find the arena, which is never freed.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::freelist::FreeList;
 use super::{AllocError, Segment, room};
@@ -106,6 +107,7 @@ impl Arena {
     }
 
     /// Takes a block: zeroed (M5), its pages reserved (M2).
+    #[expect(clippy::arithmetic_side_effects, reason = "the free list gave a place inside the arena")]
     pub(crate) fn allocate(&'static self, len_bytes: usize, align: usize) -> Result<Block, AllocError> {
         let no_space = |free| AllocError::NoSpace {
             asked: len_bytes as u64,
@@ -133,6 +135,7 @@ impl Arena {
     }
 
     /// As [`allocate_sparse`].
+    #[expect(clippy::arithmetic_side_effects, reason = "the free list gave a place inside the arena")]
     fn allocate_sparse(&'static self, len_bytes: usize, reserved: usize) -> Result<Block, AllocError> {
         let page = memory::page_size();
         let len = len_bytes.max(1).checked_next_multiple_of(page);
@@ -161,6 +164,7 @@ impl Arena {
     }
 
     /// Makes the bytes of a block zero again: whole pages of a large one go back to the system.
+    #[expect(clippy::arithmetic_side_effects, reason = "the free list gave a place inside the arena")]
     fn zero(&self, offset: usize, len: usize) {
         let page = memory::page_size();
         let (first, last) = (offset.next_multiple_of(page), (offset + len) / page * page);

@@ -8,6 +8,7 @@
 //! | while a draft replaces a file | the old file or the new one; at worst the new one beside it too, as `.phalanx-PID-N` |
 //!
 //! Filesystems without unnamed files (FAT, some overlays) give the draft such a name from the start.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::check_file_limit;
 use crate::sys::{descriptor, file};
@@ -97,7 +98,7 @@ fn with_own_name<R>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<R>)
         match make(&name) {
             Ok(made) => return Ok((name, made)),
             Err(error) if error.kind() != ErrorKind::AlreadyExists || number > 9999 => return Err(error),
-            Err(_) => number += 1,
+            Err(_) => number = number.saturating_add(1),
         }
     }
 }

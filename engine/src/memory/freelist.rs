@@ -1,4 +1,5 @@
 //! Which parts of a fixed span of bytes are free. Pure bookkeeping: best fit, neighbours joined at once.
+#![deny(clippy::arithmetic_side_effects)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ pub(super) const GRAIN: usize = 128;
 impl FreeList {
     /// All of `0..size` free; `size` is rounded down to the grain.
     pub(super) fn new(size: usize) -> FreeList {
-        let size = size / GRAIN * GRAIN;
+        let size = size.saturating_sub(size % GRAIN);
         let mut list = FreeList { size, by_offset: BTreeMap::new(), by_len: BTreeSet::new() };
         if size > 0 {
             list.insert(0, size);
@@ -34,6 +35,7 @@ impl FreeList {
 
     /// Takes `len` bytes (rounded to the grain) at a multiple of `align`, a power of two: the tightest extent that
     /// fits, and the lowest of equals.
+    #[expect(clippy::arithmetic_side_effects, reason = "extents lie in 0..size, and `start` inside one")]
     pub(super) fn take(&mut self, len: usize, align: usize) -> Option<usize> {
         let len = FreeList::rounded(len)?;
         let align = align.max(GRAIN);
@@ -52,6 +54,10 @@ impl FreeList {
     }
 
     /// Gives back what `take(len, _)` returned.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "extents lie in 0..size, and what is given back was one"
+    )]
     pub(super) fn give(&mut self, offset: usize, len: usize) {
         let Some(mut len) = FreeList::rounded(len) else { return };
         let mut offset = offset;
@@ -78,6 +84,7 @@ impl FreeList {
 
     /// Panics where the two indices disagree, or extents touch or overlap.
     #[cfg(test)]
+    #[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
     pub(super) fn check(&self) {
         let twice: BTreeSet<_> = self.by_offset.iter().map(|(&at, &len)| (len, at)).collect();
         assert_eq!(twice, self.by_len);

@@ -10,6 +10,7 @@
 //! The word of a hold lies in the arena, which every process that gets messages maps for its whole life. It is written through the tally
 //! once, and the sender gives its block back only when it has read that, knows that the receiver is dead, or nobody was given the message.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::AllocError;
 use super::arena::{self, Block};
@@ -72,7 +73,7 @@ impl Hold {
     pub(super) fn wire(&self) -> HoldWire {
         HoldWire {
             segment: self.block.segment().id().0,
-            place: self.block.offset() as u64 + 1,
+            place: (self.block.offset() as u64).wrapping_add(1),
             maker: member::current_member().0.into(),
         }
     }
@@ -238,7 +239,7 @@ fn sweep(looks: usize) {
         }
         let at = kept.next;
         if kept.list[at].1.is_held() {
-            kept.next += 1;
+            kept.next = kept.next.wrapping_add(1);
         } else {
             free.push(kept.list.swap_remove(at).1);
         }

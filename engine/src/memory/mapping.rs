@@ -4,6 +4,7 @@
 //! A `Mapping` owns its address range, guard pages included, from `map` to `drop`. It hands out only raw addresses;
 //! who makes references from them keeps the mapping alive and answers for what other processes write.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{AllocError, HUGE_PAGE};
 use crate::sys::fork;
@@ -46,6 +47,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `len_bytes` of the object. The descriptor may be closed afterwards.
+    #[expect(clippy::arithmetic_side_effects, reason = "all of it lies in `wanted`, which is checked")]
     pub(crate) fn map(
         fd: BorrowedFd<'_>,
         len_bytes: usize,
@@ -125,6 +127,7 @@ impl Mapping {
     }
 
     /// Advises the kernel about part of the object; `offset` is rounded down, the end up, to pages.
+    #[expect(clippy::arithmetic_side_effects, reason = "start < end, both inside the mapping")]
     pub(crate) fn advise(&self, offset: usize, len_bytes: usize, hint: Hint) -> io::Result<()> {
         let page = memory::page_size();
         let start = offset.min(self.len_bytes) / page * page;

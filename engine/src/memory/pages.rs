@@ -3,6 +3,7 @@
 //! The cascade: reserved huge pages (hugetlb) where enough are free; else transparent ones, asked for before the
 //! pages are populated, where the system allows them for shared memory; else collapsing the populated pages
 //! (`MADV_COLLAPSE`, Linux 6.1), which works although shared memory gets none otherwise; else base pages.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{HUGE_PAGE, HugePages, Mapping};
 use crate::sys::descriptor;
@@ -78,10 +79,11 @@ fn count_in(smaps: &str, range: Range<usize>) -> Counted {
         }
         let Some((name, value)) = line.split_once(':').filter(|_| inside) else { continue };
         let kib: u64 = value.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let add = |sum: &mut u64| *sum = sum.saturating_add(kib.saturating_mul(1 << 10));
         match name {
-            "Rss" => counted.resident += kib << 10,
-            "AnonHugePages" | "ShmemPmdMapped" | "FilePmdMapped" => counted.huge += kib << 10,
-            "Shared_Hugetlb" | "Private_Hugetlb" => counted.reserved_huge += kib << 10,
+            "Rss" => add(&mut counted.resident),
+            "AnonHugePages" | "ShmemPmdMapped" | "FilePmdMapped" => add(&mut counted.huge),
+            "Shared_Hugetlb" | "Private_Hugetlb" => add(&mut counted.reserved_huge),
             _ => {}
         }
     }
@@ -95,7 +97,7 @@ pub(super) fn free_reserved() -> u64 {
         let text = descriptor::read_text(format!("{dir}/{name}")).unwrap_or_default();
         text.trim().parse().unwrap_or(0)
     };
-    number("free_hugepages").saturating_sub(number("resv_hugepages")) * HUGE_PAGE as u64
+    number("free_hugepages").saturating_sub(number("resv_hugepages")).saturating_mul(HUGE_PAGE as u64)
 }
 
 /// Whether shared memory gets transparent huge pages where a program asks for them.
@@ -110,6 +112,7 @@ const COLLAPSE_TRIES: usize = 3;
 const COLLAPSE_STEP: usize = 16 << 20;
 
 /// Puts populated base pages together into huge ones; says why where that was refused.
+#[expect(clippy::arithmetic_side_effects, reason = "inside the mapping")]
 pub(super) fn collapse(mapping: &Mapping) -> Result<(), String> {
     let whole = mapping.len_bytes() / HUGE_PAGE * HUGE_PAGE;
     let mut refused = None;

@@ -9,6 +9,7 @@
 //! it), are shared only through the atomics of one word struct and the values that it guards, and were all zero before
 //! that struct's first use.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::arena::{self, Block};
 use super::travel::{self, Lease};
@@ -178,7 +179,7 @@ impl Place {
         let base = unsafe { block.ptr().add(head) };
         let wire = PlaceWire {
             segment: block.segment().id().0,
-            offset: (block.offset() + head) as u64,
+            offset: block.offset().wrapping_add(head) as u64,
             len_bytes: len_bytes as u64,
         };
         // SAFETY: the tag lies in the block, before `base`; the block is zeroed, which is a valid tag.
@@ -383,7 +384,7 @@ impl Place {
             return Err(format!("no {} of this type lies there", shape.what));
         }
         match usize::try_from(len_bytes) {
-            Ok(len) if len <= segment_bytes - offset && (shape.fits)(len) => {}
+            Ok(len) if len <= segment_bytes.saturating_sub(offset) && (shape.fits)(len) => {}
             _ => return Err(format!("a {} of {len_bytes} bytes makes no sense there", shape.what)),
         }
         let wire = PlaceWire { segment: wire.segment, offset: wire.offset, len_bytes };

@@ -1,4 +1,5 @@
 //! On which NUMA node the pages of an array really lie, and how they are asked to lie there.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{AllocError, Mapping, PagePlacement};
 use crate::sys::descriptor;
@@ -53,6 +54,7 @@ pub(super) fn check_placement(placement: PagePlacement) -> Result<(), AllocError
 }
 
 /// Asks the kernel to place the pages to come of a mapping; says why where that was refused.
+#[expect(clippy::arithmetic_side_effects, reason = "a node is a u32")]
 pub(super) fn place(mapping: &Mapping, placement: PagePlacement) -> Result<(), String> {
     let (policy, nodes) = match placement {
         PagePlacement::Local => return Ok(()),
@@ -74,6 +76,7 @@ const PAGES_PER_CALL: usize = 4096;
 
 /// Looks the pages of a byte range up. `touch` maps them here first, without which a page that only others touched
 /// counts as absent.
+#[expect(clippy::arithmetic_side_effects, reason = "the pages of a range of addresses")]
 pub(super) fn probe(mapping: &Mapping, range: Range<usize>, touch: bool) -> Residency {
     let page = memory::page_size();
     let mut residency = Residency::default();
@@ -125,10 +128,13 @@ fn parse_numa_maps(text: &str, base: usize) -> Vec<(u32, u64)> {
     };
     let Some(line) = text.lines().find(ours) else { return Vec::new() };
     let field = |name: &str| line.split(' ').find_map(|w| w.strip_prefix(name));
-    let page = field("kernelpagesize_kB=").and_then(|n| n.parse::<u64>().ok()).unwrap_or(4) << 10;
+    let page =
+        field("kernelpagesize_kB=").and_then(|n| n.parse::<u64>().ok()).unwrap_or(4).saturating_mul(1 << 10);
     line.split(' ')
         .filter_map(|word| word.strip_prefix('N')?.split_once('='))
-        .filter_map(|(node, pages)| Some((node.parse().ok()?, pages.parse::<u64>().ok()? * page)))
+        .filter_map(|(node, pages)| {
+            Some((node.parse().ok()?, pages.parse::<u64>().ok()?.saturating_mul(page)))
+        })
         .collect()
 }
 

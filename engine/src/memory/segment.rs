@@ -1,4 +1,5 @@
 //! One shared object and this process's mapping of it.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::mapping::{MapAccess, MapOptions, Mapping};
 use super::pages::{self, PageKind, PageReport};
@@ -142,6 +143,7 @@ impl Segment {
     }
 
     /// Allocates the pages of a byte range, under this thread's memory policy.
+    #[expect(clippy::arithmetic_side_effects, reason = "at < end, which lies inside the segment")]
     pub(crate) fn reserve(&self, range: Range<usize>) -> Result<(), AllocError> {
         let end = range.end.min(self.len_bytes());
         let mut at = range.start;
@@ -195,7 +197,7 @@ impl Segment {
 
     fn counted(&self) -> pages::Counted {
         let base = self.base().addr().get();
-        pages::count(base..base + self.len_bytes())
+        pages::count(base..base.wrapping_add(self.len_bytes()))
     }
 
     /// In which pages it lies now, as this process sees it.
@@ -207,7 +209,7 @@ impl Segment {
             (_, huge) if huge >= counted.resident => (huge, PageKind::Transparent),
             (_, huge) => (huge, PageKind::Mixed),
         };
-        let resident_bytes = counted.resident + counted.reserved_huge;
+        let resident_bytes = counted.resident.saturating_add(counted.reserved_huge);
         let notes = self.notes.lock().pages.clone();
         PageReport { wish: self.wish, kind, huge_bytes, resident_bytes, notes }
     }

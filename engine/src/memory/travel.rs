@@ -27,6 +27,7 @@
 //! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and takes off
 //! before it returns or unwinds.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 pub(crate) use super::lease::{Lease, Leases, ended, keep, sweep_all, sweep_some};
 
@@ -114,7 +115,7 @@ impl Luggage {
 
     /// Bytes of the message's table.
     pub(crate) fn table_bytes(&self) -> usize {
-        if self.has_handles() { size_of::<HoldWire>() + size_of_val(&*self.table) } else { 0 }
+        if self.has_handles() { size_of::<HoldWire>().wrapping_add(size_of_val(&*self.table)) } else { 0 }
     }
 
     /// Appends the message's table, for [`Manifest::read`]; nothing where there are no handles.
@@ -191,8 +192,9 @@ impl Packing {
 
     /// Notes an object; gives the line that its handle is.
     pub(crate) fn note(&mut self, wire: Wire) -> u32 {
+        let line = self.table.len() as u32;
         self.table.push(wire);
-        self.table.len() as u32 - 1
+        line
     }
 
     /// Keeps something that needs no segment.
@@ -329,7 +331,7 @@ fn encode_with<T: Serialize + ?Sized>(
     let mut bytes = vec![0; HEAD];
     let (written, luggage) = pack_with(|| notation::append(value, &mut bytes), asker);
     written.map_err(|error| CodecError(error.to_string()))?;
-    let len = (bytes.len() - HEAD) as u64;
+    let len = bytes.len().saturating_sub(HEAD) as u64;
     bytes[..HEAD].copy_from_slice(&len.to_le_bytes());
     luggage.append_table(&mut bytes);
     Ok((bytes, luggage))

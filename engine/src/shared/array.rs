@@ -4,6 +4,7 @@
 //! The elements follow a `LockWord` in one block. A guard exists only while its thread holds that lock, so references to them
 //! are exclusive, as in `sync::lock`; `place` keeps the block.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::base::member::Owner;
@@ -99,6 +100,10 @@ impl<T: Element> Array<T> {
     }
 
     /// Number of elements.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "elements have a size; `new` counts the words in, and `fits` those of others"
+    )]
     pub fn len(&self) -> usize {
         (self.place.len_bytes() - data_offset::<LockWord, T>()) / size_of::<T>()
     }

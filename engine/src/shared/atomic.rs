@@ -4,6 +4,7 @@
 //! A block is atomics from end to end and is viewed as nothing else; they have the size and alignment of their numbers
 //! ([`AtomicElement`]).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::sync::place::{self, CreateError, Place, Remote, remote, remote_slice};
@@ -222,6 +223,7 @@ impl<T: AtomicElement> AtomicArray<T> {
 
 impl<T: AtomicElement> Deref for AtomicArray<T> {
     type Target = [T::Atomic];
+    #[expect(clippy::arithmetic_side_effects, reason = "elements have a size")]
     fn deref(&self) -> &[T::Atomic] {
         let len = self.place.len_bytes() / size_of::<T>();
         // SAFETY: the block holds so many, and its bytes change only as atomics.

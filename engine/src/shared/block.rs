@@ -6,6 +6,7 @@
 //! enforced for a file with a name. Safe calls look at its length first; who cuts it off between that look and the access ends this
 //! process with a signal, which harms no memory.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{Access, AllocError, Segment, file};
@@ -290,6 +291,10 @@ struct Piece {
 }
 
 /// The words that `count` bytes from `offset` on lie in; the block has so many bytes.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the bytes lie in the block, which ends before the addresses do"
+)]
 fn pieces(offset: usize, count: usize) -> impl Iterator<Item = Piece> {
     let end = offset + count;
     (offset / WORD..end.div_ceil(WORD)).filter(move |_| count > 0).map(move |index| {

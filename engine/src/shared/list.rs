@@ -17,6 +17,7 @@
 //! Slots lie behind the words in one block, whose length `of` compares with the sizes before any use; they are touched only
 //! under the lock, which gives one thread at a time exclusive access.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::notation;
@@ -330,6 +331,10 @@ impl Open<'_> {
     }
 
     /// The words of a slot below the capacity, and its two halves.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "below the capacity, and so many slots lie in the block"
+    )]
     fn slot(&self, index: usize) -> (&SlotWords, [NonNull<u8>; 2]) {
         assert!(index < self.capacity, "slots are looked up below the capacity");
         // SAFETY: so many slots lie in the block.
@@ -372,7 +377,7 @@ impl Open<'_> {
         }
         self.put(len, bytes)?;
         // Release, as in `put`: not before the item.
-        self.words.len.store(len as u64 + 1, Ordering::Release);
+        self.words.len.store((len as u64).wrapping_add(1), Ordering::Release);
         Ok(len)
     }
 
@@ -423,7 +428,8 @@ unsafe impl<T: Item> Remote for SharedList<T> {
         let sound = item_bytes.is_multiple_of(8)
             && capacity
                 .checked_mul(stride(item_bytes))
-                .is_some_and(|slots| slots == place.len_bytes() - WORDS);
+                .and_then(|slots| slots.checked_add(WORDS))
+                .is_some_and(|all| all == place.len_bytes());
         // Sizes that make no sense are those of a list without room.
         let (capacity, item_bytes) = if sound { (capacity, item_bytes) } else { (0, 0) };
         SharedList { place, capacity, item_bytes, _items: PhantomData }

@@ -5,6 +5,7 @@
 //! [`piece`] bytes, aligned to their own size. All access is atomic, piece by piece and always with the same piece size for
 //! one object, so there is no data race; a mixture of pieces of several writers is a `T` because every bit pattern is.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::base::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -39,7 +40,7 @@ macro_rules! by_pieces {
     };
     (@ $atomic:ty, $int:ty, $from:expr, $to:expr, $len:expr, |$a:ident: $x:ident, $b:ident| $move:expr) => {{
         type $x = ($atomic, $int);
-        for i in 0..$len / size_of::<$int>() {
+        for i in 0..$len >> size_of::<$int>().trailing_zeros() {
             // SAFETY: the caller's ranges have so many pieces.
             let $a = unsafe { $from.cast::<<$x as Pair>::Atomic>().add(i) };
             // SAFETY: as above.
@@ -144,6 +145,7 @@ impl<T: Element> RawArray<T> {
     }
 
     /// Number of elements.
+    #[expect(clippy::arithmetic_side_effects, reason = "elements have a size")]
     pub fn len(&self) -> usize {
         self.place.len_bytes() / size_of::<T>()
     }
@@ -213,6 +215,7 @@ impl<T: Element> RawArray<T> {
     }
 
     /// Address of element `index`, of which `count` lie there.
+    #[expect(clippy::arithmetic_side_effects, reason = "inside the block, says the check")]
     fn at(&self, index: usize, count: usize) -> NonNull<u8> {
         let end = index.checked_add(count);
         assert!(

@@ -3,6 +3,7 @@
 //! # Safety
 //! A value is a `Lock` and says so where it is rebuilt: the same words, the same value, the same place.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::sync::place::{CreateError, remote};

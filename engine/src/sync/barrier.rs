@@ -3,6 +3,7 @@
 //! # Safety
 //! A barrier's block is one `BarrierWord` at its base.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, MemberId};
 use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
@@ -194,7 +195,7 @@ fn arrived(place: Place) -> Option<Farewell> {
     Some(Box::new(move || {
         let mut handles = HANDLES.lock();
         if let Some(count) = handles.get_mut(&key) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 handles.remove(&key);
                 barrier.word().withdraw(member::current_member());

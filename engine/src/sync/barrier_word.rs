@@ -1,4 +1,5 @@
 //! The barrier's words and their protocol; the proof is in README.md beside this file.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, spin_loop};
 use crate::base::member::{MemberId, Owner};
@@ -62,17 +63,19 @@ impl Snapshot {
         (self.0 >> ROUND) as u32 & 0xffff
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "at most 32 above bit BROKEN")]
     fn is_broken(self, round: u32) -> bool {
         self.0 >> (BROKEN + round % 32) & 1 == 1
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "at most 32 above bit BROKEN")]
     fn broken(self) -> Snapshot {
         Snapshot(self.0 | 1 << (BROKEN + self.round() % 32))
     }
 
     /// The next round: nobody has arrived, not broken.
     fn next(self) -> Snapshot {
-        let round = (self.round() + 1) & 0xffff;
+        let round = self.round().wrapping_add(1) & 0xffff;
         let history = self.0 >> BROKEN & !(1 << (round % 32));
         Snapshot(history << BROKEN | u64::from(round) << ROUND)
     }
@@ -113,8 +116,8 @@ impl BarrierWord {
             if arrived >= parties {
                 return Err(Missed::Corrupt(seen.0));
             }
-            let last = arrived + 1 == parties;
-            let next = if last { seen.next() } else { Snapshot(seen.0 + 1) };
+            let last = arrived.wrapping_add(1) == parties;
+            let next = if last { seen.next() } else { Snapshot(seen.0.wrapping_add(1)) };
             // Release hands on what this party did before, acquire takes what all before it handed on.
             match self.state.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break (seen.round(), arrived, last),
@@ -141,7 +144,7 @@ impl BarrierWord {
                 return Ok(index);
             }
             if spins > 0 {
-                spins -= 1;
+                spins = spins.saturating_sub(1);
                 spin_loop();
             } else if self.turn.wait(ticket, patience) == Woken::TimedOut
                 && self.break_round(me.member, round)

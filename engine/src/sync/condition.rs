@@ -3,6 +3,7 @@
 //! # Safety
 //! A condition's block is one `Turn` at its base.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};

@@ -3,6 +3,7 @@
 //! # Safety
 //! A counter's block is atomics from end to end; `word` and `lanes` view it as that.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};

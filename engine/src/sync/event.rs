@@ -3,6 +3,7 @@
 //! # Safety
 //! An event's block is one `EventWord` at its base.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::base::member::MemberId;
@@ -75,7 +76,7 @@ impl EventWord {
                 return false;
             }
             if spins > 0 {
-                spins -= 1;
+                spins = spins.saturating_sub(1);
                 spin_loop();
                 continue;
             }

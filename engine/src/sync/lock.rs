@@ -6,6 +6,7 @@
 //! else touches the value, and references to it are exclusive. A holder killed halfway leaves some bytes old and some
 //! new, which for `Pod` is a value like any other.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};

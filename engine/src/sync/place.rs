@@ -5,6 +5,7 @@
 //! See `memory::place` for the invariant of a place. Here words are registered with repair for exactly as long as their
 //! block is theirs, and handles are built only over places of their own kind.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 pub(crate) use crate::memory::place::{Expected, Farewell, Place, PlaceWire as SyncWire};
 
@@ -135,6 +136,7 @@ fn upkeep<H: Remote>(
 }
 
 /// Bytes of words followed by one value.
+#[expect(clippy::arithmetic_side_effects, reason = "sizes of types, added at compile time")]
 pub(crate) const fn len_of<W, V>() -> usize {
     crate::sync::lock::data_offset::<W, V>() + size_of::<V>()
 }

@@ -4,6 +4,7 @@
 //! Record: bits 32 to 63 the member, bits 0 to 31 how much it holds. All zero: free. A record whose amount is zero
 //! stays with its member as a hint, and anybody who finds no free record may take it over. Every change is one
 //! compare-and-swap, so a death leaves a record either before or after it, never between.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::MemberId;
@@ -58,7 +59,7 @@ impl Table {
             // Before the record itself, so that whoever sees the record also looks that far. And before the look at it,
             // so that a caller who finds it taken has seen a newer length and looks elsewhere.
             if self.used() <= slot.0 {
-                self.used.fetch_max(slot.0 as u32 + 1, Ordering::Relaxed);
+                self.used.fetch_max((slot.0 as u32).wrapping_add(1), Ordering::Relaxed);
             }
             let record_word = &self.records[slot.0];
             let now = record_word.load(Ordering::Relaxed);
@@ -119,7 +120,12 @@ impl Table {
                 return false;
             }
             // Release pairs with the acquire in `total`: what the member did before is over.
-            match word.compare_exchange(now, now - amount as u64, Ordering::AcqRel, Ordering::Relaxed) {
+            match word.compare_exchange(
+                now,
+                now.wrapping_sub(amount as u64),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return true,
                 Err(seen) => now = seen,
             }
@@ -159,7 +165,7 @@ impl Table {
             if member_of(now) == dead.0
                 && word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
-                held += u64::from(amount_of(now));
+                held = u64::saturating_add(held, amount_of(now).into());
             }
         }
         held

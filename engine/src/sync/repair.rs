@@ -4,6 +4,7 @@
 //! A registered pointer leads to live words until its `Registration` is dropped: the dropper takes the list's mutex,
 //! which `repair` holds for its whole walk, so no walk can meet returned memory.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::MemberId;
 use crate::sys::fork;
@@ -45,7 +46,7 @@ impl Registration {
         // SAFETY: only `call::<W>` uses it, after turning it back.
         let erased = unsafe { std::mem::transmute::<RepairFn<W>, fn()>(repair) };
         let mut objects = OBJECTS.lock();
-        objects.0 += 1;
+        objects.0 = objects.0.wrapping_add(1);
         let key = objects.0;
         objects.1.insert(key, Entry { words: words.cast(), repair: erased, call: call::<W> });
         Registration(key)

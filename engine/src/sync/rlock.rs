@@ -4,6 +4,7 @@
 //! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is copied out
 //! and in, always by the one thread that holds the lock.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{self, MemberId, Owner};
@@ -50,7 +51,7 @@ impl RLockWord {
             if depth == 0 || depth >= MAX_DEPTH {
                 return Err(RRefused::TooDeep(depth));
             }
-            self.depth.store(depth + 1, Ordering::Relaxed);
+            self.depth.store(depth.wrapping_add(1), Ordering::Relaxed);
             return Ok(if self.lock.is_poisoned() { Acquired::OwnerDied } else { Acquired::Clean });
         }
         let acquired = self.lock.lock(me, patience).map_err(RRefused::Lock)?;
@@ -66,7 +67,7 @@ impl RLockWord {
             0 | 1 => {
                 let _ = self.lock.unlock(me);
             }
-            depth => self.depth.store(depth - 1, Ordering::Relaxed),
+            depth => self.depth.store(depth.wrapping_sub(1), Ordering::Relaxed),
         }
     }
 

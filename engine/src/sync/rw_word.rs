@@ -1,4 +1,5 @@
 //! The reader-writer lock's words and their protocol; the proof is in README.md beside this file.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering, fence, spin_loop};
 use crate::base::member::{MemberId, Owner};
@@ -164,7 +165,7 @@ impl RwWord {
                 return true;
             }
             if spins > 0 {
-                spins -= 1;
+                spins = spins.saturating_sub(1);
                 spin_loop();
             } else if self.turn.wait(ticket, patience) == Woken::TimedOut {
                 return false;

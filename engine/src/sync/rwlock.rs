@@ -5,6 +5,7 @@
 //! its thread is the writer inside and there is no record; so shared and exclusive references to the value never meet.
 //! After a confirmed death the dead process's references are gone with it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, MemberId, Owner};
 use crate::sync::lock::{LockError, data_offset};

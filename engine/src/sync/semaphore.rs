@@ -3,6 +3,7 @@
 //! # Safety
 //! A semaphore's block is one `SemaphoreWord` at its base.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, MemberId};
 use crate::sync::place::{self, CreateError, Place, remote};

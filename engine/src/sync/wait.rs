@@ -1,4 +1,5 @@
 //! How protocols wait: a patience, a bounded spin, then sleep; and `Turn`, the word that sleepers of an object share.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::sys::futex::{self, Woken};
@@ -41,8 +42,8 @@ impl Spin {
         for _ in 0..now {
             spin_loop();
         }
-        self.left -= now;
-        self.next *= 2;
+        self.left = self.left.saturating_sub(now);
+        self.next = self.next.saturating_mul(2);
         true
     }
 }
@@ -74,6 +75,10 @@ impl Patience {
 }
 
 /// Sleeps while `*word == expected`. `TimedOut` only when the caller's own patience is at its end.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a second from now; what a caller asks for comes through `Patience::of`"
+)]
 pub(crate) fn sleep(word: &AtomicU32, expected: u32, patience: Patience) -> Woken {
     if cfg!(loom) {
         return if patience.is_try() { Woken::TimedOut } else { futex::wait(word, expected, None) };

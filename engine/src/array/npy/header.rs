@@ -1,4 +1,5 @@
 //! The header of a file, read and checked.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::literal::{self, Value};
 use super::{DType, FileKind, NpyError};
@@ -111,9 +112,9 @@ impl Header {
             .shape
             .iter()
             .try_fold(header.dtype.width.max(1), |n, &len| n.checked_mul(len.max(1)))
-            .filter(|&n| n <= isize::MAX as usize - header.data_offset);
+            .filter(|&n| n <= (isize::MAX as usize).saturating_sub(header.data_offset));
         spread.ok_or_else(overflow)?;
-        let need = header.data_offset as u64 + header.data_bytes() as u64;
+        let need = (header.data_offset as u64).saturating_add(header.data_bytes() as u64);
         if file_len < need { Err(Fault::Truncated(need)) } else { Ok(header) }
     }
 
@@ -151,7 +152,7 @@ impl Header {
     /// Bytes of the data; 0 for Python objects and structures, whose width is not known here.
     pub fn data_bytes(&self) -> usize {
         // No overflow: checked when parsed.
-        self.len() * self.dtype.width
+        self.len().wrapping_mul(self.dtype.width)
     }
 
     /// Version of the format.
@@ -181,7 +182,7 @@ fn preamble(bytes: &[u8]) -> Result<(usize, usize), Fault> {
     if len > LONGEST_HEADER {
         return Err(Fault::Bad(format!("it claims to be {len} bytes long")));
     }
-    Ok((start, start + len))
+    Ok((start, start.saturating_add(len)))
 }
 
 /// What a file is that is no `.npy` file, by its first bytes.

@@ -1,5 +1,6 @@
 //! The Python literals that a header is made of: dicts, lists, tuples, strings, numbers, True, False, None.
 //! Nothing is evaluated, nesting is bounded, and every input ends in a value or an error.
+#![deny(clippy::arithmetic_side_effects)]
 
 /// A parsed literal.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self) -> Result<Value, String> {
         self.skip_space();
-        self.depth += 1;
+        self.depth = self.depth.saturating_add(1);
         if self.depth > DEEPEST {
             return Err("it nests too deep".to_owned());
         }
@@ -86,7 +87,7 @@ impl<'a> Parser<'a> {
             _ if self.eat("None") => Ok(Value::None),
             _ => Err(self.unexpected()),
         };
-        self.depth -= 1;
+        self.depth = self.depth.saturating_sub(1);
         value
     }
 
