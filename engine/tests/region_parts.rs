@@ -149,3 +149,21 @@ fn a_rank_that_leaves_a_reduction_half_way_is_told_from_one_that_ends_it() {
     let text = outcome.expect_err("no sum").to_string();
     assert!(text.contains("different steps") || text.contains("left the team"), "{text}");
 }
+
+#[test]
+fn the_longest_ranges_are_cut_without_a_gap() {
+    for workers in [1, 2, 3] {
+        for lengths in [[usize::MAX, usize::MAX - 63], [usize::MAX - 64, isize::MAX as usize]] {
+            let seen = pool(workers).region([lengths[0], lengths[1]], |team, lengths| {
+                let mut seen = [0; 2];
+                for (seen, len) in seen.iter_mut().zip(lengths) {
+                    let mut own = 0;
+                    team.phase(0..len, |range| own = range.len())?;
+                    *seen = team.all_reduce(own, |a, b| a + b)?;
+                }
+                Ok(seen)
+            });
+            assert_eq!(seen.expect("a region"), lengths);
+        }
+    }
+}

@@ -8,6 +8,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, MemberId, Owner};
+use crate::base::with_own;
+
 use crate::sync::lock::{LockError, data_offset};
 use crate::sync::lock_word::Acquired;
 use crate::sync::place::{self, CreateError, Place, remote};
@@ -151,7 +153,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         let again = if self.is_read_here(me) { self.word().read_again(me) } else { None };
         match again.map_or_else(|| self.word().read(me, patience), Ok) {
             Ok((acquired, slot)) => {
-                READING.with_borrow_mut(|reading| reading.push(self.reading(me)));
+                with_own(&READING, |reading| reading.push(self.reading(me)));
                 let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
@@ -193,7 +195,7 @@ impl<T> RwLock<T> {
     /// Whether the calling thread has a read guard of it, or forgot one, whose mark then stays in the words.
     fn is_read_here(&self, me: Owner) -> bool {
         let own = self.reading(me);
-        READING.with_borrow(|reading| reading.contains(&own))
+        with_own(&READING, |reading| reading.contains(&own))
     }
 
     /// How many readers are in, of all processes, as far as one look can tell.
@@ -266,7 +268,7 @@ impl<T: Pod> Drop for ReadGuard<'_, T> {
         if fork::is_foreign() {
             return;
         }
-        READING.with_borrow_mut(|reading| {
+        with_own(&READING, |reading| {
             let own = self.lock.reading(self.me);
             if let Some(last) = reading.iter().rposition(|noted| *noted == own) {
                 reading.swap_remove(last);

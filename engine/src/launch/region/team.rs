@@ -178,7 +178,9 @@ fn span_of(n: usize, rank: usize, size: usize) -> Span {
         return block(n, rank, size);
     }
     let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
-    Span::new((lines.lo * SPAN_ALIGN).min(n), (lines.hi * SPAN_ALIGN).min(n))
+    // The last line of the longest spaces there are ends beyond them.
+    let start = |line: usize| line.saturating_mul(SPAN_ALIGN).min(n);
+    Span::new(start(lines.lo), start(lines.hi))
 }
 
 /// How `reduce_chunks` cuts its rows: depends on their number and size, and on the result's size, only.

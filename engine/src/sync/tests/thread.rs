@@ -341,3 +341,30 @@ fn every_wait_can_have_an_end() {
         (vec![(MemberId::DRIVER, 1)], vec![(MemberId::DRIVER, 1)])
     );
 }
+
+#[test]
+fn a_thread_reads_and_writes_until_its_very_end() {
+    use std::cell::RefCell;
+    use std::sync::LazyLock;
+
+    static LOCK: LazyLock<RwLock<u32>> = LazyLock::new(|| RwLock::new(1).unwrap());
+
+    /// Dropped after all other values of its thread, since it is the first of them.
+    #[derive(Default)]
+    struct Last(Option<ReadGuard<'static, u32>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            let seen = *LOCK.read().unwrap();
+            *LOCK.write().unwrap() += seen;
+        }
+    }
+    thread_local!(static LAST: RefCell<Last> = RefCell::default());
+
+    let ended = std::thread::spawn(|| {
+        assert!(LAST.with_borrow(|last| last.0.is_none()));
+        LAST.with_borrow_mut(|last| last.0 = Some(LOCK.read().unwrap()));
+    });
+    ended.join().unwrap();
+    assert_eq!((LOCK.readers(), *LOCK.write().unwrap()), (0, 2));
+}
