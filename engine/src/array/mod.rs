@@ -91,5 +91,5 @@ mod tests;
 #[cfg(test)]
 mod file_tests;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod frozen_tests;

@@ -30,5 +30,5 @@ pub use list::{Item, ListError, SharedList};
 pub use raw::{RawArray, RawValue};
 pub use value::Value;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

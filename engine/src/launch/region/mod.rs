@@ -19,7 +19,7 @@ pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use step::left_with;
 pub(crate) use step::{Desks, reset};
 pub use team::Team;
