@@ -2,6 +2,7 @@
 //!
 //! Bits of units that one member owns under the static schedule lie together, owners at least 128 bytes apart, so that
 //! members who work on their own blocks never write one line.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::launch::grid::block;
@@ -22,12 +23,20 @@ impl<'a> Bitmap<'a> {
         Bitmap { words, units, size }
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the plan is checked: units are not 0, and units times ranks is far below a word"
+    )]
     fn place(&self, unit: usize) -> (&'a AtomicU64, u64) {
         let owner = ((unit + 1) * self.size - 1) / self.units;
         (&self.words[unit / 64 + owner * OWNER_STRIDE], 1 << (unit % 64))
     }
 
     /// Clears all bits. Driver only, before the launch opens.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the plan is checked: units are not 0, and units times ranks is far below a word"
+    )]
     pub(crate) fn clear(&self) {
         for owner in 0..self.size {
             let own = block(self.units, owner, self.size);
@@ -52,6 +61,10 @@ impl<'a> Bitmap<'a> {
     }
 
     /// Units done so far.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the plan is checked: units are not 0, and units times ranks is far below a word"
+    )]
     pub(crate) fn count(&self) -> usize {
         let mut done = 0;
         for owner in 0..self.size {
@@ -75,6 +88,7 @@ impl<'a> Bitmap<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! A member's way through its chunks.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
@@ -106,7 +107,7 @@ impl Visit<'_> {
         'claims: loop {
             let began = ticks();
             let Some(span) = claims.next() else { break };
-            claim_ticks += ticks().wrapping_sub(began);
+            claim_ticks = u64::saturating_add(claim_ticks, ticks().wrapping_sub(began));
             for unit in span.range() {
                 if board.stop().load(Ordering::Relaxed) == self.order.epoch || self.is_late() {
                     break 'claims;
@@ -115,9 +116,9 @@ impl Visit<'_> {
                     continue;
                 }
                 // Release: whoever reads this word after our death sees no later write of ours without it.
-                desk.current.store(unit as u64 + 1, Ordering::Release);
-                let first = unit * plan.unit;
-                for index in first..(first + plan.unit).min(plan.grid.chunks) {
+                desk.current.store((unit as u64).wrapping_add(1), Ordering::Release);
+                let first = unit.saturating_mul(plan.unit);
+                for index in first..first.saturating_add(plan.unit).min(plan.grid.chunks) {
                     let span = plan.grid.span(index);
                     let chunk = Chunk { span, index, leaf: unit, opens_leaf: index == first };
                     set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
@@ -128,7 +129,7 @@ impl Visit<'_> {
                             tracer.record(kind, self.order.epoch, span, || kernel(&chunk));
                         }
                     }
-                    run += 1;
+                    run = u64::saturating_add(run, 1);
                 }
                 leaf_done(unit);
                 done.set(unit);

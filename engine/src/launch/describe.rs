@@ -1,4 +1,5 @@
 //! What operands tell the driver before a launch.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
@@ -131,7 +132,7 @@ impl Description<'_> {
         if self.leaf_bytes.is_empty() {
             return Ok((grid, 1));
         }
-        let fit = MAX_LEAF_BYTES / self.scratch_bytes(1).max(1);
+        let fit = MAX_LEAF_BYTES.checked_div(self.scratch_bytes(1)).unwrap_or(MAX_LEAF_BYTES);
         Ok((grid, grid.chunks.div_ceil(fit.clamp(1, MAX_LEAVES)).max(1)))
     }
 }

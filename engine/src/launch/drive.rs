@@ -3,6 +3,7 @@
 //! # Safety
 //! Orders are written under the gate, after the last launch was over.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
@@ -79,6 +80,7 @@ impl Job<'_> {
         self.grid.chunks.div_ceil(self.unit)
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "units are of the grid, which is checked")]
     fn unit_span(&self, unit: usize) -> Span {
         let last = ((unit + 1) * self.unit).min(self.grid.chunks).saturating_sub(1);
         Span::new(self.grid.span(unit * self.unit).lo, self.grid.span(last).hi)
@@ -168,9 +170,9 @@ impl Drive<'_> {
             self.reset();
         }
         loop {
-            *self.epoch += 1;
+            *self.epoch = self.epoch.wrapping_add(1);
             order.epoch = *self.epoch;
-            self.cost.rounds += 1;
+            self.cost.rounds = self.cost.rounds.saturating_add(1);
             let deaths_before = self.open(&mut order)?;
             if let Some(watch) = &watch {
                 watch.opened(order.epoch);
@@ -196,8 +198,8 @@ impl Drive<'_> {
             if fallen.is_empty() || self.bitmap().holes().next().is_none() {
                 return if lost.is_empty() { Ok(()) } else { Err(self.worker_died(deaths, lost)) };
             }
-            let done = self.bitmap().count() - lost.len();
-            barren = if done == done_before { barren + 1 } else { 0 };
+            let done = self.bitmap().count().saturating_sub(lost.len());
+            barren = if done == done_before { u32::saturating_add(barren, 1) } else { 0 };
             done_before = done;
             if barren >= MAX_BARREN {
                 self.give_up_rest(&mut lost);
@@ -332,7 +334,7 @@ impl Drive<'_> {
         order.mail = roster.mail;
         crew.write_order(order, self.job.wire);
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
-        self.cost.system_calls += u64::from(calls);
+        self.cost.system_calls = self.cost.system_calls.saturating_add(calls.into());
         Ok(deaths)
     }
 
@@ -349,8 +351,8 @@ impl Drive<'_> {
             let description = self.job.description;
             let segments = description.segments.iter().chain(scratch);
             let delivery = self.crew.deliver(roster, &members, segments, &description.states);
-            self.cost.delivery_bytes += delivery.bytes;
-            self.cost.delivery_calls += delivery.system_calls;
+            self.cost.delivery_bytes = self.cost.delivery_bytes.saturating_add(delivery.bytes);
+            self.cost.delivery_calls = self.cost.delivery_calls.saturating_add(delivery.system_calls);
             if let Some((rank, what)) = delivery.refused {
                 return Err(LaunchError::Corrupt { site: self.job.site.to_string(), rank, what });
             }
@@ -382,6 +384,7 @@ impl Drive<'_> {
     }
 
     /// Waits for a change in the roster, a little while at most; says if the launch is to end meanwhile.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     fn pause(&self, roster: &mut MutexGuard<'_, Roster>, until: Option<Instant>) -> Option<Stop> {
         let soon = Instant::now() + LOOK_EVERY;
         let until = [Some(soon), until, self.deadline].into_iter().flatten().min().unwrap_or(soon);
@@ -400,6 +403,7 @@ impl Drive<'_> {
     }
 
     /// The ranks that are there: everybody; in a repair round whoever serves now.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     fn members(&self, roster: &mut MutexGuard<'_, Roster>, repair: bool) -> Result<RankSet, LaunchError> {
         let mut give_up_at = None;
         loop {
@@ -432,6 +436,7 @@ impl Drive<'_> {
     }
 
     /// Waits until no member can touch the operands; stops the launch where the options say so.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
         let board = self.board;
         let muster = board.muster(&self.crew.orders);
@@ -476,7 +481,7 @@ impl Drive<'_> {
             }
             let deadline = self.deadline.filter(|_| stop.is_none());
             let until = [kill_at, next_progress, deadline, Some(now + BACKSTOP)];
-            self.cost.system_calls += 1;
+            self.cost.system_calls = self.cost.system_calls.saturating_add(1);
             muster.wait(seen, until.into_iter().flatten().min());
             if now.elapsed() >= BACKSTOP {
                 self.crew.kill_astray(order.epoch);
@@ -493,7 +498,7 @@ impl Drive<'_> {
     fn yield_until_over(&mut self) -> bool {
         let muster = self.board.muster(&self.crew.orders);
         if *self.caution > 0 {
-            *self.caution -= 1;
+            *self.caution = self.caution.saturating_sub(1);
             return false;
         }
         let began = ticks();
@@ -584,7 +589,7 @@ impl Drive<'_> {
             let span = unit.map(|unit| self.job.unit_span(unit));
             if let (Some(unit), Some(span)) = (unit, span) {
                 if *retries_left > 0 {
-                    *retries_left -= 1;
+                    *retries_left = retries_left.saturating_sub(1);
                 } else {
                     // Given up: nobody runs it again.
                     done.set(unit);

@@ -4,6 +4,7 @@
 //! A kernel type is conjured in the worker from nothing: it is zero-sized (checked when the program is built), `Copy`, and the
 //! caller had a value of it. Its type stands in the entry's own type, so nothing travels.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, row_elems};
 use crate::launch::chunk::Chunk;
@@ -353,6 +354,7 @@ where
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
+#[expect(clippy::arithmetic_side_effects, reason = "the chunk's rows lie inside the array")]
 unsafe fn fill_shape_entry<U, D, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
 where
     U: Element,

@@ -4,6 +4,7 @@
 //! Entries are instantiated for the operand type whose wire they are handed with: the driver sends both in one order,
 //! and the entry compares the layout hash before it reads the wire.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::launch::cancel::CancelToken;

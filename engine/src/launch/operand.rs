@@ -7,6 +7,7 @@
 //! # Safety
 //! Values are copied out of the wire, whose bytes the driver wrote from a value of the same type.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
@@ -63,7 +64,7 @@ pub(crate) const fn mix(seed: u64, value: u64) -> u64 {
     let (mut hash, mut shift) = (seed, 0);
     while shift < 64 {
         hash = (hash ^ (value >> shift & 0xff)).wrapping_mul(0x0000_0100_0000_01b3);
-        shift += 8;
+        shift = u32::wrapping_add(shift, 8);
     }
     hash
 }
@@ -172,7 +173,7 @@ unsafe impl Operand for Range<usize> {
         Ok(wire[0])
     }
     unsafe fn view<'w>(start: &usize, chunk: &Chunk) -> Self::View<'w> {
-        start + chunk.span.lo..start + chunk.span.hi
+        start.wrapping_add(chunk.span.lo)..start.wrapping_add(chunk.span.hi)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A claim unit is a chunk, or for reductions a leaf of several chunks. Units are only ever *claimed* here; that each
 //! is done exactly once is recorded in the bitmap, which is what repair after a death goes by.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Line, Span};
@@ -132,6 +133,7 @@ impl Claims<'_> {
         (lo < hi && hi <= self.units).then_some((lo, hi))
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
     fn guided(&mut self) -> Option<Span> {
         let mut lo = self.cursor.load(Ordering::Relaxed);
         loop {
@@ -145,6 +147,7 @@ impl Claims<'_> {
     }
 
     /// Takes from the front of the own range: a few units while many are left, then one at a time.
+    #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
     fn own(&mut self) -> Option<Span> {
         let range = &self.ranges[self.rank];
         let mut seen = range.load(Ordering::Relaxed);
@@ -162,6 +165,7 @@ impl Claims<'_> {
     /// Takes the back half of the nearest range that has something left, runs its first unit, and offers the rest as
     /// the own range, where others may steal again. A kill in between loses no unit: the bitmap shows it as not done.
     #[cold]
+    #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
     fn steal(&mut self) -> Option<Span> {
         let (victims, size) = (self.victims, self.size);
         for victim in victims.iter().filter(|victim| (**victim as usize) < size) {
@@ -185,5 +189,6 @@ impl Claims<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 #[path = "schedule_tests.rs"]
 mod tests;

@@ -1,4 +1,5 @@
 //! What one launch cost and did, worker by worker: looked up only where a pool was asked to keep statistics or a trace.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
@@ -82,7 +83,10 @@ impl Watch {
         if let Some(trace) = &crew.trace {
             trace.note_launch(LaunchNote {
                 site: job.site,
-                epochs: Span::new(self.epoch as usize + 1, epoch as usize + 1),
+                epochs: Span::new(
+                    (self.epoch as usize).saturating_add(1),
+                    (epoch as usize).saturating_add(1),
+                ),
                 len: job.grid.len,
                 begin: self.began,
                 end,

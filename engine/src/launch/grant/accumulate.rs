@@ -3,6 +3,7 @@
 //! # Safety
 //! A leaf's accumulator lies in the launch's scratch and is seen only by the member that claimed the leaf.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;

@@ -3,6 +3,7 @@
 //! # Safety
 //! An atomic has the size and alignment of its number (`AtomicElement`), and while the grant lives all access goes through atomics, because it borrows the array mutably.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Shape, SharedArray};

@@ -3,6 +3,7 @@
 //! # Safety
 //! A view covers the indices of the chunk along its axis and all of the others; two chunks share no element.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};

@@ -3,6 +3,7 @@
 //! # Safety
 //! A connection is the handles of one or two directions, each checked as every handle is (see `handle`).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::handle::{describe_place, layout, locate};
 use crate::channel::{Connection, Message, Receiver, Sender};

@@ -4,6 +4,7 @@
 //! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover exactly the
 //! chunk's elements, and the grant borrows the array for as long as any worker can touch it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};

@@ -5,6 +5,7 @@
 //! the member's own, which lives in the opened operand, as long as the launch; one call's view is used before the next
 //! call makes another. Row numbers do not wrap: `padded_bytes` of the whole array is checked by the driver, and again by each member.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe, row_bytes};
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};

@@ -6,6 +6,7 @@
 //! What members do to each other through it is the handle's own business: everything in the block is reached through
 //! atomics or under the lock.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};

@@ -4,6 +4,7 @@
 //! The boundaries were checked to ascend inside the array by the driver; members read them from memory that they could
 //! write, so each pair is range-checked again at its use.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe, row_bytes};
 use crate::array::{Element, Shape, SharedArray, rows};

@@ -3,6 +3,7 @@
 //! # Safety
 //! Each access is the kernel's own argument: that no other chunk touches what it writes, nor writes what it reads.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};

@@ -4,6 +4,7 @@
 //! Views of `split_mut` and `split_out` cover exactly the chunk's rows; chunks of one launch are disjoint (the bitmap
 //! and the claims see to it), and the grant borrows the array mutably until no worker can touch it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe, row_bytes};
 use crate::array::{Element, Shape, SharedArray, rows};

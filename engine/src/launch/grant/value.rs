@@ -3,6 +3,7 @@
 //! # Safety
 //! The value lies in a segment that `attach` has range-checked, and the grant borrows it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
 use crate::array::{Element, SharedValue};

@@ -8,6 +8,7 @@
 //! 4. States are dropped between launches only, and what a box holds stays where it is when the table grows.
 //! 5. The state may be made on one thread of a member and used on another, one after the other: `T: Send`.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;

@@ -1,4 +1,5 @@
 //! What a region's body holds for an array: no access to data, only grants for a phase.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape};
 use crate::base::Span;

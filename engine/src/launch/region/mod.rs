@@ -7,6 +7,7 @@
 //! # Safety
 //! An entry is instantiated for the operand type whose wire it is handed with, as in `launch`.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 mod error;
 mod handle;

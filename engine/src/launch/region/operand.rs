@@ -3,6 +3,7 @@
 //! # Safety
 //! Handles give no access to data, but that of an array that nobody writes during the region.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;

@@ -6,6 +6,7 @@
 //! rank's span only, and spans of different ranks are disjoint. Reading views of a written array and writing views of it
 //! cannot be in one phase: both borrow its handle.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape};
 use crate::base::Span;
@@ -60,7 +61,8 @@ impl PhasePlan {
         T: Element,
     {
         self.array::<T>(tag, wire);
-        self.row_bytes = self.row_bytes.max(crate::array::row_elems(&local.dim) * size_of::<T>());
+        self.row_bytes =
+            self.row_bytes.max(crate::array::row_elems(&local.dim).saturating_mul(size_of::<T>()));
         self.agree(local.rows())
     }
 
@@ -264,7 +266,7 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
         plan.agree(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
-        self.start + span.lo..self.start + span.hi
+        self.start.wrapping_add(span.lo)..self.start.wrapping_add(span.hi)
     }
 }
 

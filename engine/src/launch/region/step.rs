@@ -2,6 +2,7 @@
 //!
 //! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the root
 //! releases, and releases travel down.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
@@ -165,6 +166,10 @@ impl<'a> Steps<'a> {
         })
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "ranks and the size of a team are small, and a team has ranks"
+    )]
     fn meet_all(
         &self,
         desk: &StepDesk,
@@ -183,6 +188,10 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "ranks and the size of a team are small, and a team has ranks"
+    )]
     fn meet_in_tree(
         &self,
         desk: &StepDesk,
@@ -297,6 +306,7 @@ fn advance(word: &AtomicU32, watchers: &AtomicU32) {
 }
 
 #[cold]
+#[expect(clippy::arithmetic_side_effects, reason = "a constant second or so from now")]
 fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
     watchers.fetch_add(1, Ordering::SeqCst);
     fence(Ordering::SeqCst);
@@ -322,6 +332,7 @@ pub(crate) fn words_of<A>() -> usize {
     size_of::<A>().div_ceil(8)
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "the words of a payload, which its slice checks")]
 fn put<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize, value: &A) {
     let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of(value).chunks(8)) {
@@ -336,6 +347,7 @@ pub(crate) fn packed(part: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "the words of a payload, which its slice checks")]
 fn get<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize) -> A {
     let mut value = A::zeroed();
     let words = &at.payloads[rank][parity][index * words_of::<A>()..];

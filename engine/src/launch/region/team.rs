@@ -5,6 +5,7 @@
 //! whether these are parts, and for leaves the bytes of a row and of a result); the views are gone before this rank meets
 //! the others again, since the kernel has returned or unwound; spans of different ranks are parts of that one cut, so disjoint.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
 use crate::base::Span;
@@ -174,7 +175,7 @@ impl<'w> Team<'w> {
 
 /// The part of `0..n` that `rank` of `size` has.
 fn span_of(n: usize, rank: usize, size: usize) -> Span {
-    if n < SPAN_ALIGN * LONG_SPAN * size {
+    if n < size.saturating_mul(SPAN_ALIGN * LONG_SPAN) {
         return block(n, rank, size);
     }
     let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
@@ -198,6 +199,7 @@ impl LeafCut {
         LeafCut { grid, unit, count: grid.chunks.div_ceil(unit) }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "grids are checked, and leaves are of the grid")]
     fn span(&self, leaf: usize) -> Span {
         let last = ((leaf + 1) * self.unit).min(self.grid.chunks) - 1;
         Span::new(self.grid.span(leaf * self.unit).lo, self.grid.span(last).hi)
