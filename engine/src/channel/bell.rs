@@ -4,6 +4,7 @@
 //! nobody has been told to wake: a waiter adds itself before it leaves the lock, and the ringer takes off whom it wakes. It may
 //! be above, after deaths and timeouts; each unit too much costs one needless wake-up. So with nobody waiting, ringing is one look at
 //! a word on a line that the ringer has anyway.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::sync::{ALL, Patience, sleep};
@@ -71,7 +72,7 @@ impl Bell {
     #[cold]
     fn ring_cold(&self, waiting: u32) -> Wake {
         let all = waiting & PICKY != 0;
-        self.waiting.store(if all { 0 } else { waiting - 1 }, Ordering::Relaxed);
+        self.waiting.store(if all { 0 } else { waiting.wrapping_sub(1) }, Ordering::Relaxed);
         self.turn.fetch_add(1, Ordering::Release);
         Wake(if all { ALL } else { 1 })
     }

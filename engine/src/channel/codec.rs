@@ -5,6 +5,7 @@
 //! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes: they have no padding and
 //! every bit pattern is a value.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::error::QueueError;
 use crate::base::notation;
@@ -55,6 +56,7 @@ pub(super) fn plain_element<T: 'static>() -> Option<usize> {
 ///
 /// # Safety
 /// `fill`, unless it fails, initialises `len` bytes at the address it is given. `T` has `plain_element`.
+#[expect(clippy::arithmetic_side_effects, reason = "numbers have a size")]
 pub(super) unsafe fn decode_plain<T: 'static, E>(
     len: usize,
     fill: impl FnOnce(*mut u8) -> Result<(), E>,

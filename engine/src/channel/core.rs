@@ -3,6 +3,7 @@
 //! # Safety
 //! Small items are copied into a buffer that has room for the largest of them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
@@ -121,6 +122,7 @@ impl Core {
     /// Takes the lock that somebody holds. Others are inside for less time than a sleep takes, so we look again after ever
     /// longer pauses, in which they pass through several times without losing the line to us; then give the core away; then sleep.
     #[cold]
+    #[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Locked> {
         let lock = &self.base.control().hot.lock;
         let us = TickRate::ticks_in_us(1);
@@ -144,6 +146,10 @@ impl Core {
 
     /// The positions, checked.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn spots(&self) -> Result<Spots, Refused> {
         let hot = &self.base.control().hot;
         let [head, next, tail] = [&hot.head, &hot.next, &hot.tail].map(|word| word.load(Ordering::Relaxed));
@@ -210,6 +216,10 @@ impl Core {
 
     /// Puts an item in.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn put(&self, data: &[u8], patience: Patience) -> Result<(), Refused> {
         let len = data.len() as u64;
         let capacity = self.base.shape.capacity().min(MAX_LEN) - HEADER;
@@ -256,6 +266,10 @@ impl Core {
 
     /// Copies a large item into its claimed record and publishes it.
     #[cold]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn fill(&self, claim: Claim, data: &[u8]) -> Result<(), Refused> {
         let backed = self.base.back(claim.position, stride(claim.len));
         let written = match backed {
@@ -290,6 +304,10 @@ impl Core {
 
     /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay claimed.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn take(
         &self,
         buffer: &mut [std::mem::MaybeUninit<u8>; SMALL],
@@ -477,7 +495,7 @@ static CROWDED: AtomicU32 = AtomicU32::new(0);
 fn give_way() -> bool {
     let left = CROWDED.load(Ordering::Relaxed);
     if left > 0 {
-        CROWDED.store(left - 1, Ordering::Relaxed);
+        CROWDED.store(left.saturating_sub(1), Ordering::Relaxed);
         return false;
     }
     let is_free = yield_core() <= TickRate::ticks_in_us(SHARED_US);
@@ -489,6 +507,7 @@ fn give_way() -> bool {
 
 /// Looks for a change for a while: where both sides are awake, neither makes a system call that sleeps or wakes. First without, then
 /// with giving the core away in between; ends at once where another thread needs the core for long.
+#[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
 fn look(changed: &impl Fn() -> bool, patience: Patience) {
     let (since, us) = (ticks(), TickRate::ticks_in_us(1));
     while !changed() && !is_over(patience) {
@@ -554,6 +573,10 @@ impl Inside<'_> {
     }
 
     /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that the largest item fits.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn has_bytes(&mut self, need: u64) -> Result<bool, Refused> {
         let base = &self.core.base;
         let Spots { head, tail, .. } = self.spots;
@@ -572,6 +595,10 @@ impl Inside<'_> {
         Ok(base.has_bytes(self.spots.head, self.spots.tail, need))
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn advance_tail(&mut self, by: u64) {
         self.spots.tail += by;
         self.core.base.control().hot.tail.store(self.spots.tail, Ordering::Relaxed);
@@ -579,6 +606,10 @@ impl Inside<'_> {
 
     /// Writes a whole record at the tail.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn put_small(&mut self, data: &[u8]) -> Result<Wake, Refused> {
         let (base, len) = (&self.core.base, data.len() as u64);
         let (tail, need) = (self.spots.tail, stride(len));
@@ -593,6 +624,10 @@ impl Inside<'_> {
 
     /// Chunks for `need` bytes at the tail, and memory behind the first `backed` of them; else as it was.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn make_room(&self, tail: u64, need: u64, backed: u64) -> Result<(), Refused> {
         let base = &self.core.base;
         base.map_chunks(tail, need)?;
@@ -628,6 +663,7 @@ impl Inside<'_> {
         }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "members and threads are small numbers")]
     pub(super) fn free_claim(&self) -> Option<usize> {
         let claims = &self.core.base.control().claims;
         let start = (self.me.member.get() as usize * 8 + self.me.thread as usize) % CLAIMS;
@@ -637,6 +673,10 @@ impl Inside<'_> {
     /// The first ready record. Joins neighbouring holes on the way, so that one slow writer or reader does not make every
     /// search long.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn find_ready(&mut self) -> Result<Option<(u64, u64)>, Refused> {
         let hot = &self.core.base.control().hot;
         let mut position = self.spots.next;
@@ -678,6 +718,10 @@ impl Inside<'_> {
 
     /// Takes a record out, ready or claimed by the caller; whom to wake.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
         let control = self.core.base.control();
         let was_ready = matches!(self.record(position)?.0, Kind::Ready);
@@ -703,6 +747,10 @@ impl Inside<'_> {
 
     /// Moves the head past all holes and frees what they took.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn reclaim(&mut self) -> Result<(), Refused> {
         let mut head = self.spots.head;
         while head < self.spots.tail {

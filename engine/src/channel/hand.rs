@@ -2,6 +2,7 @@
 //!
 //! `taking[i]` is the position of the item that the owner of claim `i` takes out, plus one; 0 where it takes none. Positions are
 //! never used twice, so a recount knows whether the item had gone: no record stands there any more.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::core::{Claim, Core, Inside};
 use super::error::{Refused, corrupt};
@@ -56,7 +57,7 @@ impl Inside<'_> {
         let control = self.core.base.control();
         let free = if self.core.base.shape.flags & JOINABLE == 0 { self.free_claim() } else { None };
         let Some(index) = free else { return CLAIMS };
-        control.taking[index].store(position + 1, Ordering::Relaxed);
+        control.taking[index].store(position.wrapping_add(1), Ordering::Relaxed);
         // Release: a recount that finds the claim finds what it is for.
         control.claims[index].store(self.me.member.get(), Ordering::Release);
         index
@@ -65,7 +66,7 @@ impl Inside<'_> {
     /// As [`Self::hold`], with the claim that the caller has.
     pub(super) fn hold_claimed(&self, position: u64, index: usize) -> usize {
         if self.core.base.shape.flags & JOINABLE == 0 {
-            self.core.base.control().taking[index].store(position + 1, Ordering::Release);
+            self.core.base.control().taking[index].store(position.wrapping_add(1), Ordering::Release);
         }
         index
     }

@@ -3,6 +3,7 @@
 //! # Safety
 //! Both are a queue's block, made and opened by the queue.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::codec::Message;
 use super::error::{QueueError, Refused};

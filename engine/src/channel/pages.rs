@@ -7,6 +7,7 @@
 //! Bytes are copied in and out by raw pointer, between `Base::byte`, whose place is checked here, and memory of the caller.
 //! They are exclusive to the caller while it is inside the lock or owns the claim of the record that they belong to.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::error::{Refused, corrupt};
 use super::word::{Base, HEADER, Record};
@@ -42,15 +43,24 @@ impl Base {
     }
 
     /// The n-th chunks of positions that belong to records and tail.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn mapped(&self, head: u64, tail: u64) -> Range<u64> {
         self.nth(head)..self.nth(tail + (self.shape.chunk_bytes() as u64 - 1))
     }
 
     /// Whether `need` bytes at `tail` leave every chunk of positions a chunk of its own.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn has_bytes(&self, head: u64, tail: u64, need: u64) -> bool {
         self.nth(tail + need - 1) - self.nth(head) < u64::from(self.shape.chunks)
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "chunks are a power of two")]
     fn slot(&self, nth: u64) -> &crate::base::atomic::AtomicU32 {
         &self.map()[(nth & u64::from(self.shape.chunks - 1)) as usize]
     }
@@ -65,7 +75,7 @@ impl Base {
         if !position.is_multiple_of(HEADER) {
             return Err(corrupt("record position", position));
         }
-        let offset = position as usize & (self.shape.chunk_bytes() - 1);
+        let offset = position as usize & self.shape.chunk_bytes().wrapping_sub(1);
         let at = self.byte(self.chunk_of(self.nth(position))?, offset);
         // SAFETY: inside the area, aligned to 8 as the position is, so it does not cross a chunk's end.
         Ok(unsafe { at.cast().as_ref() })
@@ -76,6 +86,10 @@ impl Base {
     }
 
     /// Inside the lock: finds chunks for the positions from the tail to `tail + need`, those with memory first.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn map_chunks(&self, tail: u64, need: u64) -> Result<(), Refused> {
         let wanted = self.mapped(tail, tail).end..self.mapped(tail, tail + need).end;
         let (mut warm, mut cold) = (0, 0);
@@ -90,6 +104,10 @@ impl Base {
     }
 
     /// The lowest chunk not used, from word `from` on, which moves along.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the bitmap has a bit a chunk, and chunks are a power of two"
+    )]
     fn find(&self, from: &mut usize, with_memory: bool) -> Option<u32> {
         for (i, used) in self.used().iter().enumerate().skip(*from) {
             let mut free = !used.load(Ordering::Relaxed);
@@ -107,6 +125,10 @@ impl Base {
     }
 
     /// Inside the lock: takes back the chunks of a span that was mapped and not used after all.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn unmap_chunks(&self, tail: u64, need: u64) {
         for nth in self.mapped(tail, tail).end..self.mapped(tail, tail + need).end {
             if let Ok(chunk) = self.chunk_of(nth) {
@@ -138,6 +160,10 @@ impl Base {
     }
 
     /// Makes sure that there is memory behind the positions of a span, which the caller owns.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     pub(super) fn back(&self, position: u64, len: u64) -> Result<(), std::io::Error> {
         if len >= CHECK_ROOM {
             crate::memory::check_room(len as usize).map_err(std::io::Error::other)?;
@@ -178,7 +204,7 @@ impl Base {
                 let _kept = gone;
                 let backed = &self.control().backed;
                 backed.store(backed.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
-                left -= 1;
+                left = u32::saturating_sub(left, 1);
             }
         }
         left == 0 && self.has_excess()
@@ -205,6 +231,10 @@ impl Base {
     }
 
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
     fn pieces(
         &self,
         position: u64,

@@ -7,6 +7,7 @@
 //! # Safety
 //! Ends are handles of a queue's block.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::codec::Message;
 use super::error::QueueError;

@@ -4,6 +4,7 @@
 //! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read only as far
 //! as they were written.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::codec::{self, Message};
 use super::core::{Claim, Core, SMALL, Taken};
@@ -549,7 +550,7 @@ impl<'a, T: Message> Held<'a, T> {
         to.clear();
         to.reserve(len);
         // SAFETY: there is room for `len` bytes.
-        let read = unsafe { self.core.base.read(claim.position + HEADER, len, to.as_mut_ptr()) };
+        let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to.as_mut_ptr()) };
         read.map_err(|refused| self.queue.error(refused))?;
         // SAFETY: the read wrote so many.
         unsafe { to.set_len(len) };
@@ -563,7 +564,7 @@ impl<'a, T: Message> Held<'a, T> {
             let len = claim.len as usize;
             let fill = |to| {
                 // SAFETY: `plain` gives an address with room for `len` bytes.
-                let read = unsafe { self.core.base.read(claim.position + HEADER, len, to) };
+                let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to) };
                 read.map_err(|refused| self.queue.error(refused))
             };
             // SAFETY: a successful read writes `len` bytes.

@@ -1,5 +1,6 @@
 //! After a death inside the lock, or of somebody with a claim: what is derived is derived again, and what the dead had claimed
 //! goes where the queue's policy says.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::core::{Core, add};
 use super::error::{Refused, corrupt};
@@ -18,6 +19,10 @@ struct Counts {
 impl Core {
     /// Inside the lock, which was poisoned. A death of the recounter poisons it again, and the next one starts over.
     #[cold]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked first, and records end before the tail"
+    )]
     pub(super) fn recount(&self) -> Result<(), Refused> {
         let control = self.base.control();
         let hot = &control.hot;
@@ -57,6 +62,10 @@ impl Core {
     }
 
     /// Puts right what the dead had claimed, and counts. Leaves in `taken` those positions, plus one, at which no record stands.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked first, and records end before the tail"
+    )]
     fn walk(
         &self,
         head: u64,

@@ -5,6 +5,7 @@
 //! makes one promises that they stay mapped while it is used. Indices into the tables are below `chunks`, which is checked when the
 //! base is made and never read from shared memory again.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::bell::Bell;
 use crate::base::Line;
@@ -194,6 +195,10 @@ impl Shape {
     }
 
     /// Bytes of control and tables, up to where the area begins.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a shape is checked when it is read: its tables and its area lie in the block"
+    )]
     pub(super) fn area_offset(&self, page: usize) -> usize {
         let tables = size_of::<Control>() + self.bitmap_words() * 16 + self.chunks as usize * 4;
         // The words begin `ALIGN` behind a page's start, as their tag lies before them.
@@ -265,15 +270,27 @@ impl Base {
     }
 
     /// One bit a chunk: has memory behind it. Set after populating, cleared before giving back.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a shape is checked when it is read: its tables and its area lie in the block"
+    )]
     pub(super) fn backed(&self) -> &[AtomicU64] {
         self.table(self.shape.bitmap_words() * 8, self.shape.bitmap_words())
     }
 
     /// For the n-th chunk of positions, modulo the number of chunks: which chunk of the area it is.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a shape is checked when it is read: its tables and its area lie in the block"
+    )]
     pub(super) fn map(&self) -> &[AtomicU32] {
         self.table(self.shape.bitmap_words() * 16, self.shape.chunks as usize)
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a shape is checked when it is read: its tables and its area lie in the block"
+    )]
     fn table<A>(&self, offset_bytes: usize, len: usize) -> &[A] {
         // SAFETY: `area_offset` counts the tables in.
         let at = unsafe { self.at.add(size_of::<Control>() + offset_bytes) };
@@ -282,6 +299,10 @@ impl Base {
     }
 
     /// The address of a byte of the area; `chunk` is below `chunks`, `offset` below a chunk's length.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a shape is checked when it is read: its tables and its area lie in the block"
+    )]
     pub(super) fn byte(&self, chunk: u32, offset: usize) -> NonNull<u8> {
         debug_assert!(chunk < self.shape.chunks && offset < self.shape.chunk_bytes());
         // SAFETY: inside the area by the caller's promise; the two callers have checked both.
@@ -345,6 +366,7 @@ impl Record {
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "a length has at most 48 bits")]
 pub(super) const fn stride(len: u64) -> u64 {
     HEADER + len.next_multiple_of(8)
 }
