@@ -5,6 +5,7 @@
 use phalanx::sync::Event;
 use phalanx::{AsyncResult, Backend, Pool, TaskError, as_completed, wait_first};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -311,7 +312,46 @@ fn an_iterator_may_call_the_pool_and_panic() {
     let items = (0..100u64).map(|n| pool.apply(|n: u64| n + 1, n).unwrap());
     assert_eq!(pool.map(|n: u64| n, items).unwrap().into_iter().sum::<u64>(), 5050);
     let items = (0..100u64).map(|n| if n == 50 { panic!("on purpose, in the input") } else { n });
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.map(|n: u64| n, items)));
+    let panicked = catch_unwind(AssertUnwindSafe(|| pool.map(|n: u64| n, items)));
     assert!(panicked.is_err());
     assert_eq!(pool.map(|n: u64| n, 0..10).unwrap().len(), 10);
+}
+
+#[test]
+fn an_imap_goes_on_after_a_panic_of_its_iterator() {
+    for pool in both() {
+        for chunk in [1, 3] {
+            let input = (0..20u64).map(|n| if n == 7 { panic!("on purpose, in the input") } else { n });
+            let mut results = pool.tasks().chunksize(chunk).window(64).imap(|n: u64| n, input);
+            let mut next = || catch_unwind(AssertUnwindSafe(|| results.next_timeout(LONG)));
+            assert!(next().is_err());
+            let given: Vec<u64> = std::iter::from_fn(|| next().unwrap().map(Result::unwrap)).collect();
+            assert_eq!(given, (0..20).filter(|n| *n != 7).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// An argument whose destructor panics in the program, for each that was sent.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Fuse(u64, bool);
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        assert!(!self.1, "on purpose, in a destructor");
+    }
+}
+
+#[test]
+fn an_argument_whose_destructor_panics_was_sent() {
+    fn defused(mut fuse: Fuse) -> u64 {
+        fuse.1 = false;
+        fuse.0
+    }
+    for pool in both() {
+        let input = || (0..20).map(|n| Fuse(n, true));
+        assert_eq!(pool.map(defused, input()).unwrap().into_iter().sum::<u64>(), 190);
+        let lazily = pool.tasks().chunksize(3).imap(defused, input());
+        assert_eq!(lazily.map(Result::unwrap).sum::<u64>(), 190);
+        assert_eq!(pool.apply(defused, Fuse(5, true)).unwrap(), 5);
+    }
 }

@@ -11,8 +11,10 @@ use crate::task::job::decode;
 use crate::task::parcel::{Arrival, Packed, Receiver};
 use crate::task::tasks::{self, Tasks};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::{Fuse, FusedIterator};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
@@ -95,6 +97,30 @@ impl<R: Output> Receiver for Stream<R> {
     }
 }
 
+/// An input whose panic is an end, until what was taken before is on its way.
+struct Caught<'i, I> {
+    items: &'i mut I,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<I: Iterator> Iterator for Caught<'_, I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        if self.panic.is_some() {
+            return None;
+        }
+        catch_unwind(AssertUnwindSafe(|| self.items.next())).unwrap_or_else(|payload| {
+            self.panic = Some(payload);
+            None
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
 /// Results of an input that is taken lazily; from [`Pool::imap`](crate::Pool::imap) and
 /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
@@ -173,13 +199,15 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
         let body = Body::pointer(self.function);
         let mut parcels = Vec::new();
-        while !self.is_exhausted && self.ahead() < self.window {
-            let limit = self.chunk.min(self.window.saturating_sub(self.ahead()));
+        let until = self.given.saturating_add(self.window);
+        let mut items = Caught { items: &mut self.items, panic: None };
+        while !self.is_exhausted && items.panic.is_none() && self.taken < until {
+            let limit = self.chunk.min(until.saturating_sub(self.taken));
             let (first, bytes) = (self.taken, self.bytes);
             let packed = tasks::check(&body)
-                .and_then(|()| Packed::of(&mut self.items, limit, |items| tasks::room(items, bytes)));
+                .and_then(|()| Packed::of(&mut items, limit, |items| tasks::room(items, bytes)));
             match packed {
-                Ok((packed, None)) if packed.items == 0 => self.is_exhausted = true,
+                Ok((packed, None)) if packed.items == 0 => self.is_exhausted = items.panic.is_none(),
                 Ok((packed, bad)) => {
                     self.taken = first.saturating_add(packed.items);
                     if packed.items > 0 {
@@ -200,7 +228,11 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
                 }
             }
         }
+        let panic = items.panic;
         desk.submit(parcels);
+        if let Some(payload) = panic {
+            resume_unwind(payload);
+        }
     }
 
     /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not lost.

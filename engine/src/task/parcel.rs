@@ -15,7 +15,9 @@ use crate::task::codec::{self, guarded};
 use crate::task::entry::{Argument, Body};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
+use crate::team::program;
 use std::cell::RefCell;
+use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +140,10 @@ impl Packed {
                     return Some(TaskError::Codec { item: count, what: "the argument", why });
                 }
                 count = count.saturating_add(1);
+                if needs_drop::<A>() {
+                    // It has been written: a panic here harms neither it nor its neighbours.
+                    program::call("the destructor of an argument", || drop(item));
+                }
             }
             None
         };

@@ -66,6 +66,36 @@ const LONG: u8 = 0xfe;
 /// In the place of a value or a name: there are no more.
 const END: u8 = 0xff;
 
+/// The most that values inside of each other may take of the stack while they are written or read. A thread has 2 MiB, if nobody
+/// says otherwise.
+const MAX_STACK: usize = 1 << 20;
+
+/// Where the stack was when a value was begun: types call each other's code, as deep as the value is.
+#[derive(Clone, Copy)]
+struct Depth(usize);
+
+impl Depth {
+    #[inline(never)]
+    fn begin() -> Depth {
+        Depth(Depth::here())
+    }
+
+    #[inline]
+    fn here() -> usize {
+        let here = 0u8;
+        std::hint::black_box(&raw const here).addr()
+    }
+
+    /// Whether there is stack for one value more inside of the others.
+    #[inline]
+    fn check(self) -> Result<(), NotationError> {
+        match Depth::here().abs_diff(self.0) {
+            0..MAX_STACK => Ok(()),
+            _ => Err(NotationError("its values are nested too deeply for the stack of a thread".into())),
+        }
+    }
+}
+
 /// Why a value cannot be written or read: serde's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NotationError(String);
@@ -114,7 +144,7 @@ pub(crate) fn append_uncaught<T: Serialize + ?Sized>(
     value: &T,
     bytes: &mut Vec<u8>,
 ) -> Result<(), NotationError> {
-    value.serialize(&mut write::Writer { to: bytes })
+    value.serialize(&mut write::Writer::new(bytes))
 }
 
 /// A value as bytes.

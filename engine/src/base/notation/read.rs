@@ -14,6 +14,7 @@ const MAX_DEPTH: u32 = 512;
 pub(super) struct Reader<'de> {
     rest: &'de [u8],
     depth: u32,
+    begun: Depth,
 }
 
 fn early() -> NotationError {
@@ -22,7 +23,7 @@ fn early() -> NotationError {
 
 impl<'de> Reader<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Reader<'de> {
-        Reader { rest: bytes, depth: 0 }
+        Reader { rest: bytes, depth: 0, begun: Depth::begin() }
     }
 
     /// That nothing is left.
@@ -73,8 +74,15 @@ impl<'de> Reader<'de> {
         self.rest.first().map(|byte| *byte != END).ok_or_else(early)
     }
 
+    /// Itself, for values inside of this one.
+    #[inline]
+    fn inside(&mut self) -> Result<&mut Self> {
+        self.begun.check().map(|()| self)
+    }
+
     /// Runs `visit` on what stands up to the next end, all of which it must take.
     fn many<T>(&mut self, visit: impl FnOnce(Many<'_, 'de>) -> Result<T>) -> Result<T> {
+        self.begun.check()?;
         let about = self.len()?.min(self.rest.len());
         let value = visit(Many { reader: self, about, has_names: false })?;
         match self.byte()? {
@@ -91,7 +99,7 @@ impl<'de> Reader<'de> {
             FALSE => visitor.visit_bool(false),
             TRUE => visitor.visit_bool(true),
             NONE => visitor.visit_none(),
-            SOME => visitor.visit_some(self),
+            SOME => visitor.visit_some(self.inside()?),
             U8 => visitor.visit_u64(self.byte()?.into()),
             U16 => visitor.visit_u64(u16::from_le_bytes(self.array()?).into()),
             U32 => visitor.visit_u64(u32::from_le_bytes(self.array()?).into()),
@@ -115,7 +123,7 @@ impl<'de> Reader<'de> {
             MAP => self.many(|many| visitor.visit_map(many)),
             FIELDS => self.many(|many| visitor.visit_map(Many { has_names: true, ..many })),
             // As other self-describing formats have it: a map of one.
-            VARIANT => visitor.visit_map(One { name: Some(self.text()?), reader: self }),
+            VARIANT => visitor.visit_map(One { name: Some(self.text()?), reader: self.inside()? }),
             other => Err(NotationError(format!("a value cannot begin with the byte {other:#x}"))),
         }
     }
@@ -213,7 +221,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     ) -> Result<V::Value> {
         match self.byte()? {
             UNIT_VARIANT | TEXT => visitor.visit_enum(BorrowedStrDeserializer::new(self.text()?)),
-            VARIANT => visitor.visit_enum(One { name: Some(self.text()?), reader: self }),
+            VARIANT => visitor.visit_enum(One { name: Some(self.text()?), reader: self.inside()? }),
             _ => Err(NotationError(format!("what was written is no variant of the enum `{name}`"))),
         }
     }

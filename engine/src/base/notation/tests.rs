@@ -146,7 +146,7 @@ fn what_cannot_be_read_says_why_in_serdes_words() {
     let error = read::<(u8, u8)>(&to_vec(&(1u8, 2u8, 3u8)).unwrap()).unwrap_err().to_string();
     assert!(error.contains("more was written than its type reads"), "{error}");
     let deep = [&[SOME; 600][..], &[UNIT]].concat();
-    assert!(read::<serde_json::Value>(&deep).unwrap_err().to_string().contains("nested deeper"));
+    assert!(read::<serde_json::Value>(&deep).unwrap_err().to_string().contains("nested"));
 }
 
 /// Announces another number of items than it writes.
@@ -166,6 +166,71 @@ fn a_wrong_number_of_items_does_no_harm() {
     for items in [vec![], vec![1, 2, 3]] {
         assert_eq!(read::<Vec<u32>>(&to_vec(&Liar(items.clone())).unwrap()).unwrap(), items);
     }
+}
+
+/// A list as a program may write it: each holds the next.
+#[derive(Serialize, Deserialize)]
+struct Link(u8, Option<Box<Link>>);
+
+impl Link {
+    fn of(links: usize) -> Link {
+        (1..links).fold(Link(0, None), |next, _| Link(0, Some(Box::new(next))))
+    }
+
+    fn len(&self) -> usize {
+        std::iter::successors(Some(self), |link| link.1.as_deref()).count()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let mut next = self.1.take();
+        while let Some(mut link) = next {
+            next = link.1.take();
+        }
+    }
+}
+
+#[test]
+fn what_is_nested_too_deeply_for_the_stack_is_an_error() {
+    assert_eq!(read::<Link>(&to_vec(&Link::of(100)).unwrap()).unwrap().len(), 100);
+    let error = to_vec(&Link::of(1_000_000)).unwrap_err().to_string();
+    assert!(error.contains("nested too deeply"), "{error}");
+    // What another thread could write.
+    let bytes = [[LIST, 2, 0, SOME].repeat(1_000_000), vec![UNIT]].concat();
+    let error = read::<Link>(&bytes).map(|link| link.len()).unwrap_err().to_string();
+    assert!(error.contains("nested too deeply"), "{error}");
+}
+
+/// Leaves out what cannot be written.
+struct Lenient(Vec<(u8, Option<Odd>)>);
+struct Odd(u8);
+
+impl Serialize for Odd {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 % 2 {
+            0 => Err(serde::ser::Error::custom("even")),
+            _ => to.serialize_u8(self.0),
+        }
+    }
+}
+
+impl Serialize for Lenient {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut both = to.serialize_map(None)?;
+        for (key, value) in &self.0 {
+            let _left_out = both.serialize_entry(key, value);
+        }
+        both.end()
+    }
+}
+
+#[test]
+fn what_a_type_leaves_out_because_it_fails_leaves_nothing() {
+    let lenient = Lenient((1..=4).map(|n| (n, Some(Odd(n)))).collect());
+    let came = read::<std::collections::BTreeMap<u8, Option<u8>>>(&to_vec(&lenient).unwrap()).unwrap();
+    assert_eq!(came, [(1, Some(1)), (3, Some(3))].into());
 }
 
 proptest::proptest! {

@@ -9,10 +9,23 @@ use serde::ser::{
 type Result<T = ()> = std::result::Result<T, NotationError>;
 
 pub(super) struct Writer<'a> {
-    pub(super) to: &'a mut Vec<u8>,
+    to: &'a mut Vec<u8>,
+    begun: Depth,
+    /// Where the key began that was written last.
+    entry: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(to: &'a mut Vec<u8>) -> Writer<'a> {
+        Writer { to, begun: Depth::begin(), entry: 0 }
+    }
+
+    /// Writes a value, or nothing: who writes many may leave out one that fails.
+    #[inline]
+    fn whole<T: Serialize + ?Sized>(&mut self, from: usize, value: &T) -> Result {
+        value.serialize(&mut *self).inspect_err(|_| self.to.truncate(from))
+    }
+
     #[inline]
     fn tagged<const N: usize>(&mut self, tag: u8, bytes: [u8; N]) {
         self.to.push(tag);
@@ -56,9 +69,11 @@ impl Writer<'_> {
         self.to.extend_from_slice(bytes);
     }
 
-    fn many(&mut self, tag: u8, about: Option<usize>) {
+    fn many(&mut self, tag: u8, about: Option<usize>) -> Result<Writer<'_>> {
+        self.begun.check()?;
         self.to.push(tag);
         self.len(about.unwrap_or(0));
+        Ok(Writer { to: self.to, ..*self })
     }
 
     fn name(&mut self, tag: u8, name: &str) {
@@ -150,6 +165,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         Ok(())
     }
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result {
+        self.begun.check()?;
         self.to.push(SOME);
         value.serialize(self)
     }
@@ -174,12 +190,12 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         variant: &'static str,
         value: &T,
     ) -> Result {
+        self.begun.check()?;
         self.name(VARIANT, variant);
         value.serialize(self)
     }
     fn serialize_seq(self, len: Option<usize>) -> Result<Writer<'w>> {
-        self.many(LIST, len);
-        Ok(Writer { to: self.to })
+        self.many(LIST, len)
     }
     fn serialize_tuple(self, len: usize) -> Result<Writer<'w>> {
         self.serialize_seq(Some(len))
@@ -198,12 +214,10 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         self.serialize_seq(Some(len))
     }
     fn serialize_map(self, len: Option<usize>) -> Result<Writer<'w>> {
-        self.many(MAP, len);
-        Ok(Writer { to: self.to })
+        self.many(MAP, len)
     }
     fn serialize_struct(self, _name: &'static str, len: usize) -> Result<Writer<'w>> {
-        self.many(FIELDS, Some(len));
-        Ok(Writer { to: self.to })
+        self.many(FIELDS, Some(len))
     }
     fn serialize_struct_variant(
         self,
@@ -223,7 +237,7 @@ macro_rules! items {
             type Ok = ();
             type Error = NotationError;
             fn $put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
-                value.serialize(self)
+                self.whole(self.to.len(), value)
             }
             fn end(self) -> Result {
                 self.close()
@@ -244,8 +258,9 @@ macro_rules! fields {
             type Ok = ();
             type Error = NotationError;
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
+                let before = self.to.len();
                 self.bytes(name.as_bytes());
-                value.serialize(self)
+                self.whole(before, value)
             }
             fn end(self) -> Result {
                 self.close()
@@ -259,10 +274,11 @@ impl SerializeMap for Writer<'_> {
     type Ok = ();
     type Error = NotationError;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
-        key.serialize(self)
+        self.entry = self.to.len();
+        self.whole(self.entry, key)
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
-        value.serialize(self)
+        self.whole(self.entry, value)
     }
     fn end(self) -> Result {
         self.close()
