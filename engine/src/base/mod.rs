@@ -7,6 +7,8 @@ pub(crate) mod member;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod notation;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod random_tests;
 mod span;
 
 pub(crate) use line::Line;

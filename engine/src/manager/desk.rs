@@ -11,6 +11,7 @@ use crate::base::member;
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sys::{fork, futex};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Calls that can be at the desk at one time; further callers wait for a slot.
@@ -30,6 +31,13 @@ const SERVER: u32 = 1;
 const ASLEEP: u32 = 2;
 /// In `Slot::turn`: the desk is closed.
 const SHUT: u32 = 4;
+
+/// In `Slot::piece`: the owner wrote it, a part of a request.
+const REQUEST: u32 = 2;
+/// In `Slot::piece`: the server wrote it, a part of an answer.
+const ANSWER: u32 = 4;
+/// In `Slot::piece`: another follows.
+const MORE: u32 = 1;
 
 /// `Desk::state` of a desk that serves.
 const OPEN: u32 = 0;
@@ -62,8 +70,8 @@ struct Slot {
     owner: AtomicU64,
     turn: AtomicU32,
     len: AtomicU32,
-    /// Not 0 if another piece follows.
-    more: AtomicU32,
+    /// Who wrote what lies in `bytes`, and whether more follows; no other value is believed.
+    piece: AtomicU32,
     _pad: [u32; 27],
     bytes: [AtomicU64; PIECE_BYTES / 8],
 }
@@ -163,13 +171,13 @@ impl Desk {
     fn converse(&self, slot: &Slot, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
         let mut pieces = request.chunks(PIECE_BYTES).peekable();
         while let Some(piece) = pieces.next() {
-            slot.put(piece, pieces.peek().is_some());
+            slot.put(piece, REQUEST, pieces.peek().is_some());
             self.pass_to_server(slot)?;
             self.await_turn(slot, deadline)?;
         }
         let mut answer = Vec::new();
         loop {
-            if !slot.take(&mut answer).ok_or(Stop::Corrupt)? {
+            if !slot.take(&mut answer, ANSWER).ok_or(Stop::Corrupt)? {
                 return Ok(answer);
             }
             self.pass_to_server(slot)?;
@@ -204,6 +212,14 @@ impl Desk {
         }
     }
 
+    /// Its words, from the first, to be scribbled on.
+    #[cfg(test)]
+    pub(super) fn as_words(&self) -> &[AtomicU32] {
+        let words = std::ptr::from_ref(self.words()).cast::<AtomicU32>();
+        // SAFETY: the same memory, and atomics of half the size or the same.
+        unsafe { std::slice::from_raw_parts(words, size_of::<Words>() / 4) }
+    }
+
     /// Slots that are not free.
     #[cfg(test)]
     pub(super) fn busy(&self) -> usize {
@@ -220,7 +236,7 @@ impl Desk {
         match step {
             0 => {}
             1 | 2 => {
-                slot.put(b"dead", step == 2);
+                slot.put(b"dead", REQUEST, step == 2);
                 self.pass_to_server(slot).expect("the desk is open");
             }
             _ => {
@@ -250,6 +266,7 @@ impl Desk {
     }
 
     fn await_turn(&self, slot: &Slot, deadline: Option<Instant>) -> Result<(), Stop> {
+        let owner = member::current().pack();
         let mut spins = SPINS;
         loop {
             // Acquire pairs with the release in `answer`.
@@ -271,6 +288,13 @@ impl Desk {
             {
                 sleep(&slot.turn, asleep, deadline)?;
             }
+            // Neither can be while we wait, unless the words were overwritten: then nobody would come.
+            if let Some(stop) = self.is_shut() {
+                return Err(stop);
+            }
+            if slot.owner.load(Ordering::Relaxed) != owner {
+                return Err(Stop::Corrupt);
+            }
         }
     }
 
@@ -283,11 +307,12 @@ impl Desk {
         }
     }
 
-    /// The server's next look: calls `on` with every slot that waits for it; returns when the desk is shut.
-    pub(super) fn serve(&self, mut on: impl FnMut(usize, Visit<'_>)) {
+    /// The server's looks: calls `on` with every slot that waits for it; returns when the desk is shut, or `is_over` says so, which is
+    /// where no stray write comes.
+    pub(super) fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let words = self.words();
         let mut spins = SPINS;
-        while self.is_shut().is_none() {
+        while self.is_shut().is_none() && !is_over.load(Ordering::Acquire) {
             let bell = words.bell.load(Ordering::SeqCst);
             let mut found = false;
             for (index, slot) in words.slots.iter().enumerate() {
@@ -316,6 +341,8 @@ impl Desk {
                 words.server_asleep.store(0, Ordering::SeqCst);
             }
         }
+        // Nobody waits for a server that has left, whatever made it.
+        shut(words, CLOSED);
     }
 }
 
@@ -353,7 +380,7 @@ impl Turn<'_> {
 
     /// Appends the piece that lies there; whether more follow. `None` if that makes no sense.
     pub(super) fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
-        self.slot.take(to)
+        self.slot.take(to, REQUEST)
     }
 
     /// Gives the turn back without an answer yet.
@@ -363,7 +390,7 @@ impl Turn<'_> {
 
     /// Gives a piece of the answer.
     pub(super) fn answer(self, piece: &[u8], more: bool) {
-        self.slot.put(piece, more);
+        self.slot.put(piece, ANSWER, more);
         self.pass();
     }
 
@@ -377,24 +404,26 @@ impl Turn<'_> {
 }
 
 impl Slot {
-    fn put(&self, piece: &[u8], more: bool) {
+    fn put(&self, piece: &[u8], from: u32, more: bool) {
         let len = piece.len().min(PIECE_BYTES);
         let to = NonNull::from(&self.bytes).cast::<u8>();
         // SAFETY: it is the caller's turn, and the piece fits.
         unsafe { to.copy_from_nonoverlapping(NonNull::from(piece).cast(), len) };
         self.len.store(len as u32, Ordering::Relaxed);
-        self.more.store(more.into(), Ordering::Relaxed);
+        self.piece.store(from | u32::from(more), Ordering::Relaxed);
     }
 
-    fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
+    /// Appends the piece that `from` wrote; whether more follow. `None` if there is none.
+    fn take(&self, to: &mut Vec<u8>, from: u32) -> Option<bool> {
         let len = self.len.load(Ordering::Relaxed) as usize;
-        if len > PIECE_BYTES {
+        let piece = self.piece.load(Ordering::Relaxed);
+        if len > PIECE_BYTES || piece & !MORE != from {
             return None;
         }
         // SAFETY: it is the caller's turn, and the length was compared.
-        let piece = unsafe { std::slice::from_raw_parts((&raw const self.bytes).cast::<u8>(), len) };
-        to.extend_from_slice(piece);
-        Some(self.more.load(Ordering::Relaxed) != 0)
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const self.bytes).cast::<u8>(), len) };
+        to.extend_from_slice(bytes);
+        Some(piece & MORE != 0)
     }
 
     fn free(&self) {

@@ -51,6 +51,7 @@ impl<T: 'static> Hosted<T> {
             function: offset(make as usize)?,
             layout: text::layout_of::<fn(A) -> T>(),
             object: 0,
+            seal: 0,
         };
         let object = ask(desk, head, args, None)?;
         Ok(Hosted { desk: desk.clone(), object, kind: PhantomData })
@@ -117,6 +118,7 @@ impl<T: 'static> Hosted<T> {
             function: offset(function as usize)?,
             layout: text::layout_of::<fn(&mut T, A) -> R>(),
             object: self.object,
+            seal: 0,
         };
         ask(&self.desk, head, args, limit)
     }
@@ -131,6 +133,7 @@ impl<T: 'static> Hosted<T> {
             function: 0,
             layout: 0,
             object: self.object,
+            seal: 0,
         };
         ask(&self.desk, head, &(), None)
     }
@@ -156,7 +159,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let (bytes, luggage) =
         travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
-    let mut request = bytemuck::bytes_of(&head).to_vec();
+    let mut request = bytemuck::bytes_of(&head.sealed()).to_vec();
     request.extend_from_slice(&bytes);
     let _sent = Sent { desk, luggage: Arc::new(luggage) };
     let mut had_handles = false;

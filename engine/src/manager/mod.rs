@@ -1,5 +1,7 @@
 //! Floor 6: managers, which host objects for all processes of the program. README.md beside this file tells the protocol.
 
+#[cfg(all(test, not(loom)))]
+mod adversary_tests;
 mod desk;
 mod error;
 mod hosted;
@@ -18,6 +20,8 @@ use crate::sys::fork;
 use desk::Desk;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -57,7 +61,11 @@ pub struct Manager {
 }
 
 enum Server {
-    Thread(Option<JoinHandle<()>>),
+    Thread {
+        hand: Option<JoinHandle<()>>,
+        /// Tells it to end beside the desk, whose words may have been overwritten.
+        is_over: Arc<AtomicBool>,
+    },
     Process(Process),
 }
 
@@ -70,11 +78,13 @@ impl Manager {
         let desk = Desk::new()?;
         desk.set_server(crate::base::member::current_member());
         let served = desk.clone();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = is_over.clone();
         let hand = std::thread::Builder::new()
             .name("phalanx manager".into())
-            .spawn(move || server::serve(&served))
+            .spawn(move || server::serve(&served, &ends))
             .map_err(ManagerError::Thread)?;
-        Ok(Manager { desk, server: Server::Thread(Some(hand)) })
+        Ok(Manager { desk, server: Server::Thread { hand: Some(hand), is_over } })
     }
 
     /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this process down.
@@ -86,7 +96,7 @@ impl Manager {
         let process = Process::builder()
             .name("manager")
             .daemon(true)
-            .spawn(|desk: Desk| server::serve(&desk), desk.clone())?;
+            .spawn(|desk: Desk| server::serve(&desk, &AtomicBool::new(false)), desk.clone())?;
         desk.set_server(process.member());
         if !process.is_alive() {
             // It died before repair knew whose death to look for.
@@ -98,7 +108,7 @@ impl Manager {
     /// The process that hosts the objects: this one's number, or that of its own.
     pub fn pid(&self) -> u32 {
         match &self.server {
-            Server::Thread(_) => std::process::id(),
+            Server::Thread { .. } => std::process::id(),
             Server::Process(process) => process.pid(),
         }
     }
@@ -173,14 +183,17 @@ impl Drop for Manager {
     fn drop(&mut self) {
         if fork::is_foreign() {
             // Its thread and process are the parent's.
-            if let Server::Thread(hand) = &mut self.server {
+            if let Server::Thread { hand, .. } = &mut self.server {
                 std::mem::forget(hand.take());
             }
             return;
         }
+        if let Server::Thread { is_over, .. } = &self.server {
+            is_over.store(true, Ordering::Release);
+        }
         self.desk.close();
         match &mut self.server {
-            Server::Thread(hand) => {
+            Server::Thread { hand, .. } => {
                 if let Some(hand) = hand.take_if(|hand| hand.thread().id() != std::thread::current().id()) {
                     let _panicked = hand.join();
                 }

@@ -1,8 +1,8 @@
 //! The serving side: one thread, or process, that owns the hosted objects and works on one call at a time.
 //!
 //! # Safety
-//! A request names the distances of an [`Entry`] and of a function; both come from this same build, and the entry compares
-//! the layout word with its own before it uses the function.
+//! A request names the distances of an [`Entry`] and of a function; both come from this same build, the head's seal says that
+//! nothing was written over them since, and the entry compares the layout word with its own before it uses the function.
 #![allow(unsafe_code)]
 
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
@@ -17,6 +17,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What stands before the arguments in a request.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -29,6 +30,14 @@ pub(super) struct Head {
     pub(super) layout: u64,
     /// The object; 0 for none.
     pub(super) object: u64,
+    /// Mixed from the others.
+    pub(super) seal: u64,
+}
+
+impl Head {
+    pub(super) fn sealed(self) -> Head {
+        Head { seal: text::seal_of(&[self.entry, self.function, self.layout, self.object]), ..self }
+    }
 }
 
 /// First byte of an answer.
@@ -108,20 +117,18 @@ impl Stage {
 
     /// The slot was given back: the caller has something of the answer, or nothing.
     fn settle(&mut self) {
-        if let Stage::Answered { .. } = self
-            && let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH)
-        {
+        if let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH) {
             travel::keep(caller, Arc::new(luggage));
         }
     }
 }
 
 /// Serves until the desk is shut.
-pub(super) fn serve(desk: &Desk) {
+pub(super) fn serve(desk: &Desk, is_over: &AtomicBool) {
     SERVED.set(desk.key());
     let mut objects = Objects { last: 0, caller: MemberId::NOBODY, by_id: FxHashMap::default() };
     let mut stages: [Stage; SLOTS] = std::array::from_fn(|_| Stage::FRESH);
-    desk.serve(|index, visit| {
+    desk.serve(is_over, |index, visit| {
         let stage = &mut stages[index];
         match visit {
             Visit::Free => stage.settle(),
@@ -147,7 +154,9 @@ pub(super) fn serve(desk: &Desk) {
 
 /// Takes a piece of a request, carries out a whole one, gives a piece of an answer.
 fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
-    stage.settle();
+    if let Stage::Answered { .. } = stage {
+        stage.settle();
+    }
     let caller = turn.caller();
     if let Stage::Gathering(request) = stage {
         objects.caller = caller;
@@ -178,8 +187,9 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let corrupt = || Answer::of(Kind::Corrupt, &[]);
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
-    let Some(entry) = text::address_of(head.entry) else { return corrupt() };
-    // SAFETY: the caller sent the distance of an `Entry` of this same build.
+    let is_sealed = head.seal == head.sealed().seal;
+    let Some(entry) = text::address_of(head.entry).filter(|_| is_sealed) else { return corrupt() };
+    // SAFETY: the caller sent the distance of an `Entry` of this same build, as the seal says.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));

@@ -5,12 +5,13 @@ use super::desk::{Desk, PIECE_BYTES, SLOTS, Stop, Visit};
 use crate::base::member::{self, MemberId};
 use crate::sync::repair::repair;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Serves until shut: answers each request backwards.
 fn mirror(desk: &Desk) {
     let mut gathered: BTreeMap<usize, (Vec<u8>, usize, bool)> = BTreeMap::new();
-    desk.serve(|index, visit| {
+    desk.serve(&AtomicBool::new(false), |index, visit| {
         let Visit::Turn(turn) = visit else {
             gathered.remove(&index);
             return;

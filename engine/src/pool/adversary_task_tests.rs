@@ -2,8 +2,8 @@
 //! driver neither panics nor reads outside. (What the workers compute meanwhile is worth nothing.)
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use super::adversary_tests::Random;
 use crate::base::atomic::{AtomicU8, Ordering};
+use crate::base::random_tests::Random;
 use crate::task::desk::Desk;
 use crate::task::parcel::Store;
 use crate::{Backend, Pool, TaskError};

@@ -4,54 +4,29 @@
 //! # Safety
 //! The heap board lives as long as its view.
 #![allow(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::random_tests::Random;
 use crate::launch::bitmap::Bitmap;
 use crate::launch::region::{Desks, left_with};
 use crate::launch::schedule::{Claims, Schedule};
 use crate::team::board::{Board, BoardLayout};
 use crate::team::muster::{Muster, Presence, RankSet};
-use crate::{Backend, Pool};
+use crate::{Backend, LaunchError, Pool};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
 
-/// A pseudo-random sequence (xorshift64*), so that a failure can be repeated from its seed.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// Bytes that protocols are likely to stumble over.
-    pub(super) fn word(&mut self) -> u64 {
-        match self.below(6) {
-            0 => 0,
-            1 => u64::MAX,
-            2 => 1 << self.below(64),
-            3 => self.below(200) as u64,
-            4 => (self.below(70) as u64) << 32 | self.below(70) as u64,
-            _ => self.next(),
-        }
-    }
-
-    /// Overwrites one word of one part of the board, each part as likely as any other.
-    fn scribble(&mut self, board: &Board) {
-        let parts = board.parts();
-        let part = parts[self.below(parts.len())];
-        // Near the start more often: most of the bitmap is never used.
-        let index = if self.below(2) == 0 { self.below(part.len()) } else { self.below(part.len().min(64)) };
-        part[index].store(self.word(), Ordering::Relaxed);
-    }
+/// Overwrites one word of one part of the board, each part as likely as any other.
+fn scribble(random: &mut Random, board: &Board) {
+    let parts = board.parts();
+    let part = parts[random.below(parts.len())];
+    // Near the start more often: most of the bitmap is never used.
+    let index =
+        if random.below(2) == 0 { random.below(part.len()) } else { random.below(part.len().min(64)) };
+    part[index].store(random.word(), Ordering::Relaxed);
 }
 
 /// A board on the heap.
@@ -71,7 +46,7 @@ fn nothing_in_a_board_leads_outside_or_panics() {
             let mut random = Random(size as u64 + 77);
             let bell = AtomicU32::new(0);
             for _ in 0..2000 {
-                (0..20).for_each(|_| random.scribble(board));
+                (0..20).for_each(|_| scribble(&mut random, board));
                 look_at_everything(board, size, &bell, &mut random);
             }
         });
@@ -120,19 +95,21 @@ fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut
     let _: [u64; 3] = left_with(Desks::of(board), rank);
 }
 
+/// Words overwritten with each seed.
+const SCRIBBLES: usize = 300;
+/// Far above any limit of a launch: a hang.
+const FAR: Duration = Duration::from_secs(120);
+
 #[test]
 fn the_driver_outlives_a_scribbler() {
-    let began = Instant::now();
-    for seed in 1..=3 {
+    for seed in 1..4 {
         let (done, ended) = std::sync::mpsc::channel();
         // The driver in a thread of its own, so that a hang is a failure with a name.
         let driver = std::thread::spawn(move || {
             torment(seed);
             done.send(()).unwrap();
         });
-        ended.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|_| {
-            panic!("seed {seed}: the driver panicked or hung after {:?}", began.elapsed());
-        });
+        ended.recv_timeout(FAR).unwrap_or_else(|_| panic!("seed {seed}: the driver panicked or hung"));
         driver.join().unwrap();
     }
     // And nothing of it stays in this process.
@@ -141,46 +118,57 @@ fn the_driver_outlives_a_scribbler() {
     assert_eq!(pool.reduce(x.split(), 0, |x| x.iter().sum::<u64>(), |a, b| a + b).unwrap(), 49_995_000);
 }
 
-/// Launches on worker processes, while a thread writes what it likes over their board.
-#[allow(clippy::unwrap_used, reason = "a test")]
+/// Launches on worker processes, in pools of their own, while a thread writes what it likes over their board, until all was scribbled.
 fn torment(seed: u64) {
-    let pool = Pool::builder().workers(2).backend(Backend::Processes).build().unwrap();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (pool, stop) = (&pool, &stop);
-        scope.spawn(move || {
-            let mut random = Random(seed);
-            while !stop.load(Ordering::Relaxed) {
-                random.scribble(&pool.driver.crew.board());
-                std::thread::sleep(Duration::from_micros(random.below(300) as u64));
-            }
-        });
-        let (mut right, mut wrong) = (0, 0);
-        for round in 0..30 {
-            let launch = pool.launch().timeout(Duration::from_millis(100)).grace(Duration::from_millis(20));
-            // No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a data race in this test.
-            let outcome = if round % 3 == 2 {
-                launch
-                    .region(0u64, |team, _| {
-                        (0..50).try_for_each(|_| team.barrier())?;
-                        team.all_reduce(1u64, |a, b| a.wrapping_add(b))
-                    })
-                    .map(drop)
-            } else {
-                launch.for_each(0..10_000, |range| {
-                    std::hint::black_box(range.sum::<usize>());
-                })
-            };
-            match outcome {
-                Ok(()) => right += 1,
-                Err(error) => {
-                    assert!(!error.to_string().is_empty());
-                    wrong += 1;
+    let mut random = Random(seed);
+    let left = AtomicUsize::new(SCRIBBLES);
+    let (mut right, mut wrong) = (0, 0);
+    while left.load(Ordering::Relaxed) > 0 {
+        let pool = Pool::builder().workers(2).backend(Backend::Processes).build().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (random, left, is_over, pool) = (&mut random, &left, &is_over, &pool);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) && left.load(Ordering::Relaxed) > 0 {
+                    scribble(random, &pool.driver.crew.board());
+                    left.fetch_sub(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
+                }
+            });
+            for round in 0..16 {
+                match launch(pool, round % 4) {
+                    Ok(()) => right += 1,
+                    Err(error) => {
+                        assert!(!error.to_string().is_empty());
+                        wrong += 1;
+                    }
                 }
             }
-        }
-        let _ = pool.stats();
-        stop.store(true, Ordering::Relaxed);
-        eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
-    });
+            let _ = pool.stats();
+            is_over.store(true, Ordering::Relaxed);
+        });
+        drop(pool);
+    }
+    eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
+}
+
+/// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a data race in this test.
+fn launch(pool: &Pool, kind: u32) -> Result<(), LaunchError> {
+    let launch = pool.launch().timeout(Duration::from_millis(100)).grace(Duration::from_millis(20));
+    match kind {
+        0 => launch.for_each(0..10_000, |range| {
+            std::hint::black_box(range.sum::<usize>());
+        }),
+        1 => launch.reduce(0..10_000, 0, |range| range.sum::<usize>(), |a, b| a.wrapping_add(b)).map(drop),
+        2 => launch
+            .region(0u64, |team, _| {
+                (0..50).try_for_each(|_| team.barrier())?;
+                team.broadcast(0, 7u64)?;
+                team.all_reduce(1u64, |a, b| a.wrapping_add(b))
+            })
+            .map(drop),
+        _ => launch.broadcast(0u64, |rank, _| {
+            std::hint::black_box(rank);
+        }),
+    }
 }

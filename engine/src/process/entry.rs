@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! The entry of types `A` and `R` is named only by the driver's `spawn::<A, R>` of the same build, together with the
-//! distance of a `fn(A) -> R`; the layout word says so once more.
+//! distance of a `fn(A) -> R`; the layout word says so once more, and the seal that nothing was written over them.
 #![allow(unsafe_code)]
 
 use super::slip::{Left, View};
@@ -25,8 +25,8 @@ const TEXT_BYTES: usize = 3072;
 pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
     // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
-    let call = slip.call();
-    let function = text::address_of(call.function).filter(|_| call.layout == text::layout_of::<fn(A) -> R>());
+    let call = slip.call().filter(|call| call.layout == text::layout_of::<fn(A) -> R>());
+    let function = call.and_then(|call| text::address_of(call.function));
     let Some(function) = function else {
         return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
     };

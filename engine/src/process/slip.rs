@@ -1,6 +1,6 @@
 //! The slip: the block of the arena through which a process gets its arguments and leaves what came of them.
 //!
-//! A head of five words, then room for bytes: first the arguments, later, over them, the outcome. The driver writes before
+//! A head of six words, then room for bytes: first the arguments, later, over them, the outcome. The driver writes before
 //! the process is told of the slip and reads after its death is confirmed, the process in between: never two at a time.
 //!
 //! # Safety
@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::team::text;
 use std::ptr::NonNull;
 
 /// Bytes before the arguments.
@@ -23,6 +24,8 @@ struct Head {
     layout: AtomicU64,
     /// The function: its distance from the anchor.
     function: AtomicU64,
+    /// Mixed from these two.
+    seal: AtomicU64,
     args_len: AtomicU64,
     /// What the process left: a [`Left`], written last.
     left: AtomicU64,
@@ -32,7 +35,7 @@ struct Head {
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Head>() <= HEAD_BYTES);
-    assert!(std::mem::offset_of!(Head, left) == 24);
+    assert!(std::mem::offset_of!(Head, left) == 32);
 };
 
 /// What a process left in its slip.
@@ -74,6 +77,12 @@ pub(super) struct View {
 pub(super) struct Call {
     pub(super) layout: u64,
     pub(super) function: u64,
+}
+
+impl Call {
+    fn seal(self) -> u64 {
+        text::seal_of(&[self.layout, self.function])
+    }
 }
 
 impl View {
@@ -120,15 +129,18 @@ impl View {
         let head = self.head();
         head.layout.store(call.layout, Ordering::Relaxed);
         head.function.store(call.function, Ordering::Relaxed);
+        head.seal.store(call.seal(), Ordering::Relaxed);
         head.args_len.store(args.len() as u64, Ordering::Relaxed);
         // The packet that tells of the slip orders all this before what the process reads.
         self.write(args)
     }
 
-    /// What is to be called.
-    pub(super) fn call(&self) -> Call {
+    /// What is to be called; `None` if something was written over it.
+    pub(super) fn call(&self) -> Option<Call> {
         let head = self.head();
-        Call { layout: head.layout.load(Ordering::Relaxed), function: head.function.load(Ordering::Relaxed) }
+        let (layout, function) = (head.layout.load(Ordering::Relaxed), head.function.load(Ordering::Relaxed));
+        let call = Call { layout, function };
+        (head.seal.load(Ordering::Relaxed) == call.seal()).then_some(call)
     }
 
     /// The arguments; `None` if the length makes no sense.
@@ -153,5 +165,49 @@ impl View {
         let left = Left::of(self.head().left.load(Ordering::Acquire))?;
         let len = if left == Left::Nothing { 0 } else { self.head().left_len.load(Ordering::Relaxed) };
         Some((left, self.read(len)?))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_in_a_slip_leads_outside(words in proptest::collection::vec((0..16usize, any::<u64>(), 0..4096u64), 0..6)) {
+            let mut memory = [0u64; 32];
+            let base = NonNull::from(&mut memory).cast::<u8>();
+            // SAFETY: the array is this test's own, lives on, and is longer than a head.
+            let slip = unsafe { View::new(base, 256) };
+            let call = Call { layout: 7, function: 9 };
+            prop_assert!(slip.fill(call, b"args") && !slip.fill(call, &[0; 200]));
+            for (place, value, small) in words {
+                // SAFETY: a word of the array.
+                let word = unsafe { AtomicU64::from_ptr(base.cast::<u64>().as_ptr().add(place)) };
+                word.store(if value % 2 == 0 { value } else { small }, Ordering::Relaxed);
+            }
+            let _ = slip.call();
+            prop_assert!(slip.args().is_none_or(|args| args.len() <= 192));
+            prop_assert!(slip.left().is_none_or(|(_, bytes)| bytes.len() <= 192));
+        }
+
+        #[test]
+        fn an_overwritten_function_is_not_called(place in 0..3usize, value in any::<u64>()) {
+            let mut memory = [0u64; 16];
+            let base = NonNull::from(&mut memory).cast::<u8>();
+            // SAFETY: as above.
+            let slip = unsafe { View::new(base, 128) };
+            let call = Call { layout: 7, function: 9 };
+            slip.fill(call, &[]);
+            prop_assert_eq!(slip.call(), Some(call));
+            // SAFETY: a word of the array.
+            let word = unsafe { AtomicU64::from_ptr(base.cast::<u64>().as_ptr().add(place)) };
+            if word.swap(value, Ordering::Relaxed) != value {
+                prop_assert_eq!(slip.call(), None);
+            }
+        }
     }
 }

@@ -89,6 +89,12 @@ pub(crate) fn layout_of<F>() -> u64 {
     name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// Mixed from words that lead to code, and written beside them: who finds them overwritten finds that the seal is another.
+pub(crate) fn seal_of(words: &[u64]) -> u64 {
+    let mix = |seal: u64, word: &u64| (seal ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    words.iter().fold(0x5048_4c58, mix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
