@@ -307,8 +307,8 @@ impl Desk {
         }
     }
 
-    /// The server's looks: calls `on` with every slot that waits for it; returns when the desk is shut, or `is_over` says so, which is
-    /// where no stray write comes.
+    /// The server's looks: calls `on` with every slot that waits for it; returns when the desk is shut, or when
+    /// `is_over` says so, which no stray write into the desk can change.
     pub(super) fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let words = self.words();
         let mut spins = SPINS;

@@ -118,7 +118,8 @@ fn the_driver_outlives_a_scribbler() {
     assert_eq!(pool.reduce(x.split(), 0, |x| x.iter().sum::<u64>(), |a, b| a + b).unwrap(), 49_995_000);
 }
 
-/// Launches on worker processes, in pools of their own, while a thread writes what it likes over their board, until all was scribbled.
+/// Launches on worker processes, in pools of their own, while a thread writes what it likes over their board,
+/// until all was scribbled.
 fn torment(seed: u64) {
     let mut random = Random(seed);
     let left = AtomicUsize::new(SCRIBBLES);
@@ -152,7 +153,8 @@ fn torment(seed: u64) {
     eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
 }
 
-/// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a data race in this test.
+/// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a
+/// data race in this test.
 fn launch(pool: &Pool, kind: u32) -> Result<(), LaunchError> {
     let launch = pool.launch().timeout(Duration::from_millis(100)).grace(Duration::from_millis(20));
     match kind {

@@ -185,6 +185,28 @@ mod tests {
         assert!(matches!(write(&"longer than that", &mut [0; 4]), Err(WriteError::NoRoom)));
     }
 
+    #[cfg(not(loom))]
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_bytes_are_values_or_errors(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), len in 0..64u8) {
+            // Now and then with a length that may be true.
+            let framed = [&[len, 0, 0, 0, 0, 0, 0, 0], &bytes[..]].concat();
+            for bytes in [&bytes, &framed] {
+                let mut rest = &bytes[..];
+                while let Some(own) = split::<Vec<String>>(&mut rest) {
+                    assert!(own.len() + rest.len() + HEAD <= bytes.len());
+                    let read = read::<Vec<(String, Option<u64>)>>(own);
+                    assert!(read.is_err() || own.len() <= bytes.len());
+                    let _ = (super::read::<std::collections::BTreeMap<u8, String>>(own), super::read::<char>(own));
+                }
+                let faults = crate::task::results::read_faults(bytes);
+                assert!(faults.is_none_or(|faults| faults.len() <= bytes.len()));
+            }
+        }
+    }
+
     #[test]
     fn layouts_tell_types_apart() {
         assert_ne!(layout_of::<u32, u64>(), layout_of::<u64, u32>());

@@ -147,3 +147,22 @@ pub(crate) fn try_recv<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Opt
         Err(error) => Err(error),
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_mail_or_an_error(kind in 0..8u8, mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            bytes.insert(0, kind);
+            let _ = postcard::from_bytes::<FromWorker>(&bytes);
+            if let Ok(ToWorker::Retire(ids) | ToWorker::Forget(ids)) = postcard::from_bytes(&bytes) {
+                prop_assert!(ids.len() < bytes.len());
+            }
+        }
+    }
+}
