@@ -409,5 +409,8 @@ mod death_tests;
 #[path = "muster_end_tests.rs"]
 mod end_tests;
 #[cfg(test)]
+#[path = "muster_successor_models.rs"]
+mod successor_models;
+#[cfg(test)]
 #[path = "muster_tests.rs"]
 mod tests;

@@ -42,7 +42,7 @@ impl Words {
     }
 
     /// As a member's loop does it, without the looks before sleep.
-    fn await_launch(&self, rank: usize, last: u64) -> u64 {
+    pub(super) fn await_launch(&self, rank: usize, last: u64) -> u64 {
         let muster = self.muster();
         loop {
             let bell = muster.bell();
