@@ -144,7 +144,9 @@ impl<T: Element> Array<T> {
         // SAFETY: inside the block.
         let elements = unsafe { self.place.base().add(data_offset::<LockWord, T>()) }.cast();
         let guard = |held| ArrayGuard { elements, len: self.len(), held, _array: PhantomData };
-        Held::take(self.word(), patience).map(guard).map_err(|error| error.map(guard))
+        // SAFETY: the place holds one at its base for as long as it lives.
+        let word: &LockWord = unsafe { self.place.base().cast().as_ref() };
+        Held::take(word, patience).map(guard).map_err(|error| error.map(guard))
     }
 
     /// Copies one element out, under the lock.

@@ -295,17 +295,24 @@ impl<T: Pod + Send> Lock<T> {
 impl<T> Lock<T> {
     /// Who holds it, as far as one look can tell.
     pub fn holder(&self) -> Option<Owner> {
-        self.word().holder()
+        self.looked_at().holder()
     }
 
     /// Whether a holder died and nobody called [`Guard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
-        self.word().is_poisoned()
+        self.looked_at().is_poisoned()
     }
 
+    /// The words, for methods that have no error to return.
+    fn looked_at(&self) -> &LockWord {
+        // SAFETY: as in `word`.
+        unsafe { self.place.words().cast().as_ref() }
+    }
+
+    /// The words; whoever calls has seen that this is no fork of the program's own.
     pub(crate) fn word(&self) -> &LockWord {
         // SAFETY: the place holds a `LockWord` at its base for as long as it lives; it is all atomics.
-        unsafe { self.place.words().cast().as_ref() }
+        unsafe { self.place.base().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {

@@ -166,7 +166,7 @@ impl<T: Pod + Send> RLock<T> {
         let me = member::current();
         let acquired = match self.word().lock(me, patience) {
             Ok(acquired) => acquired,
-            Err(RRefused::Lock(refused)) => return Err(LockError::of(refused, self.holder())),
+            Err(RRefused::Lock(refused)) => return Err(LockError::of(refused, self.word().holder())),
             Err(RRefused::TooDeep(depth)) => return Err(LockError::TooDeep { depth }),
         };
         let guard = RGuard { lock: self, me, unwinding: std::thread::panicking(), _thread: PhantomData };
@@ -180,17 +180,24 @@ impl<T: Pod + Send> RLock<T> {
 impl<T> RLock<T> {
     /// Who holds it, as far as one look can tell.
     pub fn holder(&self) -> Option<Owner> {
-        self.word().holder()
+        self.looked_at().holder()
     }
 
     /// Whether a holder died and nobody called [`RGuard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
-        self.word().lock.is_poisoned()
+        self.looked_at().lock.is_poisoned()
     }
 
+    /// The words, for methods that have no error to return.
+    fn looked_at(&self) -> &RLockWord {
+        // SAFETY: as in `word`.
+        unsafe { self.place.words().cast().as_ref() }
+    }
+
+    /// The words; whoever calls has seen that this is no fork of the program's own.
     fn word(&self) -> &RLockWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        unsafe { self.place.base().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {

@@ -157,7 +157,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
                 let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
-            Err(refused) => Err(LockError::of(refused, self.writer())),
+            Err(refused) => Err(LockError::of(refused, self.word().writer())),
         }
     }
 
@@ -175,7 +175,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
                 let guard = WriteGuard { lock: self, me, unwinding, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
-            Err(refused) => Err(LockError::of(refused, self.writer())),
+            Err(refused) => Err(LockError::of(refused, self.word().writer())),
         }
     }
 }
@@ -200,22 +200,29 @@ impl<T> RwLock<T> {
 
     /// How many readers are in, of all processes, as far as one look can tell.
     pub fn readers(&self) -> u32 {
-        self.word().readers()
+        self.looked_at().readers()
     }
 
     /// The writer that is in or waits to be, as far as one look can tell.
     pub fn writer(&self) -> Option<Owner> {
-        self.word().writer()
+        self.looked_at().writer()
     }
 
     /// Whether a writer died inside and nobody called [`WriteGuard::clear_poison`] since.
     pub fn is_poisoned(&self) -> bool {
-        self.word().is_poisoned()
+        self.looked_at().is_poisoned()
     }
 
+    /// The words, for methods that have no error to return.
+    fn looked_at(&self) -> &RwWord {
+        // SAFETY: as in `word`.
+        unsafe { self.place.words().cast().as_ref() }
+    }
+
+    /// The words; whoever calls has seen that this is no fork of the program's own.
     fn word(&self) -> &RwWord {
         // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        unsafe { self.place.base().cast().as_ref() }
     }
 
     fn data(&self) -> NonNull<T> {
