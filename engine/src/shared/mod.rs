@@ -30,5 +30,6 @@ pub use list::{Item, ListError, SharedList};
 pub use raw::{RawArray, RawValue};
 pub use value::Value;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -45,6 +45,7 @@ pub(crate) enum RRefused {
 }
 
 impl RLockWord {
+    #[inline]
     pub(crate) fn lock(&self, me: Owner, patience: Patience) -> Result<Acquired, RRefused> {
         if self.lock.is_mine(me) {
             let depth = self.depth.load(Ordering::Relaxed);
@@ -59,6 +60,7 @@ impl RLockWord {
         Ok(acquired)
     }
 
+    #[inline]
     pub(crate) fn unlock(&self, me: Owner) {
         if !self.lock.is_mine(me) {
             return;
@@ -159,6 +161,7 @@ impl<T: Pod + Send> RLock<T> {
         self.lock_with(Patience::of(timeout))
     }
 
+    #[inline]
     fn lock_with(&self, patience: Patience) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
         if fork::is_foreign() {
             return Err(LockError::Forked);

@@ -4,6 +4,7 @@
 //! queued where nobody looks, or run by nobody. No state of a task that a member or the driver leaves behind, dying or not, lasts
 //! for two looks unless it makes sense; one that does not is the end of the pool, since what else was overwritten
 //! nobody knows. Loops over the board's words are bounded by what the driver itself noted, so that they end meanwhile.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
@@ -29,6 +30,7 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     pub(crate) fn new(rules: [u64; 4]) -> Audit {
         Audit { next: Instant::now() + EVERY, odd: Vec::new(), rules }
     }
@@ -36,6 +38,7 @@ impl Audit {
 
 impl Desk {
     /// Looks at the board, if it is time to. Ends the pool if words there make no sense.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     pub(crate) fn audit(self: &Arc<Desk>) {
         let now = Instant::now();
         if now < self.books.lock().audit.next {

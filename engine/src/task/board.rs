@@ -9,6 +9,7 @@
 //! the slots' own bytes, which belong to one side at a time: to the driver while the slot is free or done, to the member
 //! that runs it otherwise (the Release of each change of state pairs with the Acquire of the next look at it).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -164,14 +165,14 @@ pub(crate) struct Slot {
 impl Slot {
     /// What `stop` holds when the present task is to stop early: never 0.
     pub(crate) fn stop_number(&self) -> u64 {
-        (self.state.load(Ordering::Relaxed) >> 32) + 1
+        (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1)
     }
 
     /// The member begins `item`; false if the driver has ended the task with the item before. Release, and the driver's
     /// exchange: who sees the number sees where the next item begins, and no item is doomed that was not the one in work.
     #[inline]
     pub(crate) fn begin(&self, item: usize, is_timed: bool) -> bool {
-        let number = item as u64 + 1;
+        let number = (item as u64).wrapping_add(1);
         if !is_timed {
             self.reading.store(number, Ordering::Release);
             return true;
@@ -304,6 +305,7 @@ const SLOTS_AT: usize = RING_AT + (SLOTS * 8).next_multiple_of(128);
 const DONE_AT: usize = SLOTS_AT + SLOTS * size_of::<Line<Slot>>();
 
 /// Bytes of the board of a team of `size`.
+#[expect(clippy::arithmetic_side_effects, reason = "the sizes of a team that was made")]
 pub(crate) const fn board_bytes(size: usize) -> usize {
     DONE_AT + size * size_of::<DoneRing>()
 }
@@ -316,6 +318,7 @@ impl TaskBoard {
         TaskBoard { base, size }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "the sizes of a team that was made")]
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= board_bytes(self.size));
         // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
@@ -373,7 +376,7 @@ impl TaskBoard {
         // Release: pairs with the Acquire in `claim`; who sees the slot queued sees what it is.
         self.slot(index).state.store(state.0, Ordering::Release);
         self.ring()[position as usize % SLOTS].store(on_ring(position, index), Ordering::Release);
-        head.tail.store(position + 1, Ordering::Release);
+        head.tail.store(position.wrapping_add(1), Ordering::Release);
         Some(state)
     }
 
@@ -526,6 +529,7 @@ impl TaskBoard {
 
     /// All words, by parts: for those who write over them.
     #[cfg(test)]
+    #[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
     pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
         let starts = [0, RING_AT, SLOTS_AT, DONE_AT, board_bytes(self.size)];
         starts.windows(2).map(|part| self.at(part[0], (part[1] - part[0]) / 8)).collect()

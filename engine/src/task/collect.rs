@@ -1,4 +1,5 @@
 //! What comes back from the board: results, the remains of dead members' tasks, and questions for room.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
@@ -24,6 +25,7 @@ const AT_ONCE: usize = 256;
 
 impl Desk {
     /// Takes what is there, and tells the receivers. Gives how many tasks came back.
+    #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn collect(self: &Arc<Desk>) -> usize {
         // Before the results: whoever died has left all that it ever will.
         let graves = if self.has_graves.swap(false, Ordering::AcqRel) {
@@ -133,7 +135,7 @@ impl Desk {
             return None;
         }
         let flight = books.flights[index].take()?;
-        books.timed -= usize::from(flight.parcel.limit.is_some());
+        books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
         Some((index, flight))
     }
 
@@ -195,11 +197,11 @@ impl Desk {
             let room = if makes_sense { heap::take(wanted) } else { Err(heap::no_space(wanted)) };
             let answer = match room {
                 Ok(block) => {
-                    slot.block.store(block.offset() as u64 + 1, Ordering::Relaxed);
+                    slot.block.store((block.offset() as u64).wrapping_add(1), Ordering::Relaxed);
                     slot.room.store(block.len() as u64, Ordering::Relaxed);
                     parcel.granted.push(block);
                     parcel.refused = None;
-                    GRANTED + 4 * parcel.granted.len() as u32
+                    (parcel.granted.len() as u32).wrapping_mul(4).wrapping_add(GRANTED)
                 }
                 Err(source) => {
                     parcel.refused = Some(Arc::new(source));
@@ -225,7 +227,7 @@ impl Desk {
                 let is_its = state.member() == obituary.member
                     && matches!(state.stage(), Some(Stage::Running | Stage::Condemned | Stage::Done));
                 if is_its && let Some(flight) = books.flights[index].take() {
-                    books.timed -= usize::from(flight.parcel.limit.is_some());
+                    books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
                     remains.push((index, flight));
                 }
             }
@@ -248,14 +250,15 @@ impl Desk {
 
     /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may be running are never
     /// used again.
+    #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn fail_all(self: &Arc<Desk>, error: &TaskError, are_gone: bool) -> usize {
         let (flights, backlog) = {
             let mut books = self.books.lock();
             let mut flights = Vec::new();
             for index in 0..books.flights.len() {
                 if let Some(flight) = books.flights[index].take() {
-                    books.under_way -= 1;
-                    books.timed -= usize::from(flight.parcel.limit.is_some());
+                    books.under_way = books.under_way.saturating_sub(1);
+                    books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
                     flights.push(flight);
                 }
             }

@@ -3,6 +3,7 @@
 //! # Safety
 //! Bytes are copied into a slot before it is queued, while it is the driver's (README.md, rule 2).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::memory::travel::Luggage;
@@ -208,7 +209,7 @@ impl Desk {
                     continue;
                 }
                 is_timed |= parcel.limit.is_some();
-                placed += u32::from(self.add(&mut books, parcel));
+                placed = u32::saturating_add(placed, self.add(&mut books, parcel).into());
             }
         }
         self.call_out(placed);
@@ -343,7 +344,7 @@ impl Desk {
                 }
                 0
             }
-            Store::Block(block) => block.offset() as u64 + 1,
+            Store::Block(block) => (block.offset() as u64).wrapping_add(1),
         };
         parcel.queued = ticks();
         let set = [
@@ -374,9 +375,9 @@ impl Desk {
             books.free.push(index);
             return Some(parcel);
         };
-        books.tail += 1;
-        books.timed += usize::from(parcel.limit.is_some());
-        books.under_way += 1;
+        books.tail = books.tail.wrapping_add(1);
+        books.timed = books.timed.saturating_add(parcel.limit.is_some().into());
+        books.under_way = books.under_way.saturating_add(1);
         books.flights[usize::from(index)] = Some(Flight { parcel, queued, position });
         None
     }
@@ -385,7 +386,7 @@ impl Desk {
     pub(crate) fn release(&self, books: &mut Books, index: usize) {
         self.board.free(index);
         books.free.push(index as u16);
-        books.under_way -= 1;
+        books.under_way = books.under_way.saturating_sub(1);
     }
 
     /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody wants any more into `left`,
@@ -398,7 +399,7 @@ impl Desk {
                 continue;
             }
             match self.place(books, parcel) {
-                None => placed += 1,
+                None => placed = u32::saturating_add(placed, 1),
                 Some(parcel) => {
                     books.backlog.push_front(parcel);
                     break;

@@ -5,6 +5,7 @@
 //! the task's layout with its own before it looks at the bytes. A function's address is that of a `fn(A) -> R` with the
 //! entry's own `A` and `R`, since only [`Body::pointer`] puts the two together.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::memory::travel::Manifest;
@@ -81,9 +82,9 @@ impl Call<'_, '_> {
     /// Notes where the arguments of the item after `item` begin.
     #[inline]
     fn note_next(&self, item: usize, rest: &[u8]) {
-        let at = (self.arguments.len() - rest.len()) as u64;
+        let at = self.arguments.len().wrapping_sub(rest.len()) as u64;
         // Release: not before the count of the item before, whose arguments began there.
-        self.slot.next[(item + 1) % 2].store(at, Ordering::Release);
+        self.slot.next[item.wrapping_add(1) % 2].store(at, Ordering::Release);
     }
 
     /// Reads, runs and writes one item, whose arguments are at the start of `rest`.
@@ -139,7 +140,8 @@ impl Call<'_, '_> {
         // Numbers keep their places.
         let filler = if codec::is_plain::<R>() { &[0; 16][..size_of::<R>()] } else { &[] };
         let is_kept = self.results.put_fault(&bytes, filler)
-            || self.grow(item, bytes.len() + filler.len()) && self.results.put_fault(&bytes, filler);
+            || self.grow(item, bytes.len().saturating_add(filler.len()))
+                && self.results.put_fault(&bytes, filler);
         self.slot.faulted.store(self.results.faulted() as u64, Ordering::Release);
         is_kept
     }
@@ -147,10 +149,12 @@ impl Call<'_, '_> {
     /// Gets a larger room from the driver, for `need` bytes more and about as many for each item to come.
     #[cold]
     fn grow(&mut self, item: usize, need: usize) -> bool {
-        let least = self.results.len() + self.results.faulted() + need;
-        let rest = (least / (item + 1)).saturating_mul(self.items - item - 1);
+        let least = self.results.len().saturating_add(self.results.faulted()).saturating_add(need);
+        let rest = (least.checked_div(item.saturating_add(1)).unwrap_or(least))
+            .saturating_mul(self.items.saturating_sub(item).saturating_sub(1));
         // At most twice as much: the first may have been the largest.
-        let room = self.ask_for_room(least + rest.min(least)).or_else(|| self.ask_for_room(least));
+        let room =
+            self.ask_for_room(least.saturating_add(rest.min(least))).or_else(|| self.ask_for_room(least));
         let Some((room, home)) = room else { return false };
         if !self.results.move_to(room) {
             return false;
@@ -239,7 +243,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
         }
         slot.written.store(call.results.len() as u64, Ordering::Release);
         // Release: pairs with the Acquire in `Desk::account`; who counts the item finds its outcome.
-        slot.items_done.store(item as u64 + 1, Ordering::Release);
+        slot.items_done.store((item as u64).wrapping_add(1), Ordering::Release);
     }
 }
 

@@ -1,4 +1,5 @@
 //! Why a task gave no result.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::AllocError;
 use crate::team::start::{ExitCause, StartError};
@@ -190,7 +191,7 @@ pub(crate) enum ItemFaultKind {
 
 impl ItemFault {
     pub(crate) fn into_error(self, first: usize) -> TaskError {
-        let item = first + self.item as usize;
+        let item = first.saturating_add(self.item as usize);
         match self.kind {
             ItemFaultKind::Panic => {
                 TaskError::Panicked { item, message: self.message, location: self.location }

@@ -1,4 +1,5 @@
 //! What workers did with their time, for [`Pool::insights`](crate::Pool::insights).
+#![deny(clippy::arithmetic_side_effects)]
 
 use std::time::Duration;
 
@@ -99,8 +100,8 @@ impl Ledger {
 
     pub(crate) fn note(&mut self, entry: Entry) {
         let Some(sums) = self.by_rank.get_mut(entry.rank) else { return };
-        sums.tasks += 1;
-        sums.items += entry.items as u64;
+        sums.tasks = sums.tasks.saturating_add(1);
+        sums.items = sums.items.saturating_add(entry.items as u64);
         // Times come from words of shared memory, which may hold anything.
         sums.queued = sums.queued.saturating_add(entry.queued);
         sums.worked = sums.worked.saturating_add(entry.worked);

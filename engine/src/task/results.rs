@@ -7,6 +7,7 @@
 //! A room is the member's to write while it runs the task. The driver may look at what has been counted meanwhile, where the
 //! member is a thread; so a `&mut` covers the free part only, and counted bytes are never written again.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::codec::{self, WriteError};
 use crate::task::error::ItemFault;
@@ -55,6 +56,10 @@ impl<'a> Results<'a> {
     }
 
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "results and faults lie in the room, and end before they meet"
+    )]
     fn free(&mut self) -> &mut [u8] {
         // SAFETY: `len` is at most the room's size.
         let base = unsafe { self.room.base.add(self.len) };
@@ -64,12 +69,20 @@ impl<'a> Results<'a> {
 
     /// Writes a result behind the others.
     #[inline]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "results and faults lie in the room, and end before they meet"
+    )]
     pub(crate) fn push<R: Serialize + 'static>(&mut self, value: &R) -> Result<(), WriteError> {
         self.len += codec::write(value, self.free())?;
         Ok(())
     }
 
     /// Writes a result's bytes behind the others; false if they do not fit.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "results and faults lie in the room, and end before they meet"
+    )]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> bool {
         let Some(place) = self.free().get_mut(..bytes.len()) else { return false };
         place.copy_from_slice(bytes);
@@ -78,6 +91,10 @@ impl<'a> Results<'a> {
     }
 
     /// Writes a fault before the others, and `filler` in the place of its result; false, and nothing done, if there is no room.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "results and faults lie in the room, and end before they meet"
+    )]
     pub(crate) fn put_fault(&mut self, fault: &[u8], filler: &[u8]) -> bool {
         let free = self.free();
         if free.len() < fault.len() + filler.len() {
@@ -97,6 +114,10 @@ impl<'a> Results<'a> {
     }
 
     /// Goes on in another room; false, and nothing done, if it has no space for what is here.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "results and faults lie in the room, and end before they meet"
+    )]
     pub(crate) fn move_to(&mut self, room: Room<'a>) -> bool {
         if room.size < self.len + self.faulted {
             return false;

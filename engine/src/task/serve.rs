@@ -4,6 +4,7 @@
 //! A claimed slot and its block are this member's until it changes the slot's state to done, or dies (README.md, rule 2). Entry and
 //! function are offsets of the same build's code, checked to lie in it; that an entry starts there follows from equal builds.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
@@ -88,7 +89,7 @@ impl Errands for Server {
         }
         slot.ended.store(ticks(), Ordering::Relaxed);
         self.finish(index, running);
-        self.tasks += 1;
+        self.tasks = self.tasks.wrapping_add(1);
         if self.wants_out() { After::Retire } else { After::GoOn }
     }
 
@@ -161,7 +162,7 @@ impl Server {
         let base = match slot.block.load(Ordering::Relaxed) {
             0 if total <= INLINE_BYTES => self.board.inline_bytes(index),
             0 => return Err("its lengths make no sense".into()),
-            place => in_arena(self.board, &mut *member.segments, place - 1, total)?,
+            place => in_arena(self.board, &mut *member.segments, place.wrapping_sub(1), total)?,
         };
         Ok(TaskBytes { base, args_len, room })
     }
@@ -238,6 +239,7 @@ fn in_arena(
 impl<'a> Call<'a, '_> {
     /// Asks the driver for a room of so many bytes; gives it, and its number.
     #[cold]
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     pub(crate) fn ask_for_room(&mut self, len_bytes: usize) -> Option<(Room<'a>, u32)> {
         let slot = self.slot;
         slot.wanted.store(len_bytes as u64, Ordering::Relaxed);
@@ -259,7 +261,7 @@ impl<'a> Call<'a, '_> {
         if answer % 4 != GRANTED || place == 0 || room < len_bytes {
             return None;
         }
-        let there = in_arena(self.board, &mut *self.segments, place - 1, room).ok()?;
+        let there = in_arena(self.board, &mut *self.segments, place.wrapping_sub(1), room).ok()?;
         // SAFETY: `room` bytes of a block that the driver gave to this task alone, mapped for the member's life.
         Some((unsafe { Room::new(there, room) }, answer / 4))
     }

@@ -1,4 +1,5 @@
 //! Functions of several arguments, for `starmap`.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod sealed {
     /// Keeps values that are no functions, and may be without size for a reason, from standing for one.

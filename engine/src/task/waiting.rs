@@ -3,6 +3,7 @@
 //! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a result takes no detour
 //! through another thread. Others follow: they sleep until the one on duty has delivered something. Time limits are the
 //! collector's business, and so is everything while nobody waits.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
 use crate::memory::travel;
@@ -68,6 +69,7 @@ impl Desk {
     }
 
     /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the clock for others.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn until_chores(self: &Arc<Desk>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
         if self.collects.load(Ordering::Relaxed) != own {
             return deadline;
@@ -75,6 +77,7 @@ impl Desk {
         [self.end_overdue(), deadline].into_iter().flatten().min().or(Some(Instant::now() + BACKSTOP))
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn serve_duty(self: &Arc<Desk>, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
         let patience = TickRate::ticks_in_us(LOOK_US);
         let mut since = ticks();
@@ -112,6 +115,7 @@ impl Desk {
     }
 
     /// Sleeps until somebody has delivered something, or duty is free.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn follow(&self, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
         let backstop = Instant::now() + BACKSTOP;
         let until = deadline.map_or(backstop, |at| at.min(backstop));
@@ -158,6 +162,7 @@ impl Desk {
         started.map(drop).map_err(|error| TaskError::NoThread { source: Arc::new(error) })
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn collect_once(self: &Arc<Desk>) {
         let collector = self.board.collector();
         let seen = collector.count();
@@ -288,7 +293,7 @@ impl Desk {
             };
             let queued = flight.queued;
             if self.board.change(index, queued, queued.of(Stage::Free)) {
-                books.timed -= usize::from(flight.parcel.limit.is_some());
+                books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
                 taken.push(flight.parcel);
                 self.release(&mut books, index);
             } else {
