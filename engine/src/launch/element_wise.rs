@@ -93,11 +93,23 @@ impl<K: Copy + Send + Sync + 'static> Inlined<K> {
 
 /// A function or closure of some arguments: what [`Inlined`] takes, and no other value without size, which may stand for
 /// something that holds in one process only.
-pub trait Callable<Arguments> {}
-impl<F: Fn(A) -> R, A, R> Callable<(A,)> for F {}
-impl<F: Fn(A, B) -> R, A, B, R> Callable<(A, B)> for F {}
-impl<F: Fn(A, B, C) -> R, A, B, C, R> Callable<(A, B, C)> for F {}
-impl<F: Fn(A, B, C, D) -> R, A, B, C, D, R> Callable<(A, B, C, D)> for F {}
+pub trait Callable<Arguments>: sealed::Callable<Arguments> {}
+impl<F: sealed::Callable<Arguments>, Arguments> Callable<Arguments> for F {}
+
+/// Closed: the engine counts on there being no others.
+mod sealed {
+    use super::{Ix1, SplitMut, SplitOut};
+
+    pub trait Output {}
+    impl<U> Output for SplitMut<'_, U, Ix1> {}
+    impl<U> Output for SplitOut<'_, U, Ix1> {}
+
+    pub trait Callable<Arguments> {}
+    impl<F: Fn(A) -> R, A, R> Callable<(A,)> for F {}
+    impl<F: Fn(A, B) -> R, A, B, R> Callable<(A, B)> for F {}
+    impl<F: Fn(A, B, C) -> R, A, B, C, R> Callable<(A, B, C)> for F {}
+    impl<F: Fn(A, B, C, D) -> R, A, B, C, D, R> Callable<(A, B, C, D)> for F {}
+}
 
 // SAFETY: no memory is shared.
 unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
@@ -120,7 +132,7 @@ unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
 
 /// An output of one element a unit: [`SharedArray::split_out`](crate::SharedArray::split_out) or
 /// [`split_mut`](crate::SharedArray::split_mut) of a 1-D array.
-pub trait Output<U: 'static>: for<'w> Operand<View<'w> = &'w mut [U]> {}
+pub trait Output<U: 'static>: sealed::Output + for<'w> Operand<View<'w> = &'w mut [U]> {}
 impl<U: Element> Output<U> for SplitMut<'_, U, Ix1> {}
 impl<U: Element> Output<U> for SplitOut<'_, U, Ix1> {}
 
