@@ -58,7 +58,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
             return Err(AttachError::TooShort { path, need, have: meta.len() });
         }
         let fd = file.into();
-        let len_bytes = offset_bytes + data_bytes;
+        // Both were added up before, and fit.
+        let len_bytes = offset_bytes.saturating_add(data_bytes);
         file::fill_holes(&fd, &path, len_bytes)?;
         let segment = file::map(fd, len_bytes, Access::ReadWrite)?;
         // SAFETY: size, alignment and reservation were just seen to; the rest is the caller's promise.

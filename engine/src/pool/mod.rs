@@ -147,7 +147,7 @@ impl Pool {
     ///
     /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in a fixed tree: the
     /// result has the same bits for every number of workers, every schedule, and with or without a retried chunk.
-    /// `identity` is the result for no elements.
+    /// `identity` is the result for no elements. The last folds run in the calling thread: a panic of `combine` there is the caller's own.
     ///
     /// # Errors
     /// See [`LaunchError`].

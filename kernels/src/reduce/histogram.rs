@@ -132,7 +132,7 @@ pub fn histogram<T: Number>(
     }
     if !(range.end - range.start).is_finite() || range.start >= range.end {
         let why = format!(
-            "{:?} to {:?} is no range: give finite borders, the lower one first",
+            "{:?} to {:?} is no range: give finite borders, the lower one first, with a finite distance",
             range.start, range.end
         );
         return Err(KernelError::argument("range", why));
