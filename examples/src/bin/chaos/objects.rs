@@ -108,14 +108,9 @@ fn lock(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> 
 fn semaphore(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
     let permits = 1 + dice.below(3) as u32;
     let gate = Semaphore::new(permits)?;
-    let inside = Counter::new(0)?;
-    let outcome = pool.broadcast((0..1, &gate, &inside, permits), |_, (_, gate, inside, permits)| {
+    let outcome = pool.broadcast((0..1, &gate), |_, (_, gate)| {
         for _ in 0..50 {
             let Ok(_permit) = gate.acquire() else { return };
-            // Whoever was killed inside stays counted, so this can only be seen too small.
-            if inside.get() > u64::from(permits) * 1000 {
-                return;
-            }
             std::hint::spin_loop();
         }
     });
