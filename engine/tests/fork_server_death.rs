@@ -3,20 +3,9 @@
 
 mod common;
 
-use common::{LONG, assert_right, send, within};
+use common::{LONG, assert_right, children_named, send, within};
 use phalanx::Pool;
 use rustix::process::Signal;
-
-/// The children of this process that are named so by `ps`.
-fn children_named(word: &str) -> Vec<u32> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let lists =
-        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
-    let pids: Vec<u32> =
-        lists.flat_map(|list| list.split(' ').map(|pid| pid.parse()).collect::<Vec<_>>()).flatten().collect();
-    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    pids.into_iter().filter(|pid| name(pid).contains(word)).collect()
-}
 
 #[test]
 fn the_fork_server_may_be_killed() {

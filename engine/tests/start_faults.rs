@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{LONG, assert_right, deaths, send, within};
+use common::{LONG, assert_right, children_named, deaths, send, within};
 use phalanx::{LaunchError, Pool, PoolError, StartError, StartMethod, TaskError};
 use rustix::process::Signal;
 use std::path::PathBuf;
@@ -83,17 +83,6 @@ fn child() {
 
 fn pool(workers: usize, method: StartMethod) -> Pool {
     Pool::builder().workers(workers).max_workers(8).start_method(method).build().unwrap()
-}
-
-/// The children of this process whose name, as `ps` shows it, contains `word`.
-fn children_named(word: &str) -> Vec<u32> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let lists =
-        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
-    let pids: Vec<u32> =
-        lists.flat_map(|list| list.split(' ').map(|pid| pid.parse()).collect::<Vec<_>>()).flatten().collect();
-    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    pids.into_iter().filter(|pid| name(pid).contains(word)).collect()
 }
 
 /// Waits until a worker was replaced so often.

@@ -85,3 +85,14 @@ pub fn within<R: Send + 'static>(limit: Duration, body: impl FnOnce() -> R + Sen
         },
     }
 }
+
+/// The children of this process whose name, as `ps` shows it, contains `word`.
+pub fn children_named(word: &str) -> Vec<u32> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let lists =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
+    let pids: Vec<u32> =
+        lists.flat_map(|list| list.split(' ').map(|pid| pid.parse()).collect::<Vec<_>>()).flatten().collect();
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    pids.into_iter().filter(|pid| name(pid).contains(word)).collect()
+}
