@@ -15,6 +15,7 @@ use crate::launch::options::{Options, Progress};
 use crate::launch::region::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
+use crate::launch::tally::Cost;
 use crate::sys::clock::{ticks, yield_core};
 use crate::team::board::{
     Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, FaultKind, MAX_CHUNKS, Order, WireBytes,
@@ -85,17 +86,6 @@ impl Job<'_> {
         let last = ((unit + 1) * self.unit).min(self.grid.chunks).saturating_sub(1);
         Span::new(self.grid.span(unit * self.unit).lo, self.grid.span(last).hi)
     }
-}
-
-/// What a launch cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    /// System calls of the driver and those that woke it.
-    pub(crate) system_calls: u64,
-    /// Bytes sent to make segments known (none in steady state).
-    pub(crate) delivery_bytes: u64,
-    pub(crate) delivery_calls: u64,
-    pub(crate) rounds: u64,
 }
 
 /// Why a launch was told to stop.

@@ -2,11 +2,11 @@
 
 use crate::base::with_own;
 use crate::launch::describe::Description;
-use crate::launch::drive::{Cost, Drive, Job};
+use crate::launch::drive::{Drive, Job};
 use crate::launch::error::LaunchError;
 use crate::launch::options::Options;
 use crate::launch::scratch::{Scratch, Shelf};
-use crate::launch::tally::{Tally, Totals};
+use crate::launch::tally::{Cost, Tally, Totals};
 use crate::launch::watch::{Detail, Watch};
 use crate::sys::fork;
 use crate::team::board::Board;

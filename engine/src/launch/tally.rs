@@ -1,8 +1,18 @@
 //! Counts of all launches of a pool, read while one runs.
 
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::launch::drive::Cost;
 use crate::team::board::bump;
+
+/// What a launch cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// System calls of the driver and those that woke it.
+    pub(crate) system_calls: u64,
+    /// Bytes sent to make segments known (none in steady state).
+    pub(crate) delivery_bytes: u64,
+    pub(crate) delivery_calls: u64,
+    pub(crate) rounds: u64,
+}
 
 /// Counts of all launches so far, and the cost of the last one.
 #[derive(Clone, Copy, Debug, Default)]

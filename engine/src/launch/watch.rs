@@ -3,8 +3,9 @@
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
-use crate::launch::drive::{Cost, Job};
+use crate::launch::drive::Job;
 use crate::launch::error::LaunchError;
+use crate::launch::tally::Cost;
 use crate::sys::clock::ticks;
 use crate::team::board::Desk;
 use crate::team::crew::Crew;

@@ -172,7 +172,8 @@ impl Pool {
         self.launch().reduce(operands, identity, kernel, combine)
     }
 
-    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop.
+    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop. It captures nothing but values without size,
+    /// which must mean the same in every process (premise P8 in docs/memory-model.md).
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -205,7 +206,8 @@ impl Pool {
 
     /// Prefix sum: sets every `out[i]` to the fold of `input[0..=i]`, for any associative `combine`.
     ///
-    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers.
+    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers. What `combine` may
+    /// capture is as for [`map_into`](Self::map_into).
     ///
     /// # Errors
     /// See [`LaunchError`].
