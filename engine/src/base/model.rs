@@ -8,6 +8,7 @@
 //! A cell is only reached through `with` and `with_mut`; that no two accesses meet is what a model claims and its checker
 //! finds out.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(loom)]
 pub(crate) use loom::{

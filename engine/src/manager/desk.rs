@@ -4,6 +4,7 @@
 //! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a release and is
 //! taken by an acquire.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
@@ -196,7 +197,7 @@ impl Desk {
             let freed = words.freed.load(Ordering::SeqCst);
             // Threads begin at different slots.
             let first = me.thread as usize;
-            let found = (0..SLOTS).map(|i| (first + i) % SLOTS).find(|index| {
+            let found = (0..SLOTS).map(|i| first.wrapping_add(i) % SLOTS).find(|index| {
                 let owner = &words.slots[*index].owner;
                 owner.load(Ordering::Relaxed) == 0
                     // Acquire pairs with the release in `free`.
@@ -278,7 +279,7 @@ impl Desk {
                 return Ok(());
             }
             if spins > 0 {
-                spins -= 1;
+                spins = spins.saturating_sub(1);
                 spin_loop();
                 continue;
             }
@@ -331,7 +332,7 @@ impl Desk {
             if found {
                 spins = SPINS;
             } else if spins > 0 {
-                spins -= 1;
+                spins = spins.saturating_sub(1);
                 spin_loop();
             } else {
                 words.server_asleep.store(1, Ordering::SeqCst);
@@ -442,6 +443,7 @@ fn tell_freed(words: &Words) {
 }
 
 /// Sleeps while `*word == expected`, at most a second.
+#[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
 fn sleep(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Result<(), Stop> {
     let now = Instant::now();
     if deadline.is_some_and(|at| at <= now) {

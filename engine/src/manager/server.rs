@@ -4,6 +4,7 @@
 //! A request names the distances of an [`Entry`] and of a function; both come from this same build, the head's seal says that
 //! nothing was written over them since, and the entry compares the layout word with its own before it uses the function.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
 use crate::base::MemberId;
@@ -81,7 +82,7 @@ pub(super) struct Answer {
 
 impl Answer {
     fn of(kind: Kind, bytes: &[u8]) -> Answer {
-        let mut answer = Vec::with_capacity(1 + bytes.len());
+        let mut answer = Vec::with_capacity(bytes.len().saturating_add(1));
         answer.push(kind as u8);
         answer.extend_from_slice(bytes);
         Answer { bytes: answer, luggage: None }
@@ -168,7 +169,7 @@ fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
         *stage = Stage::Answering { answer, told: 0, caller };
     }
     let Stage::Answering { answer, told, .. } = stage else { return };
-    let end = answer.bytes.len().min(*told + PIECE_BYTES);
+    let end = answer.bytes.len().min(told.saturating_add(PIECE_BYTES));
     let more = end < answer.bytes.len();
     let piece = answer.bytes.get(*told..end).unwrap_or_default().to_vec();
     *told = end;
@@ -238,7 +239,8 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     let make = unsafe { std::mem::transmute::<usize, fn(A) -> T>(function) };
     with_args(objects.caller, args, |args: A| {
         let object = Box::new(make(args));
-        objects.last += 1;
+        // Nobody hosts 2^64 objects.
+        objects.last = objects.last.wrapping_add(1);
         objects.by_id.insert(objects.last, object);
         objects.last
     })

@@ -3,6 +3,7 @@
 //! # Safety
 //! The slip lies in a block that the child's job holds; see `slip.rs` for who uses it when.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::slip::{Left, View};
 use crate::base::MemberId;
@@ -66,7 +67,7 @@ impl End {
     pub(super) fn exit_code(&self) -> Option<i32> {
         match (self.cause, &self.said) {
             (ExitCause::Exit(code), _) => Some(code),
-            (ExitCause::Signal { number, .. }, _) => Some(-number),
+            (ExitCause::Signal { number, .. }, _) => Some(number.wrapping_neg()),
             // A host that reaps its children itself has taken the answer away; the slip may still know.
             (_, Said::Value(_)) => Some(0),
             (_, Said::Nothing | Said::Corrupt) => None,

@@ -4,6 +4,7 @@
 //! The entry of types `A` and `R` is named only by the driver's `spawn::<A, R>` of the same build, together with the
 //! distance of a `fn(A) -> R`; the layout word says so once more, and the seal that nothing was written over them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::slip::{Left, View};
 use crate::base::MemberId;

@@ -7,6 +7,7 @@
 //! A [`View`] spans a block of at least [`HEAD_BYTES`], mapped read-write while it is used, and by the above its user has it
 //! for itself.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::team::text;
@@ -101,7 +102,7 @@ impl View {
     }
 
     fn room(&self) -> usize {
-        self.len_bytes - HEAD_BYTES
+        self.len_bytes.saturating_sub(HEAD_BYTES)
     }
 
     fn area(&self) -> NonNull<u8> {

@@ -7,6 +7,7 @@
 //! Every call gets a pointer to words that are borrowed for its duration together with their length; the kernel
 //! keeps none of them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use rustix::io::Errno;
 
@@ -130,6 +131,7 @@ pub(crate) fn memory_policy() -> Result<(PolicyMode, Vec<u64>), Errno> {
 }
 
 /// The number of bits to announce for a node mask: the kernel reads and writes one less.
+#[expect(clippy::arithmetic_side_effects, reason = "a mask in memory has fewer bits than that")]
 fn max_node(words: &[u64]) -> libc::c_ulong {
     words.len() as libc::c_ulong * 64 + 1
 }
@@ -151,7 +153,7 @@ fn grown(
         let mut words = vec![0; len];
         match call(&mut words) {
             Ok(_) => return Ok(words),
-            Err(Errno::INVAL) if len < MAX_WORDS => len *= 4,
+            Err(Errno::INVAL) if len < MAX_WORDS => len = len.saturating_mul(4),
             Err(errno) => return Err(errno),
         }
     }

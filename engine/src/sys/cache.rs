@@ -3,6 +3,7 @@
 //! # Safety
 //! A prefetch changes no memory and cannot fault, whatever the address.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 /// Fetches the line of a word that is going to be written soon. A hint: nothing happens where the CPU does not know it.
 #[inline]

@@ -3,6 +3,7 @@
 //! # Safety
 //! Reading a counter register touches no memory.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 /// A count that grows at a constant rate while the machine runs; convert with [`TickRate`].
 #[inline]
@@ -22,7 +23,7 @@ pub(crate) fn ticks() -> u64 {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+        (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
     }
 }
 
@@ -63,6 +64,6 @@ impl TickRate {
             }
             (1e6 / rate.ns_per_tick()) as u64
         });
-        us * per_ms / 1000
+        us.saturating_mul(*per_ms) / 1000
     }
 }

@@ -6,6 +6,7 @@
 //! # Safety
 //! Only [`fill_standard`] touches descriptors by number, in a new process whose standard streams are its own.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use rustix::event::EventfdFlags;
 use std::ffi::{CStr, c_int};

@@ -12,6 +12,7 @@
 //! A listed range belongs to whoever lists it, and is not inherited. The list is locked while a fork is on its way, so that a
 //! child finds it whole; the handlers allocate nothing and take no other lock.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::memory;
 use std::cell::UnsafeCell;

@@ -4,6 +4,7 @@
 //! A `&AtomicU32` is a valid, aligned, mapped word for as long as the borrow lives, which is all the kernel asks.
 //! Waits work on read-only mappings too.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU32;
 use std::time::Instant;

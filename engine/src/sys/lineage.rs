@@ -4,6 +4,7 @@
 //! sleeps may be late (50,000 by default): its lowest bits are the mark, too little for anybody to notice. A thread that sets its own slack
 //! loses the mark.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use std::ffi::c_ulong;
 // Plain atomics on purpose: process-local.

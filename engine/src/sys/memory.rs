@@ -5,6 +5,7 @@
 //! descriptors are safe: a descriptor is borrowed for the call, and a memfd's pages are only reachable through
 //! mappings, whose owners answer for them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::descriptor;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
@@ -309,6 +310,7 @@ pub(crate) enum NodePolicy {
 /// # Safety
 /// The caller owns the range.
 #[doc(alias = "mbind")]
+#[expect(clippy::arithmetic_side_effects, reason = "a mask in memory has fewer bits than that")]
 pub(crate) unsafe fn bind_pages(
     at: NonNull<u8>,
     len_bytes: usize,

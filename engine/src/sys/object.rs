@@ -4,6 +4,7 @@
 //! `dl_iterate_phdr` hands out program headers and load addresses that stay mapped as long as the object does. Only the
 //! object that holds the running code is read here, and it cannot be unloaded while it runs.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use std::ffi::{c_int, c_void};
 
@@ -67,7 +68,7 @@ unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, search: 
     let info = unsafe { &*info };
     // The main program comes first (dl_iterate_phdr(3)).
     let is_main = search.seen == 0;
-    search.seen += 1;
+    search.seen = search.seen.saturating_add(1);
     if info.dlpi_phdr.is_null() {
         return 0;
     }
@@ -99,7 +100,7 @@ impl Object {
             load.kind == PT_LOAD
                 && load.flags & (PF_R | PF_W) == PF_R
                 && load.holds(lo)
-                && len <= load.len_bytes - (lo - load.lo)
+                && load.len_bytes.checked_sub(lo.wrapping_sub(load.lo)).is_some_and(|left| len <= left)
         });
         // SAFETY: mapped, readable and constant for as long as the object, which holds the running code, is loaded.
         inside.then(|| unsafe { std::slice::from_raw_parts(lo as *const u8, len) })
@@ -111,8 +112,10 @@ impl Object {
     pub(crate) fn init_array(&self) -> Option<(usize, usize)> {
         const DT_INIT_ARRAY: usize = 25;
         const DT_INIT_ARRAYSZ: usize = 27;
+        const ENTRY_BYTES: usize = size_of::<[usize; 2]>();
+        const ADDRESS_BYTES: usize = size_of::<usize>();
         let dynamic = self.segments.iter().find(|segment| segment.kind == PT_DYNAMIC)?;
-        let entries = dynamic.len_bytes / (2 * size_of::<usize>());
+        let entries = dynamic.len_bytes / ENTRY_BYTES;
         let (mut array, mut len_bytes) = (None, 0);
         for index in 0..entries {
             let entry = (dynamic.lo as *const [usize; 2]).wrapping_add(index);
@@ -126,6 +129,6 @@ impl Object {
                 _ => {}
             }
         }
-        array.map(|array| (array, len_bytes / size_of::<usize>()))
+        array.map(|array| (array, len_bytes / ADDRESS_BYTES))
     }
 }

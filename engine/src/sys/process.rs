@@ -4,6 +4,7 @@
 //! Calls that rustix wraps are used from there. The rest is libc with pointers to locals that outlive the call. Forking
 //! is the one call with a precondition on the whole process; it is an unsafe function that names it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::descriptor;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
@@ -257,12 +258,14 @@ pub(crate) fn unblock_all_signals() {
 #[doc(alias = "sigaltstack")]
 pub(crate) fn add_signal_stack(len_bytes: usize) -> io::Result<()> {
     let page = rustix::param::page_size();
-    let len = len_bytes.next_multiple_of(page);
+    let too_much = || io::Error::from(io::ErrorKind::OutOfMemory);
+    let len = len_bytes.checked_next_multiple_of(page).ok_or_else(too_much)?;
+    let taken = len.checked_add(page).ok_or_else(too_much)?;
     // SAFETY: a new private mapping at an address of the kernel's choice.
     let base = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
-            len + page,
+            taken,
             libc::PROT_NONE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
             -1,
@@ -380,7 +383,7 @@ pub(crate) fn private_bytes() -> Option<u64> {
     let statm = descriptor::read_text("/proc/self/statm").ok()?;
     let mut pages = statm.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next()?, pages.next()?);
-    Some(resident.saturating_sub(shared) * crate::sys::memory::page_size() as u64)
+    Some(resident.saturating_sub(shared).saturating_mul(crate::sys::memory::page_size() as u64))
 }
 
 /// Threads of this process; None where /proc does not tell.

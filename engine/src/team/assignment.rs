@@ -3,6 +3,7 @@
 //! # Safety
 //! The driver runs the same build and sends the distance of an [`Entry`]; that it lies in this program's code is checked.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
 use crate::sys::process;

@@ -13,15 +13,17 @@
 //! memory: the driver writes it only while no member is in a launch, and members read it only after they entered one
 //! (the Release in `Muster::open` pairs with the Acquire in `Muster::poll`).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::futex;
 use crate::team::muster::{Muster, RANKS_PER_WORD};
+use crate::topology::MAX_WORKERS;
 use std::ptr::NonNull;
 
 /// Most members of one team.
-pub(crate) const MAX_MEMBERS: usize = 4096;
+pub(crate) const MAX_MEMBERS: usize = MAX_WORKERS;
 /// Bytes that operands of one launch may occupy in their travelling form.
 pub(crate) const WIRE_BYTES: usize = 2048;
 /// Bytes of one collective's value in a region (broadcast, all_reduce).
@@ -258,14 +260,11 @@ impl FaultKind {
 }
 
 fn store_text(words: &[AtomicU64], text: &str) {
-    let mut end = text.len().min(words.len() * 8);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let bytes = &text.as_bytes()[..end];
-    for (index, word) in words.iter().enumerate() {
+    let end = text.floor_char_boundary(size_of_val(words));
+    let mut parts = text.as_bytes()[..end].chunks(8);
+    for word in words {
         let mut packed = [0u8; 8];
-        let part = bytes.get(index * 8..bytes.len().min(index * 8 + 8)).unwrap_or(&[]);
+        let part = parts.next().unwrap_or_default();
         packed[..part.len()].copy_from_slice(part);
         word.store(u64::from_le_bytes(packed), Ordering::Relaxed);
     }
@@ -372,6 +371,7 @@ pub(crate) struct BoardLayout {
 
 impl BoardLayout {
     /// The layout for a team of `size`, 1 to [`MAX_MEMBERS`].
+    #[expect(clippy::arithmetic_side_effects, reason = "a team has at most `MAX_MEMBERS`")]
     pub(crate) fn new(size: usize) -> BoardLayout {
         let groups = size.div_ceil(RANKS_PER_WORD);
         let mut end = size_of::<Head>();
@@ -417,6 +417,7 @@ impl Board {
         Board { base, layout }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "places of the layout, which lie in the mapping")]
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= self.layout.len_bytes);
         // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
@@ -484,6 +485,7 @@ impl Board {
 
     /// Everything, part by part, as words to be scribbled on.
     #[cfg(test)]
+    #[expect(clippy::arithmetic_side_effects, reason = "the layout's places are in order")]
     pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
         let at = &self.layout;
         let starts = [
@@ -503,6 +505,7 @@ impl Board {
     }
 
     /// The done bits, one line's slack for each owner (see `launch::bitmap`).
+    #[expect(clippy::arithmetic_side_effects, reason = "a team has at most `MAX_MEMBERS`")]
     pub(crate) fn bitmap(&self) -> &[AtomicU64] {
         self.at(self.layout.bitmap, (BITMAP_BYTES + self.layout.size * 128) / 8)
     }
@@ -530,3 +533,23 @@ const _: () = {
     assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepDesk>>() == 128);
     assert!(size_of::<Line<Payload>>() == 8192);
 };
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_too_long_is_cut_between_characters() {
+        let words = [const { AtomicU64::new(u64::MAX) }; 2];
+        for (text, kept) in [
+            ("", ""),
+            ("eightby7", "eightby7"),
+            ("a text of sixty bytes", "a text of sixty "),
+            ("123456789012345é", "123456789012345"),
+        ] {
+            store_text(&words, text);
+            assert_eq!(load_text(&words), kept);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! # Safety
 //! Both mappings live as long as the value that hands out the views.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{AllocError, AllocOptions, MapAccess, MapOptions, Mapping, Segment, Zeros};
 use crate::sys::memory;
@@ -46,6 +47,7 @@ impl Control {
     }
 
     /// The same for a team whose launches run in the caller.
+    #[expect(clippy::arithmetic_side_effects, reason = "a layout has some MiB at most")]
     pub(crate) fn private(size: usize) -> Result<Control, AllocError> {
         let layout = BoardLayout::new(size);
         let zeros = Zeros::new(BOARD_AT + layout.len_bytes)?;

@@ -1,4 +1,5 @@
 //! A crew: the members of one pool, of whatever kind, and what the driver does with them between launches.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{AllocError, Segment, SegmentId, registry};
@@ -578,8 +579,8 @@ impl Crew {
                 match hand_over(segment, &mut roster.slots[rank]) {
                     Handed::Nothing => continue,
                     Handed::Sent { bytes } => {
-                        cost.bytes += bytes as u64;
-                        roster.mail += 1;
+                        cost.bytes = cost.bytes.saturating_add(bytes as u64);
+                        roster.mail = roster.mail.wrapping_add(1);
                     }
                     Handed::Behind => {
                         everybody = false;
@@ -590,7 +591,7 @@ impl Crew {
                         cost.refused = Some((rank, why));
                     }
                 }
-                cost.system_calls += 1;
+                cost.system_calls = cost.system_calls.saturating_add(1);
             }
             if everybody {
                 common.insert(id);
@@ -610,12 +611,12 @@ impl Crew {
         let roster = &mut **roster;
         if !matches!(self.kind, Kind::Processes(_)) {
             // Members in this process see for themselves.
-            roster.mail += 1;
+            roster.mail = roster.mail.wrapping_add(1);
             roster.drops_seen = drops;
             return;
         }
         // So does the member in the driver's seat.
-        roster.mail += u64::from(seated);
+        roster.mail = roster.mail.wrapping_add(u64::from(seated));
         roster.common.iter_mut().for_each(|common| common.retain(|id| registry::is_live(SegmentId(*id))));
         let mut everybody = true;
         for slot in &mut roster.slots {
@@ -626,11 +627,11 @@ impl Crew {
             let retire = segments.chunks(MAX_IDS).map(|ids| (ToWorker::Retire(ids.to_vec()), ids));
             let forget = states.chunks(MAX_IDS).map(|ids| (ToWorker::Forget(ids.to_vec()), ids));
             for (mail, ids) in retire.chain(forget) {
-                cost.system_calls += 1;
+                cost.system_calls = cost.system_calls.saturating_add(1);
                 match mail::try_send(&process.socket, &mail, &[]) {
                     Ok(bytes) => {
-                        cost.bytes += bytes as u64;
-                        roster.mail += 1;
+                        cost.bytes = cost.bytes.saturating_add(bytes as u64);
+                        roster.mail = roster.mail.wrapping_add(1);
                         let told = if matches!(mail, ToWorker::Retire(_)) {
                             &mut slot.known
                         } else {

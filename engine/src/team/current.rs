@@ -1,4 +1,5 @@
 //! What the current thread is doing: which rank, and whether its launch is to stop.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::sys::{fork, lineage};

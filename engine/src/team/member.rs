@@ -4,6 +4,7 @@
 //! An order's entry is called with the order it came with. Both were written by the driver, which runs the same
 //! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
 use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
@@ -222,6 +223,7 @@ impl Member {
     }
 
     #[cold]
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn sleep_until_called(&mut self, last: u64) -> Call {
         if let Some(errands) = &mut self.errands {
             errands.rest();
@@ -376,9 +378,10 @@ impl Member {
     fn report(&self, order: &Order, mut fault: Fault) {
         let unit = self.desk().current.load(Ordering::Relaxed);
         if fault.hi == 0 && unit > 0 {
-            let lo = (unit - 1).saturating_mul(order.unit * order.chunk_len);
+            let of_a_unit = order.unit.saturating_mul(order.chunk_len);
+            let lo = unit.saturating_sub(1).saturating_mul(of_a_unit);
             fault.lo = lo.min(order.len);
-            fault.hi = lo.saturating_add(order.unit * order.chunk_len).min(order.len);
+            fault.hi = lo.saturating_add(of_a_unit).min(order.len);
         }
         self.board.fault(self.rank).write(order.epoch, &fault);
         bump(&self.desk().faults, 1);

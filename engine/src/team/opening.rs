@@ -4,6 +4,7 @@
 //! An entry is called with the bytes and the function that [`Opening::new`] put beside it; driver and worker run the same
 //! build.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::travel::{self, Luggage};
 use crate::memory::{AllocError, arena};

@@ -8,6 +8,7 @@
 //! A distance that passed the check points into a segment of the running executable, which is never unmapped. That a
 //! function *starts* there follows from equal builds (see `start::fingerprint`), not from the check.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::start::StartError;
 use crate::sys::object::{self, Object, PF_X, PT_LOAD};

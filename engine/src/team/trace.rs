@@ -14,6 +14,7 @@
 //! A [`Tracer`] is made from the address of a ring that the maker promises to keep mapped. Everything in it is an atomic, for
 //! which every bit pattern is valid, and indices are taken modulo the ring's length.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Line, Span};
@@ -81,6 +82,7 @@ struct Ring {
 }
 
 /// Bytes of the segment for a team of `size`.
+#[expect(clippy::arithmetic_side_effects, reason = "a team has at most `MAX_MEMBERS`")]
 pub(crate) const fn trace_bytes(size: usize) -> usize {
     size * size_of::<Ring>()
 }
@@ -119,7 +121,7 @@ impl Tracer {
         slot.end.store(0, Ordering::Relaxed);
         slot.begin.store(ticks(), Ordering::Relaxed);
         // Release: pairs with the Acquire in `read`; a counted event is whole.
-        ring.count.store(index + 1, Ordering::Release);
+        ring.count.store(index.wrapping_add(1), Ordering::Release);
         index
     }
 
@@ -145,7 +147,7 @@ impl Tracer {
         let ring = self.ring();
         let count = ring.count.load(Ordering::Acquire);
         // A writer that was killed may have begun to overwrite the oldest.
-        let first = count.saturating_sub(RING_EVENTS as u64 - 1);
+        let first = count.saturating_sub(const { RING_EVENTS as u64 - 1 });
         let events = (first..count).map(|index| {
             let slot = &ring.events[index as usize % RING_EVENTS];
             let head = slot.head.load(Ordering::Relaxed);
@@ -236,7 +238,7 @@ impl Trace {
         let mut journal = self.journal.lock();
         if journal.launches.len() == NOTES {
             journal.launches.pop_front();
-            journal.dropped += 1;
+            journal.dropped = journal.dropped.saturating_add(1);
         }
         journal.launches.push_back(note);
     }
@@ -246,7 +248,7 @@ impl Trace {
         let mut journal = self.journal.lock();
         if journal.deaths.len() == NOTES {
             journal.deaths.pop_front();
-            journal.dropped += 1;
+            journal.dropped = journal.dropped.saturating_add(1);
         }
         journal.deaths.push_back(DeathNote { rank, pid, cause, at: ticks() });
     }
@@ -284,5 +286,14 @@ mod tests {
             assert!(event.begin >= trace.origin);
         }
         assert_eq!(trace.events(0).0.len(), 0);
+    }
+
+    #[test]
+    fn an_overwritten_count_stops_nobody() {
+        let trace = Trace::new(1).unwrap();
+        let tracer = trace.tracer(0);
+        tracer.ring().count.store(u64::MAX, Ordering::Relaxed);
+        tracer.end(tracer.begin(EventKind::Chunk, 9, Span::new(0, 1)));
+        assert_eq!(trace.events(0), (Vec::new(), 0));
     }
 }

@@ -4,6 +4,7 @@
 //! The control segments are mapped with the lengths that the driver, which runs the same build, gave them; the mappings
 //! live until the process exits.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::{process, socket};
@@ -155,7 +156,7 @@ pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>,
         .start_handler(move |index| {
             current::become_member();
             overflow::guard_this_thread();
-            if let Some(cpu) = cpus.get(index % cpus.len().max(1)) {
+            if let Some(cpu) = index.checked_rem(cpus.len()).and_then(|index| cpus.get(index)) {
                 // A refusal was reported by the worker already.
                 let _refused = bind_to(Some(&CpuSet::single(*cpu)), None);
             }
@@ -203,6 +204,7 @@ impl Mapped {
 }
 
 impl Segments for Mapped {
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String> {
         if !self.by_id.contains_key(&id) {
             // Sent with a launch that went on without this worker.

@@ -5,6 +5,7 @@
 //! handles and plain numbers only; no struct layout is shared. Libraries before 2.0 have another soname (5) and are
 //! not tried. A handle is destroyed once, by [`Topology`]'s drop, and a buffer is freed by the library that made it.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::error::TopologyError;
 use libloading::{Library, Symbol};

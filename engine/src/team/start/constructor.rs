@@ -5,6 +5,7 @@
 //! environment variable unless the process is a worker. The table of start-up functions is read where the loader reads
 //! it, between our own entry, whose address we know to be in it, and its end.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::handshake::Role;
 use super::{fork_server, setup};
@@ -36,9 +37,10 @@ pub(super) fn is_linked() -> bool {
 }
 
 fn entry_index(table: usize, len: usize) -> Option<usize> {
+    const EACH: usize = size_of::<StartUp>();
     let distance = (&raw const ENTRY as usize).wrapping_sub(table);
-    let index = distance / size_of::<StartUp>();
-    (distance.is_multiple_of(size_of::<StartUp>()) && index < len).then_some(index)
+    let index = distance / EACH;
+    (distance.is_multiple_of(EACH) && index < len).then_some(index)
 }
 
 /// The marker's value for a process of this role.
@@ -95,7 +97,7 @@ fn run_remaining(argc: c_int, argv: *const *const c_char, envp: *const *const c_
     let passed = cfg!(target_env = "gnu");
     let (argc, argv, envp) =
         if passed { (argc, argv, envp) } else { (0, std::ptr::null(), std::ptr::null()) };
-    for index in own + 1..len {
+    for index in own.saturating_add(1)..len {
         let slot = (table as *const usize).wrapping_add(index);
         // SAFETY: an entry of the loader's table, relocated by now.
         let addr = unsafe { slot.read() };

@@ -5,6 +5,7 @@
 //! checked before each fork, since a library or `preload` may have made threads); a forked one is made only when the
 //! caller has one.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::error::StartError;
 use super::executable::Executable;
@@ -23,6 +24,9 @@ use std::time::Instant;
 /// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative errno; if the
 /// worker is the server's own child, with its pidfd and the socket on which its end is reported.
 const FORK: &[u8] = b"fork";
+
+/// The answer of a server that has come to have more than one thread.
+const HAS_THREADS: i64 = -(libc::EDEADLK as i64);
 
 /// What a server sends when it has run `preload` and takes requests; a count of shared objects follows, which must be 0.
 const SERVING: &[u8] = b"serving";
@@ -161,6 +165,7 @@ impl ForkServer {
     }
 
     /// When it must have answered, if it was asked.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant moment after one that was")]
     pub(super) fn due(&self) -> Option<Instant> {
         (!self.asked.is_empty()).then(|| self.heard + super::ANSWER_WITHIN)
     }
@@ -184,7 +189,7 @@ impl ForkServer {
                 let started = self.greeted(pid as u32, fds.next().zip(fds.next()), ours, &wish.name);
                 Answer::Forked(wish, started)
             }
-            errno if errno == -i64::from(libc::EDEADLK) => Answer::HasThreads(wish),
+            HAS_THREADS => Answer::HasThreads(wish),
             errno => {
                 let source = io::Error::from_raw_os_error(errno.unsigned_abs() as i32);
                 Answer::Forked(wish, Err(StartError::from_call("forking a worker", source)))
@@ -295,7 +300,7 @@ fn serve(socket: OwnedFd) -> ! {
         drop(worker_end);
         let answer = match pid {
             Ok(pid) => i64::from(pid),
-            Err(error) => -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
+            Err(error) => i64::from(error.raw_os_error().unwrap_or(libc::EIO)).wrapping_neg(),
         };
         let attached: Vec<BorrowedFd<'_>> =
             own_child.iter().flat_map(|(pidfd, reports)| [pidfd.as_fd(), reports.as_fd()]).collect();

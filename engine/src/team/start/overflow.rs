@@ -6,6 +6,7 @@
 //! The handler calls `write`, `sigaction`, `tgkill` and nothing else, reads atomics, and formats into its own stack: it is
 //! async-signal-safe. It runs on an alternate stack that is never unmapped.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::process;
 use std::ffi::{c_int, c_void};
@@ -43,7 +44,8 @@ pub(super) fn install() {
 
 /// Gives a further thread of a worker the stack on which an overflow of its own can be reported.
 pub(crate) fn guard_this_thread() {
-    let _report_missing_at_worst = process::add_signal_stack(STACK_BYTES + process::min_signal_stack_bytes());
+    let len_bytes = STACK_BYTES.saturating_add(process::min_signal_stack_bytes());
+    let _report_missing_at_worst = process::add_signal_stack(len_bytes);
 }
 
 extern "C" fn on_fault(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -87,7 +89,7 @@ fn report() {
     line.text("\nphalanx: worker ");
     match NOTE.rank.load(Ordering::Relaxed) {
         0 => line.text("process"),
-        rank => line.number(rank - 1),
+        rank => line.number(rank.wrapping_sub(1)),
     }
     line.text(" overflowed its stack");
     let (lo, hi) = (NOTE.lo.load(Ordering::Relaxed), NOTE.hi.load(Ordering::Relaxed));
@@ -109,12 +111,13 @@ struct Line {
 
 impl Line {
     fn text(&mut self, text: &str) {
-        for (slot, &byte) in self.bytes[self.len..].iter_mut().zip(text.as_bytes()) {
-            *slot = byte;
-            self.len += 1;
-        }
+        let room = &mut self.bytes[self.len..];
+        let len = room.len().min(text.len());
+        room[..len].copy_from_slice(&text.as_bytes()[..len]);
+        self.len = self.len.saturating_add(len);
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "twenty digits hold every number")]
     fn number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();

@@ -4,6 +4,7 @@
 //! The process is new, has one thread, and owns descriptors 0 (its socket) and those that the driver names for closing:
 //! numbers that came through exec and that nothing in this program knows.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::handshake::{Hello, Ready};
 use super::overflow;
