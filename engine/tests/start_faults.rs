@@ -310,6 +310,47 @@ fn a_resize_whose_initializer_fails_leaves_the_pool_as_it_was() {
 }
 
 #[test]
+fn what_is_left_of_a_resize_that_failed_fails_no_later_one() {
+    /// With the mark, the first that comes fails as soon as there is a second, which fails late: when one without comes.
+    fn fails_one_by_one(folder: String) -> Result<(), String> {
+        let file = |name: &str| std::path::Path::new(&folder).join(name);
+        let until = |name: &str| {
+            while !std::fs::exists(file(name)).unwrap() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        if !std::fs::exists(file("mark")).unwrap() {
+            std::fs::write(file("without"), "").unwrap();
+            return Ok(());
+        }
+        if std::fs::File::create_new(file("first")).is_ok() {
+            until("second");
+            return Err("the first".into());
+        }
+        std::fs::write(file("second"), "").unwrap();
+        until("without");
+        Err("the second".into())
+    }
+    for backend in [phalanx::Backend::Processes, phalanx::Backend::Threads] {
+        within(LONG, move || {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |name: &str| folder.path().join(name);
+            let builder = Pool::builder().workers(1).max_workers(3).backend(backend);
+            let argument = folder.path().to_str().unwrap().to_owned();
+            let pool = builder.initializer(fails_one_by_one, argument).build().unwrap();
+            std::fs::remove_file(file("without")).unwrap();
+            std::fs::write(file("mark"), "").unwrap();
+            let error = pool.resize(3).unwrap_err().to_string();
+            assert!(error.contains("the first"), "{error}");
+            std::fs::remove_file(file("mark")).unwrap();
+            pool.resize(3).unwrap();
+            assert_eq!((pool.workers(), pool.stats().respawns), (3, 0));
+            assert_right(&pool);
+        });
+    }
+}
+
+#[test]
 fn idle_workers_killed_from_outside_are_replaced_however_often() {
     within(LONG, || {
         let pool = pool(2, StartMethod::ForkServer);

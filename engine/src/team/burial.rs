@@ -157,6 +157,7 @@ fn record(
     // Before the death is counted: a launch that hears of it hears of what went with it.
     slot.lose_states(dissolving);
     slot.vacate();
+    let is_dismissed = std::mem::take(&mut slot.is_dismissed);
     // Acquire: pairs with the Release in `Visit::chunks`.
     let unit = desk.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
@@ -178,9 +179,11 @@ fn record(
     } else {
         strike(crew, rank);
     }
-    match roster.slots[rank].record.died(reached, cause) {
+    let is_wanted = rank < roster.active && !roster.dissolving;
+    let next = if is_dismissed { Ok(Duration::ZERO) } else { roster.slots[rank].record.died(reached, cause) };
+    match next {
         Ok(pause) => {
-            roster.respawns += u64::from(!roster.dissolving);
+            roster.respawns += u64::from(is_wanted && !is_dismissed);
             succession::want(roster, rank, pause);
         }
         Err(count) => {

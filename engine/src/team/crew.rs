@@ -295,6 +295,10 @@ impl Crew {
                     if let Err(why) = opened {
                         let mut roster = crew.roster.lock();
                         roster.slots[rank].is_underway = false;
+                        if std::mem::take(&mut roster.slots[rank].is_dismissed) {
+                            drop(roster);
+                            return crew.thread_has_left(rank);
+                        }
                         let error = StartError::CannotServe { why };
                         return succession::give_up(&crew, &mut roster, rank, error, None);
                     }
@@ -302,6 +306,7 @@ impl Crew {
                     {
                         let mut roster = crew.roster.lock();
                         roster.slots[rank].is_underway = false;
+                        roster.slots[rank].is_dismissed = false;
                         if roster.dissolving || rank >= roster.active {
                             return;
                         }
@@ -387,6 +392,7 @@ impl Crew {
         let board = self.board();
         for rank in active..before {
             roster.slots[rank].start_at = None;
+            roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
             end::give_leave(&board, rank, &mut roster.slots[rank]);
             let slot = &mut roster.slots[rank];
             if slot.stage != Stage::Leaving && !slot.kill() {

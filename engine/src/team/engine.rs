@@ -150,6 +150,8 @@ fn read_mail(crew: &Crew, rank: usize) {
             Err(_) => return process.kill(),
         };
         match mail {
+            // It was killed when the team stayed as small as it was.
+            FromWorker::Ready { .. } | FromWorker::Failed { .. } if roster.slots[rank].is_dismissed => {}
             FromWorker::Ready { refused } => {
                 let slot = &mut roster.slots[rank];
                 slot.stage = Stage::Ready;

@@ -44,6 +44,8 @@ pub(crate) struct Slot {
     pub(crate) start_at: Option<Instant>,
     /// A worker is being started that has not answered yet.
     pub(crate) is_underway: bool,
+    /// Its start was of a larger team that came to nothing: whatever becomes of it is nobody's news.
+    pub(crate) is_dismissed: bool,
     /// Since when workers cannot be started.
     pub(crate) hindered_since: Option<Instant>,
     /// What the present worker needs before it is ready, and was not sent for want of room.
@@ -78,6 +80,7 @@ impl Slot {
             record: Record::default(),
             start_at: None,
             is_underway: false,
+            is_dismissed: false,
             hindered_since: None,
             outbox: VecDeque::new(),
             started: Instant::now(),
@@ -91,6 +94,11 @@ impl Slot {
     pub(crate) fn pid(&self) -> u32 {
         let serves = matches!(self.stage, Stage::Ready | Stage::Leaving);
         self.process.as_ref().filter(|_| serves).map_or(0, |process| process.pid)
+    }
+
+    /// Somebody is being started who does not serve yet.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.is_underway || (self.stage == Stage::Starting && self.process.is_some())
     }
 
     /// Nobody is there any more.

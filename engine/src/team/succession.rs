@@ -65,17 +65,19 @@ fn set_going(crew: &Crew, starter: &mut Starter) -> Option<Instant> {
 /// Takes in what has come of a start.
 fn settle(crew: &Crew, starter: &mut Starter, (tag, outcome): Started) {
     let rank = tag as usize;
-    let is_wanted = {
+    let (is_wanted, is_dismissed) = {
         let mut roster = crew.roster.lock();
         let is_wanted = rank < roster.active && !roster.dissolving && roster.broken.is_none();
         let slot = &mut roster.slots[rank];
         slot.is_underway = false;
         slot.start_at = None;
-        is_wanted
+        (is_wanted, std::mem::take(&mut slot.is_dismissed))
     };
     match outcome {
         Ok(process) if !is_wanted => starter.discard(process),
         Err(_) if !is_wanted => {}
+        // The team has grown again since: the next start is the one that counts.
+        Err(_) if is_dismissed => want(&mut crew.roster.lock(), rank, Duration::ZERO),
         Ok(process) => match introduction(crew, rank) {
             Ok(introduction) => welcome(crew, rank, process, introduction),
             Err(error) => {
@@ -197,7 +199,9 @@ pub(crate) fn failed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usi
 /// is told of the first.
 pub(crate) fn overdue(crew: &Crew) {
     let mut roster = crew.roster.lock();
-    let late = |slot: &Slot| slot.stage == Stage::Starting && slot.started.elapsed() > READY_WITHIN;
+    let late = |slot: &Slot| {
+        slot.stage == Stage::Starting && !slot.is_dismissed && slot.started.elapsed() > READY_WITHIN
+    };
     for rank in 0..roster.slots.len() {
         let slot = &roster.slots[rank];
         let is_expected = !roster.started || roster.growing.is_some_and(|before| rank >= before);
