@@ -296,8 +296,7 @@ impl Crew {
                         let mut roster = crew.roster.lock();
                         roster.slots[rank].is_underway = false;
                         if std::mem::take(&mut roster.slots[rank].is_dismissed) {
-                            drop(roster);
-                            return crew.thread_has_left(rank);
+                            return crew.thread_has_left(roster, rank);
                         }
                         let error = StartError::CannotServe { why };
                         return succession::give_up(&crew, &mut roster, rank, error, None);
@@ -318,7 +317,7 @@ impl Crew {
                     // The thread holds the crew, and so all that the member looks at, until it ends; it ends with the pool.
                     member.serve_from(&mut last);
                     member.states.let_go(rank);
-                    crew.thread_has_left(rank);
+                    crew.thread_has_left(crew.roster.lock(), rank);
                 })
                 .map_err(CrewError::Os)
                 .inspect_err(|_| self.roster.lock().slots[rank].is_underway = false)?;
@@ -408,8 +407,7 @@ impl Crew {
     }
 
     /// A member thread has ended.
-    fn thread_has_left(self: &Arc<Crew>, rank: usize) {
-        let mut roster = self.roster.lock();
+    fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
         self.board().desk(rank).leave.store(0, Ordering::Relaxed);
         roster.slots[rank].stage = Stage::Absent;
         let is_wanted = !roster.dissolving && rank < roster.active;
