@@ -8,10 +8,9 @@
 use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
 use super::hand::Hand;
-use super::word::{
-    Base, CLAIMS, HEADER, JOINABLE, Kind, MAX_LEN, PIPE, RECEIVING, REDELIVER, Record, SENDING, stride,
-};
-use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
+use super::inside::{Inside, Spots, add};
+use super::word::{Base, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, Record, stride};
+use crate::base::atomic::{Ordering, spin_loop};
 use crate::base::member::{self, Owner};
 use crate::sync::{Acquired, Patience, Refused as Locked};
 use crate::sys::clock::{TickRate, ticks, yield_core};
@@ -43,21 +42,6 @@ pub(super) struct Core {
     pub(super) base: Base,
 }
 
-/// The caller is inside the lock; left by dropping.
-pub(super) struct Inside<'a> {
-    pub(super) core: &'a Core,
-    pub(super) me: Owner,
-    pub(super) spots: Spots,
-}
-
-/// Positions, copied once and found in order.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spots {
-    pub(super) head: u64,
-    pub(super) next: u64,
-    pub(super) tail: u64,
-}
-
 /// A record that the caller's claim names: only it, or the recount after its death, changes it.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -84,14 +68,6 @@ pub(super) enum Attempt<T> {
     },
     /// To be tried again at once, by one who has yielded: no claim is free.
     Yield,
-}
-
-impl Drop for Inside<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // Not the owner only if something wrote over the word; the next to enter sees that.
-        let _ = self.core.base.control().hot.lock.unlock(self.me);
-    }
 }
 
 impl Core {
@@ -396,7 +372,7 @@ impl Core {
 
     /// Whether nothing more can be put (with the receiving end given), or will come.
     #[inline]
-    fn is_closed(&self, end: usize) -> bool {
+    pub(super) fn is_closed(&self, end: usize) -> bool {
         let control = self.base.control();
         let is_pipe = self.base.shape.flags & PIPE != 0;
         control.closed.load(Ordering::Acquire) != 0 || is_pipe && control.is_gone(end)
@@ -465,10 +441,10 @@ const INSIDE: std::time::Duration = std::time::Duration::from_millis(50);
 /// What is left to do after the lock was given up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct After {
-    food: Wake,
-    room: Wake,
-    done: Wake,
-    emptied: bool,
+    pub(super) food: Wake,
+    pub(super) room: Wake,
+    pub(super) done: Wake,
+    pub(super) emptied: bool,
 }
 
 impl Default for After {
@@ -523,257 +499,5 @@ fn spin_for(pause: u64) {
     let since = ticks();
     while ticks().wrapping_sub(since) < pause {
         spin_loop();
-    }
-}
-
-pub(super) fn add(word: &AtomicU64, n: u64) {
-    word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-}
-
-fn sub(word: &AtomicU64, n: u64) {
-    word.store(word.load(Ordering::Relaxed).saturating_sub(n), Ordering::Relaxed);
-}
-
-impl Inside<'_> {
-    /// Items that count against the bound.
-    fn waiting_items(&self) -> u64 {
-        let hot = &self.core.base.control().hot;
-        hot.ready.load(Ordering::Relaxed).saturating_add(hot.writing.load(Ordering::Relaxed).into())
-    }
-
-    /// Whether nothing will come any more.
-    fn is_finished(&self) -> bool {
-        let control = self.core.base.control();
-        let hot = &control.hot;
-        // A claimed item may come back.
-        let returning =
-            self.core.base.shape.flags & REDELIVER != 0 && hot.claimed.load(Ordering::Relaxed) > 0;
-        self.core.is_closed(SENDING) && hot.writing.load(Ordering::Relaxed) == 0 && !returning
-    }
-
-    /// Items in the queue, being read, or in somebody's hand.
-    fn unfinished(&self) -> u64 {
-        let control = self.core.base.control();
-        let claimed = control.hot.claimed.load(Ordering::Relaxed);
-        self.waiting_items().saturating_add(claimed.into()).saturating_add(control.in_hand.total())
-    }
-
-    fn set(&self, position: u64, record: Record) -> Result<(), Refused> {
-        self.core.base.header(position)?.store(record.0, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// The record at a position, checked to end before the tail.
-    fn record(&self, position: u64) -> Result<(Kind, Record), Refused> {
-        let record = self.core.base.record(position)?;
-        match record.kind() {
-            Some(kind) if record.stride() <= self.spots.tail.saturating_sub(position) => Ok((kind, record)),
-            _ => Err(corrupt("record", record.0)),
-        }
-    }
-
-    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that the largest item fits.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    fn has_bytes(&mut self, need: u64) -> Result<bool, Refused> {
-        let base = &self.core.base;
-        let Spots { head, tail, .. } = self.spots;
-        if base.has_bytes(head, tail, need) {
-            return Ok(true);
-        }
-        let rest = tail.next_multiple_of(base.shape.chunk_bytes() as u64) - tail;
-        if head != tail || rest == 0 {
-            return Ok(false);
-        }
-        let item = need - HEADER;
-        base.back(tail, HEADER).map_err(|source| Refused::NoMemory { item, source })?;
-        self.set(tail, Record::new(Kind::Hole, rest - HEADER))?;
-        self.advance_tail(rest);
-        self.reclaim()?;
-        Ok(base.has_bytes(self.spots.head, self.spots.tail, need))
-    }
-
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    fn advance_tail(&mut self, by: u64) {
-        self.spots.tail += by;
-        self.core.base.control().hot.tail.store(self.spots.tail, Ordering::Relaxed);
-    }
-
-    /// Writes a whole record at the tail.
-    #[inline]
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    fn put_small(&mut self, data: &[u8]) -> Result<Wake, Refused> {
-        let (base, len) = (&self.core.base, data.len() as u64);
-        let (tail, need) = (self.spots.tail, stride(len));
-        self.make_room(tail, need, need)?;
-        self.set(tail, Record::new(Kind::Ready, len))?;
-        base.write(tail + HEADER, data)?;
-        self.advance_tail(need);
-        let hot = &base.control().hot;
-        add(&hot.ready, 1);
-        Ok(hot.food.ring())
-    }
-
-    /// Chunks for `need` bytes at the tail, and memory behind the first `backed` of them; else as it was.
-    #[inline]
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    fn make_room(&self, tail: u64, need: u64, backed: u64) -> Result<(), Refused> {
-        let base = &self.core.base;
-        base.map_chunks(tail, need)?;
-        base.back(tail, backed).map_err(|source| {
-            base.unmap_chunks(tail, need);
-            Refused::NoMemory { item: need - HEADER, source }
-        })
-    }
-
-    /// Claims a record at the tail for a large item. `None`: all claims are taken.
-    fn claim_room(&mut self, len: u64) -> Result<Option<Claim>, Refused> {
-        let (tail, need) = (self.spots.tail, stride(len));
-        let Some(index) = self.free_claim() else { return Ok(None) };
-        let control = self.core.base.control();
-        // The header alone: memory for the rest comes outside the lock.
-        self.make_room(tail, need, HEADER)?;
-        control.taking[index].store(0, Ordering::Relaxed);
-        control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
-        self.set(tail, Record::new(Kind::Writing(index), len))?;
-        self.advance_tail(need);
-        let writing = &control.hot.writing;
-        writing.store(writing.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        Ok(Some(Claim { position: tail, len, index }))
-    }
-
-    /// One item less is claimed.
-    pub(super) fn uncount_claim(&self, after: &mut After) {
-        let hot = &self.core.base.control().hot;
-        hot.claimed.store(hot.claimed.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
-        if self.core.is_closed(SENDING) {
-            // Readers of a closed queue wait for claimed items, which may come back.
-            after.food = hot.food.ring_all();
-        }
-    }
-
-    #[expect(clippy::arithmetic_side_effects, reason = "members and threads are small numbers")]
-    pub(super) fn free_claim(&self) -> Option<usize> {
-        let claims = &self.core.base.control().claims;
-        let start = (self.me.member.get() as usize * 8 + self.me.thread as usize) % CLAIMS;
-        (start..start + CLAIMS).map(|i| i % CLAIMS).find(|&i| claims[i].load(Ordering::Relaxed) == 0)
-    }
-
-    /// The first ready record. Joins neighbouring holes on the way, so that one slow writer or reader does not make every
-    /// search long.
-    #[inline]
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    fn find_ready(&mut self) -> Result<Option<(u64, u64)>, Refused> {
-        let hot = &self.core.base.control().hot;
-        let mut position = self.spots.next;
-        let (mut passes, mut hole) = (true, None);
-        while position < self.spots.tail {
-            let (kind, record) = self.record(position)?;
-            match (kind, hole) {
-                (Kind::Ready, _) => return Ok(Some((position, record.len()))),
-                (Kind::Hole, Some((start, len))) if !passes => {
-                    let len: u64 = len + record.stride();
-                    self.set(start, Record::new(Kind::Hole, len))?;
-                    hole = Some((start, len));
-                }
-                (Kind::Hole, _) => hole = Some((position, record.stride() - HEADER)),
-                (Kind::Writing(_), _) => (passes, hole) = (false, None),
-                (Kind::Claimed(_), _) => hole = None,
-            }
-            position += record.stride();
-            if passes {
-                self.spots.next = position;
-                hot.next.store(position, Ordering::Relaxed);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Claims the ready record for reading. `None`: all claims are taken.
-    fn claim(&mut self, position: u64, len: u64) -> Result<Option<Claim>, Refused> {
-        let Some(index) = self.free_claim() else { return Ok(None) };
-        let control = self.core.base.control();
-        control.taking[index].store(0, Ordering::Relaxed);
-        control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
-        self.set(position, Record::new(Kind::Claimed(index), len))?;
-        sub(&control.hot.ready, 1);
-        let claimed = &control.hot.claimed;
-        claimed.store(claimed.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        Ok(Some(Claim { position, len, index }))
-    }
-
-    /// Takes a record out, ready or claimed by the caller; whom to wake.
-    #[inline]
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    pub(super) fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
-        let control = self.core.base.control();
-        let was_ready = matches!(self.record(position)?.0, Kind::Ready);
-        if self.core.base.shape.flags & JOINABLE != 0 {
-            // Before the item goes: a death in between counts it as lost although it is still there, never the reverse.
-            if control.in_hand.add(self.me.member, 1).is_none() {
-                return Err(corrupt("table of items in hand", self.me.member.get().into()));
-            }
-        }
-        if position == self.spots.head {
-            // The head's move is the taking; and the writer's line need not come here for writing.
-            self.move_head(position + stride(len));
-        } else {
-            self.set(position, Record::new(Kind::Hole, len))?;
-        }
-        if was_ready {
-            sub(&control.hot.ready, 1);
-        }
-        self.reclaim()?;
-        let emptied = self.spots.head == self.spots.tail;
-        Ok(After { room: control.hot.room.ring(), emptied, ..After::default() })
-    }
-
-    /// Moves the head past all holes and frees what they took.
-    #[inline]
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
-    )]
-    pub(super) fn reclaim(&mut self) -> Result<(), Refused> {
-        let mut head = self.spots.head;
-        while head < self.spots.tail {
-            match self.record(head)? {
-                (Kind::Hole, record) => head += record.stride(),
-                _ => break,
-            }
-        }
-        if head != self.spots.head {
-            self.move_head(head);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn move_head(&mut self, head: u64) {
-        let hot = &self.core.base.control().hot;
-        let old = std::mem::replace(&mut self.spots.head, head);
-        hot.head.store(head, Ordering::Relaxed);
-        self.core.base.leave_chunks(old, head);
-        if self.spots.next < head {
-            self.spots.next = head;
-            hot.next.store(head, Ordering::Relaxed);
-        }
     }
 }

@@ -4,8 +4,9 @@
 //! never used twice, so a recount knows whether the item had gone: no record stands there any more.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::core::{Claim, Core, Inside};
+use super::core::{Claim, Core};
 use super::error::{Refused, corrupt};
+use super::inside::Inside;
 use super::word::{CLAIMS, Control, JOINABLE};
 use crate::base::atomic::Ordering;
 use crate::sync::Patience;

@@ -3,10 +3,12 @@
 //! What the words are, what each step does and what a kill after it leaves is told in README.md beside this file.
 
 mod bell;
+mod claimed;
 mod codec;
 mod core;
 mod error;
 mod hand;
+mod inside;
 mod joinable;
 mod pages;
 mod pipe;
@@ -20,8 +22,9 @@ mod models;
 #[cfg(not(loom))]
 mod tests;
 
+pub use claimed::Claimed;
 pub use codec::Message;
 pub use error::QueueError;
 pub use joinable::{JoinableQueue, SimpleQueue};
 pub use pipe::{Connection, Pipe, Receiver, Sender};
-pub use queue::{Claimed, Delivery, Iter, Queue, QueueOptions};
+pub use queue::{Delivery, Iter, Queue, QueueOptions};

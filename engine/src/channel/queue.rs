@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::claimed::{Claimed, Held};
 use super::codec::{self, Message};
-use super::core::{Claim, Core, SMALL, Taken};
+use super::core::{Core, SMALL, Taken};
 use super::error::{QueueError, Refused};
-use super::hand::Hand;
-use super::word::{ALIGN, Base, Control, HEADER, JOINABLE, REDELIVER, Shape, repair};
+use super::word::{ALIGN, Base, Control, JOINABLE, REDELIVER, Shape, repair};
 use crate::base::atomic::Ordering;
 use crate::base::with_own;
 use crate::sync::Patience;
@@ -154,7 +154,7 @@ thread_local! {
 }
 
 /// Lends this thread's buffer; a new one where an item's own code puts another item.
-fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut scratch = with_own(&SCRATCH, std::mem::take);
     let result = use_it(&mut scratch);
     if scratch.capacity() <= SCRATCH_BYTES {
@@ -323,7 +323,7 @@ impl<T: Message> Queue<T> {
     ///
     /// # Safety
     /// As for `decode_plain`.
-    unsafe fn plain(
+    pub(super) unsafe fn plain(
         &self,
         len: usize,
         fill: impl FnOnce(*mut u8) -> Result<(), QueueError>,
@@ -532,99 +532,5 @@ impl<T: Message> Iterator for Iter<'_, T> {
             Err(QueueError::Empty) if self.patience.is_try() => None,
             item => Some(item),
         }
-    }
-}
-
-/// A claim that goes back when it is dropped.
-struct Held<'a, T: Message> {
-    queue: &'a Queue<T>,
-    core: &'a Core,
-    claim: Option<Claim>,
-}
-
-impl<'a, T: Message> Held<'a, T> {
-    /// Copies the item's bytes out.
-    fn bytes(&self, to: &mut Vec<u8>) -> Result<(), QueueError> {
-        let Some(claim) = &self.claim else { return Ok(()) };
-        let len = claim.len as usize;
-        to.clear();
-        to.reserve(len);
-        // SAFETY: there is room for `len` bytes.
-        let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to.as_mut_ptr()) };
-        read.map_err(|refused| self.queue.error(refused))?;
-        // SAFETY: the read wrote so many.
-        unsafe { to.set_len(len) };
-        Ok(())
-    }
-
-    /// The item; the inner error is that of decoding it.
-    fn read(&self) -> Result<Result<T, QueueError>, QueueError> {
-        let Some(claim) = &self.claim else { return Err(QueueError::Empty) };
-        if codec::plain_element::<T>().is_some() {
-            let len = claim.len as usize;
-            let fill = |to| {
-                // SAFETY: `plain` gives an address with room for `len` bytes.
-                let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to) };
-                read.map_err(|refused| self.queue.error(refused))
-            };
-            // SAFETY: a successful read writes `len` bytes.
-            return Ok(unsafe { self.queue.plain(len, fill) });
-        }
-        with_scratch(|scratch| {
-            self.bytes(scratch)?;
-            Ok(codec::decode(scratch))
-        })
-    }
-
-    /// Takes the item out; in hand until the result is dropped.
-    fn finish_get(mut self) -> Result<Option<Hand<'a>>, QueueError> {
-        let Some(claim) = self.claim.take() else { return Ok(None) };
-        self.core.finish_get(&claim).map(Some).map_err(|refused| self.queue.error(refused))
-    }
-
-    fn finish(mut self) -> Result<(), QueueError> {
-        self.queue.core()?;
-        let Some(claim) = self.claim.take() else { return Ok(()) };
-        self.core.finish(&claim, true).map_err(|refused| self.queue.error(refused))
-    }
-}
-
-impl<T: Message> Drop for Held<'_, T> {
-    fn drop(&mut self) {
-        if let Some(claim) = self.claim.take().filter(|_| !fork::is_foreign()) {
-            // A failure means overwritten words, which the next call reports.
-            let _ = self.core.finish(&claim, false);
-        }
-    }
-}
-
-/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`] ends it.
-#[must_use = "dropped, the item goes back into the queue"]
-pub struct Claimed<'a, T: Message> {
-    item: T,
-    held: Held<'a, T>,
-}
-
-impl<T: Message> Claimed<'_, T> {
-    /// Says that the item needs nobody else, and hands it over.
-    ///
-    /// # Errors
-    /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
-    pub fn done(self) -> Result<T, QueueError> {
-        self.held.finish()?;
-        Ok(self.item)
-    }
-}
-
-impl<T: Message> std::ops::Deref for Claimed<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.item
-    }
-}
-
-impl<T: Message + std::fmt::Debug> std::fmt::Debug for Claimed<'_, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.item.fmt(f)
     }
 }

@@ -2,8 +2,9 @@
 //! goes where the queue's policy says.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::core::{Core, add};
+use super::core::Core;
 use super::error::{Refused, corrupt};
+use super::inside::add;
 use super::word::{CLAIMS, DEAD, HEADER, Kind, REDELIVER, Record};
 use crate::base::atomic::Ordering;
 
