@@ -7,10 +7,11 @@
 
 use super::codec::{self, Message};
 use super::core::{Claim, Core};
-use super::error::QueueError;
+use super::error::{QueueError, Refused, corrupt};
 use super::hand::Hand;
 use super::queue::{Queue, with_scratch};
-use super::word::HEADER;
+use super::word::{HEADER, stride};
+use crate::sync::{GRACE, Patience};
 use crate::sys::fork;
 
 /// A claim that goes back when it is dropped.
@@ -21,12 +22,23 @@ pub(super) struct Held<'a, T: Message> {
 }
 
 impl<'a, T: Message> Held<'a, T> {
+    /// The item's length. Only a record that was overwritten has no memory behind all of its bytes, and reading it would take as much
+    /// memory as its length says.
+    fn len_backed(&self, claim: &Claim) -> Result<usize, QueueError> {
+        if self.core.base.is_backed(claim.position, stride(claim.len)) {
+            Ok(claim.len as usize)
+        } else {
+            Err(self.queue.error(corrupt("length of an item", claim.len)))
+        }
+    }
+
     /// Copies the item's bytes out.
     pub(super) fn bytes(&self, to: &mut Vec<u8>) -> Result<(), QueueError> {
         let Some(claim) = &self.claim else { return Ok(()) };
-        let len = claim.len as usize;
+        let len = self.len_backed(claim)?;
         to.clear();
-        to.reserve(len);
+        let no_room = |error| Refused::NoMemory { item: claim.len, source: std::io::Error::other(error) };
+        to.try_reserve(len).map_err(|error| self.queue.error(no_room(error)))?;
         // SAFETY: there is room for `len` bytes.
         let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to.as_mut_ptr()) };
         read.map_err(|refused| self.queue.error(refused))?;
@@ -39,7 +51,7 @@ impl<'a, T: Message> Held<'a, T> {
     pub(super) fn read(&self) -> Result<Result<T, QueueError>, QueueError> {
         let Some(claim) = &self.claim else { return Err(QueueError::Empty) };
         if codec::plain_element::<T>().is_some() {
-            let len = claim.len as usize;
+            let len = self.len_backed(claim)?;
             let fill = |to| {
                 // SAFETY: `plain` gives an address with room for `len` bytes.
                 let read = unsafe { self.core.base.read(claim.position.wrapping_add(HEADER), len, to) };
@@ -55,23 +67,23 @@ impl<'a, T: Message> Held<'a, T> {
     }
 
     /// Takes the item out; in hand until the result is dropped.
-    pub(super) fn finish_get(mut self) -> Result<Option<Hand<'a>>, QueueError> {
+    pub(super) fn finish_get(mut self, patience: Patience) -> Result<Option<Hand<'a>>, QueueError> {
         let Some(claim) = self.claim.take() else { return Ok(None) };
-        self.core.finish_get(&claim).map(Some).map_err(|refused| self.queue.error(refused))
+        self.core.finish_get(&claim, patience).map(Some).map_err(|refused| self.queue.error(refused))
     }
 
-    pub(super) fn finish(mut self) -> Result<(), QueueError> {
+    pub(super) fn finish(mut self, patience: Patience) -> Result<(), QueueError> {
         self.queue.core()?;
         let Some(claim) = self.claim.take() else { return Ok(()) };
-        self.core.finish(&claim, true).map_err(|refused| self.queue.error(refused))
+        self.core.finish(&claim, true, patience).map_err(|refused| self.queue.error(refused))
     }
 }
 
 impl<T: Message> Drop for Held<'_, T> {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take().filter(|_| !fork::is_foreign()) {
-            // A failure means overwritten words, which the next call reports.
-            let _ = self.core.finish(&claim, false);
+            // Where it fails the claim was given up, and the item goes back all the same.
+            let _ = self.core.finish(&claim, false, Patience::of(GRACE));
         }
     }
 }
@@ -89,7 +101,7 @@ impl<T: Message> Claimed<'_, T> {
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn done(self) -> Result<T, QueueError> {
-        self.held.finish()?;
+        self.held.finish(Patience::Forever)?;
         Ok(self.item)
     }
 }

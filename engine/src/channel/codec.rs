@@ -52,7 +52,7 @@ pub(super) fn plain_element<T: 'static>() -> Option<usize> {
     None
 }
 
-/// A vector of plain numbers from `len` bytes, which `fill` writes.
+/// A vector of plain numbers from `len` bytes, which `fill` writes; `None` where they are no whole number of them, or memory has no room.
 ///
 /// # Safety
 /// `fill`, unless it fails, initialises `len` bytes at the address it is given. `T` has `plain_element`.
@@ -68,7 +68,10 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
             && len.is_multiple_of(size_of::<$n>())
             && let Some(fill) = fill.take()
         {
-            let mut items = Vec::<$n>::with_capacity(len / size_of::<$n>());
+            let mut items = Vec::<$n>::new();
+            if items.try_reserve_exact(len / size_of::<$n>()).is_err() {
+                return Ok(None);
+            }
             fill(items.as_mut_ptr().cast())?;
             // SAFETY: `fill` initialised all bytes of so many items, by the caller's promise.
             unsafe { items.set_len(len / size_of::<$n>()) };

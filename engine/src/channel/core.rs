@@ -8,11 +8,11 @@
 use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
 use super::hand::Hand;
-use super::inside::{Inside, Spots, add};
-use super::word::{Base, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, Record, stride};
+use super::inside::{Inside, Spots};
+use super::word::{Base, DEAD, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, stride};
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::base::member::{self, Owner};
-use crate::sync::{Acquired, Patience, Refused as Locked};
+use crate::sync::{Acquired, GRACE, Patience, Refused as Locked};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::sys::futex::Woken;
 // Plain on purpose: a hint of this process alone.
@@ -185,7 +185,8 @@ impl Core {
             drop(inside);
             // A recount is asked for before the bell's turn moves for it: whoever has a ticket from after the move sees it here.
             if !self.base.control().hot.lock.is_poisoned() {
-                wait.timed_out = bell.sleep(ticket, patience) == Woken::TimedOut;
+                // A bell that rings all the time must not hide that the time is over.
+                wait.timed_out = bell.sleep(ticket, patience) == Woken::TimedOut || is_over(patience);
             }
         }
     }
@@ -236,7 +237,7 @@ impl Core {
                 control.hot.food.wake(wake);
                 Ok(())
             }
-            Some(claim) => self.fill(claim, data),
+            Some(claim) => self.fill(&claim, data, patience),
         }
     }
 
@@ -246,36 +247,49 @@ impl Core {
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
     )]
-    fn fill(&self, claim: Claim, data: &[u8]) -> Result<(), Refused> {
+    fn fill(&self, claim: &Claim, data: &[u8], patience: Patience) -> Result<(), Refused> {
         let backed = self.base.back(claim.position, stride(claim.len));
         let written = match backed {
             Ok(()) => self.base.write(claim.position + HEADER, data),
             Err(source) => Err(Refused::NoMemory { item: claim.len, source }),
         };
-        let control = self.base.control();
-        let Some(mut inside) = self.enter(Patience::Forever)? else {
-            return Err(corrupt("lock word", u64::MAX));
-        };
-        let hot = &control.hot;
         let kind = if written.is_ok() { Kind::Ready } else { Kind::Hole };
-        inside.set(claim.position, Record::new(kind, claim.len))?;
-        control.claims[claim.index].store(0, Ordering::Relaxed);
-        let writing = hot.writing.load(Ordering::Relaxed).saturating_sub(1);
-        hot.writing.store(writing, Ordering::Relaxed);
-        let mut after = After::default();
-        if kind == Kind::Ready {
-            hot.next.store(inside.spots.next.min(claim.position), Ordering::Relaxed);
-            add(&hot.ready, 1);
-            after.food = hot.food.ring();
-        } else {
-            inside.reclaim()?;
-            // The last one being written may be what waiters for the end of a closed queue, or for all to be done, wait for.
-            (after.food, after.room, after.done) =
-                (hot.food.ring_all(), hot.room.ring_all(), control.done.ring_all());
-        }
-        drop(inside);
+        let after = self.end(claim, patience, Refused::Full, |inside| inside.end_writing(claim, kind))?;
         self.follow_up(after);
         written
+    }
+
+    /// Does what ends a claim, inside the lock, which is waited for a moment beyond the caller's patience. Where it is not to be had,
+    /// which is then `late`, or where the words make no sense, the claim is given up.
+    pub(super) fn end<R>(
+        &self,
+        claim: &Claim,
+        patience: Patience,
+        late: Refused,
+        act: impl FnOnce(&mut Inside<'_>) -> Result<R, Refused>,
+    ) -> Result<R, Refused> {
+        let ended = match self.enter(patience.at_least(GRACE)) {
+            Ok(Some(mut inside)) => act(&mut inside),
+            Ok(None) => Err(late),
+            Err(refused) => Err(refused),
+        };
+        if ended.is_err() {
+            self.give_up(claim);
+        }
+        ended
+    }
+
+    /// Gives a claim up without the lock, as repair does for the dead: the next recount deals with the record.
+    #[cold]
+    fn give_up(&self, claim: &Claim) {
+        let control = self.base.control();
+        let me = member::current_member().get();
+        // Release: a recount that sees the mark sees what was done with the record before.
+        let word = &control.claims[claim.index];
+        if word.compare_exchange(me, me | DEAD, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            control.hot.lock.poison();
+        }
+        control.rouse_all();
     }
 
     /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay claimed.
@@ -318,23 +332,9 @@ impl Core {
 
     /// Ends a claim on an item: it is gone, or goes back to the front.
     #[cold]
-    pub(super) fn finish(&self, claim: &Claim, is_taken: bool) -> Result<(), Refused> {
-        let control = self.base.control();
-        let Some(mut inside) = self.enter(Patience::Forever)? else {
-            return Err(corrupt("lock word", u64::MAX));
-        };
-        let mut after = After::default();
-        if is_taken {
-            after = inside.remove(claim.position, claim.len)?;
-        } else {
-            inside.set(claim.position, Record::new(Kind::Ready, claim.len))?;
-            control.hot.next.store(inside.spots.next.min(claim.position), Ordering::Relaxed);
-            add(&control.hot.ready, 1);
-            after.food = control.hot.food.ring();
-        }
-        control.claims[claim.index].store(0, Ordering::Relaxed);
-        inside.uncount_claim(&mut after);
-        drop(inside);
+    pub(super) fn finish(&self, claim: &Claim, is_taken: bool, patience: Patience) -> Result<(), Refused> {
+        let after =
+            self.end(claim, patience, Refused::Empty, |inside| inside.end_reading(claim, is_taken))?;
         self.follow_up(after);
         Ok(())
     }
@@ -401,14 +401,16 @@ impl Core {
     /// Notes one item taken earlier as done.
     pub(super) fn task_done(&self) -> Result<(), Refused> {
         let control = self.base.control();
-        let Some(inside) = self.enter(Patience::Forever)? else {
-            return Err(corrupt("lock word", u64::MAX));
-        };
-        let in_hand = &control.in_hand;
+        let inside = self.enter(Patience::of(GRACE))?;
         // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair apart.
-        if !in_hand.take_one(inside.me.member) {
+        if !control.in_hand.take_one(member::current_member()) {
             return Err(Refused::TooManyDone);
         }
+        let Some(inside) = inside else {
+            // Its holder is stopped, or none: those who wait look for themselves.
+            control.done.rouse();
+            return Ok(());
+        };
         let wake = if inside.unfinished() == 0 { control.done.ring_all() } else { NOBODY };
         drop(inside);
         control.done.wake(wake);

@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::core::{Claim, Core};
-use super::error::{Refused, corrupt};
+use super::error::Refused;
 use super::inside::Inside;
 use super::word::{CLAIMS, Control, JOINABLE};
 use crate::base::atomic::Ordering;
@@ -37,14 +37,14 @@ impl Core {
 
     /// Takes a claimed item out, which is in the caller's hand then.
     #[cold]
-    pub(super) fn finish_get(&self, claim: &Claim) -> Result<Hand<'_>, Refused> {
-        let Some(mut inside) = self.enter(Patience::Forever)? else {
-            return Err(corrupt("lock word", u64::MAX));
-        };
-        let hand = self.hand(inside.hold_claimed(claim.position, claim.index));
-        let mut after = inside.remove(claim.position, claim.len)?;
-        inside.uncount_claim(&mut after);
-        drop(inside);
+    pub(super) fn finish_get(&self, claim: &Claim, patience: Patience) -> Result<Hand<'_>, Refused> {
+        let (index, after) = self.end(claim, patience, Refused::Empty, |inside| {
+            let index = inside.hold_claimed(claim.position, claim.index);
+            let mut after = inside.remove(claim.position, claim.len)?;
+            inside.uncount_claim(&mut after);
+            Ok((index, after))
+        })?;
+        let hand = self.hand(index);
         self.follow_up(after);
         Ok(hand)
     }

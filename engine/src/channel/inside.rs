@@ -158,6 +158,45 @@ impl Inside<'_> {
         Ok(Some(Claim { position: tail, len, index }))
     }
 
+    /// Ends the writing of a large record, which is ready or a hole then; whom to wake. The claim goes last: until then a failure
+    /// gives it up.
+    pub(super) fn end_writing(&mut self, claim: &Claim, kind: Kind) -> Result<After, Refused> {
+        self.set(claim.position, Record::new(kind, claim.len))?;
+        let control = self.core.base.control();
+        let hot = &control.hot;
+        let mut after = After::default();
+        if kind == Kind::Ready {
+            hot.next.store(self.spots.next.min(claim.position), Ordering::Relaxed);
+            add(&hot.ready, 1);
+            after.food = hot.food.ring();
+        } else {
+            self.reclaim()?;
+            // The last one being written may be what waiters for the end of a closed queue, or for all to be done, wait for.
+            (after.food, after.room, after.done) =
+                (hot.food.ring_all(), hot.room.ring_all(), control.done.ring_all());
+        }
+        hot.writing.store(hot.writing.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        control.claims[claim.index].store(0, Ordering::Relaxed);
+        Ok(after)
+    }
+
+    /// Ends a claim on an item, which is gone then or back in its place; whom to wake.
+    pub(super) fn end_reading(&mut self, claim: &Claim, is_taken: bool) -> Result<After, Refused> {
+        let control = self.core.base.control();
+        let mut after = After::default();
+        if is_taken {
+            after = self.remove(claim.position, claim.len)?;
+        } else {
+            self.set(claim.position, Record::new(Kind::Ready, claim.len))?;
+            control.hot.next.store(self.spots.next.min(claim.position), Ordering::Relaxed);
+            add(&control.hot.ready, 1);
+            after.food = control.hot.food.ring();
+        }
+        control.claims[claim.index].store(0, Ordering::Relaxed);
+        self.uncount_claim(&mut after);
+        Ok(after)
+    }
+
     /// One item less is claimed.
     pub(super) fn uncount_claim(&self, after: &mut After) {
         let hot = &self.core.base.control().hot;
@@ -221,7 +260,7 @@ impl Inside<'_> {
         Ok(Some(Claim { position, len, index }))
     }
 
-    /// Takes a record out, ready or claimed by the caller; whom to wake.
+    /// Takes a record of so many bytes out, ready or claimed by the caller; whom to wake.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,
@@ -229,7 +268,11 @@ impl Inside<'_> {
     )]
     pub(super) fn remove(&mut self, position: u64, len: u64) -> Result<After, Refused> {
         let control = self.core.base.control();
-        let was_ready = matches!(self.record(position)?.0, Kind::Ready);
+        let (kind, record) = self.record(position)?;
+        if record.len() != len {
+            return Err(corrupt("record", record.0));
+        }
+        let was_ready = kind == Kind::Ready;
         if self.core.base.shape.flags & JOINABLE != 0 {
             // Before the item goes: a death in between counts it as lost although it is still there, never the reverse.
             if control.in_hand.add(self.me.member, 1).is_none() {

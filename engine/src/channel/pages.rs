@@ -183,6 +183,19 @@ impl Base {
         Ok(())
     }
 
+    /// Whether there is memory behind the positions of a span, a chunk for each chunk of it, as there is for every record that was put.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
+    )]
+    pub(super) fn is_backed(&self, position: u64, len: u64) -> bool {
+        let mut chunks = self.nth(position)..=self.nth(position + len.max(1) - 1);
+        let there: u32 = self.backed().iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        // Entries of the map that were never written all name the same chunk.
+        chunks.end() - chunks.start() < u64::from(there)
+            && chunks.all(|nth| self.chunk_of(nth).is_ok_and(|chunk| bit(self.backed(), chunk)))
+    }
+
     /// Whether so much memory is behind chunks that an empty queue should give some back.
     pub(super) fn has_excess(&self) -> bool {
         u64::from(self.control().backed.load(Ordering::Relaxed)) << self.shape.shift > KEPT_BYTES

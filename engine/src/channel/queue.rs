@@ -313,7 +313,7 @@ impl<T: Message> Queue<T> {
             Taken::Claimed(claim) => {
                 let claim = Held { queue: self, core, claim: Some(claim) };
                 let item = claim.read()?;
-                let _hand = claim.finish_get()?;
+                let _hand = claim.finish_get(patience)?;
                 item
             }
         }
@@ -331,7 +331,7 @@ impl<T: Message> Queue<T> {
         // SAFETY: the caller's promise.
         let made = unsafe { codec::decode_plain::<T, QueueError>(len, fill) }?;
         let type_name = std::any::type_name::<T>();
-        let why = || "they are no whole number of elements".to_owned();
+        let why = || "they are no whole number of elements, or there is no memory for them".to_owned();
         made.ok_or_else(|| QueueError::Decode { bytes: len, type_name, why: why() })
     }
 
@@ -349,7 +349,7 @@ impl<T: Message> Queue<T> {
                 let claim = Held { queue: self, core, claim: Some(claim) };
                 let mut bytes = Vec::new();
                 claim.bytes(&mut bytes)?;
-                let _hand = claim.finish_get()?;
+                let _hand = claim.finish_get(patience)?;
                 Ok(bytes)
             }
         }
@@ -393,7 +393,7 @@ impl<T: Message> Queue<T> {
                 match held.read()? {
                     Ok(item) => Ok(Claimed { item, held }),
                     // Nobody can read it: it must not come back for ever.
-                    Err(error) => held.finish().and(Err(error)),
+                    Err(error) => held.finish(patience).and(Err(error)),
                 }
             }
             Taken::Copied(..) => unreachable!("a take that holds claims"),

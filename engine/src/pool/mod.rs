@@ -11,6 +11,9 @@ mod sizing;
 mod tasks;
 mod trace;
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod adversary_live_tests;
 #[cfg(all(test, not(loom)))]
 mod adversary_task_tests;
 #[cfg(all(test, not(loom)))]

@@ -41,4 +41,4 @@ pub(crate) use record::Table;
 pub use rlock::{RGuard, RLock};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore, SemaphoreError};
-pub(crate) use wait::{ALL, Patience, sleep};
+pub(crate) use wait::{ALL, GRACE, Patience, sleep};

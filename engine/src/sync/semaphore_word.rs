@@ -4,7 +4,7 @@ use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{MemberId, Owner};
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
 use crate::sync::record::{Slot, Table};
-use crate::sync::wait::{Patience, Turn};
+use crate::sync::wait::{GRACE, Patience, Turn};
 use crate::sys::futex::Woken;
 use std::time::Duration;
 
@@ -90,14 +90,42 @@ impl SemaphoreWord {
 
     /// Gives back `n` permits that `me`'s process holds in `slot`.
     pub(crate) fn release(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
-        self.enter(me, Patience::Forever)?;
-        let done = self.held.sub(me.member, slot, n);
-        if done {
-            let free = self.free.load(Ordering::Relaxed).saturating_add(n);
-            self.free.store(free.min(self.total.load(Ordering::Relaxed)), Ordering::Relaxed);
-        }
-        self.leave(me);
-        self.turn.advance();
+        self.change(
+            me,
+            || self.held.sub(me.member, slot, n),
+            || {
+                let free = self.free.load(Ordering::Relaxed).saturating_add(n);
+                self.free.store(free.min(self.total.load(Ordering::Relaxed)), Ordering::Relaxed);
+            },
+        )
+    }
+
+    /// Makes a change of the truth, then of what is derived from it, inside. Where the guard is not to be had, its holder being stopped
+    /// or the word overwritten, the truth alone, as repair does: each step of it is one instruction, and the poison asks for a recount.
+    fn change(&self, me: Owner, truth: impl FnOnce() -> bool, derived: impl FnOnce()) -> Result<(), Denied> {
+        let inside = match self.enter(me, Patience::Try) {
+            Err(Denied::TimedOut) => self.enter(me, Patience::of(GRACE)),
+            entered => entered,
+        };
+        let done = match inside {
+            Ok(()) => {
+                let done = truth();
+                if done {
+                    derived();
+                }
+                self.leave(me);
+                self.turn.advance();
+                done
+            }
+            Err(Denied::TimedOut) => {
+                let done = truth();
+                // After the truth, so that the count this asks for finds it.
+                self.guard.poison();
+                self.turn.rouse();
+                done
+            }
+            Err(denied) => return Err(denied),
+        };
         if done { Ok(()) } else { Err(Denied::NotHeld) }
     }
 
@@ -109,26 +137,23 @@ impl SemaphoreWord {
 
     /// Adds `n` permits that nobody held before.
     pub(crate) fn grow(&self, me: Owner, n: u32) -> Result<(), Denied> {
-        self.enter(me, Patience::Forever)?;
-        let total = self.total.load(Ordering::Relaxed).checked_add(n);
-        if let Some(total) = total {
-            self.total.store(total, Ordering::Relaxed);
-            self.free.store(self.free.load(Ordering::Relaxed).saturating_add(n), Ordering::Relaxed);
-        }
-        self.leave(me);
-        self.turn.advance();
-        total.map(|_| ()).ok_or(Denied::NotHeld)
+        let grown = |total: u32| total.checked_add(n);
+        self.change(
+            me,
+            || self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok(),
+            || self.free.store(self.free.load(Ordering::Relaxed).saturating_add(n), Ordering::Relaxed),
+        )
     }
 
     /// Uses up `n` permits that `me`'s process holds in `slot`: afterwards there are so many fewer.
     pub(crate) fn consume(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
-        self.enter(me, Patience::Forever)?;
-        // The total first: a death between the two loses the permits as intended, as repair drops the record.
-        let total = self.total.load(Ordering::Relaxed).saturating_sub(n);
-        self.total.store(total, Ordering::Relaxed);
-        let done = self.held.sub(me.member, slot, n);
-        self.leave(me);
-        if done { Ok(()) } else { Err(Denied::NotHeld) }
+        let shrunk = |total: u32| Some(total.saturating_sub(n));
+        let truth = || {
+            // The total first: a death between the two loses the permits as intended, as repair drops the record.
+            let _before = self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
+            self.held.sub(me.member, slot, n)
+        };
+        self.change(me, truth, || ())
     }
 
     /// Who holds how many permits.
@@ -152,9 +177,12 @@ impl SemaphoreWord {
     }
 
     fn enter(&self, me: Owner, patience: Patience) -> Result<(), Denied> {
-        // Others are inside for a few instructions: no reason to fail. One who was killed there ends the patience.
-        let patience = if patience.is_try() { Patience::of(INSIDE) } else { patience };
-        match self.guard.lock(me, patience) {
+        let mut locked = self.guard.lock(me, Patience::Try);
+        if locked == Err(Refused::TimedOut) {
+            // Others are inside for a few instructions: no reason to fail. One who was killed there ends the patience.
+            locked = self.guard.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience });
+        }
+        match locked {
             Ok(Acquired::Clean) => Ok(()),
             Ok(Acquired::OwnerDied) => {
                 self.recount();

@@ -51,6 +51,10 @@ impl Spin {
 /// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a sleeper.
 const SLICE: Duration = Duration::from_secs(1);
 
+/// How long an operation that must not fail waits for a lock which others hold for a few instructions. After that the holder is stopped,
+/// or the word was overwritten with a member that does not hold it, and the operation ends without the lock, as repair does.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
 /// How long a caller is ready to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
@@ -66,6 +70,15 @@ impl Patience {
     /// Up to `timeout` from now; one that no clock can express is for ever.
     pub(crate) fn of(timeout: Duration) -> Patience {
         Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
+    }
+
+    /// As this one, but at least `moment` from now.
+    pub(crate) fn at_least(self, moment: Duration) -> Patience {
+        match (self, Patience::of(moment)) {
+            (Patience::Forever, _) => Patience::Forever,
+            (Patience::Until(at), Patience::Until(soonest)) => Patience::Until(at.max(soonest)),
+            (_, soonest) => soonest,
+        }
     }
 
     /// Whether the caller does not wait at all.

@@ -112,7 +112,7 @@ fn get(core: &Core, _data: &[u8]) {
         let mut out = [0u8; LARGE];
         // SAFETY: the item has so many bytes.
         unsafe { core.base.read(claim.position + HEADER, LARGE, out.as_mut_ptr()) }.unwrap();
-        drop(core.finish_get(&claim).unwrap());
+        drop(core.finish_get(&claim, Patience::Forever).unwrap());
     }
 }
 
@@ -124,7 +124,7 @@ fn get_done(core: &Core, data: &[u8]) {
 fn give_back(core: &Core, _data: &[u8]) {
     let mut buffer = [MaybeUninit::uninit(); SMALL];
     let Taken::Claimed(claim) = core.take(&mut buffer, true, Patience::Forever).unwrap() else { return };
-    core.finish(&claim, false).unwrap();
+    core.finish(&claim, false, Patience::Forever).unwrap();
 }
 
 #[used]
@@ -158,7 +158,7 @@ fn drain(core: &Core) -> Vec<Vec<u8>> {
                 let mut item = vec![0; claim.len as usize];
                 // SAFETY: the vector has so many bytes.
                 unsafe { core.base.read(claim.position + HEADER, item.len(), item.as_mut_ptr()) }.unwrap();
-                core.finish(&claim, true).unwrap();
+                core.finish(&claim, true, Patience::Forever).unwrap();
                 item
             }
         });

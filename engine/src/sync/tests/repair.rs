@@ -13,6 +13,8 @@ use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
 use crate::sync::*;
 use proptest::prelude::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[test]
 fn a_dead_holder_is_reported_until_cleared() {
@@ -203,4 +205,26 @@ fn nobody_is_no_member_to_repair() {
     let word = LockWord::default();
     word.repair(MemberId::NOBODY);
     assert_eq!(word.lock(stranger(), Patience::Try), Ok(Acquired::Clean));
+}
+
+#[test]
+fn permits_come_back_though_the_guard_is_held_by_nobody() {
+    // A member that never lived, so that no repair ever frees what its number is written on.
+    const NOBODY_KNOWN: u32 = 123_456;
+    let word = SemaphoreWord::default();
+    word.init(3);
+    let me = stranger();
+    let slot = word.acquire(me, 2, Patience::Try).unwrap();
+    // SAFETY: the guard is the first word, an atomic.
+    let guard = unsafe { std::sync::atomic::AtomicU32::from_ptr((&raw const word).cast_mut().cast()) };
+    guard.store(NOBODY_KNOWN, Ordering::Relaxed);
+    assert_eq!(word.acquire(me, 1, Patience::of(Duration::from_millis(1))), Err(Denied::TimedOut));
+    assert_eq!(word.release(me, slot, 1), Ok(()));
+    assert_eq!(word.grow(me, 2), Ok(()));
+    assert_eq!(word.consume(me, slot, 1), Ok(()));
+    assert_eq!(word.release(me, slot, 1), Err(Denied::NotHeld));
+    guard.fetch_and(!NOBODY_KNOWN, Ordering::Relaxed);
+    assert_eq!((word.total(), word.free()), (4, 4));
+    assert!(word.acquire(me, 5, Patience::Try).is_err());
+    word.acquire(me, 4, Patience::Try).unwrap();
 }
