@@ -225,46 +225,23 @@ impl PoolBuilder {
         if fork::is_foreign() {
             return Err(crate::AllocError::Forked.into());
         }
-        let inside = is_inside();
-        let kind = match self.backend {
-            _ if inside => Kind::Inline,
-            Backend::Inline => Kind::Inline,
-            Backend::Threads => Kind::Threads,
-            Backend::Processes => Kind::Processes(self.method()),
-        };
+        let kind = self.kind();
         let machine = match &self.machine {
             Some(machine) => machine.clone(),
             None => Machine::detect()?,
         };
         let limits = Limits::detect();
-        let request = Request {
-            placement: if kind == Kind::Inline { Placement::Unbound } else { self.placement.clone() },
-            workers: if kind == Kind::Inline {
-                self.workers.map(|workers| workers.min(1)).or(Some(1))
-            } else {
-                self.workers
-            },
-            threads_per_worker: self.threads_per_worker.unwrap_or(1),
-        };
+        let request = self.request(kind);
         let (workers, layout) = self.placed(&machine, &limits, &request)?;
         let hands = workers.saturating_mul(request.threads_per_worker);
         let cores = usable_cores(&limits);
         let reason = match kind {
-            Kind::Inline if inside => "runs inline: a worker never starts workers".into(),
+            Kind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
             Kind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
-        let opening = self.opening.clone().transpose()?;
-        if let (Kind::Inline, Some(opening)) = (kind, &opening) {
-            let failed = |why| PoolError::Start(StartError::CannotServe { why });
-            opening.run_here(&mut InProcess).map_err(failed)?;
-        }
-        let board = match kind {
-            Kind::Inline => None,
-            // Threads stay: what they leak is the program's own.
-            Kind::Threads => Some(BoardSegment::new(layout.workers.len(), Lifespan::default())?),
-            _ => Some(BoardSegment::new(layout.workers.len(), self.lifespan)?),
-        };
+        let opening = self.opened(kind)?;
+        let board = self.board(kind, layout.workers.len())?;
         let crew = Plan {
             kind,
             active: workers,
@@ -278,7 +255,7 @@ impl PoolBuilder {
             is_watched: self.stats,
             trace: self.trace,
             errands: board.as_ref().map(BoardSegment::plan),
-            opening: opening.clone(),
+            opening,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };
         let driver = Driver::new(crew).map_err(|error| match error {
@@ -288,6 +265,46 @@ impl PoolBuilder {
         })?;
         let desk = board.map(|board| Desk::new(&driver.crew, board, self.prepares_workers()));
         Ok(Pool { driver, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
+    }
+
+    /// What members are.
+    fn kind(&self) -> Kind {
+        match self.backend {
+            _ if is_inside() => Kind::Inline,
+            Backend::Inline => Kind::Inline,
+            Backend::Threads => Kind::Threads,
+            Backend::Processes => Kind::Processes(self.method()),
+        }
+    }
+
+    /// The places that are asked for.
+    fn request(&self, kind: Kind) -> Request {
+        let threads_per_worker = self.threads_per_worker.unwrap_or(1);
+        let (placement, workers) = match kind {
+            Kind::Inline => (Placement::Unbound, Some(self.workers.map_or(1, |workers| workers.min(1)))),
+            _ => (self.placement.clone(), self.workers),
+        };
+        Request { placement, workers, threads_per_worker }
+    }
+
+    /// The initializer, which has run if there is nobody else to run it.
+    fn opened(&self, kind: Kind) -> Result<Option<Arc<Opening>>, PoolError> {
+        let opening = self.opening.clone().transpose()?;
+        if let (Kind::Inline, Some(opening)) = (kind, &opening) {
+            let failed = |why| PoolError::Start(StartError::CannotServe { why });
+            opening.run_here(&mut InProcess).map_err(failed)?;
+        }
+        Ok(opening)
+    }
+
+    /// The memory of tasks, where somebody takes them.
+    fn board(&self, kind: Kind, most_workers: usize) -> Result<Option<BoardSegment>, PoolError> {
+        Ok(match kind {
+            Kind::Inline => None,
+            // Threads stay: what they leak is the program's own.
+            Kind::Threads => Some(BoardSegment::new(most_workers, Lifespan::default())?),
+            Kind::Processes(_) => Some(BoardSegment::new(most_workers, self.lifespan)?),
+        })
     }
 
     /// How many workers there are at first, and the places of all there may be.
