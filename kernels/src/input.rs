@@ -1,6 +1,7 @@
 //! What kernels read: shared arrays as they are, ndarray arrays, views and slices as copies.
 
 use crate::error::KernelError;
+use crate::inline::is_inline;
 use ndarray::{ArrayBase, ArrayRef, ArrayView, Data, Dimension, Ix1};
 use phalanx::{Element, MappedArray, Pool, Shape, SharedArray};
 use std::borrow::Cow;
@@ -107,6 +108,36 @@ impl<T, D: Dimension> Deref for Shared<'_, T, D> {
             Shared::Copied(array) => array,
         }
     }
+}
+
+/// All elements of an input in row-major order, for the caller to read.
+pub(crate) enum Flat<'a, T: Element, D: Dimension> {
+    /// Where they lie, or copied where they are few.
+    Own(Cow<'a, [T]>),
+    /// Copied to where want of memory is an error: a view may repeat one element without end.
+    Shared(Shared<'a, T, D>),
+}
+
+impl<T: Element, D: Shape> Deref for Flat<'_, T, D> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match self {
+            Flat::Own(elements) => elements,
+            Flat::Shared(array) => array.as_slice(),
+        }
+    }
+}
+
+/// The elements of an input of any length. Those of one that is short come more cheaply from [`Input::elements`].
+pub(crate) fn flat<'a, I: Input + ?Sized>(
+    pool: &Pool,
+    x: &'a I,
+) -> Result<Flat<'a, I::Elem, I::Dim>, KernelError> {
+    Ok(match x.view().to_slice() {
+        Some(elements) => Flat::Own(Cow::Borrowed(elements)),
+        None if is_inline(x.len()) => Flat::Own(x.elements()),
+        None => Flat::Shared(x.share(pool)?),
+    })
 }
 
 impl<T, D: Dimension> Sealed for SharedArray<T, D> {}

@@ -17,6 +17,8 @@ use phalanx::{Element, Pool, SharedArray, grant};
 
 /// Side of a tile: 32 rows of 32 float64 are 8 KiB, so that buffer and lines in flight fit into any first-level cache.
 const TILE: usize = 32;
+/// Bytes of an element up to which tiles are used: larger ones fill lines of their own, and their tiles no stack.
+const TILED_BYTES: usize = 64;
 /// Rows of the result that a chunk covers at least: one tile.
 const CHUNK_ROWS: usize = TILE;
 
@@ -54,7 +56,15 @@ pub fn transpose<T: Element>(
     repeatable(pool).chunk(chunk).for_each((out.split_out(), a.whole(), 0..n), |(mut out, a, columns)| {
         // Row-major and whole, so both are slices.
         if let (Some(out), Some(all)) = (out.as_slice_mut(), a.as_slice()) {
-            transpose_columns(all, a.nrows(), a.ncols(), columns, out);
+            let (m, n) = a.dim();
+            if size_of::<T>() <= TILED_BYTES {
+                transpose_columns(all, m, n, columns, out);
+            } else {
+                let row = |column: usize| all[column..].iter().step_by(n);
+                out.chunks_exact_mut(m.max(1)).zip(columns).for_each(|(to, column)| {
+                    to.iter_mut().zip(row(column)).for_each(|(to, from)| *to = *from);
+                });
+            }
         }
     })?;
     Ok(())
@@ -130,16 +140,31 @@ pub fn transpose_in_place<T: Element>(pool: &Pool, a: &mut SharedArray<T, Ix2>) 
     let units = tiles.div_ceil(2);
     pool.launch().chunk(1).for_each((a.scatter(), 0..units, [n as u64]), |(a, units, [n])| {
         let n = n as usize;
-        let tiles = n.div_ceil(TILE);
-        let mut buffer = [T::zeroed(); TILE * TILE];
-        for unit in units {
-            swap_tile_row(&a, n, unit, &mut buffer);
-            if tiles - 1 - unit != unit {
-                swap_tile_row(&a, n, tiles - 1 - unit, &mut buffer);
-            }
-        }
+        let last = n.div_ceil(TILE) - 1;
+        let rows =
+            units.flat_map(|unit| std::iter::once(unit).chain((last - unit != unit).then_some(last - unit)));
+        if size_of::<T>() <= TILED_BYTES { swap_by_tiles(&a, n, rows) } else { swap_singly(&a, n, rows) }
     })?;
     Ok(())
+}
+
+/// Exchanges the elements of some tile rows, up to the diagonal, with their mirrors, tile by tile.
+fn swap_by_tiles<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl Iterator<Item = usize>) {
+    let mut buffer = [T::zeroed(); TILE * TILE];
+    rows.for_each(|row| swap_tile_row(a, n, row, &mut buffer));
+}
+
+/// The same, element by element.
+fn swap_singly<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl Iterator<Item = usize>) {
+    for i in rows.flat_map(|row| row * TILE..n.min((row + 1) * TILE)) {
+        for j in 0..i {
+            // SAFETY: a pair is visited by one chunk only, the one that has its tile row; no other slice of it lives.
+            let below = unsafe { a.slice_mut(i * n + j..i * n + j + 1) };
+            // SAFETY: as above; the mirror is another element.
+            let above = unsafe { a.slice_mut(j * n + i..j * n + i + 1) };
+            below.swap_with_slice(above);
+        }
+    }
 }
 
 /// Exchanges the tiles of tile row `row`, up to the diagonal, with their mirrors.
@@ -224,6 +249,24 @@ mod tests {
         let mut square = SharedArray::from_ndarray(&matrix(9, 9)).unwrap();
         transpose_in_place(&pools()[1], &mut square).unwrap();
         assert_eq!(square.view(), naive(&matrix(9, 9).view()));
+    }
+
+    /// A tile of these would be as large as a worker's stack.
+    #[test]
+    fn elements_of_many_lines_are_transposed_too() {
+        let pool = &pools()[1];
+        for (m, n) in [(3, 5), (40, 33), (0, 3), (3, 0)] {
+            let a = Array2::from_shape_fn((m, n), |(i, j)| [(100 * i + j) as u64; 1024]);
+            let mut out = SharedArray::zeros((n, m)).unwrap();
+            launching(|| transpose(pool, &a, &mut out)).unwrap();
+            assert!(out.view() == naive(&a.view()));
+        }
+        for n in [0, 1, 3, 33, 65] {
+            let a = Array2::from_shape_fn((n, n), |(i, j)| [(100 * i + j) as u64; 1024]);
+            let mut out = SharedArray::from_ndarray(&a).unwrap();
+            launching(|| transpose_in_place(pool, &mut out)).unwrap();
+            assert!(out.view() == naive(&a.view()));
+        }
     }
 
     #[test]

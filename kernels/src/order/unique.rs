@@ -104,7 +104,15 @@ fn sorted_copy<T: Key, D: Shape>(
     pool: &Pool,
     x: &(impl Input<Elem = T, Dim = D> + ?Sized),
 ) -> Result<SharedArray<T>, KernelError> {
-    let mut copy = pool.from_slice(&x.elements())?;
+    let view = x.view();
+    let mut copy = match view.as_slice() {
+        Some(elements) => pool.from_slice(elements)?,
+        None => {
+            let mut copy = pool.zeros(view.len())?;
+            copy.as_mut_slice().iter_mut().zip(view).for_each(|(to, from)| *to = *from);
+            copy
+        }
+    };
     sort(pool, &mut copy)?;
     Ok(copy)
 }

@@ -365,6 +365,9 @@ pub fn leapfrog<T: Real>(
             format!("{step:?} is no step in time; give a finite number"),
         ));
     }
+    if n == 0 {
+        return Ok(());
+    }
     let half = step / T::from_f64(2.0);
     if is_inline(n.saturating_mul(n)) {
         let (masses, mut pull) = (masses.elements(), vec![T::ZERO; 3 * n]);

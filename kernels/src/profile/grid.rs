@@ -124,7 +124,7 @@ macro_rules! float {
                 ((t + ($magic + 1.0)).to_bits() & 0xffff) as usize
             }
             fn guess(plan: &Plan, bin: usize) -> u64 {
-                let steps = (bin - 1) as f64 * power_of_two(plan.exponent);
+                let steps = bin.saturating_sub(1) as f64 * power_of_two(plan.exponent);
                 ((f64::from($t::from_key(plan.low_key)) + steps) as $t).key()
             }
             fn gap(a: Self, b: Self) -> f64 {
@@ -156,7 +156,7 @@ macro_rules! integer {
             }
             fn plan_grid(low: Self, high: Self) -> (u64, i64) {
                 let mut exponent = 0;
-                while (high.key() - low.key()) >> exponent >= BINS as u64 - 1 {
+                while high.key().saturating_sub(low.key()) >> exponent >= BINS as u64 - 1 {
                     exponent += 1;
                 }
                 // Aligning the border makes borders round numbers where that is possible.
@@ -180,7 +180,7 @@ macro_rules! integer {
                 t as usize
             }
             fn guess(plan: &Plan, bin: usize) -> u64 {
-                let above = ((bin - 1) as u128) << plan.exponent.clamp(0, 63);
+                let above = (bin.saturating_sub(1) as u128) << plan.exponent.clamp(0, 63);
                 plan.low_key.saturating_add(u64::try_from(above).unwrap_or(u64::MAX))
             }
             fn gap(a: Self, b: Self) -> f64 {
@@ -210,7 +210,7 @@ pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u6
         }
         let (mut low, mut high) = (u128::from(lowest), u128::from(highest) + 1);
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = low.midpoint(high);
             if reaches(middle as u64) { high = middle } else { low = middle + 1 }
         }
         low

@@ -64,7 +64,7 @@ impl Cell {
 
     /// Two cells' values together.
     pub fn combine(a: Self, b: Self) -> Self {
-        Self { count: a.count + b.count, min: a.min.min(b.min), max: a.max.max(b.max) }
+        Self { count: a.count.wrapping_add(b.count), min: a.min.min(b.min), max: a.max.max(b.max) }
     }
 }
 

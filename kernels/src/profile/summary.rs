@@ -52,14 +52,15 @@ impl Summary {
         let (min, argmin) = pick((a.min, a.argmin), (b.min, b.argmin), |x, y| x < y);
         let (max, argmax) = pick((a.max, a.argmax), (b.max, b.argmax), |x, y| x > y);
         let (sum, square) = (a.sum + b.sum, a.square + b.square);
-        Self { count: a.count + b.count, sum, square, min, max, argmin, argmax }
+        Self { count: a.count.wrapping_add(b.count), sum, square, min, max, argmin, argmax }
     }
 }
 
 /// Reads a chunk whose first element has position `first`: returns its summary and adds to the table of bins. The body of
 /// [`summarise`](super::summarise).
 ///
-/// The bits of the result depend on the chunk, its position and the plan only.
+/// The bits of the result depend on the chunk, its position and the plan only. Counts wrap around; a place beyond the last there is
+/// is [`NOWHERE`].
 ///
 /// # Panics
 /// If the chunk has 2^32 elements or more, or the table another length than [`TABLE`].
@@ -100,7 +101,7 @@ fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u
         total.square += sums.square;
         let position = |value: T| {
             let at = block.iter().position(|&x| x == value)?;
-            Some((block[at].key(), first + (index * BLOCK + at) as u64))
+            Some((block[at].key(), first.saturating_add((index * BLOCK + at) as u64)))
         };
         if (sums.min < low || total.argmin == NOWHERE)
             && let Some((key, at)) = position(sums.min)
@@ -121,7 +122,7 @@ fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u
         count_block(&numbers[..block.len()], counts);
     }
     for (sum, pair) in table.iter_mut().zip(counts.iter()) {
-        *sum += u64::from(pair[0]) + u64::from(pair[1]);
+        *sum = sum.wrapping_add(u64::from(pair[0]) + u64::from(pair[1]));
     }
     total
 }

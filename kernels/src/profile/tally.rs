@@ -99,7 +99,7 @@ impl Extremes {
 }
 
 /// Reads a chunk whose first element has position `first`: adds to the counts of all codes, returns the extremes.
-/// The body of [`tally`](super::tally).
+/// The body of [`tally`](super::tally). Counts wrap around; a place beyond the last there is is [`NOWHERE`].
 ///
 /// # Panics
 /// If the chunk has 2^32 elements or more, or the table another length than there are codes.
@@ -108,13 +108,14 @@ pub fn tally_slice<T: Small>(chunk: &[T], first: u64, table: &mut [u64]) -> Extr
     let counts = if T::CODES == 256 { tally_in::<T, 256, 8>(chunk) } else { tally_in::<T, 65536, 2>(chunk) };
     let seen = |&code: &usize| counts[code] > 0 && T::value(code).is_some();
     let mut extremes = Extremes::EMPTY;
-    let place =
-        |code: usize| chunk.iter().position(|x| x.code() == code).map_or(NOWHERE, |at| first + at as u64);
+    let place = |code: usize| {
+        chunk.iter().position(|x| x.code() == code).map_or(NOWHERE, |at| first.saturating_add(at as u64))
+    };
     if let (Some(min), Some(max)) = ((0..T::CODES).find(seen), (0..T::CODES).rev().find(seen)) {
         extremes = Extremes { min: min as u64, max: max as u64, argmin: place(min), argmax: place(max) };
     }
     for (sum, count) in table.iter_mut().zip(counts) {
-        *sum += u64::from(count);
+        *sum = sum.wrapping_add(u64::from(count));
     }
     extremes
 }

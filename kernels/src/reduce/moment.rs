@@ -78,7 +78,7 @@ impl Moments {
     }
 
     fn unit(&self) -> f64 {
-        2f64.powi(self.exponent as i32)
+        two_to(self.exponent)
     }
 
     /// The moments of two sets of elements together.
@@ -97,7 +97,7 @@ impl Moments {
         let d = b.mean / unit - a.mean / unit;
         let d_n = d / n;
         Moments {
-            count: a.count + b.count,
+            count: a.count.wrapping_add(b.count),
             sum: a.sum + b.sum,
             // Equal means stay what they are to the last bit.
             mean: a.mean + d_n * nb * unit,
@@ -114,7 +114,7 @@ impl Moments {
 
     /// The same in units that are not smaller.
     fn in_units(self, exponent: i64) -> Moments {
-        let factor = 2f64.powi((self.exponent - exponent) as i32);
+        let factor = two_to(self.exponent.saturating_sub(exponent));
         let square = factor * factor;
         let (m2, m3, m4) = (self.m2 * square, self.m3 * square * factor, self.m4 * square * square);
         Moments { m2, m3, m4, exponent, ..self }
@@ -246,6 +246,11 @@ fn in_place_of(plain: &Moments, scaled: Moments, exponent: i32) -> Moments {
         exponent: exponent.into(),
         ..scaled
     }
+}
+
+/// `2^exponent`: 0 or infinite where that is no number of the type.
+fn two_to(exponent: i64) -> f64 {
+    2f64.powi(exponent.clamp(-5000, 5000) as i32)
 }
 
 fn blocks<T: Number>(x: &[T], higher: bool, wide: impl Fn(T) -> f64 + Copy) -> Moments {

@@ -31,6 +31,8 @@ use phalanx::{Element, Inlined, Pool, Shape, SharedArray};
 const PART: usize = 1 << 14;
 /// Parts that one call works on in lockstep: a chain of float additions takes four cycles a step, and four chains keep the adder busy.
 const STRANDS: usize = 4;
+/// Bytes of an element up to which strands run in lockstep: their blocks are on the stack.
+const STRAND_ELEMENT: usize = 64;
 /// Parts at most, whose folds the caller combines alone.
 const MOST_PARTS: usize = 1 << 18;
 
@@ -199,7 +201,8 @@ where
     let launch = repeatable(pool).chunk(STRANDS * part);
     Ok(launch.for_each(operands, |(out, x, at, ends, [part, way], lift, op)| {
         let befores = &ends[at.start / part..];
-        let strands = if out.len() == STRANDS * part { out.len() } else { 0 };
+        let is_whole = out.len() == STRANDS * part && size_of::<A>() <= STRAND_ELEMENT;
+        let strands = if is_whole { out.len() } else { 0 };
         let (whole, short) = out.split_at_mut(strands);
         if !whole.is_empty() {
             spread_strands::<P, _, _>(whole, &x[..strands], part, befores, way as Way, lift, op);

@@ -1,7 +1,7 @@
 //! Compressed sparse rows.
 
 use crate::error::{KernelError, check_shape};
-use crate::input::Input;
+use crate::input::{Input, flat};
 use crate::number::{Integer, Number};
 use ndarray::Ix1;
 use phalanx::{Pool, SharedArray};
@@ -69,7 +69,7 @@ impl<T: Number> Csr<T> {
                 "columns are numbered in 32 bits",
             ));
         }
-        let (rows, columns, values) = (rows.elements(), columns.elements(), values.elements());
+        let (rows, columns, values) = (flat(pool, rows)?, flat(pool, columns)?, flat(pool, values)?);
         check_places("the row of an entry", &rows, shape.0)?;
         check_places("the column of an entry", &columns, shape.1)?;
         let sorted = by_row(pool, shape, &rows, &columns, &values)?;

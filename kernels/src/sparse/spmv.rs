@@ -6,7 +6,7 @@
 use super::Csr;
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
-use crate::input::Input;
+use crate::input::{Input, flat};
 use crate::number::Real;
 use ndarray::Ix1;
 use phalanx::{Pool, SharedArray};
@@ -48,7 +48,7 @@ pub fn spmv<T: Real>(
     check_shape("the result of a sparse matrix applied to a vector", &[rows], y.shape())?;
     if is_inline(a.entries() + rows) {
         let matrix = Rows::of(a);
-        matrix.apply(0..rows, &x.elements(), y.as_mut_slice(), |sum, y| blend(alpha, sum, beta, y));
+        matrix.apply(0..rows, &flat(pool, x)?, y.as_mut_slice(), |sum, y| blend(alpha, sum, beta, y));
         return Ok(());
     }
     let x = x.share(pool)?;

@@ -46,12 +46,13 @@ pub fn convolve_2d<T: Real>(
     check_odd("the height of a kernel of a convolution", kernel.nrows())?;
     check_odd("the width of a kernel of a convolution", kernel.ncols())?;
     let (r, s) = (kernel.nrows() / 2, kernel.ncols() / 2);
-    // Asked for, so that more taps than memory holds are an error: a view may repeat one element without end.
-    drop(SharedArray::<[i64; 3]>::zeros(kernel.len())?);
-    let tap =
-        |((u, v), weight): ((usize, usize), &T)| ([0, r as i64 - u as i64, s as i64 - v as i64], *weight);
-    let taps: Vec<_> = kernel.indexed_iter().map(tap).collect();
-    Taps::new(&taps)?.apply(pool, a, boundary, out)
+    let place = |tap: usize| (tap / kernel.ncols(), tap % kernel.ncols());
+    let offset = |tap| {
+        let (u, v) = place(tap);
+        [0, r as i64 - u as i64, s as i64 - v as i64]
+    };
+    // More taps than memory holds are an error: a view may repeat one element without end.
+    Taps::from_fn(kernel.len(), offset, |tap| kernel[place(tap)])?.apply(pool, a, boundary, out)
 }
 
 /// Convolves a matrix with the product of a column (along the first axis) and a row (along the second), both of odd length.

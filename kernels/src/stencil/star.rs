@@ -77,10 +77,15 @@ pub(super) struct Taps<T> {
 }
 
 impl<T: Real> Taps<T> {
-    pub(super) fn new(taps: &[(Offset, T)]) -> Result<Taps<T>, KernelError> {
+    /// `count` taps, each from its number.
+    pub(super) fn from_fn(
+        count: usize,
+        offset: impl Fn(usize) -> Offset,
+        weight: impl Fn(usize) -> T,
+    ) -> Result<Taps<T>, KernelError> {
         Ok(Taps {
-            offsets: SharedArray::from_fn(taps.len(), |tap| taps[tap].0)?,
-            weights: SharedArray::from_fn(taps.len(), |tap| taps[tap].1)?,
+            offsets: SharedArray::from_fn(count, offset)?,
+            weights: SharedArray::from_fn(count, weight)?,
         })
     }
 
@@ -97,7 +102,7 @@ impl<T: Real> Taps<T> {
                 taps.push((offset, *weight));
             }
         }
-        Taps::new(&taps)
+        Taps::from_fn(taps.len(), |tap| taps[tap].0, |tap| taps[tap].1)
     }
 
     /// Applies the taps to an array of two or three axes.
