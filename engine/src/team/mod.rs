@@ -8,6 +8,7 @@ mod burial;
 pub(crate) mod control;
 pub(crate) mod crew;
 pub(crate) mod current;
+mod delivery;
 pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod errand;
