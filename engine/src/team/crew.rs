@@ -216,9 +216,13 @@ impl Crew {
     }
 
     fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
-        if std::mem::replace(&mut self.roster.lock().slots[rank].is_underway, true) {
-            // It was wanted before, and then not any more; it is wanted again.
-            return Ok(());
+        {
+            let slot = &mut self.roster.lock().slots[rank];
+            // One that was wanted before, and then not any more, is on its way or there already; it is wanted again.
+            if slot.is_underway || slot.stage != Stage::Starting {
+                return Ok(());
+            }
+            slot.is_underway = true;
         }
         {
             let mut member = self.member(rank);
