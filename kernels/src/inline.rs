@@ -1,4 +1,5 @@
 //! Which work is too short to hand out, and how the rest is launched.
+#![deny(clippy::arithmetic_side_effects)]
 
 use phalanx::{Launch, LaunchError, Pool, Span};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};

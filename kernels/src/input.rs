@@ -1,4 +1,5 @@
 //! What kernels read: shared arrays as they are, ndarray arrays, views and slices as copies.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;
 use crate::inline::is_inline;

@@ -8,6 +8,7 @@
 //! # Safety
 //! The only unsafe operations are calls of functions compiled for CPU features that this CPU was asked for.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;

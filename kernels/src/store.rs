@@ -14,6 +14,7 @@
 //! Non-temporal stores write exactly the 64 bytes of a destination line that the caller has exclusively, aligned as the
 //! instruction demands, and are fenced before the function that made them returns or unwinds. Their widths are chosen by asking the CPU.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::simd::vectorized;
 use phalanx::Element;
@@ -141,7 +142,8 @@ mod x86 {
         impl Store for $name {
             #[inline(always)]
             unsafe fn line(to: *mut u8, from: *const u8) {
-                for part in 0..LINE / size_of::<$vector>() {
+                const PARTS: usize = LINE / size_of::<$vector>();
+                for part in 0..PARTS {
                     // SAFETY: inside the line.
                     let from = unsafe { from.cast::<$vector>().add(part) };
                     // SAFETY: readable, says the caller; the load has no alignment to keep.
@@ -201,7 +203,7 @@ mod x86 {
         y: &[S],
         f: &impl Fn(T, S) -> U,
     ) {
-        debug_assert_eq!(N * size_of::<U>(), LINE);
+        debug_assert_eq!(N.checked_mul(size_of::<U>()), Some(LINE));
         let head = out.as_ptr().align_offset(LINE).min(out.len());
         plain(&mut out[..head], x, y, f);
         let (out, x, y) = (&mut out[head..], &x[head..], &y[head..]);
@@ -221,6 +223,7 @@ mod x86 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use std::fmt::Debug;

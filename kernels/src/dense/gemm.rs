@@ -7,6 +7,7 @@
 //! # Safety
 //! The library is handed pointers to row-major matrices whose extents were checked; tiles of the result are disjoint.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::{KernelError, check_shape};
 use crate::inline::repeatable;
@@ -63,7 +64,7 @@ pub fn gemm<T: Product>(
     let ((m, k), n) = (a.view().dim(), b.view().dim().1);
     check_shape("the right factor of a matrix product", &[k, n], &b.shape())?;
     check_shape("the result of a matrix product", &[m, n], c.shape())?;
-    if m * n == 0 {
+    if c.is_empty() {
         return Ok(());
     }
     if m.saturating_mul(n).saturating_mul(k) < inline_products() {
@@ -114,7 +115,7 @@ impl Cut {
         // Tall tiles are cheapest: the library packs the right factor once for all rows.
         while cut.count() < TILES {
             let (rows, columns) = &mut cut.tile;
-            let longer = if *rows > 2 * *columns { rows } else { columns };
+            let longer = if *rows > columns.saturating_mul(2) { rows } else { columns };
             let longer = if *longer > LEAST { longer } else { &mut cut.tile.0 };
             if *longer <= LEAST {
                 break;
@@ -128,11 +129,16 @@ impl Cut {
         self.shape.0.div_ceil(self.tile.0)
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "there are no more tiles than elements of the result")]
     fn count(&self) -> usize {
         self.down() * self.shape.1.div_ceil(self.tile.1)
     }
 
     /// Tiles are counted down the columns, so that neighbours share a panel of the right factor.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a tile is no larger than the result, which lies in memory"
+    )]
     fn tile(&self, index: usize) -> Tile {
         let (top, left) = (index % self.down() * self.tile.0, index / self.down() * self.tile.1);
         Tile {
@@ -146,6 +152,7 @@ impl Cut {
 ///
 /// # Safety
 /// At `c` lie `m x n` elements, those of the tile to be written by this call only.
+#[expect(clippy::arithmetic_side_effects, reason = "the tile lies inside the matrices, as asserted")]
 unsafe fn product<T: Product>(
     tile: Tile,
     [m, n, k]: [usize; 3],
@@ -155,10 +162,11 @@ unsafe fn product<T: Product>(
     c: *mut T,
 ) {
     let (rows, columns) = (tile.rows.0..tile.rows.1, tile.columns.0..tile.columns.1);
-    assert!(rows.end <= m && columns.end <= n && a.len() == m * k && b.len() == k * n);
+    assert!(rows.end <= m && columns.end <= n);
+    assert!(m.checked_mul(k) == Some(a.len()) && k.checked_mul(n) == Some(b.len()));
     let (top, left) = (rows.start, columns.start);
-    // SAFETY: the tile lies inside the matrices, as asserted, so these offsets do.
-    let (a, b, c) = unsafe { (a.as_ptr().add(top * k), b.as_ptr().add(left), c.add(top * n + left)) };
+    let (a, b) = (a.as_ptr().wrapping_add(top * k), b.as_ptr().wrapping_add(left));
+    let c = c.wrapping_add(top * n + left);
     // In the library's words alpha belongs to the old result and beta to the product.
     // SAFETY: rows of stride k, n and n elements lie inside the matrices; the tile is this call's own.
     unsafe {
@@ -187,6 +195,7 @@ unsafe fn product<T: Product>(
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

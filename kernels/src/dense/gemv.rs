@@ -3,6 +3,7 @@
 //! A row's product is summed in [`LANES`] running sums, which are folded in a fixed tree: vectors of any width give the same
 //! bits, and rows are never divided, so workers do too. The matrix is read once: `m n` elements for `2 m n` operations, so memory
 //! sets the pace.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
@@ -50,7 +51,7 @@ pub fn gemv<T: Real>(
     if y.is_empty() {
         return Ok(());
     }
-    if is_inline(m * n) {
+    if is_inline(a.len()) {
         rows(alpha, &a.elements(), &x.elements(), beta, y.as_mut_slice());
         return Ok(());
     }
@@ -73,6 +74,7 @@ pub fn gemv<T: Real>(
 }
 
 /// The body of [`gemv`]: some rows of the matrix, row-major, and their part of `y`.
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and places in slices that are indexed")]
 fn rows<T: Real>(alpha: T, a: &[T], x: &[T], beta: T, y: &mut [T]) {
     vectorized(
         #[inline(always)]
@@ -87,6 +89,7 @@ fn rows<T: Real>(alpha: T, a: &[T], x: &[T], beta: T, y: &mut [T]) {
 
 /// The inner product of two slices of one length.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and lanes of slices that are indexed")]
 fn dot<T: Real>(a: &[T], x: &[T]) -> T {
     let mut sums = [T::ZERO; LANES];
     let whole = a.len() / LANES * LANES;
@@ -141,7 +144,7 @@ pub fn gemv_transposed<T: Real>(
     if y.is_empty() {
         return Ok(());
     }
-    if is_inline(m * n) {
+    if is_inline(a.len()) {
         columns([alpha, beta], &a.elements(), n, 0, &x.elements(), y.as_mut_slice());
         return Ok(());
     }
@@ -159,6 +162,7 @@ pub fn gemv_transposed<T: Real>(
 const STRIP: usize = 64;
 
 /// The body of [`gemv_transposed`]: columns from `first` on, of a row-major matrix of `n` columns, and their part of `y`.
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and places in slices that are indexed")]
 fn columns<T: Real>([alpha, beta]: [T; 2], a: &[T], n: usize, first: usize, x: &[T], y: &mut [T]) {
     vectorized(
         #[inline(always)]
@@ -187,6 +191,7 @@ fn columns<T: Real>([alpha, beta]: [T; 2], a: &[T], n: usize, first: usize, x: &
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

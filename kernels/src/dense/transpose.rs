@@ -8,6 +8,7 @@
 //! # Safety
 //! In place, a chunk owns pairs of tiles that mirror each other; pairs are disjoint.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
@@ -47,12 +48,12 @@ pub fn transpose<T: Element>(
 ) -> Result<(), KernelError> {
     let (m, n) = a.view().dim();
     check_shape("the transposed matrix", &[n, m], out.shape())?;
-    if is_inline(m * n) {
+    if is_inline(a.len()) {
         out.view_mut().assign(&a.view().t());
         return Ok(());
     }
     let a = a.share(pool)?;
-    let chunk = chunk_rows(n, m * size_of::<T>());
+    let chunk = chunk_rows(n, m.saturating_mul(size_of::<T>()));
     repeatable(pool).chunk(chunk).for_each((out.split_out(), a.whole(), 0..n), |(mut out, a, columns)| {
         // Row-major and whole, so both are slices.
         if let (Some(out), Some(all)) = (out.as_slice_mut(), a.as_slice()) {
@@ -72,11 +73,12 @@ pub fn transpose<T: Element>(
 
 /// Rows of the result in one chunk: whole tiles, about 1 MiB, and at least 16 chunks where there are as many tiles.
 fn chunk_rows(rows: usize, row_bytes: usize) -> usize {
-    let wanted = ((1 << 20) / row_bytes.max(1)).min(rows / 16);
+    let wanted = (1usize << 20).checked_div(row_bytes).unwrap_or(usize::MAX).min(rows / 16);
     wanted.next_multiple_of(TILE).max(CHUNK_ROWS)
 }
 
 /// Writes columns `columns` of the `m x n` matrix `a` as rows to `out`.
+#[expect(clippy::arithmetic_side_effects, reason = "tiles of a matrix in memory, whose slices are indexed")]
 fn transpose_columns<T: Element>(
     a: &[T],
     m: usize,
@@ -123,10 +125,11 @@ fn transpose_columns<T: Element>(
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "units are half of the tile rows")]
 pub fn transpose_in_place<T: Element>(pool: &Pool, a: &mut SharedArray<T, Ix2>) -> Result<(), KernelError> {
     let (m, n) = a.dim();
     check_shape("a matrix to be transposed in place", &[m, m], &[m, n])?;
-    if is_inline(n * n) {
+    if is_inline(a.len()) {
         let mut view = a.view_mut();
         for i in 0..n {
             for j in 0..i {
@@ -140,7 +143,7 @@ pub fn transpose_in_place<T: Element>(pool: &Pool, a: &mut SharedArray<T, Ix2>) 
     let units = tiles.div_ceil(2);
     pool.launch().chunk(1).for_each((a.scatter(), 0..units, [n as u64]), |(a, units, [n])| {
         let n = n as usize;
-        let last = n.div_ceil(TILE) - 1;
+        let last = n.div_ceil(TILE).saturating_sub(1);
         let rows =
             units.flat_map(|unit| std::iter::once(unit).chain((last - unit != unit).then_some(last - unit)));
         if size_of::<T>() <= TILED_BYTES { swap_by_tiles(&a, n, rows) } else { swap_singly(&a, n, rows) }
@@ -155,6 +158,7 @@ fn swap_by_tiles<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl
 }
 
 /// The same, element by element.
+#[expect(clippy::arithmetic_side_effects, reason = "places of a matrix in memory, which the view checks")]
 fn swap_singly<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl Iterator<Item = usize>) {
     for i in rows.flat_map(|row| row * TILE..n.min((row + 1) * TILE)) {
         for j in 0..i {
@@ -168,6 +172,7 @@ fn swap_singly<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl I
 }
 
 /// Exchanges the tiles of tile row `row`, up to the diagonal, with their mirrors.
+#[expect(clippy::arithmetic_side_effects, reason = "places of a matrix in memory, which the view checks")]
 fn swap_tile_row<T: Element>(
     a: &grant::ScatterView<'_, T>,
     n: usize,
@@ -212,6 +217,7 @@ fn naive<T: Element>(a: &ndarray::ArrayView2<'_, T>) -> ndarray::Array2<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

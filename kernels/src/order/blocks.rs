@@ -4,6 +4,7 @@
 //! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source of at most one, and where
 //! a chain is cut the later part's first target, which the earlier part would read last, is read from its saved copy.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::partition::{Source, source};
 use phalanx::Element;
@@ -12,6 +13,10 @@ use phalanx::sync::Counter;
 use std::ops::Range;
 
 /// Makes one part of a plan's moves, in order.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "slots have 32 bits, blocks 11, and the view checks the places"
+)]
 pub(super) fn carry<T: Element>(
     x: &ScatterView<'_, T>,
     moves: &[[u32; 2]],
@@ -32,6 +37,7 @@ pub(super) fn carry<T: Element>(
 }
 
 /// Swaps the elements of `span`, in the first half of the array, with those that mirror them.
+#[expect(clippy::arithmetic_side_effects, reason = "the span lies in the array")]
 pub(super) fn reverse<T: Element>(x: &ScatterView<'_, T>, span: Range<usize>) {
     let mirror = x.len() - span.end..x.len() - span.start;
     assert!(span.end <= mirror.start, "the span lies in the first half");
@@ -56,6 +62,6 @@ pub(super) fn append<T: Element>(
     }
     let start = taken.add(count as u64) as usize;
     // SAFETY: the counter gives every chunk a range of its own, and nobody reads the array meanwhile.
-    let place = unsafe { out.slice_mut(start..start + count) };
+    let place = unsafe { out.slice_mut(start..start.saturating_add(count)) };
     place.iter_mut().zip(words).for_each(|(place, word)| *place = word);
 }

@@ -1,4 +1,5 @@
 //! Sorting 8- and 16-bit keys by counting them.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::word::{Key, Word};
 use crate::error::KernelError;
@@ -7,6 +8,10 @@ use phalanx::{Pool, SharedArray};
 /// Sorts by counting every possible word.
 ///
 /// Cost: reads the array once and writes it once.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "counts of elements in memory, by at most 4096 workers and 65,536 words"
+)]
 pub(super) fn sort<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<(), KernelError> {
     let (kinds, stripes) = (1usize << T::Word::BITS, pool.workers());
     let cuts = |len: usize| (0..=stripes).map(|stripe| len * stripe / stripes).collect::<Vec<_>>();
@@ -32,11 +37,13 @@ pub(super) fn sort<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<(), Ke
 }
 
 /// Counts the words of some keys.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count<T: Key>(part: &[T], counts: &mut [u64]) {
     part.iter().for_each(|key| counts[key.to_word().widen() as usize] += 1);
 }
 
 /// Writes the sorted keys from place `start` on, given how many keys there are up to each word.
+#[expect(clippy::arithmetic_side_effects, reason = "places in slices that are indexed")]
 fn write<T: Key>(part: &mut [T], start: u64, ends: &[u64]) {
     let mut word = ends.partition_point(|end| *end <= start);
     let mut done = 0;

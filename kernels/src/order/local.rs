@@ -19,6 +19,7 @@
 //! The digit of a word is computed twice with the same formula: first to count, then to place. So no place lies outside, and
 //! every index is below the number of words counted.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::word::Word;
 
@@ -30,6 +31,10 @@ const MIDDLING: usize = 256;
 const MOST_BITS: u32 = 12;
 
 /// Sorts `v`; `scratch` is at least as long, and holds nothing of use afterwards.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "bits of a word, and counts below 2^32, which `place` asserts"
+)]
 pub(super) fn sort<W: Word>(v: &mut [W], scratch: &mut [W]) {
     if v.len() <= MIDDLING {
         return sort_short(v);
@@ -72,6 +77,7 @@ pub(super) fn sort<W: Word>(v: &mut [W], scratch: &mut [W]) {
 }
 
 /// Sorts every run of words with one lead.
+#[expect(clippy::arithmetic_side_effects, reason = "start <= at")]
 fn sort_ties<W: Word>(v: &mut [W], scratch: &mut [W], lead: impl Fn(W) -> usize) {
     let mut start = 0;
     let mut last = lead(v[0]);
@@ -87,6 +93,7 @@ fn sort_ties<W: Word>(v: &mut [W], scratch: &mut [W], lead: impl Fn(W) -> usize)
     sort(&mut v[start..], &mut scratch[start..]);
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "at > 0")]
 fn sort_short<W: Word>(v: &mut [W]) {
     if v.len() > SHORT {
         return v.sort_unstable();
@@ -103,6 +110,7 @@ fn sort_short<W: Word>(v: &mut [W]) {
 }
 
 /// Turns counts into where each bucket begins.
+#[expect(clippy::arithmetic_side_effects, reason = "counts below 2^32, which `place` asserts")]
 fn to_heads(counts: &mut [u32]) {
     let mut sum = 0;
     for count in counts {
@@ -112,6 +120,7 @@ fn to_heads(counts: &mut [u32]) {
 
 /// Places every word of `from` at its bucket's head in `to`, which advances. The heads were counted over `from` with the same
 /// digits.
+#[expect(clippy::arithmetic_side_effects, reason = "a head counts up to the next bucket's")]
 fn place<W: Word>(from: &[W], to: &mut [W], heads: &mut [u32], digit: impl Fn(W) -> usize) {
     assert!(from.len() == to.len() && u32::try_from(from.len()).is_ok());
     for &word in from {

@@ -6,6 +6,7 @@
 //! **A comparison decides about order and about nothing else.** One that is no order (`partial_cmp(..).unwrap_or(Greater)` among NaNs)
 //! answers differently from where it is asked, so nothing is asked twice: each cut is found once, cuts are made to ascend, and
 //! both parts that meet at one take it as it is. Every element is then moved exactly once in a round, whatever was answered.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;
 use crate::inline::{here, is_inline, repeatable};
@@ -38,6 +39,7 @@ const PARTS: usize = 16;
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "runs shorter than twice the array, in memory")]
 pub fn sort_by<T, F>(pool: &Pool, x: &mut SharedArray<T>, compare: F) -> Result<(), KernelError>
 where
     T: Element,
@@ -99,6 +101,7 @@ fn sort_plainly<T: Copy>(run: &mut [T], room: &mut [T], compare: &impl Fn(&T, &T
 }
 
 /// Merges neighbouring runs of `from` into runs twice as long in `to`, part by part. A run is a multiple of a part.
+#[expect(clippy::arithmetic_side_effects, reason = "places in runs of an array in memory")]
 fn merge_round<T, F>(
     pool: &Pool,
     from: &SharedArray<T>,
@@ -145,6 +148,7 @@ struct Pair {
 
 impl Pair {
     /// The pair of runs whose merge holds place `at`.
+    #[expect(clippy::arithmetic_side_effects, reason = "places in runs of an array in memory")]
     fn of(at: usize, run: usize, len: usize) -> Pair {
         let start = at / (2 * run) * (2 * run);
         Pair { start, middle: (start + run).min(len), end: (start + 2 * run).min(len) }
@@ -161,6 +165,7 @@ impl Pair {
 
 /// Makes each part take no element twice: within a pair of runs a cut is neither before the last one nor further on than a part. For a
 /// total order that changes nothing.
+#[expect(clippy::arithmetic_side_effects, reason = "places in runs of an array in memory")]
 fn make_ascending(cuts: &mut [u64], len: usize, run: usize, part: usize) {
     let mut last = 0;
     for (index, cut) in cuts.iter_mut().enumerate() {
@@ -171,6 +176,7 @@ fn make_ascending(cuts: &mut [u64], len: usize, run: usize, part: usize) {
 }
 
 /// Merges two sorted slices stably into `to`, which is as long as both. Every element is moved once, whatever `compare` says.
+#[expect(clippy::arithmetic_side_effects, reason = "places in slices that are indexed")]
 fn merge<T: Copy>(to: &mut [T], a: &[T], b: &[T], compare: &impl Fn(&T, &T) -> Ordering) {
     let (mut i, mut j) = (0, 0);
     for out in to {
@@ -186,6 +192,7 @@ fn merge<T: Copy>(to: &mut [T], a: &[T], b: &[T], compare: &impl Fn(&T, &T) -> O
 }
 
 /// How many elements of `a` the first `count` of the stable merge of `a` and `b` hold.
+#[expect(clippy::arithmetic_side_effects, reason = "low <= i < high <= a.len()")]
 fn diagonal<T>(a: &[T], b: &[T], count: usize, compare: &impl Fn(&T, &T) -> Ordering) -> usize {
     let (mut low, mut high) = (count.saturating_sub(b.len()), count.min(a.len()));
     while low < high {
@@ -197,6 +204,7 @@ fn diagonal<T>(a: &[T], b: &[T], count: usize, compare: &impl Fn(&T, &T) -> Orde
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

@@ -2,6 +2,7 @@
 //!
 //! Each key is joined with its index into one wider word, `rank << bits | index`; words are sorted in place, and what is carried
 //! is gathered by the index in the low bits. No two words are equal, which makes the order of equal keys that of their indices.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::merge::sort_by;
 use super::sort::sort;

@@ -22,6 +22,7 @@
 //! # Safety
 //! A classifier gives digits below its number of buckets, of which the tables have as many.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::word::{Key, Word};
 use bytemuck::{Pod, Zeroable};
@@ -46,6 +47,7 @@ pub(super) struct Classifier {
 
 impl Classifier {
     /// From a sorted sample of the words.
+    #[expect(clippy::arithmetic_side_effects, reason = "two buckets at least, and 2048 at most")]
     pub(super) fn from_sample<W: Word>(sample: &[W], buckets: usize) -> Classifier {
         let split = |word: W| [word.widen() as u64, (word.widen() >> 64) as u64];
         let buckets = buckets.clamp(2, MOST_BUCKETS).next_power_of_two();
@@ -68,6 +70,7 @@ impl Classifier {
     }
 
     /// Whether all words of a bucket are equal by definition.
+    #[expect(clippy::arithmetic_side_effects, reason = "at most 2048 buckets")]
     pub(super) fn is_uniform(&self, bucket: usize) -> bool {
         if self.buckets == 0 {
             bucket == 1
@@ -96,6 +99,7 @@ pub(super) struct Gathered<'a, W> {
 /// Step 1: gathers the words of one stripe into blocks of one bucket each at its front, and leftovers in the buffers.
 ///
 /// `stripe` holds the bits of keys where `FRESH`, else words; it holds words afterwards.
+#[expect(clippy::arithmetic_side_effects, reason = "at most 2048 buckets of a block in memory")]
 pub(super) fn gather<K: Key, const FRESH: bool>(
     stripe: &mut [K::Word],
     classifier: &Classifier,
@@ -122,6 +126,7 @@ pub(super) fn gather<K: Key, const FRESH: bool>(
 
 /// The loop of [`gather`]; gives the number of full blocks. `digit` gives numbers below `buckets`.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "places in buffers whose lengths are asserted")]
 fn fill_blocks<K: Key, const FRESH: bool>(
     stripe: &mut [K::Word],
     block: usize,
@@ -171,6 +176,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
+    #[expect(clippy::arithmetic_side_effects, reason = "start <= end")]
     pub(super) fn len(&self) -> usize {
         (self.end - self.start) as usize
     }
@@ -192,6 +198,7 @@ pub(super) struct Plan {
 
 /// Step 2: plans moves for `len` words gathered in stripes; `left` and `blocks` hold a row of `buckets` counts for each stripe,
 /// `labels` a label for each slot.
+#[expect(clippy::arithmetic_side_effects, reason = "places and counts of words in memory")]
 pub(super) fn plan(
     len: usize,
     block: usize,
@@ -284,6 +291,7 @@ fn chain(from: &mut [u32], labels: &[u16]) -> (Vec<[u32; 2]>, Vec<usize>) {
 }
 
 /// Makes the moves independent between parts of equal length; gives that length.
+#[expect(clippy::arithmetic_side_effects, reason = "part is 1 at least")]
 fn cut(moves: &mut [[u32; 2]], saved: &mut Vec<usize>, parts: usize) -> usize {
     let part = moves.len().div_ceil(parts.max(1)).max(1);
     for at in (part..moves.len()).step_by(part) {
@@ -308,6 +316,7 @@ pub(super) fn source(word: u32) -> Source {
 
 /// Step 4, first half: fills what the moves left open in a bucket. `v` is the bucket; `leftover(stripe)` its words that
 /// remained in a buffer.
+#[expect(clippy::arithmetic_side_effects, reason = "places in slices that are indexed")]
 pub(super) fn fill_holes<'a, W: Word>(
     v: &mut [W],
     bucket: &Bucket,
@@ -338,11 +347,13 @@ pub(super) fn fill_holes<'a, W: Word>(
 }
 
 /// Where each of `stripes` stripes begins, in slots, and the end.
+#[expect(clippy::arithmetic_side_effects, reason = "slots of an array in memory, by at most 4096 workers")]
 pub(super) fn stripe_slots(slots: usize, stripes: usize) -> Vec<usize> {
     (0..=stripes).map(|stripe| slots * stripe / stripes.max(1)).collect()
 }
 
 /// The words of a stripe between two of [`stripe_slots`]; the last takes those past the last slot too.
+#[expect(clippy::arithmetic_side_effects, reason = "slots lie in the array")]
 pub(super) fn stripe_words(len: usize, block: usize, slots: Range<usize>, all: usize) -> Range<usize> {
     slots.start * block..if slots.end == all { len } else { slots.end * block }
 }

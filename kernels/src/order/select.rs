@@ -7,6 +7,7 @@
 //!   range = the bin in which the wanted place falls
 //! copy the words in the range out, and let the standard library select among them
 //! ```
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::word::{Key, Word};
 use crate::error::KernelError;
@@ -72,6 +73,10 @@ pub fn select_nth<T: Key, D: Shape>(
 /// ```
 #[doc(alias = "percentile")]
 #[doc(alias = "median")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "x is not empty, and an index rounded up is far from the end of its type"
+)]
 pub fn quantiles<T: Key + Number, D: Shape>(
     pool: &Pool,
     x: &(impl Input<Elem = T, Dim = D> + ?Sized),
@@ -139,6 +144,7 @@ fn interpolate(a: f64, b: f64, t: f64) -> f64 {
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "k <= len, and least is below the largest word")]
 pub fn top_k<T: Key, D: Shape>(
     pool: &Pool,
     out: &mut SharedArray<T>,
@@ -214,6 +220,10 @@ struct Wanted<W> {
 }
 
 /// Finds the bin of each wanted place, and the words themselves in bins that hold few.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "counts of elements in memory; a bin lies between two words"
+)]
 fn narrow<T: Key, D: Shape>(
     pool: &Pool,
     x: &SharedArray<T, D>,
@@ -254,6 +264,7 @@ fn narrow<T: Key, D: Shape>(
 }
 
 /// Whether two places, the second not before the first, fall into one bin.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn same_bin(counts: &[u64], below: usize, a: usize, b: usize) -> bool {
     let mut sum = below;
     for count in counts {
@@ -266,6 +277,7 @@ fn same_bin(counts: &[u64], below: usize, a: usize, b: usize) -> bool {
 }
 
 /// Counts the words from `lo` to `hi` by `(word - lo) >> shift`.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count_bins<T: Key, D: Shape>(
     pool: &Pool,
     x: &SharedArray<T, D>,
@@ -305,6 +317,7 @@ fn copy_between<T: Key, D: Shape>(
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

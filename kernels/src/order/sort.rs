@@ -1,4 +1,5 @@
 //! Sorting by the bits of keys.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::local;
 use super::partition::{self, Bucket, Classifier, Gathered, MOST_BUCKETS, Plan, stripe_slots, stripe_words};
@@ -94,6 +95,7 @@ fn turns<T: Key>(keys: &[T]) -> u8 {
 
 /// Sorts an array that ascends or descends already, which takes one reading to see; others are left as they are. Chunks give up at the
 /// first turn.
+#[expect(clippy::arithmetic_side_effects, reason = "spans lie in the array")]
 fn sort_monotone<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<bool, KernelError> {
     let seen = pool.launch().retry(3).reduce(
         (x.whole(), 0..x.len()),
@@ -134,6 +136,10 @@ struct Room<W: Word> {
 }
 
 impl<W: Word> Room<W> {
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "at most 2048 buckets and 4096 workers, and blocks of a few KiB"
+    )]
     fn new(pool: &Pool, len: usize) -> Result<Room<W>, KernelError> {
         let (stripes, buckets) = (pool.workers(), buckets_for::<W>(len));
         let mut block = (BLOCK_BYTES / size_of::<W>()).max(16);
@@ -154,6 +160,7 @@ impl<W: Word> Room<W> {
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 fn buckets_for<W>(len: usize) -> usize {
     (len * size_of::<W>()).div_ceil(BUCKET_BYTES).next_power_of_two().clamp(64, MOST_BUCKETS)
 }
@@ -171,6 +178,7 @@ fn sort_by_buckets<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<(), Ke
 }
 
 /// Cuts `range` into buckets and sorts those that are short enough; the others are added to `open`, as words.
+#[expect(clippy::arithmetic_side_effects, reason = "places in an array in memory, and blocks have a size")]
 fn partition<T: Key, const FRESH: bool>(
     pool: &Pool,
     x: &mut SharedArray<T>,
@@ -206,6 +214,7 @@ fn partition<T: Key, const FRESH: bool>(
 /// A bucket's `sorts`: it stays as it is, in words.
 const LEAVE: u32 = 2;
 
+#[expect(clippy::arithmetic_side_effects, reason = "at most 2048 buckets; the product has 128 bits")]
 fn classify<T: Key, const FRESH: bool>(x: &[T], buckets: usize) -> Classifier {
     let count = (OVERSAMPLING * buckets).min(x.len());
     // The golden ratio's multiples are spread evenly, and not in step with periodic data.
@@ -220,6 +229,10 @@ fn classify<T: Key, const FRESH: bool>(x: &[T], buckets: usize) -> Classifier {
     Classifier::from_sample(&sample, buckets)
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places in an array in memory, by at most 4096 workers; blocks have a size"
+)]
 fn gather<T: Key, const FRESH: bool>(
     pool: &Pool,
     x: &mut SharedArray<T>,
@@ -256,6 +269,7 @@ fn gather<T: Key, const FRESH: bool>(
 }
 
 /// Copies some slots' blocks out of the array, one behind the other.
+#[expect(clippy::arithmetic_side_effects, reason = "slots lie in the array")]
 fn copies<T: Element>(
     pool: &Pool,
     x: &SharedArray<T>,
@@ -286,6 +300,7 @@ fn move_blocks<T: Element>(
     })?)
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "places in an array in memory; there are stripes")]
 fn finish<T: Key>(
     pool: &Pool,
     x: &mut SharedArray<T>,

@@ -1,4 +1,5 @@
 //! Distinct elements.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::sort::{sort, sort_slice};
 use super::word::Key;
@@ -27,6 +28,7 @@ const PART: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "offsets begin with 0")]
 pub fn unique<T: Key, D: Shape>(
     pool: &Pool,
     x: &(impl Input<Elem = T, Dim = D> + ?Sized),
@@ -65,6 +67,7 @@ pub fn unique<T: Key, D: Shape>(
 /// # }
 /// ```
 #[allow(clippy::type_complexity, reason = "two arrays of one length; a struct would only name them again")]
+#[expect(clippy::arithmetic_side_effects, reason = "offsets begin with 0, and places ascend to `len`")]
 pub fn unique_counts<T: Key, D: Shape>(
     pool: &Pool,
     x: &(impl Input<Elem = T, Dim = D> + ?Sized),
@@ -118,6 +121,7 @@ fn sorted_copy<T: Key, D: Shape>(
 }
 
 /// How many distinct elements there are, and where in the result each part's first one stands.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn find_starts<T: Key>(pool: &Pool, sorted: &SharedArray<T>) -> Result<(usize, Vec<usize>), KernelError> {
     let mut counts = pool.zeros::<u64>(sorted.len().div_ceil(PART))?;
     let parts = counts.len();
@@ -135,6 +139,7 @@ fn find_starts<T: Key>(pool: &Pool, sorted: &SharedArray<T>) -> Result<(usize, V
 }
 
 /// Where, in part `part` of a sorted array, an element differs from the one before.
+#[expect(clippy::arithmetic_side_effects, reason = "parts of an array in memory")]
 fn starts_of<T: Key>(sorted: &[T], part: usize) -> impl Iterator<Item = usize> {
     let end = ((part + 1) * PART).min(sorted.len());
     (part * PART..end).filter(|at| *at == 0 || sorted[at - 1].to_rank() != sorted[*at].to_rank())

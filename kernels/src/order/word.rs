@@ -2,6 +2,7 @@
 //!
 //! A [`Key`] is turned into an unsigned integer of the same width whose order is the key's, sorted as that, and turned
 //! back. The turn loses nothing: floats keep their bits, so a sorted array holds exactly the elements it held before.
+#![deny(clippy::arithmetic_side_effects)]
 
 use phalanx::{Element, Plain};
 
@@ -44,7 +45,7 @@ macro_rules! words { ($($t:ty)*) => { $(
         }
         #[inline(always)]
         fn width_above(self, lo: Self) -> u32 {
-            <$t>::BITS - self.wrapping_sub(lo).leading_zeros()
+            <$t>::BITS.saturating_sub(self.wrapping_sub(lo).leading_zeros())
         }
         #[inline(always)]
         fn widen(self) -> u128 {

@@ -3,6 +3,7 @@
 //! `key` maps every value that is not NaN to a `u64` with the same order, so that ranks, interval borders and
 //! bisection work on integers for all types alike. `-0.0` sorts directly below `0.0`, which is harmless: they are
 //! neighbours and compare equal.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::number::Number;
 use bytemuck::{Pod, Zeroable};
@@ -74,6 +75,7 @@ fn power_of_two(exponent: i64) -> f64 {
 }
 
 /// Exponent and lower border of the narrowest grid with bins of 2^e that covers `low ..= high`, e not below `least`.
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and an exponent below 1015")]
 fn float_grid(low: f64, high: f64, least: i64) -> (f64, i64) {
     let half = high / 2.0 - low / 2.0; // high - low may overflow
     let mut exponent = least;
@@ -154,6 +156,10 @@ macro_rules! integer {
             fn from_key(key: u64) -> Self {
                 (key as $u ^ $flip) as $t
             }
+            #[expect(
+                clippy::arithmetic_side_effects,
+                reason = "keys below 2^64 in steps of a power of two, which is no more than their distance"
+            )]
             fn plan_grid(low: Self, high: Self) -> (u64, i64) {
                 let mut exponent = 0;
                 while high.key().saturating_sub(low.key()) >> exponent >= BINS as u64 - 1 {
@@ -169,20 +175,21 @@ macro_rules! integer {
                 (border, exponent)
             }
             fn grid(plan: &Plan) -> Self::Grid {
-                (plan.low_key as $u, plan.exponent.clamp(0, i64::from($u::BITS) - 1) as u32)
+                (plan.low_key as $u, plan.exponent.clamp(0, const { $u::BITS as i64 - 1 }) as u32)
             }
             #[inline(always)]
             fn bin(self, (low, shift): Self::Grid) -> usize {
                 let key = self as $u ^ $flip;
                 let t = key.wrapping_sub(low) >> shift;
                 let t = if t < BINS as $u { t } else { BINS as $u };
-                let t = if key < low { 0 } else { t + 1 };
+                let t = if key < low { 0 } else { t.wrapping_add(1) };
                 t as usize
             }
             fn guess(plan: &Plan, bin: usize) -> u64 {
                 let above = (bin.saturating_sub(1) as u128) << plan.exponent.clamp(0, 63);
                 plan.low_key.saturating_add(u64::try_from(above).unwrap_or(u64::MAX))
             }
+            #[expect(clippy::arithmetic_side_effects, reason = "64-bit numbers in 128 bits")]
             fn gap(a: Self, b: Self) -> f64 {
                 // NumPy wraps around where the difference does not fit the type; the true one is meant.
                 (i128::from(b) - i128::from(a)) as f64
@@ -196,6 +203,7 @@ integer!(i64, u64, 1 << 63);
 integer!(u64, u64, 0);
 
 /// The keys that fall into bins `from ..= to`, as first and last key; `None` where no value can.
+#[expect(clippy::arithmetic_side_effects, reason = "keys have 64 bits, sums 128; `first < end`")]
 pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u64, u64)> {
     let (lowest, highest) = (T::LOWEST.key(), T::HIGHEST.key());
     let grid = T::grid(plan);
@@ -204,7 +212,7 @@ pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u6
         let reaches = |key: u64| T::from_key(key).bin(grid) >= bin;
         if (1..=ABOVE).contains(&bin) {
             let guess = T::guess(plan, bin);
-            if guess > lowest && guess <= highest && reaches(guess) && !reaches(guess - 1) {
+            if guess > lowest && guess <= highest && reaches(guess) && !reaches(guess.wrapping_sub(1)) {
                 return u128::from(guess);
             }
         }

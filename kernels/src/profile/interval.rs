@@ -1,6 +1,7 @@
 //! The sweeps that look for values inside intervals of keys: counting them in cells, or collecting them.
 //!
 //! A group of elements is compared with the borders by vectors; nearly all groups hold no wanted value, and are done with then.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::grid::Keyed;
 use crate::error::KernelError;
@@ -89,6 +90,10 @@ pub fn gather_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, keys: &mut Vec<u6
 }
 
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "keys found lie in their interval, of which there are 14 at most"
+)]
 fn refine_body<T: Keyed>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell]) {
     let shifts: Vec<u32> = wanted.iter().map(|(low, high)| cell_shift(low, high)).collect();
     visit(chunk, wanted, |interval, key| {
@@ -103,12 +108,13 @@ fn gather_body<T: Keyed>(chunk: &[T], wanted: &Intervals, keys: &mut Vec<u64>) {
 }
 
 fn cell_shift(low: u64, high: u64) -> u32 {
-    (0..64).find(|&shift| (high - low) >> shift < CELLS as u64).unwrap_or(63)
+    (0..64).find(|&shift| high.saturating_sub(low) >> shift < CELLS as u64).unwrap_or(63)
 }
 
 /// Calls `found` with interval and key of each wanted value. Nearly all groups hold none, and to see that is all that
 /// vectors are used for; comparing values instead of keys may let a zero of the other sign through, hence the check.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "hits are not 0")]
 fn visit<T: Keyed>(chunk: &[T], wanted: &Intervals, mut found: impl FnMut(usize, u64)) {
     let mut ends = [(T::HIGHEST, T::LOWEST); MOST_INTERVALS];
     for (end, (low, high)) in ends.iter_mut().zip(wanted.iter()) {

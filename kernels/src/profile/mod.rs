@@ -16,12 +16,14 @@
 //! Kernels take a launch, so that progress, time limits and cancellation are the caller's; chunk sizes and retries are theirs.
 //! Results have the same bits for every number of workers. NaN are counted and take no part in sums and extremes, as in NumPy's
 //! `nanmean` and the like.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod grid;
 mod interval;
 mod summary;
 mod tally;
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests;
 
 pub use grid::{ABOVE, BELOW, BINS, Keyed, NAN, Plan, TABLE, keys_of_bins};
@@ -43,6 +45,7 @@ const CHUNKS: usize = 64;
 const RETRIES: u32 = 3;
 
 /// The launch with chunks of a size that depends on the data's length only.
+#[expect(clippy::arithmetic_side_effects, reason = "elements of these types have a size")]
 fn cut<'p, T>(launch: Launch<'p>, x: &SharedArray<T>) -> Launch<'p> {
     let bytes = (x.len_bytes() / CHUNKS).clamp(LEAST_CHUNK, MOST_CHUNK).next_multiple_of(4096);
     launch.chunk(bytes / size_of::<T>())
@@ -77,7 +80,7 @@ pub fn summarise<T: Keyed>(
 ) -> Result<(Summary, Vec<u64>), KernelError> {
     let mut table = SharedArray::<u64>::zeros(TABLE)?;
     let summary = cut(launch, x).retry(RETRIES).reduce(
-        (x.split(), 0..x.len(), Val(*plan), table.reduce(0, |a, b| a + b)),
+        (x.split(), 0..x.len(), Val(*plan), table.reduce(0, u64::wrapping_add)),
         Summary::EMPTY,
         |(chunk, at, plan, table)| summarise_slice(chunk, at.start as u64, &plan, table),
         Summary::combine::<T>,
@@ -103,6 +106,7 @@ pub fn summarise<T: Keyed>(
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "14 intervals at most, says the check")]
 pub fn refine<T: Keyed>(
     launch: Launch<'_>,
     x: &SharedArray<T>,
@@ -184,7 +188,7 @@ pub fn gather<T: Keyed>(
 pub fn tally<T: Small>(launch: Launch<'_>, x: &SharedArray<T>) -> Result<(Vec<u64>, Extremes), KernelError> {
     let mut table = SharedArray::<u64>::zeros(T::CODES)?;
     let extremes = cut(launch, x).retry(RETRIES).reduce(
-        (x.split(), 0..x.len(), table.reduce(0, |a, b| a + b)),
+        (x.split(), 0..x.len(), table.reduce(0, u64::wrapping_add)),
         Extremes::EMPTY,
         |(chunk, at, table)| tally_slice(chunk, at.start as u64, table),
         Extremes::combine,

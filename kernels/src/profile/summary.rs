@@ -3,6 +3,7 @@
 //! 8 to 16 bytes of cache traffic and about one table increment per element. A block of elements that fits the L1
 //! cache is read three times: for sums and extremes, for bin numbers, and (the numbers) for counting. Splitting the
 //! work this way lets the first two loops use vectors; only the counting is scalar.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::grid::{Keyed, Plan, TABLE};
 use crate::simd::vectorized;
@@ -72,6 +73,10 @@ pub fn summarise_slice<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &m
 }
 
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places in a chunk of fewer than 2^32 elements, which is asserted"
+)]
 fn summarise_body<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Summary {
     assert!(u32::try_from(chunk.len()).is_ok() && table.len() == TABLE);
     let (grid, unit) = (T::grid(plan), plan.unit());
@@ -136,6 +141,7 @@ fn number_block<T: Keyed>(block: &[T], grid: T::Grid, numbers: &mut [u16; BLOCK]
 }
 /// Counts the bin numbers of a block; not a function of the element type, so it exists once.
 #[inline(never)]
+#[expect(clippy::arithmetic_side_effects, reason = "counts of a chunk of fewer than 2^32 elements")]
 fn count_block(numbers: &[u16], counts: &mut [[u32; 2]; 1 << 14]) {
     let (pairs, rest) = numbers.as_chunks::<2>();
     for pair in pairs {
@@ -157,6 +163,7 @@ struct Sums<T> {
 /// Sums and extremes of a block. Two loops, because one loop with both needs more registers than there are; the
 /// folding of lanes is kept out of line, because its shape otherwise leaks into the loops as shuffles.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "lanes of a block")]
 fn block_sums<T: Keyed>(block: &[T], from_centre: impl Fn(T) -> f64) -> Sums<T> {
     let (groups, rest) = block.as_chunks::<LANES>();
     let (mut sum, mut square) = ([0.0f64; LANES], [0.0f64; LANES]);

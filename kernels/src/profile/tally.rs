@@ -1,5 +1,6 @@
 //! The one pass over 8 and 16 bit elements: how often each of the 256 or 65536 possible values occurs. Everything but
 //! the positions of the extremes follows from that, exactly.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::summary::NOWHERE;
 use bytemuck::{Pod, Zeroable};
@@ -122,6 +123,10 @@ pub fn tally_slice<T: Small>(chunk: &[T], first: u64, table: &mut [u64]) -> Extr
 
 /// Counts in `WAYS` tables in turn, so that runs of one value do not wait for each other's increments.
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "counts of a chunk of fewer than 2^32 elements, which is asserted"
+)]
 fn tally_in<T: Small, const CODES: usize, const WAYS: usize>(chunk: &[T]) -> Vec<u32> {
     let mut tables = vec![[0u32; CODES]; WAYS];
     let ways: &mut [[u32; CODES]; WAYS] = tables.as_mut_slice().try_into().unwrap_or_else(|_| unreachable!());

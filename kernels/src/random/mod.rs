@@ -16,10 +16,12 @@
 //! the low one. These rules are part of the interface: they do not change without notice in CHANGELOG.md.
 //!
 //! Not for secrets: the numbers can be foretold from a few of them.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod philox;
 mod quantile;
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests;
 
 use crate::error::KernelError;
@@ -195,6 +197,10 @@ where
 /// Calls `make` for every step of `N` elements that `out`, which begins at element `start`, has a part of; `make` gets the number of
 /// the step's first element.
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places in a slice that is indexed; skip < N, and is what `start` is past a step"
+)]
 fn steps<T: Copy + Default, const N: usize>(out: &mut [T], start: u64, make: impl Fn(u64, &mut [T; N])) {
     let skip = (start % N as u64) as usize;
     let mut first = start - skip as u64;
@@ -213,12 +219,13 @@ fn steps<T: Copy + Default, const N: usize>(out: &mut [T], start: u64, make: imp
             },
         );
         (done, skip) = (done + take, 0);
-        first += N as u64;
+        first = first.wrapping_add(N as u64);
     }
 }
 
 /// The 64-bit draws of some blocks, in order.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "lanes of words")]
 fn pairs(words: &Words) -> [u64; STEP] {
     let mut draws = [0; STEP];
     for lane in 0..LANES {
@@ -230,6 +237,10 @@ fn pairs(words: &Words) -> [u64; STEP] {
     draws
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "64-bit numbers multiplied in 128 bits; attempts end long before 2^32"
+)]
 fn fill_integers<T: Span>(out: &mut [T], start: u64, seed: u64, low: u64, count: u64) {
     // Draws whose low product is below this are refused: 2^64 mod count of them.
     let refused = if count == 0 { 0 } else { count.wrapping_neg() % count };
@@ -244,7 +255,7 @@ fn fill_integers<T: Span>(out: &mut [T], start: u64, seed: u64, low: u64, count:
                 let mut attempt = 0;
                 while (product as u64) < refused {
                     attempt += 1;
-                    let index = first + at as u64;
+                    let index = first.wrapping_add(at as u64);
                     let words = philox::block(seed, Domain::Integer, index / 2, attempt);
                     let half = 2 * (index % 2) as usize;
                     let draw = u64::from(words[half + 1]) << 32 | u64::from(words[half]);
@@ -266,6 +277,7 @@ pub trait Draw: Real {
 
 macro_rules! draws { ($($t:ident: $step:expr, $bits:literal, $draws:path);*) => { $(
     impl Draw for $t {
+        #[expect(clippy::arithmetic_side_effects, reason = "floats, and the bits of a word that is longer than a mantissa")]
         fn fill_uniform(out: &mut [Self], start: u64, seed: u64, low: Self, high: Self) {
             let (width, below) = (high - low, high.next_down());
             steps(out, start, #[inline(always)] |first, part: &mut [Self; $step]| {
@@ -284,6 +296,7 @@ draws!(f64: STEP, 53, pairs; f32: 2 * STEP, 24, singles);
 
 /// The 32-bit draws of some blocks, in order.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "lanes of words")]
 fn singles(words: &Words) -> [u32; 2 * STEP] {
     let mut draws = [0; 2 * STEP];
     for lane in 0..LANES {

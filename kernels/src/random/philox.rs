@@ -46,6 +46,7 @@ fn key(seed: u64) -> [u32; 2] {
 }
 
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "32-bit numbers multiplied in 64 bits")]
 fn philox<const N: usize>(mut counters: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..ROUNDS {
         for lane in 0..N {

@@ -1,4 +1,5 @@
 //! Counts of values: by bins of equal width, and of each small integer.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
@@ -60,6 +61,7 @@ impl Grid {
     }
 
     /// All borders, which must ascend.
+    #[expect(clippy::arithmetic_side_effects, reason = "at most 2^31 bins, says `histogram`")]
     fn edges(&self) -> Result<Vec<f64>, KernelError> {
         if self.bins > MANY {
             // Asked for, so that too many are an error.
@@ -87,6 +89,7 @@ impl Grid {
     /// A multiplication guesses the bin, and the borders left and right of it correct the guess, so that what counts are the
     /// borders as rounded.
     #[inline(always)]
+    #[expect(clippy::arithmetic_side_effects, reason = "one bin at least, says `histogram`")]
     fn bin(&self, x: f64) -> u32 {
         let last = (self.bins - 1) as f64;
         let guess = ((x - self.low) * self.scale).floor();
@@ -121,6 +124,10 @@ impl Grid {
 /// # Ok(())
 /// # }
 /// ```
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "at most 2^31 bins, says the check, and counts of elements in memory"
+)]
 pub fn histogram<T: Number>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
@@ -191,6 +198,7 @@ fn unpack([low, high, step, scale]: [f64; 4], bins: usize) -> Grid {
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "a narrow type has 2^16 values, and `last` is a place")]
 pub fn bincount<T: Integer>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
@@ -218,6 +226,7 @@ pub fn bincount<T: Integer>(
 }
 
 /// Counts values below `len`.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count_up_to<T: Integer>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
@@ -263,6 +272,7 @@ fn count_in_bins<T: Number>(x: &[T], grid: &Grid, counts: &mut [u64]) {
     });
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count_values<T: Integer>(x: &[T], counts: &mut [u64]) {
     if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {
         x.iter().for_each(|x| counts[x.to_word() as usize] += 1);
@@ -274,6 +284,7 @@ fn count_values<T: Integer>(x: &[T], counts: &mut [u64]) {
 }
 
 /// Counts block by block: `number` gives the bins of a block to the function that it receives.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count_blocks<T>(x: &[T], counts: &mut [u64], mut number: impl FnMut(&[T], &mut dyn FnMut(&[u32]))) {
     if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {
         for block in x.chunks(BLOCK) {
@@ -288,6 +299,7 @@ fn count_blocks<T>(x: &[T], counts: &mut [u64], mut number: impl FnMut(&[T], &mu
     add_ways(counts, &ways);
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn add_ways(counts: &mut [u64], ways: &[[u32; WAYS]]) {
     for (sum, ways) in counts.iter_mut().zip(ways) {
         *sum += ways.iter().map(|&count| u64::from(count)).sum::<u64>();
@@ -295,6 +307,7 @@ fn add_ways(counts: &mut [u64], ways: &[[u32; WAYS]]) {
 }
 
 #[inline(never)]
+#[expect(clippy::arithmetic_side_effects, reason = "counts of a chunk of fewer than 2^32 elements")]
 fn count_in_turn<T: Integer>(numbers: &[T], ways: &mut [[u32; WAYS]]) {
     let (groups, rest) = numbers.as_chunks::<WAYS>();
     for group in groups {

@@ -16,8 +16,10 @@
 //! so last digits may differ, and **prefix sums of positive floats may fall by a rounding error where two parts meet**.
 //!
 //! Source: G. E. Blelloch, Prefix Sums and Their Applications, CMU-CS-90-190 (1990).
+#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests;
 
 use crate::error::{KernelError, check_shape};
@@ -166,6 +168,7 @@ impl Prefix for Exclusive {
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "parts of an array in memory, and a part has elements")]
 fn prefixes<P: Prefix, T: Element, A: Element, D: Shape, L, F>(
     pool: &Pool,
     out: &mut SharedArray<A, D>,
@@ -214,6 +217,7 @@ where
 }
 
 /// The fold of each part of `x`: in lockstep where there are as many as strands, so that one's operation need not wait for another's.
+#[expect(clippy::arithmetic_side_effects, reason = "parts of a slice that is indexed")]
 fn fold<T: Copy, A: Copy>(
     ends: &mut [A],
     x: &[T],
@@ -253,6 +257,7 @@ fn spread<P: Prefix, T: Copy, A: Copy>(
 }
 
 /// The prefixes of as many parts as strands, in lockstep, block by block.
+#[expect(clippy::arithmetic_side_effects, reason = "parts of slices that are indexed")]
 fn spread_strands<P: Prefix, T: Copy, A: Element>(
     out: &mut [A],
     x: &[T],

@@ -99,7 +99,7 @@ pub fn conjugate_gradient<T: Real>(
         return Err(KernelError::argument("a tolerance of conjugate gradients", "it must be 0 or more"));
     }
     let limits = [options.relative, options.absolute, options.max_iterations as f64];
-    if is_inline(a.entries() + rows) {
+    if is_inline(a.entries().saturating_add(rows)) {
         return outcome(solve_here(Rows::of(a), &b.elements(), x.as_mut_slice(), limits));
     }
     let b = b.share(pool)?;

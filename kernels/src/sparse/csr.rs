@@ -1,4 +1,5 @@
 //! Compressed sparse rows.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::{KernelError, check_shape};
 use crate::input::{Input, flat};
@@ -120,6 +121,10 @@ impl<T: Number> Csr<T> {
     }
 
     /// Sums neighbouring entries of one place and closes the gaps.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "offsets ascend to the number of entries, which lie in memory"
+    )]
     fn merge_duplicates(mut self, pool: &Pool) -> Result<Csr<T>, KernelError> {
         let rows = self.shape.0;
         let mut lengths = SharedArray::<u64>::zeros(rows)?;
@@ -145,7 +150,7 @@ impl<T: Number> Csr<T> {
                 }
             },
         )?;
-        let mut offsets = SharedArray::<u64>::zeros(rows + 1)?;
+        let mut offsets = SharedArray::<u64>::zeros(offsets_of(rows)?)?;
         let mut end = 0;
         for (offset, length) in offsets.as_mut_slice()[1..].iter_mut().zip(lengths.as_slice()) {
             end += length;
@@ -220,6 +225,7 @@ impl<T: Number> Csr<T> {
     ///
     /// # Panics
     /// If there is no such row.
+    #[expect(clippy::arithmetic_side_effects, reason = "a row that there is not has no offset either")]
     pub fn row(&self, row: usize) -> (&[u32], &[T]) {
         let offsets = self.offsets.as_slice();
         let place = offsets[row] as usize..offsets[row + 1] as usize;
@@ -247,6 +253,7 @@ fn check_places<I: Integer + TryInto<usize>>(
 }
 
 /// The entries in the order of their rows, within a row as they were given.
+#[expect(clippy::arithmetic_side_effects, reason = "counts of entries in memory, whose rows are checked")]
 fn by_row<T: Number, I, J>(
     pool: &Pool,
     shape: (usize, usize),
@@ -260,7 +267,7 @@ where
 {
     // Checked before; a place that does not fit cannot occur.
     let place = |row: I| row.try_into().unwrap_or(0);
-    let mut offsets = SharedArray::<u64>::zeros(shape.0 + 1)?;
+    let mut offsets = SharedArray::<u64>::zeros(offsets_of(shape.0)?)?;
     let counts = offsets.as_mut_slice();
     rows.iter().for_each(|row| counts[place(*row) + 1] += 1);
     for row in 0..shape.0 {
@@ -287,6 +294,7 @@ struct Sorter<T> {
 
 impl<T: Number> Sorter<T> {
     /// Sorts a row by column, keeping the order of equal ones, and sums these; gives how many are left, at the front.
+    #[expect(clippy::arithmetic_side_effects, reason = "places in a row that is indexed")]
     fn sort_row(&mut self, columns: &mut [u32], values: &mut [T]) -> usize {
         if columns.is_sorted_by(|left, right| left < right) {
             return columns.len();
@@ -308,6 +316,7 @@ impl<T: Number> Sorter<T> {
 }
 
 /// Rows cut into parts of about equal numbers of entries and rows together.
+#[expect(clippy::arithmetic_side_effects, reason = "offsets and rows lie in memory")]
 fn cut(offsets: &[u64]) -> Vec<usize> {
     let rows = offsets.len() - 1;
     let work = |row: usize| offsets[row] as usize + row;
@@ -327,6 +336,7 @@ fn cut(offsets: &[u64]) -> Vec<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::testing::{Dice, pool, pools};

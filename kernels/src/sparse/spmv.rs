@@ -2,6 +2,7 @@
 //!
 //! Memory sets the pace: an entry is 4 bytes of column and a value, read once for two operations, besides what of `x` is not in
 //! the cache. Rows are not divided, and each is summed in an order that depends on its length only.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::Csr;
 use crate::error::{KernelError, check_shape};
@@ -46,7 +47,7 @@ pub fn spmv<T: Real>(
     a.check_values()?;
     check_shape("the vector that a sparse matrix is applied to", &[columns], &x.shape())?;
     check_shape("the result of a sparse matrix applied to a vector", &[rows], y.shape())?;
-    if is_inline(a.entries() + rows) {
+    if is_inline(a.entries().saturating_add(rows)) {
         let matrix = Rows::of(a);
         matrix.apply(0..rows, &flat(pool, x)?, y.as_mut_slice(), |sum, y| blend(alpha, sum, beta, y));
         return Ok(());
@@ -54,7 +55,7 @@ pub fn spmv<T: Real>(
     let x = x.share(pool)?;
     let operands = (
         y.split_at_mut(&a.parts),
-        0..a.parts.len() - 1,
+        0..a.parts.len().saturating_sub(1),
         a.bounds.whole(),
         (a.offsets.whole(), a.columns.whole(), a.values.whole()),
         x.whole(),
@@ -71,6 +72,7 @@ pub fn spmv<T: Real>(
 }
 
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats")]
 fn blend<T: Real>(alpha: T, sum: T, beta: T, y: T) -> T {
     if beta == T::ZERO { alpha * sum } else { alpha * sum + beta * y }
 }
@@ -90,6 +92,7 @@ impl<'a, T: Real> Rows<'a, T> {
 
     /// Sets each of `y`, the results of rows `rows`, to `finish(sum of the row, earlier y)`.
     #[inline(always)]
+    #[expect(clippy::arithmetic_side_effects, reason = "rows of the matrix, which is indexed")]
     pub(super) fn apply(
         &self,
         rows: std::ops::Range<usize>,
@@ -107,6 +110,7 @@ impl<'a, T: Real> Rows<'a, T> {
 
 /// The sum of one row's products.
 #[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats")]
 fn row_sum<T: Real>(columns: &[u32], values: &[T], x: &[T]) -> T {
     let mut sums = [T::ZERO; LANES];
     let (columns, rest_columns) = columns.as_chunks::<LANES>();
@@ -124,6 +128,7 @@ fn row_sum<T: Real>(columns: &[u32], values: &[T], x: &[T]) -> T {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

@@ -1,4 +1,5 @@
 //! Transforms of whole arrays: which lines go to which worker, and in what order the axes.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::line::Transform;
 use crate::error::KernelError;
@@ -27,6 +28,7 @@ impl Direction {
     }
 
     /// What the results of lines of `len` elements are multiplied by.
+    #[expect(clippy::arithmetic_side_effects, reason = "floats")]
     fn scale<T: Transform>(self, len: usize) -> T {
         match self {
             Direction::Forward => T::ONE,
@@ -67,6 +69,7 @@ const CHUNK_COLUMNS: usize = 64;
 /// # }
 /// ```
 #[doc(alias = "numpy.fft.fft", alias = "numpy.fft.ifft")]
+#[expect(clippy::arithmetic_side_effects, reason = "a line of an array that has elements, in memory")]
 pub fn fft_1d<T: Transform, D: Shape>(
     pool: &Pool,
     a: &mut SharedArray<Complex<T>, D>,
@@ -206,6 +209,7 @@ fn columns<T: Transform>(data: &mut ArrayViewMut2<'_, Complex<T>>, direction: Di
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

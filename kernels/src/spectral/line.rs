@@ -1,4 +1,5 @@
 //! Transforms of single lines, and blocks of lines that do not lie contiguously.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::Direction;
 use crate::number::Real;
@@ -83,6 +84,7 @@ impl<T: Transform> Lines<T> {
     }
 
     /// Transforms the columns of `data`, and multiplies them by `scale`.
+    #[expect(clippy::arithmetic_side_effects, reason = "lines of an array that has elements, in memory")]
     pub(super) fn columns(
         &mut self,
         data: &mut ArrayViewMut2<'_, Complex<T>>,
@@ -117,6 +119,7 @@ impl<T: Transform> Lines<T> {
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "floats")]
 fn rescale<T: Transform>(line: &mut [Complex<T>], scale: T) {
     if scale != T::ONE {
         line.iter_mut().for_each(|value| *value = *value * scale);

@@ -1,4 +1,5 @@
 //! What lies beyond the border of an array.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::number::Number;
 
@@ -21,6 +22,7 @@ pub enum Boundary<T> {
 impl<T: Number> Boundary<T> {
     /// The place in `0..len` that stands for `index`; nothing for a constant. `len` is not 0.
     #[inline]
+    #[expect(clippy::arithmetic_side_effects, reason = "an axis of an array that has elements, in memory")]
     pub(super) fn source(self, index: isize, len: usize) -> Option<usize> {
         let last = len as isize - 1;
         if (0..=last).contains(&index) {

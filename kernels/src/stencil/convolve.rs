@@ -1,4 +1,5 @@
 //! Convolutions of matrices.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::Boundary;
 use super::past::way_of_one;
@@ -35,6 +36,10 @@ use std::ops::Range;
 /// # Ok(())
 /// # }
 /// ```
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places in a kernel that has elements; an axis is no longer than an isize"
+)]
 pub fn convolve_2d<T: Real>(
     pool: &Pool,
     a: &impl Input<Elem = T, Dim = Ix2>,
@@ -74,6 +79,7 @@ pub fn convolve_2d<T: Real>(
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn convolve_separable<T: Real>(
     pool: &Pool,
     a: &impl Input<Elem = T, Dim = Ix2>,
@@ -138,6 +144,10 @@ impl<T: Real> Separable<'_, T> {
     /// Rows done along their own axis stand in a ring of as many as the column is long; each next one takes the place of
     /// the one that is no longer needed.
     #[inline(always)]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "rows in memory, and a ring that was asked for; a column has weights"
+    )]
     fn pass(&self, rows: Range<usize>, out: &mut [T]) {
         let (count, width) = (self.column.len(), self.width);
         let radius = (count / 2) as isize;
@@ -166,6 +176,7 @@ impl<T: Real> Separable<'_, T> {
     }
 
     #[inline(always)]
+    #[expect(clippy::arithmetic_side_effects, reason = "places in a row of weights in memory")]
     fn along_row(&self, from: &[T], way: &mut Out<T>, to: &mut [T]) {
         let radius = (self.row.len() / 2) as isize;
         let line =
@@ -176,6 +187,7 @@ impl<T: Real> Separable<'_, T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::inline::launching;

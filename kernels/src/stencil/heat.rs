@@ -4,6 +4,7 @@
 //! central in space, the border held fixed. All steps are one region: two arrays take turns, ranks meet once a step, and each works on
 //! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
 //! Ordinary and Partial Differential Equations*, 9.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::past::way_of_many;
 use super::sweep::{BLOCK_BYTES, Out, sum_group};
@@ -39,6 +40,7 @@ use std::ops::Range;
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_2d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix2>,
@@ -98,6 +100,7 @@ pub fn heat_2d<T: Real>(
 /// # Ok(())
 /// # }
 /// ```
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_3d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix3>,
@@ -168,6 +171,7 @@ impl<T: Real> Step<T> {
     /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours in itself.
     ///
     /// `u` begins with plane `first` of the array, `out` with plane `own.start`.
+    #[expect(clippy::arithmetic_side_effects, reason = "rows of an array that has elements, in memory")]
     fn make<const AXES: usize>(self, own: Range<usize>, first: usize, u: &[T], out: &mut [T]) {
         let [_, rows, width] = self.shape;
         if out.is_empty() {
@@ -196,6 +200,10 @@ impl<T: Real> Step<T> {
 
     /// One row. `line(plane, row)` is a row of the array.
     #[inline(always)]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "floats, and neighbours of an element that is not on the border"
+    )]
     fn row<'u, const AXES: usize>(
         self,
         plane: usize,
@@ -248,6 +256,7 @@ impl<T: Real> Step<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
 

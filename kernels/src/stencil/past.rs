@@ -7,6 +7,7 @@
 //! Non-temporal stores write exactly the bytes of a destination slice that the caller has exclusively, aligned as the
 //! instruction demands; [`fence`] stands before the end of every kernel that made them.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::store::{CACHED, PAST_CACHES, Way};
 use phalanx::Element;

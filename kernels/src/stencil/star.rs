@@ -1,4 +1,5 @@
 //! Star stencils of any radius: neighbours along the axes.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::Boundary;
 use super::past::way_of_one;
@@ -90,6 +91,7 @@ impl<T: Real> Taps<T> {
     }
 
     /// The taps of a star: the element itself, then each axis from the lowest offset to the highest.
+    #[expect(clippy::arithmetic_side_effects, reason = "floats, and places in weights in memory")]
     fn star(weights: [&[T]; 3]) -> Result<Taps<T>, KernelError> {
         let mut taps = vec![([0; 3], T::ZERO)];
         for (axis, weights) in weights.into_iter().enumerate() {
@@ -106,6 +108,7 @@ impl<T: Real> Taps<T> {
     }
 
     /// Applies the taps to an array of two or three axes.
+    #[expect(clippy::arithmetic_side_effects, reason = "places in an array that has elements, in memory")]
     pub(super) fn apply<D: Shape>(
         &self,
         pool: &Pool,
@@ -177,6 +180,7 @@ fn three_axes(shape: &[usize]) -> [usize; 3] {
 
 /// Rows of a chunk, counted over both outer axes: whole planes where there are many, `reach` being how far taps go along
 /// either axis.
+#[expect(clippy::arithmetic_side_effects, reason = "rows of an array in memory, and a pool has workers")]
 fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) -> usize {
     if planes >= 4 * workers {
         chunk_rows(planes, reach[0], workers) * rows
@@ -187,11 +191,13 @@ fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) ->
 
 /// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at least 32 times as
 /// far as taps reach, as long as every worker gets two.
+#[expect(clippy::arithmetic_side_effects, reason = "rows and weights in memory, and a pool has workers")]
 pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize) -> usize {
     (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(2 * workers)).max(1)
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests {
     use super::super::sweep::naive;
     use super::*;
