@@ -468,3 +468,21 @@ fn results_of_lengths_0_and_1_are_written() {
         assert_eq!(particles::energy(pool, &places, &places, &masses, 0.0).unwrap().total(), 0.0);
     }
 }
+
+/// Blocks of these would be as large as the stack of a worker's further threads.
+#[test]
+fn prefixes_of_elements_of_many_lines_are_folded_too() {
+    type Wide = [u64; 128];
+    let pool = Pool::builder().workers(1).threads_per_worker(2).build().unwrap();
+    let len = 70_000;
+    let x = pool.from_fn(len, |i| -> Wide { [i as u64; 128] }).unwrap();
+    let mut out = pool.zeros::<Wide>(len).unwrap();
+    let add = |a: Wide, b: Wide| {
+        let mut sum = a;
+        (sum[0], sum[127]) = (a[0] + b[0], a[127] + b[127]);
+        sum
+    };
+    scan::inclusive(&pool, &mut out, &x, [0; 128], add).unwrap();
+    let sums = out.as_slice().iter().map(|sum| (sum[0], sum[127]));
+    assert!(sums.zip(0u64..).all(|(sum, i)| sum == (i * (i + 1) / 2, i * (i + 1) / 2)));
+}

@@ -74,6 +74,9 @@ const GROUP: usize = 64;
 
 /// Divides each interval into [`CELLS`] cells and adds the values of a chunk to them; `cells` holds `CELLS` per interval. The body
 /// of [`refine`](super::refine).
+///
+/// # Panics
+/// If there are more intervals than [`MOST_INTERVALS`], or fewer cells than they have.
 pub fn refine_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell]) {
     vectorized(
         #[inline(always)]
@@ -82,6 +85,9 @@ pub fn refine_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell
 }
 
 /// Appends the keys of the wanted values of a chunk. The body of [`gather`](super::gather).
+///
+/// # Panics
+/// If there are more intervals than [`MOST_INTERVALS`].
 pub fn gather_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, keys: &mut Vec<u64>) {
     vectorized(
         #[inline(always)]
