@@ -91,6 +91,7 @@ impl Table {
     }
 
     /// `me`'s record, else a free one, else another member's empty one.
+    #[inline]
     fn find(&self, me: MemberId) -> Option<Slot> {
         let used = self.used();
         let mut free = None;
@@ -112,6 +113,7 @@ impl Table {
     }
 
     /// Takes from what `me` holds in `slot`; false, and nothing done, if it holds less or not there.
+    #[inline]
     pub(crate) fn sub(&self, me: MemberId, slot: Slot, amount: u32) -> bool {
         let word = &self.records[slot.0];
         let mut now = word.load(Ordering::Relaxed);
@@ -187,6 +189,7 @@ impl Table {
             .collect()
     }
 
+    #[inline]
     fn used(&self) -> usize {
         // From shared memory, so never above the real length.
         (self.used.load(Ordering::Relaxed) as usize).min(RECORDS)

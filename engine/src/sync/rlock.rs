@@ -113,7 +113,6 @@ unsafe impl<T: Pod + Send> Sync for RLock<T> {}
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct RGuard<'a, T: Pod> {
     lock: &'a RLock<T>,
-    me: Owner,
     unwinding: bool,
     _thread: PhantomData<*const ()>,
 }
@@ -141,6 +140,7 @@ impl<T: Pod + Send> RLock<T> {
     /// - [`LockError::OwnerDied`]: held, the guard is inside, the value is suspect.
     /// - [`LockError::TooDeep`]: taken about a million times by this thread already.
     /// - [`LockError::Corrupt`]: the words in shared memory were overwritten.
+    #[inline]
     pub fn lock(&self) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
         self.lock_with(Patience::Forever)
     }
@@ -167,15 +167,21 @@ impl<T: Pod + Send> RLock<T> {
             return Err(LockError::Forked);
         }
         let me = member::current();
-        let acquired = match self.word().lock(me, patience) {
-            Ok(acquired) => acquired,
-            Err(RRefused::Lock(refused)) => return Err(LockError::of(refused, self.word().holder())),
-            Err(RRefused::TooDeep(depth)) => return Err(LockError::TooDeep { depth }),
-        };
-        let guard = RGuard { lock: self, me, unwinding: std::thread::panicking(), _thread: PhantomData };
-        match acquired {
-            Acquired::Clean => Ok(guard),
-            Acquired::OwnerDied => Err(LockError::OwnerDied(guard)),
+        match self.word().lock(me, patience) {
+            Ok(acquired) => {
+                let unwinding = std::thread::panicking();
+                let guard = RGuard { lock: self, unwinding, _thread: PhantomData };
+                if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
+            }
+            Err(refused) => Err(self.refusal(refused)),
+        }
+    }
+
+    #[cold]
+    fn refusal<G>(&self, refused: RRefused) -> LockError<G> {
+        match refused {
+            RRefused::Lock(refused) => LockError::of(refused, self.word().holder()),
+            RRefused::TooDeep(depth) => LockError::TooDeep { depth },
         }
     }
 }
@@ -243,6 +249,7 @@ impl<T: Pod> RGuard<'_, T> {
 }
 
 impl<T: Pod> Drop for RGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if fork::is_foreign() {
             return;
@@ -251,7 +258,8 @@ impl<T: Pod> Drop for RGuard<'_, T> {
         if std::thread::panicking() && !self.unwinding {
             word.lock.poison();
         }
-        word.unlock(self.me);
+        // A guard stays on the thread that locked.
+        word.unlock(member::current());
     }
 }
 

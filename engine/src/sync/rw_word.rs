@@ -88,6 +88,7 @@ impl RwWord {
     }
 
     /// The reader's second step: in, or out again because of a writer.
+    #[inline]
     fn confirm(&self, me: Owner, slot: Slot) -> Option<Acquired> {
         fence(Ordering::SeqCst);
         // Acquire pairs with the release in `unlock_write` and in `repair`.
@@ -101,6 +102,7 @@ impl RwWord {
     }
 
     /// Leaves as a reader.
+    #[inline]
     pub(crate) fn unlock_read(&self, me: Owner, slot: Slot) -> Released {
         if !self.readers.sub(me.member, slot, 1) {
             return Released::NotOwner;
@@ -185,6 +187,7 @@ impl RwWord {
         Released::Done
     }
 
+    #[inline]
     fn is_mine(&self, seen: u32, me: Owner) -> bool {
         seen & HOLDER == me.member.0 && self.thread.load(Ordering::Relaxed) == me.thread
     }

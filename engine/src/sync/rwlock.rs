@@ -11,7 +11,7 @@ use crate::base::member::{self, MemberId, Owner};
 use crate::base::with_own;
 
 use crate::sync::lock::{LockError, data_offset};
-use crate::sync::lock_word::Acquired;
+use crate::sync::lock_word::{Acquired, Refused};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::Slot;
 use crate::sync::rw_word::RwWord;
@@ -59,7 +59,6 @@ unsafe impl<T: Pod + Send + Sync> Sync for RwLock<T> {}
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct ReadGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
-    me: Owner,
     slot: Slot,
     _thread: PhantomData<*const ()>,
 }
@@ -68,7 +67,6 @@ pub struct ReadGuard<'a, T: Pod> {
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct WriteGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
-    me: Owner,
     unwinding: bool,
     _thread: PhantomData<*const ()>,
 }
@@ -154,10 +152,10 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         match again.map_or_else(|| self.word().read(me, patience), Ok) {
             Ok((acquired, slot)) => {
                 with_own(&READING, |reading| reading.push(self.reading(me)));
-                let guard = ReadGuard { lock: self, me, slot, _thread: PhantomData };
+                let guard = ReadGuard { lock: self, slot, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
-            Err(refused) => Err(LockError::of(refused, self.word().writer())),
+            Err(refused) => Err(self.refusal(refused)),
         }
     }
 
@@ -172,10 +170,10 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         match self.word().write(me, patience) {
             Ok(acquired) => {
                 let unwinding = std::thread::panicking();
-                let guard = WriteGuard { lock: self, me, unwinding, _thread: PhantomData };
+                let guard = WriteGuard { lock: self, unwinding, _thread: PhantomData };
                 if acquired == Acquired::Clean { Ok(guard) } else { Err(LockError::OwnerDied(guard)) }
             }
-            Err(refused) => Err(LockError::of(refused, self.word().writer())),
+            Err(refused) => Err(self.refusal(refused)),
         }
     }
 }
@@ -196,6 +194,11 @@ impl<T> RwLock<T> {
     fn is_read_here(&self, me: Owner) -> bool {
         let own = self.reading(me);
         with_own(&READING, |reading| reading.contains(&own))
+    }
+
+    #[cold]
+    fn refusal<G>(&self, refused: Refused) -> LockError<G> {
+        LockError::of(refused, self.word().writer())
     }
 
     /// How many readers are in, of all processes, as far as one look can tell.
@@ -275,14 +278,16 @@ impl<T: Pod> Drop for ReadGuard<'_, T> {
         if fork::is_foreign() {
             return;
         }
+        // A guard stays on the thread that locked.
+        let me = member::current();
         with_own(&READING, |reading| {
-            let own = self.lock.reading(self.me);
+            let own = self.lock.reading(me);
             if let Some(last) = reading.iter().rposition(|noted| *noted == own) {
                 reading.swap_remove(last);
             }
         });
         // It fails only if the words were overwritten.
-        let _ = self.lock.word().unlock_read(self.me, self.slot);
+        let _ = self.lock.word().unlock_read(me, self.slot);
     }
 }
 
@@ -295,7 +300,7 @@ impl<T: Pod> Drop for WriteGuard<'_, T> {
         if std::thread::panicking() && !self.unwinding {
             word.poison();
         }
-        let _ = word.unlock_write(self.me);
+        let _ = word.unlock_write(member::current());
     }
 }
 
