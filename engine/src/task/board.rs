@@ -17,8 +17,8 @@ use crate::sys::futex;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-/// Tasks that can be on the board at once. A power of two.
-pub(crate) const SLOTS: usize = 4096;
+/// Tasks that can be on the board at once. A power of two; few for the model checker.
+pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
 /// Bytes of arguments and results that a slot holds itself.
 pub(crate) const INLINE_BYTES: usize = 80;
 /// The driver is asked for more when so few tasks wait.
@@ -72,6 +72,12 @@ impl State {
 
     pub(crate) fn member(self) -> u32 {
         (self.0 >> 3) as u32 & ((1 << 29) - 1)
+    }
+
+    /// Whether `member`, which has died, ran the task or had done it.
+    pub(crate) fn is_left_by(self, member: u32) -> bool {
+        let is_left = matches!(self.stage(), Some(Stage::Running | Stage::Condemned | Stage::Done));
+        is_left && self.member() == member
     }
 }
 
@@ -188,6 +194,14 @@ impl Slot {
         self.reading.compare_exchange(reading, doomed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Items with an outcome, and items begun: as many, or one more.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        // Acquire: pairs with the Releases in `run_items` and `begin`. What was done is counted first.
+        let done = self.items_done.load(Ordering::Acquire) as usize;
+        let reading = self.reading.load(Ordering::Acquire) & !DOOMED;
+        (done, (reading as usize).max(done))
+    }
+
     /// Whether the driver has given up the task.
     pub(crate) fn is_condemned(&self) -> bool {
         State(self.state.load(Ordering::Relaxed)).stage() == Some(Stage::Condemned)
@@ -258,6 +272,7 @@ impl Rules {
     }
 }
 
+#[derive(Debug, Default)]
 #[repr(C)]
 struct Head {
     /// Position after the last queued task. Written by the driver.
@@ -278,6 +293,7 @@ struct Head {
 
 /// What a rank has done, in order.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 struct DoneRing {
     tail: Line<AtomicU64>,
     slots: Line<[AtomicU32; SLOTS]>,
@@ -301,7 +317,7 @@ unsafe impl Send for TaskBoard {}
 unsafe impl Sync for TaskBoard {}
 
 const RING_AT: usize = size_of::<Head>();
-const SLOTS_AT: usize = RING_AT + (SLOTS * 8).next_multiple_of(128);
+const SLOTS_AT: usize = RING_AT + (SLOTS * size_of::<AtomicU64>()).next_multiple_of(128);
 const DONE_AT: usize = SLOTS_AT + SLOTS * size_of::<Line<Slot>>();
 
 /// Bytes of the board of a team of `size`.
@@ -465,6 +481,12 @@ impl TaskBoard {
         }
     }
 
+    /// Wakes whoever collects for something else than results, which was written before.
+    pub(crate) fn alarm(&self) {
+        self.notify();
+        self.collector().ring();
+    }
+
     // ------------------------------------------------------------------------------------------- member
 
     /// Tasks that wait, at most.
@@ -567,6 +589,9 @@ const _: () = {
     assert!(std::mem::offset_of!(Slot, flags) == 72 && std::mem::offset_of!(Slot, items_done) == 88);
 };
 
+#[cfg(test)]
+#[path = "models.rs"]
+mod models;
 #[cfg(all(test, not(loom)))]
 #[path = "board_tests.rs"]
 mod tests;

@@ -2,33 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::*;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use crate::task::board::models::Heap;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-
-/// A board of its own.
-struct Heap {
-    board: TaskBoard,
-    layout: Layout,
-}
-
-impl Heap {
-    fn new(size: usize) -> Heap {
-        let layout = Layout::from_size_align(board_bytes(size), 4096).unwrap();
-        // SAFETY: the layout has a size.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap();
-        // SAFETY: zeroed just now, as long as asked for, and freed with `self` only.
-        Heap { board: unsafe { TaskBoard::new(base, size) }, layout }
-    }
-}
-
-impl Drop for Heap {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.board.base.as_ptr(), self.layout) }
-    }
-}
 
 #[test]
 fn every_task_is_claimed_once_by_whom_its_state_names() {

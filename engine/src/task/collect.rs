@@ -28,11 +28,7 @@ impl Desk {
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn collect(self: &Arc<Desk>) -> usize {
         // Before the results: whoever died has left all that it ever will.
-        let graves = if self.has_graves.swap(false, Ordering::AcqRel) {
-            Some(std::mem::take(&mut *self.graves.lock()))
-        } else {
-            None
-        };
+        let graves = self.graves.take();
         if self.board.was_asked() {
             self.answer();
         }
@@ -96,7 +92,7 @@ impl Desk {
     /// Whether members have done tasks that were not taken yet.
     pub(crate) fn has_arrivals(&self) -> bool {
         let books = self.books.lock();
-        self.has_graves.load(Ordering::Acquire)
+        self.graves.are_new()
             || books.taken.iter().enumerate().any(|(rank, taken)| match self.board.done_since(rank, *taken) {
                 Some(count) => count > 0,
                 None => !self.is_broken.load(Ordering::Acquire),
@@ -223,10 +219,9 @@ impl Desk {
         {
             let mut books = self.books.lock();
             for index in 0..books.flights.len() {
-                let state = self.board.state(index);
-                let is_its = state.member() == obituary.member
-                    && matches!(state.stage(), Some(Stage::Running | Stage::Condemned | Stage::Done));
-                if is_its && let Some(flight) = books.flights[index].take() {
+                if self.board.state(index).is_left_by(obituary.member)
+                    && let Some(flight) = books.flights[index].take()
+                {
                     books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
                     remains.push((index, flight));
                 }

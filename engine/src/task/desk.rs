@@ -14,6 +14,7 @@ use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes, seal_
 use crate::task::calls::{Calls, discard};
 use crate::task::cost::Costs;
 use crate::task::error::TaskError;
+use crate::task::graves::Graves;
 use crate::task::insight::Ledger;
 use crate::task::parcel::{Hurry, Parcel, Receiver, Store};
 use crate::task::serve;
@@ -113,9 +114,7 @@ pub(crate) struct Desk {
     /// Workers are prepared for their tasks in a way that the caller is not.
     pub(crate) are_prepared: bool,
     pub(crate) ledger: Mutex<Ledger>,
-    /// Deaths that were not looked at yet.
-    pub(crate) graves: Mutex<Vec<Obituary>>,
-    pub(crate) has_graves: AtomicBool,
+    pub(crate) graves: Graves<Obituary>,
     /// Held by the waiting thread that collects for all, which is named beside it (`waiting.rs`).
     pub(crate) duty: Mutex<()>,
     pub(crate) on_duty: AtomicUsize,
@@ -160,8 +159,7 @@ impl Desk {
             costs: Costs::default(),
             are_prepared,
             ledger: Mutex::new(Ledger::new(board.size)),
-            graves: Mutex::new(Vec::new()),
-            has_graves: AtomicBool::new(false),
+            graves: Graves::new(),
             duty: Mutex::new(()),
             on_duty: AtomicUsize::new(0),
             calls: Arc::new(Calls::default()),
@@ -430,10 +428,8 @@ impl Drop for Desk {
 
 impl Bereaved for Desk {
     fn died(&self, obituary: &Obituary) {
-        self.graves.lock().push(obituary.clone());
-        self.has_graves.store(true, Ordering::Release);
-        self.board.notify();
-        self.board.collector().ring();
+        self.graves.add(obituary.clone());
+        self.board.alarm();
     }
 
     fn joined(&self) {
@@ -443,9 +439,8 @@ impl Bereaved for Desk {
 
     fn broken(&self) {
         self.is_broken.store(true, Ordering::Release);
-        self.has_graves.store(true, Ordering::Release);
-        self.board.notify();
-        self.board.collector().ring();
+        self.graves.mark();
+        self.board.alarm();
     }
 }
 

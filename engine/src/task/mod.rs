@@ -15,6 +15,7 @@ pub(crate) mod desk;
 mod entry;
 mod error;
 mod executor;
+mod graves;
 mod heap;
 mod here;
 mod imap;

@@ -10,7 +10,6 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
-use crate::task::board::DOOMED;
 use crate::task::calls::discard;
 use crate::task::desk::Desk;
 use crate::task::error::{ItemFault, TaskError};
@@ -77,9 +76,7 @@ impl Desk {
     /// How far the task in slot `index` has come.
     pub(crate) fn account<'a>(&'a self, index: usize, parcel: &'a Parcel) -> Result<Account<'a>, TaskError> {
         let slot = self.board.slot(index);
-        // Acquire: pairs with the Releases in `run_items` and `Slot::begin`. What was done is counted first.
-        let done = slot.items_done.load(Ordering::Acquire) as usize;
-        let begun = ((slot.reading.load(Ordering::Acquire) & !DOOMED) as usize).max(done);
+        let (done, begun) = slot.progress();
         let len = |word: u64| usize::try_from(word).unwrap_or(usize::MAX);
         // Acquire: a living thread may have counted more meanwhile, and wrote it before.
         let written = len(slot.written.load(Ordering::Acquire));

@@ -185,7 +185,7 @@ impl Desk {
         let backstop = Instant::now() + BACKSTOP;
         let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
         collector.sleep(seen, Some(until), || {
-            self.has_graves.load(Ordering::Acquire)
+            self.graves.are_new()
                 || self.has_newcomers.load(Ordering::Acquire)
                 || self.board.is_eager() && !self.duty.is_locked() && self.has_arrivals()
         });
