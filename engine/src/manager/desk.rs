@@ -7,8 +7,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, spin_loop};
-use crate::base::member;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
+use crate::base::member::{self, Owner};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sys::{fork, futex};
 use std::ptr::NonNull;
@@ -16,13 +16,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Calls that can be at the desk at one time; further callers wait for a slot.
-pub(super) const SLOTS: usize = 32;
+pub(super) const SLOTS: usize = if cfg!(any(loom, miri)) { 1 } else { 32 };
 /// Bytes that pass at one turn.
-pub(super) const PIECE_BYTES: usize = 8 << 10;
+pub(super) const PIECE_BYTES: usize = if cfg!(any(loom, miri)) { 8 } else { 8 << 10 };
 /// Longest sleep: a backstop, should a word be overwritten by a stray write.
 const SLICE: Duration = Duration::from_secs(1);
 /// Looks at a word before sleeping.
-const SPINS: u32 = 200;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
 
 /// In `Slot::owner`: the owner is dead or has gone; only the server may free the slot.
 const ABANDONED: u64 = 1 << 63;
@@ -49,6 +49,7 @@ const DEAD: u32 = 2;
 
 /// The words. All zero: open, no server yet, no call.
 #[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
 #[repr(C, align(128))]
 pub(super) struct Words {
     state: AtomicU32,
@@ -65,6 +66,7 @@ pub(super) struct Words {
 }
 
 #[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
 #[repr(C, align(128))]
 struct Slot {
     /// 0 when free; else the owner, and [`ABANDONED`].
@@ -80,7 +82,7 @@ struct Slot {
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(Words, slots) == 128 && std::mem::offset_of!(Slot, bytes) == 128);
-    assert!(size_of::<Slot>() == 128 + PIECE_BYTES);
+    assert!(size_of::<Slot>() == (128 + PIECE_BYTES).next_multiple_of(128));
 };
 
 /// Why a call ended at the desk.
@@ -132,16 +134,6 @@ impl Desk {
         shut(self.words(), DEAD);
     }
 
-    /// Whether it is closed, and how.
-    pub(super) fn is_shut(&self) -> Option<Stop> {
-        match self.words().state.load(Ordering::Acquire) {
-            OPEN => None,
-            CLOSED => Some(Stop::Closed),
-            DEAD => Some(Stop::Died),
-            _ => Some(Stop::Corrupt),
-        }
-    }
-
     /// Sends a request, waits for its answer, and has it read: what it leads to is kept until then.
     pub(super) fn exchange<R>(
         &self,
@@ -152,64 +144,18 @@ impl Desk {
         if fork::is_foreign() {
             return Err(Stop::Forked);
         }
-        let index = self.claim(deadline)?;
-        let slot = &self.words().slots[index];
-        let done = self.converse(slot, request, deadline);
+        let (words, me) = (self.words(), member::current());
+        let slot = &words.slots[words.claim(me, deadline)?];
+        let done = words.converse(slot, me, request, deadline);
         match done {
             Ok(answer) => {
-                let _returned = Returned { desk: self, slot };
+                let _returned = Returned { words, slot };
                 Ok(read(&answer))
             }
             Err(stop) => {
-                // The server may be at work for us: it frees the slot.
-                slot.owner.fetch_or(ABANDONED, Ordering::AcqRel);
-                self.ring();
+                words.abandon(slot);
                 Err(stop)
             }
-        }
-    }
-
-    fn converse(&self, slot: &Slot, request: &[u8], deadline: Option<Instant>) -> Result<Vec<u8>, Stop> {
-        let mut pieces = request.chunks(PIECE_BYTES).peekable();
-        while let Some(piece) = pieces.next() {
-            slot.put(piece, REQUEST, pieces.peek().is_some());
-            self.pass_to_server(slot)?;
-            self.await_turn(slot, deadline)?;
-        }
-        let mut answer = Vec::new();
-        loop {
-            if !slot.take(&mut answer, ANSWER).ok_or(Stop::Corrupt)? {
-                return Ok(answer);
-            }
-            self.pass_to_server(slot)?;
-            self.await_turn(slot, deadline)?;
-        }
-    }
-
-    /// Takes a free slot.
-    fn claim(&self, deadline: Option<Instant>) -> Result<usize, Stop> {
-        let words = self.words();
-        let me = member::current();
-        loop {
-            if let Some(stop) = self.is_shut() {
-                return Err(stop);
-            }
-            let freed = words.freed.load(Ordering::SeqCst);
-            // Threads begin at different slots.
-            let first = me.thread as usize;
-            let found = (0..SLOTS).map(|i| first.wrapping_add(i) % SLOTS).find(|index| {
-                let owner = &words.slots[*index].owner;
-                owner.load(Ordering::Relaxed) == 0
-                    // Acquire pairs with the release in `free`.
-                    && owner.compare_exchange(0, me.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-            });
-            if let Some(index) = found {
-                return Ok(index);
-            }
-            words.waiting.fetch_add(1, Ordering::SeqCst);
-            let outcome = sleep(&words.freed, freed, deadline);
-            words.waiting.fetch_sub(1, Ordering::SeqCst);
-            outcome?;
         }
     }
 
@@ -230,7 +176,7 @@ impl Desk {
     /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of two; freed in part.
     #[cfg(test)]
     pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
-        let owner = member::Owner { member: dead, thread: 1 }.pack();
+        let owner = Owner { member: dead, thread: 1 }.pack();
         let is_claimed =
             |slot: &&Slot| slot.owner.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         let slot = self.words().slots.iter().find(is_claimed).expect("a slot is free");
@@ -238,7 +184,7 @@ impl Desk {
             0 => {}
             1 | 2 => {
                 slot.put(b"dead", REQUEST, step == 2);
-                self.pass_to_server(slot).expect("the desk is open");
+                self.words().pass_to_server(slot).expect("the desk is open");
             }
             _ => {
                 slot.turn.fetch_and(SHUT, Ordering::Relaxed);
@@ -251,9 +197,87 @@ impl Desk {
         MemberId(self.words().server.load(Ordering::Acquire))
     }
 
+    /// Has the server look.
+    pub(super) fn ring(&self) {
+        self.words().ring();
+    }
+
+    /// As [`Words::serve`].
+    pub(super) fn serve(&self, is_over: &AtomicBool, on: impl FnMut(usize, Visit<'_>)) {
+        self.words().serve(is_over, on);
+    }
+}
+
+impl Words {
+    /// Whether it is closed, and how.
+    fn is_shut(&self) -> Option<Stop> {
+        match self.state.load(Ordering::Acquire) {
+            OPEN => None,
+            CLOSED => Some(Stop::Closed),
+            DEAD => Some(Stop::Died),
+            _ => Some(Stop::Corrupt),
+        }
+    }
+
+    /// Takes a free slot.
+    fn claim(&self, me: Owner, deadline: Option<Instant>) -> Result<usize, Stop> {
+        loop {
+            // Before the state: the desk is shut first, and counted afterwards.
+            let freed = self.freed.load(Ordering::SeqCst);
+            if let Some(stop) = self.is_shut() {
+                return Err(stop);
+            }
+            // Threads begin at different slots.
+            let first = me.thread as usize;
+            let found = (0..SLOTS).map(|i| first.wrapping_add(i) % SLOTS).find(|index| {
+                let owner = &self.slots[*index].owner;
+                owner.load(Ordering::Relaxed) == 0
+                    // Acquire pairs with the release in `free`.
+                    && owner.compare_exchange(0, me.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            });
+            if let Some(index) = found {
+                return Ok(index);
+            }
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            in_total_order();
+            let outcome = sleep(&self.freed, freed, deadline);
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            outcome?;
+        }
+    }
+
+    fn converse(
+        &self,
+        slot: &Slot,
+        me: Owner,
+        request: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, Stop> {
+        let mut pieces = request.chunks(PIECE_BYTES).peekable();
+        while let Some(piece) = pieces.next() {
+            slot.put(piece, REQUEST, pieces.peek().is_some());
+            self.pass_to_server(slot)?;
+            self.await_turn(slot, me, deadline)?;
+        }
+        let mut answer = Vec::new();
+        loop {
+            if !slot.take(&mut answer, ANSWER).ok_or(Stop::Corrupt)? {
+                return Ok(answer);
+            }
+            self.pass_to_server(slot)?;
+            self.await_turn(slot, me, deadline)?;
+        }
+    }
+
+    /// Leaves a slot to the server, which may be at work for its owner.
+    fn abandon(&self, slot: &Slot) {
+        slot.owner.fetch_or(ABANDONED, Ordering::AcqRel);
+        self.ring();
+    }
+
     fn give_back(&self, slot: &Slot) {
         slot.free();
-        tell_freed(self.words());
+        tell_freed(self);
     }
 
     fn pass_to_server(&self, slot: &Slot) -> Result<(), Stop> {
@@ -266,8 +290,7 @@ impl Desk {
         Ok(())
     }
 
-    fn await_turn(&self, slot: &Slot, deadline: Option<Instant>) -> Result<(), Stop> {
-        let owner = member::current().pack();
+    fn await_turn(&self, slot: &Slot, me: Owner, deadline: Option<Instant>) -> Result<(), Stop> {
         let mut spins = SPINS;
         loop {
             // Acquire pairs with the release in `answer`.
@@ -293,30 +316,33 @@ impl Desk {
             if let Some(stop) = self.is_shut() {
                 return Err(stop);
             }
-            if slot.owner.load(Ordering::Relaxed) != owner {
+            if slot.owner.load(Ordering::Relaxed) != me.pack() {
                 return Err(Stop::Corrupt);
             }
         }
     }
 
     /// Has the server look.
-    pub(super) fn ring(&self) {
-        let words = self.words();
-        words.bell.fetch_add(1, Ordering::SeqCst);
-        if words.server_asleep.load(Ordering::SeqCst) != 0 {
-            futex::wake(&words.bell, u32::MAX);
+    fn ring(&self) {
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        in_total_order();
+        if self.server_asleep.load(Ordering::SeqCst) != 0 {
+            futex::wake(&self.bell, u32::MAX);
         }
     }
 
     /// The server's looks: calls `on` with every slot that waits for it; returns when the desk is shut, or when
     /// `is_over` says so, which no stray write into the desk can change.
-    pub(super) fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
-        let words = self.words();
+    fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let mut spins = SPINS;
-        while self.is_shut().is_none() && !is_over.load(Ordering::Acquire) {
-            let bell = words.bell.load(Ordering::SeqCst);
+        loop {
+            // Before the state: the desk is shut first, and the bell rings afterwards.
+            let bell = self.bell.load(Ordering::SeqCst);
+            if self.is_shut().is_some() || is_over.load(Ordering::Acquire) {
+                break;
+            }
             let mut found = false;
-            for (index, slot) in words.slots.iter().enumerate() {
+            for (index, slot) in self.slots.iter().enumerate() {
                 let owner = slot.owner.load(Ordering::Acquire);
                 if owner & ABANDONED != 0 {
                     on(index, Visit::Abandoned);
@@ -335,27 +361,27 @@ impl Desk {
                 spins = spins.saturating_sub(1);
                 spin_loop();
             } else {
-                words.server_asleep.store(1, Ordering::SeqCst);
+                self.server_asleep.store(1, Ordering::SeqCst);
                 // SeqCst on both: a caller that has rung sees us asleep, or we see its ring.
                 fence(Ordering::SeqCst);
-                let _looks_again = sleep(&words.bell, bell, None);
-                words.server_asleep.store(0, Ordering::SeqCst);
+                let _looks_again = sleep(&self.bell, bell, None);
+                self.server_asleep.store(0, Ordering::SeqCst);
             }
         }
         // Nobody waits for a server that has left, whatever made it.
-        shut(words, CLOSED);
+        shut(self, CLOSED);
     }
 }
 
 /// A slot of which its owner is done: free when this is dropped.
 struct Returned<'a> {
-    desk: &'a Desk,
+    words: &'a Words,
     slot: &'a Slot,
 }
 
 impl Drop for Returned<'_> {
     fn drop(&mut self) {
-        self.desk.give_back(self.slot);
+        self.words.give_back(self.slot);
     }
 }
 
@@ -376,7 +402,7 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     /// Who asks.
     pub(super) fn caller(&self) -> MemberId {
-        member::Owner::unpack(self.slot.owner.load(Ordering::Relaxed) & !ABANDONED).member
+        Owner::unpack(self.slot.owner.load(Ordering::Relaxed) & !ABANDONED).member
     }
 
     /// Appends the piece that lies there; whether more follow. `None` if that makes no sense.
@@ -437,6 +463,7 @@ impl Slot {
 
 fn tell_freed(words: &Words) {
     words.freed.fetch_add(1, Ordering::SeqCst);
+    in_total_order();
     if words.waiting.load(Ordering::SeqCst) != 0 {
         futex::wake(&words.freed, 1);
     }
@@ -475,7 +502,7 @@ fn repair(words: &Words, dead: MemberId) {
     }
     for slot in &words.slots {
         let owner = slot.owner.load(Ordering::Acquire);
-        if member::Owner::unpack(owner & !ABANDONED).member == dead {
+        if Owner::unpack(owner & !ABANDONED).member == dead {
             // Fails if the server freed it just now, which is as good.
             let marked = owner | ABANDONED;
             let _freed = slot.owner.compare_exchange(owner, marked, Ordering::AcqRel, Ordering::Relaxed);
@@ -487,3 +514,7 @@ fn repair(words: &Words, dead: MemberId) {
     words.freed.fetch_add(1, Ordering::SeqCst);
     futex::wake(&words.freed, u32::MAX);
 }
+
+#[cfg(test)]
+#[path = "models.rs"]
+mod models;

@@ -17,8 +17,8 @@ use crate::sys::futex;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-/// Tasks that can be on the board at once. A power of two; few for the model checker.
-pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
+/// Tasks that can be on the board at once. A power of two; few for the model checker and Miri.
+pub(crate) const SLOTS: usize = if cfg!(any(loom, miri)) { 2 } else { 4096 };
 /// Bytes of arguments and results that a slot holds itself.
 pub(crate) const INLINE_BYTES: usize = 80;
 /// The driver is asked for more when so few tasks wait.
@@ -582,7 +582,7 @@ impl TaskBoard {
 }
 
 // The layout that docs/SEGMENT-LAYOUT.md tells.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 const _: () = {
     assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);
     assert!(size_of::<Slot>() == 256 && size_of::<Line<Slot>>() == 256);

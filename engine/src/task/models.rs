@@ -8,6 +8,7 @@
 //! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access said to be exclusive
 //! is checked to be.
 #![allow(unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
 use super::*;
 use crate::base::model::{Arc, Mutex, UnsafeCell, check, thread};
@@ -437,6 +438,25 @@ fn loom_board_task_is_taken_back_or_run() {
         team.give_leave();
         member.join().unwrap();
         assert_eq!(team.runs(), [u32::from(!is_back), 1]);
+    });
+}
+
+/// A task that is done, and whose member has not said so, is found whole where it is looked for.
+#[test]
+fn loom_board_stray_is_whole() {
+    check(None, || {
+        let team = Team::new();
+        let mut books = Books::new();
+        team.place(&mut books, 0, 1, 0);
+        let member = {
+            let team = team.clone();
+            thread::spawn(move || team.serve(0, Some(Dies::Done)))
+        };
+        // As `Desk::take_done`.
+        if team.board().state(0).stage() == Some(Stage::Done) {
+            team.deliver(&mut books, 0, 0, 1);
+        }
+        member.join().unwrap();
     });
 }
 
