@@ -259,9 +259,8 @@ impl Team {
             // SAFETY: a free slot is the driver's; checked.
             self.bytes[index][place].with_mut(|bytes| unsafe { *bytes = (first + place) as u32 });
         }
-        slot.items.store(items as u64, Ordering::Relaxed);
-        slot.items_done.store(0, Ordering::Relaxed);
-        slot.reading.store(0, Ordering::Relaxed);
+        let set = [(&slot.items, items as u64), (&slot.items_done, 0), (&slot.reading, 0)];
+        set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
         slot.flags.store(flags, Ordering::Relaxed);
         let queued = self.board().queue(index, books.tail).expect("the ring has room");
         books.tail += 1;
@@ -293,10 +292,9 @@ impl Team {
         (first + begun, items - begun)
     }
 
-    /// As `Desk::collect`; gives how many tasks came back.
-    fn collect(&self, books: &mut Books) -> usize {
+    /// As `Desk::collect`.
+    fn collect(&self, books: &mut Books) {
         let graves = self.graves.take();
-        let mut count = 0;
         for rank in 0..SIZE {
             for _ in 0..self.board().done_since(rank, books.taken[rank]).expect("no more than there are") {
                 let index = self.board().done_slot(rank, books.taken[rank]).expect("a slot");
@@ -308,17 +306,14 @@ impl Team {
                         self.deliver(books, index, flight.first, flight.items);
                     }
                     self.release(books, index);
-                    count += 1;
                 }
             }
         }
-        graves.into_iter().flatten().for_each(|dead| count += self.bury(books, dead));
-        count
+        graves.into_iter().flatten().for_each(|dead| self.bury(books, dead));
     }
 
     /// As `Desk::bury`.
-    fn bury(&self, books: &mut Books, dead: u32) -> usize {
-        let mut count = 0;
+    fn bury(&self, books: &mut Books, dead: u32) {
         for index in 0..USED {
             let state = self.board().state(index);
             if state.is_left_by(dead)
@@ -326,7 +321,6 @@ impl Team {
             {
                 let (first, items) = self.settle(books, index, flight.first, flight.items);
                 self.release(books, index);
-                count += 1;
                 if items > 0 {
                     self.submit(books, first, items);
                 }
@@ -334,7 +328,6 @@ impl Team {
         }
         // A wake-up may have died with it.
         self.muster().call_out(self.board().waiting() as u32);
-        count
     }
 
     fn has_arrivals(&self, books: &Books) -> bool {
