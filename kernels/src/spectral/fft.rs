@@ -219,6 +219,31 @@ mod tests {
 
     type Line = Vec<Complex<f64>>;
 
+    #[test]
+    fn destructors_of_an_ending_thread_may_transform() {
+        struct AtTheEnd(std::sync::mpsc::Sender<Line>);
+        impl Drop for AtTheEnd {
+            fn drop(&mut self) {
+                self.0.send(transformed()).unwrap();
+            }
+        }
+        fn transformed() -> Line {
+            let mut line = vec![Complex::new(1.0, 0.0); 4];
+            lines(&mut line, 4, Direction::Forward, 1.0);
+            line
+        }
+        thread_local!(static KEPT: std::cell::OnceCell<AtTheEnd> = const { std::cell::OnceCell::new() });
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let before = std::thread::spawn(|| {
+            // Made first, so that it ends after what the transform keeps for the thread.
+            KEPT.with(|kept| kept.set(AtTheEnd(sender)).map_err(drop).unwrap());
+            transformed()
+        });
+        let before = before.join().unwrap();
+        assert_eq!(before, [4.0, 0.0, 0.0, 0.0].map(|re| Complex::new(re, 0.0)));
+        assert_eq!(receiver.recv().unwrap(), before);
+    }
+
     /// The definition of one line.
     fn naive_line(line: &[Complex<f64>], direction: Direction) -> Line {
         let (n, sign) = (line.len(), if direction == Direction::Forward { -1.0 } else { 1.0 });

@@ -29,6 +29,10 @@ macro_rules! transforms { ($($t:ty)*) => { $(
     impl Transform for $t {
         fn with_lines<R>(work: impl FnOnce(&mut Lines<Self>) -> R) -> R {
             thread_local!(static LINES: RefCell<Lines<$t>> = RefCell::new(Lines::new()));
+            if LINES.try_with(|_| ()).is_err() {
+                // The thread ends, and has let go of them.
+                return work(&mut Lines::new());
+            }
             LINES.with_borrow_mut(work)
         }
     }
