@@ -18,7 +18,7 @@ use crate::launch::scratch::Scratch;
 use crate::launch::tally::Cost;
 use crate::sys::clock::{ticks, yield_core};
 use crate::team::board::{
-    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, FaultKind, MAX_CHUNKS, Order, WireBytes,
+    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, MAX_CHUNKS, Order, WireBytes,
 };
 use crate::team::crew::Crew;
 use crate::team::current;
@@ -42,8 +42,9 @@ const LOOKS_PER_YIELD: u32 = 16;
 const CAUTIOUS_LAUNCHES: u32 = 16;
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
-/// Longest sleep of a waiting driver: a backstop against a board whose words were overwritten by a stray write.
-const BACKSTOP: Duration = Duration::from_secs(1);
+/// How often a waiting driver looks after members that may have lost the launch: a backstop against a board whose words were
+/// overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_millis(500);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads again.
@@ -77,12 +78,12 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn units(&self) -> usize {
+    pub(super) fn units(&self) -> usize {
         self.grid.chunks.div_ceil(self.unit)
     }
 
     #[expect(clippy::arithmetic_side_effects, reason = "units are of the grid, which is checked")]
-    fn unit_span(&self, unit: usize) -> Span {
+    pub(super) fn unit_span(&self, unit: usize) -> Span {
         let last = ((unit + 1) * self.unit).min(self.grid.chunks).saturating_sub(1);
         Span::new(self.grid.span(unit * self.unit).lo, self.grid.span(last).hi)
     }
@@ -90,7 +91,7 @@ impl Job<'_> {
 
 /// Why a launch was told to stop.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     /// The pool was terminated.
     Closed,
     TimedOut,
@@ -114,6 +115,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) cost: Cost,
     /// Workers that had got ready when the round was opened.
     pub(crate) newcomers: u64,
+    /// A rank that was left out of the round, as the words that call it were overwritten.
+    pub(crate) missed: Option<usize>,
     /// The launch's time limit.
     pub(crate) deadline: Option<Instant>,
     /// What the progress callback panicked with: to be raised again when the launch is over and the gate is free.
@@ -184,6 +187,7 @@ impl Drive<'_> {
                 // Whatever the other ranks made of it, this was the cause.
                 return Err(self.worker_died(deaths, lost));
             }
+            self.check_missed(&order)?;
             self.check_faults(order.epoch)?;
             if fallen.is_empty() || self.bitmap().holes().next().is_none() {
                 return if lost.is_empty() { Ok(()) } else { Err(self.worker_died(deaths, lost)) };
@@ -273,7 +277,7 @@ impl Drive<'_> {
         })
     }
 
-    fn bitmap(&self) -> Bitmap<'_> {
+    pub(super) fn bitmap(&self) -> Bitmap<'_> {
         let words = self.board.bitmap();
         Bitmap::new(words, self.job.units(), self.crew.active())
     }
@@ -321,6 +325,7 @@ impl Drive<'_> {
         roster.epoch = order.epoch;
         let deaths = crew.deaths.load(Ordering::Relaxed);
         self.newcomers = crew.newcomers.load(Ordering::Relaxed);
+        self.missed = None;
         order.mail = roster.mail;
         crew.write_order(order, self.job.wire);
         let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
@@ -382,7 +387,7 @@ impl Drive<'_> {
         self.stop_wanted(Instant::now())
     }
 
-    fn stop_wanted(&self, now: Instant) -> Option<Stop> {
+    pub(super) fn stop_wanted(&self, now: Instant) -> Option<Stop> {
         if self.is_terminated() {
             return Some(Stop::Closed);
         }
@@ -441,6 +446,7 @@ impl Drive<'_> {
         let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
         let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
         let mut newcomers = self.newcomers;
+        let mut next_look = Instant::now() + BACKSTOP;
         loop {
             // Before the looks below, so that what they miss wakes us.
             let seen = muster.news();
@@ -453,6 +459,10 @@ impl Drive<'_> {
                 return (stop, killed);
             }
             let now = Instant::now();
+            if next_look <= now {
+                next_look = now + BACKSTOP;
+                self.look_after(order);
+            }
             if stop.is_none() && next_progress.is_some_and(|at| at <= now) {
                 next_progress = Some(now + PROGRESS_EVERY);
                 self.tell_progress();
@@ -470,12 +480,18 @@ impl Drive<'_> {
                 killed = self.crew.kill_unfinished();
             }
             let deadline = self.deadline.filter(|_| stop.is_none());
-            let until = [kill_at, next_progress, deadline, Some(now + BACKSTOP)];
+            let until = [kill_at, next_progress, deadline, Some(next_look)];
             self.cost.system_calls = self.cost.system_calls.saturating_add(1);
             muster.wait(seen, until.into_iter().flatten().min());
-            if now.elapsed() >= BACKSTOP {
-                self.crew.kill_astray(order.epoch);
-            }
+        }
+    }
+
+    /// Looks after members that may have lost the launch. If one has to be left out of a launch that needs all, the launch stops.
+    #[cold]
+    fn look_after(&mut self, order: &Order) {
+        self.missed = self.crew.look_after(order.epoch).or(self.missed);
+        if self.missed.is_some() && order.flags & FLAG_REQUIRED != 0 {
+            self.board.stop().store(order.epoch, Ordering::Release);
         }
     }
 
@@ -514,79 +530,5 @@ impl Drive<'_> {
         let _inside = current::enter_callback();
         let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
         self.panic = outcome.err();
-    }
-
-    fn stopped(&self, stop: Stop, killed: Vec<usize>) -> LaunchError {
-        let site = self.job.site.to_string();
-        match stop {
-            Stop::Closed => LaunchError::PoolClosed,
-            Stop::Cancelled | Stop::Panicked => LaunchError::Cancelled { site, killed },
-            Stop::TimedOut => {
-                LaunchError::TimedOut { site, limit: self.options.timeout.unwrap_or_default(), killed }
-            }
-        }
-    }
-
-    /// Turns what members reported into an error.
-    fn check_faults(&self, epoch: u64) -> Result<(), LaunchError> {
-        let board = self.board;
-        if board.stop().load(Ordering::Acquire) != epoch {
-            return Ok(());
-        }
-        let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
-        // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
-        let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
-            return Err(match self.stop_wanted(Instant::now()) {
-                // A token stops the members without us, who may have been at work ourselves.
-                Some(stop) => self.stopped(stop, Vec::new()),
-                None => LaunchError::Corrupt {
-                    site: self.job.site.to_string(),
-                    rank: 0,
-                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
-                },
-            });
-        };
-        let site = self.job.site.to_string();
-        Err(match fault.kind {
-            FaultKind::Panic => LaunchError::Panicked {
-                site,
-                rank,
-                span: Span::new(fault.lo as usize, fault.hi as usize),
-                message: fault.message,
-                location: fault.location,
-            },
-            FaultKind::Body | FaultKind::Broken => LaunchError::Region { site, rank, message: fault.message },
-            FaultKind::Corrupt | FaultKind::Attach => {
-                LaunchError::Corrupt { site, rank, what: fault.message }
-            }
-        })
-    }
-
-    /// Sorts out what the dead were doing: a running chunk is run again where that is allowed, else lost.
-    fn take_stock(
-        &self,
-        fallen: &[Obituary],
-        retries_left: &mut u32,
-        deaths: &mut Vec<Death>,
-        lost: &mut Vec<Span>,
-    ) {
-        let done = self.bitmap();
-        for death in fallen {
-            let unit = death
-                .unit
-                .map(|unit| unit as usize)
-                .filter(|unit| !self.job.rank_bound && *unit < self.job.units() && !done.is_done(*unit));
-            let span = unit.map(|unit| self.job.unit_span(unit));
-            if let (Some(unit), Some(span)) = (unit, span) {
-                if *retries_left > 0 {
-                    *retries_left = retries_left.saturating_sub(1);
-                } else {
-                    // Given up: nobody runs it again.
-                    done.set(unit);
-                    lost.push(span);
-                }
-            }
-            deaths.push(Death { rank: death.rank, pid: death.pid, cause: death.cause, oom: death.oom, span });
-        }
     }
 }

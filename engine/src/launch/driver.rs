@@ -122,6 +122,7 @@ impl Driver {
             epoch: &mut epoch,
             cost: Cost::default(),
             newcomers: 0,
+            missed: None,
             deadline,
             panic: None,
         };

@@ -20,6 +20,7 @@ mod reserve;
 pub(crate) mod schedule;
 mod scratch;
 mod settle;
+mod stock;
 mod tally;
 pub(crate) mod watch;
 

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::random_tests::Random;
 use crate::launch::bitmap::Bitmap;
 use crate::launch::region::{Desks, left_with};
@@ -102,20 +102,22 @@ const FAR: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_driver_outlives_a_scribbler() {
-    for seed in 1..4 {
-        let (done, ended) = std::sync::mpsc::channel();
-        // The driver in a thread of its own, so that a hang is a failure with a name.
-        let driver = std::thread::spawn(move || {
-            torment(seed);
-            done.send(()).unwrap();
-        });
-        ended.recv_timeout(FAR).unwrap_or_else(|_| panic!("seed {seed}: the driver panicked or hung"));
-        driver.join().unwrap();
-    }
+    (1..4).for_each(|seed| ends(seed, torment));
     // And nothing of it stays in this process.
     let pool = Pool::builder().workers(2).build().unwrap();
     let x = pool.from_fn(10_000, |i| i as u64).unwrap();
     assert_eq!(pool.reduce(x.split(), 0, |x| x.iter().sum::<u64>(), |a, b| a + b).unwrap(), 49_995_000);
+}
+
+/// Runs `torment` as a driver, in a thread of its own, so that a hang is a failure with a name.
+fn ends(seed: u64, torment: fn(u64)) {
+    let (done, ended) = std::sync::mpsc::channel();
+    let driver = std::thread::spawn(move || {
+        torment(seed);
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(FAR).unwrap_or_else(|_| panic!("seed {seed}: the driver panicked or hung"));
+    driver.join().unwrap();
 }
 
 /// Launches on worker processes, in pools of their own, while a thread writes what it likes over their board,
@@ -151,6 +153,93 @@ fn torment(seed: u64) {
         drop(pool);
     }
     eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
+}
+
+/// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members' mostly.
+fn scribble_muster(random: &mut Random, pool: &Pool) {
+    let (board, orders) = (pool.driver.crew.board(), pool.driver.crew.orders);
+    let words: &[AtomicU64] = match random.below(8) {
+        // Without the cursor, which says who does what.
+        0 => &board.parts()[0][..48],
+        1 => board.parts()[2],
+        2 => board.parts()[3],
+        3 => return orders.bell().store(random.word() as u32, Ordering::Relaxed),
+        4 => return board.desk(random.below(board.size())).leave.store(random.word(), Ordering::Relaxed),
+        // Attendance.
+        _ => board.parts()[1],
+    };
+    let newest = pool.driver.crew.roster.lock().epoch;
+    // Anything near what is there, but no call to this very launch: only its driver knows whether a member may still enter.
+    let near = [newest + 1, newest + 2, newest.saturating_sub(1), 0][random.below(4)];
+    let likely = match random.below(4) {
+        0 => newest << 2 | (1 + random.below(2) as u64),
+        state => near << 2 | state as u64,
+    };
+    let value = if random.below(2) == 0 { random.word() } else { likely };
+    // A line is 16 words, of which the first two are used, if any.
+    words[(random.below(words.len().div_ceil(16)) * 16 + random.below(2)).min(words.len() - 1)]
+        .store(value, Ordering::Relaxed);
+}
+
+/// How often each unit was run.
+static RAN: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+fn count(range: std::ops::Range<usize>) {
+    range.for_each(|i| {
+        RAN[i].fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+/// Threads cannot be killed: launches on them end all the same, and those that return `Ok` have run everything.
+fn torment_threads(seed: u64) {
+    let mut random = Random(seed);
+    let (mut left, mut right, mut wrong) = (SCRIBBLES, 0, 0);
+    while left > 0 {
+        let pool = Pool::builder().workers(1 + random.below(2)).backend(Backend::Threads).build().unwrap();
+        for round in 0..24 {
+            let times = 1 + random.below(3);
+            left = left.saturating_sub(times);
+            RAN.iter().for_each(|ran| ran.store(0, Ordering::Relaxed));
+            let outcome = std::thread::scope(|scope| {
+                let (random, pool) = (&mut random, &pool);
+                scope.spawn(move || {
+                    for _ in 0..times {
+                        scribble_muster(random, pool);
+                        (0..random.below(20)).for_each(|_| std::thread::yield_now());
+                    }
+                });
+                match round % 4 {
+                    0 => pool.launch().chunk(1).for_each(0..64, |range| count(range)),
+                    1 => pool.launch().schedule(Schedule::Static).for_each(0..64, |range| count(range)),
+                    2 => pool.launch().region(0u64, |team, _| {
+                        count(0..64);
+                        team.barrier()
+                    }),
+                    _ => pool.broadcast(0..64, |_, range| count(range)),
+                }
+            });
+            let ran: Vec<u64> = RAN.iter().map(|ran| ran.load(Ordering::Relaxed)).collect();
+            match outcome {
+                Ok(()) => {
+                    right += 1;
+                    let each = if round % 4 == 2 { pool.workers() as u64 } else { 1 };
+                    assert!(ran.iter().all(|ran| *ran == each), "seed {seed}, round {round}: {ran:?}");
+                }
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    wrong += 1;
+                }
+            }
+        }
+    }
+    eprintln!("seed {seed}: {right} launches on threads returned Ok, {wrong} an error");
+}
+
+#[test]
+fn launches_on_threads_end_while_the_words_that_call_them_are_overwritten() {
+    for seed in 1..3 {
+        ends(seed, torment_threads);
+    }
 }
 
 /// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a

@@ -397,11 +397,26 @@ impl BoardLayout {
     }
 }
 
+impl BoardLayout {
+    /// Words with a bit for each rank.
+    fn groups(&self) -> usize {
+        self.size.div_ceil(RANKS_PER_WORD)
+    }
+
+    /// Bytes of the words that say who is still in a launch.
+    #[expect(clippy::arithmetic_side_effects, reason = "a team has at most `MAX_MEMBERS`")]
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.groups() * size_of::<Line<AtomicU64>>()
+    }
+}
+
 /// A view of the board in this process.
 #[derive(Clone, Copy)]
 pub(crate) struct Board {
     base: NonNull<u8>,
     layout: BoardLayout,
+    /// In place of the board's own.
+    pending: Option<NonNull<Line<AtomicU64>>>,
 }
 
 // SAFETY: everything in a board is an atomic.
@@ -414,7 +429,24 @@ impl Board {
     /// `base` is page-aligned, and `layout.len_bytes` there stay mapped, readable and writable, for as long as the
     /// result is used; they were zero when the board was made.
     pub(crate) unsafe fn new(base: NonNull<u8>, layout: BoardLayout) -> Board {
-        Board { base, layout }
+        Board { base, layout, pending: None }
+    }
+
+    /// The same with other words for who is still in a launch.
+    ///
+    /// # Safety
+    /// `layout.pending_bytes()` at `at` are as those of the board, and aligned to a line.
+    pub(crate) unsafe fn with_pending(self, at: NonNull<u8>) -> Board {
+        Board { pending: Some(at.cast()), ..self }
+    }
+
+    fn pending(&self) -> &[Line<AtomicU64>] {
+        let groups = self.layout.groups();
+        match self.pending {
+            // SAFETY: so many lines of atomics, says `with_pending`.
+            Some(at) => unsafe { std::slice::from_raw_parts(at.as_ptr(), groups) },
+            None => self.at(self.layout.pending, groups),
+        }
     }
 
     #[expect(clippy::arithmetic_side_effects, reason = "places of the layout, which lie in the mapping")]
@@ -435,11 +467,11 @@ impl Board {
 
     /// As [`Self::muster`].
     pub(crate) fn muster_with<'a>(&'a self, bell: &'a AtomicU32) -> Muster<'a> {
-        let groups = self.layout.size.div_ceil(RANKS_PER_WORD);
+        let groups = self.layout.groups();
         Muster {
             bell,
             attendance: self.at(self.layout.attendance, self.layout.size),
-            pending: self.at(self.layout.pending, groups),
+            pending: self.pending(),
             asleep: self.at(self.layout.asleep, groups),
             news: &self.head().news,
             driver_asleep: &self.head().driver_asleep,

@@ -21,12 +21,11 @@ pub(crate) enum Control {
         orders: Mapping,
         board: Arc<Segment>,
         layout: BoardLayout,
+        /// Where all members are threads, who is still in the launch stands here and not on the board.
+        pending: Option<Zeros>,
     },
     /// Of a team without members: plain memory, of which a forked child has a copy.
-    Private {
-        zeros: Zeros,
-        layout: BoardLayout,
-    },
+    Private { zeros: Zeros, layout: BoardLayout },
 }
 
 impl Control {
@@ -43,7 +42,17 @@ impl Control {
         memory::seal_against_writers(orders_fd.as_fd()).map_err(os("F_ADD_SEALS"))?;
         let layout = BoardLayout::new(size);
         let board = Segment::create(layout.len_bytes, &AllocOptions::default())?;
-        Ok(Control::Shared { orders_fd, orders, board, layout })
+        Ok(Control::Shared { orders_fd, orders, board, layout, pending: None })
+    }
+
+    /// The same for a team of threads. The words that end a launch lie in the driver's own memory: whatever becomes of the board, a
+    /// launch does not end while a thread is in it, as the thread would go on with operands that are gone.
+    pub(crate) fn of_threads(size: usize) -> Result<Control, AllocError> {
+        let mut control = Control::new(size)?;
+        if let Control::Shared { pending, layout, .. } = &mut control {
+            *pending = Some(Zeros::new(layout.pending_bytes())?);
+        }
+        Ok(control)
     }
 
     /// The same for a team whose launches run in the caller.
@@ -70,7 +79,12 @@ impl Control {
             Control::Private { zeros, layout } => (unsafe { zeros.base().add(BOARD_AT) }, layout),
         };
         // SAFETY: mapped with this length for as long as `self`; new memory is zero.
-        unsafe { Board::new(base, *layout) }
+        let board = unsafe { Board::new(base, *layout) };
+        match self {
+            // SAFETY: zeroed, of that length and aligned to a page, for as long as `self`.
+            Control::Shared { pending: Some(pending), .. } => unsafe { board.with_pending(pending.base()) },
+            _ => board,
+        }
     }
 
     /// Descriptors of orders and board, for members in other processes.

@@ -13,6 +13,7 @@ use crate::team::mail::Welcome;
 use crate::team::member::{Extent, Member, Patience, Segments};
 use crate::team::oom::OomWatch;
 use crate::team::opening::Opening;
+use crate::team::register::Register;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::States;
@@ -91,6 +92,8 @@ pub(crate) struct Crew {
     pub(crate) label: String,
     pub(crate) control: Control,
     pub(crate) orders: Orders,
+    /// Where members are threads: what they note of themselves.
+    pub(crate) register: Option<Arc<Register>>,
     /// Launches from several threads pass in the order in which they came, and so does the end.
     pub(crate) gate: FairMutex<Gate>,
     pub(crate) progress: Progress,
@@ -142,7 +145,8 @@ impl Crew {
         let size = plan.places.len();
         let control = match plan.kind {
             Kind::Inline => Control::private(size),
-            _ => Control::new(size),
+            Kind::Threads => Control::of_threads(size),
+            Kind::Processes(_) => Control::new(size),
         };
         let control = control.map_err(CrewError::Alloc)?;
         current::forget_in_children();
@@ -155,6 +159,7 @@ impl Crew {
             label: plan.label,
             orders: control.orders(),
             control,
+            register: (plan.kind == Kind::Threads).then(|| Arc::new(Register::new(size))),
             gate: FairMutex::default(),
             progress: Progress::new(),
             roster: Mutex::new(Roster::new(size, plan.active)),
@@ -258,6 +263,7 @@ impl Crew {
                         return succession::give_up(&crew, &mut roster, rank, error, None);
                     }
                     let mut last = member.board.muster(&member.orders).last_seen(rank);
+                    member.register.iter().for_each(|register| register.refuse(rank, last));
                     {
                         let mut roster = crew.roster.lock();
                         roster.slots[rank].is_underway = false;
@@ -348,7 +354,7 @@ impl Crew {
         for rank in active..before {
             roster.slots[rank].start_at = None;
             roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
-            end::give_leave(&board, rank, &mut roster.slots[rank]);
+            end::give_leave(self, rank, &mut roster.slots[rank]);
             let slot = &mut roster.slots[rank];
             if slot.stage != Stage::Leaving && !slot.kill() {
                 slot.stage = Stage::Absent;
@@ -364,7 +370,7 @@ impl Crew {
 
     /// A member thread has ended.
     fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
-        self.board().desk(rank).leave.store(0, Ordering::Relaxed);
+        self.register.iter().for_each(|register| register.set_leave(rank, false));
         roster.slots[rank].stage = Stage::Absent;
         let is_wanted = !roster.dissolving && rank < roster.active;
         if is_wanted {
@@ -402,6 +408,7 @@ impl Crew {
             patience: self.patience,
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
+            register: self.register.clone(),
             errands: None,
             is_retiring: false,
             deadline: None,
@@ -497,7 +504,7 @@ impl Crew {
         // No launch can be opened while the roster is locked, and none will count on those that leave.
         for (rank, slot) in roster.slots.iter_mut().enumerate() {
             if std::mem::replace(&mut slot.is_retiring, false) {
-                end::give_leave(&board, rank, slot);
+                end::give_leave(self, rank, slot);
             }
         }
         roster.refresh();
@@ -527,14 +534,6 @@ impl Crew {
         let unfinished = self.board().muster(&self.orders).unfinished();
         let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
         killed.collect()
-    }
-
-    /// Kills the members that cannot find launch `epoch` because their attendance was overwritten.
-    pub(crate) fn kill_astray(&self, epoch: u64) {
-        let roster = self.roster.lock();
-        for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
-            slot.kill();
-        }
     }
 }
 

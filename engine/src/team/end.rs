@@ -5,7 +5,6 @@
 //! end".
 
 use crate::base::atomic::Ordering;
-use crate::team::board::Board;
 use crate::team::crew::{Crew, Kind};
 use crate::team::roster::{Slot, Stage};
 use parking_lot::FairMutexGuard;
@@ -138,7 +137,7 @@ impl Crew {
         roster.broken.get_or_insert_with(|| "it was closed".into());
         let board = self.board();
         for (rank, slot) in roster.slots.iter_mut().enumerate() {
-            give_leave(&board, rank, slot);
+            give_leave(self, rank, slot);
         }
         roster.refresh();
         drop(roster);
@@ -165,10 +164,13 @@ impl Crew {
 }
 
 /// Lets the member of that rank end, if it serves. The roster is locked, and no launch is on its way.
-pub(crate) fn give_leave(board: &Board, rank: usize, slot: &mut Slot) {
+pub(crate) fn give_leave(crew: &Crew, rank: usize, slot: &mut Slot) {
     if slot.stage == Stage::Ready {
         slot.stage = Stage::Leaving;
-        // Release: pairs with the Acquire in `Member::has_leave`.
-        board.desk(rank).leave.store(1, Ordering::Release);
+        match &crew.register {
+            Some(register) => register.set_leave(rank, true),
+            // Release: pairs with the Acquire in `Member::has_leave`.
+            None => crew.board().desk(rank).leave.store(1, Ordering::Release),
+        }
     }
 }

@@ -14,9 +14,11 @@ use crate::team::board::{
 };
 use crate::team::errand::{After, Errands};
 use crate::team::muster::Presence;
+use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, panic_note, state::States, text};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Times a member looks for a launch between two looks for an errand.
@@ -88,6 +90,8 @@ pub struct Member {
     /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
     /// has moved on at the next.
     pub(crate) mail_seen: u64,
+    /// Where it notes what it does, if it is a thread.
+    pub(crate) register: Option<Arc<Register>>,
     /// What it does between launches.
     pub(crate) errands: Option<Box<dyn Errands>>,
     /// It has asked for leave.
@@ -144,7 +148,8 @@ impl Member {
 
     /// Serves launches newer than `last` until it is given leave.
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
-        let mut seated = false;
+        // Numbers of launches only grow. `last` goes back where a stray write said so.
+        let (mut seated, mut newest) = (false, *last);
         loop {
             let since = ticks();
             let epoch = match self.await_call(*last, seated, since) {
@@ -156,11 +161,16 @@ impl Member {
                 Call::End => return,
             };
             *last = epoch;
-            if !self.board.muster(&self.orders).is_called(self.rank, epoch) {
+            if epoch <= newest || !self.board.muster(&self.orders).is_called(self.rank, epoch) {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
+                self.register.iter().for_each(|register| register.refuse(self.rank, epoch));
                 continue;
             }
+            newest = epoch;
             self.desk().entered.store(epoch, Ordering::Relaxed);
+            if let Some(register) = &self.register {
+                register.enter(self.rank, epoch);
+            }
             // SAFETY: `await_call` entered the launch.
             let order = unsafe { self.orders.order(epoch) };
             seated = order.flags & FLAG_SEATED != 0;
@@ -181,8 +191,11 @@ impl Member {
 
     /// Whether it may end, since it has asked for it or is not needed any more.
     fn has_leave(&self) -> bool {
-        // Acquire: pairs with the Release in `end::give_leave`.
-        self.desk().leave.load(Ordering::Acquire) != 0
+        match &self.register {
+            Some(register) => register.has_leave(self.rank),
+            // Acquire: pairs with the Release in `end::give_leave`.
+            None => self.desk().leave.load(Ordering::Acquire) != 0,
+        }
     }
 
     /// Runs an errand, outside any launch.

@@ -21,6 +21,7 @@ pub(crate) mod oom;
 pub(crate) mod opening;
 pub(crate) mod panic_note;
 pub(crate) mod program;
+mod register;
 pub(crate) mod roster;
 pub(crate) mod start;
 pub(crate) mod state;

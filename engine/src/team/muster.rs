@@ -132,6 +132,17 @@ pub(crate) enum Presence {
     Required,
 }
 
+/// What the words say of a member that has not finished a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is called, and may enter.
+    Called,
+    /// The launch goes on without it; who found that is about to strike it off.
+    Skipped,
+    /// Neither, and it has not entered: nothing there lets it come.
+    Astray,
+}
+
 /// The words of one team. All-zero is the initial state.
 #[derive(Clone, Copy)]
 pub(crate) struct Muster<'a> {
@@ -223,6 +234,24 @@ impl Muster<'_> {
             }
         }
         set
+    }
+
+    /// What the words say of `rank`, which has not entered launch `epoch`.
+    pub(crate) fn standing(&self, rank: usize, epoch: u64) -> Standing {
+        let seen = self.attendance[rank].load(Ordering::Acquire);
+        match seen & 3 {
+            _ if seen >> 2 != epoch => Standing::Astray,
+            SKIPPED => Standing::Skipped,
+            OPEN | REQUIRED if self.is_called(rank, epoch) => Standing::Called,
+            _ => Standing::Astray,
+        }
+    }
+
+    /// Calls `rank` to launch `epoch` again, into which it goes once at most, and from which nobody skips it any more.
+    pub(crate) fn recall(&self, rank: usize, epoch: u64) {
+        self.attendance[rank].seal.store(seal_of(epoch), Ordering::Relaxed);
+        // Release: as in `open`.
+        self.attendance[rank].store(word(epoch, REQUIRED), Ordering::Release);
     }
 
     /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a

@@ -98,6 +98,7 @@ fn enrol(
     }
     let threads = rayon_pool(welcome)?;
     let member = Member {
+        register: None,
         rank,
         // SAFETY: mapped just now, for ever.
         orders: unsafe { Orders::new(orders.base()) },

@@ -1,0 +1,100 @@
+//! What came of a round: members that were left out, faults that others reported, what the dead were doing.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::base::Span;
+use crate::base::atomic::Ordering;
+use crate::launch::drive::{Drive, Stop};
+use crate::launch::error::{Death, LaunchError};
+use crate::team::board::{FLAG_REQUIRED, FaultKind, Order};
+use crate::team::roster::Obituary;
+use std::time::Instant;
+
+impl Drive<'_> {
+    /// An error where a rank was left out that had a part of its own, or whose chunks nobody else did.
+    pub(super) fn check_missed(&self, order: &Order) -> Result<(), LaunchError> {
+        let Some(rank) = self.missed else { return Ok(()) };
+        let needs_all = order.flags & FLAG_REQUIRED != 0;
+        // A launch that was stopped has another reason for what is not done, which is told elsewhere.
+        let was_stopped = self.board.stop().load(Ordering::Acquire) == order.epoch;
+        if !needs_all && (was_stopped || self.bitmap().holes().next().is_none()) {
+            return Ok(());
+        }
+        let what =
+            "the words that call it to the launch were overwritten; likely a kernel wrote outside its grants";
+        Err(LaunchError::Corrupt { site: self.job.site.to_string(), rank, what: what.into() })
+    }
+
+    pub(super) fn stopped(&self, stop: Stop, killed: Vec<usize>) -> LaunchError {
+        let site = self.job.site.to_string();
+        match stop {
+            Stop::Closed => LaunchError::PoolClosed,
+            Stop::Cancelled | Stop::Panicked => LaunchError::Cancelled { site, killed },
+            Stop::TimedOut => {
+                LaunchError::TimedOut { site, limit: self.options.timeout.unwrap_or_default(), killed }
+            }
+        }
+    }
+
+    /// Turns what members reported into an error.
+    pub(super) fn check_faults(&self, epoch: u64) -> Result<(), LaunchError> {
+        let board = self.board;
+        if board.stop().load(Ordering::Acquire) != epoch {
+            return Ok(());
+        }
+        let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
+        // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
+        let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
+            return Err(match self.stop_wanted(Instant::now()) {
+                // A token stops the members without us, who may have been at work ourselves.
+                Some(stop) => self.stopped(stop, Vec::new()),
+                None => LaunchError::Corrupt {
+                    site: self.job.site.to_string(),
+                    rank: 0,
+                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                },
+            });
+        };
+        let site = self.job.site.to_string();
+        Err(match fault.kind {
+            FaultKind::Panic => LaunchError::Panicked {
+                site,
+                rank,
+                span: Span::new(fault.lo as usize, fault.hi as usize),
+                message: fault.message,
+                location: fault.location,
+            },
+            FaultKind::Body | FaultKind::Broken => LaunchError::Region { site, rank, message: fault.message },
+            FaultKind::Corrupt | FaultKind::Attach => {
+                LaunchError::Corrupt { site, rank, what: fault.message }
+            }
+        })
+    }
+
+    /// Sorts out what the dead were doing: a running chunk is run again where that is allowed, else lost.
+    pub(super) fn take_stock(
+        &self,
+        fallen: &[Obituary],
+        retries_left: &mut u32,
+        deaths: &mut Vec<Death>,
+        lost: &mut Vec<Span>,
+    ) {
+        let done = self.bitmap();
+        for death in fallen {
+            let unit = death
+                .unit
+                .map(|unit| unit as usize)
+                .filter(|unit| !self.job.rank_bound && *unit < self.job.units() && !done.is_done(*unit));
+            let span = unit.map(|unit| self.job.unit_span(unit));
+            if let (Some(unit), Some(span)) = (unit, span) {
+                if *retries_left > 0 {
+                    *retries_left = retries_left.saturating_sub(1);
+                } else {
+                    // Given up: nobody runs it again.
+                    done.set(unit);
+                    lost.push(span);
+                }
+            }
+            deaths.push(Death { rank: death.rank, pid: death.pid, cause: death.cause, oom: death.oom, span });
+        }
+    }
+}
