@@ -73,7 +73,7 @@ pub enum Command {
     Kernels(Kernels),
     /// The NAS Parallel Benchmarks
     Npb(Npb),
-    /// All of these but the NAS Parallel Benchmarks, with their defaults
+    /// launch, noise, stream, memory, sync and queue, with their defaults
     All(Launch),
     /// Keeps a core busy for ever (started by `noise`)
     #[command(hide = true)]

@@ -1,12 +1,12 @@
 //! Phalanx: a shared-memory data-parallel compute engine.
 //!
-//! A team of worker processes, one per physical core and pinned there, advances in lockstep through the same
-//! zero-copy arrays.
+//! A team of worker processes, one per physical core and pinned there, works on the same zero-copy arrays.
 
-// Floors, lowest first: a module imports only from the floors above it in this list.
+// Which of these may use which others is held by tests/floors.rs.
 mod array;
 mod base;
 pub mod channel;
+mod error;
 mod launch;
 mod manager;
 mod memory;
@@ -26,6 +26,7 @@ pub use array::{
 };
 pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, SimpleQueue};
+pub use error::Error;
 pub use launch::{
     CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
     RegionError, Schedule, Team, Val, grant, region,
@@ -37,8 +38,8 @@ pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
 pub use pool::{
-    Backend, Error, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError,
-    PoolStats, Seat, TraceError, WorkerStats, monitored, recommended_workers,
+    Backend, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
+    Seat, TraceError, WorkerStats, monitored, recommended_workers,
 };
 pub use process::{
     ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,

@@ -1,4 +1,4 @@
-//! Floor 3: arrays in shared memory.
+//! Arrays in shared memory.
 //!
 //! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and `&mut`
 //! mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.

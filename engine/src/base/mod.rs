@@ -1,4 +1,4 @@
-//! Floor 0: ids, index spans, padding, values as bytes. Pure; asks the operating system nothing.
+//! Ids, index spans, padding, values as bytes. Pure; asks the operating system nothing.
 
 pub(crate) mod atomic;
 mod line;

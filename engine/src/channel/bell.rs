@@ -97,7 +97,7 @@ impl Bell {
 
     /// Without the lock: wakes everybody. For repair, and for who was woken and cannot go on.
     pub(super) fn rouse(&self) {
-        // Release pairs with the acquire in `enlist`.
+        // Release pairs with the acquire in `ticket`.
         self.turn.fetch_add(1, Ordering::Release);
         futex::wake(&self.turn, ALL);
     }

@@ -1,4 +1,4 @@
-//! Floor 3: queues and pipes through shared memory.
+//! Queues and pipes through shared memory.
 //!
 //! What the words are, what each step does and what a kill after it leaves is told in README.md beside this file.
 

@@ -1,4 +1,4 @@
-//! Floor 5: launches. One kernel, some operands, all members: chunks are claimed, run and recorded; deaths are
+//! Launches. One kernel, some operands, all members: chunks are claimed, run and recorded; deaths are
 //! repaired; regions run one body on all members at once. README.md beside this file tells the protocol.
 
 pub(crate) mod bitmap;

@@ -281,7 +281,7 @@ impl Words {
     }
 
     fn pass_to_server(&self, slot: &Slot) -> Result<(), Stop> {
-        // Release pairs with the acquire in `next_for`. A set bit means that the desk was shut meanwhile.
+        // Release pairs with the acquire in `serve`. A set bit means that the desk was shut meanwhile.
         let passed = slot.turn.compare_exchange(0, SERVER, Ordering::AcqRel, Ordering::Acquire);
         if passed.is_err() {
             return Err(self.is_shut().unwrap_or(Stop::Corrupt));

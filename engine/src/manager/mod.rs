@@ -1,4 +1,4 @@
-//! Floor 6: managers, which host objects for all processes of the program. README.md beside this file tells the protocol.
+//! Managers, which host objects for all processes of the program. README.md beside this file tells the protocol.
 
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;

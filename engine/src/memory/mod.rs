@@ -1,4 +1,4 @@
-//! Floor 2: segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
+//! Segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
 //! it; arrays, values, locks and counters are places inside segments.
 //!
 //! Premises and invariants, cited by number in this floor:

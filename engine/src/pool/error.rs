@@ -1,9 +1,6 @@
-//! Why a pool cannot be made, and the sum of all errors.
+//! Why a pool cannot be made.
 
-use crate::array::AttachError;
-use crate::launch::LaunchError;
 use crate::memory::AllocError;
-use crate::task::TaskError;
 use crate::team::opening::OpeningError;
 use crate::team::start::StartError;
 use crate::topology::{PlacementError, TopologyError};
@@ -38,33 +35,6 @@ pub enum PoolError {
     /// A thread cannot be started, or a descriptor not be had.
     #[error("cannot make a pool: {0}; likely a limit on threads, processes or open files is reached")]
     Os(#[source] std::io::Error),
-}
-
-/// Any error of this crate, for programs that handle them alike.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Making a pool.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
-    /// Making an array or value.
-    #[error(transparent)]
-    Alloc(#[from] AllocError),
-    /// Opening an array file.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    /// A launch.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// Making a lock or counter.
-    #[error(transparent)]
-    Sync(#[from] crate::sync::CreateError),
-    /// Reading the machine.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    /// A task.
-    #[error(transparent)]
-    Task(#[from] TaskError),
 }
 
 impl From<OpeningError> for PoolError {

@@ -20,7 +20,7 @@ mod adversary_task_tests;
 mod adversary_tests;
 
 pub use builder::{Backend, PoolBuilder};
-pub use error::{Error, PoolError};
+pub use error::PoolError;
 pub use monitored::monitored;
 pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, WorkerStats};
 pub use seat::Seat;

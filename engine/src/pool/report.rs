@@ -45,8 +45,6 @@ pub struct PoolStats {
     pub workers: Vec<WorkerStats>,
     /// Launches made.
     pub launches: u64,
-    /// Bytes serialised for launches: always 0, since orders and operands are plain data in shared memory.
-    pub serialized_bytes: u64,
     /// System calls of launches: wake-ups of sleeping workers and waits of a sleeping caller.
     pub system_calls: u64,
     /// Bytes sent, once a segment and worker, to make segments known.
@@ -96,8 +94,6 @@ pub struct LaunchStats {
     /// System calls that it took: at most one to wake sleeping workers and, where the caller went to sleep, one for each
     /// time it did. None when workers were awake and done before the caller lost patience.
     pub system_calls: u64,
-    /// Bytes serialised to ship kernel and operands: always 0, since they are plain data in shared memory.
-    pub serialized_bytes: u64,
     /// Bytes sent to make segments known to workers that met them for the first time.
     pub delivery_bytes: u64,
     /// System calls for that.
@@ -152,7 +148,6 @@ impl Pool {
         PoolStats {
             workers: workers.collect(),
             launches: totals.launches,
-            serialized_bytes: 0,
             system_calls: totals.cost.system_calls,
             delivery_bytes: totals.cost.delivery_bytes,
             delivery_calls: totals.cost.delivery_calls,
@@ -171,7 +166,7 @@ impl Pool {
     /// let mut y = pool.zeros::<f64>(1000)?;
     /// pool.launch().chunk(100).for_each(y.split_mut(), |y| y.fill(1.0))?;
     /// let launch = pool.last_launch().expect("it is kept");
-    /// assert_eq!((launch.chunks, launch.serialized_bytes), (10, 0));
+    /// assert_eq!((launch.chunks, launch.rounds), (10, 1));
     /// # Ok(())
     /// # }
     /// ```
@@ -197,7 +192,6 @@ impl Pool {
             steals: detail.workers.iter().map(|counts| counts.steals).sum(),
             rounds: detail.cost.rounds,
             system_calls: detail.cost.system_calls,
-            serialized_bytes: 0,
             delivery_bytes: detail.cost.delivery_bytes,
             delivery_calls: detail.cost.delivery_calls,
             workers: workers.collect(),

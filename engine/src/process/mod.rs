@@ -1,4 +1,4 @@
-//! Floor 5: processes outside any team, each of which runs one function. README.md beside this file tells the protocol.
+//! Processes outside any team, each of which runs one function. README.md beside this file tells the protocol.
 
 mod builder;
 mod child;

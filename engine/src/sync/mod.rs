@@ -1,4 +1,4 @@
-//! Floor 2: locks, semaphores, events, conditions, barriers and counters that work between processes.
+//! Locks, semaphores, events, conditions, barriers and counters that work between processes.
 //!
 //! Every object is a few words in shared memory and a protocol on them, told in README.md beside this file. Words
 //! name their owner, so that the driver can take back what a dead process held: no call here waits for the dead.

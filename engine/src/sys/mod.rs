@@ -1,4 +1,4 @@
-//! Floor 1: the only system calls. Thin wrappers over rustix (libc where rustix lacks it); no policy here.
+//! The only system calls. Thin wrappers over rustix (libc where rustix lacks it); no policy here.
 
 pub(crate) mod affinity;
 pub(crate) mod cache;

@@ -562,7 +562,7 @@ impl TaskBoard {
         let done = self.done(rank);
         let number = done.tail.load(Ordering::Relaxed);
         done.slots[number as usize % SLOTS].store(index as u32, Ordering::Relaxed);
-        // Release: pairs with the Acquire in `done_count`.
+        // Release: pairs with the Acquire in `done_since`.
         done.tail.store(number.wrapping_add(1), Ordering::Release);
     }
 

@@ -135,7 +135,8 @@ pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mu
     true
 }
 
-/// A number for the types of a task's argument and result, compared by the worker with its own.
+/// A number for size and alignment of a task's argument and result, compared by the worker with its own. Types that differ
+/// otherwise (`u64` and `f64`) may share one.
 pub(crate) const fn layout_of<A, R>() -> u64 {
     let argument = (size_of::<A>() as u64) << 6 | align_of::<A>() as u64;
     let result = (size_of::<R>() as u64) << 6 | align_of::<R>() as u64;

@@ -1,4 +1,4 @@
-//! Floor 6: tasks, calls of functions in workers: apply, map, imap, their results and their ends.
+//! Tasks, calls of functions in workers: apply, map, imap, their results and their ends.
 //!
 //! README.md beside this file tells the protocol of the board.
 

@@ -1,4 +1,4 @@
-//! Floor 4: the team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
+//! The team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
 //! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
 
 pub(crate) mod assignment;

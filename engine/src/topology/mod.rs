@@ -1,4 +1,4 @@
-//! Floor 2, topology: what the machine looks like, and which worker goes where.
+//! Topology: what the machine looks like, and which worker goes where.
 //!
 //! A [`Machine`] is plain owned values, read through libhwloc where there is one (loaded at run time, nothing to
 //! install before building), from `/sys` elsewhere, or from a recorded or synthetic description. [`plan`] is a pure

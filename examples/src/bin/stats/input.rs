@@ -4,7 +4,7 @@
 //!
 //! The file is mapped read-only. If another program writes to it meanwhile the statistics are of some mixture of old
 //! and new values (every bit pattern is a value of every element type); if another program cuts it short, reading
-//! past the new end kills this program by SIGBUS. Both are said in the README; no memory of ours is at risk.
+//! past the new end kills this program by SIGBUS. docs/memory.md says both; no memory of ours is at risk.
 #![allow(unsafe_code)]
 
 use crate::dtype::Dtype;

@@ -35,8 +35,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// The same passes by one thread, where they were made.
     pub check: Option<Check>,
-    /// Bytes serialised for each launch.
-    pub serialized_bytes: u64,
+    /// Bytes sent to workers in all, so that they know where the data are.
+    pub delivery_bytes: u64,
     /// PSS of all processes over the data.
     pub memory_ratio: f64,
 }
@@ -57,7 +57,7 @@ struct Object {
     seconds: f64,
     bytes_per_second: f64,
     speedup: Option<f64>,
-    serialized_bytes: u64,
+    delivery_bytes: u64,
     memory_ratio: f64,
 }
 
@@ -117,7 +117,7 @@ impl Outcome {
             seconds: self.seconds,
             bytes_per_second: self.bytes_per_second(),
             speedup: self.speedup(),
-            serialized_bytes: self.serialized_bytes,
+            delivery_bytes: self.delivery_bytes,
             memory_ratio: self.memory_ratio,
         })
     }
@@ -176,7 +176,7 @@ impl Outcome {
             }
             _ => writeln!(text, "speed-up    not measured (--no-verify)"),
         };
-        let _ = writeln!(text, "serialised  {} bytes per launch", self.serialized_bytes);
+        let _ = writeln!(text, "sent        {} bytes to workers in all", self.delivery_bytes);
         let _ = writeln!(text, "memory      {:.3} x the data (PSS of all processes)", self.memory_ratio);
         text
     }

@@ -48,7 +48,7 @@ pub fn run(input: &Input, pool: &Pool, verify: bool) -> Result<Outcome> {
         cores: pool.reason().to_owned(),
         seconds: measured.seconds,
         check: measured.check,
-        serialized_bytes: pool.stats().serialized_bytes,
+        delivery_bytes: pool.stats().delivery_bytes,
         memory_ratio: measured.pss as f64 / bytes as f64,
     })
 }
