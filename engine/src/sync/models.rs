@@ -222,6 +222,27 @@ fn loom_semaphore_repair_beside_an_acquirer() {
     });
 }
 
+/// A permit is given back without the guard at any moment of the one who waits for it, also while it is inside.
+#[test]
+fn loom_semaphore_release_outside_beside_an_acquirer() {
+    check(Some(4), || {
+        let word = Arc::new(SemaphoreWord::default());
+        word.init(2);
+        let slot = word.acquire(A, 2, Forever).unwrap();
+        let waits = {
+            let word = word.clone();
+            thread::spawn(move || {
+                let slot = word.acquire(B, 1, Forever).unwrap();
+                word.release(B, slot, 1).unwrap();
+            })
+        };
+        assert!(word.release_outside(A, slot, 1));
+        assert!(word.release_outside(A, slot, 1));
+        waits.join().unwrap();
+        assert_eq!(word.free(), 2);
+    });
+}
+
 #[test]
 fn loom_barrier_holds_back_and_lets_go() {
     check(Some(2), || {

@@ -117,16 +117,25 @@ impl SemaphoreWord {
                 self.turn.advance();
                 done
             }
-            Err(Denied::TimedOut) => {
-                let done = truth();
-                // After the truth, so that the count this asks for finds it.
-                self.guard.poison();
-                self.turn.rouse();
-                done
-            }
+            Err(Denied::TimedOut) => self.outside(truth),
             Err(denied) => return Err(denied),
         };
         if done { Ok(()) } else { Err(Denied::NotHeld) }
+    }
+
+    #[cold]
+    fn outside(&self, truth: impl FnOnce() -> bool) -> bool {
+        let done = truth();
+        // After the truth, so that the count this asks for finds it.
+        self.guard.poison();
+        self.turn.rouse();
+        done
+    }
+
+    /// As [`Self::release`], without waiting for the guard.
+    #[cfg(test)]
+    pub(crate) fn release_outside(&self, me: Owner, slot: Slot, n: u32) -> bool {
+        self.outside(|| self.held.sub(me.member, slot, n))
     }
 
     /// Gives back `n` of the permits that `me`'s process holds, wherever they are recorded.

@@ -148,8 +148,8 @@ impl Member {
 
     /// Serves launches newer than `last` until it is given leave.
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
-        // Numbers of launches only grow. `last` goes back where a stray write said so.
-        let (mut seated, mut newest) = (false, *last);
+        // The newest launch that was entered: numbers only grow, while `last` is what a stray write made of it.
+        let (mut seated, mut newest) = (false, 0);
         loop {
             let since = ticks();
             let epoch = match self.await_call(*last, seated, since) {
