@@ -271,3 +271,51 @@ fn a_forged_handle_leads_to_what_its_message_keeps_or_nowhere() {
     let error = pool.apply(|forged: Forged| forged.0, Forged(0)).unwrap_err().to_string();
     assert!(error.contains("travels only"), "{error}");
 }
+
+/// No task comes after it that would notice: launches alone, or nothing at all.
+#[test]
+fn what_a_dead_worker_kept_is_given_back_by_its_death() {
+    let pool = pool();
+    let array = frozen(0);
+    pool.tasks().always_out().apply(|array: FrozenArray<u64>| steal(&array), array.clone()).unwrap();
+    let array = array.thaw().expect_err("the worker has it");
+    pool.for_each(0..1, |_| std::process::abort()).unwrap_err();
+    thaw_soon(array);
+    // Nobody thaws: the memory goes when the death is noted.
+    let kept_by_pool = Kept::new();
+    pool.tasks().always_out().apply(|array: FrozenArray<u64>| steal(&array), kept_by_pool.lend()).unwrap();
+    pool.for_each(0..1, |_| std::process::abort()).unwrap_err();
+    kept_by_pool.is_gone_soon();
+}
+
+/// An array that lies in a segment of its own, which the memory map of this process shows.
+struct Kept {
+    array: std::cell::Cell<Option<FrozenArray<u64>>>,
+    line: String,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let array = SharedArray::from_fn(1 << 20, |i| i as u64).unwrap().freeze().unwrap();
+        let line = format!("{:x}-", array.as_slice().as_ptr().addr() & !0xfff);
+        Kept { array: Some(array).into(), line }
+    }
+
+    /// The only handle.
+    fn lend(&self) -> FrozenArray<u64> {
+        self.array.take().unwrap()
+    }
+
+    #[track_caller]
+    fn is_gone_soon(&self) {
+        let limit = Instant::now() + Duration::from_secs(60);
+        while std::fs::read_to_string("/proc/self/maps")
+            .unwrap()
+            .lines()
+            .any(|line| line.starts_with(&self.line))
+        {
+            assert!(Instant::now() < limit, "it is never given back");
+            std::thread::yield_now();
+        }
+    }
+}

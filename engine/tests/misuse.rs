@@ -4,6 +4,7 @@
 mod common;
 
 use common::{LONG, assert_right, processes, within};
+use phalanx::sync::Event;
 use phalanx::{Backend, Edge, LaunchError, PerWorker, Pool, PoolError, Progress, Schedule};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
@@ -297,6 +298,52 @@ fn h9_a_seat_that_was_forgotten_harms_nobody() {
             let pool = processes(2);
             assert_right(&pool);
         }
+    });
+}
+
+/// The CPUs that the calling thread may use, as the kernel tells them.
+fn own_cpus() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+}
+
+#[test]
+fn seats_of_several_pools_may_be_given_up_in_any_order() {
+    let before = own_cpus();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let pools = [processes(2), processes(2), processes(1)];
+        let mut seats = [0, 1, 2].map(|i| Some(pools[i].join_here().unwrap()));
+        for i in order {
+            drop(seats[i].take());
+            pools.iter().for_each(assert_right);
+        }
+        assert_eq!(own_cpus(), before, "{order:?}");
+    }
+}
+
+#[test]
+fn a_seat_may_be_given_up_by_a_callback_of_its_launch() {
+    within(LONG, || {
+        let pool = processes(2);
+        let (seat, called) =
+            (std::cell::RefCell::new(Some(pool.join_here().unwrap())), Event::new().unwrap());
+        let give_up = |_: phalanx::Progress| {
+            drop(seat.borrow_mut().take());
+            called.set();
+        };
+        // The worker's part lasts until the callback has been called.
+        let launch = pool.launch().schedule(Schedule::Static).chunk(1).progress(&give_up);
+        launch
+            .for_each((&called, 0..2), |(called, part)| {
+                if part.start == 1 {
+                    called.wait()
+                }
+            })
+            .unwrap();
+        let mut pids = pool.zeros::<u64>(2).unwrap();
+        pool.broadcast(pids.split_mut(), |_, pid| pid[0] = u64::from(std::process::id())).unwrap();
+        assert!(!pids.as_slice().contains(&u64::from(std::process::id())), "still in the seat");
+        assert_right(&pool);
     });
 }
 

@@ -1,7 +1,9 @@
 //! The orderly end of workers and processes: what they still do, and what reaches the program of it.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use phalanx::sync::Counter;
+mod common;
+
+use phalanx::sync::{Counter, Event};
 use phalanx::{Backend, Manager, PerWorker, Pool, Process, Schedule};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,4 +170,74 @@ fn prints() {
     drop(held);
     print!("<thread>");
     std::io::Write::flush(&mut std::io::stdout()).unwrap();
+}
+
+/// Stops its process when it is dropped.
+struct Stops;
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        let _stopped =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+    }
+}
+
+#[test]
+fn a_worker_that_may_end_and_does_not_is_killed() {
+    let retires = || {
+        let pool = Pool::builder().workers(1).max_tasks_per_worker(1).build().unwrap();
+        let state = PerWorker::scratch(|_| Stops);
+        pool.broadcast(&state, |_, _| ()).unwrap();
+        for n in 0..3u64 {
+            assert_eq!(pool.tasks().always_out().apply(|n| n + 1, n).unwrap(), n + 1);
+        }
+        // Its successor.
+        pool.broadcast(0..1, |_, _| ()).unwrap();
+    };
+    let shrinks = || {
+        let pool = Pool::builder().workers(2).build().unwrap();
+        common::send(pool.worker_pids()[1], rustix::process::Signal::STOP);
+        pool.resize(1).unwrap();
+        common::assert_right(&pool);
+        pool.resize(2).unwrap();
+        common::assert_right(&pool);
+    };
+    common::within(common::LONG, move || {
+        std::thread::scope(|scope| {
+            scope.spawn(retires);
+            shrinks();
+        });
+    });
+}
+
+#[test]
+fn a_rank_that_is_wanted_again_goes_on_with_its_task() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        common::within(common::LONG, move || {
+            let pool = Pool::builder().workers(2).backend(backend).build().unwrap();
+            let (begun, go) = (Counter::new(0).unwrap(), Event::new().unwrap());
+            let body = |(begun, go): (Counter, Event)| {
+                begun.add(1);
+                go.wait();
+                phalanx::current_rank()
+            };
+            let tasks: Vec<_> = (0..2).map(|_| pool.apply_async(body, (begun.clone(), go.clone()))).collect();
+            while begun.get() < 2 {
+                std::thread::yield_now();
+            }
+            let pids = pool.worker_pids();
+            for _ in 0..3 {
+                pool.resize(1).unwrap();
+                assert_eq!(pool.workers(), 1);
+                pool.resize(2).unwrap();
+            }
+            assert_eq!(pool.worker_pids(), pids);
+            go.set();
+            let mut ranks: Vec<_> = tasks.into_iter().map(|task| task.get().unwrap()).collect();
+            ranks.sort();
+            assert_eq!(ranks, [Some(0), Some(1)]);
+            common::assert_right(&pool);
+            assert_eq!(pool.map(|n: u64| n + 1, 0..100).unwrap(), (1..101).collect::<Vec<_>>());
+        });
+    }
 }

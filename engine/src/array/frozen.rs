@@ -151,6 +151,8 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     /// not make the array.
     pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
         let FrozenArray { ptr, dim, place } = self;
+        // What others have let go of since is not told by itself.
+        travel::sweep_all();
         match place.into_upkeep() {
             Ok(upkeep) => match upkeep.map(Box::<dyn Any + Send + Sync>::downcast::<SharedArray<T, D>>) {
                 Some(Ok(array)) => Ok(*array),

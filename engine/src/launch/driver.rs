@@ -30,10 +30,13 @@ pub(crate) struct Driver {
     shelf: Shelf,
 }
 
+/// Who sits in a seat.
+type Occupant = Option<Box<Member>>;
+
 thread_local! {
-    /// Seats that this thread has taken, innermost last. The crew is held, not borrowed: a seat that was forgotten outlives
-    /// its pool, and its member needs the board.
-    static SEATS: RefCell<Vec<(Arc<Crew>, Box<Member>)>> = const { RefCell::new(Vec::new()) };
+    /// Seats that this thread has taken; without the member while it is in a launch. The crew is held, not borrowed: a seat that
+    /// was forgotten outlives its pool, and its member needs the board.
+    static SEATS: RefCell<Vec<(Arc<Crew>, Occupant)>> = const { RefCell::new(Vec::new()) };
     /// Drivers without members, for launches that run inline on this thread; several only while launches nest.
     static INLINE: RefCell<Vec<(Arc<Driver>, Member)>> = const { RefCell::new(Vec::new()) };
 }
@@ -68,15 +71,14 @@ impl Driver {
             }
             return inline(|driver, member| driver.pass(options, job, Some(member), then));
         }
-        let seat = with_own(&SEATS, |seats| {
-            let index = seats.iter().rposition(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
-            Some(seats.swap_remove(index))
+        let member = with_own(&SEATS, |seats| {
+            seats.iter_mut().find(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?.1.take()
         });
-        match seat {
+        match member {
             None => self.pass(options, job, None, then),
-            Some(seat) => {
-                let mut seat = PutBack { seat: Some(seat) };
-                let own = seat.seat.as_mut().map(|(_, member)| &mut **member);
+            Some(member) => {
+                let mut seat = PutBack { crew: &self.crew, member: Some(member) };
+                let own = seat.member.as_deref_mut();
                 self.pass(options, job, own, then)
             }
         }
@@ -195,7 +197,7 @@ impl Driver {
             return false;
         }
         let member = Box::new(self.crew.member(0));
-        with_own(&SEATS, |seats| seats.push((self.crew.clone(), member)));
+        with_own(&SEATS, |seats| seats.push((self.crew.clone(), Some(member))));
         true
     }
 
@@ -205,21 +207,35 @@ impl Driver {
             Some(seats.remove(index))
         });
         // Outside of the borrow: the drop of a state is the program's code, and may use this thread's seats.
-        if let Some((_crew, mut member)) = left {
-            state::lose(member.states.ids());
-            member.states.let_go(member.rank);
+        if let Some(member) = left.and_then(|(_crew, member)| member) {
+            leave(member);
         }
     }
 }
 
-/// Puts a seat back when its launch is over, also when that unwinds.
-struct PutBack {
-    seat: Option<(Arc<Crew>, Box<Member>)>,
+/// Ends a member in the caller's seat.
+fn leave(mut member: Box<Member>) {
+    state::lose(member.states.ids());
+    member.states.let_go(member.rank);
 }
 
-impl Drop for PutBack {
+/// Puts the member back into its seat when its launch is over, also when that unwinds.
+struct PutBack<'a> {
+    crew: &'a Arc<Crew>,
+    member: Occupant,
+}
+
+impl Drop for PutBack<'_> {
     fn drop(&mut self) {
-        with_own(&SEATS, |seats| seats.extend(self.seat.take()));
+        with_own(&SEATS, |seats| {
+            if let Some((_, seat)) = seats.iter_mut().find(|(crew, _)| Arc::ptr_eq(crew, self.crew)) {
+                *seat = self.member.take();
+            }
+        });
+        // A callback of the launch has given the seat up.
+        if let Some(member) = self.member.take() {
+            leave(member);
+        }
     }
 }
 

@@ -164,7 +164,7 @@ fn scribble_muster(random: &mut Random, pool: &Pool) {
         1 => board.parts()[2],
         2 => board.parts()[3],
         3 => return orders.bell().store(random.word() as u32, Ordering::Relaxed),
-        4 => return board.desk(random.below(board.size())).leave.store(random.word(), Ordering::Relaxed),
+        4 => return board.desk(random.below(board.size())).leave.overwrite(random.word()),
         // Attendance.
         _ => board.parts()[1],
     };

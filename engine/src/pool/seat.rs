@@ -1,9 +1,33 @@
 //! The caller's seat.
 
 use super::{Pool, PoolError};
+use crate::base::with_own;
 use crate::sys::fork;
 use crate::topology::{CpuSet, bind_thread, bound_cpuset};
+use std::cell::RefCell;
 use std::marker::PhantomData;
+
+thread_local! {
+    /// The seats that this thread has, by the address of their pool, each with the mask that the thread had before it. They may be
+    /// given up in any order.
+    static MASKS: RefCell<Vec<(usize, CpuSet)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Forgets a seat's mask; gives it where the thread is to have it back now: no later seat has bound the thread since.
+fn mask_after(pool: usize) -> Option<CpuSet> {
+    with_own(&MASKS, |masks| {
+        let index = masks.iter().rposition(|(of, _)| *of == pool)?;
+        let (_, before) = masks.remove(index);
+        match masks.get_mut(index) {
+            None => Some(before),
+            // That one gives it back in our stead.
+            Some((_, later)) => {
+                *later = before;
+                None
+            }
+        }
+    })
+}
 
 /// Makes the calling thread rank 0 of the pool until dropped. From [`Pool::join_here`].
 ///
@@ -12,7 +36,6 @@ use std::marker::PhantomData;
 #[must_use = "the seat is given up when it is dropped"]
 pub struct Seat<'p> {
     pool: &'p Pool,
-    before: Option<CpuSet>,
     taken: bool,
     only_here: PhantomData<*mut ()>,
 }
@@ -24,7 +47,8 @@ impl Pool {
     /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads still use worker 0.
     /// The share is not isolated: a crash in it takes the program down, and it is cancelled only cooperatively. Threads
     /// that this thread starts meanwhile inherit its pinning. A kernel must not wait for a thread that it starts and that launches on
-    /// this pool: in the seat, that thread would wait for the kernel. Costs two system calls; dropping restores the old mask.
+    /// this pool: in the seat, that thread would wait for the kernel. Costs two system calls; dropping the last seat that the thread has
+    /// restores the old mask.
     ///
     /// # Errors
     /// If the thread's present mask cannot be read.
@@ -45,14 +69,14 @@ impl Pool {
         }
         let before = bound_cpuset().map_err(PoolError::Os)?;
         let taken = self.driver.take_seat();
-        let before = taken.then(|| {
+        if taken {
+            with_own(&MASKS, |masks| masks.push((std::ptr::from_ref(self).addr(), before)));
             let refused = self.driver.crew.bind_cpus_here(0);
             if !refused.is_empty() {
                 tracing::warn!("the caller's seat is not pinned: {}", refused.join("; "));
             }
-            before
-        });
-        Ok(Seat { pool: self, before, taken, only_here: PhantomData })
+        }
+        Ok(Seat { pool: self, taken, only_here: PhantomData })
     }
 }
 
@@ -61,12 +85,13 @@ impl Drop for Seat<'_> {
         if fork::is_foreign() {
             return;
         }
-        if self.taken {
-            self.pool.driver.leave_seat();
+        if !self.taken {
+            return;
         }
-        if let Some(before) = &self.before {
+        self.pool.driver.leave_seat();
+        if let Some(before) = mask_after(std::ptr::from_ref(self.pool).addr()) {
             // A refusal leaves the thread where it is, which is inside the old mask.
-            let _kept = bind_thread(before);
+            let _kept = bind_thread(&before);
         }
     }
 }

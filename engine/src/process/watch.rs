@@ -4,6 +4,7 @@
 //! that started it ends.
 
 use super::child::{Child, End, Ending};
+use crate::memory::travel;
 use crate::sync::repair::repair;
 use crate::sys::{descriptor, fork, process, socket};
 use crate::team::log::{Note, Relay};
@@ -247,6 +248,8 @@ impl Watch {
         self.read_mail(child);
         let oom = self.oom.has_killed_since_last_asked();
         repair(child.member);
+        // What was kept for it, before anybody learns of the end.
+        travel::sweep_all();
         self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
         let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);
         if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {

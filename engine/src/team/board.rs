@@ -18,6 +18,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::futex;
+use crate::team::leave::Leave;
 use crate::team::muster::{Muster, RANKS_PER_WORD};
 use crate::topology::MAX_WORKERS;
 use std::ptr::NonNull;
@@ -189,8 +190,18 @@ pub(crate) struct Desk {
     pub(crate) errands: AtomicU64,
     /// The newest launch that it began to take part in; stored before it calls anything of the order.
     pub(crate) entered: AtomicU64,
-    /// Nonzero when the member, which asked for it, may end. Written by the driver.
-    pub(crate) leave: AtomicU64,
+    /// Whether the member, if it is a process, may end.
+    pub(crate) leave: Leave,
+    /// Errands that are over; one less than `errands` while the member is at one.
+    pub(crate) errands_over: AtomicU64,
+}
+
+impl Desk {
+    /// Whether the member is at an errand, which it may finish before it ends.
+    pub(crate) fn is_at_errand(&self) -> bool {
+        !self.leave.is_taken()
+            && self.errands.load(Ordering::Relaxed) != self.errands_over.load(Ordering::Relaxed)
+    }
 }
 
 /// Adds to a counter that only the calling member writes: cheaper than an atomic addition.

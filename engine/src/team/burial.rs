@@ -3,6 +3,7 @@
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
+use crate::memory::travel;
 use crate::sync::repair::repair;
 use crate::team::board::Desk;
 use crate::team::crew::Crew;
@@ -105,13 +106,19 @@ fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) {
 
 /// Records a death, if there was one, and repairs what it left.
 pub(crate) fn bury(crew: &Crew, rank: usize) {
-    let mut roster = crew.roster.lock();
-    let slot = &mut roster.slots[rank];
-    let Some(process) = &slot.process else { return };
+    let roster = crew.roster.lock();
+    let Some(process) = &roster.slots[rank].process else { return };
     let Some(cause) = process.try_reap() else { return };
     let pid = process.pid;
+    settle(crew, roster, rank, pid, cause);
+    // What was kept for it may be the last handle of a large array: not under the roster's lock.
+    travel::sweep_all();
+}
+
+fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32, cause: ExitCause) {
+    let slot = &mut roster.slots[rank];
     slot.is_retiring = false;
-    crew.board().desk(rank).leave.store(0, Ordering::Relaxed);
+    crew.board().desk(rank).leave.clear();
     if slot.stage == Stage::Leaving && cause == ExitCause::Exit(0) {
         return see_off(crew, &mut roster, rank);
     }

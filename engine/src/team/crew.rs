@@ -8,6 +8,7 @@ use crate::team::board::{Board, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::end::{self, Gate, Progress};
 use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
+use crate::team::leave::Leave;
 use crate::team::log::Relay;
 use crate::team::mail::Welcome;
 use crate::team::member::{Extent, Member, Patience, Segments};
@@ -360,6 +361,14 @@ impl Crew {
                 slot.stage = Stage::Absent;
             }
         }
+        for rank in before..active {
+            let slot = &mut roster.slots[rank];
+            // Still at the task that it was to finish: it need not end at all. One that has asked for leave serves no more tasks.
+            if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
+                slot.stage = Stage::Ready;
+                self.bereaved().inspect(|bereaved| bereaved.joined());
+            }
+        }
         board.muster(&self.orders).ring();
         let missing: Vec<usize> =
             (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
@@ -370,7 +379,7 @@ impl Crew {
 
     /// A member thread has ended.
     fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
-        self.register.iter().for_each(|register| register.set_leave(rank, false));
+        self.with_leave(rank, Leave::clear);
         roster.slots[rank].stage = Stage::Absent;
         let is_wanted = !roster.dissolving && rank < roster.active;
         if is_wanted {
@@ -493,7 +502,7 @@ impl Crew {
     /// Lets the members end that asked for it, if no launch is on its way; returns whether some still wait.
     pub(crate) fn give_leave(&self) -> bool {
         let mut roster = self.roster.lock();
-        if !roster.slots.iter().any(|slot| slot.is_retiring) {
+        if !roster.slots.iter().any(Slot::wants_leave) {
             return false;
         }
         let board = self.board();
@@ -503,7 +512,7 @@ impl Crew {
         }
         // No launch can be opened while the roster is locked, and none will count on those that leave.
         for (rank, slot) in roster.slots.iter_mut().enumerate() {
-            if std::mem::replace(&mut slot.is_retiring, false) {
+            if slot.wants_leave() {
                 end::give_leave(self, rank, slot);
             }
         }

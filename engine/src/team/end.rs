@@ -6,6 +6,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::team::crew::{Crew, Kind};
+use crate::team::leave::Leave;
 use crate::team::roster::{Slot, Stage};
 use parking_lot::FairMutexGuard;
 // Plain atomics on purpose: driver memory outside every checked protocol.
@@ -130,6 +131,14 @@ impl Crew {
         self.relay.close();
     }
 
+    /// Calls `then` with the word by which the member of that rank is let go.
+    pub(crate) fn with_leave<R>(&self, rank: usize, then: impl FnOnce(&Leave) -> R) -> R {
+        match &self.register {
+            Some(register) => then(register.leave(rank)),
+            None => then(&self.board().desk(rank).leave),
+        }
+    }
+
     /// Gives leave to all members, without waiting. No launch is on its way, and none will be opened.
     pub(crate) fn let_go(&self) {
         let mut roster = self.roster.lock();
@@ -167,10 +176,7 @@ impl Crew {
 pub(crate) fn give_leave(crew: &Crew, rank: usize, slot: &mut Slot) {
     if slot.stage == Stage::Ready {
         slot.stage = Stage::Leaving;
-        match &crew.register {
-            Some(register) => register.set_leave(rank, true),
-            // Release: pairs with the Acquire in `Member::has_leave`.
-            None => crew.board().desk(rank).leave.store(1, Ordering::Release),
-        }
+        slot.leaving_since = Instant::now();
+        crew.with_leave(rank, Leave::give);
     }
 }

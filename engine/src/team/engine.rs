@@ -10,7 +10,7 @@ use crate::team::burial::{bury, release};
 use crate::team::crew::Crew;
 use crate::team::log::{Note, Speaker};
 use crate::team::mail::{self, FromWorker};
-use crate::team::roster::Stage;
+use crate::team::roster::{Slot, Stage};
 use crate::team::start::{StartError, Starter, WorkerProcess};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -71,6 +71,7 @@ fn watch(crew: &Crew, starter: &mut Starter) {
             bury(crew, event.rank);
         }
         succession::overdue(crew);
+        succession::linger(crew);
         crew.give_leave();
         if crew.roster.lock().dissolving {
             return;
@@ -89,15 +90,15 @@ fn release_where_over(crew: &Crew) {
 /// The processes to watch, and when to look at them though nothing happened.
 fn watched(crew: &Crew) -> (Vec<(usize, Arc<WorkerProcess>)>, Option<Instant>) {
     let mut roster = crew.roster.lock();
-    let is_soon = succession::post_on(&mut roster) || roster.slots.iter().any(|slot| slot.is_retiring);
-    let is_starting = roster.slots.iter().any(|slot| slot.stage == Stage::Starting);
+    let is_soon = succession::post_on(&mut roster) || roster.slots.iter().any(Slot::wants_leave);
+    let is_changing = roster.slots.iter().any(|slot| matches!(slot.stage, Stage::Starting | Stage::Leaving));
     let watched: Vec<_> = roster
         .slots
         .iter()
         .enumerate()
         .filter_map(|(rank, slot)| Some((rank, slot.process.clone()?)))
         .collect();
-    let tick = if is_soon { Some(SOON) } else { is_starting.then_some(TICK) };
+    let tick = if is_soon { Some(SOON) } else { is_changing.then_some(TICK) };
     let due = watched.iter().filter_map(|(_, process)| process.due());
     let due = due.chain(tick.map(|tick| Instant::now() + tick)).min();
     (watched, due)

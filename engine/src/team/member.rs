@@ -13,6 +13,7 @@ use crate::team::board::{
     Board, Desk, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders, bump,
 };
 use crate::team::errand::{After, Errands};
+use crate::team::leave::Leave;
 use crate::team::muster::Presence;
 use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
@@ -185,16 +186,15 @@ impl Member {
     /// Whether there may be an errand for this member.
     fn has_errand(&self) -> bool {
         !self.is_retiring
-            && !self.has_leave()
+            && !self.leave().is_given()
             && self.errands.as_ref().is_some_and(|errands| errands.is_waiting())
     }
 
-    /// Whether it may end, since it has asked for it or is not needed any more.
-    fn has_leave(&self) -> bool {
+    /// The word by which it is let go.
+    fn leave(&self) -> &Leave {
         match &self.register {
-            Some(register) => register.has_leave(self.rank),
-            // Acquire: pairs with the Release in `end::give_leave`.
-            None => self.desk().leave.load(Ordering::Acquire) != 0,
+            Some(register) => register.leave(self.rank),
+            None => &self.desk().leave,
         }
     }
 
@@ -206,6 +206,7 @@ impl Member {
             self.is_retiring = true;
             self.segments.ask_leave();
         }
+        bump(&self.desk().errands_over, 1);
         self.errands = Some(errands);
     }
 
@@ -250,7 +251,7 @@ impl Member {
             if self.has_errand() {
                 return Call::Errand;
             }
-            if self.has_leave() {
+            if self.leave().take() {
                 return Call::End;
             }
             bump(&self.desk().sleeps, 1);

@@ -13,6 +13,7 @@ pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod errand;
 mod farewell;
+mod leave;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;

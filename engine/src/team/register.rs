@@ -7,6 +7,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::team::crew::Crew;
+use crate::team::leave::Leave;
 use crate::team::muster::Standing;
 
 /// The notes of one team's threads.
@@ -20,7 +21,7 @@ struct Note {
     /// The launch that it took for called and found not to be, if nothing came after: it does not enter one of this number any more.
     refused: AtomicU64,
     /// Whether it may end.
-    leave: AtomicU64,
+    leave: Leave,
 }
 
 impl Register {
@@ -42,13 +43,8 @@ impl Register {
         self.0[rank].refused.store(epoch, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_leave(&self, rank: usize, may_end: bool) {
-        // Release: pairs with the Acquire in `has_leave`.
-        self.0[rank].leave.store(u64::from(may_end), Ordering::Release);
-    }
-
-    pub(crate) fn has_leave(&self, rank: usize) -> bool {
-        self.0[rank].leave.load(Ordering::Acquire) != 0
+    pub(crate) fn leave(&self, rank: usize) -> &Leave {
+        &self.0[rank].leave
     }
 
     fn has_entered(&self, rank: usize, epoch: u64) -> bool {

@@ -54,8 +54,10 @@ pub(crate) struct Slot {
     pub(crate) started: Instant,
     /// What its desk said it had served then.
     pub(crate) served_at_start: u64,
-    /// It asked for leave.
+    /// It asked for leave, and runs no more errands.
     pub(crate) is_retiring: bool,
+    /// Since when it may end and is at no errand any more, where it [leaves](Stage::Leaving).
+    pub(crate) leaving_since: Instant,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
@@ -86,6 +88,7 @@ impl Slot {
             started: Instant::now(),
             served_at_start: 0,
             is_retiring: false,
+            leaving_since: Instant::now(),
             refused: Vec::new(),
         }
     }
@@ -99,6 +102,11 @@ impl Slot {
     /// Somebody is being started who does not serve yet.
     pub(crate) fn is_coming(&self) -> bool {
         self.is_underway || (self.stage == Stage::Starting && self.process.is_some())
+    }
+
+    /// It asked for leave, and was given none so far.
+    pub(crate) fn wants_leave(&self) -> bool {
+        self.is_retiring && self.stage == Stage::Ready
     }
 
     /// Nobody is there any more.

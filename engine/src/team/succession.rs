@@ -1,5 +1,6 @@
 //! How a rank gets its next worker: it is wanted, started, welcomed, or given up. Nothing here waits.
 
+use crate::base::atomic::Ordering;
 use crate::memory::{Segment, SegmentId};
 use crate::team::burial::{Reached, served};
 use crate::team::crew::Crew;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a started worker may take until it serves.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long a worker that may end may take to drop its states and end, from when it is at no task any more.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a team of which nobody serves may want for what workers are made of, until it is given up.
 const WANTING_AT_MOST: Duration = Duration::from_secs(30);
 
@@ -119,7 +122,11 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     slot.known.clear();
     slot.states.clear();
     // It may begin with a task before we hear that it is ready.
-    slot.served_at_start = served(crew.board().desk(rank));
+    let board = crew.board();
+    let desk = board.desk(rank);
+    slot.served_at_start = served(desk);
+    // Its predecessor may have died at an errand.
+    desk.errands_over.store(desk.errands.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
     // The first packet, for which there is room. A worker that died meanwhile is found out by its pidfd.
@@ -192,6 +199,20 @@ pub(crate) fn failed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usi
             want(roster, rank, pause);
         }
         None => give_up(crew, roster, rank, error, None),
+    }
+}
+
+/// Kills workers that may end and do not: one that is stopped, or whose state's destructor never returns. Launches and resizes
+/// that need every rank wait for their successors.
+pub(crate) fn linger(crew: &Crew) {
+    let mut roster = crew.roster.lock();
+    let board = crew.board();
+    for (rank, slot) in roster.slots.iter_mut().enumerate().filter(|(_, slot)| slot.stage == Stage::Leaving) {
+        if board.desk(rank).is_at_errand() {
+            slot.leaving_since = Instant::now();
+        } else if slot.leaving_since.elapsed() > GONE_WITHIN {
+            slot.kill();
+        }
     }
 }
 
