@@ -9,7 +9,7 @@ use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
 use super::hand::Hand;
 use super::inside::{Inside, Spots};
-use super::word::{Base, DEAD, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, stride};
+use super::word::{Base, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, stride};
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::base::member::{self, Owner};
 use crate::sync::{Acquired, GRACE, Patience, Refused as Locked};
@@ -79,19 +79,24 @@ impl Core {
         if locked == Err(Locked::TimedOut) {
             locked = self.lock_cold(me, patience);
         }
-        match locked {
-            Ok(Acquired::Clean) => {}
+        let is_recounted = match locked {
+            Ok(Acquired::Clean) => false,
             Ok(Acquired::OwnerDied) => {
                 let inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
                 self.recount()?;
                 std::mem::forget(inside);
+                true
             }
             // Inside already: only a signal handler can be, and it must not wait for the code it interrupted.
             Err(Locked::TimedOut | Locked::WouldDeadlock) => return Ok(None),
             Err(Locked::Corrupt(seen)) => return Err(corrupt("lock word", seen.into())),
-        }
+        };
         let mut inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
         inside.spots = self.spots()?;
+        if is_recounted {
+            // What the dead had claimed may be holes now: where nothing is left to be taken, nobody else would free them.
+            inside.reclaim()?;
+        }
         Ok(Some(inside))
     }
 
@@ -274,22 +279,9 @@ impl Core {
             Err(refused) => Err(refused),
         };
         if ended.is_err() {
-            self.give_up(claim);
+            self.base.control().give_up(claim.index, member::current_member());
         }
         ended
-    }
-
-    /// Gives a claim up without the lock, as repair does for the dead: the next recount deals with the record.
-    #[cold]
-    fn give_up(&self, claim: &Claim) {
-        let control = self.base.control();
-        let me = member::current_member().get();
-        // Release: a recount that sees the mark sees what was done with the record before.
-        let word = &control.claims[claim.index];
-        if word.compare_exchange(me, me | DEAD, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            control.hot.lock.poison();
-        }
-        control.rouse_all();
     }
 
     /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay claimed.

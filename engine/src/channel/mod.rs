@@ -19,6 +19,9 @@ mod word;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+#[path = "tests/position_models.rs"]
+mod position_models;
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
 

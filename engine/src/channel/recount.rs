@@ -86,18 +86,16 @@ impl Core {
                 taken.retain(|&at| at != position + 1);
             }
             let now = match kind {
-                Kind::Writing(claim) if is_dead(claim) => Kind::Hole,
-                Kind::Claimed(claim) if is_dead(claim) && self.base.shape.flags & REDELIVER != 0 => {
-                    Kind::Ready
-                }
-                Kind::Claimed(claim) if is_dead(claim) => {
-                    // Before the record: a death in between counts it twice, never not at all.
-                    add(&control.lost, 1);
-                    add(&control.lost_untold, 1);
-                    Kind::Hole
+                Kind::Writing(claim) | Kind::Claimed(claim) if is_dead(claim) => {
+                    kind.without_owner(self.base.shape.flags & REDELIVER != 0)
                 }
                 same => same,
             };
+            if matches!(kind, Kind::Claimed(_)) && now == Kind::Hole {
+                // Before the record: a death in between counts it twice, never not at all.
+                add(&control.lost, 1);
+                add(&control.lost_untold, 1);
+            }
             if now != kind {
                 word.store(Record::new(now, record.len()).0, Ordering::Relaxed);
             }
@@ -116,7 +114,8 @@ impl Core {
     }
 }
 
-fn mark_of((i, claim): (usize, &crate::base::atomic::AtomicU32)) -> Option<(usize, u32)> {
+/// The mark on a claim whose owner is dead, or has given it up.
+pub(super) fn mark_of((i, claim): (usize, &crate::base::atomic::AtomicU32)) -> Option<(usize, u32)> {
     debug_assert!(i < CLAIMS);
     // Acquire pairs with the release of the mark in `repair`.
     let seen = claim.load(Ordering::Acquire);

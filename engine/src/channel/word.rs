@@ -8,13 +8,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::bell::Bell;
-use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::base::{Line, MemberId};
 use crate::sync::{LockWord, Table};
 use std::ptr::NonNull;
 
-/// Claims that may be open at one time: transfers of large items, and items held by a `Claimed`.
-pub(super) const CLAIMS: usize = 256;
+/// Claims that may be open at one time: transfers of large items, and items held by a `Claimed`. Few for
+/// the model checker and Miri.
+pub(super) const CLAIMS: usize = if cfg!(any(loom, miri)) { 3 } else { 256 };
 /// Chunks of the area at most.
 pub(super) const MAX_CHUNKS: usize = 1 << 14;
 /// Chunks are no smaller than a page and no larger than they must be.
@@ -119,6 +120,22 @@ impl Control {
     /// Whether nobody has this end of a pipe's direction any more.
     pub(super) fn is_gone(&self, end: usize) -> bool {
         self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
+    }
+
+    /// Gives a claim of a living member up without the lock, as repair does for the dead: the next recount deals with the record.
+    #[cold]
+    pub(super) fn give_up(&self, index: usize, me: MemberId) {
+        // Release: a recount that sees the mark sees what was done with the record before.
+        let given_up = self.claims[index].compare_exchange(
+            me.get(),
+            me.get() | DEAD,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if given_up.is_ok() {
+            self.hot.lock.poison();
+        }
+        self.rouse_all();
     }
 
     /// Whoever waits for anything looks again.
@@ -327,6 +344,17 @@ pub(super) enum Kind {
     Claimed(usize),
 }
 
+impl Kind {
+    /// What it becomes once the owner of its claim is dead, in a queue that redelivers or does not.
+    pub(super) fn without_owner(self, redelivers: bool) -> Kind {
+        match self {
+            Kind::Claimed(_) if redelivers => Kind::Ready,
+            Kind::Writing(_) | Kind::Claimed(_) => Kind::Hole,
+            Kind::Ready | Kind::Hole => self,
+        }
+    }
+}
+
 pub(super) const HEADER: u64 = 8;
 const LEN_BITS: u32 = 48;
 /// Bytes that an item may have at most, whatever the queue.
@@ -373,7 +401,7 @@ pub(super) const fn stride(len: u64) -> u64 {
 
 /// Repair, in the driver, after a confirmed death: marks the claims of the dead, takes back what it had in hand and asks for a
 /// recount; wakes all. Only atomics; may run twice.
-pub(super) fn repair(control: &Control, dead: crate::base::MemberId) {
+pub(super) fn repair(control: &Control, dead: MemberId) {
     let mut held = false;
     for claim in control.claims.iter() {
         // The owner is dead: nobody else changes its claim, another repair apart.
@@ -389,7 +417,7 @@ pub(super) fn repair(control: &Control, dead: crate::base::MemberId) {
     for end in [SENDING, RECEIVING] {
         let had = control.holders[end].remove(dead) > 0;
         let driver_uses = control.driver_uses[end].load(Ordering::Relaxed) != 0;
-        if had && !driver_uses && !control.holders[end].is_held_beside(crate::base::MemberId::DRIVER) {
+        if had && !driver_uses && !control.holders[end].is_held_beside(MemberId::DRIVER) {
             control.ended_by[end].store(dead.get(), Ordering::Release);
         }
     }

@@ -11,11 +11,14 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
 use super::*;
-use crate::base::model::{Arc, Mutex, UnsafeCell, check, thread};
+use crate::base::model::{Arc, UnsafeCell, check, thread};
 use crate::task::graves::Graves;
 use crate::team::muster::Muster;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::AtomicU32 as Plain;
+
+#[path = "tests/limit_models.rs"]
+mod limits;
 
 /// A board of its own.
 pub(super) struct Heap {
@@ -445,10 +448,11 @@ fn loom_board_stray_is_whole() {
             let team = team.clone();
             thread::spawn(move || team.serve(0, Some(Dies::Done)))
         };
-        // As `Desk::take_done`.
-        if team.board().state(0).stage() == Some(Stage::Done) {
-            team.deliver(&mut books, 0, 0, 1);
+        // As `Desk::take_done`, at the audit that finds it.
+        while team.board().state(0).stage() != Some(Stage::Done) {
+            thread::yield_now();
         }
+        team.deliver(&mut books, 0, 0, 1);
         member.join().unwrap();
     });
 }
@@ -515,80 +519,4 @@ fn loom_board_death_between_end_and_list() {
 #[test]
 fn loom_board_death_between_list_and_notice() {
     a_member_dies(Dies::Listed);
-}
-
-/// A thread that is not on duty ends an item whose time is over, in a member that lives on, and tells the one on duty, which sleeps.
-#[test]
-fn loom_board_item_whose_time_is_over_is_told_to_a_sleeper() {
-    check(Some(2), || {
-        let team = Team::new();
-        let books = Arc::new(Mutex::new(Books::new()));
-        team.place(&mut books.lock().unwrap(), 0, 2, FLAG_TIMED);
-        let member = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, None))
-        };
-        let collector = {
-            let (team, books) = (team.clone(), books.clone());
-            thread::spawn(move || team.end_overdue(&books))
-        };
-        team.wait_beside_another(&books);
-        team.give_leave();
-        member.join().unwrap();
-        collector.join().unwrap();
-        assert_eq!(team.runs(), [1, 1]);
-    });
-}
-
-impl Team {
-    /// As `Desk::end_overdue` and `Desk::condemn` for a thread: what was done is told, the item in work is lost, the rest is run
-    /// elsewhere.
-    fn end_overdue(&self, books: &Mutex<Books>) {
-        let board = self.board();
-        let slot = board.slot(0);
-        let placed = {
-            let mut books = books.lock().unwrap();
-            let running = board.state(0);
-            let reading = slot.reading.load(Ordering::Acquire);
-            let Some(flight) = &mut books.flights[0] else { return };
-            if running.stage() != Some(Stage::Running) || !slot.doom(reading) {
-                return;
-            }
-            flight.is_told = true;
-            let (first, items) = (flight.first, flight.items);
-            let (first, items) = self.settle(&mut books, 0, first, items);
-            if items > 0 {
-                self.place(&mut books, first, items, FLAG_TIMED);
-            }
-            u32::from(items > 0)
-        };
-        if placed > 0 {
-            self.muster().call_out(placed);
-        }
-        // As `Desk::tell_waiters`.
-        fence(Ordering::SeqCst);
-        board.waiter().ring_if_asleep();
-    }
-
-    /// As [`Self::wait`], with another thread that collects or settles.
-    fn wait_beside_another(&self, books: &Mutex<Books>) {
-        let board = self.board();
-        loop {
-            let seen = board.waiter().count();
-            let is_done = {
-                let mut books = books.lock().unwrap();
-                self.collect(&mut books);
-                books.is_done()
-            };
-            if is_done {
-                return;
-            }
-            board.be_eager();
-            board.waiter().sleep(seen, None, || {
-                let books = books.lock().unwrap();
-                books.is_done() || self.has_arrivals(&books)
-            });
-            board.be_easy();
-        }
-    }
 }

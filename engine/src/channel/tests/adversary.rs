@@ -10,7 +10,7 @@ use crate::base::atomic::Ordering;
 use crate::channel::QueueError;
 use crate::channel::core::{Claim, SMALL, Taken};
 use crate::channel::error::Refused;
-use crate::channel::word::{Control, HEADER, JOINABLE, Kind, PIPE, REDELIVER, Record};
+use crate::channel::word::{CLAIMS, Control, HEADER, JOINABLE, Kind, PIPE, REDELIVER, Record};
 use crate::sync::Patience;
 use proptest::prelude::*;
 use std::mem::MaybeUninit;
@@ -74,7 +74,7 @@ proptest! {
                 80..100 => hot.ready.store(value, Ordering::Relaxed),
                 100..110 => hot.writing.store(value as u32, Ordering::Relaxed),
                 110..120 => hot.claimed.store(value as u32, Ordering::Relaxed),
-                120..200 => control.claims[value as usize % 256].store((value >> 20) as u32, Ordering::Relaxed),
+                120..200 => control.claims[value as usize % CLAIMS].store((value >> 20) as u32, Ordering::Relaxed),
                 200..250 => bare.core.base.map()[value as usize % 16].store((value >> 8) as u32, Ordering::Relaxed),
                 250..280 => bare.core.base.used()[0].store(value, Ordering::Relaxed),
                 280..300 => bare.core.base.backed()[0].store(value & 0xffff, Ordering::Relaxed),

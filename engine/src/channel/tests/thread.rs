@@ -1,6 +1,9 @@
 //! Queues between threads of one process.
 
+use super::Bare;
+use crate::channel::core::{SMALL, Taken};
 use crate::channel::*;
+use crate::sync::Patience;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -88,6 +91,19 @@ fn bytes_are_a_bound_too_and_the_largest_item_fits_at_any_position() {
         assert!(matches!(queue.try_put(&vec![0; 1]), Err(QueueError::Full { .. })));
         assert_eq!(queue.get().unwrap(), vec![round; largest]);
     }
+}
+
+/// A reader dies with the item that fills most of the queue: it is lost, and another of its size fits in its place, though there is
+/// nothing to be taken that would free it.
+#[test]
+fn what_the_dead_held_is_room_again() {
+    let bare = Bare::new(1 << 20, u64::MAX, 0);
+    let item = vec![7; 700 << 10];
+    bare.core.put(&item, Patience::Try).unwrap();
+    let mut buffer = [const { std::mem::MaybeUninit::uninit() }; SMALL];
+    assert!(matches!(bare.core.take(&mut buffer, false, Patience::Try), Ok(Taken::Claimed(_))));
+    bare.dies(crate::base::member::current_member());
+    bare.core.put(&item, Patience::Try).unwrap();
 }
 
 #[test]
