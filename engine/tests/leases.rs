@@ -288,6 +288,18 @@ fn what_a_dead_worker_kept_is_given_back_by_its_death() {
     kept_by_pool.is_gone_soon();
 }
 
+/// Launches are told nothing of what workers let go of; who needs memory looks.
+#[test]
+fn what_a_worker_lets_go_of_in_a_launch_is_given_back_when_memory_is_wanted() {
+    let pool = pool();
+    let kept = Kept::new();
+    pool.tasks().always_out().apply(|array: FrozenArray<u64>| steal(&array), kept.lend()).unwrap();
+    pool.for_each(0..1, |_| STOLEN.lock().unwrap().clear()).unwrap();
+    // Smaller, so that it does not begin where the other one did.
+    let _more = SharedArray::<u64>::zeros(1 << 16).unwrap();
+    kept.is_gone_soon();
+}
+
 /// An array that lies in a segment of its own, which the memory map of this process shows.
 struct Kept {
     array: std::cell::Cell<Option<FrozenArray<u64>>>,
