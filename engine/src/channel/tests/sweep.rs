@@ -20,6 +20,9 @@ const ROLE: &str = "PHALANX_CHANNEL_TEST_SWEEP";
 /// Instructions at which an operation is killed, at most: in a release build every one has its turn.
 const POINTS: usize = if cfg!(debug_assertions) { 6 } else { 4_000 };
 
+/// Instructions by which the same step may lie apart in two runs.
+const JITTER: usize = 32;
+
 /// Spans two chunks of a page, so that it is copied under a claim.
 const LARGE: usize = 2100;
 
@@ -228,8 +231,18 @@ fn sweep(case: &Case) -> bool {
         trial(steps);
     }
     uncounted.sort_unstable();
-    let goes_back = uncounted.windows(2).find(|pair| pair[0].1 && !pair[1].1);
-    assert!(goes_back.is_none(), "{}: an item went uncounted, step {goes_back:?}", case.name);
+    // Once its reader has let go of it, an item is counted by no later death; but for those that came a few instructions earlier
+    // than the same step did at other times: an instruction that copies many bytes is stepped through unevenly.
+    if let Some(first) = uncounted.iter().position(|&(_, is_uncounted)| is_uncounted) {
+        let far = uncounted[first].0 + JITTER;
+        let goes_back = uncounted.iter().find(|&&(step, is_uncounted)| step >= far && !is_uncounted);
+        assert!(
+            goes_back.is_none(),
+            "{}: an item went uncounted, {:?} {goes_back:?}",
+            case.name,
+            uncounted[first]
+        );
+    }
     println!("{}: killed at every {stride}. of {length} instructions, outcomes {seen:?}", case.name);
     assert!(seen.iter().all(|&n| n > 0), "{}: the sweep never met what it is for: {seen:?}", case.name);
     true
