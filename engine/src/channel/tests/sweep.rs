@@ -234,7 +234,7 @@ fn sweep(case: &Case) -> bool {
     // Once its reader has let go of it, an item is counted by no later death; but for those that came a few instructions earlier
     // than the same step did at other times: an instruction that copies many bytes is stepped through unevenly.
     if let Some(first) = uncounted.iter().position(|&(_, is_uncounted)| is_uncounted) {
-        let far = uncounted[first].0 + JITTER;
+        let far = uncounted[first].0.saturating_add(JITTER);
         let goes_back = uncounted.iter().find(|&&(step, is_uncounted)| step >= far && !is_uncounted);
         assert!(
             goes_back.is_none(),
