@@ -11,6 +11,7 @@
 use super::barrier_word::{BarrierWord, Missed};
 use super::event::EventWord;
 use super::lock_word::{Acquired, LockWord};
+use super::record::Table;
 use super::rw_word::RwWord;
 use super::semaphore_word::SemaphoreWord;
 use super::wait::Patience::Forever;
@@ -42,6 +43,22 @@ impl Guarded {
         });
         acquired
     }
+}
+
+/// What a dead member held is all taken back, also where somebody else is taking from it just then.
+#[test]
+fn loom_what_the_dead_held_is_removed_beside_a_taker() {
+    check(None, || {
+        let table = Arc::new(Table::default());
+        table.add(A.member, 3).unwrap();
+        let taker = {
+            let table = table.clone();
+            thread::spawn(move || table.take_one(B.member))
+        };
+        let removed = table.remove(A.member);
+        let taken = u64::from(taker.join().unwrap());
+        assert_eq!((removed + taken, table.total()), (3, 0));
+    });
 }
 
 #[test]

@@ -161,13 +161,17 @@ impl Table {
     pub(crate) fn remove(&self, dead: MemberId) -> u64 {
         let mut held = 0;
         for word in &self.records[..self.used()] {
-            let now = word.load(Ordering::Acquire);
-            // The owner is dead and nobody else changes a record with something in it, so a failure means that
-            // another repair, or a taker of an empty record, was here first.
-            if member_of(now) == dead.0
-                && word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-            {
-                held = u64::saturating_add(held, amount_of(now).into());
+            let mut now = word.load(Ordering::Acquire);
+            // A failure means that somebody took one of them meanwhile (`take_one`), that another repair was here first, or
+            // that the empty record was taken over.
+            while member_of(now) == dead.0 {
+                match word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => {
+                        held = u64::saturating_add(held, amount_of(now).into());
+                        break;
+                    }
+                    Err(seen) => now = seen,
+                }
             }
         }
         held
