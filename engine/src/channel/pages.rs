@@ -226,8 +226,8 @@ impl Base {
     /// Copies into the span at a position, which the caller owns and which has memory.
     pub(super) fn write(&self, position: u64, data: &[u8]) -> Result<(), Refused> {
         self.pieces(position, data.len(), |at, done, len| {
-            // SAFETY: `len` bytes of the area from `at` on, and of `data` from `done` on; they cannot overlap, as the area is not
-            // reachable by reference.
+            // SAFETY: `len` bytes of the area from `at` on, and of `data` from `done` on; they cannot
+            // overlap, as there are no references into the area but those to headers.
             unsafe { at.copy_from_nonoverlapping(data.as_ptr().add(done), len) }
         })
     }

@@ -1,9 +1,11 @@
 //! The words of a queue, byte by byte, and what of them a handle knows by heart.
 //!
 //! # Safety
-//! A [`Base`] leads to a `Control` and its tables, all atomics, followed by the area of `chunks << shift` bytes; whoever
-//! makes one promises that they stay mapped while it is used. Indices into the tables are below `chunks`, which is checked when the
-//! base is made and never read from shared memory again.
+//! A [`Base`] leads to a `Control` and its tables, all atomics, followed by the area of `chunks << shift`
+//! bytes; whoever makes one promises that they stay mapped while it is used. The shape says where tables and
+//! area lie; it is compared with the block's length when a base is opened, and a base goes by its own copy
+//! from then on. Tables are slices, whose indices are checked; chunks that are read from them are compared
+//! with the shape's number before they become an address.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -156,7 +158,8 @@ const _: () = {
 /// On top of a claim: its owner is dead.
 pub(super) const DEAD: u32 = 1 << 31;
 
-/// What is decided when a queue is made. Travels with the handle, so that nothing of it is read from shared words.
+/// What is decided when a queue is made. Noted in the block; a handle reads it once, when it is made,
+/// compares it with the block's length, and goes by its own copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Chunks of the area: a power of two.
@@ -243,8 +246,8 @@ unsafe impl Sync for Base {}
 
 impl Base {
     /// # Safety
-    /// `at` leads to a block of `shape.block_bytes(page)`, aligned to `ALIGN`, zero at first, that stays mapped while the base
-    /// is used and is touched through this module alone.
+    /// `at` leads to a block of `shape.block_bytes(page)`, `ALIGN` behind a page's start, zero at first, that
+    /// stays mapped while the base is used and is touched by `channel` alone.
     pub(super) unsafe fn new(at: NonNull<u8>, shape: Shape, page: usize) -> Base {
         // SAFETY: inside the block.
         let area = unsafe { at.add(shape.area_offset(page)) };
@@ -254,7 +257,7 @@ impl Base {
     /// The base over a block of `len_bytes` whose maker has noted the shape; `None` if that does not agree with the length.
     ///
     /// # Safety
-    /// As for `new`, with at least `size_of::<Control>()` bytes.
+    /// As for `new`, but for the block's length, which is `len_bytes`, at least `size_of::<Control>()`.
     pub(super) unsafe fn open(at: NonNull<u8>, len_bytes: usize, page: usize) -> Option<Base> {
         // SAFETY: the control words lie at the start, and are all atomics.
         let control: &Control = unsafe { at.cast().as_ref() };
@@ -322,7 +325,8 @@ impl Base {
     )]
     pub(super) fn byte(&self, chunk: u32, offset: usize) -> NonNull<u8> {
         debug_assert!(chunk < self.shape.chunks && offset < self.shape.chunk_bytes());
-        // SAFETY: inside the area by the caller's promise; the two callers have checked both.
+        // SAFETY: inside the area by the caller's promise. All callers are in `pages.rs`: a chunk there comes
+        // from `chunk_of` or counts up to `chunks`, and an offset is 0 or masked to a chunk's length.
         unsafe { self.area.add(((chunk as usize) << self.shape.shift) + offset) }
     }
 }

@@ -19,7 +19,9 @@ use std::sync::atomic::{
 /// Elements that have an atomic twin.
 ///
 /// # Safety
-/// `Atomic` has the size, alignment and bit validity of `Self`.
+/// `Atomic` has the size, alignment and bit validity of `Self`. What can be done with a `&Atomic` is sound
+/// also while other processes that map the same bytes do it: it changes them by atomic instructions alone,
+/// not under a lock that lies elsewhere.
 pub unsafe trait AtomicElement: Element {
     /// The twin.
     type Atomic: Sync + std::fmt::Debug + 'static;
@@ -27,7 +29,8 @@ pub unsafe trait AtomicElement: Element {
 
 macro_rules! atomics { ($($t:ty => $a:ty),*) => { $(
     const _: () = assert!(size_of::<$t>() == size_of::<$a>() && align_of::<$t>() == align_of::<$a>());
-    // SAFETY: asserted above; every bit pattern is valid for both.
+    // SAFETY: asserted above; every bit pattern is valid for both, and an atomic keeps nothing outside of its
+    // bytes.
     unsafe impl AtomicElement for $t {
         type Atomic = $a;
     }

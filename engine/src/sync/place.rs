@@ -2,8 +2,9 @@
 //! be rebuilt over the same words by another member.
 //!
 //! # Safety
-//! See `memory::place` for the invariant of a place. Here words are registered with repair for exactly as long as their
-//! block is theirs, and handles are built only over places of their own kind.
+//! See `memory::place` for the invariant of a place. Here words are registered with repair for exactly as
+//! long as their block is theirs, and handles are built only over places of their own kind: `make` writes the
+//! kind, `Place::unpack` compares it, and a launch compares the layout of its operands.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -42,7 +43,9 @@ impl CreateError {
 /// A handle that a member can rebuild over the same words.
 ///
 /// # Safety
-/// `of` needs a place of `Words`, followed by a `Value`, of a length that `fits`, at an address aligned to `ALIGN`.
+/// The constructors lay a block out as `Words` and behind them what `Value` names; its kind is these two, so
+/// no other type of handle has it with another layout. Whatever `of` makes is sound over every place of that
+/// kind, of a length that `fits`, at an address aligned to `ALIGN`; and `of` is called for such places alone.
 pub(crate) unsafe trait Remote: Sized {
     /// The words at the base.
     type Words: 'static;

@@ -1,9 +1,10 @@
 //! `RwLock<T>`: many readers or one writer around a value in shared memory.
 //!
 //! # Safety
-//! A read guard exists only while its process has a reader record and no writer is inside, a write guard only while
-//! its thread is the writer inside and there is no record; so shared and exclusive references to the value never meet.
-//! After a confirmed death the dead process's references are gone with it.
+//! A read guard exists only while its process has a reader record and no writer is inside, a write guard only
+//! while its thread is the writer inside, who found no record when it went in; so shared and exclusive
+//! references to the value never meet. A reader that adds its record later sees the writer, and takes it off
+//! again before it has a guard. After a confirmed death the dead process's references are gone with it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -50,7 +51,8 @@ pub struct RwLock<T> {
     _value: PhantomData<T>,
 }
 
-// SAFETY: `T: Pod + Send` has no ties to a thread.
+// SAFETY: `T: Pod + Send` has no ties to a thread. A clone may stay behind and share the value: there are
+// locks only of types that are `Sync` too (`new`, and `Remote` for those that arrive).
 unsafe impl<T: Pod + Send> Send for RwLock<T> {}
 // SAFETY: readers share the value (`T: Sync`), a writer has it alone (`T: Send`).
 unsafe impl<T: Pod + Send + Sync> Sync for RwLock<T> {}

@@ -1,7 +1,8 @@
 //! The worker's side of an assignment: a process outside any team, which calls one function and ends.
 //!
 //! # Safety
-//! The driver runs the same build and sends the distance of an [`Entry`]; that it lies in this program's code is checked.
+//! The driver runs the same build (checked at start, before the assignment) and sends the distance of an
+//! [`Entry`]; that it lies in this program's code is checked.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -40,7 +41,7 @@ impl Site {
 /// What is called; the result is the process's exit status.
 ///
 /// # Safety
-/// Called with the site that the assignment which names this entry has made.
+/// Called with a site over the block of the assignment that names this entry.
 pub(crate) type Entry = unsafe fn(&mut Site) -> i32;
 
 /// What this process is.

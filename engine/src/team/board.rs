@@ -7,11 +7,12 @@
 //! docs/SEGMENT-LAYOUT.md lists both byte by byte.
 //!
 //! # Safety
-//! A [`Board`] and an [`Orders`] are made from a base address and a length that the maker promises to keep mapped for as
-//! long as the value lives. Every place in them is computed by [`BoardLayout`], which is checked against the length
-//! once, on construction; all fields are atomics, for which every bit pattern is valid. The order itself is plain
-//! memory: the driver writes it only while no member is in a launch, and members read it only after they entered one
-//! (the Release in `Muster::open` pairs with the Acquire in `Muster::poll`).
+//! A [`Board`] and an [`Orders`] are made from a base address, behind which the maker promises to keep so
+//! many bytes mapped as [`BoardLayout`] and [`ORDERS_BYTES`] say, for as long as the value is used. Every
+//! place is computed from the team's size alone, in this build, and never read from shared memory. All fields
+//! are atomics, for which every bit pattern is valid, but for the order and the operands behind it. These are
+//! plain memory: the driver writes them only while no member is in a launch, and members read them only after
+//! they entered one (the Release in `Muster::open` pairs with the Acquire in `Muster::poll`).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -116,7 +117,7 @@ pub(crate) struct Orders {
     memory: NonNull<OrdersMemory>,
 }
 
-// SAFETY: only atomics and the order, whose accesses the muster keeps apart (module documentation).
+// SAFETY: only atomics, and order and operands, whose accesses the muster keeps apart (module documentation).
 unsafe impl Send for Orders {}
 // SAFETY: as above.
 unsafe impl Sync for Orders {}
@@ -170,7 +171,7 @@ impl Orders {
     }
 }
 
-/// What a member says of itself, in lines that only it writes.
+/// What a member says of itself, in lines that only it writes, `leave` apart.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Desk {

@@ -1,7 +1,8 @@
 //! The two control segments as the driver owns them.
 //!
 //! # Safety
-//! Both mappings live as long as the value that hands out the views.
+//! All mappings live as long as the value that hands out the views. The views borrow nothing: the crew, which
+//! owns this, keeps them to itself and to members that hold or borrow the crew.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -20,7 +20,9 @@ struct Current {
 impl Current {
     #[allow(unsafe_code)]
     fn is_stopped(&self) -> bool {
-        // SAFETY: `enter` borrowed the word from the member's board, which outlives the launch; `Leave` resets it.
+        // SAFETY: `enter` borrowed the word: of a board, of a task's slot, or of a caller's frame
+        // (`task::here`). Whoever called it keeps the `Leave`, which takes the word away from here, in a
+        // frame that ends before the word does.
         let stop = unsafe { &*self.stop };
         if self.deadline.is_some_and(|at| Instant::now() >= at) {
             // For all members, and so that the launch is told as one that ran out of time.

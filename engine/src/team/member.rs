@@ -415,6 +415,7 @@ enum Call {
 /// Carries what a member works with onto a thread of its own pool and back.
 struct Carried<T>(T);
 
-// SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the value at a time;
-// nothing in a visit or a member depends on the thread that uses it.
+// SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the value at
+// a time; nothing in a visit, in a member (states are `Send`) or in what `within` is given depends on the
+// thread that uses it.
 unsafe impl<T> Send for Carried<T> {}

@@ -1,8 +1,8 @@
 //! What every worker runs before it serves: the pool's initializer.
 //!
 //! # Safety
-//! An entry is called with the bytes and the function that [`Opening::new`] put beside it; driver and worker run the same
-//! build.
+//! An entry is called with the bytes and the function that [`Opening::new`] put beside it; driver and worker
+//! run the same build (checked at start, before the welcome).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -37,7 +37,8 @@ impl<E: std::fmt::Display> Opened for Result<(), E> {
 /// The monomorphised part.
 ///
 /// # Safety
-/// `function` and the bytes belong together.
+/// `function` is the address of a function of the types that the entry was made for, and the bytes are its
+/// arguments.
 type Entry = unsafe fn(usize, &[u8], &mut dyn Segments) -> Result<(), String>;
 
 /// An initializer with its arguments, kept for workers that start later.

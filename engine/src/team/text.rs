@@ -5,8 +5,10 @@
 //! object that holds the anchor.
 //!
 //! # Safety
-//! A distance that passed the check points into a segment of the running executable, which is never unmapped. That a
-//! function *starts* there follows from equal builds (see `start::fingerprint`), not from the check.
+//! A distance that passed the check points into the code of the object that this crate is part of, which is
+//! there for as long as the crate runs: the executable, or, where workers are threads or forks of the
+//! program, perhaps a library. That a function *starts* there follows from equal builds (see `Fingerprint` in
+//! `start::executable`), not from the check.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

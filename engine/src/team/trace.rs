@@ -6,9 +6,10 @@
 //! is missing. What the driver did stands in its own memory.
 //!
 //! A ring has one writer at a time: the member of its rank, which was confirmed dead before its successor starts, or the
-//! driver in that rank's seat, in launches that the worker has no part in. It is read under the pool's gate, between
-//! launches. A kill leaves at most one event without an end, and one half-written slot beyond the count, which is
-//! not read.
+//! driver in that rank's seat, in launches that the worker has no part in. It is read under the pool's gate,
+//! between launches. A kill leaves at most one event without an end, and one half-written slot beyond the
+//! count, which is not read. Tasks keep to neither: one that runs meanwhile may cost events or mix them, and
+//! harms nothing else.
 //!
 //! # Safety
 //! A [`Tracer`] is made from the address of a ring that the maker promises to keep mapped. Everything in it is an atomic, for
@@ -224,7 +225,9 @@ impl Trace {
     /// A rank's ring. It is to be used only while the trace lives.
     pub(crate) fn tracer(&self, rank: usize) -> Tracer {
         assert!(rank < self.size);
-        // SAFETY: the segment has this length and is page-aligned; members that the driver makes end before their crew.
+        // SAFETY: the segment has this length and is page-aligned, and stays mapped while the crew lives,
+        // which has the trace; members that are threads hold the crew until they end, and the driver's own
+        // seats borrow it.
         unsafe { Tracer::new(self.segment.base(), rank) }
     }
 

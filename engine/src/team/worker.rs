@@ -1,8 +1,9 @@
 //! The worker's side: what runs in a worker process after it has been started.
 //!
 //! # Safety
-//! The control segments are mapped with the lengths that the driver, which runs the same build, gave them; the mappings
-//! live until the process exits.
+//! The control segments are mapped with the lengths that this build computes from the team's size, or the
+//! driver names (it runs the same build, which is checked at start, before the welcome); the mappings live
+//! until the process exits.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

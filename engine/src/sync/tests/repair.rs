@@ -1,7 +1,7 @@
 //! Deaths without processes: the test does a member's steps, stops, and repairs.
 //!
 //! # Safety
-//! One test writes over a live word, an atomic, on purpose.
+//! Two tests write over a live word, an atomic, on purpose.
 #![allow(unsafe_code)]
 
 use super::{dies, stranger};

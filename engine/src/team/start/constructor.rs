@@ -1,9 +1,11 @@
 //! The start-up function that turns an executed copy of the program into a worker before `main` runs.
 //!
 //! # Safety
-//! [`at_load`] runs in every program that links this crate, before `main`, with one thread. It does nothing but look for one
-//! environment variable unless the process is a worker. The table of start-up functions is read where the loader reads
-//! it, between our own entry, whose address we know to be in it, and its end.
+//! [`at_load`] runs in every program that links this crate, before `main`, with one thread unless an earlier
+//! start-up function has made more; in a library that is loaded later it runs then, in whatever there is. It
+//! does nothing but look for one environment variable unless the process is a worker. The table of start-up
+//! functions is read where the loader reads it, between our own entry, whose address we know to be in it, and
+//! its end.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -61,7 +63,9 @@ pub(super) fn is_stray() -> bool {
 }
 
 extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
-    // SAFETY: before `main`, with one thread, nobody changes the environment meanwhile.
+    // SAFETY: before `main`, with one thread, nobody changes the environment meanwhile. Where there are more
+    // (a library loaded later), whoever loads it, or made them so early, answers for that: its start-up
+    // functions run beside them.
     let value = unsafe { libc::getenv(MARKER_C.as_ptr()) };
     if value.is_null() {
         return;

@@ -1,9 +1,9 @@
 //! The fork server: a process with one thread from which workers are forked.
 //!
 //! # Safety
-//! Forking is sound because the process has one thread: an executed server is single-threaded from its start (it is
-//! checked before each fork, since a library or `preload` may have made threads); a forked one is made only when the
-//! caller has one.
+//! Forking is sound because the process has one thread: an executed server is single-threaded from its start
+//! (it is checked before each fork, since a library or `preload` may have made threads; not so where /proc
+//! does not tell); a forked one is made only when the caller has one.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -245,7 +245,9 @@ pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());
     if let Some(addr) = hello.preload.checked_sub(1).and_then(text::address_of) {
-        // SAFETY: the driver sent the distance of a `fn()` in this same build, and it lies in the executable's code.
+        // SAFETY: the driver sent the distance of a `fn()` in its build, and it lies in the executable's
+        // code. This is the file that the driver runs, by its descriptor; where /proc is missing, by its
+        // name, and only the marker says that it is the same build.
         let preload = unsafe { std::mem::transmute::<usize, fn()>(addr) };
         preload();
     }
@@ -324,7 +326,7 @@ fn fork_worker() -> io::Result<Forked> {
         return Err(io::Error::from_raw_os_error(libc::EDEADLK));
     }
     if let Some(tid) = process::cached_tid_address().filter(|_| !own_children_only()) {
-        // SAFETY: one thread, counted above; the word was asked for just now.
+        // SAFETY: one thread, counted above where /proc tells; the word was asked for just now.
         match unsafe { process::fork_sibling(tid) } {
             Ok(0) => {
                 // SAFETY: in a child of the bare system call, first of all, and the server has one thread.
@@ -339,7 +341,7 @@ fn fork_worker() -> io::Result<Forked> {
             Err(error) => return Err(error),
         }
     }
-    // SAFETY: one thread, counted above.
+    // SAFETY: one thread, counted above where /proc tells.
     match unsafe { process::fork() }? {
         0 => {
             fork::adopt();

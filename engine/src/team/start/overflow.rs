@@ -3,8 +3,10 @@
 //! std's own report comes from its start-up code, which does not run in a worker.
 //!
 //! # Safety
-//! The handler calls `write`, `sigaction`, `tgkill` and nothing else, reads atomics, and formats into its own stack: it is
-//! async-signal-safe. It runs on an alternate stack that is never unmapped.
+//! The handler calls `write`, `sigaction`, `getpid`, `gettid`, `tgkill` and nothing else, reads atomics, and
+//! formats into its own stack: it is async-signal-safe. It runs on an alternate stack that is never unmapped,
+//! or, in a thread that has none, on the thread's own stack, where an overflow ends the process without a
+//! report.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -1,8 +1,9 @@
 //! What a new process does to itself before it works: the worker's first steps.
 //!
 //! # Safety
-//! The process is new, has one thread, and owns descriptors 0 (its socket) and those that the driver names for closing:
-//! numbers that came through exec and that nothing in this program knows.
+//! The process is new: executed just now, when start-up functions alone have run, or forked with one thread.
+//! An executed one owns descriptors 0 (its socket) and those that the driver names for closing: numbers that
+//! came through exec and that nothing in this program knows.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
