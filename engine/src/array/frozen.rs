@@ -45,7 +45,8 @@ pub struct FrozenArray<T, D = Ix1> {
     place: Place,
 }
 
-// SAFETY: handles give out `&T` alone (F2).
+// SAFETY: handles give out `&T` alone (F2). The last of them gives back or drops the array, which is `Send`
+// itself.
 unsafe impl<T: Send + Sync, D: Send> Send for FrozenArray<T, D> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
@@ -63,7 +64,7 @@ const DEED: usize = size_of::<Deed>();
 const WORD: usize = size_of::<u64>();
 const WHAT: &str = "frozen array";
 
-/// More axes than any array here has.
+/// Arrays of more axes do not travel.
 const MAX_AXES: usize = 64;
 
 fn expected<T: Element, D: Shape>() -> Expected {

@@ -194,14 +194,16 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
     /// The array as an ndarray view.
     pub fn view(&self) -> ArrayView<'_, T, D> {
         let slice = self.as_slice();
-        // SAFETY: the slice has `dim.size()` elements in row-major order and is borrowed as long as the view.
+        // SAFETY: the slice has `dim.size()` elements in row-major order (none if they have no size: then
+        // nothing is read) and is borrowed as long as the view.
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), slice.as_ptr()) }
     }
 
     /// The array as an ndarray view for private changes.
     pub fn view_mut(&mut self) -> ArrayViewMut<'_, T, D> {
         let dim = self.dim.clone();
-        // SAFETY: the slice has `dim.size()` elements in row-major order and is borrowed as long as the view.
+        // SAFETY: the slice has `dim.size()` elements in row-major order (none if they have no size: then
+        // nothing is read) and is borrowed as long as the view.
         unsafe { ArrayViewMut::from_shape_ptr(dim, self.as_mut_slice().as_mut_ptr()) }
     }
 

@@ -31,9 +31,11 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
     /// As [`zeros`](SharedArray::zeros), and `Name`, `Exists`, or `Filesystem` for network filesystems.
     ///
     /// # Safety
-    /// As long as the array lives, no other program makes the file shorter, and none writes its data while a
-    /// reference from this array or a launch over it exists, or reads data that is being written and relies on it.
-    /// Taking turns (a lock, a pipe, a process that waits for another) meets this.
+    /// As long as the array lives, or a frozen handle of it anywhere ([`freeze`](SharedArray::freeze)),
+    /// nobody makes the file shorter. Nobody writes its data by other means (this program neither: not
+    /// through a second array over the file) while a reference from this array, a launch over it or a frozen
+    /// handle of it exists, nor reads data that is being written and relies on it. Taking turns (a lock, a
+    /// pipe, a process that waits for another) meets this.
     ///
     /// # Examples
     /// ```

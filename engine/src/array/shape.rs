@@ -29,7 +29,8 @@ pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {
     /// Sees `rows` of the array of shape `dim` at `base`.
     ///
     /// # Safety
-    /// At `base` lie `dim.size()` initialised, aligned elements; `rows` lies inside `0..dim[0]`; and for `'w` the
+    /// At `base` lie `dim.size()` initialised, aligned elements; `rows` lies inside `0..dim[0]`, and is
+    /// `0..1` if there are no axes (the view is of one element then, whatever `rows` says); and for `'w` the
     /// elements of these rows stay mapped and nobody writes them.
     unsafe fn view_rows<'w, T: 'static>(base: *const T, dim: &Self, rows: Span) -> Self::View<'w, T>;
 

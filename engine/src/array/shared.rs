@@ -7,9 +7,13 @@
 //! - A2 The pages under them are reserved, so touching them cannot fail.
 //! - A3 Nobody else has a claim on these bytes while the array lives, but workers that hold a grant of it; a grant
 //!   borrows the array (shared for reading, exclusive for writing) until no worker can touch it any more.
+//!   Once the array is frozen nobody writes it, and handles here and in other processes read it (`frozen.rs`,
+//!   F2).
 //! - A4 Every bit pattern is a `T` ([`Element`]), so zeroed pages and half-written elements are initialised values.
 //!
-//! For arrays over files A2 and A3 are the promise of whoever called the unsafe constructor.
+//! For arrays over files A3, and that the file keeps its length, are the promise of whoever called the unsafe
+//! constructor. Pages of those that can be written are reserved when they are attached; those that are only
+//! read (`mapped.rs`) have none reserved: the file's length is what they need instead of A2.
 #![allow(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -166,8 +170,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// The array of shape `dim` that begins `byte_offset` bytes into the segment.
     ///
     /// # Safety
-    /// The elements lie inside the segment, aligned, their pages reserved (A2), and nobody else has a claim on these
-    /// bytes while the array lives (A3).
+    /// The elements lie inside the segment, aligned, their pages reserved (A2) or those of a file that keeps
+    /// its length and of which no `&mut` is given out, and nobody else has a claim on these bytes while the
+    /// array lives (A3).
     pub(crate) unsafe fn from_segment(segment: Arc<Segment>, byte_offset: usize, dim: D) -> Self {
         const {
             assert!(align_of::<T>() <= MOST_ALIGN, "elements of a shared array are aligned to a page at most")
@@ -205,10 +210,10 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         unsafe { ArrayViewMut::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// Some rows, as a kernel sees them: a slice in one dimension, an ndarray view in more.
+    /// Some rows, as a kernel sees them: a slice in one dimension, an ndarray view in more. An array without axes has one row.
     ///
     /// # Panics
-    /// If `rows` leaves the array.
+    /// If `rows` leaves the array, or is not that one row of an array without axes.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> D::View<'_, T> {
         let rows = self.checked(rows);
         // SAFETY: as in `as_slice`; the rows lie inside.
@@ -218,7 +223,7 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Some rows for writing, as a kernel sees them.
     ///
     /// # Panics
-    /// If `rows` leaves the array.
+    /// As [`Self::rows`].
     pub fn rows_mut(&mut self, rows: std::ops::Range<usize>) -> D::ViewMut<'_, T> {
         let rows = self.checked(rows);
         // SAFETY: as in `as_mut_slice`; the rows lie inside.
@@ -232,6 +237,10 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
             "rows {}..{} leave an array of {have} rows",
             range.start,
             range.end
+        );
+        assert!(
+            self.dim.ndim() > 0 || range == (0..1),
+            "an array without axes is one row, 0..1, and no part of it"
         );
         Span::new(range.start, range.end)
     }

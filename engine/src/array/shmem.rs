@@ -31,9 +31,9 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// no room for its pages.
     ///
     /// # Safety
-    /// As [`create_npy`](SharedArray::create_npy): as long as the array lives, nobody makes the segment shorter, and
-    /// nobody, through `shmem` or otherwise, writes these bytes while a reference from the array or a launch over it
-    /// exists.
+    /// As [`create_npy`](SharedArray::create_npy): as long as the array lives, or a frozen handle of it
+    /// anywhere, nobody makes the segment shorter, and nobody, through `shmem`, a second array or otherwise,
+    /// writes these bytes while a reference from the array, a launch over it or a frozen handle of it exists.
     pub unsafe fn attach_shmem<I>(shmem: &Shmem, offset_bytes: usize, shape: I) -> Result<Self, AttachError>
     where
         I: IntoDimension<Dim = D>,

@@ -38,6 +38,18 @@ fn rows_are_slices_in_one_dimension_and_views_in_more() {
 }
 
 #[test]
+fn an_array_without_axes_is_one_row_and_never_none() {
+    let mut one = SharedArray::<u64, IxDyn>::zeros(IxDyn(&[])).unwrap();
+    one.rows_mut(0..1).fill(7);
+    assert_eq!(one.rows(0..1).iter().copied().collect::<Vec<_>>(), [7]);
+    for outside in [0..0, 1..1, 0..2, 1..2] {
+        let caught =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one.rows_mut(outside.clone()).len()));
+        assert!(caught.is_err(), "{outside:?}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "leave an array of 4 rows")]
 fn rows_outside_the_array_panic() {
     let a = SharedArray::<u8>::zeros(4).unwrap();

@@ -4,7 +4,9 @@
 //! Premises and invariants, cited by number in this floor:
 //!
 //! - M1 A sealed memfd neither shrinks nor grows, so an address inside its mapping stays backed.
-//! - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail.
+//! - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail. Of
+//!   sparse blocks only the first part was: who touches more populates it first. Files mapped for reading
+//!   alone reserve nothing.
 //! - M3 A segment id is never used twice in a process.
 //! - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`), which never frees,
 //!   punches or unmaps what its parent made.

@@ -5,9 +5,11 @@
 //!
 //! # Safety
 //! The invariant of a `Place`: `base` points to `len_bytes` readable and writable bytes, a tag before them, that stay
-//! mapped while the place lives (`keep` owns them, or leases them, see `travel`, or the maker of a borrowed place promised
-//! it), are shared only through the atomics of one word struct and the values that it guards, and were all zero before
-//! that struct's first use.
+//! mapped while the place lives (`keep` owns them, or leases them, see `travel`, or who made it by `borrowed`
+//! promised it, or who called `lend` keeps the place lent), are shared only through the atomics of one word
+//! struct and the values that it guards or not written once others know them (a frozen array's deed), and
+//! were all zero before that struct's first use. Of a sparse object only the first `reserved` bytes are
+//! backed; who touches more populates it first.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -84,7 +86,8 @@ pub(crate) struct Body {
     _shared: fork::Shared,
 }
 
-// SAFETY: by the invariant of `Place` the bytes are touched only through atomics and under locks.
+// SAFETY: by the invariant of `Place` the bytes are touched only through atomics and under locks, or not
+// written.
 unsafe impl Send for Body {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Body {}
@@ -117,7 +120,8 @@ pub(crate) struct Place {
     keep: Keep,
 }
 
-// SAFETY: by the invariant the bytes are touched only through atomics and under locks, which any thread may do.
+// SAFETY: by the invariant the bytes are touched only through atomics and under locks, or not written any
+// more; any thread may do that.
 unsafe impl Send for Place {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Place {}

@@ -3,6 +3,9 @@
 //! The kernel hands few things from a thread to those that it starts. One is the timer slack, nanoseconds by which timed
 //! sleeps may be late (50,000 by default): its lowest bits are the mark, too little for anybody to notice. A thread that sets its own slack
 //! loses the mark.
+//!
+//! # Safety
+//! The two calls take and return plain numbers and touch no memory.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -210,7 +210,8 @@ const MADV_COLLAPSE: libc::c_int = 25;
 /// Advises the kernel about a mapped range.
 ///
 /// # Safety
-/// The caller owns the range.
+/// The caller owns the range. For [`Hint::Remove`] nobody, in any process, needs its contents or refers to
+/// them.
 #[doc(alias = "madvise")]
 pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io::Result<()> {
     let advice = match hint {
@@ -228,7 +229,8 @@ pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io
         }
     };
     loop {
-        // SAFETY: the range belongs to the caller, and none of these changes contents that the caller wants to keep.
+        // SAFETY: the range belongs to the caller; only `Remove` changes contents, which the caller says
+        // nobody needs.
         match unsafe { rustix::mm::madvise(at.as_ptr().cast(), len_bytes, advice) } {
             Err(Errno::INTR) => {}
             other => return Ok(other?),

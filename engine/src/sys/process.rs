@@ -1,8 +1,10 @@
 //! Processes: pidfds, waiting, death signals, signal actions, forking.
 //!
 //! # Safety
-//! Calls that rustix wraps are used from there. The rest is libc with pointers to locals that outlive the call. Forking
-//! is the one call with a precondition on the whole process; it is an unsafe function that names it.
+//! Calls that rustix wraps are used from there. The rest is libc with pointers to locals that outlive the
+//! call. The two ways to fork have a precondition on the whole process; they are unsafe functions that name
+//! it, as is the one that installs a handler. [`close_inherited`] is for a worker's start alone, before it
+//! has descriptors by other means.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -361,7 +363,8 @@ pub(crate) fn survives_exec(number: c_int) -> bool {
 /// standard ones, are left alone: they did not come that way.
 pub(crate) fn close_inherited(number: c_int) {
     if number > 2 && survives_exec(number) {
-        // SAFETY: nothing in this program owns it.
+        // SAFETY: the driver has one at this number that survives exec, so this is taken for its copy. What
+        // this program opened before, through std or the engine, is close-on-exec and was left alone.
         unsafe { libc::close(number) };
     }
 }

@@ -3,7 +3,8 @@
 //! # Safety
 //! Eight functions are called, all with the C signatures that hwloc's headers have had from 2.0 on, with opaque
 //! handles and plain numbers only; no struct layout is shared. Libraries before 2.0 have another soname (5) and are
-//! not tried. A handle is destroyed once, by [`Topology`]'s drop, and a buffer is freed by the library that made it.
+//! not tried; of those after 2.x it is taken that they keep these signatures. A handle is destroyed once, by
+//! [`Topology`]'s drop, and a buffer is freed by the library that made it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
