@@ -146,11 +146,12 @@ mod x86 {
                 for part in 0..PARTS {
                     // SAFETY: inside the line.
                     let from = unsafe { from.cast::<$vector>().add(part) };
-                    // SAFETY: readable, says the caller; the load has no alignment to keep.
+                    // SAFETY: readable, and the CPU has the instruction, says the caller; it has no alignment
+                    // to keep.
                     let value = unsafe { $load(from.cast()) };
                     // SAFETY: inside the line.
                     let to = unsafe { to.cast::<$vector>().add(part) };
-                    // SAFETY: writable and aligned, says the caller.
+                    // SAFETY: writable and aligned, and the CPU has the instruction, says the caller.
                     unsafe { $stream(to, value) };
                 }
             }

@@ -149,7 +149,9 @@ impl Base {
     /// Part of a row of one block of columns.
     #[allow(unsafe_code, clippy::mut_from_ref)]
     fn row(&self, start: usize, width: usize) -> &mut [C64] {
-        // SAFETY: blocks of columns do not overlap, each is one task's, and all lie inside the array.
+        // SAFETY: blocks of columns do not overlap, each is one task's, which lets go of one row before it
+        // takes the next, and all lie inside the array, which `rayon_axis` borrows exclusively until all
+        // tasks have ended.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), width) }
     }
 }

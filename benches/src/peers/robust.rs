@@ -1,8 +1,9 @@
 //! The C library's robust mutex, as shared between processes: what survives the death of an owner elsewhere.
 //!
 //! # Safety
-//! A mutex lies in memory that nothing else touches, and does not move while it is in use: the maker of a `Robust`
-//! promises that.
+//! A mutex lies in memory that nothing else touches, and neither moves nor goes away while it is in use or
+//! held; it is locked only after [`Robust::make`] has made it there, and what runs under it does not unwind,
+//! which would leave it held. No function here checks that: it is upon who makes a `Robust`.
 #![allow(unsafe_code)]
 
 use crate::harness::Outcome;
@@ -44,7 +45,8 @@ impl<'a> Robust<'a> {
     /// One lock and unlock around `inside`.
     #[inline]
     pub fn pair(&self, inside: impl FnOnce()) -> Outcome<()> {
-        // SAFETY: made, in place, and unlocked below by this thread.
+        // SAFETY: made and in place, see the module. Unlocked below by this thread; where an owner has died
+        // it stays held (EOWNERDEAD is an error here), and the benchmark ends.
         let code = unsafe { libc::pthread_mutex_lock(self.mutex()) };
         if code != 0 {
             return Err(format!("pthread_mutex_lock: error {code}").into());

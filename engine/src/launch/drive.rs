@@ -1,7 +1,8 @@
 //! The driver's side of a launch: rounds, waiting, deaths, time limits.
 //!
 //! # Safety
-//! Orders are written under the gate, after the last launch was over.
+//! Orders are written under the gate, after the last launch, or the last round of this one, was over: what
+//! `Crew::write_order` counts on.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

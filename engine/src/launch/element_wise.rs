@@ -328,7 +328,7 @@ where
     let local = unsafe { <(Out, Split<'_, T, Ix1>)>::open(&wire, visit) }?;
     visit.chunks(
         |chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed.
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let (out, input) = unsafe { <(Out, Split<'_, T, Ix1>)>::view(&local, chunk) };
             for (out, value) in out.iter_mut().zip(input) {
                 *out = kernel(*value);
@@ -354,7 +354,7 @@ where
     let local = unsafe { Out::open(&wire, visit) }?;
     visit.chunks(
         |chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed.
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let out = unsafe { Out::view(&local, chunk) };
             for (index, out) in chunk.span.range().zip(out) {
                 *out = kernel(index);
@@ -417,7 +417,7 @@ where
     let total = Cell::new(T::zeroed());
     visit.chunks(
         |chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed.
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let input: &[T] = unsafe { Split::<'_, T, Ix1>::view(&local, chunk) };
             let folded = input.iter().copied().reduce(combine).unwrap_or(T::zeroed());
             total.set(if chunk.opens_leaf { folded } else { combine(total.get(), folded) });
@@ -447,7 +447,7 @@ where
     let running = Cell::new(T::zeroed());
     visit.chunks(
         |chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed.
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let (out, input, [exclusive]) =
                 unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::view(&local, chunk) };
             // SAFETY: the leaf was claimed by this member; the driver wrote its place before the launch.

@@ -283,7 +283,8 @@ impl Visit<'_> {
     /// Copies the operands' wire.
     ///
     /// # Safety
-    /// `check_layout` has found the layout of a wire of type `W`.
+    /// The driver sent the entry that calls this with a wire of type `W` (the layout alone does not show it),
+    /// and `check_layout` has found the order's layout to be the entry's.
     pub(crate) unsafe fn wire<W: Copy>(&self) -> W {
         // SAFETY: the driver wrote a `W` there for this launch; the place is aligned to 128 and WIRE_BYTES long.
         unsafe { self.member.orders.wire().cast::<W>().read_unaligned() }
@@ -295,14 +296,15 @@ impl Visit<'_> {
 unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(O::LAYOUT)?;
     let kernel = visit.function(visit.order.kernel)?;
-    // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
+    // layout agrees.
     let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>)>(kernel) };
     // SAFETY: the layout agrees.
     let wire: O::Wire = unsafe { visit.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
     let local = unsafe { O::open(&wire, visit) }?;
     visit.chunks(
-        // SAFETY: `chunks` hands out chunks that this member claimed.
+        // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
         |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
         |_| (),
     )
@@ -313,7 +315,8 @@ unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault>
 unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(mix(O::LAYOUT, 7))?;
     let kernel = visit.function(visit.order.kernel)?;
-    // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
+    // layout agrees.
     let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(usize, O::View<'w>)>(kernel) };
     // SAFETY: the layout agrees.
     let wire: O::Wire = unsafe { visit.wire() };
@@ -322,7 +325,7 @@ unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault
     let (rank, size) = (visit.member.rank, visit.order.size as usize);
     let span = block(visit.order.len as usize, rank, size);
     let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
-    // SAFETY: ranks have disjoint blocks, and each runs the kernel once.
+    // SAFETY: ranks have disjoint blocks, and each runs the kernel once; `local` stays until it has returned.
     kernel(rank, unsafe { O::view(&local, &chunk) });
     Ok(())
 }
@@ -332,7 +335,8 @@ unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault
 unsafe fn reduce_entry<O: Operand, A: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(reduce_layout::<O, A>())?;
     let (kernel, combine) = (visit.function(visit.order.kernel)?, visit.function(visit.order.combine)?);
-    // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
+    // layout agrees.
     let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>) -> A>(kernel) };
     // SAFETY: as above.
     let combine = unsafe { std::mem::transmute::<usize, fn(A, A) -> A>(combine) };
@@ -344,7 +348,7 @@ unsafe fn reduce_entry<O: Operand, A: Element>(visit: &mut Visit<'_>) -> Result<
     let partial = Cell::new(A::zeroed());
     visit.chunks(
         |chunk: &Chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed.
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let value = kernel(unsafe { O::view(&local, chunk) });
             partial.set(if chunk.opens_leaf { value } else { combine(partial.get(), value) });
         },

@@ -22,8 +22,8 @@ use std::ops::Range;
 /// numbers, an index range, a shared value, lock or counter, state of the worker, or a tuple of up to 8 of these.
 ///
 /// # Safety
-/// `view` for different chunks of one launch must not alias mutably, and `open` must check every place that the wire
-/// names against the segment it lies in.
+/// Views of chunks of one launch that live at the same time must not alias mutably (a member has one view of
+/// an operand at a time), and `open` must check every place that the wire names against its segment.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "not an operand",
@@ -47,11 +47,13 @@ pub unsafe trait Operand {
     #[doc(hidden)]
     fn wire(&self) -> Self::Wire;
     /// # Safety
-    /// The wire was made by `wire` of the same type in this launch, and the launch is entered.
+    /// The wire was made by `wire` of the same type in this launch, the launch is entered, and what this
+    /// gives is kept no longer than the launch.
     #[doc(hidden)]
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault>;
     /// # Safety
-    /// The chunk is claimed by this member, and the launch lasts at least as long as `'w`.
+    /// The chunk is claimed by this member, or in a broadcast is its rank's own. The launch lasts at least as
+    /// long as `'w`, `local` stays in place meanwhile, and the view of it before this one is gone.
     #[doc(hidden)]
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w>;
     /// Folds the leaves' accumulators into the operand after a successful launch.
@@ -196,7 +198,8 @@ unsafe impl Operand for () {
 
 macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
     // SAFETY: each element keeps its own promises; grants of one array in one tuple are kept apart by the borrow
-    // checker, since a grant that writes borrows its array mutably.
+    // checker, since a grant that writes borrows its array mutably; of states, each stands in a launch once,
+    // as `Description::state` sees to.
     unsafe impl<$($o: Operand),+> Operand for ($($o,)+) {
         type Wire = ($($o::Wire,)+);
         type Local = ($($o::Local,)+);

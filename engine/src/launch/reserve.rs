@@ -140,7 +140,8 @@ impl Launch<'_> {
         rows: usize,
         row_bytes: usize,
     ) -> Result<(), LaunchError> {
-        let mut refusals = crate::array::SharedArray::<i32>::zeros(self.driver.team_size())?;
+        // One for each place: the team may be made larger before the launch has its turn.
+        let mut refusals = crate::array::SharedArray::<i32>::zeros(self.driver.crew.size.max(1))?;
         let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
         self.schedule(Schedule::Static)
             .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;

@@ -1,7 +1,8 @@
 //! Arrays made by the workers, each its own block.
 //!
 //! # Safety
-//! An array is put over a segment only after every page of it was reserved by the launch that made it.
+//! An array is put over a segment only after every page of it was reserved, by the launch made for this or by
+//! the driver where the kernel refused that (`Launch::reserve`).
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
@@ -85,8 +86,8 @@ impl Pool {
         let row_bytes = row_elems(&dim).saturating_mul(size_of::<T>());
         self.launch().reserve(&segment, rows(&dim), row_bytes).map_err(as_error)?;
         segment.settle()?;
-        // SAFETY: the new segment has `len_bytes` zeroed bytes at a page's start, all reserved by the launch, and nobody
-        // else knows it.
+        // SAFETY: the new segment has `len_bytes` zeroed bytes at a page's start, all reserved by `reserve`,
+        // and nobody else uses it: members map it, but the only launch that told them of it is over.
         Ok(unsafe { SharedArray::from_segment(segment, 0, dim) })
     }
 

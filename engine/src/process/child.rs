@@ -32,7 +32,8 @@ impl Bytes {
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Copied(bytes) => bytes,
-            // SAFETY: mapped with this length for as long as `self` lives; its only writer was the dead process.
+            // SAFETY: mapped with this length for as long as `self` lives, of a file as long (`take_far`);
+            // its only writer was the dead process.
             Bytes::Mapped(mapping) => unsafe {
                 std::slice::from_raw_parts(mapping.base().as_ptr(), mapping.len_bytes())
             },

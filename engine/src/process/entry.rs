@@ -1,8 +1,9 @@
 //! What runs in the new process: reads the arguments, calls the function, leaves what came of it.
 //!
 //! # Safety
-//! The entry of types `A` and `R` is named only by the driver's `spawn::<A, R>` of the same build, together with the
-//! distance of a `fn(A) -> R`; the layout word says so once more, and the seal that nothing was written over them.
+//! The entry of types `A` and `R` is named only by the driver's `ProcessBuilder::spawn::<A, R>` of the same
+//! build, together with the distance of a `fn(A) -> R`; the layout word says so once more, and the seal that
+//! nothing was written over them.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -24,7 +25,8 @@ const TEXT_BYTES: usize = 3072;
 /// # Safety
 /// As the module says.
 pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
-    // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says.
+    // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says: the
+    // driver took it for a slip, at a multiple of a head's bytes and longer than one.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
     let call = slip.call().filter(|call| call.layout == text::layout_of::<fn(A) -> R>());
     let function = call.and_then(|call| text::address_of(call.function));

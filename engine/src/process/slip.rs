@@ -4,8 +4,8 @@
 //! the process is told of the slip and reads after its death is confirmed, the process in between: never two at a time.
 //!
 //! # Safety
-//! A [`View`] spans a block of at least [`HEAD_BYTES`], mapped read-write while it is used, and by the above its user has it
-//! for itself.
+//! A [`View`] spans a block of at least [`HEAD_BYTES`], aligned to 8, initialised, and mapped read-write
+//! while it is used, and by the above its user has it for itself.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -97,7 +97,7 @@ impl View {
     }
 
     fn head(&self) -> &Head {
-        // SAFETY: the block starts with the head, and its words are atomics.
+        // SAFETY: the block starts with the head, is aligned for it, and its words are atomics.
         unsafe { self.base.cast::<Head>().as_ref() }
     }
 
@@ -106,7 +106,7 @@ impl View {
     }
 
     fn area(&self) -> NonNull<u8> {
-        // SAFETY: the block is longer than the head.
+        // SAFETY: the block is no shorter than the head.
         unsafe { self.base.add(HEAD_BYTES) }
     }
 
@@ -114,7 +114,8 @@ impl View {
         if bytes.len() > self.room() {
             return false;
         }
-        // SAFETY: fits, compared above, and nobody else uses the block now.
+        // SAFETY: fits, compared above, and nobody else uses the block now; `bytes` are not of the block:
+        // what `read` gives is copied or decoded before anything is left.
         unsafe { self.area().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         true
     }

@@ -70,7 +70,7 @@ pub fn gemm<T: Product>(
     if m.saturating_mul(n).saturating_mul(k) < inline_products() {
         let (a, b) = (a.elements(), b.elements());
         let whole = Tile { rows: (0, m), columns: (0, n) };
-        // SAFETY: the slice is the whole result.
+        // SAFETY: the slice is the whole result, borrowed exclusively.
         unsafe { product(whole, [m, n, k], [alpha, beta], &a, &b, c.as_mut_slice().as_mut_ptr()) };
         return Ok(());
     }
@@ -151,7 +151,8 @@ impl Cut {
 /// Computes one tile of `c` (`m x n`) from all of `a` (`m x k`) and `b` (`k x n`).
 ///
 /// # Safety
-/// At `c` lie `m x n` elements, those of the tile to be written by this call only.
+/// At `c` lie `m x n` elements. While the call runs nobody else reads or writes those of the tile, and no
+/// reference to them is used.
 #[expect(clippy::arithmetic_side_effects, reason = "the tile lies inside the matrices, as asserted")]
 unsafe fn product<T: Product>(
     tile: Tile,

@@ -3,6 +3,9 @@
 //! # Safety
 //! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source of at most one, and where
 //! a chain is cut the later part's first target, which the earlier part would read last, is read from its saved copy.
+//! The callers' share, which nothing here checks: [`carry`] is given whole parts of one plan, each once;
+//! [`reverse`] disjoint spans; [`append`] a counter that starts at 0 and counts this array alone. None of
+//! these launches is retried.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

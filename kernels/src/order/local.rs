@@ -128,7 +128,9 @@ fn place<W: Word>(from: &[W], to: &mut [W], heads: &mut [u32], digit: impl Fn(W)
         let at = *head as usize;
         *head += 1;
         debug_assert!(at < to.len());
-        // SAFETY: heads start at the sum of the counts before and advance once a counted word: below `from.len()`.
+        // SAFETY: the heads were counted over these words, in whatever order. Each starts at the sum of the
+        // counts before and advances once a counted word: below `from.len()`, which is `to.len()` and fits 32
+        // bits, as asserted.
         unsafe { *to.get_unchecked_mut(at) = word };
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! # Safety
 //! Non-temporal stores write exactly the bytes of a destination slice that the caller has exclusively, aligned as the
-//! instruction demands; [`fence`] stands before the end of every kernel that made them.
+//! instruction demands; dropping the `Out` that made them fences, also where a kernel unwinds.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -67,8 +67,8 @@ pub(super) fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {
             let value = unsafe { _mm_loadu_si128(from) };
             // SAFETY: a line has four parts of 16 bytes.
             let out = unsafe { out.add(part) };
-            // SAFETY: these 16 bytes are borrowed exclusively, and aligned since lines begin at multiples of 64. The callers
-            // fence before anybody else can come to read them.
+            // SAFETY: these 16 bytes are borrowed exclusively, and aligned since lines begin at multiples of
+            // 64. The caller, `Out`, fences when it is dropped, before anybody else can come to read them.
             unsafe { _mm_stream_si128(out, value) };
         }
     }

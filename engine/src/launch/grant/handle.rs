@@ -1,8 +1,9 @@
 //! Locks, counters, shared values and their like as operands.
 //!
 //! # Safety
-//! Such a handle is an address in a segment. `attach` checks the whole block against the segment's mapping, `open` checks the
-//! alignment, and the operand borrows the maker's handle, which keeps the block alive until no member is in the launch.
+//! Such a handle is an address in a segment. `locate` checks its length and alignment, and, by `attach`, the
+//! whole block against the segment's mapping; the operand borrows the maker's handle, which keeps the block
+//! alive until no member is in the launch.
 //! What members do to each other through it is the handle's own business: everything in the block is reached through
 //! atomics or under the lock.
 #![allow(unsafe_code)]

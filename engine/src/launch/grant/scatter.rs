@@ -1,7 +1,9 @@
 //! `scatter`: access at computed places.
 //!
 //! # Safety
-//! Each access is the kernel's own argument: that no other chunk touches what it writes, nor writes what it reads.
+//! Each access is the kernel's own argument: that no other chunk, and no slice of its own, touches what it
+//! writes, nor writes what it reads. That a place lies inside the array is checked, but for what goes through
+//! a bare address.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -51,10 +53,10 @@ impl<'w, T: Element> ScatterView<'w, T> {
     /// If `index` is outside the array.
     ///
     /// # Safety
-    /// No other chunk of the launch writes or reads the same element.
+    /// No other chunk of the launch writes or reads the same element, and no slice that lives covers it.
     pub unsafe fn write(&self, index: usize, value: T) {
         assert!(index < self.len, "scatter to {index} of an array of {} elements", self.len);
-        // SAFETY: inside the array; nobody else touches the element, by the caller's word.
+        // SAFETY: inside the array; nobody else touches the element, and no slice does, by the caller's word.
         unsafe { self.base.add(index).write(value) }
     }
 
@@ -123,7 +125,8 @@ impl<'w, T: Element> ScatterView<'w, T> {
     }
 }
 
-// SAFETY: what the view gives is argued by the kernel that takes it.
+// SAFETY: `Located` checks the place; a view alone touches nothing, and what its unsafe methods give is
+// argued by the kernel that calls them.
 unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
     type Wire = ArrayWire;
     type Local = (Located<T, D>, usize);

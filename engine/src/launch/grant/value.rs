@@ -1,7 +1,7 @@
 //! Shared values as operands.
 //!
 //! # Safety
-//! The value lies in a segment that `attach` has range-checked, and the grant borrows it.
+//! The value lies in a segment that `attach` has range-checked, and the operand is a borrow of it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -5,7 +5,8 @@
 //! 1. A member runs one kernel call at a time, and a view ends with its call, since kernels are `for<'w>`.
 //! 2. No other operand of the launch leads to the same state: `Description::state` refuses a handle named twice.
 //! 3. A launch made inside a kernel runs on a member of its own, whose table of states is another (`driver::inline`).
-//! 4. States are dropped between launches only, and what a box holds stays where it is when the table grows.
+//! 4. States are dropped before a launch's entry is called (`Member::read_mail`) or when their member ends,
+//!    never while an entry runs, and what a box holds stays where it is when the table grows.
 //! 5. The state may be made on one thread of a member and used on another, one after the other: `T: Send`.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
@@ -89,7 +90,7 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
     }
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
         let make = visit.function(wire.1)?;
-        // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+        // SAFETY: the wire is of such a handle, so the offset is that of such a function of the same build.
         let make = unsafe { std::mem::transmute::<usize, fn(usize) -> T>(make) };
         let rank = visit.member.rank;
         let state = visit.member.states.get(wire.0, || make(rank));
@@ -97,7 +98,7 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
         Ok(StateLocal(std::ptr::from_mut(state), PhantomData))
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w mut T {
-        // SAFETY: alive and exclusive by 1 to 4 of the module's argument.
+        // SAFETY: alive and exclusive by 1 to 4 of the module's argument, on this thread by 5.
         unsafe { &mut *local.0 }
     }
 }

@@ -1,7 +1,9 @@
 //! Operands of a region: what its body holds for the whole region.
 //!
 //! # Safety
-//! Handles give no access to data, but that of an array that nobody writes during the region.
+//! Handles of arrays give no access to data, but to that of an array that nobody writes during the region.
+//! The others are copies, states of the rank's own, and locks, counters and their like (`grant::handle`),
+//! behind which all is reached through atomics or under the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -22,7 +24,8 @@ use std::marker::PhantomData;
 /// up to 8 of these.
 ///
 /// # Safety
-/// A handle must give no access to memory that another rank may write outside phases.
+/// A handle must give no access to memory that another rank may write, but in phases, through atomics or
+/// under a lock; `handle` must check every place that the wire names against the segment it lies in.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
@@ -142,7 +145,7 @@ values! {
     [] () => (), 64, |_this| ();
 }
 
-// SAFETY: the state is this rank's own.
+// SAFETY: the state is this rank's own, and stands among the operands once, as `Description::state` sees to.
 unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
     type Wire = (u64, u64);
     type Handle<'w> = &'w mut T;
@@ -155,9 +158,10 @@ unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
     }
     unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<&'w mut T, Fault> {
         let whole = Chunk { span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
-        // SAFETY: the same wire form, opened once for the body.
+        // SAFETY: the same wire form, of this launch, by the caller's promise; opened once for the body.
         let local = unsafe { <Self as Operand>::open(wire, visit) }?;
-        // SAFETY: the body is the only user in this member while it runs.
+        // SAFETY: the body is the only user in this member while it runs, and has this one view; it leads to
+        // the state, not through `local`, which need not stay.
         Ok(unsafe { <Self as Operand>::view(&local, &whole) })
     }
 }

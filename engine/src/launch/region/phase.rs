@@ -1,10 +1,12 @@
 //! Operands of one phase.
 //!
 //! # Safety
-//! Views are opened after all ranks have met with the same description ([`Team::phase`](super::Team::phase)), and closed before this
-//! rank arrives at the next step: `phase` borrows the team, and `for<'p>` keeps views inside the kernel. Writing views cover this
-//! rank's span only, and spans of different ranks are disjoint. Reading views of a written array and writing views of it
-//! cannot be in one phase: both borrow its handle.
+//! Views are opened after all ranks have met with the same description ([`Team::phase`](super::Team::phase),
+//! [`Team::reduce_chunks`](super::Team::reduce_chunks)), and closed before this rank arrives at the next
+//! step: both borrow the team, and `for<'p>` keeps views inside the kernel. Writing views cover this rank's
+//! span, or one of its leaves, only, and those of different ranks are disjoint. Reading views of a written
+//! array and writing views of it cannot be in one phase: in one rank both borrow its handle, and ranks that
+//! differ in this have different descriptions.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -86,8 +88,8 @@ impl PhasePlan {
 /// Something a phase can open: grants of region handles, index ranges and tuples of up to 8 of these.
 ///
 /// # Safety
-/// `describe` must tell everything that the spans of *other* ranks depend on, and views of disjoint spans must not
-/// alias mutably.
+/// `describe` must tell everything that the views of *other* ranks depend on: which array, whether it is
+/// written, and what decides on spans. Views of disjoint spans must not alias mutably.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be opened in a phase",
     label = "not an operand of a phase",
@@ -101,8 +103,9 @@ pub unsafe trait PhaseOperand {
     /// Opens rows `span`.
     ///
     /// # Safety
-    /// All ranks have met with the same description, none meets again before the view is gone, and no other rank is
-    /// given an overlapping span.
+    /// `describe` has succeeded, and `span` lies inside the rows that all operands of the phase agree on. All
+    /// ranks have met with the same description, none meets again before the view is gone, no other rank is
+    /// given an overlapping span, and the view of this operand before is gone.
     #[doc(hidden)]
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p>;
 }
@@ -252,8 +255,8 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
         Ok(())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
-        // SAFETY: the span lies inside; nobody writes the array in this phase; one view at a time, as the operand is
-        // opened by one rank's thread.
+        // SAFETY: the span lies inside; nobody writes the array in this phase; the view before is gone, by
+        // the caller's word; `describe` has found that `padded_bytes` gives some.
         unsafe { self.local.view(span) }
     }
 }
@@ -271,7 +274,8 @@ unsafe impl PhaseOperand for std::ops::Range<usize> {
 }
 
 macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
-    // SAFETY: each element keeps its own promises; grants of one handle are kept apart by the borrow checker.
+    // SAFETY: each element keeps its own promises; grants of one handle are kept apart by the borrow checker,
+    // here and, as all ranks have the same description, between ranks.
     unsafe impl<$($o: PhaseOperand),+> PhaseOperand for ($($o,)+) {
         type View<'p> = ($($o::View<'p>,)+);
         fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {

@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! The array over the new file is ours alone: the file has a name that only this process uses until it is whole.
+//! The array over the new file is ours alone: the file is made anew, by a name that only this process uses
+//! until it is whole, and the array is dropped before it gets its lasting name.
 #![allow(unsafe_code)]
 
 use crate::progress::Meter;

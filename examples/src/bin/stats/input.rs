@@ -2,9 +2,11 @@
 //!
 //! # Safety
 //!
-//! The file is mapped read-only. If another program writes to it meanwhile the statistics are of some mixture of old
-//! and new values (every bit pattern is a value of every element type); if another program cuts it short, reading
-//! past the new end kills this program by SIGBUS. docs/memory.md says both; no memory of ours is at risk.
+//! That nobody writes the file or cuts it short while it is mapped, which the library wants promised, nothing
+//! here can see to: whoever names the file to this program promises it. It is mapped read-only. Where the
+//! promise is broken all the same, every bit pattern is a value of every element type, and the statistics are
+//! likely of some mixture of old and new values, though the language vouches for nothing then; reading past a
+//! new end kills this program by SIGBUS.
 #![allow(unsafe_code)]
 
 use crate::dtype::Dtype;
@@ -97,7 +99,7 @@ impl Input {
     /// # Errors
     /// If the system does not let the file be mapped.
     pub fn map<T: Element>(&self) -> Result<MappedArray<T>, InputError> {
-        // SAFETY: the module's paragraph: whatever others do to the file, no reference of ours sees an invalid value.
+        // SAFETY: whoever named the file promises that nobody changes it meanwhile, see the module.
         Ok(unsafe { MappedArray::map_raw(&self.path, self.layout.offset, self.layout.len) }?)
     }
 
