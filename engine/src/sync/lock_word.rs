@@ -134,6 +134,7 @@ impl LockWord {
         futex::wake(&self.state, 1);
     }
 
+    #[inline]
     fn is_held_by(&self, seen: u32, me: Owner) -> bool {
         seen & HOLDER == me.member.0 && self.thread.load(Ordering::Relaxed) == me.thread
     }
@@ -146,11 +147,13 @@ impl LockWord {
     }
 
     /// Whether `me` holds it; exact, because only `me` could make it so.
+    #[inline]
     pub(crate) fn is_mine(&self, me: Owner) -> bool {
         self.is_held_by(self.state.load(Ordering::Relaxed), me)
     }
 
     /// Whether an owner died and nobody cleared it yet.
+    #[inline]
     pub(crate) fn is_poisoned(&self) -> bool {
         self.state.load(Ordering::Relaxed) & POISON != 0
     }
