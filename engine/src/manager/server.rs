@@ -190,7 +190,8 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let head: Head = bytemuck::pod_read_unaligned(head);
     let is_sealed = head.seal == head.sealed().seal;
     let Some(entry) = text::address_of(head.entry).filter(|_| is_sealed) else { return corrupt() };
-    // SAFETY: the caller sent the distance of an `Entry` of this same build, as the seal says.
+    // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there and
+    // runs the same build; it lies in our code.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
@@ -235,7 +236,8 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(A) -> T>()) else {
         return Answer::of(Kind::Corrupt, &[]);
     };
-    // SAFETY: the layout agrees, so the caller sent the distance of such a function of the same build.
+    // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
+    // layout, a hash of their names, is compared as well. All members run the same build.
     let make = unsafe { std::mem::transmute::<usize, fn(A) -> T>(function) };
     with_args(objects.caller, args, |args: A| {
         let object = Box::new(make(args));
@@ -259,7 +261,8 @@ pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
     let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(&mut T, A) -> R>()) else {
         return Answer::of(Kind::Corrupt, &[]);
     };
-    // SAFETY: the layout agrees, so the caller sent the distance of such a function of the same build.
+    // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
+    // layout, a hash of their names, is compared as well. All members run the same build.
     let function = unsafe { std::mem::transmute::<usize, fn(&mut T, A) -> R>(function) };
     let caller = objects.caller;
     let Some(object) = objects.by_id.get_mut(&head.object) else { return Answer::of(Kind::Removed, &[]) };

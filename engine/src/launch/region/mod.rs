@@ -129,9 +129,10 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> R
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
         visit.check_layout(layout::<O, R>())?;
         let body = visit.function(visit.order.kernel)?;
-        // SAFETY: the layout agrees, so the driver sent the offset of such a function of the same build.
+        // SAFETY: the order names this entry, which the driver puts beside a body of its own types alone; the
+        // layout is compared as well. All members run the same build.
         let body = unsafe { std::mem::transmute::<usize, Body<O, R>>(body) };
-        // SAFETY: the layout agrees.
+        // SAFETY: the wire that was written beside this entry is of its own type, as above.
         let wire: O::Wire = unsafe { visit.wire() };
         // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.
         let handles = unsafe { O::handle(&wire, visit) }?;
