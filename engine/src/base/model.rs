@@ -39,6 +39,26 @@ pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Sync + Send 
     (0..runs).for_each(|_| model());
 }
 
+/// Runs `body` on what is shared in a thread of its own, beside the caller. Loom runs its threads in turn, so nothing need be `Send`.
+#[cfg(loom)]
+pub(crate) fn beside<T: 'static, R: 'static>(
+    shared: &Arc<T>,
+    body: impl FnOnce(&T) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || body(&shared))
+}
+
+/// Runs `body` on what is shared in a thread of its own, beside the caller.
+#[cfg(not(loom))]
+pub(crate) fn beside<T: Send + Sync + 'static, R: Send + 'static>(
+    shared: &Arc<T>,
+    body: impl FnOnce(&T) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || body(&shared))
+}
+
 #[cfg(not(loom))]
 mod plain {
     /// A cell with loom's manners.

@@ -7,7 +7,7 @@
 use super::bell::Bell;
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{MemberId, Owner};
-use crate::base::model::{self, Arc, thread};
+use crate::base::model::{self, Arc, beside};
 use crate::sync::Patience::Forever;
 use crate::sync::{Acquired, LockWord};
 
@@ -108,10 +108,7 @@ fn loom_bell_wakes_as_many_readers_as_items_came() {
         let model = Arc::new(Model::default());
         let readers: Vec<_> = [ONE, OTHER]
             .into_iter()
-            .map(|me| {
-                let model = model.clone();
-                thread::spawn(move || assert!(model.get(me, Stops::Never)))
-            })
+            .map(|me| beside(&model, move |model| assert!(model.get(me, Stops::Never))))
             .collect();
         model.put(WRITER, Stops::Never);
         model.put(WRITER, Stops::Never);
@@ -125,14 +122,8 @@ fn loom_bell_of_a_dead_writer_is_heard() {
     for stops in [Stops::Inside, Stops::BeforeWake] {
         check(move || {
             let model = Arc::new(Model::default());
-            let reader = {
-                let model = model.clone();
-                thread::spawn(move || assert!(model.get(ONE, Stops::Never)))
-            };
-            let writer = {
-                let model = model.clone();
-                thread::spawn(move || model.put(WRITER, stops))
-            };
+            let reader = beside(&model, move |model| assert!(model.get(ONE, Stops::Never)));
+            let writer = beside(&model, move |model| model.put(WRITER, stops));
             writer.join().unwrap();
             model.repair(WRITER);
             reader.join().unwrap();
@@ -145,19 +136,13 @@ fn loom_bell_of_a_dead_writer_is_heard() {
 fn loom_bell_of_a_dead_reader_is_passed_on() {
     check(|| {
         let model = Arc::new(Model::default());
-        let dies = {
-            let model = model.clone();
-            thread::spawn(move || model.get(ONE, Stops::Woken))
-        };
-        let reader = {
-            let model = model.clone();
-            thread::spawn(move || {
-                let took = model.get(OTHER, Stops::Never);
-                // If this one came first, the other would sleep for ever for want of an item.
-                model.put(OTHER, Stops::Never);
-                took
-            })
-        };
+        let dies = beside(&model, move |model| model.get(ONE, Stops::Woken));
+        let reader = beside(&model, move |model| {
+            let took = model.get(OTHER, Stops::Never);
+            // If this one came first, the other would sleep for ever for want of an item.
+            model.put(OTHER, Stops::Never);
+            took
+        });
         model.put(WRITER, Stops::Never);
         // Whether or not it got that far; if it took the item, there is another.
         if dies.join().unwrap() {

@@ -7,7 +7,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
 use super::*;
-use crate::base::model::{Arc, UnsafeCell, check, thread};
+use crate::base::model::{Arc, UnsafeCell, beside, check};
 
 const fn caller(member: u32) -> Owner {
     Owner { member: MemberId(member), thread: 1 }
@@ -136,13 +136,10 @@ impl Office {
 fn loom_desk_call_is_seen_and_so_is_its_answer() {
     check(Some(3), || {
         let office = Office::new();
-        let calls = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.call(A, None), Ok(()));
-                office.close();
-            })
-        };
+        let calls = beside(&office, move |office| {
+            assert_eq!(office.call(A, None), Ok(()));
+            office.close();
+        });
         office.serve();
         calls.join().unwrap();
         assert_eq!(office.slot().owner.load(Ordering::Relaxed), 0);
@@ -154,18 +151,12 @@ fn loom_desk_call_is_seen_and_so_is_its_answer() {
 fn loom_desk_place_that_is_freed_wakes_a_waiter() {
     check(Some(2), || {
         let office = Office::new();
-        let other = {
-            let office = office.clone();
-            thread::spawn(move || assert_eq!(office.call(A, None), Ok(())))
-        };
-        let calls = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.call(B, None), Ok(()));
-                other.join().unwrap();
-                office.close();
-            })
-        };
+        let other = beside(&office, move |office| assert_eq!(office.call(A, None), Ok(())));
+        let calls = beside(&office, move |office| {
+            assert_eq!(office.call(B, None), Ok(()));
+            other.join().unwrap();
+            office.close();
+        });
         office.serve();
         calls.join().unwrap();
     });
@@ -175,22 +166,16 @@ fn loom_desk_place_that_is_freed_wakes_a_waiter() {
 fn a_caller_dies(dies: Dies) {
     check(Some(2), move || {
         let office = Office::new();
-        let dying = {
-            let office = office.clone();
-            // What follows the death in this thread is the engine's.
-            thread::spawn(move || {
-                assert_eq!(office.call(A, Some(dies)), Ok(()));
-                repair(&office.words, A.member);
-            })
-        };
-        let calls = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.call(B, None), Ok(()));
-                dying.join().unwrap();
-                office.close();
-            })
-        };
+        // What follows the death in this thread is the engine's.
+        let dying = beside(&office, move |office| {
+            assert_eq!(office.call(A, Some(dies)), Ok(()));
+            repair(&office.words, A.member);
+        });
+        let calls = beside(&office, move |office| {
+            assert_eq!(office.call(B, None), Ok(()));
+            dying.join().unwrap();
+            office.close();
+        });
         office.serve();
         calls.join().unwrap();
     });
@@ -227,28 +212,22 @@ fn loom_desk_caller_dies_of_the_wake_up() {
     check(Some(3), || {
         let office = Office::new();
         assert_eq!(office.words.claim(ELSE, None), Ok(0));
-        let dying = {
-            let office = office.clone();
-            thread::spawn(move || {
-                // As `Words::claim`, up to the return of its sleep.
-                let words = &office.words;
-                let freed = words.freed.load(Ordering::SeqCst);
-                if words.slots[0].owner.load(Ordering::Relaxed) != 0 {
-                    words.waiting.fetch_add(1, Ordering::SeqCst);
-                    in_total_order();
-                    let _ = sleep(&words.freed, freed, None);
-                }
-                repair(words, A.member);
-            })
-        };
-        let waits = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.words.claim(B, None), Ok(0));
-                // If this one came first, the other would sleep for ever for want of a place.
-                office.words.give_back(office.slot());
-            })
-        };
+        let dying = beside(&office, move |office| {
+            // As `Words::claim`, up to the return of its sleep.
+            let words = &office.words;
+            let freed = words.freed.load(Ordering::SeqCst);
+            if words.slots[0].owner.load(Ordering::Relaxed) != 0 {
+                words.waiting.fetch_add(1, Ordering::SeqCst);
+                in_total_order();
+                let _ = sleep(&words.freed, freed, None);
+            }
+            repair(words, A.member);
+        });
+        let waits = beside(&office, move |office| {
+            assert_eq!(office.words.claim(B, None), Ok(0));
+            // If this one came first, the other would sleep for ever for want of a place.
+            office.words.give_back(office.slot());
+        });
         office.words.give_back(office.slot());
         waits.join().unwrap();
         dying.join().unwrap();
@@ -260,21 +239,15 @@ fn loom_desk_caller_dies_of_the_wake_up() {
 fn loom_desk_caller_gives_up() {
     check(Some(2), || {
         let office = Office::new();
-        let gives_up = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.call(A, Some(Dies::Passed)), Ok(()));
-                office.words.abandon(office.slot());
-            })
-        };
-        let calls = {
-            let office = office.clone();
-            thread::spawn(move || {
-                assert_eq!(office.call(B, None), Ok(()));
-                gives_up.join().unwrap();
-                office.close();
-            })
-        };
+        let gives_up = beside(&office, move |office| {
+            assert_eq!(office.call(A, Some(Dies::Passed)), Ok(()));
+            office.words.abandon(office.slot());
+        });
+        let calls = beside(&office, move |office| {
+            assert_eq!(office.call(B, None), Ok(()));
+            gives_up.join().unwrap();
+            office.close();
+        });
         office.serve();
         calls.join().unwrap();
     });
@@ -285,10 +258,8 @@ fn loom_desk_caller_gives_up() {
 fn loom_desk_death_of_the_server_is_told_to_all() {
     check(Some(3), || {
         let office = Office::new();
-        let callers = [A, B].map(|me| {
-            let office = office.clone();
-            thread::spawn(move || assert_eq!(office.call(me, None), Err(Stop::Died)))
-        });
+        let callers = [A, B]
+            .map(|me| beside(&office, move |office| assert_eq!(office.call(me, None), Err(Stop::Died))));
         repair(&office.words, SERVER_ID);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
     });
@@ -299,10 +270,7 @@ fn loom_desk_death_of_the_server_is_told_to_all() {
 fn loom_desk_server_hears_that_it_is_shut() {
     check(None, || {
         let office = Office::new();
-        let closes = {
-            let office = office.clone();
-            thread::spawn(move || office.close())
-        };
+        let closes = beside(&office, move |office| office.close());
         office.serve();
         closes.join().unwrap();
     });

@@ -16,7 +16,7 @@ use super::rw_word::RwWord;
 use super::semaphore_word::SemaphoreWord;
 use super::wait::Patience::Forever;
 use crate::base::member::{MemberId, Owner};
-use crate::base::model::{Arc, UnsafeCell, check, thread};
+use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
 
 const fn owner(member: u32) -> Owner {
     Owner { member: MemberId(member), thread: 1 }
@@ -51,10 +51,7 @@ fn loom_what_the_dead_held_is_removed_beside_a_taker() {
     check(None, || {
         let table = Arc::new(Table::default());
         table.add(A.member, 3).unwrap();
-        let taker = {
-            let table = table.clone();
-            thread::spawn(move || table.take_one(B.member))
-        };
+        let taker = beside(&table, move |table| table.take_one(B.member));
         let removed = table.remove(A.member);
         let taken = u64::from(taker.join().unwrap());
         assert_eq!((removed + taken, table.total()), (3, 0));
@@ -68,8 +65,7 @@ fn loom_lock_excludes_and_wakes() {
         let threads: Vec<_> = [A, B]
             .into_iter()
             .map(|me| {
-                let shared = shared.clone();
-                thread::spawn(move || {
+                beside(&shared, move |shared| {
                     assert_eq!(shared.add_one(me), Acquired::Clean);
                     let _ = shared.word.unlock(me);
                 })
@@ -93,19 +89,13 @@ fn loom_lock_excludes_and_wakes() {
 fn loom_lock_of_the_dead_is_handed_on() {
     check(Some(3), || {
         let shared = Arc::new(Guarded::default());
-        let dies = {
-            let shared = shared.clone();
-            // Ends without unlocking: what a kill leaves behind.
-            thread::spawn(move || assert!(shared.word.lock(A, Forever).is_ok()))
-        };
-        let waits = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                let acquired = shared.add_one(B);
-                let _ = shared.word.unlock(B);
-                acquired
-            })
-        };
+        // Ends without unlocking: what a kill leaves behind.
+        let dies = beside(&shared, move |shared| assert!(shared.word.lock(A, Forever).is_ok()));
+        let waits = beside(&shared, move |shared| {
+            let acquired = shared.add_one(B);
+            let _ = shared.word.unlock(B);
+            acquired
+        });
         dies.join().unwrap();
         shared.word.repair(A.member);
         let last = shared.add_one(C);
@@ -127,8 +117,7 @@ fn loom_lock_wake_up_does_not_die_with_its_receiver() {
         let waiters: Vec<_> = [A, B]
             .into_iter()
             .map(|me| {
-                let word = word.clone();
-                thread::spawn(move || {
+                beside(&word, move |word| {
                     let acquired = word.lock(me, Forever).unwrap();
                     if me == B {
                         let _ = word.unlock(B);
@@ -150,12 +139,8 @@ fn loom_lock_wake_up_does_not_die_with_its_receiver() {
 fn loom_event_wakes_all() {
     check(Some(3), || {
         let word = Arc::new(EventWord::default());
-        let waiters: Vec<_> = (0..2)
-            .map(|_| {
-                let word = word.clone();
-                thread::spawn(move || assert!(word.wait(Forever)))
-            })
-            .collect();
+        let waiters: Vec<_> =
+            (0..2).map(|_| beside(&word, move |word| assert!(word.wait(Forever)))).collect();
         word.set();
         waiters.into_iter().for_each(|t| t.join().unwrap());
     });
@@ -166,10 +151,7 @@ fn loom_event_wakes_all() {
 fn loom_event_of_the_dead_wakes_too() {
     check(None, || {
         let word = Arc::new(EventWord::default());
-        let waiter = {
-            let word = word.clone();
-            thread::spawn(move || assert!(word.wait(Forever)))
-        };
+        let waiter = beside(&word, move |word| assert!(word.wait(Forever)));
         word.set_and_die();
         word.repair(A.member);
         waiter.join().unwrap();
@@ -205,17 +187,11 @@ fn loom_semaphore_gets_back_what_the_dead_held() {
     check(Some(2), || {
         let word = Arc::new(SemaphoreWord::default());
         word.init(1);
-        let dies = {
-            let word = word.clone();
-            thread::spawn(move || assert!(word.acquire(A, 1, Forever).is_ok()))
-        };
-        let waits = {
-            let word = word.clone();
-            thread::spawn(move || {
-                let slot = word.acquire(B, 1, Forever).unwrap();
-                word.release(B, slot, 1).unwrap();
-            })
-        };
+        let dies = beside(&word, move |word| assert!(word.acquire(A, 1, Forever).is_ok()));
+        let waits = beside(&word, move |word| {
+            let slot = word.acquire(B, 1, Forever).unwrap();
+            word.release(B, slot, 1).unwrap();
+        });
         dies.join().unwrap();
         word.repair(A.member);
         waits.join().unwrap();
@@ -230,10 +206,7 @@ fn loom_semaphore_repair_beside_an_acquirer() {
         let word = Arc::new(SemaphoreWord::default());
         word.init(1);
         assert!(word.acquire(A, 1, Forever).is_ok());
-        let waits = {
-            let word = word.clone();
-            thread::spawn(move || assert!(word.acquire(B, 1, Forever).is_ok()))
-        };
+        let waits = beside(&word, move |word| assert!(word.acquire(B, 1, Forever).is_ok()));
         word.repair(A.member);
         waits.join().unwrap();
     });
@@ -246,13 +219,10 @@ fn loom_semaphore_release_outside_beside_an_acquirer() {
         let word = Arc::new(SemaphoreWord::default());
         word.init(2);
         let slot = word.acquire(A, 2, Forever).unwrap();
-        let waits = {
-            let word = word.clone();
-            thread::spawn(move || {
-                let slot = word.acquire(B, 1, Forever).unwrap();
-                word.release(B, slot, 1).unwrap();
-            })
-        };
+        let waits = beside(&word, move |word| {
+            let slot = word.acquire(B, 1, Forever).unwrap();
+            word.release(B, slot, 1).unwrap();
+        });
         assert!(word.release_outside(A, slot, 1));
         assert!(word.release_outside(A, slot, 1));
         waits.join().unwrap();
@@ -295,8 +265,7 @@ fn loom_barrier_breaks_when_a_party_dies() {
         let parties: Vec<_> = [B, C]
             .into_iter()
             .map(|me| {
-                let word = word.clone();
-                thread::spawn(move || assert_eq!(word.wait(me, Forever), Err(Missed::Broken(A.member))))
+                beside(&word, move |word| assert_eq!(word.wait(me, Forever), Err(Missed::Broken(A.member))))
             })
             .collect();
         word.repair(A.member);
@@ -308,17 +277,14 @@ fn loom_barrier_breaks_when_a_party_dies() {
 fn loom_rwlock_excludes_and_wakes() {
     check(Some(2), || {
         let shared = Arc::new((RwWord::default(), UnsafeCell::new(0)));
-        let reader = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                let (_, slot) = shared.0.read(A, Forever).unwrap();
-                shared.1.with(|n| {
-                    // SAFETY: no writer is inside; loom checks it.
-                    unsafe { *n }
-                });
-                let _ = shared.0.unlock_read(A, slot);
-            })
-        };
+        let reader = beside(&shared, move |shared| {
+            let (_, slot) = shared.0.read(A, Forever).unwrap();
+            shared.1.with(|n| {
+                // SAFETY: no writer is inside; loom checks it.
+                unsafe { *n }
+            });
+            let _ = shared.0.unlock_read(A, slot);
+        });
         let _ = shared.0.write(B, Forever).unwrap();
         shared.1.with_mut(|n| {
             // SAFETY: nobody else is inside; loom checks it.
@@ -334,17 +300,11 @@ fn loom_rwlock_excludes_and_wakes() {
 fn loom_rwlock_writer_outlives_a_dead_reader() {
     check(Some(2), || {
         let word = Arc::new(RwWord::default());
-        let dies = {
-            let word = word.clone();
-            thread::spawn(move || assert!(word.read(A, Forever).is_ok()))
-        };
-        let waits = {
-            let word = word.clone();
-            thread::spawn(move || {
-                assert_eq!(word.write(B, Forever), Ok(Acquired::Clean));
-                let _ = word.unlock_write(B);
-            })
-        };
+        let dies = beside(&word, move |word| assert!(word.read(A, Forever).is_ok()));
+        let waits = beside(&word, move |word| {
+            assert_eq!(word.write(B, Forever), Ok(Acquired::Clean));
+            let _ = word.unlock_write(B);
+        });
         dies.join().unwrap();
         word.repair(A.member);
         waits.join().unwrap();
@@ -370,17 +330,14 @@ fn loom_rwlock_reads_again_beside_another_reader_and_a_writer() {
                 let _ = shared.0.unlock_read(me, slot);
             })
         };
-        let writer = {
-            let shared = shared.clone();
-            thread::spawn(move || {
-                let _ = shared.0.write(B, Forever).unwrap();
-                shared.1.with_mut(|n| {
-                    // SAFETY: nobody else is inside; loom checks it.
-                    unsafe { *n += 1 }
-                });
-                let _ = shared.0.unlock_write(B);
-            })
-        };
+        let writer = beside(&shared, move |shared| {
+            let _ = shared.0.write(B, Forever).unwrap();
+            shared.1.with_mut(|n| {
+                // SAFETY: nobody else is inside; loom checks it.
+                unsafe { *n += 1 }
+            });
+            let _ = shared.0.unlock_write(B);
+        });
         let (_, first) = shared.0.read(A, Forever).unwrap();
         let (_, again) = shared.0.read_again(A).unwrap();
         let _ = shared.0.unlock_read(A, first);

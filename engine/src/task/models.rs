@@ -11,7 +11,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
 use super::*;
-use crate::base::model::{Arc, UnsafeCell, check, thread};
+use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
 use crate::task::graves::Graves;
 use crate::team::muster::Muster;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -373,10 +373,7 @@ impl Team {
 fn loom_board_runs_every_task_once() {
     check(Some(1), || {
         let team = Team::new();
-        let members = [0, 1].map(|rank| {
-            let team = team.clone();
-            thread::spawn(move || team.serve(rank, None))
-        });
+        let members = [0, 1].map(|rank| beside(&team, move |team| team.serve(rank, None)));
         let mut books = Books::new();
         team.submit(&mut books, 0, 1);
         team.submit(&mut books, 1, 1);
@@ -392,10 +389,7 @@ fn loom_board_runs_every_task_once() {
 fn loom_board_wakes_a_member_and_the_driver() {
     check(Some(3), || {
         let team = Team::new();
-        let member = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, None))
-        };
+        let member = beside(&team, move |team| team.serve(0, None));
         let mut books = Books::new();
         team.submit(&mut books, 0, 1);
         books.outcomes[1] = Some(true);
@@ -414,10 +408,7 @@ fn loom_board_wakes_a_member_and_the_driver() {
 fn loom_board_task_is_taken_back_or_run() {
     check(Some(3), || {
         let team = Team::new();
-        let member = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, None))
-        };
+        let member = beside(&team, move |team| team.serve(0, None));
         let mut books = Books::new();
         team.submit(&mut books, 0, 1);
         // As `Desk::take_unbegun`.
@@ -444,10 +435,7 @@ fn loom_board_stray_is_whole() {
         let team = Team::new();
         let mut books = Books::new();
         team.place(&mut books, 0, 1, 0);
-        let member = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, Some(Dies::Done)))
-        };
+        let member = beside(&team, move |team| team.serve(0, Some(Dies::Done)));
         // As `Desk::take_done`, at the audit that finds it.
         while team.board().state(0).stage() != Some(Stage::Done) {
             thread::yield_now();
@@ -461,18 +449,12 @@ fn loom_board_stray_is_whole() {
 fn a_member_dies(dies: Dies) {
     check(Some(2), move || {
         let team = Team::new();
-        let survivor = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, None))
-        };
-        let dying = {
-            let team = team.clone();
-            // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
-            thread::spawn(move || {
-                team.serve(1, Some(dies));
-                team.died(1);
-            })
-        };
+        let survivor = beside(&team, move |team| team.serve(0, None));
+        // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
+        let dying = beside(&team, move |team| {
+            team.serve(1, Some(dies));
+            team.died(1);
+        });
         let mut books = Books::new();
         team.submit(&mut books, 0, 2);
         team.wait(&mut books);

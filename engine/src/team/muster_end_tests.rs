@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::*;
-use crate::base::model::{self, Arc, Mutex, UnsafeCell, thread};
+use crate::base::model::{self, Arc, Mutex, UnsafeCell, beside, thread};
 use Presence::Required;
 
 /// A team of one, with the order that drivers write and the result that the member writes.
@@ -103,14 +103,11 @@ impl Team {
 fn loom_muster_two_drivers_and_two_ends() {
     model::check(Some(2), || {
         let team = Team::new();
-        let other = {
-            let team = team.clone();
-            thread::spawn(move || {
-                let _closed = team.launch();
-                team.end();
-                team.assert_over();
-            })
-        };
+        let other = beside(&team, move |team| {
+            let _closed = team.launch();
+            team.end();
+            team.assert_over();
+        });
         let _closed = team.launch();
         team.end();
         team.assert_over();
@@ -123,10 +120,7 @@ fn loom_muster_two_drivers_and_two_ends() {
 fn loom_muster_an_end_beside_a_launch() {
     model::check(Some(3), || {
         let team = Team::new();
-        let other = {
-            let team = team.clone();
-            thread::spawn(move || team.launch())
-        };
+        let other = beside(&team, move |team| team.launch());
         team.end();
         team.assert_over();
         let _closed = other.join().unwrap();

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::*;
-use crate::base::model::{self, Arc, Condvar, Mutex, UnsafeCell, thread};
+use crate::base::model::{self, Arc, Condvar, Mutex, UnsafeCell, beside};
 use Presence::Required;
 
 /// What the roster says of rank 1.
@@ -159,19 +159,13 @@ fn rank_1_is_succeeded(dies: Dies, gives_up: bool) {
     model::check(Some(1), move || {
         let team = Team::new();
         let members = [
-            {
-                let team = team.clone();
-                thread::spawn(move || team.serve(0, 0, 2))
-            },
-            {
-                let team = team.clone();
-                // The kernel's word comes after the last step, and the successor after the burial.
-                thread::spawn(move || {
-                    team.serve_up_to(dies);
-                    team.bury();
-                    team.succeed();
-                })
-            },
+            beside(&team, move |team| team.serve(0, 0, 2)),
+            // The kernel's word comes after the last step, and the successor after the burial.
+            beside(&team, move |team| {
+                team.serve_up_to(dies);
+                team.bury();
+                team.succeed();
+            }),
         ];
         team.open(1);
         if gives_up {

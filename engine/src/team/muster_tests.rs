@@ -202,7 +202,7 @@ mod threads {
 
 mod models {
     use super::*;
-    use crate::base::model::{self, Arc, Condvar, Mutex, UnsafeCell, thread};
+    use crate::base::model::{self, Arc, Condvar, Mutex, UnsafeCell, beside, thread};
 
     /// All interleavings with at most so many involuntary switches.
     fn check(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
@@ -292,12 +292,7 @@ mod models {
     fn loom_muster_loses_no_wake_up() {
         check(2, || {
             let team = Team::new();
-            let members: Vec<_> = [0, 1]
-                .map(|rank| {
-                    let team = team.clone();
-                    thread::spawn(move || team.serve(rank, 0, 1))
-                })
-                .into();
+            let members: Vec<_> = [0, 1].map(|rank| beside(&team, move |team| team.serve(rank, 0, 1))).into();
             team.open(1, &[0, 1], Required);
             assert_eq!(team.close(), [1, 1]);
             members.into_iter().for_each(|member| member.join().unwrap());
@@ -309,10 +304,7 @@ mod models {
     fn loom_muster_two_launches_in_a_row() {
         check(3, || {
             let team = Team::new();
-            let member = {
-                let team = team.clone();
-                thread::spawn(move || team.serve(0, 0, 2))
-            };
+            let member = beside(&team, move |team| team.serve(0, 0, 2));
             team.open(1, &[0], Optional);
             assert_eq!(team.close(), [1, 0]);
             team.open(2, &[0], Required);
@@ -326,12 +318,7 @@ mod models {
     fn loom_muster_skips_or_admits_the_late() {
         check(2, || {
             let team = Team::new();
-            let members: Vec<_> = [0, 1]
-                .map(|rank| {
-                    let team = team.clone();
-                    thread::spawn(move || team.serve(rank, 0, 2))
-                })
-                .into();
+            let members: Vec<_> = [0, 1].map(|rank| beside(&team, move |team| team.serve(rank, 0, 2))).into();
             team.open(1, &[0, 1], Optional);
             assert!(team.close().contains(&1));
             team.open(2, &[0, 1], Required);
@@ -345,10 +332,7 @@ mod models {
     fn loom_muster_driver_skips_from_its_seat() {
         check(3, || {
             let team = Team::new();
-            let member = {
-                let team = team.clone();
-                thread::spawn(move || team.serve(1, 0, 2))
-            };
+            let member = beside(&team, move |team| team.serve(1, 0, 2));
             team.open(1, &[1], Optional);
             team.words.muster().skip_absent(1);
             team.close();
@@ -373,43 +357,37 @@ mod models {
     fn a_member_dies(dies: Dies) {
         check(2, move || {
             let team = Team::new();
-            let survivor = {
-                let team = team.clone();
-                thread::spawn(move || team.serve(0, 0, 2))
-            };
-            let dying = {
-                let team = team.clone();
-                // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
-                thread::spawn(move || {
-                    let muster = team.words.muster();
-                    match dies {
-                        Dies::Dozing => {
-                            team.words.asleep[0].fetch_or(2, Ordering::Relaxed);
-                        }
-                        Dies::Entered => {
-                            team.work(1, 0);
-                        }
-                        Dies::Skipping => {
-                            let epoch = team.work(1, 0);
-                            let _ = team.words.attendance[0].compare_exchange(
-                                word(epoch, OPEN),
-                                word(epoch, SKIPPED),
-                                Ordering::AcqRel,
-                                Ordering::Relaxed,
-                            );
-                        }
-                        Dies::HavingSkipped => {
-                            let epoch = team.work(1, 0);
-                            muster.skip_absent(epoch);
-                        }
-                        Dies::Struck => {
-                            team.work(1, 0);
-                            muster.strike(1);
-                        }
+            let survivor = beside(&team, move |team| team.serve(0, 0, 2));
+            // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
+            let dying = beside(&team, move |team| {
+                let muster = team.words.muster();
+                match dies {
+                    Dies::Dozing => {
+                        team.words.asleep[0].fetch_or(2, Ordering::Relaxed);
                     }
-                    team.bury(1);
-                })
-            };
+                    Dies::Entered => {
+                        team.work(1, 0);
+                    }
+                    Dies::Skipping => {
+                        let epoch = team.work(1, 0);
+                        let _ = team.words.attendance[0].compare_exchange(
+                            word(epoch, OPEN),
+                            word(epoch, SKIPPED),
+                            Ordering::AcqRel,
+                            Ordering::Relaxed,
+                        );
+                    }
+                    Dies::HavingSkipped => {
+                        let epoch = team.work(1, 0);
+                        muster.skip_absent(epoch);
+                    }
+                    Dies::Struck => {
+                        team.work(1, 0);
+                        muster.strike(1);
+                    }
+                }
+                team.bury(1);
+            });
             // Where the launch needs nobody in particular, the survivor may skip rank 1 first, which then dies in the next.
             let presence = if matches!(dies, Dies::Dozing | Dies::Skipping | Dies::HavingSkipped) {
                 Optional
@@ -458,22 +436,16 @@ mod models {
     fn loom_muster_a_skip_never_reaches_the_next_launch() {
         check(2, || {
             let team = Team::new();
-            let member = {
-                let team = team.clone();
-                thread::spawn(move || team.serve(0, 0, 2))
-            };
-            let successor = {
-                let team = team.clone();
-                thread::spawn(move || {
-                    let mut roster = team.roster.lock().unwrap();
-                    team.words.bury(1);
-                    let last = team.words.muster().last_seen(1);
-                    *roster = Rank1::Succeeded;
-                    team.changed.notify_all();
-                    drop(roster);
-                    team.serve(1, last, 2);
-                })
-            };
+            let member = beside(&team, move |team| team.serve(0, 0, 2));
+            let successor = beside(&team, move |team| {
+                let mut roster = team.roster.lock().unwrap();
+                team.words.bury(1);
+                let last = team.words.muster().last_seen(1);
+                *roster = Rank1::Succeeded;
+                team.changed.notify_all();
+                drop(roster);
+                team.serve(1, last, 2);
+            });
             team.open(1, &[0, 1], Optional);
             team.close();
             {
@@ -496,10 +468,7 @@ mod models {
             let words = Arc::new(Words::new(RANKS_PER_WORD + 1));
             words.pending[0].store(1, Ordering::Relaxed);
             words.pending[1].store(1, Ordering::Relaxed);
-            let other = {
-                let words = words.clone();
-                thread::spawn(move || words.muster().strike(RANKS_PER_WORD))
-            };
+            let other = beside(&words, move |words| words.muster().strike(RANKS_PER_WORD));
             let mine = words.muster().strike(0);
             assert!(mine | other.join().unwrap());
         });

@@ -14,7 +14,7 @@ use super::recount::mark_of;
 use super::word::{Control, Kind, Record, repair, stride};
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member::{MemberId, Owner};
-use crate::base::model::{Arc, UnsafeCell, check, thread};
+use crate::base::model::{Arc, UnsafeCell, beside, check};
 use crate::sync::Acquired;
 use crate::sync::Patience::Forever;
 
@@ -284,22 +284,16 @@ impl Model {
 fn a_writer_stops(stops: Stops) {
     check(Some(2), move || {
         let model = Model::new(false);
-        let writer = {
-            let model = model.clone();
-            thread::spawn(move || {
-                model.stop(|| assert_eq!(model.put(DIES, 7, stops), stops == Stops::Ended), stops)
-            })
-        };
-        let reader = {
-            let model = model.clone();
-            thread::spawn(move || {
-                let mut seen = Vec::new();
-                while !seen.contains(&2) {
-                    seen.push(model.get(OTHER, Stops::Never).expect("it does not stop"));
-                }
-                seen
-            })
-        };
+        let writer = beside(&model, move |model| {
+            model.stop(|| assert_eq!(model.put(DIES, 7, stops), stops == Stops::Ended), stops)
+        });
+        let reader = beside(&model, move |model| {
+            let mut seen = Vec::new();
+            while !seen.contains(&2) {
+                seen.push(model.get(OTHER, Stops::Never).expect("it does not stop"));
+            }
+            seen
+        });
         assert!(model.put(MAIN, 1, Stops::Never) && model.put(MAIN, 2, Stops::Never));
         writer.join().unwrap();
         let seen = reader.join().unwrap();
@@ -339,14 +333,11 @@ fn loom_positions_writer_dies_with_its_item_in() {
 fn a_reader_stops(stops: Stops, redelivers: bool) {
     check(Some(1), move || {
         let model = Model::new(redelivers);
-        let dies = {
-            let model = model.clone();
-            thread::spawn(move || model.stop(|| assert_eq!(model.get(DIES, stops), None), stops))
-        };
-        let reader = {
-            let model = model.clone();
-            thread::spawn(move || [0; 2].map(|_| model.get(OTHER, Stops::Never).expect("it does not stop")))
-        };
+        let dies =
+            beside(&model, move |model| model.stop(|| assert_eq!(model.get(DIES, stops), None), stops));
+        let reader = beside(&model, move |model| {
+            [0; 2].map(|_| model.get(OTHER, Stops::Never).expect("it does not stop"))
+        });
         (1..=3).for_each(|item| assert!(model.put(MAIN, item, Stops::Never)));
         dies.join().unwrap();
         let seen = reader.join().unwrap();

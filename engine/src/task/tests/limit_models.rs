@@ -33,10 +33,7 @@ fn loom_board_item_whose_time_is_over_is_lost_alone() {
         let team = Team::new();
         let books = Arc::new(Mutex::new(Books::new()));
         team.place(&mut books.lock().unwrap(), 0, 2, FLAG_TIMED);
-        let member = {
-            let team = team.clone();
-            thread::spawn(move || team.serve(0, None))
-        };
+        let member = beside(&team, move |team| team.serve(0, None));
         let collector = {
             let (team, books) = (team.clone(), books.clone());
             thread::spawn(move || team.end_overdue(&books))
