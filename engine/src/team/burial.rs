@@ -186,11 +186,25 @@ fn record(
     } else {
         strike(crew, rank);
     }
-    let is_wanted = rank < roster.active && !roster.dissolving;
-    let next = if is_dismissed { Ok(Duration::ZERO) } else { roster.slots[rank].record.died(reached, cause) };
-    match next {
+    if is_dismissed {
+        succession::want(roster, rank, Duration::ZERO);
+    } else {
+        see_to_succession(crew, roster, rank, reached, cause);
+    }
+    obituary
+}
+
+/// Notes what a death says against its rank; another worker follows, unless it says too much.
+fn see_to_succession(
+    crew: &Crew,
+    roster: &mut MutexGuard<'_, Roster>,
+    rank: usize,
+    reached: Reached,
+    cause: ExitCause,
+) {
+    match roster.slots[rank].record.died(reached, cause) {
         Ok(pause) => {
-            roster.respawns += u64::from(is_wanted && !is_dismissed);
+            roster.respawns += u64::from(rank < roster.active && !roster.dissolving);
             succession::want(roster, rank, pause);
         }
         Err(count) => {
@@ -199,7 +213,6 @@ fn record(
             succession::give_up(crew, roster, rank, StartError::DiedAtStart { cause }, Some(why));
         }
     }
-    obituary
 }
 
 /// Ends a dead rank's part in the launch in progress. The roster is locked.

@@ -7,7 +7,7 @@ use crate::sys::{descriptor, fork};
 use crate::team::board::{Board, Order, Orders, WireBytes};
 use crate::team::control::Control;
 use crate::team::end::{self, Gate, Progress};
-use crate::team::errand::{Bereaved, ErrandPlace, ErrandPlan};
+use crate::team::errand::{Bereaved, ErrandPlan};
 use crate::team::leave::Leave;
 use crate::team::log::Relay;
 use crate::team::mail::Welcome;
@@ -217,78 +217,6 @@ impl Crew {
         Ok(())
     }
 
-    fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
-        (0..self.active()).try_for_each(|rank| self.start_thread(rank))
-    }
-
-    fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
-        {
-            let slot = &mut self.roster.lock().slots[rank];
-            // One that was wanted before, and then not any more, is on its way or there already; it is wanted again.
-            if slot.is_underway || slot.stage != Stage::Starting {
-                return Ok(());
-            }
-            slot.is_underway = true;
-        }
-        {
-            let mut member = self.member(rank);
-            member.errands = self.errands.as_ref().map(|plan| {
-                let segment = &plan.segment;
-                let place = ErrandPlace {
-                    base: segment.base(),
-                    len_bytes: segment.len_bytes(),
-                    rank,
-                    size: self.size,
-                };
-                (plan.open)(place)
-            });
-            let crew = self.clone();
-            let hand = std::thread::Builder::new()
-                .name(format!("phalanx {}{rank}", self.label))
-                .spawn(move || {
-                    current::become_member();
-                    let welcome = crew.welcome_for_thread(rank);
-                    let refused = crew.bind_here(rank);
-                    let opened = crate::team::worker::rayon_pool(&welcome).and_then(|threads| {
-                        member.threads = threads;
-                        let opening = crew.opening.as_ref();
-                        opening.map_or(Ok(()), |opening| opening.run_here(&mut *member.segments))
-                    });
-                    if let Err(why) = opened {
-                        let mut roster = crew.roster.lock();
-                        roster.slots[rank].is_underway = false;
-                        if std::mem::take(&mut roster.slots[rank].is_dismissed) {
-                            return crew.thread_has_left(roster, rank);
-                        }
-                        let error = StartError::CannotServe { why };
-                        return succession::give_up(&crew, &mut roster, rank, error, None);
-                    }
-                    let mut last = member.board.muster(&member.orders).last_seen(rank);
-                    member.register.iter().for_each(|register| register.refuse(rank, last));
-                    {
-                        let mut roster = crew.roster.lock();
-                        roster.slots[rank].is_underway = false;
-                        roster.slots[rank].is_dismissed = false;
-                        if roster.dissolving || rank >= roster.active {
-                            return;
-                        }
-                        roster.slots[rank].stage = Stage::Ready;
-                        roster.slots[rank].refused = refused;
-                        roster.refresh();
-                        crew.changed.notify_all();
-                    }
-                    // The thread holds the crew, and so all that the member looks at, until it ends; it ends with the pool.
-                    member.serve_from(&mut last);
-                    member.states.let_go(rank);
-                    crew.thread_has_left(crew.roster.lock(), rank);
-                })
-                .map_err(CrewError::Os)
-                .inspect_err(|_| self.roster.lock().slots[rank].is_underway = false)?;
-            self.hands.lock().push(hand);
-        }
-        Ok(())
-    }
-
     fn wait_until_started(&self) -> Result<(), CrewError> {
         let mut roster = self.roster.lock();
         loop {
@@ -377,22 +305,6 @@ impl Crew {
         missing
     }
 
-    /// A member thread has ended.
-    fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
-        self.with_leave(rank, Leave::clear);
-        roster.slots[rank].stage = Stage::Absent;
-        let is_wanted = !roster.dissolving && rank < roster.active;
-        if is_wanted {
-            roster.slots[rank].stage = Stage::Starting;
-        }
-        drop(roster);
-        if is_wanted && let Err(error) = self.start_thread(rank) {
-            let mut roster = self.roster.lock();
-            roster.broken.get_or_insert_with(|| error.to_string());
-            self.changed.notify_all();
-        }
-    }
-
     /// Makes the engine thread look round.
     pub(crate) fn call_engine(&self) {
         // The counter of an eventfd cannot overflow by ones.
@@ -454,7 +366,7 @@ impl Crew {
         bind_to(self.is_bound.then_some(&self.places[rank].cpuset), None)
     }
 
-    fn welcome_for_thread(&self, rank: usize) -> Welcome {
+    pub(super) fn welcome_for_thread(&self, rank: usize) -> Welcome {
         Welcome {
             rank: rank as u32,
             size: self.size as u32,

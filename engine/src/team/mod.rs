@@ -17,6 +17,7 @@ mod leave;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;
+mod member_thread;
 pub(crate) mod muster;
 pub(crate) mod oom;
 pub(crate) mod opening;

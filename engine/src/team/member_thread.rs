@@ -1,0 +1,115 @@
+//! A member that is a thread: how it is started, serves and leaves, and gets its successor.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::team::crew::{Crew, CrewError};
+use crate::team::current;
+use crate::team::errand::ErrandPlace;
+use crate::team::leave::Leave;
+use crate::team::member::Member;
+use crate::team::roster::{Roster, Stage};
+use crate::team::start::StartError;
+use crate::team::{succession, worker};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
+
+impl Crew {
+    pub(super) fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
+        (0..self.active()).try_for_each(|rank| self.start_thread(rank))
+    }
+
+    /// Starts a thread for `rank`, if it lacks one.
+    pub(super) fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
+        let slot = &mut self.roster.lock().slots[rank];
+        // One that was wanted before, and then not any more, is on its way or there already; it is wanted again.
+        if slot.is_underway || slot.stage != Stage::Starting {
+            return Ok(());
+        }
+        slot.is_underway = true;
+        let crew = self.clone();
+        let member = self.member_with_errands(rank);
+        let hand = std::thread::Builder::new()
+            .name(format!("phalanx {}{rank}", self.label))
+            .spawn(move || run(&crew, member))
+            .map_err(CrewError::Os)
+            .inspect_err(|_| slot.is_underway = false)?;
+        self.hands.lock().push(hand);
+        Ok(())
+    }
+
+    fn member_with_errands(&self, rank: usize) -> Member {
+        let mut member = self.member(rank);
+        member.errands = self.errands.as_ref().map(|plan| {
+            let segment = &plan.segment;
+            let place =
+                ErrandPlace { base: segment.base(), len_bytes: segment.len_bytes(), rank, size: self.size };
+            (plan.open)(place)
+        });
+        member
+    }
+
+    /// A member thread has ended.
+    fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
+        self.with_leave(rank, Leave::clear);
+        roster.slots[rank].stage = Stage::Absent;
+        let is_wanted = !roster.dissolving && rank < roster.active;
+        if is_wanted {
+            roster.slots[rank].stage = Stage::Starting;
+        }
+        drop(roster);
+        if is_wanted && let Err(error) = self.start_thread(rank) {
+            let mut roster = self.roster.lock();
+            roster.broken.get_or_insert_with(|| error.to_string());
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// A member thread's life. It holds the crew, and so all that the member looks at, until it ends; it ends with the pool.
+fn run(crew: &Arc<Crew>, mut member: Member) {
+    let rank = member.rank;
+    current::become_member();
+    let welcome = crew.welcome_for_thread(rank);
+    let refused = crew.bind_here(rank);
+    let opened = worker::rayon_pool(&welcome).and_then(|threads| {
+        member.threads = threads;
+        let opening = crew.opening.as_ref();
+        opening.map_or(Ok(()), |opening| opening.run_here(&mut *member.segments))
+    });
+    if let Err(why) = opened {
+        return fail(crew, rank, StartError::CannotServe { why });
+    }
+    let mut last = member.board.muster(&member.orders).last_seen(rank);
+    member.register.iter().for_each(|register| register.refuse(rank, last));
+    if !take_place(crew, rank, refused) {
+        return;
+    }
+    member.serve_from(&mut last);
+    member.states.let_go(rank);
+    crew.thread_has_left(crew.roster.lock(), rank);
+}
+
+/// It cannot serve.
+fn fail(crew: &Arc<Crew>, rank: usize, error: StartError) {
+    let mut roster = crew.roster.lock();
+    roster.slots[rank].is_underway = false;
+    if std::mem::take(&mut roster.slots[rank].is_dismissed) {
+        return crew.thread_has_left(roster, rank);
+    }
+    succession::give_up(crew, &mut roster, rank, error, None);
+}
+
+/// It can serve; false if it need not.
+fn take_place(crew: &Crew, rank: usize, refused: Vec<String>) -> bool {
+    let mut roster = crew.roster.lock();
+    let is_wanted = !roster.dissolving && rank < roster.active;
+    let slot = &mut roster.slots[rank];
+    slot.is_underway = false;
+    slot.is_dismissed = false;
+    if is_wanted {
+        slot.stage = Stage::Ready;
+        slot.refused = refused;
+        roster.refresh();
+        crew.changed.notify_all();
+    }
+    is_wanted
+}
