@@ -1,27 +1,15 @@
 //! What comments, documents and the sum of errors say of the code is so: names that are told exist, links lead somewhere.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod sources;
+
+use sources::files;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// All files with that ending below a folder, build folders and hidden ones left out.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
-        if entry.is_dir() && name != "target" && !name.starts_with('.') {
-            found.extend(files(&entry, ending));
-        } else if name.ends_with(ending) {
-            found.push(entry);
-        }
-    }
-    found.sort();
-    found
 }
 
 fn is_of_name(c: char) -> bool {
