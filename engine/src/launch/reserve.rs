@@ -159,3 +159,35 @@ impl Launch<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use crate::{Backend, Pool};
+    use rustix::fs::fstat;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Ranks that come between the look at the team and the launch have rows of their own to reserve.
+    #[test]
+    fn all_is_reserved_though_the_team_changes_meanwhile() {
+        let pool = Pool::builder().workers(1).max_workers(4).backend(Backend::Threads).build().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    pool.resize(4).unwrap();
+                    pool.resize(1).unwrap();
+                }
+            });
+            for round in 0..200 {
+                let array = pool.zeros::<u8>(4 << 20).unwrap();
+                let reserved = fstat(array.segment().fd()).unwrap().st_blocks * 512;
+                if reserved < 4 << 20 {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("round {round}: only {reserved} bytes");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+}
