@@ -160,8 +160,8 @@ impl Launch<'_> {
     }
 }
 
-#[cfg(test)]
 #[cfg(not(loom))]
+#[cfg(test)]
 mod tests {
     use crate::{Backend, Pool};
     use rustix::fs::fstat;
