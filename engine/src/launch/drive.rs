@@ -13,7 +13,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
-use crate::launch::region::{self, Desks};
+use crate::launch::region::{self, Desks, Key};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::launch::tally::Cost;
@@ -274,6 +274,7 @@ impl Drive<'_> {
             scratch_segment: scratch.map_or(0, |place| place.0),
             scratch_offset: scratch.map_or(0, |place| place.1),
             scratch_len: scratch.map_or(0, |place| place.2),
+            step_key: Key::of_this_driver(),
             ..Order::default()
         })
     }

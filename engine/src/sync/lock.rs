@@ -184,7 +184,6 @@ unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
 #[must_use = "the lock is given up as soon as this is dropped"]
 pub(crate) struct Held<'a> {
     word: &'a LockWord,
-    me: Owner,
     /// One made while its thread already unwinds says nothing by being dropped so.
     unwinding: bool,
     _thread: PhantomData<*const ()>,
@@ -198,7 +197,7 @@ impl<'a> Held<'a> {
             Ok(acquired) => acquired,
             Err(refused) => return Err(LockError::of(refused, word.holder())),
         };
-        let held = Held { word, me, unwinding: std::thread::panicking(), _thread: PhantomData };
+        let held = Held { word, unwinding: std::thread::panicking(), _thread: PhantomData };
         match acquired {
             Acquired::Clean => Ok(held),
             Acquired::OwnerDied => Err(LockError::OwnerDied(held)),
@@ -221,7 +220,7 @@ impl Drop for Held<'_> {
             self.word.poison();
         }
         // Not the owner only if something wrote over the word; the next `lock` sees that.
-        let _ = self.word.unlock(self.me);
+        let _ = self.word.unlock(member::current());
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Order {
     pub(crate) scratch_len: u64,
     /// Packets sent to the team's workers so far, all together; a member that saw fewer reads its mail first.
     pub(crate) mail: u64,
+    /// The secret of the digests in a region's steps.
+    pub(crate) step_key: u64,
 }
 
 /// Every rank has its own part; none may be skipped.
@@ -558,7 +560,7 @@ impl Board {
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 120 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 128 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
     assert!(size_of::<Line<AtomicU64>>() == 128);
@@ -569,7 +571,7 @@ const _: () = {
     assert!(ORDERS_BYTES == 2304);
     assert!(std::mem::offset_of!(Order, layout) == 32 && std::mem::offset_of!(Order, unit) == 64);
     assert!(std::mem::offset_of!(Order, schedule_arg) == 76 && std::mem::offset_of!(Order, flags) == 84);
-    assert!(std::mem::offset_of!(Order, scratch_len) == 104);
+    assert!(std::mem::offset_of!(Order, scratch_len) == 104 && std::mem::offset_of!(Order, step_key) == 120);
     assert!(std::mem::offset_of!(Desk, wait_ticks) == 24 && std::mem::offset_of!(Desk, wakes) == 72);
     assert!(std::mem::offset_of!(FaultNote, kind) == 8 && std::mem::offset_of!(FaultNote, message) == 32);
     assert!(std::mem::offset_of!(FaultNote, location) == 1056 && size_of::<Line<FaultNote>>() == 1408);

@@ -3,20 +3,21 @@
 
 use crate::array::{Element, Shape};
 use crate::base::Span;
-use crate::launch::grant::{ArrayWire, Edge, Located};
+use crate::launch::grant::{Edge, Located};
+use crate::launch::region::digest::ArrayName;
 use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 use std::marker::PhantomData;
 
 /// The handle of an array that the region may write (`&mut array`). Not `Clone`; grants borrow it.
 pub struct RegionMut<'w, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<(&'w mut [T], *mut ())>,
 }
 
 /// The handle of an array that nobody writes during the region (`&array`).
 pub struct RegionRef<'w, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<(&'w [T], *mut ())>,
 }
@@ -29,17 +30,17 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
 
     /// Grants this rank's rows for reading and writing.
     pub fn split_mut(&mut self) -> PhaseMut<'_, T, D> {
-        PhaseMut { wire: self.wire, local: self.local.clone(), life: PhantomData }
+        PhaseMut { name: self.name, local: self.local.clone(), life: PhantomData }
     }
 
     /// Grants this rank's rows for reading.
     pub fn split(&self) -> PhaseRef<'_, T, D> {
-        PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
+        PhaseRef { name: self.name, local: self.local.clone(), life: PhantomData }
     }
 
     /// Grants the whole array for reading.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
-        PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+        PhaseWhole { name: self.name, local: self.local.clone(), life: PhantomData }
     }
 
     /// Grants this rank's parts for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`.
@@ -49,17 +50,17 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
     /// array and be the same on all ranks, which is checked at the step. In
     /// [`Team::reduce_chunks`](crate::Team::reduce_chunks) the leaves are runs of parts.
     pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
-        PhasePartsMut { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+        PhasePartsMut { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's parts for reading; see [`Self::split_at_mut`].
     pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
-        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+        PhaseParts { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
-        PhaseHalo::new(self.wire, self.local.clone(), k, edge)
+        PhaseHalo::new(self.name, self.local.clone(), k, edge)
     }
 }
 
@@ -78,21 +79,21 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
 
     /// Grants this rank's rows for reading.
     pub fn split(&self) -> PhaseRef<'_, T, D> {
-        PhaseRef { wire: self.wire, local: self.local.clone(), life: PhantomData }
+        PhaseRef { name: self.name, local: self.local.clone(), life: PhantomData }
     }
 
     /// Grants the whole array for reading, as an operand of a phase.
     pub fn whole(&self) -> PhaseWhole<'_, T, D> {
-        PhaseWhole { wire: self.wire, local: self.local.clone(), life: PhantomData }
+        PhaseWhole { name: self.name, local: self.local.clone(), life: PhantomData }
     }
 
     /// Grants this rank's parts for reading; see [`RegionMut::split_at_mut`].
     pub fn split_at<'h>(&'h self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
-        PhaseParts { wire: self.wire, local: self.local.clone(), bounds: offsets, life: PhantomData }
+        PhaseParts { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
     /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
-        PhaseHalo::new(self.wire, self.local.clone(), k, edge)
+        PhaseHalo::new(self.name, self.local.clone(), k, edge)
     }
 }

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+mod digest;
 mod error;
 mod handle;
 mod operand;
@@ -16,6 +17,7 @@ mod phase;
 mod step;
 mod team;
 
+pub(crate) use digest::Key;
 pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
@@ -125,7 +127,7 @@ const fn layout<O: RegionOperand, R>() -> u64 {
 unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     let board = visit.member.board;
     let (rank, size) = (visit.member.rank, visit.order.size as usize);
-    let mut team = Team::new(&board, rank, size, visit.member.patience);
+    let mut team = Team::new(&board, rank, size, Key::new(visit.order.step_key), visit.member.patience);
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
         visit.check_layout(layout::<O, R>())?;
         let body = visit.function(visit.order.kernel)?;

@@ -14,6 +14,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
 use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
+use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};
 use crate::team::board::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
@@ -48,6 +49,11 @@ pub unsafe trait RegionOperand {
     unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault>;
 }
 
+/// The array as this region's digests name it.
+fn name_of<T>(wire: &ArrayWire, visit: &Visit<'_>) -> ArrayName {
+    ArrayName::new(Key::new(visit.order.step_key), &wire.words(), size_of::<T>())
+}
+
 macro_rules! arrays {
     ($array:ty, $handle:ident, $writes:literal, $tag:literal) => {
         // SAFETY: see the module.
@@ -62,7 +68,8 @@ macro_rules! arrays {
                 ArrayWire::of(self)
             }
             unsafe fn handle<'w>(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
-                Ok($handle { wire: *wire, local: Located::open(wire, visit, $writes)?, life: PhantomData })
+                let name = name_of::<T>(wire, visit);
+                Ok($handle { name, local: Located::open(wire, visit, $writes)?, life: PhantomData })
             }
         }
     };
@@ -107,11 +114,8 @@ macro_rules! slices {
                 let wires =
                     wires.ok_or_else(|| fault(FaultKind::Corrupt, "a slice of arrays has no such length"))?;
                 let open = |wire: &ArrayWire| {
-                    Ok($handle {
-                        wire: *wire,
-                        local: Located::open(wire, visit, $writes)?,
-                        life: PhantomData,
-                    })
+                    let name = name_of::<T>(wire, visit);
+                    Ok($handle { name, local: Located::open(wire, visit, $writes)?, life: PhantomData })
                 };
                 wires.iter().map(open).collect()
             }

@@ -12,19 +12,11 @@
 
 use crate::array::{Element, Shape};
 use crate::base::Span;
-use crate::launch::grant::{ArrayWire, Edge, HaloLocal, Located};
+use crate::launch::grant::{Edge, HaloLocal, Located};
+use crate::launch::region::digest::{ArrayName, Digest, frame};
 use crate::launch::region::error::RegionError;
-use crate::launch::region::step::{Digest, StepKind, packed};
+use crate::launch::region::step::packed;
 use std::marker::PhantomData;
-
-/// What stands in a frame of a step's digest, where it is not an operand's own tag.
-mod frame {
-    pub(super) const CUT: u64 = 1;
-    pub(super) const ELEMENT: u64 = 2;
-    pub(super) const BOUNDS: u64 = 3;
-    pub(super) const HALO: u64 = 4;
-    pub(super) const FILL: u64 = 5;
-}
 
 /// What the operands of a phase say of themselves.
 pub struct PhasePlan {
@@ -36,19 +28,32 @@ pub struct PhasePlan {
 }
 
 impl PhasePlan {
-    pub(crate) fn new(kind: StepKind) -> PhasePlan {
-        PhasePlan { digest: Digest::new(kind), rows: None, row_bytes: 1, parts: false }
+    /// `digest` tells of the kind of step alone.
+    pub(crate) fn new(digest: Digest) -> PhasePlan {
+        PhasePlan { digest, rows: None, row_bytes: 1, parts: false }
     }
 
-    /// The digest of the operands, and of all that their cut into spans or leaves depends on. `result_bytes` is the size of a
-    /// leaf's result, which bounds the number of leaves.
+    /// The digest of the operands, and of all that their cut into one span a rank depends on.
     #[inline]
-    pub(crate) fn sealed(&self, result_bytes: usize) -> Digest {
+    pub(crate) fn sealed_by_ranks(&self) -> Digest {
+        self.sealed([self.rows.unwrap_or(0)])
+    }
+
+    /// The digest of the operands, and of all that their cut into leaves depends on. `result_bytes` is the size of a leaf's
+    /// result, which bounds the number of leaves.
+    pub(crate) fn sealed_by_leaves(&self, result_bytes: usize) -> Digest {
+        self.sealed([self.rows.unwrap_or(0), self.row_bytes, result_bytes])
+    }
+
+    #[inline]
+    fn sealed<const N: usize>(&self, sizes: [usize; N]) -> Digest {
         let mut digest = self.digest;
-        let rows = self.rows.unwrap_or(0);
-        let cut =
-            [usize::from(self.rows.is_some()), rows, usize::from(self.parts), self.row_bytes, result_bytes];
-        digest.frame(frame::CUT, cut.into_iter().map(|word| word as u64));
+        let tag = match (self.rows, self.parts) {
+            (None, _) => frame::UNCUT,
+            (Some(_), false) => frame::CUT,
+            (Some(_), true) => frame::CUT_INTO_PARTS,
+        };
+        digest.frame(tag, sizes.into_iter().map(|size| size as u64));
         digest
     }
 
@@ -56,13 +61,13 @@ impl PhasePlan {
     fn split<T, D: Shape>(
         &mut self,
         tag: u64,
-        wire: &ArrayWire,
+        name: ArrayName,
         local: &Located<T, D>,
     ) -> Result<(), RegionError>
     where
         T: Element,
     {
-        self.array::<T>(tag, wire);
+        self.array(tag, name);
         self.row_bytes =
             self.row_bytes.max(crate::array::row_elems(&local.dim).saturating_mul(size_of::<T>()));
         self.agree(local.rows())
@@ -79,9 +84,8 @@ impl PhasePlan {
         }
     }
 
-    fn array<T>(&mut self, tag: u64, wire: &ArrayWire) {
-        self.digest.frame(tag, wire.words().into_iter());
-        self.digest.frame(frame::ELEMENT, [size_of::<T>() as u64].into_iter());
+    fn array(&mut self, tag: u64, name: ArrayName) {
+        self.digest.array(tag, name);
     }
 }
 
@@ -112,21 +116,21 @@ pub unsafe trait PhaseOperand {
 
 /// Own rows for reading and writing.
 pub struct PhaseMut<'h, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h mut T>,
 }
 
 /// Own rows for reading.
 pub struct PhaseRef<'h, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
 }
 
 /// Own parts with given boundaries, for reading and writing.
 pub struct PhasePartsMut<'h, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) bounds: &'h [usize],
     pub(super) life: PhantomData<&'h mut T>,
@@ -134,7 +138,7 @@ pub struct PhasePartsMut<'h, T, D> {
 
 /// Own parts with given boundaries, for reading.
 pub struct PhaseParts<'h, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) bounds: &'h [usize],
     pub(super) life: PhantomData<&'h T>,
@@ -142,14 +146,14 @@ pub struct PhaseParts<'h, T, D> {
 
 /// All rows for reading.
 pub struct PhaseWhole<'h, T, D> {
-    pub(super) wire: ArrayWire,
+    pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
 }
 
 /// Own rows and neighbours for reading.
 pub struct PhaseHalo<'h, T, D> {
-    wire: ArrayWire,
+    name: ArrayName,
     rows: Located<T, D>,
     local: HaloLocal<T, D>,
     k: usize,
@@ -158,10 +162,10 @@ pub struct PhaseHalo<'h, T, D> {
 }
 
 impl<T: Element, D: Shape> PhaseHalo<'_, T, D> {
-    pub(super) fn new(wire: ArrayWire, local: Located<T, D>, k: usize, edge: Edge<T>) -> Self {
+    pub(super) fn new(name: ArrayName, local: Located<T, D>, k: usize, edge: Edge<T>) -> Self {
         let edge = edge.to_wire();
         PhaseHalo {
-            wire,
+            name,
             rows: local.clone(),
             local: HaloLocal::new(local, k, edge),
             k,
@@ -177,7 +181,7 @@ macro_rules! phase_operand {
         unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
             type View<'p> = D::$view<'p, T>;
             fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-                plan.split($tag, &self.wire, &self.local)
+                plan.split($tag, self.name, &self.local)
             }
             unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
                 let ($this, $span) = (self, span);
@@ -195,7 +199,7 @@ phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &t
 fn describe_parts<T: Element, D: Shape>(
     plan: &mut PhasePlan,
     tag: u64,
-    wire: &ArrayWire,
+    name: ArrayName,
     local: &Located<T, D>,
     bounds: &[usize],
 ) -> Result<(), RegionError> {
@@ -203,7 +207,7 @@ fn describe_parts<T: Element, D: Shape>(
     let Some(parts) = bounds.len().checked_sub(1).filter(|_| ascend) else {
         return Err(RegionError::Offsets { rows: local.rows() });
     };
-    plan.array::<T>(tag, wire);
+    plan.array(tag, name);
     plan.digest.frame(frame::BOUNDS, bounds.iter().map(|bound| *bound as u64));
     plan.parts = true;
     plan.agree(parts)
@@ -216,7 +220,7 @@ macro_rules! parts_operand {
         unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
             type View<'p> = D::$view<'p, T>;
             fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-                describe_parts(plan, $tag, &self.wire, &self.local, self.bounds)
+                describe_parts(plan, $tag, self.name, &self.local, self.bounds)
             }
             unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
                 let rows = Span::new(self.bounds[span.lo], self.bounds[span.hi]);
@@ -233,7 +237,7 @@ parts_operand!(PhaseParts, 56, View, view_rows);
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     type View<'p> = D::View<'p, T>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.array::<T>(52, &self.wire);
+        plan.array(52, self.name);
         Ok(())
     }
     unsafe fn view<'p>(&self, _span: Span) -> Self::View<'p> {
@@ -249,7 +253,7 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
         if self.local.padded_bytes().is_none() {
             return Err(RegionError::Halo { k: self.k, rows: self.rows.rows() });
         }
-        plan.split(53, &self.wire, &self.rows)?;
+        plan.split(53, self.name, &self.rows)?;
         plan.digest.frame(frame::HALO, [self.k as u64, self.edge.0].into_iter());
         plan.digest.frame(frame::FILL, bytemuck::bytes_of(&self.edge.1).chunks(8).map(packed));
         Ok(())

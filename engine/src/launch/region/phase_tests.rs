@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::array::SharedArray;
+use crate::launch::grant::ArrayWire;
+use crate::launch::region::digest::Key;
 use crate::launch::region::step::StepKind;
 use ndarray::Ix1;
 use proptest::prelude::*;
@@ -42,6 +44,16 @@ fn told() -> impl Strategy<Value = Told> {
     ]
 }
 
+const KEY: u64 = 0x1234_5678_9abc_def0;
+
+fn plan(kind: StepKind) -> PhasePlan {
+    PhasePlan::new(Digest::new(Key::new(KEY), kind))
+}
+
+fn name<T>(wire: &ArrayWire) -> ArrayName {
+    ArrayName::new(Key::new(KEY), &wire.words(), size_of::<T>())
+}
+
 /// The arrays that operands name: two of 64 rows.
 fn arrays() -> [ArrayWire; 2] {
     let both = [0, 1].map(|_| SharedArray::<u64>::zeros(64).expect("an array"));
@@ -55,25 +67,30 @@ fn describe(arrays: &[ArrayWire; 2], operand: &Told, plan: &mut PhasePlan) {
     let outcome = match operand {
         Told::Range(start, end) => (*start..*end).describe(plan),
         Told::Own(array) => {
-            PhaseMut { wire: arrays[*array], local: located(), life: PhantomData }.describe(plan)
+            PhaseMut { name: name::<u64>(&arrays[*array]), local: located(), life: PhantomData }
+                .describe(plan)
         }
         Told::Bytes(array) => {
             let local = Located::<u8, Ix1>::nowhere(Ix1(64));
-            PhaseRef { wire: arrays[*array], local, life: PhantomData }.describe(plan)
+            PhaseRef { name: name::<u8>(&arrays[*array]), local, life: PhantomData }.describe(plan)
         }
         Told::Parts(array, bounds) => {
-            PhasePartsMut { wire: arrays[*array], local: located(), bounds, life: PhantomData }.describe(plan)
+            PhasePartsMut { name: name::<u64>(&arrays[*array]), local: located(), bounds, life: PhantomData }
+                .describe(plan)
         }
         Told::Whole(array) => {
-            PhaseWhole { wire: arrays[*array], local: located(), life: PhantomData }.describe(plan)
+            PhaseWhole { name: name::<u64>(&arrays[*array]), local: located(), life: PhantomData }
+                .describe(plan)
         }
-        Told::Halo(array, k, edge) => PhaseHalo::new(arrays[*array], located(), *k, *edge).describe(plan),
+        Told::Halo(array, k, edge) => {
+            PhaseHalo::new(name::<u64>(&arrays[*array]), located(), *k, *edge).describe(plan)
+        }
     };
     outcome.expect("operands that make sense");
 }
 
 fn digest(arrays: &[ArrayWire; 2], operands: &[Told]) -> Digest {
-    let mut plan = PhasePlan::new(StepKind::Phase);
+    let mut plan = plan(StepKind::Phase);
     operands.iter().for_each(|operand| describe(arrays, operand, &mut plan));
     // Not sealed: the frames alone must tell operands apart.
     plan.digest
@@ -88,17 +105,31 @@ fn the_same_words_in_other_operands_are_another_digest() {
 }
 
 #[test]
+fn a_digest_cannot_be_worked_out_without_the_key() {
+    let of = |word| {
+        let mut digest = Digest::new(Key::new(word), StepKind::Phase);
+        digest.frame(frame::VALUE, [1].into_iter());
+        digest.words()
+    };
+    let (one, two) = (of(KEY), of(KEY + 1));
+    assert!(one[0] != two[0] && one[1] != two[1]);
+    assert_eq!(Key::of_this_driver(), Key::of_this_driver());
+}
+
+#[test]
 fn the_cut_is_part_of_the_digest() {
-    let mut plan = PhasePlan::new(StepKind::ReduceChunks);
+    let mut plan = plan(StepKind::ReduceChunks);
     assert!((0..64).describe(&mut plan).is_ok());
-    assert_ne!(plan.sealed(8), plan.sealed(1024));
+    assert_ne!(plan.sealed_by_leaves(8), plan.sealed_by_leaves(1024));
     let mut other = PhasePlan { digest: plan.digest, ..plan };
     other.parts = true;
-    assert_ne!(plan.sealed(8), other.sealed(8));
+    assert_ne!(plan.sealed_by_leaves(8), other.sealed_by_leaves(8));
+    assert_ne!(plan.sealed_by_ranks(), other.sealed_by_ranks());
     let wider = PhasePlan { digest: plan.digest, row_bytes: 9, ..plan };
-    assert_ne!(plan.sealed(8), wider.sealed(8));
+    assert_ne!(plan.sealed_by_leaves(8), wider.sealed_by_leaves(8));
     let none = PhasePlan { digest: plan.digest, rows: None, ..plan };
-    assert_ne!(PhasePlan { rows: Some(0), digest: plan.digest, ..plan }.sealed(8), none.sealed(8));
+    let empty = PhasePlan { rows: Some(0), digest: plan.digest, ..plan };
+    assert_ne!(empty.sealed_by_ranks(), none.sealed_by_ranks());
 }
 
 proptest! {
@@ -124,10 +155,10 @@ proptest! {
         let mut first = first;
         first.sort_unstable();
         let two = [Told::Parts(array, first.clone()), Told::Range(last[0], last[1])];
-        let mut plan = PhasePlan::new(StepKind::Phase);
+        let mut plan = plan(StepKind::Phase);
         let all: Vec<usize> = first.into_iter().chain(between).chain(last).collect();
         // Offsets that do not ascend are refused before; their words are a digest's all the same.
-        plan.array::<u64>(55, &arrays[array]);
+        plan.array(55, name::<u64>(&arrays[array]));
         plan.digest.frame(frame::BOUNDS, all.iter().map(|bound| *bound as u64));
         prop_assert_ne!(plan.digest, digest(&arrays, &two));
     }

@@ -6,6 +6,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
+use crate::launch::region::digest::{Digest, Key};
 use crate::launch::region::error::RegionError;
 use crate::sys::affinity;
 use crate::sys::clock::ticks;
@@ -75,38 +76,12 @@ impl StepKind {
     }
 }
 
-/// A digest of everything that the ranks must agree on in one step: 128 bits, two independent mixes.
-///
-/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence can be read back
-/// in one way only, and two that differ have different words. That they then have different digests is premise P7.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest([u64; 2]);
-
-impl Digest {
-    pub(crate) fn new(kind: StepKind) -> Digest {
-        let mut digest = Digest([0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f]);
-        digest.add(kind as u64);
-        digest
-    }
-
-    /// Adds a frame; the order matters. `words` says its length exactly.
-    pub(crate) fn frame(&mut self, tag: u64, words: impl ExactSizeIterator<Item = u64>) {
-        self.add(tag);
-        self.add(words.len() as u64);
-        words.for_each(|word| self.add(word));
-    }
-
-    fn add(&mut self, word: u64) {
-        self.0[0] = (self.0[0] ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
-        self.0[1] = (self.0[1].rotate_left(27) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
-    }
-}
-
 /// One rank's place at the steps of a region.
 pub(crate) struct Steps<'a> {
     at: Desks<'a>,
     rank: usize,
     size: usize,
+    key: Key,
     /// Steps made so far, wrapping.
     count: u32,
     /// How long to look for a peer before sleeping.
@@ -133,13 +108,19 @@ fn has_reached(word: u32, target: u32) -> bool {
 }
 
 impl<'a> Steps<'a> {
-    pub(crate) fn new(at: Desks<'a>, rank: usize, size: usize, patience: Patience) -> Steps<'a> {
-        Steps { at, rank, size, count: 0, patience, broken: None, short_slices: Cell::new(false) }
+    pub(crate) fn new(at: Desks<'a>, rank: usize, size: usize, key: Key, patience: Patience) -> Steps<'a> {
+        Steps { at, rank, size, key, count: 0, patience, broken: None, short_slices: Cell::new(false) }
     }
 
     /// Which of the two slots the next step uses.
     fn parity(&self) -> usize {
         self.count as usize & 1
+    }
+
+    /// The digest of a step of which nothing but its kind has been told.
+    #[inline]
+    pub(crate) fn digest(&self, kind: StepKind) -> Digest {
+        Digest::new(self.key, kind)
     }
 
     /// Meets all other ranks, after everything this rank wrote and before anything it reads next.
@@ -150,8 +131,9 @@ impl<'a> Steps<'a> {
         }
         let (desk, parity) = (&self.at.desks[self.rank], self.parity());
         let slot = &desk.slots[parity];
-        slot.digest[0].store(digest.0[0], Ordering::Relaxed);
-        slot.digest[1].store(digest.0[1], Ordering::Relaxed);
+        let digest = digest.words();
+        slot.digest[0].store(digest[0], Ordering::Relaxed);
+        slot.digest[1].store(digest[1], Ordering::Relaxed);
         slot.site.store((kind as u64) << 32 | u64::from(line), Ordering::Relaxed);
         self.count = self.count.wrapping_add(1);
         let target = self.count << 1;
@@ -174,7 +156,7 @@ impl<'a> Steps<'a> {
         &self,
         desk: &StepDesk,
         parity: usize,
-        digest: Digest,
+        digest: [u64; 2],
         target: u32,
     ) -> Result<(), RegionError> {
         advance(&desk.arrived, &desk.watchers);
@@ -196,7 +178,7 @@ impl<'a> Steps<'a> {
         &self,
         desk: &StepDesk,
         parity: usize,
-        digest: Digest,
+        digest: [u64; 2],
         target: u32,
     ) -> Result<(), RegionError> {
         let first = self.rank * FAN_OUT + 1;
@@ -215,10 +197,10 @@ impl<'a> Steps<'a> {
         Ok(())
     }
 
-    fn compare(&self, peer: usize, parity: usize, digest: Digest) -> Result<(), RegionError> {
+    fn compare(&self, peer: usize, parity: usize, digest: [u64; 2]) -> Result<(), RegionError> {
         let theirs = &self.at.desks[peer].slots[parity];
         let seen = [theirs.digest[0].load(Ordering::Relaxed), theirs.digest[1].load(Ordering::Relaxed)];
-        if seen == digest.0 { Ok(()) } else { Err(self.disagreement(peer, parity)) }
+        if seen == digest { Ok(()) } else { Err(self.disagreement(peer, parity)) }
     }
 
     #[cold]

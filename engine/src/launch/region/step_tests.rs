@@ -24,7 +24,7 @@ impl Words {
     }
 
     fn steps(&self, rank: usize) -> Steps<'_> {
-        Steps::new(self.places(), rank, self.desks.len(), Patience { ticks: 0, shared: u64::MAX })
+        Steps::new(self.places(), rank, self.desks.len(), key(), Patience { ticks: 0, shared: u64::MAX })
     }
 
     fn places(&self) -> Desks<'_> {
@@ -32,8 +32,21 @@ impl Words {
     }
 }
 
+fn key() -> Key {
+    Key::new(1)
+}
+
+fn meet(steps: &mut Steps<'_>, kind: StepKind, line: u32) -> Result<(), RegionError> {
+    let digest = steps.digest(kind);
+    steps.meet(kind, digest, line)
+}
+
+fn digest_of(kind: StepKind) -> Digest {
+    Digest::new(key(), kind)
+}
+
 fn barrier(steps: &mut Steps<'_>) -> Result<(), RegionError> {
-    steps.meet(StepKind::Barrier, Digest::new(StepKind::Barrier), 1)
+    meet(steps, StepKind::Barrier, 1)
 }
 
 #[cfg(not(loom))]
@@ -75,7 +88,7 @@ mod threads {
         for size in [2, 3, 12] {
             let outcomes = run(size, |rank, steps| {
                 let kind = if rank == 1 { StepKind::Leave } else { StepKind::Barrier };
-                steps.meet(kind, Digest::new(kind), rank as u32).and_then(|()| barrier(steps))
+                meet(steps, kind, rank as u32).and_then(|()| barrier(steps))
             });
             assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
             assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(RegionError::Disagree { .. }))));
@@ -120,7 +133,7 @@ mod threads {
     #[test]
     fn a_digest_tells_order_and_values_apart() {
         let digest = |words: &[u64]| {
-            let mut digest = Digest::new(StepKind::Phase);
+            let mut digest = digest_of(StepKind::Phase);
             digest.frame(1, words.iter().copied());
             digest
         };
@@ -128,7 +141,7 @@ mod threads {
         for (index, one) in all.iter().enumerate() {
             assert!(all[index + 1..].iter().all(|other| other != one));
         }
-        assert_ne!(Digest::new(StepKind::Phase), Digest::new(StepKind::Barrier));
+        assert_ne!(digest_of(StepKind::Phase), digest_of(StepKind::Barrier));
     }
 }
 
@@ -200,7 +213,7 @@ mod models {
             both(|team, rank| {
                 let mut steps = team.words.steps(rank);
                 for round in 1..=3_u64 {
-                    let mut digest = Digest::new(StepKind::AllReduce);
+                    let mut digest = steps.digest(StepKind::AllReduce);
                     digest.frame(0, [round].into_iter());
                     steps.put(0, &(round * 10 + rank as u64));
                     steps.meet(StepKind::AllReduce, digest, round as u32).unwrap();
@@ -217,7 +230,7 @@ mod models {
             both(|team, rank| {
                 let mut steps = team.words.steps(rank);
                 let kind = if rank == 0 { StepKind::Barrier } else { StepKind::Leave };
-                let first = steps.meet(kind, Digest::new(kind), 1);
+                let first = meet(&mut steps, kind, 1);
                 assert!(first.is_err());
                 assert!(barrier(&mut steps).is_err(), "for good");
             });
@@ -266,11 +279,11 @@ mod models {
                 let mut steps = team.words.steps(rank);
                 let mut meet = || {
                     let (desk, parity) = (&team.words.desks[rank], steps.parity());
-                    let digest = Digest::new(StepKind::Barrier);
-                    desk.slots[parity].digest[0].store(digest.0[0], Ordering::Relaxed);
-                    desk.slots[parity].digest[1].store(digest.0[1], Ordering::Relaxed);
+                    let digest = digest_of(StepKind::Barrier);
+                    desk.slots[parity].digest[0].store(digest.words()[0], Ordering::Relaxed);
+                    desk.slots[parity].digest[1].store(digest.words()[1], Ordering::Relaxed);
                     steps.count += 1;
-                    steps.meet_in_tree(desk, parity, digest, steps.count << 1).unwrap();
+                    steps.meet_in_tree(desk, parity, digest.words(), steps.count << 1).unwrap();
                 };
                 team.write(rank, 10 + rank as u64);
                 meet();

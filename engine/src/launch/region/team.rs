@@ -1,8 +1,8 @@
 //! The team as the body of a region sees it.
 //!
 //! # Safety
-//! Operands are opened right after all ranks have met with the same description and the same cut ([`PhasePlan::sealed`]: rows,
-//! whether these are parts, and for leaves the bytes of a row and of a result); the views are gone before this rank meets
+//! Operands are opened right after all ranks have met with the same description and the same cut ([`PhasePlan`]: rows, whether
+//! these are parts, and for leaves the bytes of a row and of a result); the views are gone before this rank meets
 //! the others again, since the kernel has returned or unwound; spans of different ranks are parts of that one cut, so disjoint.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
@@ -10,9 +10,10 @@
 use crate::array::Element;
 use crate::base::Span;
 use crate::launch::grid::{Grid, block};
+use crate::launch::region::digest::{Key, frame};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
-use crate::launch::region::step::{self, Desks, Digest, StepKind, Steps};
+use crate::launch::region::step::{self, Desks, StepKind, Steps};
 use crate::launch::settle::fold_tree;
 use crate::team::board::{Board, PAYLOAD_BYTES};
 use crate::team::member::Patience;
@@ -38,8 +39,13 @@ pub struct Team<'w> {
 }
 
 impl<'w> Team<'w> {
-    pub(crate) fn new(board: &'w Board, rank: usize, size: usize, patience: Patience) -> Team<'w> {
-        Team { steps: Steps::new(Desks::of(board), rank, size, patience), rank, size, only_here: PhantomData }
+    pub(crate) fn new(board: &'w Board, rank: usize, size: usize, key: Key, patience: Patience) -> Team<'w> {
+        Team {
+            steps: Steps::new(Desks::of(board), rank, size, key, patience),
+            rank,
+            size,
+            only_here: PhantomData,
+        }
     }
 
     /// This member's number, from 0.
@@ -63,7 +69,8 @@ impl<'w> Team<'w> {
     /// [`RegionError::Broken`] if another rank is gone, [`RegionError::Disagree`] if one makes another step.
     #[track_caller]
     pub fn barrier(&mut self) -> Result<(), RegionError> {
-        self.steps.meet(StepKind::Barrier, Digest::new(StepKind::Barrier), Location::caller().line())
+        let digest = self.steps.digest(StepKind::Barrier);
+        self.steps.meet(StepKind::Barrier, digest, Location::caller().line())
     }
 
     /// Gives every rank the value that `root` has. At most 4096 bytes.
@@ -76,8 +83,8 @@ impl<'w> Team<'w> {
         if root >= self.size {
             return Err(RegionError::NoSuchRank { rank: root, size: self.size });
         }
-        let mut digest = Digest::new(StepKind::Broadcast);
-        digest.frame(0, [root as u64, size_of::<A>() as u64].into_iter());
+        let mut digest = self.steps.digest(StepKind::Broadcast);
+        digest.frame(frame::VALUE, [root as u64, size_of::<A>() as u64].into_iter());
         if self.rank == root {
             self.steps.put(0, &value);
         }
@@ -97,8 +104,8 @@ impl<'w> Team<'w> {
         combine: impl Fn(A, A) -> A,
     ) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
-        let mut digest = Digest::new(StepKind::AllReduce);
-        digest.frame(0, [size_of::<A>() as u64].into_iter());
+        let mut digest = self.steps.digest(StepKind::AllReduce);
+        digest.frame(frame::VALUE, [size_of::<A>() as u64].into_iter());
         self.steps.put(0, &value);
         self.steps.meet(StepKind::AllReduce, digest, Location::caller().line())?;
         let first = self.steps.get(0, 0);
@@ -120,10 +127,10 @@ impl<'w> Team<'w> {
     ) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
         let line = Location::caller().line();
-        let mut plan = PhasePlan::new(StepKind::ReduceChunks);
+        let mut plan = PhasePlan::new(self.steps.digest(StepKind::ReduceChunks));
         operands.describe(&mut plan)?;
         // The operands are open to reading only after all ranks have finished what they did before.
-        self.steps.meet(StepKind::ReduceChunks, plan.sealed(size_of::<A>()), line)?;
+        self.steps.meet(StepKind::ReduceChunks, plan.sealed_by_leaves(size_of::<A>()), line)?;
         let leaves = LeafCut::new(&plan, step::payload_capacity::<A>());
         let own = block(leaves.count, self.rank, self.size);
         for (index, leaf) in own.range().enumerate() {
@@ -131,7 +138,8 @@ impl<'w> Team<'w> {
             let value = kernel(unsafe { operands.view(leaves.span(leaf)) });
             self.steps.put(index, &value);
         }
-        self.steps.meet(StepKind::ReduceEnd, Digest::new(StepKind::ReduceEnd), line)?;
+        let end = self.steps.digest(StepKind::ReduceEnd);
+        self.steps.meet(StepKind::ReduceEnd, end, line)?;
         let partial: Vec<A> = (0..self.size)
             .flat_map(|rank| (0..block(leaves.count, rank, self.size).len()).map(move |index| (rank, index)))
             .map(|(rank, index)| self.steps.get(rank, index))
@@ -153,9 +161,9 @@ impl<'w> Team<'w> {
         operands: P,
         kernel: impl for<'p> FnOnce(P::View<'p>) -> R,
     ) -> Result<R, RegionError> {
-        let mut plan = PhasePlan::new(StepKind::Phase);
+        let mut plan = PhasePlan::new(self.steps.digest(StepKind::Phase));
         operands.describe(&mut plan)?;
-        self.steps.meet(StepKind::Phase, plan.sealed(0), Location::caller().line())?;
+        self.steps.meet(StepKind::Phase, plan.sealed_by_ranks(), Location::caller().line())?;
         let rows = plan.rows.unwrap_or(0);
         let span = if plan.parts { block(rows, self.rank, self.size) } else { self.my_span(rows) };
         // SAFETY: all have met, spans are disjoint, and the view is gone when the kernel has returned.
@@ -165,7 +173,8 @@ impl<'w> Team<'w> {
     /// The last step: returning from the body with a value.
     pub(crate) fn leave<R: Element>(&mut self, result: R) -> Result<(), RegionError> {
         self.steps.put(0, &result);
-        self.steps.meet(StepKind::Leave, Digest::new(StepKind::Leave), 0)
+        let digest = self.steps.digest(StepKind::Leave);
+        self.steps.meet(StepKind::Leave, digest, 0)
     }
 
     pub(crate) fn poison(&self) {

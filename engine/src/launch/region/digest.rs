@@ -1,0 +1,102 @@
+//! A digest of everything that the ranks must agree on in one step.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::launch::region::step::StepKind;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+/// What stands in a frame, where it is not an operand's own tag.
+pub(super) mod frame {
+    pub(in crate::launch::region) const VALUE: u64 = 0;
+    pub(super) const ARRAY: u64 = 1;
+    pub(in crate::launch::region) const BOUNDS: u64 = 2;
+    pub(in crate::launch::region) const HALO: u64 = 3;
+    pub(in crate::launch::region) const FILL: u64 = 4;
+    pub(in crate::launch::region) const UNCUT: u64 = 5;
+    pub(in crate::launch::region) const CUT: u64 = 6;
+    pub(in crate::launch::region) const CUT_INTO_PARTS: u64 = 7;
+}
+
+/// The driver's secret: digests depend on it, so that nobody can work out two descriptions that share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key([u64; 2]);
+
+impl Key {
+    /// What travels in the order.
+    pub(crate) fn of_this_driver() -> u64 {
+        static WORD: OnceLock<u64> = OnceLock::new();
+        *WORD.get_or_init(|| RandomState::new().hash_one(0))
+    }
+
+    pub(crate) fn new(word: u64) -> Key {
+        let other = word.rotate_left(32).wrapping_mul(0xff51_afd7_ed55_8ccd) ^ 0x9e37_79b9_7f4a_7c15;
+        Key([word, other])
+    }
+}
+
+/// 128 bits: two mixes of the same words under different keys.
+///
+/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence can be read back
+/// in one way only, and two that differ have different words. That they then have different digests is premise P7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    key: Key,
+    state: [u64; 2],
+}
+
+impl Digest {
+    #[inline]
+    pub(crate) fn new(key: Key, kind: StepKind) -> Digest {
+        let Key([one, two]) = key;
+        Digest { key, state: [one.wrapping_add(kind as u64), two.wrapping_add(kind as u64)] }
+    }
+
+    /// What the ranks compare.
+    pub(crate) fn words(self) -> [u64; 2] {
+        self.state
+    }
+
+    /// Adds a frame; the order matters. `words` says its length exactly.
+    #[inline]
+    pub(crate) fn frame(&mut self, tag: u64, mut words: impl ExactSizeIterator<Item = u64>) {
+        self.add(tag, words.len() as u64);
+        while let Some(word) = words.next() {
+            self.add(word, words.next().unwrap_or(0));
+        }
+    }
+
+    /// Adds an array as an operand with a tag of its own. Its name is random, and so cannot be taken for the head of a frame.
+    #[inline]
+    pub(crate) fn array(&mut self, tag: u64, ArrayName([one, two]): ArrayName) {
+        self.add(one.wrapping_add(tag), two);
+    }
+
+    #[inline]
+    fn add(&mut self, one: u64, two: u64) {
+        let Key(key) = self.key;
+        self.state = [
+            folded_product(one ^ key[0], two ^ self.state[0]),
+            folded_product(two ^ key[1], one ^ self.state[1]),
+        ];
+    }
+}
+
+/// Both halves of the product: every bit depends on all bits of the factors.
+#[inline]
+fn folded_product(one: u64, two: u64) -> u64 {
+    let product = u128::from(one).wrapping_mul(u128::from(two));
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// An array with its shape and the size of its elements, as a region's digests name it: worked out once a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ArrayName([u64; 2]);
+
+impl ArrayName {
+    pub(crate) fn new(key: Key, wire: &[u64], element_bytes: usize) -> ArrayName {
+        let mut digest = Digest::new(key, StepKind::Phase);
+        digest.frame(frame::ARRAY, wire.iter().copied());
+        digest.frame(frame::VALUE, [element_bytes as u64].into_iter());
+        ArrayName(digest.words())
+    }
+}
