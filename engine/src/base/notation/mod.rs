@@ -147,9 +147,12 @@ pub(crate) fn append_uncaught<T: Serialize + ?Sized>(
     value.serialize(&mut write::Writer::new(bytes))
 }
 
+/// Bytes of most values: these are written without moving.
+const SHORT: usize = 64;
+
 /// A value as bytes.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotationError> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(SHORT);
     append(value, &mut bytes)?;
     Ok(bytes)
 }
