@@ -10,13 +10,14 @@ use std::path::Path;
 
 /// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `sync` stands
 /// half a floor above `memory`, in whose arena its words live, and `shared` as much above `array`, whose elements it shares.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["base"],
     &["sys"],
-    &["topology", "memory"],
+    &["code", "topology", "memory"],
     &["sync"],
     &["array", "channel"],
     &["shared"],
+    &["spawn"],
     &["team"],
     &["launch", "process"],
     &["task", "manager"],

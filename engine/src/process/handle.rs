@@ -6,7 +6,7 @@ use super::error::{JoinError, SpawnError};
 use super::watch;
 use crate::base::MemberId;
 use crate::memory::travel;
-use crate::team::start::ExitCause;
+use crate::spawn::ExitCause;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;

@@ -5,12 +5,12 @@
 
 use super::child::{Child, End, Ending};
 use crate::memory::travel;
+use crate::spawn::log::{Note, Relay};
+use crate::spawn::mail::{self, FromWorker};
+use crate::spawn::oom::OomWatch;
+use crate::spawn::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use crate::sync::repair::repair;
 use crate::sys::{descriptor, fork, process, socket};
-use crate::team::log::{Note, Relay};
-use crate::team::mail::{self, FromWorker};
-use crate::team::oom::OomWatch;
-use crate::team::start::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use rustix::event::{PollFd, PollFlags, poll};

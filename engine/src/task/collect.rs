@@ -14,7 +14,7 @@ use crate::task::insight::Entry;
 use crate::task::parcel::{Arrival, Hurry, Parcel};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
 

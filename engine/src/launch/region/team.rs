@@ -15,8 +15,9 @@ use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
 use crate::launch::region::step::{self, Desks, StepKind, Steps};
 use crate::launch::settle::fold_tree;
-use crate::team::board::{Board, PAYLOAD_BYTES};
+use crate::team::board::Board;
 use crate::team::member::Patience;
+use crate::team::step_desk::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 

@@ -11,15 +11,13 @@
 
 use super::handshake::Role;
 use super::{fork_server, setup};
+use crate::code;
 use crate::sys::{process, socket};
-use crate::team::text;
 use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The private environment variable that makes an executed copy of this program a worker. Its value also names this copy
-/// of the crate, since a program may link two versions of it.
-pub(super) const MARKER: &str = "PHALANX_WORKER";
+/// [`MARKER`](super::handshake::MARKER) as the C library wants it.
 const MARKER_C: &CStr = c"PHALANX_WORKER";
 
 type StartUp = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
@@ -32,7 +30,7 @@ static ENTRY: StartUp = at_load;
 
 /// Whether the entry really is in the program's table. Asking also makes the linker take this file in.
 pub(super) fn is_linked() -> bool {
-    text::own_object().is_some_and(|object| match object.init_array() {
+    code::own_object().is_some_and(|object| match object.init_array() {
         Some((table, len)) => entry_index(table, len).is_some(),
         None => true,
     })
@@ -43,13 +41,6 @@ fn entry_index(table: usize, len: usize) -> Option<usize> {
     let distance = (&raw const ENTRY as usize).wrapping_sub(table);
     let index = distance / EACH;
     (distance.is_multiple_of(EACH) && index < len).then_some(index)
-}
-
-/// The marker's value for a process of this role.
-pub(super) fn marker_value(role: Role) -> String {
-    let bias = text::own_object().map_or(0, |object| object.bias);
-    let anchor = text::anchor_addr().wrapping_sub(bias);
-    format!("{}-{anchor:x}-{}", env!("CARGO_PKG_VERSION"), role.word())
 }
 
 /// This process was started as a worker of another build, or of another copy of this crate.
@@ -75,14 +66,14 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
     // SAFETY: descriptor 0 is only asked what it is, and a closed one answers with an error.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
     let has_socket = socket::is_packet_socket(stdin);
-    let is = |role| value.to_bytes() == marker_value(role).as_bytes();
+    let is = |role: Role| value.to_bytes() == role.marker().as_bytes();
     let Some(role) = [Role::Worker, Role::Server].into_iter().find(|&role| is(role)) else {
         return IS_STRAY.store(has_socket, Ordering::Relaxed);
     };
     // Programs that this one executes must not take themselves for workers.
     // SAFETY: as above; the name is a valid string.
     unsafe { libc::unsetenv(MARKER_C.as_ptr()) };
-    if process::is_secure() || !text::is_in_executable() || !has_socket {
+    if process::is_secure() || !code::is_in_executable() || !has_socket {
         return;
     }
     setup::become_worker();
@@ -95,7 +86,7 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
 
 /// Runs the start-up functions that would have come after ours: statics of C++ code, other crates' registrations.
 fn run_remaining(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
-    let Some((table, len)) = text::own_object().and_then(|object| object.init_array()) else { return };
+    let Some((table, len)) = code::own_object().and_then(|object| object.init_array()) else { return };
     let Some(own) = entry_index(table, len) else { return };
     // musl passes no arguments to these functions, so ours hold nothing then.
     let passed = cfg!(target_env = "gnu");

@@ -2,7 +2,6 @@
 //! memory.
 
 use crate::sys::socket::{self, Packet};
-use crate::team::opening::OpeningWire;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,62 +14,15 @@ pub(crate) const MAX_IDS: usize = 2048;
 /// From the driver.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// The first: who you are. With the descriptors of orders, board and arena.
-    Welcome(Box<Welcome>),
+    /// What it is for, told once: the distance of a [`Main`](super::worker::Main) from the anchor, and what that reads. With
+    /// the descriptors that it needs. Only segments may come before.
+    Begin { main: u64, with: Vec<u8> },
     /// A segment that the next launch uses. With its descriptor.
     Segment { id: u64, len_bytes: u64 },
     /// Segments that are gone.
     Retire(Vec<u64>),
     /// Handles of per-worker state that are gone.
     Forget(Vec<u64>),
-    /// Instead of a welcome: do this one thing, then end. With the descriptor of the arena.
-    Assignment(Box<Assignment>),
-}
-
-/// The one thing that a process outside any team is started for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Assignment {
-    pub(crate) member: u32,
-    pub(crate) name: String,
-    pub(crate) is_daemon: bool,
-    /// The driver's working directory, which a fork server may have had another of; empty if it has none.
-    pub(crate) folder: Vec<u8>,
-    pub(crate) arena: u64,
-    pub(crate) arena_len: u64,
-    /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
-    pub(crate) log_level: u8,
-    /// What to call: the distance of an `assignment::Entry` from the anchor.
-    pub(crate) entry: u64,
-    /// The block of the arena that the entry is given.
-    pub(crate) offset: u64,
-    pub(crate) len_bytes: u64,
-}
-
-/// A worker's place in its team.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Welcome {
-    pub(crate) rank: u32,
-    pub(crate) size: u32,
-    pub(crate) member: u32,
-    pub(crate) arena: u64,
-    pub(crate) arena_len: u64,
-    /// CPUs to run on; empty means all.
-    pub(crate) cpus: Vec<u32>,
-    /// NUMA node for its memory.
-    pub(crate) node: Option<u32>,
-    /// Other ranks, nearest first.
-    pub(crate) victims: Vec<u32>,
-    pub(crate) threads: u32,
-    /// Members outnumber cores: do not spin.
-    pub(crate) crowded: bool,
-    /// Bytes of the trace's segment, whose descriptor comes next; 0 if there is none.
-    pub(crate) trace_len: u64,
-    /// Bytes of the errands' segment, whose descriptor comes next, and the function that opens it; zeros if there is none.
-    pub(crate) errands: (u64, u64),
-    /// What to run before serving.
-    pub(crate) opening: Option<OpeningWire>,
-    /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
-    pub(crate) log_level: u8,
 }
 
 /// From a worker.
@@ -88,6 +40,13 @@ pub(crate) enum FromWorker {
     Outcome { len_bytes: u64 },
     /// A log event.
     Log { level: u8, target: String, message: String },
+}
+
+impl ToWorker {
+    /// A worker's first packet.
+    pub(crate) fn begin(main: u64, with: &impl Serialize) -> io::Result<ToWorker> {
+        Ok(ToWorker::Begin { main, with: postcard::to_stdvec(with).map_err(invalid)? })
+    }
 }
 
 fn invalid(error: postcard::Error) -> io::Error {

@@ -3,7 +3,8 @@
 //! Driver to new process: [`Hello`] followed by the numbers of descriptors to close. New process to driver: [`Ready`]. Magic
 //! and version come first in both and never move, so that different builds can tell that they differ.
 
-use super::executable::Fingerprint;
+use super::fingerprint::Fingerprint;
+use crate::code;
 use crate::sys::{process, socket};
 use bytemuck::Zeroable;
 use std::io;
@@ -13,6 +14,10 @@ const MAGIC: u64 = u64::from_le_bytes(*b"phalanx\x01");
 
 /// Most descriptors named for closing, a page of numbers.
 const MAX_CLOSE: usize = 1024;
+
+/// The private environment variable that makes an executed copy of this program a worker. Its value also names this copy
+/// of the crate, since a program may link two versions of it.
+pub(super) const MARKER: &str = "PHALANX_WORKER";
 
 /// What a started process is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,13 @@ impl Role {
             Role::Worker => "worker",
             Role::Server => "server",
         }
+    }
+
+    /// The value of [`MARKER`] for a process of this role.
+    pub(super) fn marker(self) -> String {
+        let bias = code::own_object().map_or(0, |object| object.bias);
+        let anchor = code::anchor_addr().wrapping_sub(bias);
+        format!("{}-{anchor:x}-{}", env!("CARGO_PKG_VERSION"), self.word())
     }
 }
 

@@ -10,7 +10,7 @@ const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 
 /// Writes out what was printed and ends the process. Nothing is unmapped and no destructor runs: threads that tasks left
 /// running may use all of it until the very end.
-pub(crate) fn end(status: i32) -> ! {
+pub(crate) fn flush_and_exit(status: i32) -> ! {
     let (done, is_done) = sync_channel(1);
     let flush = move || {
         process::flush_output();

@@ -8,9 +8,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::handshake::{Hello, Ready};
-use super::overflow;
+use super::{overflow, worker};
 use crate::sys::{descriptor, process};
-use crate::team::worker;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -67,7 +66,7 @@ pub(super) fn run_worker(socket: OwnedFd) -> ! {
     if let Some(name) = worker_name().filter(|name| name.starts_with("puppet")) {
         super::tests::puppet(name, socket);
     }
-    worker::main(socket)
+    worker::run(socket)
 }
 
 /// Waits for the first packet and does what it says: bind this process's life to the driver's, and take over its name.

@@ -1,6 +1,5 @@
 //! A started process as its driver holds it: a pidfd, a socket, and how it ended.
 
-use super::fork_server;
 use crate::sys::process::{self, Ended, Wait};
 use crate::sys::socket;
 use std::fmt;
@@ -145,7 +144,7 @@ impl WorkerProcess {
 
     /// The report follows within the time that the fork server needs to reap; one that was stopped is not waited for long.
     fn told_by_others(&self) -> Option<ExitCause> {
-        let report = self.reports.as_ref().map(|reports| fork_server::read_report(reports.as_fd()));
+        let report = self.reports.as_ref().map(|reports| read_report(reports.as_fd()));
         match report {
             Some(Ok(cause)) => return Some(cause),
             Some(Err(error))
@@ -180,5 +179,17 @@ impl WorkerProcess {
                 return cause;
             }
         }
+    }
+}
+
+/// Reads the report on a worker whose pidfd says that it has ended; `WouldBlock` while there is none.
+fn read_report(reports: BorrowedFd<'_>) -> io::Result<ExitCause> {
+    let mut words = [0i32; 3];
+    let packet = socket::try_recv(reports, bytemuck::bytes_of_mut(&mut words))?;
+    match (packet.len, words) {
+        (12, [0, code, _]) => Ok(ExitCause::Exit(code)),
+        (12, [1, number, core]) => Ok(ExitCause::Signal { number, core_dumped: core != 0 }),
+        // The server is gone, and with it what it knew.
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

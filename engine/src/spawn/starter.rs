@@ -1,17 +1,18 @@
 //! Starts processes, and never waits for one: wishes go in, started processes and errors come out, and between the two
 //! whoever owns the starter polls what it names and lets it look again.
 
+use super::constructor;
 use super::error::StartError;
 use super::executable::Executable;
 use super::fork_server::{self, Answer, Asked, ForkServer, Preparation, Unannounced, Unasked};
 use super::handshake::Role;
+use super::method::StartMethod;
 use super::process::{ExitCause, WorkerProcess};
 use super::setup::is_worker;
-use super::starting::{ENDS_WITHIN, Starting};
-use super::{ANSWER_WITHIN, StartMethod, constructor};
+use super::starting::{ANSWER_WITHIN, ENDS_WITHIN, Starting, Wish};
+use crate::code;
 use crate::sys::process as sys;
 use crate::sys::socket;
-use crate::team::text;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -22,15 +23,6 @@ const MAX_SERVER_DEATHS: u32 = 3;
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 /// How long dropping a starter waits for the ends of what it killed.
 const REAPED_WITHIN: Duration = Duration::from_secs(5);
-
-/// A worker that is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
-    /// Whoever wishes finds the outcome by it.
-    pub(crate) tag: u64,
-    /// Shown by `ps`, as in `PROGRAM [phalanx worker 3]`.
-    pub(crate) name: String,
-}
 
 /// What became of a wish, by its tag.
 pub(crate) type Started = (u64, Result<WorkerProcess, StartError>);
@@ -87,7 +79,7 @@ impl Starter {
         if is_worker() || constructor::is_stray() {
             return Err(StartError::Recursive);
         }
-        if !text::is_in_executable() || !constructor::is_linked() {
+        if !code::is_in_executable() || !constructor::is_linked() {
             return Err(StartError::NoEntry);
         }
         if method != StartMethod::Fork && sys::is_secure() {

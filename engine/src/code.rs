@@ -1,4 +1,4 @@
-//! Names for code that mean the same in every process of a team.
+//! Functions under names that mean the same in every process of one build.
 //!
 //! The loader puts the executable at a different address in every process, so a function travels as its distance from
 //! an **anchor**, a function of this crate. Both ends check that what is named lies in the executable segment of the
@@ -8,11 +8,10 @@
 //! A distance that passed the check points into the code of the object that this crate is part of, which is
 //! there for as long as the crate runs: the executable, or, where workers are threads or forks of the
 //! program, perhaps a library. That a function *starts* there follows from equal builds (see `Fingerprint` in
-//! `start::executable`), not from the check.
+//! `spawn`), not from the check.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::start::StartError;
 use crate::sys::object::{self, Object, PF_X, PT_LOAD};
 use std::sync::OnceLock;
 
@@ -61,18 +60,22 @@ pub(crate) fn is_in_executable() -> bool {
     bounds().is_main
 }
 
+/// The function is not part of the main executable (a plugin, a program that loaded this crate as a library): another
+/// process could not find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoEntry;
+
 /// The distance of a function from the anchor.
 ///
 /// # Errors
-/// [`StartError::NoEntry`] if the function is not part of the main executable (a plugin, a program that loaded this
-/// crate as a library): another process could not find it.
+/// [`NoEntry`]: see there.
 #[inline]
-pub(crate) fn offset_of(addr: usize) -> Result<u64, StartError> {
+pub(crate) fn offset_of(addr: usize) -> Result<u64, NoEntry> {
     let bounds = bounds();
     if addr.wrapping_sub(bounds.text_lo) < bounds.text_len && addr != bounds.anchor {
         Ok(addr.wrapping_sub(bounds.anchor) as u64)
     } else {
-        Err(StartError::NoEntry)
+        Err(NoEntry)
     }
 }
 
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn words_that_were_never_written_lead_to_no_code() {
         assert_eq!(address_of(0), None);
-        assert!(matches!(offset_of(anchor_addr()), Err(StartError::NoEntry)));
+        assert!(matches!(offset_of(anchor_addr()), Err(NoEntry)));
     }
 
     #[test]
@@ -123,7 +126,7 @@ mod tests {
         let library =
             if cfg!(target_feature = "crt-static") { 0 } else { libc::getpid as *const () as usize };
         for stranger in [0, 1, usize::MAX, &raw const local as usize, library] {
-            assert!(matches!(offset_of(stranger), Err(StartError::NoEntry)), "{stranger:#x}");
+            assert!(matches!(offset_of(stranger), Err(NoEntry)), "{stranger:#x}");
             assert_eq!(address_of(stranger.wrapping_sub(anchor_addr()) as u64), None);
         }
     }

@@ -1,8 +1,8 @@
 //! A worker's log events, told to the driver's `tracing` subscriber with the worker's rank.
 
-use crate::team::mail::{self, FromWorker};
-use crate::team::panic_note;
-use crate::team::start::ExitCause;
+use super::mail::{self, FromWorker};
+use super::panic_note;
+use super::process::ExitCause;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 //! A worker whose name begins with "puppet" runs [`puppet`] and does what the rest of its name says. Tests that need a
 //! host of their own (one thread, SIGCHLD ignored, a violent death) run an ignored test as a program of its own.
 
-use super::handshake::Role;
+use super::handshake::{MARKER, Role};
 use super::*;
 use crate::sys::{process as sys, socket};
 use rustix::event::{PollFd, PollFlags};
@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const KILLED: ExitCause = ExitCause::Signal { number: 9, core_dumped: false };
 
@@ -106,11 +106,10 @@ pub(super) fn puppet(name: &str, socket: OwnedFd) -> ! {
         "constructors" => say(OTHER_CONSTRUCTORS.load(Ordering::Relaxed).to_string()),
         "preloaded" => say(PRELOADED.load(Ordering::Relaxed).to_string()),
         "environment" => {
-            let own =
-                std::env::vars().any(|(key, _)| key == constructor::MARKER || key.starts_with("HWLOC_"));
+            let own = std::env::vars().any(|(key, _)| key == MARKER || key.starts_with("HWLOC_"));
             let output = Command::new("env").stdin(Stdio::inherit()).output().unwrap();
             let env = String::from_utf8_lossy(&output.stdout).into_owned();
-            say(format!("{own} {} {}", env.contains(constructor::MARKER), is_worker()));
+            say(format!("{own} {} {}", env.contains(MARKER), is_worker()));
         }
         "threads" => {
             // A wrong cached thread id shows here and in the mutex of the C library.
@@ -367,7 +366,7 @@ fn host(test: &str) -> Command {
 
 fn host_at(program: &std::ffi::OsStr, test: &str) -> Command {
     let mut command = Command::new(program);
-    let name = format!("team::start::tests::{test}");
+    let name = format!("spawn::tests::{test}");
     command.args(["--exact", &name, "--ignored", "--test-threads=1", "--nocapture"]);
     command
 }
@@ -519,10 +518,9 @@ fn another_build_is_refused() {
 #[test]
 fn a_marker_that_is_not_ours_makes_no_worker() {
     // Neither a foreign value nor the right one without a socket: the program runs as it would have.
-    for value in ["1".to_owned(), constructor::marker_value(Role::Worker)] {
+    for value in ["1".to_owned(), Role::Worker.marker()] {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let output =
-            command.arg("--list").env(constructor::MARKER, value).stdin(Stdio::null()).output().unwrap();
+        let output = command.arg("--list").env(MARKER, value).stdin(Stdio::null()).output().unwrap();
         assert!(String::from_utf8_lossy(&output.stdout).contains("a_marker_that_is_not_ours"));
     }
 }

@@ -1,7 +1,6 @@
 //! What a kernel's panic said, and where.
 
 use crate::sys::fork;
-use crate::team::board::{Fault, FaultKind};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::RefCell;
@@ -42,8 +41,16 @@ fn note_place(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// The fault that a caught panic amounts to.
-pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
+/// What a caught panic said, and where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PanicNote {
+    pub(crate) message: String,
+    /// File, line and column; empty if it is not known.
+    pub(crate) location: String,
+}
+
+/// Takes the note of a panic that this thread has just caught.
+pub(crate) fn take(payload: Box<dyn Any + Send>) -> PanicNote {
     let message = payload
         .downcast_ref::<&str>()
         .map(ToString::to_string)
@@ -57,5 +64,5 @@ pub(crate) fn take(payload: Box<dyn Any + Send>) -> Fault {
     let own = own.ok().and_then(Result::ok).unwrap_or_default();
     let last = std::mem::take(&mut *LAST.lock());
     let location = if own.is_empty() { last } else { own };
-    Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }
+    PanicNote { message, location }
 }

@@ -1,75 +1,17 @@
 //! The running program's file: opened once, executed again, compared.
 
-use super::constructor;
 use super::error::StartError;
-use super::handshake::{Hello, Role};
+use super::fingerprint::{EXE, Fingerprint};
+use super::handshake::{Hello, MARKER, Role};
 use super::starting::Starting;
-use crate::sys::object::{Object, PT_LOAD, PT_NOTE};
 use crate::sys::{descriptor, process, socket};
-use crate::team::text;
-use rustc_hash::FxHasher;
 use std::fs::{File, OpenOptions};
-use std::hash::Hasher;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-const EXE: &str = "/proc/self/exe";
-
-/// What tells one build, and one file, from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Fingerprint {
-    device: u64,
-    inode: u64,
-    size_bytes: u64,
-    /// Time of the last change of contents. Not the ctime, which removing or renaming the file changes too.
-    mtime_ns: u64,
-    /// Hash of the load segments' extents and of the build-id, if the linker wrote one.
-    image: u64,
-    /// The anchor's place in the file's address space.
-    anchor: u64,
-}
-
-impl Fingerprint {
-    /// Of the running program. The file's part is zero where /proc is missing.
-    pub(super) fn of_this_process() -> Fingerprint {
-        let file = std::fs::metadata(EXE).ok();
-        let file = file.as_ref();
-        let object = text::own_object();
-        Fingerprint {
-            device: file.map_or(0, MetadataExt::dev),
-            inode: file.map_or(0, MetadataExt::ino),
-            size_bytes: file.map_or(0, MetadataExt::size),
-            mtime_ns: file.map_or(0, |file| {
-                file.mtime().wrapping_mul(1_000_000_000).wrapping_add(file.mtime_nsec()) as u64
-            }),
-            image: object.map_or(0, image_hash),
-            anchor: object.map_or(0, |object| text::anchor_addr().wrapping_sub(object.bias) as u64),
-        }
-    }
-}
-
-fn image_hash(object: &Object) -> u64 {
-    let mut hasher = FxHasher::default();
-    for segment in &object.segments {
-        match segment.kind {
-            PT_LOAD => {
-                hasher.write_usize(segment.lo.wrapping_sub(object.bias));
-                hasher.write_usize(segment.len_bytes);
-                hasher.write_usize(segment.file_len_bytes);
-                hasher.write_u32(segment.flags);
-            }
-            // The build-id is one of the notes; the others are constant for a build as well.
-            PT_NOTE => hasher.write(object.constant_bytes(segment).unwrap_or_default()),
-            _ => {}
-        }
-    }
-    hasher.finish()
-}
 
 /// The file of the running program, opened once, so that workers execute it even after it was removed or replaced.
 #[derive(Debug)]
@@ -127,7 +69,7 @@ impl Executable {
         let (ours, theirs) =
             socket::pair().map_err(|source| StartError::from_call("making a socket pair", source))?;
         let mut command = Command::new(&self.path);
-        command.arg0(shown_name(name)).env(constructor::MARKER, constructor::marker_value(role));
+        command.arg0(shown_name(name)).env(MARKER, role.marker());
         command.stdin(Stdio::from(theirs));
         for (key, _) in std::env::vars_os() {
             if key.as_encoded_bytes().starts_with(b"HWLOC_") {

@@ -7,12 +7,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
+use crate::code;
+use crate::spawn::mail::{self, FromWorker};
+use crate::spawn::segments::{Mapped, Segments};
+use crate::spawn::worker::{FAILED, Given};
+use crate::spawn::{exit, log, panic_note};
 use crate::sys::process;
-use crate::team::mail::{self, Assignment, FromWorker};
-use crate::team::member::Segments;
-use crate::team::worker::Mapped;
-use crate::team::{farewell, log, panic_note, text};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,8 +22,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
-/// Exit status of an assignment that could not begin, or that failed.
-pub(crate) const FAILED: i32 = 1;
+/// The one thing that a process outside any team is started for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Assignment {
+    pub(crate) member: u32,
+    pub(crate) name: String,
+    pub(crate) is_daemon: bool,
+    /// The driver's working directory, which a fork server may have had another of; empty if it has none.
+    pub(crate) folder: Vec<u8>,
+    pub(crate) arena: u64,
+    pub(crate) arena_len: u64,
+    /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
+    pub(crate) log_level: u8,
+    /// What to call: the distance of an [`Entry`] from the anchor.
+    pub(crate) entry: u64,
+    /// The block of the arena that the entry is given.
+    pub(crate) offset: u64,
+    pub(crate) len_bytes: u64,
+}
 
 /// What an entry works with.
 pub(crate) struct Site {
@@ -69,20 +87,22 @@ pub(crate) fn resolve(segment: u64, writable: bool) -> Result<(NonNull<u8>, usiz
     Ok((NonNull::new(extent.base).ok_or("it is mapped nowhere")?, extent.len_bytes))
 }
 
-/// The whole life of a process that was started for an assignment.
-pub(crate) fn run(socket: &Arc<OwnedFd>, assignment: Assignment, fds: Vec<OwnedFd>, segments: Mapped) -> ! {
-    let status = match begin(socket, assignment, &fds, segments) {
+/// The life of a process that was started for an assignment.
+pub(crate) fn main(given: Given) -> ! {
+    let socket = given.socket.clone();
+    let begun = given.read().and_then(|assignment| begin(&socket, assignment, &given.fds, given.segments));
+    drop(given.fds);
+    let status = match begun {
         Ok((entry, mut site)) => {
-            drop(fds);
             // SAFETY: the assignment named it, for this site.
             unsafe { entry(&mut site) }
         }
         Err(why) => {
-            let _gone = mail::send(&**socket, &FromWorker::Failed { why }, &[]);
+            let _gone = mail::send(&*socket, &FromWorker::Failed { why }, &[]);
             FAILED
         }
     };
-    farewell::end(status)
+    exit::flush_and_exit(status)
 }
 
 fn begin(
@@ -108,7 +128,7 @@ fn begin(
     let block = NonNull::new(extent.base.wrapping_add(assignment.offset as usize));
     let block = block.filter(|_| end.is_some_and(|end| end <= extent.len_bytes));
     let block = block.ok_or("the assignment's block lies outside the arena")?;
-    let entry = text::address_of(assignment.entry)
+    let entry = code::address_of(assignment.entry)
         .ok_or("the assignment names an entry outside this program's code")?;
     // SAFETY: the driver sent the distance of an `Entry` in this same build.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };

@@ -1,6 +1,7 @@
 //! Why a worker could not be started.
 
-use super::ExitCause;
+use super::process::ExitCause;
+use crate::code::NoEntry;
 use std::io;
 use std::time::Duration;
 
@@ -133,6 +134,12 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+impl From<NoEntry> for StartError {
+    fn from(NoEntry: NoEntry) -> StartError {
+        StartError::NoEntry
+    }
 }
 
 impl StartError {

@@ -1,8 +1,7 @@
 //! A process between its start and its answer. Nothing here waits: whoever starts processes polls.
 
-use super::ANSWER_WITHIN;
 use super::error::StartError;
-use super::executable::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::handshake::{Hello, Ready};
 use super::process::{ExitCause, WorkerProcess};
 use crate::sys::process::{self, Wait};
@@ -11,8 +10,20 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+/// How long a started process may take to answer, and a fork server to fork.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a process whose socket is closed may take to end. One that lives on is no worker of this build.
 pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A worker that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// Whoever wishes finds the outcome by it.
+    pub(crate) tag: u64,
+    /// Shown by `ps`, as in `PROGRAM [phalanx worker 3]`.
+    pub(crate) name: String,
+}
 
 /// A process that was started and has not answered yet.
 #[derive(Debug)]

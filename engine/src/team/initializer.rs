@@ -1,16 +1,17 @@
 //! What every worker runs before it serves: the pool's initializer.
 //!
 //! # Safety
-//! An entry is called with the bytes and the function that [`Opening::new`] put beside it; driver and worker
+//! An entry is called with the bytes and the function that [`Initializer::new`] put beside it; driver and worker
 //! run the same build (checked at start, before the welcome).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::code;
 use crate::memory::travel::{self, Luggage};
 use crate::memory::{AllocError, arena};
-use crate::team::member::Segments;
-use crate::team::start::StartError;
-use crate::team::{panic_note, text};
+use crate::spawn::StartError;
+use crate::spawn::panic_note;
+use crate::spawn::segments::Segments;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +44,7 @@ type Entry = unsafe fn(usize, &[u8], &mut dyn Segments) -> Result<(), String>;
 
 /// An initializer with its arguments, kept for workers that start later.
 #[derive(Debug)]
-pub(crate) struct Opening {
+pub(crate) struct Initializer {
     entry: Entry,
     function: usize,
     block: arena::Block,
@@ -52,7 +53,7 @@ pub(crate) struct Opening {
 
 /// How a worker finds it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct OpeningWire {
+pub(crate) struct InitializerWire {
     entry: u64,
     function: u64,
     offset: u64,
@@ -61,32 +62,32 @@ pub(crate) struct OpeningWire {
 
 /// Why there is no initializer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum OpeningError {
+pub(crate) enum InitializerError {
     #[error("the initializer's arguments cannot travel: {0}")]
     Codec(String),
     #[error("no shared memory for the initializer's arguments: {0}")]
     Memory(std::sync::Arc<AllocError>),
 }
 
-impl Opening {
-    pub(crate) fn new<A, O>(function: fn(A) -> O, arguments: &A) -> Result<Opening, OpeningError>
+impl Initializer {
+    pub(crate) fn new<A, O>(function: fn(A) -> O, arguments: &A) -> Result<Initializer, InitializerError>
     where
         A: Serialize + DeserializeOwned + 'static,
         O: Opened + 'static,
     {
         let (bytes, luggage) =
-            travel::encode(arguments).map_err(|error| OpeningError::Codec(error.to_string()))?;
+            travel::encode(arguments).map_err(|error| InitializerError::Codec(error.to_string()))?;
         let block = arena::allocate(bytes.len(), 8);
-        let block = block.map_err(|error| OpeningError::Memory(std::sync::Arc::new(error)))?;
+        let block = block.map_err(|error| InitializerError::Memory(std::sync::Arc::new(error)))?;
         // SAFETY: as many bytes as were asked for, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(Opening { entry: call::<A, O>, function: function as usize, block, luggage })
+        Ok(Initializer { entry: call::<A, O>, function: function as usize, block, luggage })
     }
 
-    pub(crate) fn wire(&self) -> Result<OpeningWire, StartError> {
-        Ok(OpeningWire {
-            entry: text::offset_of(self.entry as usize)?,
-            function: text::offset_of(self.function)?,
+    pub(crate) fn wire(&self) -> Result<InitializerWire, StartError> {
+        Ok(InitializerWire {
+            entry: code::offset_of(self.entry as usize)?,
+            function: code::offset_of(self.function)?,
             offset: self.block.offset() as u64,
             len: self.block.len() as u64,
         })
@@ -108,12 +109,12 @@ impl Opening {
     }
 }
 
-impl OpeningWire {
+impl InitializerWire {
     /// Runs it in a worker that maps the arena as segment `arena`.
     pub(crate) fn run(&self, arena: u64, segments: &mut dyn Segments) -> Result<(), String> {
         let strange = || "the welcome names an initializer that makes no sense".to_string();
-        let entry = text::address_of(self.entry).ok_or_else(strange)?;
-        let function = text::address_of(self.function).ok_or_else(strange)?;
+        let entry = code::address_of(self.entry).ok_or_else(strange)?;
+        let function = code::address_of(self.function).ok_or_else(strange)?;
         let extent = segments.attach(arena, true)?;
         let (offset, len) = (self.offset as usize, self.len as usize);
         let end = offset.checked_add(len).filter(|end| *end <= extent.len_bytes);

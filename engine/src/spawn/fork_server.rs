@@ -10,12 +10,12 @@
 use super::error::StartError;
 use super::executable::Executable;
 use super::handshake::{Hello, Ready, Role};
-use super::process::{ExitCause, WorkerProcess};
+use super::mail;
+use super::process::WorkerProcess;
 use super::setup;
-use super::starter::Wish;
-use super::starting::Starting;
+use super::starting::{ANSWER_WITHIN, Starting, Wish};
+use crate::code;
 use crate::sys::{descriptor, fork, process, socket};
-use crate::team::{mail, text};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -40,7 +40,7 @@ type OwnChild = (OwnedFd, OwnedFd);
 pub(super) fn spawn(executable: &Executable, preload: Option<fn()>) -> Result<Starting, StartError> {
     let preload = match preload {
         None => 0,
-        Some(function) => text::offset_of(function as usize)?.wrapping_add(1),
+        Some(function) => code::offset_of(function as usize)?.wrapping_add(1),
     };
     executable.spawn(Role::Server, SERVER_NAME, preload)
 }
@@ -167,7 +167,7 @@ impl ForkServer {
     /// When it must have answered, if it was asked.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment after one that was")]
     pub(super) fn due(&self) -> Option<Instant> {
-        (!self.asked.is_empty()).then(|| self.heard + super::ANSWER_WITHIN)
+        (!self.asked.is_empty()).then(|| self.heard + ANSWER_WITHIN)
     }
 
     /// Takes one answer. Never waits.
@@ -244,7 +244,7 @@ impl Unannounced {
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());
-    if let Some(addr) = hello.preload.checked_sub(1).and_then(text::address_of) {
+    if let Some(addr) = hello.preload.checked_sub(1).and_then(code::address_of) {
         // SAFETY: the driver sent the distance of a `fn()` in its build, and it lies in the executable's
         // code. This is the file that the driver runs, by its descriptor; where /proc is missing, by its
         // name, and only the marker says that it is the same build.
@@ -401,17 +401,5 @@ impl Children {
                 Ok(_) => {}
             }
         }
-    }
-}
-
-/// Reads the report on a worker whose pidfd says that it has ended; `WouldBlock` while there is none.
-pub(super) fn read_report(reports: BorrowedFd<'_>) -> io::Result<ExitCause> {
-    let mut words = [0i32; 3];
-    let packet = socket::try_recv(reports, bytemuck::bytes_of_mut(&mut words))?;
-    match (packet.len, words) {
-        (12, [0, code, _]) => Ok(ExitCause::Exit(code)),
-        (12, [1, number, core]) => Ok(ExitCause::Signal { number, core_dumped: core != 0 }),
-        // The server is gone, and with it what it knew.
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

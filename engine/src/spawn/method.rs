@@ -1,27 +1,4 @@
-//! Starting worker processes: by executing this program again, or by forking from a clean process that was.
-//!
-//! See README.md beside this file for the protocol.
-
-mod constructor;
-mod error;
-mod executable;
-mod fork_server;
-mod handshake;
-pub(crate) mod overflow;
-mod process;
-mod setup;
-mod starter;
-mod starting;
-#[cfg(test)]
-mod tests;
-
-pub use error::StartError;
-pub use process::ExitCause;
-pub(crate) use process::WorkerProcess;
-pub(crate) use setup::{OUTSIDE_TEAMS, is_worker, worker_name};
-pub(crate) use starter::{Started, Starter, Wish};
-
-use std::time::Duration;
+//! The ways in which worker processes are started.
 
 /// How worker processes come into being.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,6 +21,3 @@ pub enum StartMethod {
     /// queues ...), whose memory a fork does not have: [`StartError::SharedBeforeFork`]. Make those afterwards.
     Fork,
 }
-
-/// How long a started process may take to answer, and a fork server to fork.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
