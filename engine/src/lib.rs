@@ -8,6 +8,7 @@ mod base;
 pub mod channel;
 mod code;
 mod error;
+mod handle;
 mod launch;
 mod manager;
 mod memory;

@@ -8,12 +8,14 @@ use sources::files;
 use std::fs;
 use std::path::Path;
 
-/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `sync` stands
-/// half a floor above `memory`, in whose arena its words live, and `shared` as much above `array`, whose elements it shares.
-const FLOORS: [&[&str]; 10] = [
+/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `handle` and
+/// `sync` stand half a floor above `memory`, in whose arena they live, and `shared` as much above `array`, whose elements it
+/// shares.
+const FLOORS: [&[&str]; 11] = [
     &["base"],
     &["sys"],
     &["code", "topology", "memory"],
+    &["handle"],
     &["sync"],
     &["array", "channel"],
     &["shared"],

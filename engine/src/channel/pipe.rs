@@ -15,7 +15,7 @@ use super::queue::{Queue, QueueOptions, make};
 use super::word::{ALIGN, Control, PIPE, RECEIVING, SENDING};
 use crate::base::atomic::Ordering;
 use crate::base::member::{self, MemberId};
-use crate::memory::travel;
+use crate::handle::travel;
 use crate::sync::Patience;
 use crate::sync::place::{Borrowed, CreateError, Farewell, Place, Remote, SyncWire};
 use crate::sys::fork;

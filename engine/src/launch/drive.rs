@@ -14,7 +14,8 @@ use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
-use crate::launch::region::{self, Desks, Key};
+use crate::launch::region::digest::Key;
+use crate::launch::region::step::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::launch::tally::Cost;
@@ -320,7 +321,7 @@ impl Drive<'_> {
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
         if self.job.steps {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
-            region::reset(Desks::of(&board));
+            step::reset(Desks::of(&board));
         }
         roster.obituaries.clear();
         roster.epoch = order.epoch;

@@ -5,7 +5,8 @@ use super::error::CallError;
 use super::server::{self, Entry, Head, Kind};
 use crate::base::member;
 use crate::code;
-use crate::memory::travel::{self, Luggage};
+use crate::handle::kept;
+use crate::handle::travel::{self, Luggage};
 use crate::process::worker;
 use crate::spawn::StartError;
 use crate::sys::fork;
@@ -198,7 +199,7 @@ impl Drop for Sent<'_> {
         let server = self.desk.server();
         // In the process that made them, handles are co-owners: there is nothing to wait for.
         if server != member::current_member() {
-            travel::keep(server, self.luggage.clone());
+            kept::keep(server, self.luggage.clone());
         }
     }
 }

@@ -9,7 +9,8 @@
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
 use crate::base::MemberId;
 use crate::code;
-use crate::memory::travel::{self, Luggage};
+use crate::handle::kept;
+use crate::handle::travel::{self, Luggage};
 use crate::process::worker;
 use crate::spawn::panic_note;
 use bytemuck::{Pod, Zeroable};
@@ -121,7 +122,7 @@ impl Stage {
     /// The slot was given back: the caller has something of the answer, or nothing.
     fn settle(&mut self) {
         if let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH) {
-            travel::keep(caller, Arc::new(luggage));
+            kept::keep(caller, Arc::new(luggage));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::worker::{self, Assignment, Entry};
 use super::{current, watch};
 use crate::base::member;
 use crate::code;
-use crate::memory::travel::{self, Luggage};
+use crate::handle::travel::{self, Luggage};
 use crate::memory::{AllocError, Segment, arena};
 use crate::spawn::log;
 use crate::spawn::mail::{self, ToWorker};

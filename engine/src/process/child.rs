@@ -7,8 +7,8 @@
 
 use super::slip::{Left, View};
 use crate::base::MemberId;
+use crate::handle::travel::{self, Luggage};
 use crate::memory::arena::Block;
-use crate::memory::travel::{self, Luggage};
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::spawn::log::Speaker;
 use crate::spawn::{ExitCause, WorkerProcess};

@@ -5,7 +5,7 @@ use super::child::{Child, End, Said};
 use super::error::{JoinError, SpawnError};
 use super::watch;
 use crate::base::MemberId;
-use crate::memory::travel;
+use crate::handle::travel;
 use crate::spawn::ExitCause;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,7 +4,7 @@
 //! that started it ends.
 
 use super::child::{Child, End, Ending};
-use crate::memory::travel;
+use crate::handle::kept;
 use crate::spawn::log::{Note, Relay};
 use crate::spawn::mail::{self, FromWorker};
 use crate::spawn::oom::OomWatch;
@@ -249,7 +249,7 @@ impl Watch {
         let oom = self.oom.has_killed_since_last_asked();
         repair(child.member);
         // What was kept for it, before anybody learns of the end.
-        travel::sweep_all();
+        kept::sweep_all();
         self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
         let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);
         if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {

@@ -7,7 +7,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::code;
-use crate::memory::travel::Luggage;
+use crate::handle::travel::Luggage;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::audit::Audit;

@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
-use crate::memory::travel::Manifest;
+use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;

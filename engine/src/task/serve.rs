@@ -9,7 +9,7 @@
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
 use crate::code;
-use crate::memory::travel::Manifest;
+use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;

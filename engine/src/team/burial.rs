@@ -3,7 +3,7 @@
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
-use crate::memory::travel;
+use crate::handle::kept;
 use crate::spawn::log::{Note, Speaker};
 use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
@@ -37,7 +37,7 @@ pub(crate) fn bury(crew: &Crew, rank: usize) {
     let pid = process.pid;
     settle(crew, roster, rank, pid, cause);
     // What was kept for it may be the last handle of a large array: not under the roster's lock.
-    travel::sweep_all();
+    kept::sweep_all();
 }
 
 fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32, cause: ExitCause) {

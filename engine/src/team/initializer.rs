@@ -7,7 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::code;
-use crate::memory::travel::{self, Luggage};
+use crate::handle::travel::{self, Luggage};
 use crate::memory::{AllocError, arena};
 use crate::spawn::StartError;
 use crate::spawn::panic_note;

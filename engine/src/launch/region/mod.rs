@@ -9,22 +9,19 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-mod digest;
+pub(super) mod digest;
 mod error;
 mod handle;
 mod operand;
 mod phase;
-mod step;
+pub(crate) mod step;
+mod step_kind;
 mod team;
 
-pub(crate) use digest::Key;
 pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
-#[cfg(all(test, not(loom)))]
-pub(crate) use step::left_with;
-pub(crate) use step::{Desks, reset};
 pub use team::Team;
 
 use crate::array::Element;
@@ -34,6 +31,8 @@ use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::launch::launch::Launch;
 use crate::launch::operand::mix;
+use crate::launch::region::digest::Key;
+use crate::launch::region::step::Desks;
 use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};

@@ -13,11 +13,12 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::arena::{self, Block};
-use super::travel::{self, Lease};
-use super::{AllocError, Segment};
+use super::lease::{Farewell, Lease};
+use super::travel::{self, Packing};
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::{self, MemberId};
+use crate::memory::arena::{self, Block};
+use crate::memory::{AllocError, Segment};
 use crate::sys::fork;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -323,11 +324,11 @@ impl Place {
         let kind = self.tag().kind.load(Ordering::Relaxed);
         let line = travel::with_packing(what, |packing| {
             match &self.keep {
-                Keep::Owned(body) => packing.add_body(body)?,
+                Keep::Owned(body) => body.pack(packing)?,
                 Keep::Leased(lease) if packing.answers(maker) => packing.add(lease.clone()),
                 Keep::Pinned => {}
                 Keep::Leased(_) | Keep::Borrowed => match self.keep_cold() {
-                    Keep::Owned(body) => packing.add_body(&body)?,
+                    Keep::Owned(body) => body.pack(packing)?,
                     _pinned => {}
                 },
             }
@@ -403,9 +404,6 @@ fn in_the_wrong_process() -> ! {
     panic!("{}", AllocError::Forked)
 }
 
-/// What is done when the last handle of a lease goes.
-pub(crate) type Farewell = Box<dyn Fn() + Send + Sync>;
-
 /// What a handle expects to find.
 pub(crate) struct Expected {
     /// What it is, without an article, for error texts.
@@ -444,7 +442,14 @@ impl Body {
         (self.wire.segment, self.wire.offset)
     }
 
-    pub(super) fn list(self: &Arc<Body>) {
+    /// Has a message keep the object.
+    fn pack(self: &Arc<Body>, packing: &mut Packing) -> Result<(), AllocError> {
+        packing.add_object(self.clone(), self.segments().collect())?;
+        self.list();
+        Ok(())
+    }
+
+    fn list(self: &Arc<Body>) {
         if self.listed.load(Ordering::Relaxed) || fork::is_foreign() {
             return;
         }
@@ -453,7 +458,7 @@ impl Body {
     }
 
     /// The segments that a receiver of a handle needs, and whether it may write there.
-    pub(super) fn segments(&self) -> impl Iterator<Item = (Arc<Segment>, bool)> {
+    fn segments(&self) -> impl Iterator<Item = (Arc<Segment>, bool)> {
         let content = self.content.as_ref();
         let own = content.map(|content| (content.block.segment().clone(), true));
         let with = content.and_then(|content| Some((content.with.clone()?, false)));

@@ -12,15 +12,11 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::AllocError;
-use super::arena::{self, Block};
-use super::place::Farewell;
-use super::travel::{Luggage, Resolver};
 use crate::base::atomic::{AtomicU32, Ordering};
-use crate::base::member::{self, MemberId};
+use crate::base::member;
+use crate::memory::AllocError;
+use crate::memory::arena::{self, Block};
 use crate::sys::fork;
-use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
 // Plain on purpose: process-local counts.
@@ -28,6 +24,12 @@ use std::sync::atomic::AtomicUsize;
 
 /// The receiver has something, or has not said.
 const HELD: u32 = 1;
+
+/// Where this process maps segment `.0`, made writable if `.1`: base and length. It stays mapped while leases live (`travel`, T1).
+pub(crate) type Resolver<'a> = &'a mut dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>;
+
+/// What is done when the last handle of a lease goes.
+pub(crate) type Farewell = Box<dyn Fn() + Send + Sync>;
 
 static LEASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -163,91 +165,6 @@ impl Drop for Lease {
         self.leases.0.alive.fetch_sub(1, Ordering::Release);
         LEASES.fetch_sub(1, Ordering::Release);
     }
-}
-
-/// How many of those that are kept are looked at in one go.
-const LOOKS: usize = 64;
-/// How many of the members that ended last are remembered: of these nothing is kept any more.
-const ENDED: usize = 1024;
-
-/// Luggage whose receivers still had something of it at the last look.
-struct Kept {
-    list: Vec<(MemberId, Arc<Luggage>)>,
-    next: usize,
-    /// What is to be dropped at the next occasion.
-    free: Vec<Arc<Luggage>>,
-    ended: VecDeque<MemberId>,
-}
-
-static KEPT: Mutex<Kept> =
-    Mutex::new(Kept { list: Vec::new(), next: 0, free: Vec::new(), ended: VecDeque::new() });
-/// Entries of both lists, so that nobody need take the lock to see that there are none.
-static KEPT_COUNT: AtomicUsize = AtomicUsize::new(0);
-
-/// Keeps luggage until `receiver` has let go of it, or has ended.
-pub(crate) fn keep(receiver: MemberId, luggage: Arc<Luggage>) {
-    if fork::is_foreign() {
-        return;
-    }
-    if luggage.is_held() {
-        let mut kept = KEPT.lock();
-        if !kept.ended.contains(&receiver) {
-            kept.list.push((receiver, luggage));
-            KEPT_COUNT.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    sweep(LOOKS);
-}
-
-/// Notes that a member has ended: the kernel says so. What was kept for it goes at the next occasion, since the caller may hold locks.
-pub(crate) fn ended(member: MemberId) {
-    if fork::is_foreign() {
-        return;
-    }
-    let mut kept = KEPT.lock();
-    let Kept { list, free, ended, .. } = &mut *kept;
-    free.extend(list.extract_if(.., |(receiver, _)| *receiver == member).map(|(_, luggage)| luggage));
-    ended.push_back(member);
-    if ended.len() > ENDED {
-        ended.pop_front();
-    }
-}
-
-/// Drops what was let go of, of the next few that are kept.
-#[inline]
-pub(crate) fn sweep_some() {
-    if KEPT_COUNT.load(Ordering::Relaxed) > 0 {
-        sweep(LOOKS);
-    }
-}
-
-/// Drops all that was let go of.
-pub(crate) fn sweep_all() {
-    sweep(usize::MAX);
-}
-
-#[cold]
-fn sweep(looks: usize) {
-    if fork::is_foreign() {
-        return;
-    }
-    let mut kept = KEPT.lock();
-    let mut free = std::mem::take(&mut kept.free);
-    for _ in 0..kept.list.len().min(looks) {
-        if kept.next >= kept.list.len() {
-            kept.next = 0;
-        }
-        let at = kept.next;
-        if kept.list[at].1.is_held() {
-            kept.next = kept.next.wrapping_add(1);
-        } else {
-            free.push(kept.list.swap_remove(at).1);
-        }
-    }
-    KEPT_COUNT.fetch_sub(free.len(), Ordering::Relaxed);
-    // Dropped after the lock, as it stands before.
-    drop(kept);
-    drop(free);
 }
 
 #[cfg(all(test, not(loom)))]

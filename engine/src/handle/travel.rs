@@ -29,13 +29,10 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-pub(crate) use super::lease::{Lease, Leases, ended, keep, sweep_all, sweep_some};
-
-use super::lease::{Hold, HoldWire};
-use super::place::{Body, Farewell};
-use super::{AllocError, Segment};
+use super::lease::{Farewell, Hold, HoldWire, Lease, Leases, Resolver};
 use crate::base::member::MemberId;
 use crate::base::{notation, with_own};
+use crate::memory::{AllocError, Segment};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::RefCell;
@@ -65,16 +62,13 @@ pub(crate) enum TravelError {
          its way; it cannot be saved or sent by other means"
     )]
     NotTravelling { what: &'static str },
-    #[error("a {what} cannot be sent: {}", super::AllocError::Forked)]
+    #[error("a {what} cannot be sent: {}", AllocError::Forked)]
     Forked { what: &'static str },
     #[error("a {what} in the message cannot be opened: {why}")]
     NotFound { what: &'static str, why: String },
     #[error("a {what} cannot travel: {source}")]
     Memory { what: &'static str, source: AllocError },
 }
-
-/// Where this process maps segment `.0`, made writable if `.1`: base and length. It stays mapped while leases live (T1).
-pub(crate) type Resolver<'a> = &'a mut dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>;
 
 thread_local! {
     static PACKING: RefCell<Vec<Packing>> = const { RefCell::new(Vec::new()) };
@@ -202,13 +196,16 @@ impl Packing {
         self.items.push(Item { _keep: keep, segments: Vec::new() });
     }
 
-    /// Keeps an object of this process.
-    pub(crate) fn add_body(&mut self, body: &Arc<Body>) -> Result<(), AllocError> {
+    /// Keeps an object of this process, which lies in these segments (writable or not).
+    pub(crate) fn add_object(
+        &mut self,
+        keep: Arc<dyn Any + Send + Sync>,
+        segments: Vec<(Arc<Segment>, bool)>,
+    ) -> Result<(), AllocError> {
         if self.hold.is_none() {
             self.hold = Some(Hold::new()?);
         }
-        body.list();
-        self.items.push(Item { _keep: body.clone(), segments: body.segments().collect() });
+        self.items.push(Item { _keep: keep, segments });
         Ok(())
     }
 }
