@@ -14,7 +14,7 @@
 use super::shared::byte_len;
 use super::{Element, Shape, SharedArray};
 use crate::handle::kept;
-use crate::handle::place::{Expected, Place, kind_of};
+use crate::handle::place::{self, Expected, Place, kind_of};
 use crate::handle::travel;
 use crate::memory::AllocError;
 use ndarray::{ArrayView, Dimension, Ix1};
@@ -235,14 +235,14 @@ impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
 /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        travel::serialize(&self.place, WHAT, to)
+        place::serialize(&self.place, WHAT, to)
     }
 }
 
 /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
-        let place = travel::deserialize(&expected::<T, D>(), from)?;
+        let place = place::deserialize(&expected::<T, D>(), from)?;
         FrozenArray::open(place).map_err(serde::de::Error::custom)
     }
 }

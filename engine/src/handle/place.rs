@@ -22,6 +22,7 @@ use crate::memory::{AllocError, Segment};
 use crate::sys::fork;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
+use serde::{Deserialize, Serialize};
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
@@ -519,4 +520,21 @@ fn find(segment: u64, offset: u64) -> Option<Arc<Body>> {
             Some(body)
         }
     }
+}
+
+/// Serialises the handle of a place.
+pub(crate) fn serialize<S: serde::Serializer>(
+    place: &Place,
+    what: &'static str,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    place.pack(what).map_err(serde::ser::Error::custom)?.serialize(to)
+}
+
+/// Deserialises the handle of a place.
+pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+    expected: &Expected,
+    from: D,
+) -> Result<Place, D::Error> {
+    Place::unpack(u32::deserialize(from)?, expected).map_err(serde::de::Error::custom)
 }

@@ -33,7 +33,7 @@ use super::lease::{Farewell, Hold, HoldWire, Lease, Leases, Resolver};
 use crate::base::member::MemberId;
 use crate::base::{notation, with_own};
 use crate::memory::{AllocError, Segment};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::any::Any;
 use std::cell::RefCell;
 use std::ptr::NonNull;
@@ -354,21 +354,4 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
 /// Whether there are handles in what [`encode`] wrote.
 pub(crate) fn has_handles(bytes: &[u8]) -> bool {
     parts(bytes).is_some_and(|(_, table)| !table.is_empty())
-}
-
-/// Serialises the handle of a place.
-pub(crate) fn serialize<S: serde::Serializer>(
-    place: &super::place::Place,
-    what: &'static str,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    place.pack(what).map_err(serde::ser::Error::custom)?.serialize(to)
-}
-
-/// Deserialises the handle of a place.
-pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
-    expected: &super::place::Expected,
-    from: D,
-) -> Result<super::place::Place, D::Error> {
-    super::place::Place::unpack(u32::deserialize(from)?, expected).map_err(serde::de::Error::custom)
 }

@@ -84,7 +84,7 @@ impl PoolBuilder {
 
     /// For work that waits for disks and networks: one worker more than there are cores.
     pub fn io_bound(mut self) -> Self {
-        self.workers = Some(usable_cores(&Limits::detect()).saturating_add(1));
+        self.workers = Some(super::sizing::usable_cores(&Limits::detect()).saturating_add(1));
         self
     }
 
@@ -234,7 +234,7 @@ impl PoolBuilder {
         let request = self.request(kind);
         let (workers, layout) = self.placed(&machine, &limits, &request)?;
         let hands = workers.saturating_mul(request.threads_per_worker);
-        let cores = usable_cores(&limits);
+        let cores = super::sizing::usable_cores(&limits);
         let reason = match kind {
             Kind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
             Kind::Inline => "runs inline, in the calling thread".into(),
@@ -347,10 +347,4 @@ impl PoolBuilder {
 /// Whether a pool made here runs everything inline: a worker never starts workers.
 fn is_inside() -> bool {
     is_worker() || current::is_inside()
-}
-
-/// CPUs that this process can keep busy at once.
-pub(super) fn usable_cores(limits: &Limits) -> usize {
-    let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
-    limits.allowed.len().min(quota).max(1)
 }

@@ -41,6 +41,11 @@ impl CreateError {
     }
 }
 
+/// Where the value lies: right behind the word, so that they share a line where they fit.
+pub(crate) const fn data_offset<W, T>() -> usize {
+    size_of::<W>().next_multiple_of(align_of::<T>())
+}
+
 /// A handle that a member can rebuild over the same words.
 ///
 /// # Safety
@@ -142,7 +147,7 @@ fn upkeep<H: Remote>(
 /// Bytes of words followed by one value.
 #[expect(clippy::arithmetic_side_effects, reason = "sizes of types, added at compile time")]
 pub(crate) const fn len_of<W, V>() -> usize {
-    crate::sync::lock::data_offset::<W, V>() + size_of::<V>()
+    data_offset::<W, V>() + size_of::<V>()
 }
 
 /// The larger alignment of the two.
@@ -228,7 +233,7 @@ macro_rules! travels {
         impl<$($bound)*> serde::Serialize for $handle {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 use crate::sync::place::Remote;
-                crate::handle::travel::serialize(self.place(), <$handle>::WHAT, to)
+                crate::handle::place::serialize(self.place(), <$handle>::WHAT, to)
             }
         }
 
@@ -236,7 +241,7 @@ macro_rules! travels {
         impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
             fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
                 use crate::sync::place::Remote;
-                Ok(<$handle>::of(crate::handle::travel::deserialize(&<$handle>::expected(), from)?))
+                Ok(<$handle>::of(crate::handle::place::deserialize(&<$handle>::expected(), from)?))
             }
         }
     };
