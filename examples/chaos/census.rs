@@ -45,7 +45,7 @@ impl Census {
         }
     }
 
-    /// What has grown and stays so, in words: a thread that was told to end may take a moment.
+    /// Returns, in words, what has grown for good. Threads that are ending get a moment to do so.
     pub fn lasting_growth(&self) -> Vec<String> {
         let until = Instant::now() + Duration::from_secs(2);
         loop {
@@ -57,7 +57,7 @@ impl Census {
         }
     }
 
-    /// What has grown, in words.
+    /// Returns, in words, what has grown.
     fn growth(&self, later: &Census) -> Vec<String> {
         let pairs = self.counts.iter().zip(later.counts);
         pairs

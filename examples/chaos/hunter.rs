@@ -15,7 +15,7 @@ pub struct Prey {
     pub stops: u64,
 }
 
-/// A thread that hunts until told to end.
+/// A thread that hunts until [`Hunter::end`].
 pub struct Hunter {
     ended: Arc<AtomicBool>,
     hand: JoinHandle<Prey>,
@@ -32,7 +32,7 @@ impl Hunter {
         Hunter { ended, hand }
     }
 
-    /// Ends the hunt; no worker stays stopped.
+    /// Ends the hunt and continues any worker that is stopped.
     pub fn end(self) -> Prey {
         self.ended.store(true, Ordering::Relaxed);
         self.hand.join().unwrap_or_default()
@@ -66,7 +66,7 @@ fn hunt(pool: &Pool, every: u64, dice: &mut Dice, ended: &AtomicBool) -> Prey {
     prey
 }
 
-/// Sends a signal to a child of this process; false if it is none (any more).
+/// Sends a signal to a child of this process. Returns false if it is no longer one.
 fn send(pid: u32, signal: Signal) -> bool {
     let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -29,7 +29,7 @@ fn value(i: usize) -> f64 {
     1.0 / (i as f64 + 1.0)
 }
 
-/// A call: what it is called in messages, and how it is made.
+/// A call: its name in messages, and how it is made.
 type Call = (&'static str, fn(&mut Load, &Pool, &mut Dice, &mut Tally) -> Result<(), Trouble>);
 
 const CALLS: [Call; 10] = [
@@ -61,7 +61,7 @@ impl Load {
         Ok(Load { y: SharedArray::zeros(N)?, sum, scan: scanned.to_vec(), smooth, x })
     }
 
-    /// Makes one call; whether the pool goes on.
+    /// Makes one call. Returns whether the pool can go on.
     pub fn step(&mut self, pool: &Pool, dice: &mut Dice, tally: &mut Tally, dog: &Watchdog) -> bool {
         let others = tasks::CALLS.iter().chain(&objects::CALLS);
         let which = dice.below((CALLS.len() + others.clone().count()) as u64) as usize;

@@ -1,7 +1,8 @@
-//! Chaos: mixed load on a pool whose workers are killed, stopped and continued at random, for as long as asked.
+//! Chaos: mixed load on pools whose workers are killed, stopped and continued at random.
 //!
-//! Every result is compared with a sequential model, every call is watched, and at the end everything that a program can
-//! leak is counted. `load`, `tasks` and `objects` make the calls, `hunter` disturbs them, `watchdog` ends a run that hangs, `census` counts.
+//! Every result is compared with a sequential model, every call is timed, and at the end everything that a
+//! program can leak is counted. `load`, `tasks` and `objects` make the calls, `hunter` disturbs them,
+//! `watchdog` ends a run that hangs, and `census` counts.
 
 mod census;
 mod dice;
@@ -75,11 +76,11 @@ fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
     let mut tally = tally::Tally::default();
     let dog = watchdog::Watchdog::start();
     let mut load = load::Load::new()?;
-    // What is made once and kept (the arena, a first pool's thread-local things, whoever watches processes) is no leak.
+    // What is made once and kept is no leak: the arena, a first pool's thread-locals, the watch thread.
     for method in [StartMethod::Spawn, StartMethod::ForkServer] {
         let pool = pool(options, method)?;
         load.step(&pool, &mut dice, &mut tally, &dog);
-        // Each often enough that it has met a killed process.
+        // Each call is made often enough to meet a killed process.
         for (name, call) in tasks::CALLS.iter().chain([objects::CALLS; 12].iter().flatten()) {
             if let Err(trouble) = dog.watched(name, || call(&pool, &mut dice, &mut tally)) {
                 tally.error(name, &trouble);
@@ -112,7 +113,7 @@ fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
         let prey = dog.watched("ending the hunt", || hunter.end());
         tally.kills += prey.kills;
         tally.stops += prey.stops;
-        // Unless it gave up, the pool has healed and is right.
+        // Unless the pool gave up, it has healed and returns right results.
         dog.watched("a last call", || load.calm(&pool, &mut tally));
         tally.respawns += pool.stats().respawns;
         dog.watched("dropping a pool", || drop(pool));

@@ -66,7 +66,7 @@ fn queue(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble>
     Ok(())
 }
 
-/// Two numbers that only together are right, and a count of how often they were changed.
+/// Two numbers that are right only together, and how often they were changed.
 fn lock(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
     let (pair, torn) = (Lock::new([0_u64; 2])?, Counter::new(0)?);
     let rounds = 1 + dice.below(200);
@@ -104,7 +104,7 @@ fn lock(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> 
     Ok(())
 }
 
-/// Permits of the dead come back, and there are never more than at first.
+/// Permits held by dead processes come back, and there are never more than at first.
 fn semaphore(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
     let permits = 1 + dice.below(3) as u32;
     let gate = Semaphore::new(permits)?;
@@ -114,7 +114,7 @@ fn semaphore(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trou
             std::hint::spin_loop();
         }
     });
-    // All are out or buried: all permits are there, and can be had in one step.
+    // Every process has ended: all permits are back, and can be acquired in one step.
     match gate.acquire_many_timeout(permits, Duration::from_secs(5)) {
         Ok(all) => drop(all),
         Err(error) => tally.wrong("a semaphore", &error.to_string()),

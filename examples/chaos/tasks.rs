@@ -68,7 +68,7 @@ fn try_map(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Troubl
 fn imap(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
     let items = 1 + dice.below(200);
     let tasks = pool.tasks().retry(TIMES).chunksize(1 + dice.below(9) as usize).window(64);
-    // Now and then its reader loses interest.
+    // Now and then the reader stops early.
     let reads = if dice.below(4) == 0 { dice.below(items) } else { items };
     let mut seen = 0;
     for (n, steps) in (0..reads).zip(tasks.imap(collatz, 0..items)) {
@@ -147,7 +147,7 @@ fn panicking(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trou
     Ok(())
 }
 
-/// Up to some sizes that the pool has no place for: it becomes as large as it can.
+/// Also to sizes for which the machine has no room: the pool then becomes as large as it can.
 fn resize(pool: &Pool, dice: &mut Dice, tally: &mut Tally) -> Result<(), Trouble> {
     let asked = 1 + dice.below(8) as usize;
     pool.resize(asked)?;

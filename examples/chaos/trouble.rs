@@ -1,4 +1,4 @@
-//! Why a call gave no result, whichever kind of call it was.
+//! Why a call returned no result, for calls of all kinds.
 
 use phalanx::sync::CreateError;
 use phalanx::{
@@ -14,7 +14,7 @@ pub struct Trouble {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// A process was killed: the one trouble that a hunt explains in any call.
+    /// A process was killed: the only kind that a hunt explains in any call.
     Died,
     TimedOut,
     Cancelled,

@@ -1,10 +1,10 @@
-//! Ends the program when one call takes too long, after saying what everybody was doing.
+//! Ends the program when one call takes too long, after reporting what every thread was doing.
 
 use std::fs::read_to_string;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Longest time that a call may take: the longest on purpose is some 50 ms.
+/// Longest time that a call may take. The slowest calls are meant to take some 50 ms.
 const LIMIT: Duration = Duration::from_secs(10);
 
 type Watched = Arc<Mutex<Option<(&'static str, Instant)>>>;

@@ -1,13 +1,15 @@
-//! Steady heat in a square plate: Jacobi sweeps in one region, each worker on its own rows and its neighbours' edges.
+//! Steady heat in a square plate: Jacobi sweeps in one region, in which each worker updates its own rows and
+//! reads the neighbouring ones.
 //!
-//! The plate is warmed evenly and its rim is kept at 0: -(u_xx + u_yy) = 1 on the unit square. The exact solution has
-//! 0.0736713 in the centre (Timoshenko & Goodier, Theory of Elasticity, the torsion of a square bar).
+//! The plate is warmed evenly and its rim is kept at 0: -(u_xx + u_yy) = 1 on the unit square. The exact
+//! solution has 0.0736713 in the centre (Timoshenko and Goodier, Theory of Elasticity, torsion of a
+//! square bar).
 //!
-//! Usage: `heat [CELLS]`, the number of cells along one side; 63 without it.
+//! Usage: `heat [CELLS]`, the number of cells along one side (default 63).
 
 use phalanx::{Edge, Pool, SharedArray};
 
-/// Sweeps between two looks at how much they still change; even, so that the last one writes the plate itself.
+/// Sweeps between two checks for convergence. Even, so that the last sweep writes the plate itself.
 const SWEEPS: usize = 50;
 /// A plate that changes less than this in one sweep is steady.
 const STEADY: f64 = 1e-8;
@@ -25,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             loop {
                 let mut change = 0.0f64;
                 for _ in 0..SWEEPS {
-                    // Rows beyond the plate are its rim. What this phase writes, the neighbours see in the next.
+                    // Rows beyond the plate are its rim. Neighbours see this phase's writes in the next.
                     change = team.phase((v.split_mut(), u.halo(1, Edge::Fill(0.0))), |(mut v, u)| {
                         let (rows, columns) = v.dim();
                         let mut change = 0.0f64;

@@ -1,5 +1,5 @@
-//! Processes with threads inside: two threads a worker, so that rayon's parallel iterators in a kernel use exactly the
-//! worker's own cores. On large machines this is one process per NUMA node or shared cache.
+//! Processes with threads inside: two threads per worker, so that rayon's parallel iterators in a kernel use
+//! exactly the worker's own cores. On a large machine one would take a process per NUMA node or shared cache.
 
 use phalanx::Pool;
 use rayon::prelude::*;

@@ -43,7 +43,7 @@ pub fn calls(setting: &Setting) -> Outcome {
 
 pub fn lazy(setting: &Setting) -> Outcome {
     let pool = setting.pool(4)?;
-    // The input has no end: it is taken as far as results are asked for.
+    // The input is infinite: items are taken only as results are asked for.
     for square in pool.imap(square, 0..).take(10) {
         println!("{}", square?);
     }
@@ -61,7 +61,7 @@ pub fn timeout(setting: &Setting) -> Outcome {
     let pool = setting.pool(2)?;
     let slow = |takes: Duration| {
         let began = Instant::now();
-        // A process would be killed in its sleep; a thread has to look.
+        // A process would be killed while it sleeps; a thread has to check.
         while began.elapsed() < takes && !is_cancelled() {
             sleep(Duration::from_millis(1));
         }
@@ -71,13 +71,13 @@ pub fn timeout(setting: &Setting) -> Outcome {
         Err(TaskError::NotReady { .. }) => println!("Task timed out."),
         other => println!("Task ended: {other:?}"),
     }
-    // It would go on; this ends it, and the worker is there for others.
+    // The task would go on; cancelling it frees the worker.
     result.cancel();
     println!("The next call gives {}.", pool.apply(square, 5)?);
     Ok(())
 }
 
-/// What stands in a list of anything.
+/// An element of a mixed list.
 #[derive(Serialize, Deserialize)]
 enum Item {
     Number(i64),

@@ -1,7 +1,7 @@
-//! Pools of workers: the small programs that texts on Python's `multiprocessing.Pool` consist of.
+//! Pools of workers: the small programs with which texts explain Python's `multiprocessing.Pool`.
 //!
-//! Usage: `pools [squares|threading|..|all]`, all of them without one. `--backend threads` runs the same on threads,
-//! `--unit-ms` scales all sleeping, and `--workers` is the number that stands for all cores.
+//! Usage: `pools [squares|threading|..|all]`, by default all of them. `--backend threads` runs the same on
+//! threads, `--unit-ms` scales all sleeping, and `--workers` replaces the number of cores.
 
 mod calls;
 mod log;
@@ -22,7 +22,7 @@ struct Arguments {
     /// What workers are: processes or threads.
     #[arg(long, default_value_t = Backend::Processes, global = true)]
     backend: Backend,
-    /// How many workers stand for all cores; without it, as many as there are CPUs.
+    /// Number of workers where all cores are used; by default the number of CPUs.
     #[arg(long, global = true)]
     workers: Option<usize>,
     /// How long a task of one unit sleeps, in milliseconds.
@@ -36,7 +36,7 @@ struct Arguments {
 enum Topic {
     /// Squares on all cores, and on four.
     Squares,
-    /// Squares on threads that tell when they are done.
+    /// Squares on threads that report when they are done.
     Threading,
     /// Ten items and the processes that worked on them.
     Processing,
@@ -48,7 +48,7 @@ enum Topic {
     Timeout,
     /// An item that fails, and those that do not.
     Errors,
-    /// A thousand items, a hundred a task.
+    /// A thousand items, a hundred per task.
     Chunked,
     /// Computing in a pool while threads wait for something.
     Io,
@@ -60,9 +60,9 @@ enum Topic {
     Pipeline,
     /// What every worker does first.
     Initializer,
-    /// Workers that give way to fresh ones.
+    /// Workers that are replaced after a number of tasks.
     MaxTasks,
-    /// The three ways in which worker processes come into being.
+    /// The three ways to start worker processes.
     StartMethods,
     /// How long the same work takes with pools of several sizes.
     PoolSizes,
@@ -98,7 +98,7 @@ const ALL: [Topic; 19] = [
     Topic::Progress,
 ];
 
-/// What was asked for on the command line.
+/// What the command line chooses.
 struct Setting {
     backend: Backend,
     cores: usize,
@@ -110,7 +110,7 @@ impl Setting {
         Pool::builder().backend(self.backend).workers(workers)
     }
 
-    /// A pool of so many workers.
+    /// Returns a pool of that many workers.
     fn pool(&self, workers: usize) -> Result<Pool, phalanx::PoolError> {
         self.builder(workers).build()
     }

@@ -1,4 +1,4 @@
-//! How workers begin, how long they stay, and how they come into being.
+//! How workers are initialized, how long they stay, and how they are started.
 
 use crate::{Outcome, Setting};
 use phalanx::{Backend, StartMethod};
@@ -20,7 +20,7 @@ pub fn initializer(setting: &Setting) -> Outcome {
         None => "not initialized".into(),
     };
     println!("{:?}", pool.tasks().always_out().map(greet, 1..=4)?);
-    // One that fails is not found out at the first task.
+    // An initializer that fails is reported here, not by the first task.
     match setting.builder(2).initializer(|()| Err::<(), _>("no licence"), ()).build() {
         Ok(_) => println!("The pool was made."),
         Err(error) => println!("No pool: {error}"),

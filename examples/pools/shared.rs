@@ -81,7 +81,7 @@ fn convert_words((measured, lines): (Queue<Measured>, Queue<Word>)) -> Result<()
     Ok(())
 }
 
-/// Lines come in any order, and are written in that of the input.
+/// Lines arrive in any order and are written in that of the input.
 fn write_lines(lines: Queue<Word>) -> Result<u64, String> {
     let (mut early, mut next) = (BTreeMap::new(), 0);
     for line in lines.iter() {
@@ -100,7 +100,7 @@ fn all_done(tasks: Vec<AsyncResult<Result<(), String>>>) -> Outcome {
 }
 
 pub fn pipeline(setting: &Setting) -> Outcome {
-    // Everybody waits for others, so each needs a worker of its own.
+    // Every task waits for others, so each needs a worker of its own.
     let pool = setting.pool(MAPPERS + CONVERTERS + 1)?;
     let (words, measured, lines) = (Queue::bounded(4)?, Queue::bounded(4)?, Queue::bounded(4)?);
     let hire = |work: fn(_) -> _| pool.apply_async(work, (words.clone(), measured.clone()));
@@ -111,7 +111,7 @@ pub fn pipeline(setting: &Setting) -> Outcome {
     for (number, word) in (0..).zip(TEXT.split(' ')) {
         words.put(&(number, word.to_string()))?;
     }
-    // A queue is closed when nobody will put anything any more; its readers end when they have emptied it.
+    // A queue is closed when nothing more will be put; its readers end when they have emptied it.
     words.close();
     all_done(mappers)?;
     measured.close();

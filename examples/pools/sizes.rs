@@ -1,11 +1,11 @@
-//! How many workers, and how far they are.
+//! How many workers to use, and how far they have got.
 
 use crate::{Outcome, Setting};
 use phalanx::{Load, Pool, recommended_workers};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Something to compute: how many steps the Collatz sequences from below `n` take.
+/// Something to compute: the total number of steps of the Collatz sequences that start below `n`.
 fn heavy(n: u64) -> u64 {
     let steps = |start: u64| {
         let mut n = start;
@@ -44,7 +44,7 @@ pub fn adaptive(setting: &Setting) -> Outcome {
     let load = Load { busy: 0.3, free_bytes: 3 << 30 };
     println!("8 cores, 30 % busy, 3 GiB free for 1 GiB each: {} workers", load.workers(8, EACH));
     println!("This machine now: {} workers", recommended_workers(64 << 20));
-    // The same in one word, and a pool that changes its size while it works.
+    // The same by one call of the builder, and a pool whose size changes while it works.
     let pool = Pool::builder().backend(setting.backend).adaptive(64 << 20).max_workers(64).build()?;
     pool.resize(3)?;
     println!("Resized: {} workers give {:?}", pool.workers(), pool.map(|n: u64| n * n, 1..=5)?);

@@ -31,7 +31,7 @@ pub fn squares(setting: &Setting) -> Outcome {
     Ok(())
 }
 
-/// Threads whatever the setting: this is the word that makes the difference.
+/// Threads whatever the setting: `backend` alone makes the difference.
 pub fn threading(setting: &Setting) -> Outcome {
     let pool = setting.builder(8).backend(Backend::Threads).build()?;
     let square = |(n, takes): (u64, Duration)| {

@@ -1,10 +1,10 @@
 //! Counts primes: a reduction over an index range, with small primes that each worker finds once and keeps.
 //!
-//! Usage: `primes [LIMIT]`, 10,000,000 without it. There are 664,579 primes below that (OEIS A006880).
+//! Usage: `primes [LIMIT]` (default 10,000,000). There are 664,579 primes below that (OEIS A006880).
 
 use phalanx::{PerWorker, Pool};
 
-/// Numbers that one call of the kernel looks at: their marks fit the first cache.
+/// Numbers per call of the kernel: their marks fit into the first-level cache.
 const CHUNK: usize = 32 << 10;
 
 /// What a worker keeps: primes up to 2^16, enough for all numbers below 2^32, and marks for one chunk.
@@ -24,7 +24,7 @@ impl Sieve {
         Sieve { small, composite: Vec::with_capacity(CHUNK) }
     }
 
-    /// Primes in `from..to`.
+    /// Counts the primes in `from..to`.
     fn count(&mut self, from: usize, to: usize) -> u64 {
         self.composite.clear();
         self.composite.resize(to - from, false);

@@ -1,7 +1,7 @@
-//! Processes and what they share: the small programs that every text on Python's `multiprocessing` begins with.
+//! Processes and what they share: the small programs with which texts on Python's `multiprocessing` begin.
 //!
-//! Usage: `processes [continents|sums|cores|console|bank|list|all]`, all of them without one. `--start-method` chooses how
-//! processes come into being, `bank --without-lock` shows what the lock is for.
+//! Usage: `processes [continents|sums|cores|console|bank|list|all]`, by default all of them.
+//! `--start-method` chooses how processes are started, `bank --without-lock` shows what the lock is for.
 
 use clap::{Parser, Subcommand, ValueEnum};
 use phalanx::shared::{Array, RawValue, Value};
@@ -15,7 +15,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 /// Processes, and what they share.
 #[derive(Parser)]
 struct Arguments {
-    /// How processes come into being.
+    /// How processes are started.
     #[arg(long, value_enum, default_value_t = Method::ForkServer, global = true)]
     start_method: Method,
     #[command(subcommand)]
@@ -51,7 +51,7 @@ enum Topic {
     All,
 }
 
-/// Starts processes in the way that was asked for.
+/// Starts processes by the chosen method.
 #[derive(Clone, Copy)]
 struct Starter(StartMethod);
 
@@ -146,7 +146,7 @@ fn console(start: Starter) -> Outcome {
     for n in 1..=5 {
         let holds = Event::new()?;
         writers.push(start.named(format!("writer {n}")).spawn(write, (n, lock.clone(), holds.clone()))?);
-        // The next one comes when this one writes already, so that it has to wait for the lock.
+        // Start the next one only now that this one is writing, so that it has to wait for the lock.
         if !holds.wait_timeout(Duration::from_secs(60)) {
             return Err("a writer does not get the lock".into());
         }
@@ -163,9 +163,9 @@ fn bank(start: Starter, without_lock: bool) -> Outcome {
         let balance = if without_lock {
             let account = RawValue::new(100i64)?;
             let both = Barrier::new(2)?;
-            // Each reads, computes and writes back, whatever the other wrote meanwhile.
+            // Each reads, computes and writes back, overwriting what the other wrote meanwhile.
             let change = |(account, by, both): (RawValue<i64>, i64, Barrier)| {
-                // Who starts first would be done before the other has begun.
+                // Without it, the first one would be done before the other has begun.
                 let _alone_at_worst = both.wait_timeout(Duration::from_secs(60));
                 (0..TIMES).for_each(|_| account.set(account.get() + by));
             };

@@ -1,7 +1,7 @@
 //! Values of expressions: 64-bit floats throughout, 1 and 0 for true and false.
 //!
-//! Every result is finite: what would not be is a fault at its operator. Powers with small whole exponents are products, so that
-//! the same bits come out wherever the program runs.
+//! Every result is finite; otherwise the operator is at fault. Powers with small whole exponents
+//! are products, so that the same bits come out wherever the program runs.
 
 use crate::parse::{COLUMNS, Expression, Fault, Function, Kind, Link, Operator, parse};
 
@@ -88,14 +88,14 @@ fn call(function: Function, at: usize, arguments: &[Expression], columns: &[f64;
         Function::Min => fold(f64::min),
         Function::Max => fold(f64::max),
         Function::Average => Ok(fold(|a, b| a + b)? / arguments.len() as f64),
-        // What is not chosen is not looked at, and may be faulty.
+        // The branch not taken is not evaluated, and may be faulty.
         Function::If => of(if of(0)? != 0.0 { 1 } else { 2 }),
         Function::Round => finite(round(of(0)?, of(1)?), at),
     }
 }
 
-/// To so many decimal places, or to tens and hundreds where they are negative; halves away from zero, as spreadsheets do. What has
-/// more digits than a float holds stays as it is.
+/// Rounds to that many decimal places, or to tens and hundreds if negative; halves away from zero, as in
+/// spreadsheets. Returns the value unchanged if a float cannot hold that many digits.
 fn round(number: f64, places: f64) -> f64 {
     let places = places.trunc().clamp(-MOST_PLACES, MOST_PLACES);
     let scale = (0..places.abs() as u32).fold(1.0, |scale: f64, _| scale * 10.0);

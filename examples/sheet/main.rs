@@ -1,7 +1,8 @@
-//! A million spreadsheet expressions, evaluated serially, through a pool, and a few with a process each: what does it cost?
+//! What does it cost to evaluate a million spreadsheet expressions serially, through a pool, and a few of
+//! them with a process each?
 //!
-//! Usage: `sheet [--rows N] [--workers N] [--processes N] [--short [--always-out]]`. Results go to standard output and are the same in every
-//! run; times go to standard error.
+//! Usage: `sheet [--rows N] [--workers N] [--processes N] [--short [--always-out]]`. Results go to standard
+//! output and are the same in every run; times go to standard error.
 
 mod eval;
 mod parse;
@@ -24,27 +25,28 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 const SHORT_ROWS: usize = 100;
 /// How often each side of it is timed.
 const ROUNDS: usize = 201;
-/// What the pool may cost there, against the serial time.
+/// What the pool may cost there, relative to the serial time.
 const MOST: f64 = 1.2;
 /// Rows that are shown.
 const SHOWN: usize = 8;
-/// Rows between two looks at the progress of serial work.
+/// Rows between two updates of the bar of serial work.
 const STEP: usize = 1 << 14;
 
-/// Evaluates spreadsheet expressions over the columns a, b, c and d of each row: serially, through a pool, and a few with a process
-/// each.
+/// Evaluates spreadsheet expressions over the columns a, b, c and d of each row: serially, through a pool,
+/// and a few with a process each.
 #[derive(Parser)]
 struct Arguments {
     /// How many expressions.
     #[arg(long, default_value_t = 1_000_000, conflicts_with = "short")]
     rows: usize,
-    /// How many workers; as many as there are cores without it.
+    /// How many workers; by default one per core.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
     /// How many expressions get a process of their own.
     #[arg(long, default_value_t = 20, conflicts_with = "short")]
     processes: usize,
-    /// Times 100 short expressions instead, many times over: the pool notices that workers would lose, and calls inline.
+    /// Times 100 short expressions instead, many times over: the pool notices that workers would lose, and
+    /// calls inline.
     #[arg(long)]
     short: bool,
     /// Times also a pool that always uses its workers.
@@ -69,7 +71,7 @@ fn main() -> Outcome {
     }
 }
 
-// ----------------------------------------------------------------------------------------------- a million
+// ------------------------------------------------------------------------------------------------- a million
 
 fn long(pool: &Pool, count: usize, processes: usize) -> Outcome {
     let bar = bar("rows", count);
@@ -93,7 +95,7 @@ fn long(pool: &Pool, count: usize, processes: usize) -> Outcome {
     Ok(())
 }
 
-/// What it gives for the rows, and how long that takes.
+/// Returns the results of `run` for the rows, and how long it took.
 fn timed(rows: Vec<Row>, run: impl FnOnce(Vec<Row>) -> Outcome<Vec<Cell>>) -> Outcome<(Vec<Cell>, Duration)> {
     let began = Instant::now();
     let cells = run(rows)?;
@@ -128,7 +130,7 @@ fn bar(what: &'static str, count: usize) -> ProgressBar {
     ProgressBar::new(count as u64).with_message(what).with_style(style)
 }
 
-/// Moves the bar on once in many items.
+/// Returns a closure that advances the bar once every `STEP` items.
 fn stepping<T>(bar: &ProgressBar) -> impl FnMut(&T) {
     let (bar, mut done) = (bar.clone(), 0);
     move |_| {
@@ -139,14 +141,14 @@ fn stepping<T>(bar: &ProgressBar) -> impl FnMut(&T) {
     }
 }
 
-// ----------------------------------------------------------------------------------------------- 100 short ones
+// -------------------------------------------------------------------------------------------- 100 short ones
 
 fn short(pool: &Pool, with_always_out: bool) -> Outcome {
     let rows: Vec<Row> = (0..SHORT_ROWS).map(rows::short_row).collect();
     println!("{SHORT_ROWS} short expressions over the columns a, b, c and d");
     let serial: Vec<Cell> = rows.iter().cloned().map(evaluate).collect();
     show(&rows, &serial);
-    // The pool gets to know the function: this call is in workers.
+    // The pool has not measured the function yet: this call runs in workers.
     same("the pool", &rows, &serial, &pool.map(evaluate, rows.clone())?)?;
     if with_always_out {
         same("always out", &rows, &serial, &pool.tasks().always_out().map(evaluate, rows.clone())?)?;
@@ -179,7 +181,7 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-// ----------------------------------------------------------------------------------------------- what is printed
+// ------------------------------------------------------------------------------------------- what is printed
 
 /// Times side by side.
 struct Table {

@@ -1,4 +1,4 @@
-//! Expressions as spreadsheets have them, parsed by winnow's combinators.
+//! Spreadsheet expressions, parsed with winnow's combinators.
 //!
 //! ```text
 //! comparison = sum { ("=" | "<>" | "<=" | ">=" | "<" | ">") sum }
@@ -9,8 +9,9 @@
 //! primary    = number | column | function "(" comparison { "," comparison } ")" | "(" comparison ")"
 //! ```
 //!
-//! `^` binds from the right and stronger than a sign before it, as in mathematics: `-2^2` is -4 and `2^3^2` is 512 (spreadsheet
-//! programs differ in both). Names are the same in small and capital letters. Blanks may stand between any two parts.
+//! `^` binds from the right and stronger than a sign before it, as in mathematics: `-2^2` is -4 and `2^3^2`
+//! is 512 (spreadsheet programs differ in both). Case does not matter in names. Blanks may stand between any
+//! two parts.
 
 use serde::{Deserialize, Serialize};
 use winnow::ascii::{float, multispace0};
@@ -24,7 +25,7 @@ use winnow::{LocatingSlice, ModalResult, Parser, Stateful};
 pub const COLUMNS: usize = 4;
 /// Bytes of the longest expression: what spreadsheet programs allow.
 const LONGEST: usize = 8192;
-/// How deep signs, powers, brackets and calls may stand in one another: bounds the stack that an expression takes.
+/// How deep signs, powers, brackets and calls may nest. Bounds the stack that an expression takes.
 const DEEPEST: usize = 64;
 
 /// What is wrong with an expression, and where.
@@ -100,7 +101,7 @@ impl Function {
         named.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, function)| function)
     }
 
-    /// How many arguments it takes, unless any number will do.
+    /// How many arguments the function takes, unless it takes any number.
     fn takes(self) -> Option<usize> {
         match self {
             Function::If => Some(3),
@@ -116,13 +117,13 @@ pub enum Expression {
     Number(f64),
     Column(usize),
     Negated(Box<Expression>),
-    /// Operators of one rank, applied from the left: a list, so that long sums are not deep.
+    /// Operators of equal precedence, applied from the left: a list, so that long sums do not nest.
     Chain(Box<Expression>, Vec<Link>),
     Power(Box<Expression>, usize, Box<Expression>),
     Call(Function, usize, Vec<Expression>),
 }
 
-/// An operator, its place, and what stands to the right of it.
+/// An operator, its place, and its right operand.
 pub type Link = ((Operator, usize), Expression);
 
 /// Text with the position in it, and how deep the parser is.

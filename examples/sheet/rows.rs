@@ -1,12 +1,12 @@
-//! Rows for the sheet, made from their number: the same wherever and whenever the program runs.
+//! Rows of the sheet, made from their number: the same in every run on every machine.
 
 use crate::eval::Row;
 use crate::parse::COLUMNS;
 
-/// One in so many rows has an unknown column, and one a missing end.
+/// One in this many rows has an unknown column, and one a missing end.
 const FAULTY: u64 = 400;
 
-/// The row of this number, with an expression as people write them: some 40 characters.
+/// Returns the row of this number, with an expression of some 40 characters, as people write them.
 pub fn row(number: usize) -> Row {
     let mut dice = Dice(number as u64);
     let columns = columns(&mut dice);
@@ -20,7 +20,7 @@ pub fn row(number: usize) -> Row {
     (text, columns)
 }
 
-/// The row of this number, with an expression of one operator.
+/// Returns the row of this number, with an expression of one operator.
 pub fn short_row(number: usize) -> Row {
     let mut dice = Dice(number as u64);
     let columns = columns(&mut dice);

@@ -1,4 +1,4 @@
-//! The language: what expressions mean, and what is said about those that mean nothing.
+//! The language: what expressions mean, and what is reported for those that are wrong.
 
 use crate::eval::{Cell, evaluate};
 use crate::{is_same, rows};

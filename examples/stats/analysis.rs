@@ -1,4 +1,5 @@
-//! From passes to statistics: chooses the plan from a sample, asks for the passes, and makes NumPy's numbers of them.
+//! From passes to statistics: plans from a sample, asks for the passes, and computes NumPy's numbers from
+//! them.
 
 use crate::histogram::{Bar, Histogram};
 use crate::quantile::{self, Next, PERCENTS, Ranks};
@@ -34,7 +35,7 @@ impl PartialEq for Value {
     }
 }
 
-/// What is said of a dataset.
+/// The statistics of a dataset.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     /// Elements, NaN included.
@@ -57,7 +58,7 @@ pub struct Statistics {
     pub passes: u32,
 }
 
-/// Elements looked at beforehand.
+/// Elements in the sample.
 const SAMPLE: usize = 4096;
 /// Neighbours sampled at one place, spread over a 4 KiB page: places cost page faults, neighbours little.
 const PER_PLACE: usize = 4;
@@ -68,7 +69,7 @@ fn sample<T: Keyed>(data: &[T]) -> Vec<T> {
     } else {
         let (places, page) = (SAMPLE / PER_PLACE, 4096 / size_of::<T>());
         let pages = data.len() / page;
-        // A whole-numbered stride could fall in step with rows of the data; the places are spread by the golden ratio.
+        // A fixed stride could fall in step with rows of the data, so the golden ratio spreads the places.
         let place = |i: usize| {
             let jitter = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
             (i * pages / places * page) + jitter as usize % (page / PER_PLACE)
@@ -113,7 +114,7 @@ pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) ->
     let bounds = [T::from_key(moments.min).to_f64(), T::from_key(moments.max).to_f64()];
     let squares_fit = moments.sum.is_finite() && moments.square.is_finite();
     if n > 0 && !squares_fit && bounds.iter().all(|bound| bound.is_finite()) {
-        // An outlier that the sample did not see, too far out to be squared. Once more in units of the whole range.
+        // An outlier that the sample missed is too far out to be squared. Again, in units of the whole range.
         let range = bounds[1] / 2.0 - bounds[0] / 2.0;
         about.exponent = (range.log2() as i64).max(Plan::MOST_PLAIN + 1);
         (moments, passes) = (sweep.summarise(&about)?.0, 2);
@@ -122,7 +123,7 @@ pub fn analyse<T: Keyed>(sweep: &mut impl Sweep<T>, to_value: fn(T) -> Value) ->
     let shift = moments.sum / n as f64;
     if shift.is_finite() && shift * shift > 1e6 * (moments.square / n as f64 - shift * shift) && shift != 0.0
     {
-        // The sample misled us about the centre: digits were lost. Once more with the mean, which is near enough now.
+        // The sample's centre was far off and digits were lost. Again, about the mean, which is near enough.
         about.centre += shift * unit;
         (moments, passes) = (sweep.summarise(&about)?.0, passes + 1);
     }
@@ -183,7 +184,7 @@ fn bars<T: Keyed>(plan: &Plan, table: &[u64], min: T, max: T, to_value: fn(T) ->
     Histogram::of_bars(&bars, sum(BELOW..=first - 1), above, to_value(min), to_value(max))
 }
 
-/// Leaves bins at both ends to the tails, if a third of the width holds no more than a thousandth of the values.
+/// Moves bins at the ends into the tails if a third of the width holds at most a thousandth of the values.
 fn without_thin_ends(table: &[u64], first: usize, last: usize) -> (usize, usize) {
     let thin = table[..=ABOVE].iter().sum::<u64>() / 2000;
     let mut sums = [0; 2];

@@ -22,7 +22,8 @@ use std::path::PathBuf;
         In JSON, NaN is null and infinities are the strings \"Infinity\" and \"-Infinity\"."
 )]
 pub struct Options {
-    /// A .npy file (int or float elements of any width; n-D arrays are read as if flat), or with --raw any file
+    /// A .npy file (int or float elements of any width; n-D arrays are read as if flat), or with --raw any
+    /// file
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
 

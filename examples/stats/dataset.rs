@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Name of the dataset, of which drafts have the process id as suffix.
 const NAME: &str = "phalanx-sensor-readings-1GiB.npy";
 
-/// The dataset's path; has it made by `pool` if it is not there. `say` is called before that takes time.
+/// Returns the dataset's path. If it does not exist, `pool` makes it, after a call of `say`.
 ///
 /// # Errors
 /// If target/ cannot be written or has no room.
@@ -36,21 +36,21 @@ pub fn synthetic(pool: &Pool, say: impl Fn(&Path)) -> Result<PathBuf> {
         |why: String| format!("{}: cannot be made: {why}; or give a file of your own", path.display());
     fs::create_dir_all(&folder).map_err(|e| explain(e.to_string()))?;
     remove_orphans(&folder);
-    // Under another name until it is whole and on the disk, so that neither an interrupted run nor a power failure leaves what
-    // looks finished.
+    // Under another name until it is whole and on the disk: an interrupted run or a power failure must not
+    // leave a file that looks finished.
     let draft = folder.join(format!("{NAME}.{}", std::process::id()));
     let settle = || File::open(&draft)?.sync_all().and_then(|()| fs::rename(&draft, &path));
     let made =
         write(pool, &draft).map_err(|e| e.to_string()).and_then(|()| settle().map_err(|e| e.to_string()));
     if made.is_err() {
-        // What failed is said; that the draft may be left is not worth a second message.
+        // The failure is reported; that a draft may be left is not worth a second message.
         let _ = fs::remove_file(&draft);
     }
     made.map_err(explain)?;
     Ok(path)
 }
 
-/// Removes drafts whose makers are gone.
+/// Removes drafts of processes that no longer exist.
 fn remove_orphans(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -69,7 +69,7 @@ fn target_folder() -> PathBuf {
     target.map_or_else(|| PathBuf::from("target"), Path::to_owned)
 }
 
-/// Makes the file, its room on the disk reserved, and has the workers fill it in place.
+/// Makes the file with its disk space reserved, and lets the workers fill it in place.
 fn write(pool: &Pool, path: &Path) -> std::result::Result<(), phalanx::Error> {
     // SAFETY: nobody else uses a file of this name; see the module.
     let mut readings = unsafe { SharedArray::<f64>::create_npy(path, READINGS) }?;

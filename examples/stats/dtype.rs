@@ -66,8 +66,8 @@ impl From<Raw> for Dtype {
     }
 }
 
-/// `by_dtype!(dtype, small: f(a), large: g(b))` calls `f::<T>(a)` for 8 and 16 bit types and `g::<T>(b, to_value)`
-/// for the others.
+/// `by_dtype!(dtype, small: f(a), large: g(b))` calls `f::<T>(a)` for 8 and 16 bit types and
+/// `g::<T>(b, to_value)` for the others.
 macro_rules! by_dtype {
     ($dtype:expr, small: $small:ident($($a:expr),*), large: $large:ident($($b:expr),*)) => {{
         use $crate::{analysis::Value, dtype::Dtype};

@@ -1,4 +1,4 @@
-//! Which of the arrays that a `.npy` file may hold are of use here, and what to do about the others.
+//! Which arrays of `.npy` files this program can read, and what to do about the others.
 
 use crate::dtype::Dtype;
 use phalanx::npy::{AxisOrder, DType, Header, Kind};
@@ -16,7 +16,7 @@ pub struct Layout {
     pub shape: String,
 }
 
-/// The layout of numbers that a header describes, or one line on why they are no use.
+/// Returns the layout that a header describes, or one line on why it cannot be used.
 pub fn layout(header: &Header) -> Result<Layout, String> {
     let (offset, len) = (header.data_offset(), header.len());
     let dtype = dtype(header.dtype())?;

@@ -1,8 +1,8 @@
 //! The histogram: fine bins joined into bars between round edges, and its drawing in 80 columns.
 //!
-//! Edges are borders of the fine bins next to round numbers, so the counts are exact for the edges reported (the
-//! first edge is the minimum, the last the maximum, as `numpy.histogram(x, edges)` counts). Where a few values lie
-//! far out, they share a tail bar, and infinities do too: neither can flatten the rest.
+//! Edges are borders of the fine bins next to round numbers, so the counts are exact for the edges reported
+//! (the first edge is the minimum, the last the maximum, as `numpy.histogram(x, edges)` counts). Where a few
+//! values lie far out, they share a tail bar, and infinities do too: neither can flatten the rest.
 
 use crate::analysis::Value;
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ pub struct Bar {
 /// Counts between edges: bar `i` holds `edges[i] <= x < edges[i + 1]`, the last one its end too.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
-    /// One more than bars, ascending.
+    /// Ascending, one more than bars.
     pub edges: Vec<Value>,
     /// Values per bar.
     pub counts: Vec<u64>,
@@ -35,7 +35,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Joins ascending fine bins, with so many values below them and those above, of data between `min` and `max`.
+    /// Joins ascending fine bins of data between `min` and `max`, with the values below and above the bins.
     pub fn of_bars(fine: &[Bar], below: u64, above: Bar, min: Value, max: Value) -> Self {
         let mut this = Self { low_tail: below > 0 && !fine.is_empty(), ..Self::default() };
         this.high_tail = above.count > 0 && !fine.is_empty();
@@ -53,7 +53,7 @@ impl Histogram {
         this.counts.push(0);
         let mut mark = (low.to_f64() / step).floor();
         for (index, bin) in fine.iter().enumerate() {
-            // A border a rounding away from a round number stands for it.
+            // A border within rounding of a round number stands for it.
             let here = (bin.start.to_f64() / step + 1e-3).floor();
             if here > mark && index > 0 {
                 mark = here;
@@ -72,7 +72,7 @@ impl Histogram {
         this
     }
 
-    /// The drawing: one line a bar, none longer than 80 columns.
+    /// Returns the drawing: one line per bar, none longer than 80 columns.
     pub fn draw(&self) -> String {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let total = self.counts.iter().sum::<u64>().max(1);
@@ -127,7 +127,7 @@ fn bar(share: f64, room: usize) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// The edges as short as they can be told apart: first as [`label`] gives them, then with more and more digits.
+/// The shortest labels that differ: first those of [`label`], then with more and more digits.
 fn labels(edges: &[Value], near_zero: impl Fn(Value) -> bool) -> Vec<String> {
     let with = |text: &dyn Fn(Value) -> String| -> Vec<String> {
         edges.iter().map(|&edge| if near_zero(edge) { "0".to_owned() } else { text(edge) }).collect()
@@ -146,7 +146,7 @@ fn labels(edges: &[Value], near_zero: impl Fn(Value) -> bool) -> Vec<String> {
         })
     };
     let scientific = |digits: usize| with(&|edge| format!("{:.digits$e}", edge.to_f64()));
-    // No longer than a time stamp with microseconds.
+    // At most as long as a time stamp with microseconds.
     let long = |labels: &[String]| labels.iter().any(|label| label.len() > 17);
     (0..=6)
         .map(plain)

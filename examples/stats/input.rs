@@ -1,12 +1,12 @@
-//! Opens a dataset: checks the file before anything is mapped, and refuses in one line that says what to do.
+//! Opens a dataset: checks the file before mapping it, and refuses it in one line that says what to do.
 //!
 //! # Safety
 //!
-//! That nobody writes the file or cuts it short while it is mapped, which the library wants promised, nothing
-//! here can see to: whoever names the file to this program promises it. It is mapped read-only. Where the
-//! promise is broken all the same, every bit pattern is a value of every element type, and the statistics are
-//! likely of some mixture of old and new values, though the language vouches for nothing then; reading past a
-//! new end kills this program by SIGBUS.
+//! The library requires that nobody writes or truncates the file while it is mapped. This program cannot
+//! enforce that: the user who names the file promises it. The file is mapped read-only. If the promise is
+//! broken, the behaviour is undefined as far as the language is concerned. In practice every bit pattern is a
+//! value of every element type, so the statistics are likely of a mixture of old and new values, and reading
+//! past a new end kills this program by SIGBUS.
 #![allow(unsafe_code)]
 
 use crate::dtype::Dtype;
@@ -19,26 +19,26 @@ use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Why a file cannot be used; one line each, with what to do about it.
+/// Why a file cannot be used: one line each, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// There is no such file.
     #[error("{0:?}: there is no such file; check the path, or give none to use synthetic data")]
     Missing(PathBuf),
-    /// The system does not let us read it.
+    /// This user may not read it.
     #[error("{0:?}: permission to read it is denied; try chmod +r, or run as its owner")]
     Permission(PathBuf),
     /// Not a regular file.
     #[error("{0:?}: this is {1}, which cannot be memory-mapped; {2}")]
     Kind(PathBuf, &'static str, &'static str),
-    /// Nothing in it.
+    /// It is empty.
     #[error("{0:?}: the file is empty (0 bytes); was it written to the end?")]
     Empty(PathBuf),
     /// Not a `.npy` file, or a damaged one.
     #[error("{0}{hint}", hint = raw_hint(.0))]
     Npy(#[from] NpyError),
-    /// An array of elements, or in an order, that is no use here.
+    /// The type or order of its elements is not supported.
     #[error("{0:?}: {1}")]
     Layout(PathBuf, String),
     /// No elements.
@@ -99,11 +99,11 @@ impl Input {
     /// # Errors
     /// If the system does not let the file be mapped.
     pub fn map<T: Element>(&self) -> Result<MappedArray<T>, InputError> {
-        // SAFETY: whoever named the file promises that nobody changes it meanwhile, see the module.
+        // SAFETY: the user who named the file promises that nobody changes it meanwhile, see the module.
         Ok(unsafe { MappedArray::map_raw(&self.path, self.layout.offset, self.layout.len) }?)
     }
 
-    /// Whether the file is in memory, as far as a few dozen probes can tell; none of them waits for a disk.
+    /// Whether the file is in memory, judged by a few dozen probes that never wait for a disk.
     pub fn is_cached(&self) -> bool {
         const PROBES: u64 = 64;
         let (first, bytes) = (self.layout.offset as u64, self.bytes() as u64);
@@ -145,7 +145,7 @@ fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     if bytes == 0 { Err(InputError::Empty(path.to_owned())) } else { Ok((file, bytes)) }
 }
 
-/// A file of bare numbers is the likeliest one that is no `.npy` file.
+/// What is not a `.npy` file is most likely one of bare numbers.
 fn raw_hint(why: &NpyError) -> &'static str {
     if matches!(why, NpyError::NotNpy { .. }) { "; if it holds bare numbers, add --raw TYPE" } else { "" }
 }

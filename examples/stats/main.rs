@@ -1,9 +1,9 @@
 //! Summary statistics of a numeric dataset of any size, swept in place by pinned workers.
 //!
-//! Two or three passes over a memory-mapped file, by the kernels of `phalanx_kernels::profile`: `summarise` (moments,
-//! extremes, table of bins), then `refine` and `gather` (the few values around the percentiles), which `quantile` steers. 8 and
-//! 16 bit elements need one, `tally`. `analysis` makes NumPy's numbers of what the passes return, `sweep` is the border
-//! behind which they are run: by the engine in `team`, or by one thread.
+//! Two or three passes over a memory-mapped file, by the kernels of `phalanx_kernels::profile`: `summarise`
+//! (moments, extremes, table of bins), then `refine` and `gather` (the few values around the percentiles),
+//! which `quantile` steers. 8 and 16 bit elements need one, `tally`. `analysis` computes NumPy's numbers from
+//! what the passes return. `sweep` hides who runs them: the engine, in `team`, or one thread.
 
 mod analysis;
 mod cli;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Runs shorter than this show no bar.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Counts bytes over all passes; draws a bar on standard error when a run takes long, nothing if that is no terminal.
+/// Counts bytes over all passes. Draws a bar on standard error if that is a terminal and the run takes long.
 pub struct Meter {
     bar: ProgressBar,
     start: Instant,
@@ -16,7 +16,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter for about so many bytes; more are counted where it takes more passes.
+    /// Returns a meter for about that many bytes. More are counted if there are more passes.
     pub fn new(what: &'static str, bytes: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::hidden());
         let style = "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
@@ -25,7 +25,7 @@ impl Meter {
         Self { bar: bar.with_message(what).with_style(style), start: Instant::now(), shown, begun }
     }
 
-    /// A pass over so many bytes begins.
+    /// Begins a pass over that many bytes.
     pub fn pass(&self, bytes: u64) {
         self.begun.set(self.begun.get() + bytes);
         if self.bar.length().is_some_and(|length| length < self.begun.get()) {
@@ -33,7 +33,7 @@ impl Meter {
         }
     }
 
-    /// So many bytes more are done.
+    /// Counts that many more bytes as done.
     pub fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
         if !self.shown.get() && self.start.elapsed() > PATIENCE {
@@ -42,7 +42,7 @@ impl Meter {
         }
     }
 
-    /// Says what is done now.
+    /// Sets the message beside the bar.
     pub fn name(&self, what: &'static str) {
         self.bar.set_message(what);
     }

@@ -1,9 +1,10 @@
 //! Exact percentiles: which ranks NumPy interpolates between, and the search for the values of these ranks.
 //!
-//! A rank is first located in a bin of pass 1. What its bin holds is then either few enough to be gathered and sorted
-//! (one more pass), or is divided into cells that know their extremes (one pass that narrows the search at least
-//! `CELLS`-fold; a cell of one distinct value ends it at once, so data with few distinct values never needs a third).
-//! Work is on keys, so every step narrows an integer interval and the search always ends.
+//! A rank is first located in a bin of pass 1. What its bin holds is then either few enough to be gathered
+//! and sorted (one more pass), or is divided into cells that know their extremes (one pass that narrows the
+//! search at least `CELLS`-fold; a cell of one distinct value ends it at once, so data with few distinct
+//! values never needs a third). Work is on keys, so every step narrows an integer interval and the search
+//! always ends.
 
 use bytemuck::Zeroable;
 use phalanx_kernels::profile::{
@@ -17,8 +18,8 @@ const _: () = assert!(2 * PERCENTS.len() <= MOST_INTERVALS);
 /// Values gathered and sorted at most: 8 MiB of keys.
 pub const MOST_GATHERED: usize = 1 << 20;
 
-/// Position of a percentile among `n` sorted values: rank of the lower neighbour, of the upper one, and the weight
-/// between them, exactly as `numpy.percentile` computes them. `n` is at least 1.
+/// Position of a percentile among `n` sorted values: rank of the lower neighbour, of the upper one, and the
+/// weight between them, exactly as `numpy.percentile` computes them. `n` is at least 1.
 pub fn position(percent: u32, n: u64) -> (u64, u64, f64) {
     let at = (n - 1) as f64 * (f64::from(percent) / 100.0);
     let lower = at.floor() as u64;
@@ -34,7 +35,7 @@ pub fn interpolate(a: f64, b: f64, gap: f64, weight: f64) -> f64 {
     if weight >= 0.5 { b - gap * (1.0 - weight) } else { a + gap * weight }
 }
 
-/// What is known of one rank: its value lies in `low ..= high`, which `count` values share, `before` lie below.
+/// What is known of one rank: its value is one of `count` in `low ..= high`, and `before` values lie below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Search {
     rank: u64,
@@ -55,7 +56,7 @@ pub struct Ranks {
 pub enum Next {
     /// All ranks are known.
     Done,
-    /// `gather` these intervals: so many values.
+    /// `gather` these intervals, which hold that many values.
     Gather(Intervals, usize),
     /// `refine` these intervals.
     Refine(Intervals),
@@ -96,7 +97,7 @@ impl Ranks {
         open
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub fn next(&self) -> Next {
         let open = self.open();
         if open.is_empty() {

@@ -20,7 +20,7 @@ struct Job<'a> {
     meter: Meter,
 }
 
-/// Statistics and what it took.
+/// Statistics and what they took.
 struct Measured {
     statistics: Statistics,
     seconds: f64,
@@ -28,7 +28,7 @@ struct Measured {
     check: Option<Check>,
 }
 
-/// Sweeps the dataset and says what it cost.
+/// Sweeps the dataset and reports the cost.
 ///
 /// # Errors
 /// If a pass fails, or the serial pass finds something else.
@@ -70,8 +70,8 @@ type SerialPasses<'a> = &'a dyn Fn(&dyn Fn(u64)) -> Result<Statistics>;
 
 /// The team's passes, timed, and the serial ones that check them.
 ///
-/// Both must find the file in memory for their times to be compared. If it was not there before, the team sweeps once
-/// more after the serial pass has brought it in.
+/// Their times can be compared only if both find the file in memory. If it was not there before, the team
+/// sweeps once more after the serial pass has brought it in.
 fn measure(job: &Job<'_>, team: TeamPasses<'_>, serial: SerialPasses<'_>) -> Result<Measured> {
     let was_cached = job.input.is_cached();
     let (statistics, seconds) = timed(team)?;

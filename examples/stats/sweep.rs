@@ -1,8 +1,8 @@
-//! How the passes reach the data. The program asks for passes through these two traits; who runs them, one thread or a
-//! team, is decided here and nowhere else.
+//! How the passes reach the data: the program asks for passes through two traits, which hide whether one
+//! thread or a team runs them.
 //!
-//! Bits do not depend on who runs a pass: chunks have a fixed size, sums of chunks are combined in a tree that depends
-//! on their number only, and everything else is whole numbers.
+//! Bits do not depend on who runs a pass: chunks have a fixed size, sums of chunks are combined in a tree
+//! that depends on their number only, and everything else is whole numbers.
 
 use phalanx_kernels::profile::{
     CELLS, Cell, Extremes, Intervals, Keyed, Plan, Small, Summary, TABLE, gather_slice, refine_slice,
@@ -33,7 +33,7 @@ pub trait Tally<T: Small> {
     fn tally(&mut self) -> Result<(Vec<u64>, Extremes)>;
 }
 
-/// Told after each chunk how many bytes were read.
+/// Called after each chunk with the number of bytes read.
 pub type Progress<'a> = &'a dyn Fn(u64);
 
 /// All passes in the calling thread.

@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 pub const SEED: u64 = 20_240_229;
 /// Readings in the dataset: 1 GiB of float64.
 pub const READINGS: usize = (1 << 30) / size_of::<f64>();
-/// Readings a day, at ten a second.
+/// Readings per day, at ten per second.
 const DAY: u64 = 864_000;
 /// Readings between which the daily wave is taken as constant.
 const STEP: u64 = 256;
@@ -34,7 +34,7 @@ fn wave(step: u64) -> f64 {
 
 #[inline(always)]
 fn shape(bits: u64, base: f64) -> f64 {
-    // Four sixteen-bit uniforms add up to nearly a normal distribution; standard deviation about 1.15 x 1.3 degrees.
+    // The sum of four sixteen-bit uniforms is nearly normal; standard deviation about 1.15 x 1.3 degrees.
     let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
     let noise = (sum as f64 / 65536.0 - 2.0) * 2.6;
     let rare = bits.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 44;

@@ -1,8 +1,8 @@
 //! All passes by the engine: each is one launch, in which pinned workers sweep the mapped array in chunks.
 //!
-//! Nothing is copied or sent: workers map the same file, and what they find goes through shared memory. Leaves of a
-//! reduction depend on the data's length only and are folded in a fixed tree, so the bits are the same for every
-//! number of workers and every backend.
+//! Nothing is copied or sent: workers map the same file, and what they find goes through shared memory.
+//! Leaves of a reduction depend on the data's length only and are folded in a fixed tree, so the bits are the
+//! same for every number of workers and every backend.
 
 use crate::progress::Meter;
 use crate::sweep::{Result, Sweep, Tally};
@@ -38,7 +38,7 @@ impl<'a, T: Element> Team<'a, T> {
         Self { pool, data, meter }
     }
 
-    /// One pass: a launch that tells the meter how far it is.
+    /// One pass: a launch that reports its progress to the meter.
     fn pass<R>(&self, work: impl FnOnce(Launch<'_>) -> std::result::Result<R, KernelError>) -> Result<R> {
         let advance = Advance { meter: self.meter, unit_bytes: size_of::<T>() as u64, done: Mutable::new(0) };
         let tell = |progress: Progress| advance.to(progress.done);

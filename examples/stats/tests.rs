@@ -71,7 +71,8 @@ fn check_moments(got: &Statistics, values: &[f64]) {
         assert!(got.mean == low + high || (low + high).is_nan() && got.mean.is_nan());
         return;
     }
-    // Squares of what is large overflow, here and in NumPy, and those of what is small vanish, unless they are counted in other units.
+    // Squares of large numbers overflow, here and in NumPy, and those of small ones vanish, unless they are
+    // counted in other units.
     let unit = match low.abs().max(high.abs()) {
         size if size > 1e150 => 2f64.powi(-1000),
         size if size < 1e-130 => 2f64.powi(900),

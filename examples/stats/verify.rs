@@ -3,8 +3,8 @@
 use crate::analysis::Statistics;
 use crate::quantile::PERCENTS;
 
-/// How far mean and standard deviation may differ relative to the spread of the data: their sums are combined in
-/// another order. Everything else must be equal.
+/// How far mean and standard deviation may differ relative to the spread of the data: their sums are combined
+/// in another order. Everything else must be equal.
 const SLACK: f64 = 1e-12;
 
 /// The first difference between two results, in words.
