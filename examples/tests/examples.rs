@@ -13,7 +13,7 @@ fn examples_print_what_is_expected() {
         let example = Example::new(&name);
         let expected = example.expected();
         for arguments in example.runs() {
-            let run = format!("{name} {arguments}");
+            let run = format!("{name} {arguments}").trim_end().to_owned();
             match example.output(&arguments).and_then(|printed| expected.compare(&printed)) {
                 Ok(()) => println!("as expected: {run}"),
                 Err(why) => wrong.push(format!("{run}: {why}")),
