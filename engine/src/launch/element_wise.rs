@@ -7,13 +7,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, row_elems};
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
+use crate::launch::builder::{Call, Launch};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
-use crate::launch::launch::{Call, Launch};
+use crate::launch::member::chunk::Chunk;
+use crate::launch::member::settle::LeafPlaces;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::launch::settle::LeafPlaces;
 use crate::team::fault::Fault;
 use crate::team::member::Visit;
 use crate::team::orders::WireBytes;
@@ -173,7 +173,7 @@ impl Launch<'_> {
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl Launch<'_> {
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Launch<'_> {
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(())
     }
 
@@ -307,7 +307,7 @@ impl Launch<'_> {
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&spread, &description, site, Some(scratch))?;
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(())
     }
 }

@@ -9,10 +9,10 @@
     reason = "sizes come from the program; what wraps would leave the array"
 )]
 
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
+use crate::launch::builder::Launch;
 use crate::launch::error::LaunchError;
-use crate::launch::launch::Launch;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::schedule::Schedule;
 use crate::memory::{AllocError, Segment};
@@ -141,7 +141,7 @@ impl Launch<'_> {
         row_bytes: usize,
     ) -> Result<(), LaunchError> {
         // One for each place: the team may be made larger before the launch has its turn.
-        let mut refusals = crate::array::SharedArray::<i32>::zeros(self.driver.crew.size.max(1))?;
+        let mut refusals = crate::array::SharedArray::<i32>::zeros(self.launcher.crew.size.max(1))?;
         let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
         self.schedule(Schedule::Static)
             .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;

@@ -108,7 +108,7 @@ mod models {
     #![allow(unsafe_code)]
     use super::*;
     use crate::base::model::{self, Arc, UnsafeCell, thread};
-    use crate::launch::bitmap::Bitmap;
+    use crate::launch::member::bitmap::Bitmap;
 
     struct Team {
         ranges: Vec<Line<AtomicU64>>,

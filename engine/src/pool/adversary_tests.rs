@@ -9,7 +9,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::random_tests::Random;
-use crate::launch::bitmap::Bitmap;
+use crate::launch::member::bitmap::Bitmap;
 use crate::launch::region::step::{Desks, left_with};
 use crate::launch::schedule::{Claims, Schedule};
 use crate::team::board::{Board, BoardLayout};
@@ -133,7 +133,7 @@ fn torment(seed: u64) {
             let (random, left, is_over, pool) = (&mut random, &left, &is_over, &pool);
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) && left.load(Ordering::Relaxed) > 0 {
-                    scribble(random, &pool.driver.crew.board());
+                    scribble(random, &pool.launcher.crew.board());
                     left.fetch_sub(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
                 }
@@ -157,7 +157,7 @@ fn torment(seed: u64) {
 
 /// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members' mostly.
 fn scribble_muster(random: &mut Random, pool: &Pool) {
-    let (board, orders) = (pool.driver.crew.board(), pool.driver.crew.orders);
+    let (board, orders) = (pool.launcher.crew.board(), pool.launcher.crew.orders);
     let words: &[AtomicU64] = match random.below(8) {
         // Without the cursor, which says who does what.
         0 => &board.parts()[0][..48],
@@ -168,7 +168,7 @@ fn scribble_muster(random: &mut Random, pool: &Pool) {
         // Attendance.
         _ => board.parts()[1],
     };
-    let newest = pool.driver.crew.roster.lock().epoch;
+    let newest = pool.launcher.crew.roster.lock().epoch;
     // Anything near what is there, but no call to this very launch: only its driver knows whether a member may still enter.
     let near = [newest + 1, newest + 2, newest.saturating_sub(1), 0][random.below(4)];
     let likely = match random.below(4) {

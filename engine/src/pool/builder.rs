@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Pool, PoolError};
-use crate::launch::driver::Driver;
+use crate::launch::driver::launcher::Launcher;
 use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
 use crate::sys::fork;
@@ -258,13 +258,13 @@ impl PoolBuilder {
             initializer,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };
-        let driver = Driver::new(crew).map_err(|error| match error {
+        let launcher = Launcher::new(crew).map_err(|error| match error {
             CrewError::Start(error) => PoolError::Start(error),
             CrewError::Alloc(error) => PoolError::Alloc(error),
             CrewError::Os(error) => PoolError::Os(error),
         })?;
-        let desk = board.map(|board| Desk::new(&driver.crew, board, self.prepares_workers()));
-        Ok(Pool { driver, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
+        let desk = board.map(|board| Desk::new(&launcher.crew, board, self.prepares_workers()));
+        Ok(Pool { launcher, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
     }
 
     /// What members are.

@@ -27,7 +27,7 @@ impl Pool {
         if fork::is_foreign() {
             return;
         }
-        self.driver.crew.reach(Phase::Closed);
+        self.launcher.crew.reach(Phase::Closed);
         if let Some(desk) = &self.desk {
             desk.close();
         }
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     fn remains(&self) -> Remains {
-        Remains { crew: self.driver.crew.clone(), desk: self.desk.clone() }
+        Remains { crew: self.launcher.crew.clone(), desk: self.desk.clone() }
     }
 
     /// Waits for the end; has another thread do so where this one may not.
@@ -83,7 +83,7 @@ impl Pool {
         if current::may_wait() {
             return self.remains().end();
         }
-        self.driver.crew.reach(Phase::Ending);
+        self.launcher.crew.reach(Phase::Ending);
         if !self.is_handed_over.swap(true, Ordering::AcqRel) {
             // Without a thread it is left to whoever owns the pool.
             let left = !self.remains().end_elsewhere();

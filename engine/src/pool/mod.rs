@@ -28,7 +28,7 @@ pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
 
 use crate::array::Element;
-use crate::launch::driver::Driver;
+use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
 use crate::launch::region::{Body, RegionOperand};
 use crate::launch::{Launch, LaunchError, Operand, Output};
@@ -63,7 +63,7 @@ use std::sync::atomic::AtomicBool;
 /// # }
 /// ```
 pub struct Pool {
-    pub(crate) driver: Driver,
+    pub(crate) launcher: Launcher,
     /// Of its tasks; None where they run in the caller.
     desk: Option<Arc<Desk>>,
     reason: String,
@@ -91,7 +91,7 @@ impl Pool {
 
     /// Number of workers.
     pub fn workers(&self) -> usize {
-        self.driver.crew.active()
+        self.launcher.crew.active()
     }
 
     /// One sentence that says which cores are used and why that many.
@@ -101,7 +101,7 @@ impl Pool {
 
     /// A launch with options: `pool.launch().chunk(4096).retry(2).for_each(..)`.
     pub fn launch(&self) -> Launch<'_> {
-        Launch::new(&self.driver)
+        Launch::new(&self.launcher)
     }
 
     /// Runs `kernel` once on every chunk of the operands.

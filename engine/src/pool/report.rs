@@ -121,10 +121,10 @@ impl Pool {
         if fork::is_foreign() {
             return PoolStats::default();
         }
-        let totals = self.driver.totals();
-        let board = self.driver.crew.board();
-        let roster = self.driver.crew.roster.lock();
-        let has_processes = matches!(self.driver.crew.kind, Kind::Processes(_));
+        let totals = self.launcher.totals();
+        let board = self.launcher.crew.board();
+        let roster = self.launcher.crew.roster.lock();
+        let has_processes = matches!(self.launcher.crew.kind, Kind::Processes(_));
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
@@ -174,7 +174,7 @@ impl Pool {
         if fork::is_foreign() {
             return None;
         }
-        let detail = self.driver.detail()?;
+        let detail = self.launcher.detail()?;
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = detail.workers.iter().enumerate().map(|(rank, counts)| LaunchWorkerStats {
@@ -203,8 +203,8 @@ impl Pool {
         if fork::is_foreign() {
             return Vec::new();
         }
-        let roster = self.driver.crew.roster.lock();
-        if !matches!(self.driver.crew.kind, Kind::Processes(_)) {
+        let roster = self.launcher.crew.roster.lock();
+        if !matches!(self.launcher.crew.kind, Kind::Processes(_)) {
             return Vec::new();
         }
         roster.slots.iter().map(Slot::pid).collect()

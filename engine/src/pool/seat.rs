@@ -68,10 +68,10 @@ impl Pool {
             return Err(crate::AllocError::Forked.into());
         }
         let before = bound_cpuset().map_err(PoolError::Os)?;
-        let taken = self.driver.take_seat();
+        let taken = self.launcher.take_seat();
         if taken {
             with_own(&MASKS, |masks| masks.push((std::ptr::from_ref(self).addr(), before)));
-            let refused = self.driver.crew.bind_cpus_here(0);
+            let refused = self.launcher.crew.bind_cpus_here(0);
             if !refused.is_empty() {
                 tracing::warn!("the caller's seat is not pinned: {}", refused.join("; "));
             }
@@ -88,7 +88,7 @@ impl Drop for Seat<'_> {
         if !self.taken {
             return;
         }
-        self.pool.driver.leave_seat();
+        self.pool.launcher.leave_seat();
         if let Some(before) = mask_after(std::ptr::from_ref(self.pool).addr()) {
             // A refusal leaves the thread where it is, which is inside the old mask.
             let _kept = bind_thread(&before);

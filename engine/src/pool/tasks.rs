@@ -11,7 +11,7 @@ impl Pool {
     /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller, as
     /// long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
-        Tasks::new(&self.driver.crew, self.desk.as_ref().filter(|_| !self.driver.runs_inline()))
+        Tasks::new(&self.launcher.crew, self.desk.as_ref().filter(|_| !self.launcher.runs_inline()))
     }
 
     /// Calls `function` in a worker and waits for its result.
@@ -207,8 +207,8 @@ impl Pool {
         if fork::is_foreign() {
             return Err(crate::AllocError::Forked.into());
         }
-        let crew = &self.driver.crew;
-        let resized = self.driver.between_launches(|| {
+        let crew = &self.launcher.crew;
+        let resized = self.launcher.between_launches(|| {
             let stays = self.desk.is_none() || crew.has_reached(Phase::Ending);
             if stays { Ok(()) } else { crew.resize(workers) }
         });

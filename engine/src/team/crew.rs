@@ -328,11 +328,13 @@ impl Crew {
         roster.slots.iter().find(|slot| slot.member == member).is_some_and(Slot::kill)
     }
 
-    /// Writes the next order. The caller holds the gate, and the last launch is over.
+    /// Writes the next order.
+    ///
+    /// # Safety
+    /// The caller holds the gate, and the last launch, or the last round of this one, is over.
     #[allow(unsafe_code)]
-    pub(crate) fn write_order(&self, order: &Order, wire: WireBytes<'_>) {
-        // SAFETY: our mapping is writable; one driver at a time by the caller's word, and no member is in a launch,
-        // since the last one is over.
+    pub(crate) unsafe fn write_order(&self, order: &Order, wire: WireBytes<'_>) {
+        // SAFETY: our mapping is writable; by the caller's word there is one driver at a time, and no member is in a launch.
         unsafe { self.orders.write(order, wire) }
     }
 }

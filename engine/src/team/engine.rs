@@ -161,7 +161,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.owed = None;
                 roster.hindrance = None;
                 roster.refresh();
-                // Pairs with the Acquire in `Drive::wait`: the launch in progress may be waiting for it.
+                // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for it.
                 crew.newcomers.fetch_add(1, Ordering::Release);
                 crew.board().muster(&crew.orders).notify();
                 crew.bereaved().inspect(|bereaved| bereaved.joined());

@@ -133,6 +133,30 @@ impl Visit<'_> {
             )),
         }
     }
+
+    /// Compares the driver's layout hash with the entry's own.
+    pub(crate) fn check_layout(&self, layout: u64) -> Result<(), Fault> {
+        if self.order.layout == layout {
+            return Ok(());
+        }
+        Err(fault(FaultKind::Corrupt, "the order's operands are not those of its entry"))
+    }
+
+    /// The address of a function that the order names.
+    pub(crate) fn function(&self, offset: u64) -> Result<usize, Fault> {
+        code::address_of(offset)
+            .ok_or_else(|| fault(FaultKind::Corrupt, "the order names a kernel outside this program's code"))
+    }
+
+    /// Copies the operands' wire.
+    ///
+    /// # Safety
+    /// The driver sent the entry that calls this with a wire of type `W` (the layout alone does not show it),
+    /// and `check_layout` has found the order's layout to be the entry's.
+    pub(crate) unsafe fn wire<W: Copy>(&self) -> W {
+        // SAFETY: the driver wrote a `W` there for this launch; the place is aligned to 128 and WIRE_BYTES long.
+        unsafe { self.member.orders.wire().cast::<W>().read_unaligned() }
+    }
 }
 
 /// A fault with no chunk.

@@ -7,12 +7,12 @@
 
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::MAX_AXES;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::member::settle::{LeafPlaces, Leaves};
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::launch::settle::{LeafPlaces, Leaves};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 

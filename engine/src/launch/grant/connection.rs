@@ -7,9 +7,9 @@
 
 use super::handle::{describe_place, layout, locate};
 use crate::channel::{Connection, Message, Receiver, Sender};
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, mix};
 use crate::launch::region::RegionOperand;
 use crate::sync::{Borrowed, SyncWire};

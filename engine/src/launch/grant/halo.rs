@@ -10,9 +10,9 @@
 use super::{ArrayWire, Located, describe, row_bytes};
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};
 use crate::base::Span;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::memory::check_room;
 use crate::team::fault::{Fault, FaultKind};

@@ -11,9 +11,9 @@
 
 use crate::array::Element;
 use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::region::RegionOperand;
 use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};

@@ -1,9 +1,7 @@
 //! Grants: what of an array a kernel may touch.
 //!
-//! # Safety
 //! [`Located`] resolves an array's wire to an address of this process after checking the whole array against the
-//! segment's mapping; every view below stays inside it.
-#![allow(unsafe_code)]
+//! segment's mapping; every view of a grant stays inside it.
 #![deny(
     clippy::arithmetic_side_effects,
     reason = "sizes come from the program; what wraps would leave the array"
@@ -35,8 +33,8 @@ pub use split::{Split, SplitMut, SplitOut, Whole};
 pub use worker_state::PerWorker;
 
 use crate::array::{Element, Shape, SharedArray};
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::operand::describe::Description;
 use crate::memory::Access;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};

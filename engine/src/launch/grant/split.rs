@@ -9,9 +9,9 @@
 use super::{ArrayWire, Located, describe, row_bytes};
 use crate::array::{Element, Shape, SharedArray, rows};
 use crate::base::Span;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
 use crate::team::member::Visit;

@@ -12,9 +12,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::code;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};

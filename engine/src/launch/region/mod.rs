@@ -25,11 +25,11 @@ pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, Ph
 pub use team::Team;
 
 use crate::array::Element;
-use crate::launch::describe::Description;
-use crate::launch::drive::Job;
+use crate::launch::builder::Launch;
+use crate::launch::driver::job::Job;
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
-use crate::launch::launch::Launch;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::mix;
 use crate::launch::region::digest::Key;
 use crate::launch::region::step::Desks;
@@ -95,7 +95,7 @@ impl Launch<'_> {
         operands.describe(&mut description)?;
         self.options.check_rank_bound()?;
         let wire = operands.wire();
-        let size = self.driver.team_size();
+        let size = self.launcher.team_size();
         let job = Job {
             entry: region_entry::<O, R>,
             kernel: body as usize,
@@ -113,7 +113,7 @@ impl Launch<'_> {
             site,
         };
         let mut results = Vec::with_capacity(size);
-        self.driver.launch_then(&self.options, &job, |board| {
+        self.launcher.launch_then(&self.options, &job, |board| {
             results.extend((0..size).map(|rank| step::left_with::<R>(Desks::of(board), rank)));
         })?;
         Ok(Region { results })

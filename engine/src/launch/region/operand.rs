@@ -9,10 +9,10 @@
 
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
+use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
 use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};

@@ -9,7 +9,7 @@
     reason = "sizes come from the program; what wraps would leave the array"
 )]
 
-use crate::launch::describe::LEAF_ALIGN;
+use crate::launch::operand::describe::LEAF_ALIGN;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use bytemuck::Pod;

@@ -3,14 +3,39 @@
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
-use crate::launch::drive::{Drive, Stop};
+use crate::launch::driver::active::{ActiveLaunch, Stop};
 use crate::launch::error::{Death, LaunchError};
 use crate::team::fault::FaultKind;
 use crate::team::orders::{FLAG_REQUIRED, Order};
 use crate::team::roster::Obituary;
 use std::time::Instant;
 
-impl Drive<'_> {
+impl ActiveLaunch<'_> {
+    /// Members that died in this round. No lock where nobody died.
+    pub(super) fn fallen(&self, deaths_before: u64) -> Vec<Obituary> {
+        // Pairs with the Release in `bury`, which counts before it strikes the dead off the launch.
+        if self.crew.deaths.load(Ordering::Acquire) == deaths_before {
+            return Vec::new();
+        }
+        let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
+        obituaries.into_iter().filter(|death| death.in_launch).collect()
+    }
+
+    pub(super) fn worker_died(&self, deaths: Vec<Death>, lost: Vec<Span>) -> LaunchError {
+        LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost }
+    }
+
+    /// Counts all that is not done as lost, neighbours together.
+    pub(super) fn give_up_rest(&self, lost: &mut Vec<Span>) {
+        for unit in self.bitmap().holes() {
+            let span = self.job.unit_span(unit);
+            match lost.last_mut() {
+                Some(last) if last.hi == span.lo => last.hi = span.hi,
+                _ => lost.push(span),
+            }
+        }
+    }
+
     /// An error where a rank was left out that had a part of its own, or whose chunks nobody else did.
     pub(super) fn check_missed(&self, order: &Order) -> Result<(), LaunchError> {
         let Some(rank) = self.missed else { return Ok(()) };

@@ -3,9 +3,9 @@
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
-use crate::launch::drive::Job;
+use crate::launch::driver::job::Job;
+use crate::launch::driver::totals::Cost;
 use crate::launch::error::LaunchError;
-use crate::launch::tally::Cost;
 use crate::sys::clock::ticks;
 use crate::team::board::Desk;
 use crate::team::crew::Crew;
@@ -52,7 +52,7 @@ pub(crate) struct Detail {
 }
 
 /// A launch on its way.
-pub(crate) struct Watch {
+pub(crate) struct Profile {
     began: u64,
     epoch: u64,
     before: Vec<DeskCounts>,
@@ -63,11 +63,11 @@ fn counts(crew: &Crew) -> Vec<DeskCounts> {
     (0..crew.size).map(|rank| DeskCounts::of(board.desk(rank))).collect()
 }
 
-impl Watch {
+impl Profile {
     /// Before a launch; `epoch` is the last one's.
     #[cold]
-    pub(crate) fn begin(crew: &Crew, epoch: u64) -> Watch {
-        Watch { before: counts(crew), epoch, began: ticks() }
+    pub(crate) fn begin(crew: &Crew, epoch: u64) -> Profile {
+        Profile { before: counts(crew), epoch, began: ticks() }
     }
 
     /// After it.

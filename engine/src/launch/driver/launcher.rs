@@ -1,13 +1,14 @@
 //! What a pool needs to drive launches: the crew, and the seats.
 
 use crate::base::with_own;
-use crate::launch::describe::Description;
-use crate::launch::drive::{Drive, Job};
+use crate::launch::driver::active::ActiveLaunch;
+use crate::launch::driver::job::Job;
+use crate::launch::driver::profile::{Detail, Profile};
+use crate::launch::driver::scratch::{Scratch, Shelf};
+use crate::launch::driver::totals::{Cost, Tally, Totals};
 use crate::launch::error::LaunchError;
+use crate::launch::operand::describe::Description;
 use crate::launch::options::Options;
-use crate::launch::scratch::{Scratch, Shelf};
-use crate::launch::tally::{Cost, Tally, Totals};
-use crate::launch::watch::{Detail, Watch};
 use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
@@ -21,8 +22,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The driver of one crew.
-pub(crate) struct Driver {
+/// What launches on one crew go through.
+pub(crate) struct Launcher {
     pub(crate) crew: Arc<Crew>,
     /// The last launch more closely, where that was asked for.
     detail: Mutex<Option<Detail>>,
@@ -37,14 +38,14 @@ thread_local! {
     /// Seats that this thread has taken; without the member while it is in a launch. The crew is held, not borrowed: a seat that
     /// was forgotten outlives its pool, and its member needs the board.
     static SEATS: RefCell<Vec<(Arc<Crew>, Occupant)>> = const { RefCell::new(Vec::new()) };
-    /// Drivers without members, for launches that run inline on this thread; several only while launches nest.
-    static INLINE: RefCell<Vec<(Arc<Driver>, Member)>> = const { RefCell::new(Vec::new()) };
+    /// Launchers without members, for launches that run inline on this thread; several only while launches nest.
+    static INLINE: RefCell<Vec<(Arc<Launcher>, Member)>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Driver {
-    pub(crate) fn new(plan: Plan) -> Result<Driver, CrewError> {
+impl Launcher {
+    pub(crate) fn new(plan: Plan) -> Result<Launcher, CrewError> {
         let crew = Crew::new(plan)?;
-        Ok(Driver { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
+        Ok(Launcher { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
     }
 
     /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
@@ -69,7 +70,7 @@ impl Driver {
             if self.crew.has_reached(last) {
                 return Err(LaunchError::PoolClosed);
             }
-            return inline(|driver, member| driver.pass(options, job, Some(member), then));
+            return inline(|launcher, member| launcher.pass(options, job, Some(member), then));
         }
         let member = with_own(&SEATS, |seats| {
             seats.iter_mut().find(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?.1.take()
@@ -114,7 +115,7 @@ impl Driver {
         };
         let board = self.crew.board();
         let (mut epoch, mut caution) = (gate.epoch, gate.caution);
-        let mut drive = Drive {
+        let mut active = ActiveLaunch {
             crew: &self.crew,
             board,
             options,
@@ -128,12 +129,12 @@ impl Driver {
             deadline,
             panic: None,
         };
-        let watch = drive.crew.is_watched.then(|| Watch::begin(&self.crew, *drive.epoch));
-        let outcome = drive.run();
-        let (cost, panic) = (drive.cost, drive.panic.take());
+        let profile = active.crew.is_watched.then(|| Profile::begin(&self.crew, *active.epoch));
+        let outcome = active.run();
+        let (cost, panic) = (active.cost, active.panic.take());
         (gate.epoch, gate.caution) = (epoch, caution);
-        if let Some(watch) = watch {
-            *self.detail.lock() = Some(watch.end(&self.crew, job, epoch, cost, &outcome));
+        if let Some(profile) = profile {
+            *self.detail.lock() = Some(profile.end(&self.crew, job, epoch, cost, &outcome));
         }
         self.tally.add(&cost);
         let outcome = outcome.inspect(|()| then(&board));
@@ -240,24 +241,24 @@ impl Drop for PutBack<'_> {
 }
 
 /// Runs `body` with a driver that has no members but this thread.
-fn inline<R>(body: impl FnOnce(&Driver, &mut Member) -> Result<R, LaunchError>) -> Result<R, LaunchError> {
+fn inline<R>(body: impl FnOnce(&Launcher, &mut Member) -> Result<R, LaunchError>) -> Result<R, LaunchError> {
     let kept = with_own(&INLINE, Vec::pop);
-    let (driver, mut member) = match kept {
+    let (launcher, mut member) = match kept {
         Some(kept) => kept,
         None => new_inline()?,
     };
-    let outcome = body(&driver, &mut member);
-    with_own(&INLINE, |free| free.push((driver, member)));
+    let outcome = body(&launcher, &mut member);
+    with_own(&INLINE, |free| free.push((launcher, member)));
     outcome
 }
 
-fn new_inline() -> Result<(Arc<Driver>, Member), LaunchError> {
+fn new_inline() -> Result<(Arc<Launcher>, Member), LaunchError> {
     let broken = |why: String| LaunchError::PoolBroken { reason: why };
     let machine = Machine::from_synthetic("pu:1").map_err(|error| broken(error.to_string()))?;
     let places = plan(&machine, &Limits::of(CpuSet::single(0)), &Request::default())
         .map_err(|error| broken(error.to_string()))?
         .workers;
-    let driver = Driver::new(Plan::inline(places)).map_err(|error| broken(error.to_string()))?;
-    let member = driver.crew.member(0);
-    Ok((Arc::new(driver), member))
+    let launcher = Launcher::new(Plan::inline(places)).map_err(|error| broken(error.to_string()))?;
+    let member = launcher.crew.member(0);
+    Ok((Arc::new(launcher), member))
 }

@@ -3,8 +3,8 @@
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
-use crate::launch::bitmap::Bitmap;
 use crate::launch::grid::{Grid, block};
+use crate::launch::member::bitmap::Bitmap;
 use crate::launch::schedule::{Claims, Schedule};
 use crate::spawn::overflow::set_overflow_note;
 use crate::sys::clock::ticks;

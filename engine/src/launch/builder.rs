@@ -1,29 +1,25 @@
 //! The typed front of launches.
 //!
 //! # Safety
-//! Entries are instantiated for the operand type whose wire they are handed with: the driver sends both in one order,
-//! and the entry compares the layout hash before it reads the wire.
+//! Leaves are read after a launch that succeeded, with the operands that it had.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
-use crate::code;
 use crate::launch::cancel::CancelToken;
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
-use crate::launch::drive::Job;
-use crate::launch::driver::Driver;
+use crate::launch::driver::job::Job;
+use crate::launch::driver::launcher::Launcher;
+use crate::launch::driver::scratch::Scratch;
 use crate::launch::error::LaunchError;
-use crate::launch::grid::{Grid, block};
+use crate::launch::grid::Grid;
+use crate::launch::member::entry::{broadcast_entry, for_each_entry, reduce_entry, reduce_layout};
+use crate::launch::member::settle::{Leaves, fold_tree};
+use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, mix};
 use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
-use crate::launch::scratch::Scratch;
-use crate::launch::settle::{LeafPlaces, Leaves, fold_tree};
-use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Entry, Visit, fault};
+use crate::team::member::Entry;
 use crate::team::orders::{WIRE_BYTES, WireBytes};
-use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -31,13 +27,13 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 #[must_use = "options alone run nothing: call for_each, reduce, map_into, scan or region"]
 pub struct Launch<'p> {
-    pub(crate) driver: &'p Driver,
+    pub(crate) launcher: &'p Launcher,
     pub(crate) options: Options<'p>,
 }
 
 impl<'p> Launch<'p> {
-    pub(crate) fn new(driver: &'p Driver) -> Launch<'p> {
-        Launch { driver, options: Options::default() }
+    pub(crate) fn new(launcher: &'p Launcher) -> Launch<'p> {
+        Launch { launcher, options: Options::default() }
     }
 
     /// Cuts the operands into chunks of exactly `units` (elements, or rows of n-D arrays), the last may be shorter.
@@ -126,7 +122,7 @@ impl<'p> Launch<'p> {
             // SAFETY: the launch succeeded with these operands, and nobody else has this scratch.
             operands.settle(&mut unsafe { Leaves::new(scratch.base(), leaves) });
         }
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(())
     }
 
@@ -164,7 +160,7 @@ impl<'p> Launch<'p> {
             let partial: Vec<A> = places.take::<A>(1).iter().map(|leaf| leaf[0]).collect();
             result = fold_tree(&partial, &combine).unwrap_or(identity);
         }
-        self.driver.put_back(scratch);
+        self.launcher.put_back(scratch);
         Ok(result)
     }
 
@@ -186,7 +182,7 @@ impl<'p> Launch<'p> {
                 "too many operands: their wire form exceeds one launch"
             )
         };
-        let ranks = self.driver.team_size();
+        let ranks = self.launcher.team_size();
         let job = Job {
             entry: broadcast_entry::<O>,
             kernel: kernel as usize,
@@ -203,7 +199,7 @@ impl<'p> Launch<'p> {
             description: &description,
             site: Location::caller(),
         };
-        self.driver.launch(&self.options, &job)
+        self.launcher.launch(&self.options, &job)
     }
 
     pub(crate) fn describe<'o, O: Operand>(&self, operands: &'o O) -> Result<Description<'o>, LaunchError> {
@@ -229,7 +225,7 @@ impl<'p> Launch<'p> {
         }
         let leaves = grid.chunks.div_ceil(unit);
         let scratch = match scratch {
-            None => self.driver.scratch(description, leaves)?,
+            None => self.launcher.scratch(description, leaves)?,
             kept => kept,
         };
         let job = Job {
@@ -248,7 +244,7 @@ impl<'p> Launch<'p> {
             description,
             site,
         };
-        self.driver.launch(&self.options, &job)?;
+        self.launcher.launch(&self.options, &job)?;
         Ok((scratch, leaves))
     }
 }
@@ -260,100 +256,4 @@ pub(crate) struct Call<'a> {
     pub(crate) combine: usize,
     pub(crate) layout: u64,
     pub(crate) wire: WireBytes<'a>,
-}
-
-const fn reduce_layout<O: Operand, A>() -> u64 {
-    mix(mix(O::LAYOUT, 6), size_of::<A>() as u64)
-}
-
-impl Visit<'_> {
-    /// Compares the driver's layout hash with the entry's own.
-    pub(crate) fn check_layout(&self, layout: u64) -> Result<(), Fault> {
-        if self.order.layout == layout {
-            return Ok(());
-        }
-        Err(fault(FaultKind::Corrupt, "the order's operands are not those of its entry"))
-    }
-
-    /// The address of a function that the order names.
-    pub(crate) fn function(&self, offset: u64) -> Result<usize, Fault> {
-        code::address_of(offset)
-            .ok_or_else(|| fault(FaultKind::Corrupt, "the order names a kernel outside this program's code"))
-    }
-
-    /// Copies the operands' wire.
-    ///
-    /// # Safety
-    /// The driver sent the entry that calls this with a wire of type `W` (the layout alone does not show it),
-    /// and `check_layout` has found the order's layout to be the entry's.
-    pub(crate) unsafe fn wire<W: Copy>(&self) -> W {
-        // SAFETY: the driver wrote a `W` there for this launch; the place is aligned to 128 and WIRE_BYTES long.
-        unsafe { self.member.orders.wire().cast::<W>().read_unaligned() }
-    }
-}
-
-/// # Safety
-/// As [`Entry`].
-unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(O::LAYOUT)?;
-    let kernel = visit.function(visit.order.kernel)?;
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>)>(kernel) };
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    visit.chunks(
-        // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
-        |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
-        |_| (),
-    )
-}
-
-/// # Safety
-/// As [`Entry`].
-unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(mix(O::LAYOUT, 7))?;
-    let kernel = visit.function(visit.order.kernel)?;
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(usize, O::View<'w>)>(kernel) };
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    let (rank, size) = (visit.member.rank, visit.order.size as usize);
-    let span = block(visit.order.len as usize, rank, size);
-    let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
-    // SAFETY: ranks have disjoint blocks, and each runs the kernel once; `local` stays until it has returned.
-    kernel(rank, unsafe { O::view(&local, &chunk) });
-    Ok(())
-}
-
-/// # Safety
-/// As [`Entry`].
-unsafe fn reduce_entry<O: Operand, A: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(reduce_layout::<O, A>())?;
-    let (kernel, combine) = (visit.function(visit.order.kernel)?, visit.function(visit.order.combine)?);
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>) -> A>(kernel) };
-    // SAFETY: as above.
-    let combine = unsafe { std::mem::transmute::<usize, fn(A, A) -> A>(combine) };
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    let leaves = LeafPlaces::<A>::open(visit, 1)?;
-    let partial = Cell::new(A::zeroed());
-    visit.chunks(
-        |chunk: &Chunk| {
-            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
-            let value = kernel(unsafe { O::view(&local, chunk) });
-            partial.set(if chunk.opens_leaf { value } else { combine(partial.get(), value) });
-        },
-        // SAFETY: the leaf was claimed by this member, and its place is written here only.
-        |leaf| unsafe { leaves.at(leaf) }[0] = partial.get(),
-    )
 }

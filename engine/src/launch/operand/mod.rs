@@ -9,10 +9,12 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::launch::chunk::Chunk;
-use crate::launch::describe::Description;
+pub(crate) mod describe;
+
 use crate::launch::error::LaunchError;
-use crate::launch::settle::Leaves;
+use crate::launch::member::chunk::Chunk;
+use crate::launch::member::settle::Leaves;
+use crate::launch::operand::describe::Description;
 use crate::team::fault::Fault;
 use crate::team::member::Visit;
 use bytemuck::Pod;

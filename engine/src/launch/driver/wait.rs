@@ -1,0 +1,137 @@
+//! How the driver waits for the end of a round, and stops it where the launch's options say so.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::base::atomic::Ordering;
+use crate::launch::driver::active::{ActiveLaunch, Stop};
+use crate::launch::options::Progress;
+use crate::sys::clock::{ticks, yield_core};
+use crate::team::current;
+use crate::team::orders::{FLAG_REQUIRED, Order};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// Looks for the end of a launch before the driver sleeps, where it has a core of its own.
+const SPINS: u32 = 20_000;
+/// Looks between two yields of a driver without a core of its own.
+const LOOKS_PER_YIELD: u32 = 16;
+/// Launches that sleep at once after a yield that took long.
+const CAUTIOUS_LAUNCHES: u32 = 16;
+/// How often a waiting driver looks after members that may have lost the launch: a backstop against a board whose words were
+/// overwritten by a stray write.
+const BACKSTOP: Duration = Duration::from_millis(500);
+/// How often a progress callback is called.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+impl ActiveLaunch<'_> {
+    /// Waits until no member can touch the operands; stops the launch where the options say so.
+    #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
+    pub(super) fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
+        let board = self.board;
+        let muster = board.muster(&self.crew.orders);
+        if (self.own.is_some() || !self.crew.is_crowded() && self.crew.has_spare_core())
+            && muster.spin_until_over(SPINS)
+        {
+            return (None, Vec::new());
+        }
+        if self.own.is_none() && self.yield_until_over() {
+            return (None, Vec::new());
+        }
+        let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
+        let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
+        let mut newcomers = self.newcomers;
+        let mut next_look = Instant::now() + BACKSTOP;
+        loop {
+            // Before the looks below, so that what they miss wakes us.
+            let seen = muster.news();
+            // Pairs with the Release in the engine.
+            let ready = self.crew.newcomers.load(Ordering::Acquire);
+            if std::mem::replace(&mut newcomers, ready) != ready {
+                self.supply();
+            }
+            if muster.is_over() {
+                return (stop, killed);
+            }
+            let now = Instant::now();
+            if next_look <= now {
+                next_look = now + BACKSTOP;
+                self.look_after(order);
+            }
+            if stop.is_none() && next_progress.is_some_and(|at| at <= now) {
+                next_progress = Some(now + PROGRESS_EVERY);
+                self.tell_progress();
+            }
+            if stop.is_none() {
+                stop = self.panic.as_ref().map(|_| Stop::Panicked).or_else(|| self.stop_wanted(now));
+                if stop.is_some() {
+                    board.stop().store(order.epoch, Ordering::Release);
+                    kill_at = now.checked_add(self.options.grace);
+                    next_progress = None;
+                }
+            }
+            if kill_at.is_some_and(|at| at <= now) {
+                kill_at = None;
+                killed = self.crew.kill_unfinished();
+            }
+            let deadline = self.deadline.filter(|_| stop.is_none());
+            let until = [kill_at, next_progress, deadline, Some(next_look)];
+            self.cost.system_calls = self.cost.system_calls.saturating_add(1);
+            muster.wait(seen, until.into_iter().flatten().min());
+        }
+    }
+
+    /// Looks after members that may have lost the launch. If one has to be left out of a launch that needs all, the launch stops.
+    #[cold]
+    fn look_after(&mut self, order: &Order) {
+        self.missed = self.crew.look_after(order.epoch).or(self.missed);
+        if self.missed.is_some() && order.flags & FLAG_REQUIRED != 0 {
+            self.board.stop().store(order.epoch, Ordering::Release);
+        }
+    }
+
+    /// Gives this core to the member that waits for it, again and again for as long as members look for launches; returns whether
+    /// the launch is over.
+    ///
+    /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from another core
+    /// costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says that the launch does, or
+    /// that the core is shared with others, to whom yielding would give too much; then launches sleep for a while.
+    fn yield_until_over(&mut self) -> bool {
+        let muster = self.board.muster(&self.crew.orders);
+        if *self.caution > 0 {
+            *self.caution = self.caution.saturating_sub(1);
+            return false;
+        }
+        let began = ticks();
+        while ticks().wrapping_sub(began) < self.crew.patience.ticks {
+            if muster.spin_until_over(LOOKS_PER_YIELD) {
+                return true;
+            }
+            if yield_core() > self.crew.patience.shared {
+                *self.caution = CAUTIOUS_LAUNCHES;
+                break;
+            }
+        }
+        muster.is_over()
+    }
+
+    /// Calls the progress callback. Its panic must wait: workers still use what the caller lent.
+    fn tell_progress(&mut self) {
+        let Some(callback) = self.options.progress.filter(|_| !self.job.rank_bound) else { return };
+        let len = self.job.grid.len;
+        let chunks = self.bitmap().count().saturating_mul(self.job.unit);
+        let done = chunks.saturating_mul(self.job.grid.chunk_len).min(len);
+        // Launches that the callback makes run inline: the gate is ours.
+        let _inside = current::enter_callback();
+        let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
+        self.panic = outcome.err();
+    }
+
+    pub(super) fn stop_wanted(&self, now: Instant) -> Option<Stop> {
+        if self.is_terminated() {
+            return Some(Stop::Closed);
+        }
+        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+            return Some(Stop::Cancelled);
+        }
+        self.deadline.filter(|at| *at <= now).map(|_| Stop::TimedOut)
+    }
+}
