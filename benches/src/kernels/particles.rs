@@ -1,7 +1,7 @@
-//! The particles family. Both variants are bound by square roots and divisions, of which wide vectors of this machine's processor do
-//! no more a cycle than narrow ones, so they are expected to be equal.
+//! The particles family. Both variants are bound by square roots and divisions, of which wide vectors of this
+//! machine's processor do no more a cycle than narrow ones, so they are expected to be equal.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use ndarray::{Array2, Ix2};
 use phalanx::{Backend, Pool, SharedArray};
@@ -78,7 +78,8 @@ fn first_acceleration<T: Real>(positions: &[T]) -> [f64; 3] {
     sum
 }
 
-/// As a careful program does it: 16 bodies at a time, which the compiler makes vectors of those that the program was built for.
+/// As a careful program does it: 16 bodies at a time, which the compiler makes vectors of those that the
+/// program was built for.
 fn plain<T: Real>(out: &mut [T], positions: &[T], masses: &[T]) {
     const LANES: usize = 16;
     let square = T::from_f64(SOFTENING * SOFTENING);

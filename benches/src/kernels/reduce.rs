@@ -1,6 +1,6 @@
 //! The reduce family.
 
-use super::{Case, Context, Entry, Work, near, same};
+use super::case::{Case, Context, Entry, Work, near, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx_kernels::reduce;
@@ -84,7 +84,8 @@ fn lanes2(x: &[f64], y: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
-/// The variants of a kernel that makes a number of one array of float64: ours, rayon's over pieces, and one piece's function alone.
+/// The variants of a kernel that makes a number of one array of float64: ours, rayon's over pieces, and one
+/// piece's function alone.
 fn number<'c>(
     context: &'c Context,
     ours: impl Fn(&phalanx::SharedArray<f64>) -> Result<f64, phalanx_kernels::KernelError> + 'c,
@@ -223,7 +224,8 @@ fn count_if(context: &Context) -> Outcome<Case<'_>> {
 
 const BINS: usize = 1000;
 
-/// As a careful program counts: a guess by a multiplication, corrected at the borders, into a table of its own.
+/// As a careful program counts: a guess by a multiplication, corrected at the borders, into a table of its
+/// own.
 fn count_bins(x: &[f64], table: &mut [u64]) {
     const SCALE: f64 = BINS as f64 / 2.0;
     const STEP: f64 = 2.0 / BINS as f64;

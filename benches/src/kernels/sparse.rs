@@ -1,6 +1,6 @@
 //! The sparse family. Of a product the matrix is counted, 12 bytes an entry.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;
@@ -174,7 +174,7 @@ fn cg(context: &Context) -> Outcome<Case<'_>> {
         Ok(())
     };
     let rayon = move |(a, x): &mut (Plain, Vec<f64>)| rayon_cg(a, &b, x, 1e-8);
-    // The same solution counts as the same work, whoever needs more iterations.
+    // The same solution counts as the same work, even if one runtime needs more iterations.
     Ok(Case::new(Work::Bytes(12.0 * entries as f64 * ITERATIONS))
         .variant("phalanx", (a, pool.zeros(rows)?), ours, move |s| ours_check(s.1.as_slice()))
         .rayon(context, move || (plain, vec![0.0; rows]), rayon, move |s| rayon_check(&s.1)))

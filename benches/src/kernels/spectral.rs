@@ -1,6 +1,6 @@
 //! The spectral family: there and back again, counted as 5 n log2 n operations each way.
 
-use super::{Case, Context, Entry, Work};
+use super::case::{Case, Context, Entry, Work};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::{Pool, Shape, SharedArray};

@@ -1,6 +1,6 @@
 //! The stencil family. Counted are the input read once and the result written once.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use ndarray::{Array2, Ix2, Ix3};

@@ -1,6 +1,6 @@
 //! The stream family. Counted as STREAM does, without the line that a store reads first.
 
-use super::{Case, Context, Entry, Work, same};
+use super::case::{Case, Context, Entry, Work, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;

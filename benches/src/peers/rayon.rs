@@ -1,6 +1,6 @@
 //! Rayon: a pool of its own, threads pinned like our workers; the caller waits outside.
 
-use super::pin;
+use super::pin::pin;
 use crate::harness::Outcome;
 use phalanx::topology::CpuSet;
 use rayon::{ThreadPool, ThreadPoolBuilder};

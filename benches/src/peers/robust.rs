@@ -3,7 +3,7 @@
 //! # Safety
 //! A mutex lies in memory that nothing else touches, and neither moves nor goes away while it is in use or
 //! held; it is locked only after [`Robust::make`] has made it there, and what runs under it does not unwind,
-//! which would leave it held. No function here checks that: it is upon who makes a `Robust`.
+//! which would leave it held. No function here checks that: it is up to the code that makes a `Robust`.
 #![allow(unsafe_code)]
 
 use crate::harness::Outcome;
@@ -21,7 +21,8 @@ impl<'a> Robust<'a> {
     pub fn make(words: &'a [AtomicU64]) -> Outcome<Robust<'a>> {
         let this = Robust::at(words)?;
         let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
-        // SAFETY: the attributes are made by the first call and used by the others; the words are the mutex's own.
+        // SAFETY: the attributes are made by the first call and used by the others; the words are the mutex's
+        // own.
         let codes = unsafe {
             [
                 libc::pthread_mutexattr_init(attributes.as_mut_ptr()),
