@@ -45,7 +45,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// What all benches share.
 pub struct Setup {
-    /// The cores that every team is pinned to, one a worker.
+    /// The cores that every team is pinned to, one per worker.
     pub places: Vec<CpuSet>,
     /// Why these.
     pub reason: String,

@@ -158,7 +158,7 @@ fn launch_chunks<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contende
     Ok(all)
 }
 
-/// An empty launch after every worker has gone to sleep. ForkUnion's threads never do of their own.
+/// An empty launch after every worker has gone to sleep. ForkUnion's threads never sleep on their own.
 fn launch_after_sleep<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let mut all = ours(setup, |sampler, pool| {
         launch(pool)?;

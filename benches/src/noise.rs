@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 /// Rounds of quiet and noisy regions.
 const ROUNDS: usize = 3;
-/// When a region ends early, all ranks at one phase; its time a phase counts all the same.
+/// Time after which a region ends early, all ranks at the same phase; its time per phase is valid.
 const LIMIT: Duration = Duration::from_secs(10);
-/// When a region that did not end by itself has failed.
+/// Time after which a region that has not ended counts as failed.
 const FAILED: Duration = Duration::from_secs(120);
-/// Phases between two looks at the clock.
+/// Phases between two checks of the clock.
 const LOOK_EVERY: u64 = 64;
 
 const QUIET: &str = "phase_quiet";
@@ -58,7 +58,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// As by default, with so many busy processes; one per worker where that is 0.
+    /// The default options with this many busy processes; 0 means one per worker.
     pub fn beside(hogs: u32) -> Noise {
         Noise { hogs: Some(hogs), phases: PHASES, work: WORK_US }
     }
@@ -119,7 +119,7 @@ enum Kind {
     Spin,
 }
 
-/// One variant with its times, in nanoseconds a phase.
+/// One variant with its times, in nanoseconds per phase.
 struct Team {
     variant: &'static str,
     kind: Kind,
@@ -183,7 +183,7 @@ fn work(amount: u64) {
     black_box(word);
 }
 
-/// How much work takes this long on a quiet core: by the fastest of several looks.
+/// Returns how much work takes this long on a quiet core: by the fastest of several measurements.
 fn calibrate(time: Duration) -> u64 {
     const AMOUNT: u64 = 200_000;
     let looks = (0..30).map(|_| {

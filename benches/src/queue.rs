@@ -16,7 +16,7 @@ const MPSC: &str = "std-mpsc-threads";
 
 /// Bytes of a large item.
 const LARGE: usize = 1_000_000;
-/// Items that may wait: enough that neither side waits for the other's every step.
+/// Capacity of the queue: enough that neither side waits for every step of the other.
 const WAITING: usize = 1000;
 
 const TARGETS: &[Target] = &[
@@ -59,7 +59,7 @@ impl Bench for Queue {
     }
 }
 
-/// An item as this bench sends it, and what a reader makes of it.
+/// An item of this bench, and the value that a reader finds in it.
 trait Parcel: Message + Send + Clone {
     fn make() -> Self;
     fn value(&self) -> u64;

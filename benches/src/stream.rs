@@ -1,7 +1,7 @@
 //! STREAM: copy, scale, add and triad over three arrays, in shared memory and in plain vectors.
 //!
-//! Counted as STREAM does, without the line that a store reads first: 16 bytes an element for copy and scale,
-//! 24 for add and triad. After <https://www.cs.virginia.edu/stream/ref.html>.
+//! Counted as STREAM does, without the line that a store reads first: 16 bytes per element for copy and
+//! scale, 24 for add and triad. After <https://www.cs.virginia.edu/stream/ref.html>.
 
 use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
@@ -45,7 +45,7 @@ mod kernel {
     }
 }
 
-/// Names and bytes an element, in the order in which a sweep runs them.
+/// Names and bytes per element, in the order in which a sweep runs them.
 const KERNELS: [(&str, f64); 4] =
     [("stream_copy", 16.0), ("stream_scale", 16.0), ("stream_add", 24.0), ("stream_triad", 24.0)];
 
@@ -165,7 +165,7 @@ impl Teams {
         Ok(Teams { processes, threads, rayon, shared, plain, chunk })
     }
 
-    /// The variants.
+    /// Names of the variants.
     fn names(&self) -> Vec<&'static str> {
         let mut names = vec![PROCESSES, SEAT, THREADS];
         names.extend(self.rayon.is_some().then_some(RAYON));
@@ -188,7 +188,7 @@ impl Teams {
         }
     }
 
-    /// Compares all arrays with what their sweeps make of them.
+    /// Compares all arrays with the values that their sweeps should have left.
     fn verify(&self, who: &str) -> Outcome<()> {
         let (shared, plain) = (&self.shared, &self.plain);
         let slices = [shared.a.as_slice(), shared.b.as_slice(), shared.c.as_slice()];
@@ -272,7 +272,7 @@ fn serial_sweep(arrays: &mut Arrays<Vec<f64>>) -> Sweep {
     sweep
 }
 
-/// Writes down how long each kernel took.
+/// Records how long each kernel took.
 struct Lap<'a> {
     sweep: &'a mut Sweep,
     last: Instant,
@@ -290,7 +290,7 @@ impl<'a> Lap<'a> {
     }
 }
 
-/// Compares every element with what so many sweeps make of it.
+/// Compares every element with its value after so many sweeps.
 fn verify(arrays: [&[f64]; 3], sweeps: usize) -> Result<(), String> {
     // Elements whose first value is equal stay equal.
     let period: Vec<[f64; 3]> = (0..1021).map(|index| after(first(index), sweeps)).collect();

@@ -1,5 +1,5 @@
-//! What a kernel's measurement is made of: an entry of the list prepares a case, whose variants hold their
-//! data, run, and check what they left.
+//! The parts of a kernel's measurement: an entry of the list prepares a case, whose variants hold their data,
+//! run, and check their results.
 
 use crate::harness::Outcome;
 use crate::report::Target;
@@ -14,22 +14,22 @@ pub struct Entry {
     pub about: &'static str,
     /// Stated targets; their bench is `kernels/NAME`.
     pub targets: &'static [Target],
-    /// Makes the data.
+    /// Makes the data and the variants.
     pub prepare: for<'c> fn(&'c Context) -> Outcome<Case<'c>>,
 }
 
-/// What entries work with.
+/// The pools and sizes that entries work with.
 pub struct Context {
     /// Worker processes, one per core.
     pub pool: Pool,
-    /// Rayon's threads on the same cores, where they are asked for.
+    /// Rayon's threads on the same cores, if the options ask for them.
     pub team: Option<ThreadPool>,
     /// MiB of each long array.
     pub mib: usize,
 }
 
 impl Context {
-    /// Elements of `bytes` each in a long array.
+    /// Returns the length of a long array whose elements have `bytes` each.
     pub fn len(&self, bytes: usize) -> usize {
         (self.mib << 20) / bytes
     }
@@ -65,7 +65,7 @@ impl Work {
     }
 }
 
-/// An entry with its data: what is to be run, on what runtimes.
+/// An entry with its data: what to run, on which runtimes.
 pub struct Case<'c> {
     /// What one run of each variant does.
     pub work: Work,
@@ -74,7 +74,7 @@ pub struct Case<'c> {
 }
 
 impl<'c> Case<'c> {
-    /// A case without variants so far.
+    /// Makes a case without variants.
     pub fn new(work: Work) -> Case<'c> {
         Case { work, variants: Vec::new() }
     }
@@ -106,7 +106,7 @@ impl<'c> Case<'c> {
         self
     }
 
-    /// Adds rayon's variant, where it is asked for; `run` is called inside its team.
+    /// Adds rayon's variant, if the options ask for it; `run` is called inside its team.
     pub fn rayon<S: Send + 'c>(
         self,
         context: &'c Context,
@@ -137,7 +137,7 @@ pub trait Runner {
     fn ready(&mut self);
     /// One run.
     fn run(&mut self) -> Outcome<()>;
-    /// Compares what the last run left with what it should be.
+    /// Checks the result of the last run.
     fn check(&self) -> Outcome<()>;
 }
 
@@ -165,7 +165,7 @@ where
     }
 }
 
-/// An error that shows both, unless the two are as close as `relative` asks.
+/// Returns an error that shows both values, unless their relative difference is at most `relative`.
 pub fn near(got: f64, want: f64, relative: f64) -> Outcome<()> {
     if (got - want).abs() <= relative * want.abs() {
         return Ok(());
@@ -173,7 +173,7 @@ pub fn near(got: f64, want: f64, relative: f64) -> Outcome<()> {
     Err(format!("{got} instead of {want}").into())
 }
 
-/// An error that names the first difference, unless the two are equal.
+/// Returns an error that names the first difference, unless the two are equal.
 pub fn same<T: PartialEq + std::fmt::Debug>(got: &[T], want: impl Fn(usize) -> T) -> Outcome<()> {
     match got.iter().enumerate().find(|(index, got)| **got != want(*index)) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! The sparse family. Of a product the matrix is counted, 12 bytes an entry.
+//! The sparse family. A product is counted by its matrix, 12 bytes per entry.
 
 use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
@@ -73,7 +73,7 @@ impl Plain {
         sums.iter().sum::<f64>() + rest
     }
 
-    /// Rayon's product: as many rows in a piece as its work stealing likes.
+    /// Rayon's product: work stealing chooses the rows of a piece.
     fn times(&self, x: &[f64], y: &mut [f64]) {
         y.par_iter_mut().with_min_len(64).enumerate().for_each(|(row, y)| *y = self.row(row, x));
     }

@@ -48,7 +48,7 @@ fn at(index: usize) -> C64 {
     Complex::new((index % 61) as f64 - 30.0, (index % 53) as f64)
 }
 
-/// What `index` came back as.
+/// The result at `index`.
 fn came_back(got: &[C64]) -> Outcome<()> {
     match got.iter().enumerate().find(|(index, value)| (**value - at(*index)).norm() > 1e-6) {
         None => Ok(()),

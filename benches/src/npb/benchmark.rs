@@ -1,4 +1,4 @@
-//! What a benchmark is, and what a run of it comes to.
+//! What a benchmark is, and the result of a run.
 
 use super::class::Class;
 use super::team::Team;
@@ -9,13 +9,13 @@ use crate::harness::Outcome;
 pub trait Benchmark {
     /// Its short name, lower case.
     fn name(&self) -> &'static str;
-    /// The size of a class, for people.
+    /// The size of a class, for the printed headline.
     fn size(&self, class: Class) -> String;
     /// Prepares, runs the timed part once, and compares the result.
     fn run(&self, class: Class, team: &Team<'_>) -> Outcome<Measured>;
 }
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Time of the timed part.
@@ -32,7 +32,7 @@ impl Measured {
         self.operations / self.seconds / 1e6
     }
 
-    /// What the comparisons come to.
+    /// The verdict of the comparisons.
     pub fn verdict(&self) -> Verdict {
         Verdict::of(&self.checks)
     }

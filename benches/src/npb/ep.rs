@@ -2,8 +2,8 @@
 //! numbers.
 //!
 //! After section 2.4 of the NPB specification. Pairs come in batches of 2^16, each with a seed of its own
-//! found by a jump, so that batches are independent. About 60 operations a number; no memory but a few KiB of
-//! the nearest cache. Operations are counted as the reference does: one a random number.
+//! found by a jump, so that batches are independent. About 60 operations per number; no memory but a few KiB
+//! of the nearest cache. Operations are counted as the reference does: one per random number.
 //!
 //! Departure from the text of the algorithm: all pairs of a block go through the same operations, and those
 //! outside the unit circle get the factor 0, so that the loops need no branches and become vector

@@ -9,7 +9,7 @@ use crate::report::{Goal, Record, Report, Target};
 use crate::statistics::median;
 use serde::Serialize;
 
-/// The result of one runtime: the median run, and what all verified to.
+/// The result of one runtime: its runs, and their common verdict.
 pub struct Line {
     runtime: Runtime,
     workers: usize,
@@ -31,7 +31,7 @@ struct Json<'a> {
 }
 
 impl Line {
-    /// Condenses the runs of one runtime.
+    /// Collects the runs of one runtime.
     pub fn of(runtime: Runtime, setup: &Setup, runs: Vec<Measured>) -> Line {
         let workers = if runtime == Runtime::Serial { 1 } else { setup.workers() };
         let verdicts: Vec<Verdict> = runs.iter().map(Measured::verdict).collect();

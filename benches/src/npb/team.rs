@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use phalanx::Pool;
 
-/// On what a benchmark of NPB runs.
+/// What a benchmark runs on, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Runtime {
     /// Worker processes of this engine.
@@ -15,7 +15,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// As on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Runtime::Phalanx => "phalanx",
@@ -25,8 +25,8 @@ impl Runtime {
     }
 }
 
-/// On what a run computes. Its members are pinned to the cores that all runtimes share; a serial run's thread
-/// to the first.
+/// The threads or processes that compute. Its members are pinned to the cores that all runtimes share; a
+/// serial run's thread to the first.
 pub enum Team<'a> {
     /// The calling thread.
     Serial,

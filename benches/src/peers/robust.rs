@@ -1,4 +1,4 @@
-//! The C library's robust mutex, as shared between processes: what survives the death of an owner elsewhere.
+//! The C library's robust mutex, shared between processes: it survives the death of its owner.
 //!
 //! # Safety
 //! A mutex lies in memory that nothing else touches, and neither moves nor goes away while it is in use or
@@ -34,7 +34,7 @@ impl<'a> Robust<'a> {
         if codes == [0; 4] { Ok(this) } else { Err(format!("pthread_mutex_init: {codes:?}").into()) }
     }
 
-    /// The mutex that somebody made in the words.
+    /// Returns the mutex that was made in the words before.
     pub fn at(words: &'a [AtomicU64]) -> Outcome<Robust<'a>> {
         if words.len() < WORDS { Err("too few words for a mutex".into()) } else { Ok(Robust(words)) }
     }

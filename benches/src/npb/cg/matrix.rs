@@ -4,8 +4,8 @@
 //! weight falls geometrically from 1 to `rcond`; (rcond - shift) is added to the diagonal. Where vectors
 //! meet, terms are added in the order of the vectors, as in the reference.
 //!
-//! Columns are kept as offsets in column blocks of 2^16, two bytes each: a product reads 10 bytes a non-zero
-//! instead of 12, and an offset cannot leave its block, so the inner loop needs no check of bounds.
+//! Columns are kept as offsets in column blocks of 2^16, two bytes each: a product reads 10 bytes per
+//! non-zero instead of 12, and an offset cannot leave its block, so the inner loop needs no check of bounds.
 
 use super::super::random::{Random, SEED};
 use super::size::Size;

@@ -2,10 +2,10 @@
 //! gradients.
 //!
 //! After section 2.5 of the NPB specification: `iterations` outer steps (one more, untimed, before), each of
-//! 25 steps of the conjugate gradient method without preconditioning and one residual; zeta = shift + 1 / (x
-//! . z) is the result. A product reads 10 bytes a non-zero and does 2 operations; the direction vector is
-//! gathered from the second cache. Operations are counted as the reference does, from the nominal number of
-//! non-zeros.
+//! 25 steps of the conjugate gradient method without preconditioning and one residual;
+//! `zeta = shift + 1 / (x . z)` is the result. A product reads 10 bytes per non-zero and does 2 operations;
+//! the direction vector is gathered from the second cache. Operations are counted as the reference does, from
+//! the nominal number of non-zeros.
 //!
 //! The solver is written once over `Crew`: who has which rows, and how sums come together. Ranks share only
 //! the direction vector; all others are private. Rows are cut where non-zeros are even.
@@ -30,7 +30,7 @@ use size::{STEPS, Size};
 use slab::Slab;
 use std::time::Instant;
 
-/// Slabs a thread of rayon, so that there is something to steal.
+/// Slabs per thread of rayon, so that there is something to steal.
 const SLABS_PER_THREAD: usize = 4;
 
 /// CG.

@@ -4,7 +4,7 @@
 //! exp(-4 alpha pi^2 k^2 t), and at each time step t the state is transformed back, of which 1024 elements
 //! are summed. What is timed (everything, from the random numbers on), how operations are counted and how
 //! results are verified is as in the reference implementation; as in the specification each step's decay is
-//! that since the beginning, from one small table an axis.
+//! that since the beginning, from one small table per axis.
 
 mod lines;
 mod runtime;

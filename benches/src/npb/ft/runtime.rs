@@ -67,7 +67,7 @@ pub fn serial(problem: Problem) -> Outcome<Evolved> {
 pub fn rayon(problem: Problem, threads: &ThreadPool) -> Outcome<Evolved> {
     let Arrays { mut space, mut spectrum, mut evolved } = Arrays::new(problem);
     let (plane, slab) = (problem.plane(), problem.slab());
-    // One worker a thread, not one a piece of work.
+    // One worker per thread, not one per piece of work.
     let run = |steps| {
         let workers: Vec<_> =
             (0..threads.current_num_threads()).map(|_| Mutex::new(Worker::new(problem))).collect();

@@ -8,7 +8,7 @@
 //! The transform along y is made in planes of constant z, those along z and x in slabs of constant y; between
 //! them each reads the other's array in whole lines of x. So no transposition is a step of its own. A plane
 //! or slab is first filled line by line, which memory likes best, and then transformed in the cache: of class
-//! B it has 2 MiB. Bytes a point and time step: 96, of which a third is the lines that stores read first.
+//! B it has 2 MiB. Bytes per point and time step: 96, of which a third is the lines that stores read first.
 
 use super::lines::{Lines, columns};
 use crate::npb::random::{Random, SEED};

@@ -3,8 +3,8 @@
 //! After section 2.7 of the NPB specification. The timed part gives, for every possible key, how many keys
 //! are at most as large, and looks up the ranks of five keys; drawing the keys and the sort by rank that
 //! verifies the last ranking are not timed. A ranking reads keys once, and writes and reads half of their
-//! bits, in streams: about 10 bytes and 15 operations a key. Operations are counted as the reference does:
-//! one a key and ranking.
+//! bits, in streams: about 10 bytes and 15 operations per key. Operations are counted as the reference does:
+//! one per key and ranking.
 //!
 //! Departure from the reference: buckets are sorted block by block (see `sort`), so ranks write only blocks
 //! and key ranges of their own, and nothing is scattered over memory.
@@ -112,7 +112,7 @@ impl Benchmark for Is {
         let Some(official) = verification::is(class)? else {
             return Err(format!("no keys to look up are published for class {}", class.letter()).into());
         };
-        // Low bits take two bytes a key, four in the largest class.
+        // Low bits take two bytes per key, four in the largest class.
         let run = match size.shift() {
             0..=16 => measured::<u16>(size, &official.index, team)?,
             _ => measured::<u32>(size, &official.index, team)?,
@@ -191,7 +191,7 @@ struct Arrays<L> {
     sorted: Vec<L>,
     bounds: Vec<u32>,
     ranks: Vec<u32>,
-    /// One a thread.
+    /// One per thread.
     scratch: Vec<Mutex<Vec<L>>>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Keys come in blocks that stay in the second cache. Each block is sorted by bucket on its own: counted,
 //! moved to its place in a scratch block, and copied out, so that memory is read and written in streams only.
-//! (Moving keys right to memory took 4.1 ns a key instead of 2.1: most stores then miss all caches.) Then
+//! (Moving keys right to memory took 4.1 ns per key instead of 2.1: most stores then miss all caches.) Then
 //! each bucket is gathered from all blocks and its keys are counted one by one, in a table that stays in the
 //! nearest cache.
 //!
@@ -73,7 +73,7 @@ pub fn sort_block<L: Low>(
     (sorted, bounds): (&mut [L], &mut [u32]),
     totals: &mut Totals,
 ) {
-    // Four counts a bucket, since neighbouring keys often fall into the same one.
+    // Four counts per bucket, since neighbouring keys often fall into the same one.
     let mut counts = [[0u32; BUCKETS]; 4];
     let (fours, rest) = keys.as_chunks::<4>();
     for four in fours {
@@ -113,7 +113,7 @@ fn bucket(key: u32, shift: u32) -> usize {
 pub struct Blocks<'a, L> {
     /// Low bits of keys, block by block.
     pub sorted: &'a [L],
-    /// [`BOUNDS`] numbers a block.
+    /// [`BOUNDS`] numbers per block.
     pub bounds: &'a [u32],
     /// Keys of a block.
     pub block: usize,

@@ -27,7 +27,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For levels of up to `side` points a direction.
+    /// For levels of up to `side` points per direction.
     pub fn new(side: usize) -> Scratch {
         let len = |side: usize| if band_rows(side) < side { band_rows(side) + 4 } else { side } * side;
         let most = (1..=side.ilog2()).map(|level| len(1 << level)).max().unwrap_or(0);
@@ -112,7 +112,7 @@ pub enum Source<'a> {
 /// What an ascent reads.
 #[derive(Clone, Copy)]
 pub struct Ascent<'a> {
-    /// Points a direction.
+    /// Points per direction.
     pub side: usize,
     /// The level's right-hand side.
     pub rhs: &'a [f64],
@@ -261,14 +261,14 @@ fn ascend_band(band: &Band, level: Ascent<'_>, wanted: Range<usize>, out: &mut [
 /// The bottom of the cycle: levels so small that meeting costs more than computing. Each thread or rank
 /// computes all of them for itself.
 pub struct Bottom {
-    /// From the coarsest level (2 points a direction) up: residuals and values.
+    /// From the coarsest level (2 points per direction) up: residuals and values.
     levels: Vec<[Vec<f64>; 2]>,
     weights: [f64; 3],
     scratch: Scratch,
 }
 
 impl Bottom {
-    /// For levels of up to `side` points a direction.
+    /// For levels of up to `side` points per direction.
     pub fn new(side: usize, weights: [f64; 3]) -> Bottom {
         let levels = (1..=side.ilog2()).map(|level| {
             let len = 1 << (3 * level);

@@ -16,13 +16,13 @@ use std::mem::swap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// log2 of the points a direction of the largest level that everybody computes alone.
+/// log2 of the points per direction of the largest level that every thread or rank computes for itself.
 const BOTTOM: u32 = 4;
 
 /// A problem.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem {
-    /// log2 of the points a direction.
+    /// log2 of the points per direction.
     pub top: u32,
     /// V-cycles.
     pub cycles: usize,
@@ -31,7 +31,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Points a direction.
+    /// Points per direction.
     pub fn side(&self) -> usize {
         1 << self.top
     }
@@ -130,7 +130,7 @@ impl Sweeps for Alone {
     }
 }
 
-/// One slab a thread, each with a scratch of its own: more slabs would compute more planes twice.
+/// One slab per thread, each with a scratch of its own: more slabs would compute more planes twice.
 struct Threads(Vec<Scratch>);
 
 impl Sweeps for Threads {

@@ -4,8 +4,8 @@
 //! in the specification, the points of a row's plane-mates and diagonal mates are summed into two row buffers
 //! first, which each row then uses three times.
 //!
-//! Grids are periodic cubes of `side` points a direction, without ghost points: rows and planes wrap by their
-//! index, and a row buffer repeats its end points on both sides. So nothing is exchanged at borders.
+//! Grids are periodic cubes of `side` points per direction, without ghost points: rows and planes wrap by
+//! their index, and a row buffer repeats its end points on both sides. So nothing is exchanged at borders.
 
 /// Weights of the residual's operator A: centre and face (which is 0), edge, corner.
 const CENTRE: f64 = -8.0 / 3.0;
