@@ -6,7 +6,8 @@
 //! are verified is as in the reference implementations. Results are verified before a rate is printed, and a
 //! wrong one is exit status 1.
 //!
-//! A new benchmark is a file with a type that implements [`Benchmark`], and a line in [`benchmark`].
+//! A new benchmark is a file with a type that implements [`Benchmark`], and a line each in [`Name`] and
+//! [`named`].
 
 mod benchmark;
 mod cg;
@@ -54,7 +55,7 @@ enum Name {
 }
 
 /// The benchmark of this name.
-fn benchmark(name: Name) -> Box<dyn Benchmark> {
+fn named(name: Name) -> Box<dyn Benchmark> {
     match name {
         Name::Ep => Box::new(ep::Ep),
         Name::Is => Box::new(is::Is),
@@ -89,13 +90,13 @@ impl Bench for Npb {
     const IN_ALL: bool = false;
 
     fn measures() -> Vec<&'static str> {
-        Name::value_variants().iter().map(|name| benchmark(*name).name()).collect()
+        Name::value_variants().iter().map(|name| named(*name).name()).collect()
     }
 
     /// Runs a benchmark on all runtimes that were asked for, taking turns. A result that does not verify is
     /// an error, after all have been printed.
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
-        let benchmark = benchmark(self.name);
+        let benchmark = named(self.name);
         let count = self.runtime.len();
         let mut runs: Vec<Vec<Measured>> = self.runtime.iter().map(|_| Vec::new()).collect();
         for round in 0..self.repeat as usize {
