@@ -9,9 +9,9 @@ use crate::memory::AllocError;
 use crate::pool::{PoolError, TraceError};
 use crate::process::{JoinError, SpawnError};
 use crate::shared::{BlockError, ListError};
+use crate::spawn::StartError;
 use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
 use crate::task::TaskError;
-use crate::team::start::StartError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
 
 /// Any error of this crate, for programs that handle them alike: `?` makes one of each.

@@ -6,13 +6,16 @@
 mod array;
 mod base;
 pub mod channel;
+mod code;
 mod error;
+mod handle;
 mod launch;
 mod manager;
 mod memory;
 mod pool;
 mod process;
 pub mod shared;
+mod spawn;
 pub mod sync;
 mod sys;
 mod task;
@@ -45,13 +48,13 @@ pub use process::{
     ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
     SpawnError, active_children, cpu_count, current_process,
 };
+pub use spawn::{ExitCause, StartError, StartMethod};
 pub use task::{
     Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
     WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
-pub use team::opening::Opened;
-pub use team::start::{ExitCause, StartError, StartMethod};
+pub use team::initializer::Opened;
 pub use topology::{CpuSet, Machine, Placement};
 
 /// The Rust blocks of the book and of the front page, compiled and run as doc tests so that they stay true.

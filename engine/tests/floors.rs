@@ -2,21 +2,26 @@
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod rust_text;
 mod sources;
 
+use rust_text::{code, is_test};
 use sources::files;
 use std::fs;
 use std::path::Path;
 
-/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `sync` stands
-/// half a floor above `memory`, in whose arena its words live, and `shared` as much above `array`, whose elements it shares.
-const FLOORS: [&[&str]; 9] = [
+/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `handle` and
+/// `sync` stand half a floor above `memory`, in whose arena they live, and `shared` as much above `array`, whose elements it
+/// shares.
+const FLOORS: [&[&str]; 11] = [
     &["base"],
     &["sys"],
-    &["topology", "memory"],
+    &["code", "topology", "memory"],
+    &["handle"],
     &["sync"],
     &["array", "channel"],
     &["shared"],
+    &["spawn"],
     &["team"],
     &["launch", "process"],
     &["task", "manager"],
@@ -30,22 +35,6 @@ const MAX_LINES: usize = 600;
 
 fn floor_of(module: &str) -> usize {
     FLOORS.iter().position(|modules| modules.contains(&module)).unwrap_or(TOP)
-}
-
-/// Whether the file holds only tests, which may look at the house from above.
-fn is_test(path: &Path) -> bool {
-    let name = path.file_stem().unwrap().to_string_lossy();
-    name == "tests"
-        || name.ends_with("_tests")
-        || name.ends_with("models")
-        || path.iter().any(|part| part == "tests")
-}
-
-/// The text without comments, and without the module of tests at its end.
-fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    let lines = text[..end].lines().map(|line| line.split("//").next().unwrap_or_default());
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The first names after `crate::`, also those of a group in braces.

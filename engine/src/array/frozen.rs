@@ -4,7 +4,7 @@
 //! Invariants of [`FrozenArray`]:
 //!
 //! - F1 `ptr` points to `dim.size()` aligned elements that `place` keeps mapped: as its upkeep in the process that made
-//!   the array, as a lease (`memory::travel`, T1) in others, whose mapping is at least readable.
+//!   the array, as a lease (`handle::travel`, T1) in others, whose mapping is at least readable.
 //! - F2 Nobody writes them: the array was given up to be frozen, handles give out `&T` alone, and `thaw` gives it back only
 //!   where no other handle exists and none was ever leased beyond its luggage.
 //! - F3 The object in the arena that the handles name is a [`Deed`] and `ndim` lengths; it never changes after it was made.
@@ -13,8 +13,10 @@
 
 use super::shared::byte_len;
 use super::{Element, Shape, SharedArray};
-use crate::memory::place::{Expected, Place, kind_of};
-use crate::memory::{AllocError, travel};
+use crate::handle::kept;
+use crate::handle::place::{self, Expected, Place, kind_of};
+use crate::handle::travel;
+use crate::memory::AllocError;
 use ndarray::{ArrayView, Dimension, Ix1};
 use std::any::Any;
 use std::ops::Deref;
@@ -153,7 +155,7 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
         let FrozenArray { ptr, dim, place } = self;
         // What others have let go of since is not told by itself.
-        travel::sweep_all();
+        kept::sweep_all();
         match place.into_upkeep() {
             Ok(upkeep) => match upkeep.map(Box::<dyn Any + Send + Sync>::downcast::<SharedArray<T, D>>) {
                 Some(Ok(array)) => Ok(*array),
@@ -233,14 +235,14 @@ impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
 /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        travel::serialize(&self.place, WHAT, to)
+        place::serialize(&self.place, WHAT, to)
     }
 }
 
 /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
-        let place = travel::deserialize(&expected::<T, D>(), from)?;
+        let place = place::deserialize(&expected::<T, D>(), from)?;
         FrozenArray::open(place).map_err(serde::de::Error::custom)
     }
 }

@@ -1,7 +1,7 @@
 //! Frozen arrays: who shares what, and when writing is possible again.
 
 use super::{FrozenArray, FrozenValue, SharedArray, SharedValue};
-use crate::memory::travel::{decode, encode};
+use crate::handle::travel::{decode, encode};
 use ndarray::Ix2;
 use std::ptr::NonNull;
 

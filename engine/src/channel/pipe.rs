@@ -15,7 +15,7 @@ use super::queue::{Queue, QueueOptions, make};
 use super::word::{ALIGN, Control, PIPE, RECEIVING, SENDING};
 use crate::base::atomic::Ordering;
 use crate::base::member::{self, MemberId};
-use crate::memory::travel;
+use crate::handle::{place, travel};
 use crate::sync::Patience;
 use crate::sync::place::{Borrowed, CreateError, Farewell, Place, Remote, SyncWire};
 use crate::sys::fork;
@@ -230,14 +230,14 @@ macro_rules! ends {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
                 // Where nothing is packed, the next line says so.
                 let _ = travel::with_packing($what, noted);
-                travel::serialize(self.place(), $what, to)
+                place::serialize(self.place(), $what, to)
             }
         }
 
         /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
         impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                Ok(Self::of(travel::deserialize(&Self::expected(), from)?))
+                Ok(Self::of(place::deserialize(&Self::expected(), from)?))
             }
         }
 

@@ -6,10 +6,12 @@ use crate::base::atomic::Ordering;
 use crate::launch::bitmap::Bitmap;
 use crate::launch::grid::{Grid, block};
 use crate::launch::schedule::{Claims, Schedule};
+use crate::spawn::overflow::set_overflow_note;
 use crate::sys::clock::ticks;
-use crate::team::board::{FLAG_REPAIR, FLAG_REQUIRED, Fault, FaultKind, MAX_CHUNKS, bump};
+use crate::team::board::{MAX_CHUNKS, bump};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
-use crate::team::start::overflow::set_overflow_note;
+use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED};
 use crate::team::trace::EventKind;
 use std::time::Instant;
 

@@ -8,27 +8,27 @@
 
 use crate::base::Span;
 use crate::base::atomic::Ordering;
+use crate::code;
 use crate::launch::bitmap::Bitmap;
 use crate::launch::describe::Description;
 use crate::launch::error::{Death, LaunchError};
 use crate::launch::grid::Grid;
 use crate::launch::options::{Options, Progress};
-use crate::launch::region::{self, Desks, Key};
+use crate::launch::region::digest::Key;
+use crate::launch::region::step::{self, Desks};
 use crate::launch::schedule::{self, Schedule};
 use crate::launch::scratch::Scratch;
 use crate::launch::tally::Cost;
 use crate::sys::clock::{ticks, yield_core};
-use crate::team::board::{
-    Board, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, MAX_CHUNKS, Order, WireBytes,
-};
+use crate::team::board::{Board, MAX_CHUNKS};
 use crate::team::crew::Crew;
 use crate::team::current;
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 use crate::team::member::{Entry, Member};
 use crate::team::muster::{Presence, RankSet};
+use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order, WireBytes};
 use crate::team::roster::{Obituary, Roster};
 use crate::team::state;
-use crate::team::text;
 use parking_lot::MutexGuard;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -246,7 +246,7 @@ impl Drive<'_> {
     fn order(&self) -> Result<Order, LaunchError> {
         let job = self.job;
         let (schedule, schedule_arg) = self.options.schedule.to_wire();
-        let offset = |address: usize| if address == 0 { Ok(0) } else { text::offset_of(address) };
+        let offset = |address: usize| if address == 0 { Ok(0) } else { code::offset_of(address) };
         let mut flags = 0;
         if self.presence() == Presence::Required {
             flags |= FLAG_REQUIRED;
@@ -259,7 +259,7 @@ impl Drive<'_> {
         }
         let scratch = job.scratch.map(|scratch| scratch.place());
         Ok(Order {
-            entry: text::offset_of(job.entry as usize)?,
+            entry: code::offset_of(job.entry as usize)?,
             kernel: offset(job.kernel)?,
             combine: offset(job.combine)?,
             layout: job.layout,
@@ -321,7 +321,7 @@ impl Drive<'_> {
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
         if self.job.steps {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
-            region::reset(Desks::of(&board));
+            step::reset(Desks::of(&board));
         }
         roster.obituaries.clear();
         roster.epoch = order.epoch;

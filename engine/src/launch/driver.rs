@@ -12,7 +12,7 @@ use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, Kind, Plan};
 use crate::team::current;
-use crate::team::end::{Passage, Phase};
+use crate::team::gate::{Passage, Phase};
 use crate::team::member::Member;
 use crate::team::state;
 use crate::topology::{CpuSet, Limits, Machine, Request, plan};

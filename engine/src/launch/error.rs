@@ -1,8 +1,9 @@
 //! Why a launch failed.
 
 use crate::base::Span;
+use crate::code::NoEntry;
 use crate::memory::AllocError;
-use crate::team::start::{ExitCause, StartError};
+use crate::spawn::{ExitCause, StartError};
 use std::fmt;
 use std::time::Duration;
 
@@ -38,6 +39,12 @@ impl fmt::Display for Death {
 
 fn death_texts(list: &[Death]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl From<NoEntry> for LaunchError {
+    fn from(error: NoEntry) -> LaunchError {
+        LaunchError::Start(error.into())
+    }
 }
 
 /// Why a launch did not succeed. When it is returned, no worker touches the operands any more.

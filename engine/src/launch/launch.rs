@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
+use crate::code;
 use crate::launch::cancel::CancelToken;
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
@@ -19,9 +20,9 @@ use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
 use crate::launch::scratch::Scratch;
 use crate::launch::settle::{LeafPlaces, Leaves, fold_tree};
-use crate::team::board::{Fault, FaultKind, WIRE_BYTES, WireBytes};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Entry, Visit, fault};
-use crate::team::text;
+use crate::team::orders::{WIRE_BYTES, WireBytes};
 use std::cell::Cell;
 use std::panic::Location;
 use std::time::Duration;
@@ -276,7 +277,7 @@ impl Visit<'_> {
 
     /// The address of a function that the order names.
     pub(crate) fn function(&self, offset: u64) -> Result<usize, Fault> {
-        text::address_of(offset)
+        code::address_of(offset)
             .ok_or_else(|| fault(FaultKind::Corrupt, "the order names a kernel outside this program's code"))
     }
 

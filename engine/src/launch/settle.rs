@@ -10,7 +10,7 @@
 )]
 
 use crate::launch::describe::LEAF_ALIGN;
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;

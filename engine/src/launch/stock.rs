@@ -5,7 +5,8 @@ use crate::base::Span;
 use crate::base::atomic::Ordering;
 use crate::launch::drive::{Drive, Stop};
 use crate::launch::error::{Death, LaunchError};
-use crate::team::board::{FLAG_REQUIRED, FaultKind, Order};
+use crate::team::fault::FaultKind;
+use crate::team::orders::{FLAG_REQUIRED, Order};
 use crate::team::roster::Obituary;
 use std::time::Instant;
 

@@ -4,10 +4,12 @@ use super::desk::{Desk, Stop};
 use super::error::CallError;
 use super::server::{self, Entry, Head, Kind};
 use crate::base::member;
-use crate::memory::travel::{self, Luggage};
+use crate::code;
+use crate::handle::kept;
+use crate::handle::travel::{self, Luggage};
+use crate::process::worker;
+use crate::spawn::StartError;
 use crate::sys::fork;
-use crate::team::assignment;
-use crate::team::text;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -49,7 +51,7 @@ impl<T: 'static> Hosted<T> {
         let head = Head {
             entry: offset(server::host::<T, A> as Entry as usize)?,
             function: offset(make as usize)?,
-            layout: text::layout_of::<fn(A) -> T>(),
+            layout: code::layout_of::<fn(A) -> T>(),
             object: 0,
             seal: 0,
         };
@@ -116,7 +118,7 @@ impl<T: 'static> Hosted<T> {
         let head = Head {
             entry: offset(server::call::<T, A, R> as Entry as usize)?,
             function: offset(function as usize)?,
-            layout: text::layout_of::<fn(&mut T, A) -> R>(),
+            layout: code::layout_of::<fn(&mut T, A) -> R>(),
             object: self.object,
             seal: 0,
         };
@@ -140,7 +142,7 @@ impl<T: 'static> Hosted<T> {
 }
 
 fn offset(addr: usize) -> Result<u64, CallError> {
-    text::offset_of(addr).map_err(|error| CallError::Arguments { why: error.to_string() })
+    code::offset_of(addr).map_err(|error| CallError::Arguments { why: StartError::from(error).to_string() })
 }
 
 /// Sends a request and reads its answer.
@@ -197,7 +199,7 @@ impl Drop for Sent<'_> {
         let server = self.desk.server();
         // In the process that made them, handles are co-owners: there is nothing to wait for.
         if server != member::current_member() {
-            travel::keep(server, self.luggage.clone());
+            kept::keep(server, self.luggage.clone());
         }
     }
 }
@@ -207,7 +209,7 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
     let text = || String::from_utf8_lossy(bytes).into_owned();
     match Kind::of(*kind).ok_or(CallError::Corrupt)? {
         Kind::Value => {
-            let read = travel::decode(bytes, &mut assignment::resolve);
+            let read = travel::decode(bytes, &mut worker::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
         Kind::Panic => match postcard::from_bytes(bytes) {

@@ -14,7 +14,7 @@ pub use error::{CallError, ManagerError};
 pub use hosted::Hosted;
 pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 
-use crate::memory::travel;
+use crate::handle::kept;
 use crate::process::Process;
 use crate::sys::fork;
 use desk::Desk;
@@ -205,7 +205,7 @@ impl Drop for Manager {
             }
         }
         // What the server had of messages.
-        travel::sweep_all();
+        kept::sweep_all();
     }
 }
 

@@ -8,8 +8,11 @@
 
 use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
 use crate::base::MemberId;
-use crate::memory::travel::{self, Luggage};
-use crate::team::{assignment, panic_note, text};
+use crate::code;
+use crate::handle::kept;
+use crate::handle::travel::{self, Luggage};
+use crate::process::worker;
+use crate::spawn::panic_note;
 use bytemuck::{Pod, Zeroable};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -37,7 +40,7 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn sealed(self) -> Head {
-        Head { seal: text::seal_of(&[self.entry, self.function, self.layout, self.object]), ..self }
+        Head { seal: code::seal_of(&[self.entry, self.function, self.layout, self.object]), ..self }
     }
 }
 
@@ -119,7 +122,7 @@ impl Stage {
     /// The slot was given back: the caller has something of the answer, or nothing.
     fn settle(&mut self) {
         if let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH) {
-            travel::keep(caller, Arc::new(luggage));
+            kept::keep(caller, Arc::new(luggage));
         }
     }
 }
@@ -189,7 +192,7 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
     let is_sealed = head.seal == head.sealed().seal;
-    let Some(entry) = text::address_of(head.entry).filter(|_| is_sealed) else { return corrupt() };
+    let Some(entry) = code::address_of(head.entry).filter(|_| is_sealed) else { return corrupt() };
     // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there and
     // runs the same build; it lies in our code.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
@@ -209,7 +212,7 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
     then: impl FnOnce(A) -> R,
 ) -> Answer {
     // The caller keeps what they lead to, for as long as anything of it is here.
-    let (args, _leases) = match travel::decode::<A>(args, &mut assignment::resolve) {
+    let (args, _leases) = match travel::decode::<A>(args, &mut worker::resolve) {
         Ok(read) => read,
         Err(error) => return Answer::of(Kind::BadArguments, error.to_string().as_bytes()),
     };
@@ -232,8 +235,8 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     head: &Head,
     args: &[u8],
 ) -> Answer {
-    let function = text::address_of(head.function);
-    let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(A) -> T>()) else {
+    let function = code::address_of(head.function);
+    let Some(function) = function.filter(|_| head.layout == code::layout_of::<fn(A) -> T>()) else {
         return Answer::of(Kind::Corrupt, &[]);
     };
     // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
@@ -257,8 +260,8 @@ pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
     head: &Head,
     args: &[u8],
 ) -> Answer {
-    let function = text::address_of(head.function);
-    let Some(function) = function.filter(|_| head.layout == text::layout_of::<fn(&mut T, A) -> R>()) else {
+    let function = code::address_of(head.function);
+    let Some(function) = function.filter(|_| head.layout == code::layout_of::<fn(&mut T, A) -> R>()) else {
         return Answer::of(Kind::Corrupt, &[]);
     };
     // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the

@@ -17,16 +17,14 @@ pub(crate) mod draft;
 mod error;
 pub(crate) mod file;
 mod freelist;
-pub(crate) mod lease;
 mod mapping;
 mod options;
 mod pages;
-pub(crate) mod place;
+pub(crate) mod reclaim;
 pub(crate) mod registry;
 mod residency;
 mod room;
 mod segment;
-pub(crate) mod travel;
 
 pub use error::{AllocError, LimitKind};
 pub(crate) use mapping::{MapAccess, MapOptions, Mapping, Zeros};

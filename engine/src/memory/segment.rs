@@ -4,7 +4,7 @@
 use super::mapping::{MapAccess, MapOptions, Mapping};
 use super::pages::{self, PageKind, PageReport};
 use super::residency::{self, Residency};
-use super::{AllocError, AllocOptions, HUGE_PAGE, HugePages, LimitKind, lease, registry, room};
+use super::{AllocError, AllocOptions, HUGE_PAGE, HugePages, LimitKind, reclaim, registry, room};
 use crate::sys::fork;
 use crate::sys::memory::{self, Hint};
 use parking_lot::Mutex;
@@ -90,7 +90,7 @@ impl Segment {
     ) -> Result<Arc<Segment>, AllocError> {
         residency::check_placement(options.placement)?;
         // What others have let go of is room, and may be the address space or the pages that this one needs.
-        lease::sweep_some();
+        reclaim::now();
         let keen = matches!(options.huge, HugePages::Try | HugePages::Require);
         let rounded = match keen {
             true => len_bytes.max(1).checked_next_multiple_of(HUGE_PAGE).unwrap_or(len_bytes),

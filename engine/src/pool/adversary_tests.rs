@@ -10,7 +10,7 @@ use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::random_tests::Random;
 use crate::launch::bitmap::Bitmap;
-use crate::launch::region::{Desks, left_with};
+use crate::launch::region::step::{Desks, left_with};
 use crate::launch::schedule::{Claims, Schedule};
 use crate::team::board::{Board, BoardLayout};
 use crate::team::muster::{Muster, Presence, RankSet};

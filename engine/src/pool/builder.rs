@@ -3,15 +3,15 @@
 
 use super::{Pool, PoolError};
 use crate::launch::driver::Driver;
+use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
 use crate::sys::fork;
 use crate::task::Argument;
 use crate::task::desk::{BoardSegment, Desk, Lifespan};
-use crate::team::crew::InProcess;
 use crate::team::crew::{CrewError, Kind, Plan};
 use crate::team::current;
-use crate::team::opening::{Opened, Opening, OpeningError};
-use crate::team::start::{StartError, StartMethod, is_worker};
+use crate::team::in_process::InProcess;
+use crate::team::initializer::{Initializer, InitializerError, Opened};
 use crate::topology::{self, Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
@@ -71,7 +71,7 @@ pub struct PoolBuilder {
     stats: bool,
     trace: bool,
     lifespan: Lifespan,
-    opening: Option<Result<Arc<Opening>, OpeningError>>,
+    initializer: Option<Result<Arc<Initializer>, InitializerError>>,
     native_threads: Option<usize>,
 }
 
@@ -84,7 +84,7 @@ impl PoolBuilder {
 
     /// For work that waits for disks and networks: one worker more than there are cores.
     pub fn io_bound(mut self) -> Self {
-        self.workers = Some(usable_cores(&Limits::detect()).saturating_add(1));
+        self.workers = Some(super::sizing::usable_cores(&Limits::detect()).saturating_add(1));
         self
     }
 
@@ -174,7 +174,7 @@ impl PoolBuilder {
         A: Argument,
         O: Opened + 'static,
     {
-        self.opening = Some(Opening::new(function, &arguments).map(Arc::new));
+        self.initializer = Some(Initializer::new(function, &arguments).map(Arc::new));
         self
     }
 
@@ -234,13 +234,13 @@ impl PoolBuilder {
         let request = self.request(kind);
         let (workers, layout) = self.placed(&machine, &limits, &request)?;
         let hands = workers.saturating_mul(request.threads_per_worker);
-        let cores = usable_cores(&limits);
+        let cores = super::sizing::usable_cores(&limits);
         let reason = match kind {
             Kind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
             Kind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
-        let opening = self.opened(kind)?;
+        let initializer = self.ready_initializer(kind)?;
         let board = self.board(kind, layout.workers.len())?;
         let crew = Plan {
             kind,
@@ -255,7 +255,7 @@ impl PoolBuilder {
             is_watched: self.stats,
             trace: self.trace,
             errands: board.as_ref().map(BoardSegment::plan),
-            opening,
+            initializer,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };
         let driver = Driver::new(crew).map_err(|error| match error {
@@ -288,13 +288,13 @@ impl PoolBuilder {
     }
 
     /// The initializer, which has run if there is nobody else to run it.
-    fn opened(&self, kind: Kind) -> Result<Option<Arc<Opening>>, PoolError> {
-        let opening = self.opening.clone().transpose()?;
-        if let (Kind::Inline, Some(opening)) = (kind, &opening) {
+    fn ready_initializer(&self, kind: Kind) -> Result<Option<Arc<Initializer>>, PoolError> {
+        let initializer = self.initializer.clone().transpose()?;
+        if let (Kind::Inline, Some(initializer)) = (kind, &initializer) {
             let failed = |why| PoolError::Start(StartError::CannotServe { why });
-            opening.run_here(&mut InProcess).map_err(failed)?;
+            initializer.run_here(&mut InProcess).map_err(failed)?;
         }
-        Ok(opening)
+        Ok(initializer)
     }
 
     /// The memory of tasks, where somebody takes them.
@@ -328,7 +328,7 @@ impl PoolBuilder {
 
     /// Whether workers are made different from the caller: then no task may run in its place.
     fn prepares_workers(&self) -> bool {
-        self.opening.is_some()
+        self.initializer.is_some()
             || self.preload.is_some()
             || self.native_threads.is_some()
             || self.threads_per_worker.is_some_and(|threads| threads > 1)
@@ -347,10 +347,4 @@ impl PoolBuilder {
 /// Whether a pool made here runs everything inline: a worker never starts workers.
 fn is_inside() -> bool {
     is_worker() || current::is_inside()
-}
-
-/// CPUs that this process can keep busy at once.
-pub(super) fn usable_cores(limits: &Limits) -> usize {
-    let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
-    limits.allowed.len().min(quota).max(1)
 }

@@ -6,7 +6,7 @@ use crate::sys::fork;
 use crate::task::desk::Desk;
 use crate::team::crew::Crew;
 use crate::team::current;
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 use std::sync::Arc;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::Ordering;

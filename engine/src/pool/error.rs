@@ -1,8 +1,8 @@
 //! Why a pool cannot be made.
 
 use crate::memory::AllocError;
-use crate::team::opening::OpeningError;
-use crate::team::start::StartError;
+use crate::spawn::StartError;
+use crate::team::initializer::InitializerError;
 use crate::topology::{PlacementError, TopologyError};
 
 /// Why a pool cannot be made. No process is left behind.
@@ -37,8 +37,8 @@ pub enum PoolError {
     Os(#[source] std::io::Error),
 }
 
-impl From<OpeningError> for PoolError {
-    fn from(error: OpeningError) -> PoolError {
+impl From<InitializerError> for PoolError {
+    fn from(error: InitializerError) -> PoolError {
         PoolError::Initializer(error.to_string())
     }
 }

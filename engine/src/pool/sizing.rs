@@ -48,8 +48,14 @@ impl Load {
 /// How many workers a pool should have now: see [`Load::workers`]. Measures for a tenth of a second.
 pub fn recommended_workers(bytes_each: u64) -> usize {
     let limits = Limits::detect();
-    let cores = super::builder::usable_cores(&limits);
+    let cores = usable_cores(&limits);
     Load::measure(Duration::from_millis(100)).map_or(cores, |load| load.workers(cores, bytes_each))
+}
+
+/// CPUs that this process can keep busy at once.
+pub(super) fn usable_cores(limits: &Limits) -> usize {
+    let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
+    limits.allowed.len().min(quota).max(1)
 }
 
 /// Sums over all CPUs, in ticks.

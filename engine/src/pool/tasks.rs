@@ -3,7 +3,7 @@
 use super::{Pool, PoolError};
 use crate::sys::fork;
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 
 impl Pool {
     /// Calls with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.

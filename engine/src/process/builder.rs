@@ -5,14 +5,16 @@ use super::entry::enter;
 use super::error::SpawnError;
 use super::handle::Process;
 use super::slip::{Call, HEAD_BYTES, ROOM_BYTES, View};
+use super::worker::{self, Assignment, Entry};
 use super::{current, watch};
 use crate::base::member;
-use crate::memory::travel::{self, Luggage};
+use crate::code;
+use crate::handle::travel::{self, Luggage};
 use crate::memory::{AllocError, Segment, arena};
-use crate::team::assignment::Entry;
-use crate::team::mail::{self, Assignment, ToWorker};
-use crate::team::start::{StartError, StartMethod, is_worker};
-use crate::team::{log, text};
+use crate::spawn::log;
+use crate::spawn::mail::{self, ToWorker};
+use crate::spawn::worker::Main;
+use crate::spawn::{StartError, StartMethod, is_worker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::os::unix::ffi::OsStringExt;
@@ -89,11 +91,12 @@ impl ProcessBuilder {
             return Err(SpawnError::Nested { name: owned(), inside });
         }
         let start = |source| SpawnError::Start { name: name.to_string(), source };
+        let no_entry = |error: code::NoEntry| start(error.into());
         let entry: Entry = enter::<A, R>;
-        let entry = text::offset_of(entry as usize).map_err(start)?;
+        let entry = code::offset_of(entry as usize).map_err(no_entry)?;
         let call = Call {
-            layout: text::layout_of::<fn(A) -> R>(),
-            function: text::offset_of(f as usize).map_err(start)?,
+            layout: code::layout_of::<fn(A) -> R>(),
+            function: code::offset_of(f as usize).map_err(no_entry)?,
         };
         let (bytes, luggage) = travel::encode(&args)
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
@@ -126,7 +129,7 @@ impl Order {
         let process = watch.start(self.method, &self.name)?;
         let member = member::next_member().ok_or(StartError::Recursive)?;
         let segment = job.block.segment().clone();
-        let assignment = ToWorker::Assignment(Box::new(Assignment {
+        let assignment = Assignment {
             member: member.get(),
             name: self.name.to_string(),
             is_daemon: self.is_daemon,
@@ -139,7 +142,10 @@ impl Order {
             entry: self.entry,
             offset: job.block.offset() as u64,
             len_bytes: job.block.len() as u64,
-        }));
+        };
+        let main: Main = worker::main;
+        let first = ToWorker::begin(code::offset_of(main as usize)?, &assignment)
+            .map_err(|source| StartError::System { call: "writing an assignment", source })?;
         // The arena comes with the assignment itself.
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         for (other, _) in job.luggage.segments().filter(|(other, _)| other.id() != segment.id()) {
@@ -157,7 +163,7 @@ impl Order {
         };
         // Before the assignment: the process reads packets until that comes, so they never wait for room.
         let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
-        match sent.and_then(|()| mail::send(socket, &assignment, &[segment.fd()])) {
+        match sent.and_then(|()| mail::send(socket, &first, &[segment.fd()])) {
             Ok(_) => Ok(child),
             // It has ended already, which the watch finds out and its handle tells.
             Err(error) if mail::is_closed(&error) => Ok(child),

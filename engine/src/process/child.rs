@@ -7,12 +7,12 @@
 
 use super::slip::{Left, View};
 use crate::base::MemberId;
+use crate::handle::travel::{self, Luggage};
 use crate::memory::arena::Block;
-use crate::memory::travel::{self, Luggage};
 use crate::memory::{MapAccess, MapOptions, Mapping};
+use crate::spawn::log::Speaker;
+use crate::spawn::{ExitCause, WorkerProcess};
 use crate::sys::fork;
-use crate::team::log::Speaker;
-use crate::team::start::{ExitCause, WorkerProcess};
 use parking_lot::{Condvar, Mutex};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl End {
             // A host that reaps its children itself has taken the answer away; the slip may still know.
             (_, Said::Value(_)) => Some(0),
             (_, Said::Nothing | Said::Corrupt) => None,
-            _ => Some(crate::team::assignment::FAILED),
+            _ => Some(crate::spawn::worker::FAILED),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Who am I, who are my children, how many CPUs are there.
 
 use super::watch;
+use crate::process::worker;
+use crate::spawn::worker_name;
 use crate::sys::process;
-use crate::team::assignment;
-use crate::team::start::worker_name;
 use crate::topology::{Limits, Machine, Request, TopologyError, plan};
 
 /// What kind of process runs the caller.
@@ -45,7 +45,7 @@ pub struct CurrentProcess {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn current_process() -> CurrentProcess {
-    let (name, kind, is_daemon) = match (assignment::me(), worker_name()) {
+    let (name, kind, is_daemon) = match (worker::me(), worker_name()) {
         (Some(me), _) => (me.name.clone(), ProcessKind::Process, me.is_daemon),
         (None, Some(name)) => (name.to_string(), ProcessKind::Worker, true),
         (None, None) => ("MainProcess".to_string(), ProcessKind::Main, false),

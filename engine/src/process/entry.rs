@@ -8,10 +8,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::slip::{Left, View};
+use super::worker::{self, Site};
 use crate::base::MemberId;
-use crate::memory::{ArrayOptions, Segment, travel};
-use crate::team::assignment::{self, FAILED, Site};
-use crate::team::{panic_note, text};
+use crate::code;
+use crate::handle::travel;
+use crate::memory::{ArrayOptions, Segment};
+use crate::spawn::panic_note;
+use crate::spawn::worker::FAILED;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +31,8 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says: the
     // driver took it for a slip, at a multiple of a head's bytes and longer than one.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
-    let call = slip.call().filter(|call| call.layout == text::layout_of::<fn(A) -> R>());
-    let function = call.and_then(|call| text::address_of(call.function));
+    let call = slip.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
+    let function = call.and_then(|call| code::address_of(call.function));
     let Some(function) = function else {
         return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
     };
@@ -61,7 +64,7 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
 
 fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
     // The leases need no counting: the driver keeps what they stand for until this process has ended.
-    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut assignment::resolve)));
+    let read = catch_unwind(AssertUnwindSafe(|| travel::decode(bytes, &mut worker::resolve)));
     match read {
         Ok(read) => read.map(|(args, _leases)| args).map_err(|error| error.to_string()),
         Err(payload) => Err(panic_note::take(payload).message),

@@ -1,7 +1,7 @@
 //! Why a process was not started, and why there is no result of one.
 
 use crate::memory::AllocError;
-use crate::team::start::{ExitCause, StartError};
+use crate::spawn::{ExitCause, StartError};
 use std::time::Duration;
 
 /// Why a [`Process`](crate::Process) was not started. Nothing is left running.

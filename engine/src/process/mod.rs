@@ -8,6 +8,7 @@ mod error;
 mod handle;
 mod slip;
 mod watch;
+pub(crate) mod worker;
 
 pub use builder::ProcessBuilder;
 pub use current::{

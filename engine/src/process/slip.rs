@@ -10,7 +10,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::team::text;
+use crate::code;
 use std::ptr::NonNull;
 
 /// Bytes before the arguments.
@@ -82,7 +82,7 @@ pub(super) struct Call {
 
 impl Call {
     fn seal(self) -> u64 {
-        text::seal_of(&[self.layout, self.function])
+        code::seal_of(&[self.layout, self.function])
     }
 }
 

@@ -4,13 +4,13 @@
 //! that started it ends.
 
 use super::child::{Child, End, Ending};
-use crate::memory::travel;
+use crate::handle::kept;
+use crate::spawn::log::{Note, Relay};
+use crate::spawn::mail::{self, FromWorker};
+use crate::spawn::oom::OomWatch;
+use crate::spawn::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use crate::sync::repair::repair;
 use crate::sys::{descriptor, fork, process, socket};
-use crate::team::log::{Note, Relay};
-use crate::team::mail::{self, FromWorker};
-use crate::team::oom::OomWatch;
-use crate::team::start::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -249,7 +249,7 @@ impl Watch {
         let oom = self.oom.has_killed_since_last_asked();
         repair(child.member);
         // What was kept for it, before anybody learns of the end.
-        travel::sweep_all();
+        kept::sweep_all();
         self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
         let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);
         if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {

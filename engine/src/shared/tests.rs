@@ -1,7 +1,7 @@
 //! Shared objects in one process: what they hold, what they refuse, and that they travel.
 
 use super::*;
-use crate::memory::travel::{decode, encode};
+use crate::handle::travel::{decode, encode};
 use crate::sync::LockError;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;

@@ -224,11 +224,6 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Where the value lies: right behind the word, so that they share a line where they fit.
-pub(crate) const fn data_offset<W, T>() -> usize {
-    size_of::<W>().next_multiple_of(align_of::<T>())
-}
-
 impl<T: Pod + Send> Lock<T> {
     /// Makes an unlocked lock around `value`.
     ///
@@ -239,7 +234,7 @@ impl<T: Pod + Send> Lock<T> {
     pub fn new(value: T) -> Result<Lock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
-            let data = unsafe { base.add(data_offset::<LockWord, T>()) };
+            let data = unsafe { base.add(place::data_offset::<LockWord, T>()) };
             // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
@@ -316,7 +311,7 @@ impl<T> Lock<T> {
 
     fn data(&self) -> NonNull<T> {
         // SAFETY: `new` made the block long enough.
-        unsafe { self.place.base().add(data_offset::<LockWord, T>()) }.cast()
+        unsafe { self.place.base().add(place::data_offset::<LockWord, T>()) }.cast()
     }
 }
 

@@ -2,17 +2,18 @@
 //! be rebuilt over the same words by another member.
 //!
 //! # Safety
-//! See `memory::place` for the invariant of a place. Here words are registered with repair for exactly as
+//! See `handle::place` for the invariant of a place. Here words are registered with repair for exactly as
 //! long as their block is theirs, and handles are built only over places of their own kind: `make` writes the
 //! kind, `Place::unpack` compares it, and a launch compares the layout of its operands.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-pub(crate) use crate::memory::place::{Expected, Farewell, Place, PlaceWire as SyncWire};
+pub(crate) use crate::handle::lease::Farewell;
+pub(crate) use crate::handle::place::{Expected, Place, PlaceWire as SyncWire};
 
+use crate::handle::place::kind_of;
 use crate::memory::AllocError;
 use crate::memory::MOST_ALIGN;
-use crate::memory::place::kind_of;
 use crate::sync::repair::{Registration, RepairFn};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -38,6 +39,11 @@ impl CreateError {
     pub(crate) fn new(what: &'static str, len_bytes: usize, source: AllocError) -> CreateError {
         CreateError { what, len_bytes, source }
     }
+}
+
+/// Where the value lies: right behind the word, so that they share a line where they fit.
+pub(crate) const fn data_offset<W, T>() -> usize {
+    size_of::<W>().next_multiple_of(align_of::<T>())
 }
 
 /// A handle that a member can rebuild over the same words.
@@ -141,7 +147,7 @@ fn upkeep<H: Remote>(
 /// Bytes of words followed by one value.
 #[expect(clippy::arithmetic_side_effects, reason = "sizes of types, added at compile time")]
 pub(crate) const fn len_of<W, V>() -> usize {
-    crate::sync::lock::data_offset::<W, V>() + size_of::<V>()
+    data_offset::<W, V>() + size_of::<V>()
 }
 
 /// The larger alignment of the two.
@@ -227,7 +233,7 @@ macro_rules! travels {
         impl<$($bound)*> serde::Serialize for $handle {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 use crate::sync::place::Remote;
-                crate::memory::travel::serialize(self.place(), <$handle>::WHAT, to)
+                crate::handle::place::serialize(self.place(), <$handle>::WHAT, to)
             }
         }
 
@@ -235,7 +241,7 @@ macro_rules! travels {
         impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
             fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
                 use crate::sync::place::Remote;
-                Ok(<$handle>::of(crate::memory::travel::deserialize(&<$handle>::expected(), from)?))
+                Ok(<$handle>::of(crate::handle::place::deserialize(&<$handle>::expected(), from)?))
             }
         }
     };

@@ -78,5 +78,5 @@ pub(crate) fn repair(dead: MemberId) {
         unsafe { (entry.call)(entry.words, entry.repair, dead) };
     }
     drop(objects);
-    crate::memory::travel::ended(dead);
+    crate::handle::kept::ended(dead);
 }

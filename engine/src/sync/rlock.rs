@@ -8,7 +8,7 @@
 
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::member::{self, MemberId, Owner};
-use crate::sync::lock::{LockError, data_offset};
+use crate::sync::lock::LockError;
 use crate::sync::lock_word::{Acquired, LockWord, Refused};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::wait::Patience;
@@ -125,7 +125,7 @@ impl<T: Pod + Send> RLock<T> {
     pub fn new(value: T) -> Result<RLock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
-            let data = unsafe { base.add(data_offset::<RLockWord, T>()) };
+            let data = unsafe { base.add(place::data_offset::<RLockWord, T>()) };
             // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
@@ -211,7 +211,7 @@ impl<T> RLock<T> {
 
     fn data(&self) -> NonNull<T> {
         // SAFETY: `new` made the block long enough.
-        unsafe { self.place.base().add(data_offset::<RLockWord, T>()) }.cast()
+        unsafe { self.place.base().add(place::data_offset::<RLockWord, T>()) }.cast()
     }
 }
 

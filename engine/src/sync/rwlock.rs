@@ -11,7 +11,7 @@
 use crate::base::member::{self, MemberId, Owner};
 use crate::base::with_own;
 
-use crate::sync::lock::{LockError, data_offset};
+use crate::sync::lock::LockError;
 use crate::sync::lock_word::{Acquired, Refused};
 use crate::sync::place::{self, CreateError, Place, remote};
 use crate::sync::record::Slot;
@@ -86,7 +86,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
             // SAFETY: the block has room for words and value, and all zero is a valid word.
             unsafe { base.cast::<RwWord>().as_ref() }.serial.init();
             // SAFETY: as above.
-            let data = unsafe { base.add(data_offset::<RwWord, T>()) };
+            let data = unsafe { base.add(place::data_offset::<RwWord, T>()) };
             // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
             unsafe { data.cast::<T>().write(value) }
         };
@@ -232,7 +232,7 @@ impl<T> RwLock<T> {
 
     fn data(&self) -> NonNull<T> {
         // SAFETY: `new` made the block long enough.
-        unsafe { self.place.base().add(data_offset::<RwWord, T>()) }.cast()
+        unsafe { self.place.base().add(place::data_offset::<RwWord, T>()) }.cast()
     }
 }
 

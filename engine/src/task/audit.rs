@@ -10,7 +10,7 @@ use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
 use crate::task::board::{SLOTS, Stage, State};
 use crate::task::desk::{Books, Desk, Flight};
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::{notation, with_own};
-use crate::team::panic_note;
+use crate::spawn::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;

@@ -3,7 +3,7 @@
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
-use crate::memory::travel;
+use crate::handle::kept;
 use crate::sys::futex;
 use crate::task::board::{Stage, Trouble};
 use crate::task::calls::discard;
@@ -14,7 +14,7 @@ use crate::task::insight::Entry;
 use crate::task::parcel::{Arrival, Hurry, Parcel};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
-use crate::team::end::Phase;
+use crate::team::gate::Phase;
 use crate::team::roster::Obituary;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl Desk {
         };
         self.call_out(placed);
         self.leave(left);
-        travel::sweep_some();
+        kept::sweep_some();
     }
 
     /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for [`Self::leave`].
@@ -143,7 +143,7 @@ impl Desk {
             && luggage.is_held()
         {
             let member = MemberId(self.board.state(index).member());
-            travel::keep(member, luggage.clone());
+            kept::keep(member, luggage.clone());
         }
         // A thread that went on after its time: told long ago.
         if parcel.is_told {

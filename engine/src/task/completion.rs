@@ -4,9 +4,9 @@
 //! waits for this very value, or else by the desk's callback thread (`calls.rs`). Until that is over the value is not there.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::task::arrivals::Finished;
 use crate::task::desk::Desk;
 use crate::task::error::TaskError;
-use crate::task::executor::Finished;
 use crate::team::program;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};

@@ -6,7 +6,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
-use crate::memory::travel::Luggage;
+use crate::code;
+use crate::handle::travel::Luggage;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::audit::Audit;
@@ -19,10 +20,9 @@ use crate::task::insight::Ledger;
 use crate::task::parcel::{Hurry, Parcel, Receiver, Store};
 use crate::task::serve;
 use crate::team::crew::{Crew, Kind};
-use crate::team::end::Phase;
 use crate::team::errand::{Bereaved, ErrandPlan};
+use crate::team::gate::Phase;
 use crate::team::roster::Obituary;
-use crate::team::text;
 use crate::team::{current, program};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -328,7 +328,7 @@ impl Desk {
     fn place(&self, books: &mut Books, mut parcel: Parcel) -> Option<Parcel> {
         let Some(index) = books.free.pop() else { return Some(parcel) };
         let slot = self.board.slot(index.into());
-        let offset = |address: usize| if address == 0 { Some(0) } else { text::offset_of(address).ok() };
+        let offset = |address: usize| if address == 0 { Some(0) } else { code::offset_of(address).ok() };
         // Checked when the parcel was made; an entry of 0 is told as corrupt by the member.
         let entry = offset(parcel.body.entry as usize).unwrap_or(0);
         let function = offset(parcel.body.function).unwrap_or(1);

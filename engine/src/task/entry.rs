@@ -8,14 +8,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
-use crate::memory::travel::Manifest;
+use crate::handle::travel::Manifest;
+use crate::spawn::panic_note;
+use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;
 use crate::task::board::{Slot, TaskBoard, Trouble};
 use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
 use crate::task::results::Results;
-use crate::team::member::Segments;
-use crate::team::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::AllocError;
-use crate::team::start::{ExitCause, StartError};
+use crate::spawn::{ExitCause, StartError};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,25 +2,10 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::fork;
+use crate::task::arrivals::Finished;
 use crate::task::result::AsyncResult;
-use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Numbers of results that are there, in the order in which they came.
-#[derive(Default)]
-pub(crate) struct Finished {
-    numbers: Mutex<VecDeque<usize>>,
-    came: Condvar,
-}
-
-impl Finished {
-    pub(crate) fn tell(&self, number: usize) {
-        self.numbers.lock().push_back(number);
-        self.came.notify_all();
-    }
-}
 
 /// Results in the order in which they come; from [`as_completed`].
 pub struct AsCompleted<T> {

@@ -3,10 +3,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU64;
+use crate::spawn::panic_note;
 use crate::task::error::TaskError;
 use crate::task::job::Gathered;
 use crate::task::tasks::Tasks;
-use crate::team::{current, panic_note, program};
+use crate::team::{current, program};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

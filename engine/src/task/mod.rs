@@ -2,6 +2,7 @@
 //!
 //! README.md beside this file tells the protocol of the board.
 
+mod arrivals;
 mod audit;
 #[cfg(feature = "indicatif")]
 mod bar;

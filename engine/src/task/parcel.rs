@@ -7,8 +7,8 @@
 #![allow(unsafe_code)]
 
 use crate::base::with_own;
+use crate::handle::travel::{self, Luggage};
 use crate::memory::AllocError;
-use crate::memory::travel::{self, Luggage};
 use crate::sys::fork;
 use crate::task::board::{INLINE_BYTES, TaskBoard};
 use crate::task::codec::{self, guarded};

@@ -1,10 +1,10 @@
 //! `AsyncResult`: a result that is on its way.
 
 use crate::sys::fork;
+use crate::task::arrivals::Finished;
 use crate::task::completion::{Callback, Completion};
 use crate::task::desk::Desk;
 use crate::task::error::TaskError;
-use crate::task::executor::Finished;
 use crate::task::parcel::Receiver;
 use std::future::Future;
 use std::pin::Pin;

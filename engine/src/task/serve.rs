@@ -8,7 +8,10 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
-use crate::memory::travel::Manifest;
+use crate::code;
+use crate::handle::travel::Manifest;
+use crate::spawn::panic_note;
+use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
 use crate::task::board::{
@@ -16,10 +19,8 @@ use crate::task::board::{
 };
 use crate::task::entry::{Call, TaskEntry, resolver};
 use crate::task::results::{Results, Room};
-use crate::team::errand::{After, ErrandPlace, Errands};
-use crate::team::member::{Member, Segments};
-use crate::team::panic_note;
-use crate::team::text;
+use crate::team::errand::ErrandPlace;
+use crate::team::member::{After, Errands, Member};
 use crate::team::trace::EventKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -112,8 +113,8 @@ impl Server {
         let flags = slot.flags.load(Ordering::Relaxed);
         let (at, offset) = (slot.entry.load(Ordering::Relaxed), slot.function.load(Ordering::Relaxed));
         let is_sealed = flags & !FLAG_TIMED == seal_of(at, offset);
-        let entry = text::address_of(at).filter(|_| is_sealed);
-        let function = if offset == 0 { Some(0) } else { text::address_of(offset) };
+        let entry = code::address_of(at).filter(|_| is_sealed);
+        let function = if offset == 0 { Some(0) } else { code::address_of(offset) };
         let (Some(entry), Some(function)) = (entry, function) else {
             return slot.trouble.store(Trouble::Function as u32, Ordering::Relaxed);
         };

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
+use crate::code;
 use crate::sys::clock::ticks;
 use crate::sys::fork;
 use crate::task::codec;
@@ -18,8 +19,7 @@ use crate::task::parcel::{Packed, Parcel, Receiver};
 use crate::task::result::AsyncResult;
 use crate::task::star::{ByType, Star};
 use crate::team::crew::Crew;
-use crate::team::end::Phase;
-use crate::team::text;
+use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -436,7 +436,8 @@ enum Ends {
 
 /// Whether workers can find the function.
 pub(crate) fn check(body: &Body) -> Result<(), TaskError> {
-    let offset = |address| text::offset_of(address).map_err(|error| TaskError::NoEntry(Arc::new(error)));
+    let offset =
+        |address| code::offset_of(address).map_err(|error| TaskError::NoEntry(Arc::new(error.into())));
     offset(body.entry as usize)?;
     if body.function != 0 {
         offset(body.function)?;

@@ -6,7 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
-use crate::memory::travel;
+use crate::handle::kept;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
 use crate::task::calls::discard;
@@ -337,7 +337,7 @@ impl Desk {
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
         // What members had of messages.
-        travel::sweep_all();
+        kept::sweep_all();
         self.tell_followers();
         self.board.collector().ring();
         self.board.waiter().ring();

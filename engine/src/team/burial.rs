@@ -3,91 +3,16 @@
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
-use crate::memory::travel;
+use crate::handle::kept;
+use crate::spawn::log::{Note, Speaker};
+use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
-use crate::team::board::Desk;
 use crate::team::crew::Crew;
-use crate::team::log::{Note, Speaker};
+use crate::team::record::Reached;
 use crate::team::roster::{Obituary, Roster, Stage};
-use crate::team::start::{ExitCause, StartError};
 use crate::team::succession;
 use parking_lot::MutexGuard;
 use std::time::Duration;
-
-/// Deaths in a row that count, after which a rank is given up.
-const MAX_DEATHS: u32 = 3;
-/// Starts in a row that came to nothing and are made up for at once. Then there is a pause before each, which doubles.
-const AT_ONCE: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-/// What is held against the workers of one rank (README.md, "Which deaths count").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// Ends by their own doing before they had served, since one served.
-    faults: u32,
-    /// Those that did not get ready, since one did.
-    unready: u32,
-    /// Starts without any use, since one served.
-    idle: u32,
-}
-
-/// How far a worker had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reached {
-    /// It was being started.
-    Start,
-    /// It was ready, and had not begun anything.
-    Ready,
-    /// It had begun a launch or a task. A kernel that kills its worker says nothing against the worker.
-    Service,
-}
-
-impl Record {
-    /// Notes a death; gives the pause before the next start, or how many deaths in a row are enough.
-    pub(crate) fn died(&mut self, reached: Reached, cause: ExitCause) -> Result<Duration, u32> {
-        if reached == Reached::Service {
-            *self = Record::default();
-            return Ok(Duration::ZERO);
-        }
-        // A kill from outside of one that is ready says nothing either.
-        if reached == Reached::Start {
-            self.unready += 1;
-        } else {
-            self.unready = 0;
-            self.faults += u32::from(is_own_doing(cause));
-        }
-        match self.faults + self.unready {
-            count if count >= MAX_DEATHS => Err(count),
-            _ => Ok(self.pause()),
-        }
-    }
-
-    /// How long to wait before the next start, after one that came to nothing.
-    pub(crate) fn pause(&mut self) -> Duration {
-        self.idle += 1;
-        match self.idle.checked_sub(AT_ONCE + 1) {
-            None => Duration::ZERO,
-            Some(doublings) => (FIRST_PAUSE * (1 << doublings.min(8))).min(LONGEST_PAUSE),
-        }
-    }
-}
-
-/// Whether a process brings such an end upon itself; other signals are sent by somebody.
-fn is_own_doing(cause: ExitCause) -> bool {
-    const FAULTS: [i32; 7] =
-        [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
-    match cause {
-        ExitCause::Exit(_) => true,
-        ExitCause::Signal { number, .. } => FAULTS.contains(&number),
-        ExitCause::Unknown => false,
-    }
-}
-
-/// Launches and errands that the rank's members have begun.
-pub(crate) fn served(desk: &Desk) -> u64 {
-    desk.launches.load(Ordering::Relaxed).wrapping_add(desk.errands.load(Ordering::Relaxed))
-}
 
 /// Frees the place of a worker that has left in good order.
 fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) {
@@ -112,7 +37,7 @@ pub(crate) fn bury(crew: &Crew, rank: usize) {
     let pid = process.pid;
     settle(crew, roster, rank, pid, cause);
     // What was kept for it may be the last handle of a large array: not under the roster's lock.
-    travel::sweep_all();
+    kept::sweep_all();
 }
 
 fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32, cause: ExitCause) {
@@ -157,7 +82,7 @@ fn record(
     let slot = &mut roster.slots[rank];
     let member = slot.member;
     let reached = match slot.stage {
-        _ if in_launch || served(desk) != slot.served_at_start => Reached::Service,
+        _ if in_launch || desk.served() != slot.served_at_start => Reached::Service,
         Stage::Ready | Stage::Leaving => Reached::Ready,
         _ => Reached::Start,
     };
@@ -240,47 +165,14 @@ pub(crate) fn release(crew: &Crew, roster: &mut MutexGuard<'_, Roster>) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KILLED: ExitCause = ExitCause::Signal { number: libc::SIGKILL, core_dumped: false };
-    const ABORTED: ExitCause = ExitCause::Signal { number: libc::SIGABRT, core_dumped: true };
-
-    #[test]
-    fn kills_from_outside_of_idle_workers_never_count() {
-        let mut record = Record::default();
-        let pauses: Vec<_> = (0..100).map(|_| record.died(Reached::Ready, KILLED).unwrap()).collect();
-        assert_eq!((pauses[0], pauses[99]), (Duration::ZERO, LONGEST_PAUSE));
-        assert!(pauses.is_sorted());
-        assert_eq!(record.died(Reached::Service, KILLED), Ok(Duration::ZERO));
-        assert_eq!(record, Record::default());
-    }
-
-    #[test]
-    fn three_deaths_at_the_start_are_three_and_readiness_clears_them() {
-        let mut record = Record::default();
-        for _ in 0..10 {
-            assert!(record.died(Reached::Start, KILLED).is_ok());
-            assert!(record.died(Reached::Start, ABORTED).is_ok());
-            assert!(record.died(Reached::Ready, KILLED).is_ok());
-        }
-        assert!(record.died(Reached::Start, KILLED).is_ok());
-        assert!(record.died(Reached::Start, KILLED).is_ok());
-        assert_eq!(record.died(Reached::Start, KILLED), Err(3));
-    }
-
-    #[test]
-    fn workers_that_end_by_their_own_doing_before_they_served_are_given_up() {
-        let mut record = Record::default();
-        for _ in 0..10 {
-            assert!(record.died(Reached::Ready, ABORTED).is_ok());
-            assert!(record.died(Reached::Ready, ExitCause::Exit(0)).is_ok());
-            assert!(record.died(Reached::Service, ABORTED).is_ok());
-        }
-        assert!(record.died(Reached::Ready, ABORTED).is_ok());
-        assert!(record.died(Reached::Start, ABORTED).is_ok());
-        assert!(record.died(Reached::Ready, ExitCause::Exit(0)).is_ok());
-        assert!(record.died(Reached::Ready, ABORTED).is_err());
+impl Crew {
+    /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
+    pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
+        let mut roster = self.roster.lock();
+        roster.abandoned = roster.epoch;
+        release(self, &mut roster);
+        let unfinished = self.board().muster(&self.orders).unfinished();
+        let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
+        killed.collect()
     }
 }

@@ -8,7 +8,8 @@
 
 use crate::memory::{AllocError, AllocOptions, MapAccess, MapOptions, Mapping, Segment, Zeros};
 use crate::sys::memory;
-use crate::team::board::{Board, BoardLayout, ORDERS_BYTES, Orders};
+use crate::team::board::{Board, BoardLayout};
+use crate::team::orders::{ORDERS_BYTES, Orders};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 

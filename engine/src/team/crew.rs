@@ -2,32 +2,34 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::memory::{AllocError, Segment, SegmentId, registry};
-use crate::sys::{descriptor, fork};
-use crate::team::board::{Board, Order, Orders, WireBytes};
+use crate::code;
+use crate::memory::{AllocError, Segment};
+use crate::spawn::log::{self, Relay};
+use crate::spawn::oom::OomWatch;
+use crate::spawn::{StartError, StartMethod};
+use crate::sys::fork;
+use crate::team::board::Board;
 use crate::team::control::Control;
-use crate::team::end::{self, Gate, Progress};
 use crate::team::errand::{Bereaved, ErrandPlan};
+use crate::team::gate::{Gate, Passage, Phase, Progress};
+use crate::team::in_process::InProcess;
+use crate::team::initializer::Initializer;
 use crate::team::leave::Leave;
-use crate::team::log::Relay;
-use crate::team::mail::Welcome;
-use crate::team::member::{Extent, Member, Patience, Segments};
-use crate::team::oom::OomWatch;
-use crate::team::opening::Opening;
+use crate::team::member::{Member, Patience};
+use crate::team::orders::{Order, Orders, WireBytes};
 use crate::team::register::Register;
 use crate::team::roster::{Roster, Slot, Stage};
-use crate::team::start::{StartError, StartMethod, Starter};
 use crate::team::state::States;
 use crate::team::trace::{Trace, trace_bytes};
-use crate::team::{burial, current, engine, log, succession, text};
-use crate::topology::{CpuSet, MemoryPolicy, WorkerPlace, bind_memory, bind_thread};
-use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
+use crate::team::welcome::Welcome;
+use crate::topology::{CpuSet, WorkerPlace, bind_to};
+use parking_lot::{Condvar, FairMutex, Mutex};
 use std::os::fd::OwnedFd;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::Instant;
 
 /// What members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub(crate) struct Plan {
     /// What members do between launches.
     pub(crate) errands: Option<ErrandPlan>,
     /// What members run before they serve.
-    pub(crate) opening: Option<Arc<Opening>>,
+    pub(crate) initializer: Option<Arc<Initializer>>,
     /// What native libraries in worker processes are told of how many threads to use.
     pub(crate) native_threads: Option<usize>,
 }
@@ -77,7 +79,7 @@ impl Plan {
             is_watched: false,
             trace: false,
             errands: None,
-            opening: None,
+            initializer: None,
             native_threads: None,
         }
     }
@@ -87,7 +89,7 @@ impl Plan {
 pub(crate) struct Crew {
     /// Places for members. How many of them are the team, see [`Crew::active`].
     pub(crate) size: usize,
-    active: AtomicUsize,
+    pub(super) active: AtomicUsize,
     pub(crate) kind: Kind,
     /// Stands before the rank in a worker's name.
     pub(crate) label: String,
@@ -115,18 +117,18 @@ pub(crate) struct Crew {
     pub(crate) newcomers: AtomicU64,
     pub(crate) patience: Patience,
     pub(crate) errands: Option<ErrandPlan>,
-    pub(crate) opening: Option<Arc<Opening>>,
-    native_threads: Option<usize>,
+    pub(crate) initializer: Option<Arc<Initializer>>,
+    pub(super) native_threads: Option<usize>,
     /// Who is told of deaths, beside the launch.
     pub(crate) bereaved: OnceLock<Weak<dyn Bereaved>>,
-    places: Vec<WorkerPlace>,
-    is_bound: bool,
-    crowded: bool,
-    spare_core: bool,
-    threads: usize,
+    pub(super) places: Vec<WorkerPlace>,
+    pub(super) is_bound: bool,
+    pub(super) crowded: bool,
+    pub(super) spare_core: bool,
+    pub(super) threads: usize,
     pub(crate) hands: Mutex<Vec<JoinHandle<()>>>,
     /// A fork would leave its trace behind. (With members there are threads, and no fork.)
-    _shared: Option<fork::Shared>,
+    pub(super) _shared: Option<fork::Shared>,
 }
 
 /// Why a crew cannot be made.
@@ -141,168 +143,46 @@ pub(crate) enum CrewError {
 }
 
 impl Crew {
-    /// Makes a crew and waits until all its members serve.
-    pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
-        let size = plan.places.len();
-        let control = match plan.kind {
-            Kind::Inline => Control::private(size),
-            Kind::Threads => Control::of_threads(size),
-            Kind::Processes(_) => Control::new(size),
-        };
-        let control = control.map_err(CrewError::Alloc)?;
-        current::forget_in_children();
-        let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
-        let call = descriptor::counter().map_err(CrewError::Os)?;
-        let crew = Arc::new(Crew {
-            size,
-            active: AtomicUsize::new(plan.active),
-            kind: plan.kind,
-            label: plan.label,
-            orders: control.orders(),
-            control,
-            register: (plan.kind == Kind::Threads).then(|| Arc::new(Register::new(size))),
-            gate: FairMutex::default(),
-            progress: Progress::new(),
-            roster: Mutex::new(Roster::new(size, plan.active)),
-            changed: Condvar::new(),
-            call,
-            oom: OomWatch::new(),
-            relay: Relay::default(),
-            is_watched: plan.is_watched || plan.trace,
-            trace,
-            deaths: AtomicU64::new(0),
-            newcomers: AtomicU64::new(0),
-            patience: Patience::new(plan.crowded),
-            errands: plan.errands,
-            opening: plan.opening,
-            native_threads: plan.native_threads,
-            bereaved: OnceLock::new(),
-            places: plan.places,
-            is_bound: plan.is_bound,
-            crowded: plan.crowded,
-            spare_core: plan.spare_core,
-            threads: plan.threads,
-            hands: Mutex::new(Vec::new()),
-            _shared: (plan.trace && plan.kind == Kind::Inline).then(fork::Shared::new),
-        });
-        match plan.kind {
-            Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
-            // Threads that were started before one could not be hold the crew: it must be ended by hand.
-            Kind::Threads => crew.start_threads().inspect_err(|_| crew.end(|| ()))?,
-            Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
-        }
-        crew.wait_until_started()?;
-        Ok(crew)
-    }
-
-    fn start_processes(
-        self: &Arc<Crew>,
-        method: StartMethod,
-        preload: Option<fn()>,
-    ) -> Result<(), CrewError> {
-        // The copy that `Fork` works from is the caller as it is now: before we add a thread.
-        let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
-        let native_threads = self.native_threads;
-        let crew = self.clone();
-        let hand = std::thread::Builder::new()
-            .name("phalanx engine".into())
-            .spawn(move || {
-                engine::run(
-                    &crew,
-                    early.unwrap_or_else(|| Starter::with_native_threads(method, preload, native_threads)),
-                )
-            })
-            .map_err(CrewError::Os)?;
-        self.hands.lock().push(hand);
-        Ok(())
-    }
-
-    fn wait_until_started(&self) -> Result<(), CrewError> {
-        let mut roster = self.roster.lock();
-        loop {
-            if let Some(error) = roster.start_error.take() {
-                drop(roster);
-                self.end(|| ());
-                return Err(CrewError::Start(error));
-            }
-            if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
-                roster.refresh();
-                roster.started = true;
-                return Ok(());
-            }
-            self.changed.wait(&mut roster);
-        }
-    }
-
     /// Members of the team now.
     #[inline]
     pub(crate) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
-    /// end when they have done the task they are at; those that are missing are started, and waited for. If one cannot be started,
-    /// the team stays as large as it was.
-    pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
-        let active = active.clamp(1, self.size);
-        let mut roster = self.roster.lock();
-        let before = roster.active;
-        roster.start_error = None;
-        roster.growing = Some(before);
-        let missing = self.set_team(&mut roster, active);
-        if self.kind == Kind::Threads {
-            drop(roster);
-            let started = missing.into_iter().try_for_each(|rank| self.start_thread(rank));
-            roster = self.roster.lock();
-            if let Err(error) = started {
-                roster.start_error.get_or_insert(StartError::CannotServe { why: error.to_string() });
-            }
-        } else {
-            missing.into_iter().for_each(|rank| succession::want(&mut roster, rank, Duration::ZERO));
-            self.call_engine();
-        }
-        while roster.broken.is_none() && roster.start_error.is_none() && roster.everyone.is_none() {
-            self.changed.wait(&mut roster);
-        }
-        roster.growing = None;
-        let broken = roster.broken.as_ref().map(|why| StartError::CannotServe { why: why.clone() });
-        if roster.everyone.is_some() && broken.is_none() {
-            return Ok(());
-        }
-        if broken.is_none() && active > before {
-            self.set_team(&mut roster, before);
-        }
-        roster.start_error.take().or(broken).map_or(Ok(()), Err)
+    /// Whether the end has come so far.
+    #[inline]
+    pub(crate) fn has_reached(&self, phase: Phase) -> bool {
+        self.progress.has_reached(phase)
     }
 
-    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which are to be started.
-    fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize) -> Vec<usize> {
-        let before = std::mem::replace(&mut roster.active, active);
-        self.active.store(active, Ordering::Relaxed);
-        let board = self.board();
-        for rank in active..before {
-            roster.slots[rank].start_at = None;
-            roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
-            end::give_leave(self, rank, &mut roster.slots[rank]);
-            let slot = &mut roster.slots[rank];
-            if slot.stage != Stage::Leaving && !slot.kill() {
-                slot.stage = Stage::Absent;
-            }
+    /// Notes how far the end has come. Never blocks.
+    pub(crate) fn reach(&self, phase: Phase) {
+        self.progress.reach(phase);
+    }
+
+    /// Waits for the gate, at most until the deadline.
+    #[inline]
+    pub(crate) fn pass_gate(&self, deadline: Option<Instant>) -> Passage<'_> {
+        // Whoever ends the pool tells receivers behind the gate, and they may launch.
+        if self.has_reached(Phase::Ending) {
+            return Passage::Closed;
         }
-        for rank in before..active {
-            let slot = &mut roster.slots[rank];
-            // Still at the task that it was to finish: it need not end at all. One that has asked for leave serves no more tasks.
-            if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
-                slot.stage = Stage::Ready;
-                self.bereaved().inspect(|bereaved| bereaved.joined());
-            }
+        let gate = match deadline {
+            None => self.gate.lock(),
+            Some(at) => match self.gate.try_lock_until(at) {
+                Some(gate) => gate,
+                None => return Passage::Late,
+            },
+        };
+        if self.has_reached(Phase::Ending) { Passage::Closed } else { Passage::Open(gate) }
+    }
+
+    /// Calls `then` with the word by which the member of that rank is let go.
+    pub(crate) fn with_leave<R>(&self, rank: usize, then: impl FnOnce(&Leave) -> R) -> R {
+        match &self.register {
+            Some(register) => then(register.leave(rank)),
+            None => then(&self.board().desk(rank).leave),
         }
-        board.muster(&self.orders).ring();
-        let missing: Vec<usize> =
-            (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
-        missing.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
-        roster.refresh();
-        missing
     }
 
     /// Makes the engine thread look round.
@@ -381,7 +261,7 @@ impl Crew {
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
             errands: (0, 0),
-            opening: None,
+            initializer: None,
         }
     }
 
@@ -393,7 +273,7 @@ impl Crew {
         arena: &Segment,
     ) -> Result<Welcome, StartError> {
         let errands = match &self.errands {
-            Some(plan) => (plan.segment.len_bytes() as u64, text::offset_of(plan.open as usize)?),
+            Some(plan) => (plan.segment.len_bytes() as u64, code::offset_of(plan.open as usize)?),
             None => (0, 0),
         };
         Ok(Welcome {
@@ -401,7 +281,7 @@ impl Crew {
             arena: arena.id().0,
             arena_len: arena.len_bytes() as u64,
             errands,
-            opening: self.opening.as_ref().map(|opening| opening.wire()).transpose()?,
+            initializer: self.initializer.as_ref().map(|initializer| initializer.wire()).transpose()?,
             ..self.welcome_for_thread(rank)
         })
     }
@@ -425,12 +305,21 @@ impl Crew {
         // No launch can be opened while the roster is locked, and none will count on those that leave.
         for (rank, slot) in roster.slots.iter_mut().enumerate() {
             if slot.wants_leave() {
-                end::give_leave(self, rank, slot);
+                self.let_go_of(rank, slot);
             }
         }
         roster.refresh();
         muster.ring();
         false
+    }
+
+    /// Lets the member of that rank end, if it serves. The roster is locked, and no launch is on its way.
+    pub(crate) fn let_go_of(&self, rank: usize, slot: &mut Slot) {
+        if slot.stage == Stage::Ready {
+            slot.stage = Stage::Leaving;
+            slot.leaving_since = Instant::now();
+            self.with_leave(rank, Leave::give);
+        }
     }
 
     /// Kills the member of that id, if it is still there.
@@ -446,16 +335,6 @@ impl Crew {
         // since the last one is over.
         unsafe { self.orders.write(order, wire) }
     }
-
-    /// Kills the members that have not finished, as far as they can be killed; their deaths end the launch.
-    pub(crate) fn kill_unfinished(&self) -> Vec<usize> {
-        let mut roster = self.roster.lock();
-        roster.abandoned = roster.epoch;
-        burial::release(self, &mut roster);
-        let unfinished = self.board().muster(&self.orders).unfinished();
-        let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
-        killed.collect()
-    }
 }
 
 impl Drop for Crew {
@@ -464,38 +343,5 @@ impl Drop for Crew {
             // The threads are the parent's: there is nothing here to let go of.
             std::mem::forget(std::mem::take(self.hands.get_mut()));
         }
-    }
-}
-
-/// Binds the calling thread; says what was refused.
-pub(crate) fn bind_to(cpuset: Option<&crate::topology::CpuSet>, node: Option<u32>) -> Vec<String> {
-    let mut refused = Vec::new();
-    if let Some(cpuset) = cpuset {
-        let binding = bind_thread(cpuset);
-        if !binding.is_bound() {
-            refused.push(format!("binding to CPUs {cpuset}: {binding}"));
-        }
-    }
-    if let Some(node) = node {
-        let binding = bind_memory(MemoryPolicy::Preferred(node));
-        if !binding.is_bound() {
-            refused.push(format!("preferring memory of node {node}: {binding}"));
-        }
-    }
-    refused
-}
-
-/// Segments as members in the driver's own process see them.
-pub(crate) struct InProcess;
-
-impl Segments for InProcess {
-    fn attach(&mut self, id: u64, _writable: bool) -> Result<Extent, String> {
-        // The launch borrows the array, which keeps the segment alive until every member is done.
-        let segment = registry::lookup(SegmentId(id)).ok_or_else(|| format!("segment {id} is gone"))?;
-        Ok(Extent { base: segment.base().as_ptr(), len_bytes: segment.len_bytes() })
-    }
-
-    fn retired_states(&mut self, held: &States) -> Vec<u64> {
-        held.orphans()
     }
 }

@@ -2,8 +2,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{Segment, SegmentId, registry};
+use crate::spawn::mail::{self, MAX_IDS, ToWorker};
 use crate::team::crew::{Crew, Kind};
-use crate::team::mail::{self, MAX_IDS, ToWorker};
 use crate::team::muster::RankSet;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::state;

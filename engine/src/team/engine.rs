@@ -5,13 +5,13 @@
 //! only, [`wait`], for all that may happen: a start that hangs holds up nothing.
 
 use crate::base::atomic::Ordering;
+use crate::spawn::log::{Note, Speaker};
+use crate::spawn::mail::{self, FromWorker};
+use crate::spawn::{StartError, Starter, WorkerProcess};
 use crate::sys::socket;
 use crate::team::burial::{bury, release};
 use crate::team::crew::Crew;
-use crate::team::log::{Note, Speaker};
-use crate::team::mail::{self, FromWorker};
 use crate::team::roster::{Slot, Stage};
-use crate::team::start::{StartError, Starter, WorkerProcess};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;

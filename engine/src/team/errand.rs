@@ -5,7 +5,7 @@
 //! goes on without a member that is busy with an errand, or waits for it where it needs every rank.
 
 use crate::memory::Segment;
-use crate::team::member::Member;
+use crate::team::member::Errands;
 use crate::team::roster::Obituary;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -29,25 +29,6 @@ pub(crate) struct ErrandPlace {
     pub(crate) len_bytes: usize,
     pub(crate) rank: usize,
     pub(crate) size: usize,
-}
-
-/// What a member is to do after an errand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// Look for the next launch or errand.
-    GoOn,
-    /// Take no errands any more, and end as soon as the driver can spare it.
-    Retire,
-}
-
-/// A source of errands in one member.
-pub(crate) trait Errands: Send {
-    /// Whether there may be one: a few shared reads.
-    fn is_waiting(&self) -> bool;
-    /// Runs one, if another member has not been faster. Never unwinds.
-    fn run(&mut self, member: &mut Member) -> After;
-    /// The member is about to sleep.
-    fn rest(&mut self);
 }
 
 /// Who, in the driver's process, must know what became of members. Called under the roster's lock: brief, and no launch.

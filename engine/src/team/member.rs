@@ -8,16 +8,18 @@
 
 use crate::base::Span;
 use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
+use crate::code;
+use crate::spawn::panic_note;
+use crate::spawn::segments::Segments;
 use crate::sys::clock::{TickRate, ticks, yield_core};
-use crate::team::board::{
-    Board, Desk, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Fault, FaultKind, Order, Orders, bump,
-};
-use crate::team::errand::{After, Errands};
+use crate::team::board::{Board, Desk, bump};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::leave::Leave;
 use crate::team::muster::Presence;
+use crate::team::orders::{FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order, Orders};
 use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
-use crate::team::{current, panic_note, state::States, text};
+use crate::team::{current, state::States};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,27 +32,23 @@ const ROUNDS: u32 = 8;
 /// the parent-death signal.
 const LIFELINE_CHECK: Duration = Duration::from_secs(5);
 
-/// A segment as mapped in this process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
-    pub(crate) base: *mut u8,
-    pub(crate) len_bytes: usize,
+/// What a member is to do after an errand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Look for the next launch or errand.
+    GoOn,
+    /// Take no errands any more, and end as soon as the driver can spare it.
+    Retire,
 }
 
-/// Where a member finds the segments that operands name.
-pub(crate) trait Segments: Send {
-    /// The mapping of segment `id`, made writable if asked. The mapping stays for the launch that named it.
-    fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
-    /// Reads what the driver sent since the last launch (new segments, retired ones).
-    fn read_mail(&mut self) {}
-    /// The states, of those that the member holds, whose handles are gone.
-    fn retired_states(&mut self, held: &States) -> Vec<u64>;
-    /// Tells the driver that this member wants to end; it goes on serving launches until it is given leave.
-    fn ask_leave(&mut self) {}
-    /// Whether the driver is gone.
-    fn driver_is_gone(&self) -> bool {
-        false
-    }
+/// A source of errands in one member.
+pub(crate) trait Errands: Send {
+    /// Whether there may be one: a few shared reads.
+    fn is_waiting(&self) -> bool;
+    /// Runs one, if another member has not been faster. Never unwinds.
+    fn run(&mut self, member: &mut Member) -> After;
+    /// The member is about to sleep.
+    fn rest(&mut self);
 }
 
 /// How long a member looks for the next launch before it sleeps.
@@ -308,7 +306,7 @@ impl Member {
             self.read_mail();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
-        let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
+        let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
         if let Err(fault) = outcome {
             self.report(order, fault);
         }
@@ -322,7 +320,7 @@ impl Member {
     #[cold]
     fn read_mail(&mut self) {
         self.segments.read_mail();
-        for id in self.segments.retired_states(&self.states) {
+        for id in self.segments.retired_states(&self.states.ids()) {
             self.states.let_go_of(id, self.rank);
         }
     }
@@ -352,7 +350,7 @@ impl Member {
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
-        let Some(address) = text::address_of(order.entry) else {
+        let Some(address) = code::address_of(order.entry) else {
             return Err(fault(FaultKind::Corrupt, "the order names an entry outside this program's code"));
         };
         // SAFETY: the driver wrote the offset of an `Entry` of the same build, and the address lies in our code.
@@ -380,7 +378,7 @@ impl Member {
                     );
                     // SAFETY: as above; `install` runs it to its end before it returns.
                     catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit) }))
-                        .unwrap_or_else(|payload| Err(panic_note::take(payload)))
+                        .unwrap_or_else(|payload| Err(panic_note::take(payload).into()))
                 })
             }
         };

@@ -1,14 +1,14 @@
 //! A member that is a thread: how it is started, serves and leaves, and gets its successor.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::spawn::StartError;
 use crate::team::crew::{Crew, CrewError};
 use crate::team::current;
 use crate::team::errand::ErrandPlace;
 use crate::team::leave::Leave;
 use crate::team::member::Member;
 use crate::team::roster::{Roster, Stage};
-use crate::team::start::StartError;
-use crate::team::{succession, worker};
+use crate::team::{succession, threads};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 
@@ -70,10 +70,10 @@ fn run(crew: &Arc<Crew>, mut member: Member) {
     current::become_member();
     let welcome = crew.welcome_for_thread(rank);
     let refused = crew.bind_here(rank);
-    let opened = worker::rayon_pool(&welcome).and_then(|threads| {
+    let opened = threads::rayon_pool(&welcome).and_then(|threads| {
         member.threads = threads;
-        let opening = crew.opening.as_ref();
-        opening.map_or(Ok(()), |opening| opening.run_here(&mut *member.segments))
+        let initializer = crew.initializer.as_ref();
+        initializer.map_or(Ok(()), |initializer| initializer.run_here(&mut *member.segments))
     });
     if let Err(why) = opened {
         return fail(crew, rank, StartError::CannotServe { why });

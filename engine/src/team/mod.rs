@@ -1,7 +1,7 @@
-//! The team. Members (worker processes, threads, or the driver itself), how they start, how a launch is
-//! announced to them and ends, and what happens when one dies. README.md beside this file tells the protocol.
+//! The team: members (worker processes, threads, or the driver itself), how a launch is announced to them and ends, and what
+//! happens when one dies. README.md beside this file tells the protocol; `spawn` is how worker processes come to be.
 
-pub(crate) mod assignment;
+mod astray;
 pub(crate) mod board;
 mod breakdown;
 mod burial;
@@ -12,22 +12,24 @@ mod delivery;
 pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod errand;
-mod farewell;
+pub(crate) mod fault;
+pub(crate) mod gate;
+pub(crate) mod in_process;
+pub(crate) mod initializer;
 mod leave;
-pub(crate) mod log;
-pub(crate) mod mail;
+mod lifecycle;
 pub(crate) mod member;
 mod member_thread;
 pub(crate) mod muster;
-pub(crate) mod oom;
-pub(crate) mod opening;
-pub(crate) mod panic_note;
+pub(crate) mod orders;
 pub(crate) mod program;
+mod record;
 mod register;
 pub(crate) mod roster;
-pub(crate) mod start;
 pub(crate) mod state;
+pub(crate) mod step_desk;
 mod succession;
-pub(crate) mod text;
+mod threads;
 pub(crate) mod trace;
+mod welcome;
 pub(crate) mod worker;

@@ -3,7 +3,8 @@
 //! It is called here and under no lock of the engine, so that it may use the pool again, and a panic ends here: it is told in
 //! the program's log, and harms neither the engine's threads nor another caller's call.
 
-use crate::team::{current, panic_note};
+use crate::spawn::panic_note;
+use crate::team::current;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Calls `code`; `None` if it panicked. `what` says in the log whose panic it was.

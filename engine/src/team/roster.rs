@@ -1,9 +1,9 @@
 //! The roster: who is in the team, and what has become of them. Driver memory only.
 
 use crate::memory::Segment;
-use crate::team::burial::Record;
+use crate::spawn::{ExitCause, WorkerProcess};
 use crate::team::muster::RankSet;
-use crate::team::start::{ExitCause, WorkerProcess};
+use crate::team::record::Record;
 use crate::team::state;
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
@@ -149,7 +149,7 @@ pub(crate) struct Roster {
     /// All workers have served once: the pool is made.
     pub(crate) started: bool,
     /// The start failed with this; taken by whoever makes the pool.
-    pub(crate) start_error: Option<crate::team::start::StartError>,
+    pub(crate) start_error: Option<crate::spawn::StartError>,
     /// The pool ends: nobody is started any more.
     pub(crate) dissolving: bool,
     /// Number of the newest launch that was opened.

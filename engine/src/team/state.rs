@@ -1,8 +1,8 @@
 //! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for it.
 
 use crate::memory::registry;
+use crate::spawn::panic_note;
 use crate::sys::fork;
-use crate::team::panic_note;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::any::Any;
@@ -108,10 +108,5 @@ impl States {
             let location = fault.location;
             tracing::error!(rank, location, "the drop of per-worker state panicked: {}", fault.message);
         }
-    }
-
-    /// The states whose handles, which are of this process, are gone.
-    pub(crate) fn orphans(&self) -> Vec<u64> {
-        self.by_id.keys().copied().filter(|id| !is_live(*id)).collect()
     }
 }

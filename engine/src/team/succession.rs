@@ -1,12 +1,15 @@
 //! How a rank gets its next worker: it is wanted, started, welcomed, or given up. Nothing here waits.
 
 use crate::base::atomic::Ordering;
+use crate::code;
 use crate::memory::{Segment, SegmentId};
-use crate::team::burial::{Reached, served};
+use crate::spawn::mail::{self, ToWorker};
+use crate::spawn::worker::Main;
+use crate::spawn::{ExitCause, StartError, Started, Starter, Wish, WorkerProcess};
 use crate::team::crew::Crew;
-use crate::team::mail::{self, ToWorker};
+use crate::team::record::Reached;
 use crate::team::roster::{Roster, Slot, Stage};
-use crate::team::start::{ExitCause, StartError, Started, Starter, Wish, WorkerProcess};
+use crate::team::worker;
 use parking_lot::MutexGuard;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -109,7 +112,9 @@ fn introduction(crew: &Crew, rank: usize) -> Result<Introduction<'_>, StartError
     let mut fds = vec![orders, board, segment.fd()];
     fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
     fds.extend(crew.errands.as_ref().map(|plan| plan.segment.fd()));
-    let mail = ToWorker::Welcome(Box::new(crew.welcome_for(rank, member, segment)?));
+    let main: Main = worker::main;
+    let mail = ToWorker::begin(code::offset_of(main as usize)?, &crew.welcome_for(rank, member, segment)?)
+        .map_err(|source| StartError::System { call: "writing a worker's welcome", source })?;
     Ok(Introduction { member, mail, fds, arena: segment.id() })
 }
 
@@ -124,7 +129,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     // It may begin with a task before we hear that it is ready.
     let board = crew.board();
     let desk = board.desk(rank);
-    slot.served_at_start = served(desk);
+    slot.served_at_start = desk.served();
     // Its predecessor may have died at an errand.
     desk.errands_over.store(desk.errands.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.stage = Stage::Starting;
@@ -132,7 +137,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     // The first packet, for which there is room. A worker that died meanwhile is found out by its pidfd.
     let _dead = mail::try_send(&process.socket, &introduction.mail, &introduction.fds);
     slot.known.insert(introduction.arena.0);
-    for segment in crew.opening.iter().flat_map(|opening| opening.segments()) {
+    for segment in crew.initializer.iter().flat_map(|initializer| initializer.segments()) {
         if slot.known.insert(segment.id().0) {
             slot.outbox.push_back(segment.clone());
         }

@@ -20,8 +20,8 @@
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Line, Span};
 use crate::memory::{AllocError, AllocOptions, Segment};
+use crate::spawn::ExitCause;
 use crate::sys::clock::ticks;
-use crate::team::start::ExitCause;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;

@@ -76,6 +76,24 @@ pub fn bind_thread(cpuset: &CpuSet) -> Binding {
     }
 }
 
+/// Binds the calling thread to the PUs, and its memory to the node; returns what was refused, in words.
+pub(crate) fn bind_to(cpuset: Option<&CpuSet>, node: Option<u32>) -> Vec<String> {
+    let mut refused = Vec::new();
+    if let Some(cpuset) = cpuset {
+        let binding = bind_thread(cpuset);
+        if !binding.is_bound() {
+            refused.push(format!("binding to CPUs {cpuset}: {binding}"));
+        }
+    }
+    if let Some(node) = node {
+        let binding = bind_memory(MemoryPolicy::Preferred(node));
+        if !binding.is_bound() {
+            refused.push(format!("preferring memory of node {node}: {binding}"));
+        }
+    }
+    refused
+}
+
 /// Reads the PUs that the calling thread may run on.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ mod sysfs;
 mod tree;
 mod xml;
 
+pub(crate) use bind::bind_to;
 pub use bind::{Binding, MemoryPolicy, bind_memory, bind_thread, bound_cpuset, current_pu};
 pub use cpuset::{CpuSet, CpuSetError, NodeSet};
 pub use detect::TOPOLOGY_VARIABLE;

@@ -13,7 +13,7 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::MAX_AXES;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::launch::settle::{LeafPlaces, Leaves};
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 
 /// Accumulators. Made by [`SharedArray::reduce`].

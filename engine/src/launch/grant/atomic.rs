@@ -12,7 +12,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::shared::AtomicElement;
-use crate::team::board::Fault;
+use crate::team::fault::Fault;
 use crate::team::member::Visit;
 
 /// The whole array as atomics. Made by [`SharedArray::atomic`].

@@ -13,7 +13,7 @@ use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, mix};
 use crate::launch::region::RegionOperand;
 use crate::sync::{Borrowed, SyncWire};
-use crate::team::board::Fault;
+use crate::team::fault::Fault;
 use crate::team::member::Visit;
 
 /// Both directions; all zero is one that the connection has not got.

@@ -15,7 +15,7 @@ use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::memory::check_room;
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use std::cell::RefCell;
 

@@ -22,7 +22,7 @@ use crate::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, RLock, Remote, RwLock, Semaphore,
     ShardedCounter, SyncWire,
 };
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::ptr::NonNull;

@@ -38,7 +38,7 @@ use crate::array::{Element, Shape, SharedArray};
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::memory::Access;
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use std::marker::PhantomData;
 

@@ -13,7 +13,7 @@ use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::team::board::Fault;
+use crate::team::fault::Fault;
 use crate::team::member::Visit;
 use std::marker::PhantomData;
 use std::ops::Range;

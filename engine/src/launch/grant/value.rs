@@ -11,7 +11,7 @@ use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::team::board::Fault;
+use crate::team::fault::Fault;
 use crate::team::member::Visit;
 use ndarray::Ix1;
 
@@ -34,7 +34,7 @@ unsafe impl<T: Element> Operand for &SharedValue<T> {
             Ok(local)
         } else {
             Err(crate::team::member::fault(
-                crate::team::board::FaultKind::Corrupt,
+                crate::team::fault::FaultKind::Corrupt,
                 "a shared value is no single value",
             ))
         }

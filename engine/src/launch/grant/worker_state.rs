@@ -11,14 +11,14 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::code;
 use crate::launch::chunk::Chunk;
 use crate::launch::describe::Description;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::{Operand, SEED, mix};
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use crate::team::state::HandleId;
-use crate::team::text;
 use std::marker::PhantomData;
 
 /// State that lives in each worker: made there when a kernel first asks for it, kept from launch to launch.
@@ -81,12 +81,12 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
     const LAYOUT: u64 = mix(mix(SEED, 28), size_of::<T>() as u64);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        text::offset_of(self.make as usize)?;
+        code::offset_of(self.make as usize)?;
         to.state(self.id.get())
     }
     fn wire(&self) -> Self::Wire {
         // `describe` has found the offset before.
-        (self.id.get(), text::offset_of(self.make as usize).unwrap_or(0))
+        (self.id.get(), code::offset_of(self.make as usize).unwrap_or(0))
     }
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
         let make = visit.function(wire.1)?;

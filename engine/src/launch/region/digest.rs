@@ -1,20 +1,20 @@
 //! A digest of everything that the ranks must agree on in one step.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::launch::region::step::StepKind;
+use crate::launch::region::step_kind::StepKind;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
 /// What stands in a frame, where it is not an operand's own tag.
 pub(super) mod frame {
-    pub(in crate::launch::region) const VALUE: u64 = 0;
+    pub(in super::super) const VALUE: u64 = 0;
     pub(super) const ARRAY: u64 = 1;
-    pub(in crate::launch::region) const BOUNDS: u64 = 2;
-    pub(in crate::launch::region) const HALO: u64 = 3;
-    pub(in crate::launch::region) const FILL: u64 = 4;
-    pub(in crate::launch::region) const UNCUT: u64 = 5;
-    pub(in crate::launch::region) const CUT: u64 = 6;
-    pub(in crate::launch::region) const CUT_INTO_PARTS: u64 = 7;
+    pub(in super::super) const BOUNDS: u64 = 2;
+    pub(in super::super) const HALO: u64 = 3;
+    pub(in super::super) const FILL: u64 = 4;
+    pub(in super::super) const UNCUT: u64 = 5;
+    pub(in super::super) const CUT: u64 = 6;
+    pub(in super::super) const CUT_INTO_PARTS: u64 = 7;
 }
 
 /// The driver's secret: digests depend on it, so that nobody can work out two descriptions that share one.

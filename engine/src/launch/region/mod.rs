@@ -9,22 +9,19 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-mod digest;
+pub(super) mod digest;
 mod error;
 mod handle;
 mod operand;
 mod phase;
-mod step;
+pub(crate) mod step;
+mod step_kind;
 mod team;
 
-pub(crate) use digest::Key;
 pub use error::RegionError;
 pub use handle::{RegionMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
-#[cfg(all(test, not(loom)))]
-pub(crate) use step::left_with;
-pub(crate) use step::{Desks, reset};
 pub use team::Team;
 
 use crate::array::Element;
@@ -34,9 +31,14 @@ use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::launch::launch::Launch;
 use crate::launch::operand::mix;
-use crate::team::board::{Board, Fault, FaultKind, PAYLOAD_BYTES, WIRE_BYTES, WireBytes};
+use crate::launch::region::digest::Key;
+use crate::launch::region::step::Desks;
+use crate::spawn::panic_note;
+use crate::team::board::Board;
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
-use crate::team::panic_note;
+use crate::team::orders::{WIRE_BYTES, WireBytes};
+use crate::team::step_desk::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// The body of a region.
@@ -141,7 +143,7 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> R
         let result = body(&mut team, handles).map_err(|error| error.to_fault())?;
         team.leave(result).map_err(|error| error.to_fault())
     }));
-    let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload)));
+    let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
     outcome.inspect_err(|_| team.poison())
 }
 

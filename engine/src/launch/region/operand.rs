@@ -16,7 +16,7 @@ use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
 use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
 use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};
-use crate::team::board::{Fault, FaultKind};
+use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;

@@ -4,7 +4,7 @@ use super::*;
 use crate::array::SharedArray;
 use crate::launch::grant::ArrayWire;
 use crate::launch::region::digest::Key;
-use crate::launch::region::step::StepKind;
+use crate::launch::region::step_kind::StepKind;
 use ndarray::Ix1;
 use proptest::prelude::*;
 

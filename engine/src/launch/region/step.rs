@@ -8,11 +8,12 @@ use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
 use crate::launch::region::digest::{Digest, Key};
 use crate::launch::region::error::RegionError;
+use crate::launch::region::step_kind::StepKind;
 use crate::sys::affinity;
 use crate::sys::clock::ticks;
 use crate::sys::futex;
-use crate::team::board::{PAYLOAD_BYTES, POISON, Payload, StepDesk};
 use crate::team::member::Patience;
+use crate::team::step_desk::{PAYLOAD_BYTES, POISON, Payload, StepDesk};
 use bytemuck::Pod;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -32,48 +33,6 @@ const BACKSTOP: Duration = Duration::from_secs(1);
 pub(crate) struct Desks<'a> {
     pub(crate) desks: &'a [Line<StepDesk>],
     pub(crate) payloads: &'a [Line<Payload>],
-}
-
-/// What kind of step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum StepKind {
-    Phase = 1,
-    Barrier,
-    Broadcast,
-    AllReduce,
-    ReduceChunks,
-    /// The second meeting of a reduce_chunks: a kind of its own, so that a rank which left the first half by a caught panic and
-    /// begins another is not taken for one that ends it.
-    ReduceEnd,
-    Leave,
-}
-
-impl StepKind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            StepKind::Phase => "a phase",
-            StepKind::Barrier => "a barrier",
-            StepKind::Broadcast => "a broadcast",
-            StepKind::AllReduce => "an all_reduce",
-            StepKind::ReduceChunks => "a reduce_chunks",
-            StepKind::ReduceEnd => "the end of a reduce_chunks",
-            StepKind::Leave => "the body's end",
-        }
-    }
-
-    fn name_of(code: u64) -> &'static str {
-        let kinds = [
-            Self::Phase,
-            Self::Barrier,
-            Self::Broadcast,
-            Self::AllReduce,
-            Self::ReduceChunks,
-            Self::ReduceEnd,
-            Self::Leave,
-        ];
-        kinds.into_iter().find(|kind| *kind as u64 == code).map_or("an unknown step", StepKind::name)
-    }
 }
 
 /// One rank's place at the steps of a region.

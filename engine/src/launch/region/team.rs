@@ -13,10 +13,12 @@ use crate::launch::grid::{Grid, block};
 use crate::launch::region::digest::{Key, frame};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
-use crate::launch::region::step::{self, Desks, StepKind, Steps};
+use crate::launch::region::step::{self, Desks, Steps};
+use crate::launch::region::step_kind::StepKind;
 use crate::launch::settle::fold_tree;
-use crate::team::board::{Board, PAYLOAD_BYTES};
+use crate::team::board::Board;
 use crate::team::member::Patience;
+use crate::team::step_desk::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 

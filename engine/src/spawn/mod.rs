@@ -1,0 +1,34 @@
+//! Worker processes, whatever they are for: how one is started (by executing this program again, or by forking from a clean
+//! process that was), what it and its driver tell each other, which segments it can reach, and how it ends.
+//!
+//! README.md beside this file tells the protocol.
+
+mod constructor;
+mod error;
+mod executable;
+pub(crate) mod exit;
+mod fingerprint;
+mod fork_server;
+mod handshake;
+pub(crate) mod log;
+pub(crate) mod mail;
+mod method;
+pub(crate) mod oom;
+pub(crate) mod overflow;
+pub(crate) mod panic_note;
+mod process;
+pub(crate) mod segments;
+mod setup;
+mod starter;
+mod starting;
+#[cfg(test)]
+mod tests;
+pub(crate) mod worker;
+
+pub use error::StartError;
+pub use method::StartMethod;
+pub use process::ExitCause;
+pub(crate) use process::WorkerProcess;
+pub(crate) use setup::{OUTSIDE_TEAMS, is_worker, worker_name};
+pub(crate) use starter::{Started, Starter};
+pub(crate) use starting::Wish;

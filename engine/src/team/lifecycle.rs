@@ -1,0 +1,182 @@
+//! How a crew is made, and made larger or smaller.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::spawn::log::Relay;
+use crate::spawn::oom::OomWatch;
+use crate::spawn::{StartError, StartMethod, Starter};
+use crate::sys::{descriptor, fork};
+use crate::team::control::Control;
+use crate::team::crew::{Crew, CrewError, Kind, Plan};
+use crate::team::gate::Progress;
+use crate::team::leave::Leave;
+use crate::team::member::Patience;
+use crate::team::register::Register;
+use crate::team::roster::{Roster, Stage};
+use crate::team::trace::Trace;
+use crate::team::{current, engine, succession};
+use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
+// Plain atomics on purpose: driver memory outside every checked protocol.
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+impl Crew {
+    /// Makes a crew and waits until all its members serve.
+    pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
+        let size = plan.places.len();
+        let control = match plan.kind {
+            Kind::Inline => Control::private(size),
+            Kind::Threads => Control::of_threads(size),
+            Kind::Processes(_) => Control::new(size),
+        };
+        let control = control.map_err(CrewError::Alloc)?;
+        current::forget_in_children();
+        let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
+        let call = descriptor::counter().map_err(CrewError::Os)?;
+        let crew = Arc::new(Crew {
+            size,
+            active: AtomicUsize::new(plan.active),
+            kind: plan.kind,
+            label: plan.label,
+            orders: control.orders(),
+            control,
+            register: (plan.kind == Kind::Threads).then(|| Arc::new(Register::new(size))),
+            gate: FairMutex::default(),
+            progress: Progress::new(),
+            roster: Mutex::new(Roster::new(size, plan.active)),
+            changed: Condvar::new(),
+            call,
+            oom: OomWatch::new(),
+            relay: Relay::default(),
+            is_watched: plan.is_watched || plan.trace,
+            trace,
+            deaths: AtomicU64::new(0),
+            newcomers: AtomicU64::new(0),
+            patience: Patience::new(plan.crowded),
+            errands: plan.errands,
+            initializer: plan.initializer,
+            native_threads: plan.native_threads,
+            bereaved: OnceLock::new(),
+            places: plan.places,
+            is_bound: plan.is_bound,
+            crowded: plan.crowded,
+            spare_core: plan.spare_core,
+            threads: plan.threads,
+            hands: Mutex::new(Vec::new()),
+            _shared: (plan.trace && plan.kind == Kind::Inline).then(fork::Shared::new),
+        });
+        match plan.kind {
+            Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
+            // Threads that were started before one could not be hold the crew: it must be ended by hand.
+            Kind::Threads => crew.start_threads().inspect_err(|_| crew.end(|| ()))?,
+            Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
+        }
+        crew.wait_until_started()?;
+        Ok(crew)
+    }
+
+    fn start_processes(
+        self: &Arc<Crew>,
+        method: StartMethod,
+        preload: Option<fn()>,
+    ) -> Result<(), CrewError> {
+        // The copy that `Fork` works from is the caller as it is now: before we add a thread.
+        let early = (method == StartMethod::Fork).then(|| Starter::new(method, preload));
+        let native_threads = self.native_threads;
+        let crew = self.clone();
+        let hand = std::thread::Builder::new()
+            .name("phalanx engine".into())
+            .spawn(move || {
+                engine::run(
+                    &crew,
+                    early.unwrap_or_else(|| Starter::with_native_threads(method, preload, native_threads)),
+                )
+            })
+            .map_err(CrewError::Os)?;
+        self.hands.lock().push(hand);
+        Ok(())
+    }
+
+    fn wait_until_started(&self) -> Result<(), CrewError> {
+        let mut roster = self.roster.lock();
+        loop {
+            if let Some(error) = roster.start_error.take() {
+                drop(roster);
+                self.end(|| ());
+                return Err(CrewError::Start(error));
+            }
+            if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
+                roster.refresh();
+                roster.started = true;
+                return Ok(());
+            }
+            self.changed.wait(&mut roster);
+        }
+    }
+
+    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
+    /// end when they have done the task they are at; those that are missing are started, and waited for. If one cannot be started,
+    /// the team stays as large as it was.
+    pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
+        let active = active.clamp(1, self.size);
+        let mut roster = self.roster.lock();
+        let before = roster.active;
+        roster.start_error = None;
+        roster.growing = Some(before);
+        let missing = self.set_team(&mut roster, active);
+        if self.kind == Kind::Threads {
+            drop(roster);
+            let started = missing.into_iter().try_for_each(|rank| self.start_thread(rank));
+            roster = self.roster.lock();
+            if let Err(error) = started {
+                roster.start_error.get_or_insert(StartError::CannotServe { why: error.to_string() });
+            }
+        } else {
+            missing.into_iter().for_each(|rank| succession::want(&mut roster, rank, Duration::ZERO));
+            self.call_engine();
+        }
+        while roster.broken.is_none() && roster.start_error.is_none() && roster.everyone.is_none() {
+            self.changed.wait(&mut roster);
+        }
+        roster.growing = None;
+        let broken = roster.broken.as_ref().map(|why| StartError::CannotServe { why: why.clone() });
+        if roster.everyone.is_some() && broken.is_none() {
+            return Ok(());
+        }
+        if broken.is_none() && active > before {
+            self.set_team(&mut roster, before);
+        }
+        roster.start_error.take().or(broken).map_or(Ok(()), Err)
+    }
+
+    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which are to be started.
+    fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize) -> Vec<usize> {
+        let before = std::mem::replace(&mut roster.active, active);
+        self.active.store(active, Ordering::Relaxed);
+        let board = self.board();
+        for rank in active..before {
+            roster.slots[rank].start_at = None;
+            roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
+            self.let_go_of(rank, &mut roster.slots[rank]);
+            let slot = &mut roster.slots[rank];
+            if slot.stage != Stage::Leaving && !slot.kill() {
+                slot.stage = Stage::Absent;
+            }
+        }
+        for rank in before..active {
+            let slot = &mut roster.slots[rank];
+            // Still at the task that it was to finish: it need not end at all. One that has asked for leave serves no more tasks.
+            if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
+                slot.stage = Stage::Ready;
+                self.bereaved().inspect(|bereaved| bereaved.joined());
+            }
+        }
+        board.muster(&self.orders).ring();
+        let missing: Vec<usize> =
+            (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
+        missing.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
+        roster.refresh();
+        missing
+    }
+}

@@ -1,0 +1,57 @@
+//! The words of a region's steps: what a rank is about to do, how far it has come, and its collective values.
+
+#[cfg(not(loom))]
+use crate::base::Line;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::futex;
+
+/// Bytes of one collective's value in a region (broadcast, all_reduce).
+pub(crate) const PAYLOAD_BYTES: usize = if cfg!(loom) { 8 } else { 4096 };
+/// One rank's side of a region's steps, in one of two slots by the step's parity.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct StepSlot {
+    /// Digest of kind and operands of the step.
+    pub(crate) digest: [AtomicU64; 2],
+    /// Kind of the step (upper half) and line in the caller's source, for error texts.
+    pub(crate) site: AtomicU64,
+}
+
+/// A rank's lines in a region.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct StepDesk {
+    /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
+    pub(crate) arrived: AtomicU32,
+    /// How many sleep on `arrived`, or are about to.
+    pub(crate) watchers: AtomicU32,
+    /// As `arrived`, for the way down the tree of a large team.
+    pub(crate) released: AtomicU32,
+    /// How many sleep on `released`, or are about to.
+    pub(crate) release_watchers: AtomicU32,
+    pub(crate) slots: [StepSlot; 2],
+}
+
+/// The bit of a step count that says: this rank goes no further.
+pub(crate) const POISON: u32 = 1;
+
+impl StepDesk {
+    /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
+    pub(crate) fn poison(&self) {
+        for word in [&self.arrived, &self.released] {
+            word.fetch_or(POISON, Ordering::SeqCst);
+            futex::wake(word, u32::MAX);
+        }
+    }
+}
+
+/// Collective values of one rank, in two slots by parity.
+pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
+
+// The layout that docs/SEGMENT-LAYOUT.md tells.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(StepDesk, released) == 8 && std::mem::offset_of!(StepDesk, slots) == 16);
+    assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepDesk>>() == 128);
+    assert!(size_of::<Line<Payload>>() == 8192);
+};
