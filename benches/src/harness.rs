@@ -1,13 +1,13 @@
-//! Sampling and statistics.
+//! How benches measure: the cores they share, samples of one variant, variants that take turns.
 
-use crate::cli::Cli;
-use crate::report::Record;
+use crate::report::{Record, Report, Target};
 use crate::watchdog;
+use clap::Args;
 use phalanx::topology::{CpuSet, Limits, Machine, Request, plan};
 use phalanx::{Backend, Pool};
 use std::time::{Duration, Instant};
 
-/// The result of anything here; the error is for the person at the terminal.
+/// The result of everything in this program. The error text is for the person at the terminal.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Samples of one turn at most.
@@ -15,9 +15,37 @@ const MAX_SAMPLES: usize = 1 << 20;
 /// Warm-up of a turn: at least this long and this often.
 const WARM_UP: (Duration, u32) = (Duration::from_millis(10), 20);
 
+/// Options that all benches share.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Number of workers [default: one per physical core this process may use]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub workers: Option<u32>,
+
+    /// Seconds of samples per bench and variant, warm-up apart
+    #[arg(long, global = true, value_name = "S", default_value = "0.5", value_parser = seconds)]
+    pub seconds: f64,
+
+    /// Turns in which that time is spent; variants alternate turn by turn
+    #[arg(long, global = true, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+
+    /// Measure only these variants in launch benches (phalanx-processes, phalanx-caller-seat,
+    /// phalanx-threads, ...)
+    #[arg(long, global = true, value_name = "VARIANTS", value_delimiter = ',')]
+    pub variants: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 100.0 => Ok(seconds),
+        _ => Err("give a number of seconds above 0 and up to 100".into()),
+    }
+}
+
 /// What all benches share.
 pub struct Setup {
-    /// The cores that every team is pinned to, one a worker.
+    /// The cores that every team is pinned to, one per worker.
     pub places: Vec<CpuSet>,
     /// Why these.
     pub reason: String,
@@ -30,17 +58,17 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Finds the cores.
-    pub fn new(cli: &Cli) -> Outcome<Setup> {
-        let workers = cli.workers.map(|workers| workers as usize);
+    /// Chooses the cores.
+    pub fn new(options: &Options) -> Outcome<Setup> {
+        let workers = options.workers.map(|workers| workers as usize);
         let request = Request { workers, threads_per_worker: 1, ..Request::default() };
         let layout = plan(&Machine::detect()?, &Limits::detect(), &request)?;
         Ok(Setup {
             places: layout.workers.into_iter().map(|place| place.cpuset).collect(),
             reason: layout.reason,
-            budget: Duration::from_secs_f64(cli.seconds),
-            rounds: cli.rounds,
-            variants: cli.variants.clone(),
+            budget: Duration::from_secs_f64(options.seconds),
+            rounds: options.rounds,
+            variants: options.variants.clone(),
         })
     }
 
@@ -49,7 +77,7 @@ impl Setup {
         self.places.len()
     }
 
-    /// A pool of this backend on these cores.
+    /// Starts a pool with this backend on these cores.
     pub fn pool(&self, backend: Backend) -> Outcome<Pool> {
         Ok(Pool::builder().workers(self.workers()).backend(backend).build()?)
     }
@@ -82,7 +110,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Times each run of `step`, one after the other without a pause: one clock reading a sample (about 25 ns) is part of it.
+    /// Times each run of `step`, one after the other without a pause: one clock reading a sample (about 25
+    /// ns) is part of it.
     pub fn chain(&mut self, mut step: impl FnMut() -> Outcome<()>) -> Outcome<()> {
         warm_up(&mut step)?;
         self.samples.reserve(MAX_SAMPLES / 16);
@@ -109,7 +138,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// Times each run of `step` on what `prepare` gives; `prepare` is not timed.
+    /// Times each run of `step` on what `prepare` returns; `prepare` is not timed.
     pub fn each<T>(
         &mut self,
         mut prepare: impl FnMut() -> Outcome<T>,
@@ -154,8 +183,8 @@ fn warm_up(step: &mut impl FnMut() -> Outcome<()>) -> Outcome<()> {
     Ok(())
 }
 
-/// Runs the variants of a bench in turns, each round beginning with another one, and gives their figures.
-pub fn race(setup: &Setup, bench: &'static str, mut contenders: Vec<Contender<'_>>) -> Outcome<Vec<Record>> {
+/// Runs the variants of a bench in turns, each round beginning with another one, and returns their figures.
+fn race(setup: &Setup, bench: &'static str, mut contenders: Vec<Contender<'_>>) -> Outcome<Vec<Record>> {
     let wanted = |name: &str| setup.variants.is_empty() || setup.variants.iter().any(|want| want == name);
     contenders.retain(|contender| wanted(contender.variant));
     let budget = setup.budget / setup.rounds;
@@ -179,42 +208,42 @@ pub fn race(setup: &Setup, bench: &'static str, mut contenders: Vec<Contender<'_
         .collect())
 }
 
-/// The `q` quantile of sorted samples (nearest rank); NaN without samples.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let rank = (q * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
+/// A bench whose variants take turns: its name, and its variants under the options of its family.
+pub type Race<O> = (&'static str, for<'a> fn(&'a Setup, &O) -> Outcome<Vec<Contender<'a>>>);
+
+/// The names of these benches.
+pub fn names<O>(races: &[Race<O>]) -> Vec<&'static str> {
+    races.iter().map(|(bench, _)| *bench).collect()
 }
 
-/// The median of sorted samples: the mean of the middle two where there are two.
-pub fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => sorted[middle],
-        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+/// The help of an option that chooses some of these benches.
+pub fn only_these<O>(races: &[Race<O>]) -> String {
+    format!("Run only these benches ({})", names(races).join(", "))
+}
+
+/// Runs the benches that are named in `only`, or all where it is empty, and reports each.
+pub fn run<O>(
+    races: &[Race<O>],
+    only: &[String],
+    setup: &Setup,
+    options: &O,
+    targets: &[Target],
+    report: &mut Report,
+) -> Outcome<()> {
+    if let Some(unknown) = only.iter().find(|name| !names(races).contains(&name.as_str())) {
+        return Err(format!("there is no bench '{unknown}' here, only {}", names(races).join(", ")).into());
     }
+    for (bench, contenders) in races {
+        if only.is_empty() || only.iter().any(|name| name == bench) {
+            report.group(&race(setup, bench, contenders(setup, options)?)?, targets);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_nearest_ranks() {
-        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(quantile(&hundred, 0.05), 5.0);
-        assert_eq!(quantile(&hundred, 0.95), 95.0);
-        assert_eq!(quantile(&[7.0], 0.05), 7.0);
-        assert_eq!(quantile(&[7.0], 0.95), 7.0);
-        assert!(quantile(&[], 0.5).is_nan());
-    }
-
-    #[test]
-    fn medians_of_even_and_odd_counts() {
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
-        assert!(median(&[]).is_nan());
-    }
 
     #[test]
     fn a_sampler_takes_at_least_one_sample_and_divides_parts() {

@@ -1,9 +1,11 @@
 //! Launches, barriers, start and respawn.
 
-use crate::cli::{Launch, Peer};
-use crate::harness::{Contender, Outcome, Sampler, Setup, race};
-use crate::peers::{forkunion, rayon as rayon_peer, spin};
+use crate::bench::Bench;
+use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
+use crate::noise::Noise;
+use crate::peers::{Peer, forkunion, rayon as rayon_peer, spin};
 use crate::report::{Goal, Report, Target};
+use clap::Args;
 use phalanx::{Backend, Pool, Schedule};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,12 +16,12 @@ const SEAT: &str = "phalanx-caller-seat";
 const THREADS: &str = "phalanx-threads";
 const BROADCAST: &str = "rayon-broadcast";
 
-/// How long sleepers have to fall asleep before we measure anyway.
+/// How long workers have to fall asleep before we measure anyway.
 const SLEEP_LIMIT: Duration = Duration::from_millis(100);
-/// How long peers that do not count their sleeps are left alone.
+/// How long peers that do not count their sleeps are left idle.
 const SLEEP_PAUSE: Duration = Duration::from_millis(5);
 
-/// What this project has promised for two workers on two cores.
+/// Stated for two workers on two cores.
 const TARGETS: &[Target] = &[
     Target { bench: "launch_empty", variant: PROCESSES, goal: Goal::BelowPeer(0.5, BROADCAST) },
     Target { bench: "launch_empty", variant: SEAT, goal: Goal::BelowPeer(1.0, "forkunion") },
@@ -30,10 +32,7 @@ const TARGETS: &[Target] = &[
     Target { bench: "respawn", variant: PROCESSES, goal: Goal::Below(10e6) },
 ];
 
-/// A bench: its name and who takes part.
-type Bench = (&'static str, for<'a> fn(&'a Setup, &Launch) -> Vec<Contender<'a>>);
-
-const BENCHES: &[Bench] = &[
+const RACES: &[Race<Launch>] = &[
     ("launch_empty", launch_empty),
     ("launch_chunks", launch_chunks),
     ("launch_after_sleep", launch_after_sleep),
@@ -44,18 +43,39 @@ const BENCHES: &[Bench] = &[
     ("respawn", respawn),
 ];
 
-/// Runs the benches asked for.
-pub fn run(setup: &Setup, options: &Launch, report: &mut Report) -> Outcome<()> {
-    if let Some(unknown) = options.only.iter().find(|name| BENCHES.iter().all(|(bench, _)| bench != name)) {
-        return Err(format!("there is no bench '{unknown}' in launch; --help lists them").into());
+/// Launches, barriers, start and respawn.
+#[derive(Debug, Args)]
+pub struct Launch {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon,forkunion")]
+    vs: Vec<Peer>,
+
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',', help = harness::only_these(RACES))]
+    only: Vec<String>,
+
+    /// Barriers or phases per region of phase_barrier and phase_step
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+
+    /// Measure phase_noise too, with this many busy processes [default: one per worker]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0")]
+    noise: Option<u32>,
+}
+
+impl Bench for Launch {
+    const NAME: &'static str = "launch";
+
+    fn measures() -> Vec<&'static str> {
+        harness::names(RACES)
     }
-    for (bench, contenders) in BENCHES {
-        if options.only.is_empty() || options.only.iter().any(|name| name == bench) {
-            let records = race(setup, bench, contenders(setup, options))?;
-            report.group(&records, TARGETS);
+
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        harness::run(RACES, &self.only, setup, self, TARGETS, report)?;
+        match self.noise {
+            Some(hogs) => Noise::beside(hogs).run(setup, report),
+            None => Ok(()),
         }
     }
-    Ok(())
 }
 
 impl Launch {
@@ -87,7 +107,7 @@ fn launch(pool: &Pool) -> Outcome<()> {
 }
 
 /// An empty body on every member, while all are awake.
-fn launch_empty<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+fn launch_empty<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let mut all = ours(setup, |sampler, pool| sampler.chain(|| launch(pool)));
     if options.has(Peer::Rayon) {
         all.push(Contender::new(BROADCAST, |sampler| {
@@ -107,11 +127,11 @@ fn launch_empty<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
             })
         }));
     }
-    all
+    Ok(all)
 }
 
 /// As many empty chunks as members, one claim each.
-fn launch_chunks<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+fn launch_chunks<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let workers = setup.workers();
     let mut all = ours(setup, move |sampler, pool| {
         let launch = pool.launch().chunk(1).schedule(Schedule::Static);
@@ -135,11 +155,11 @@ fn launch_chunks<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
             })
         }));
     }
-    all
+    Ok(all)
 }
 
-/// An empty launch after every worker has gone to sleep. ForkUnion's threads never do of their own.
-fn launch_after_sleep<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+/// An empty launch after every worker has gone to sleep. ForkUnion's threads never sleep on their own.
+fn launch_after_sleep<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let mut all = ours(setup, |sampler, pool| {
         launch(pool)?;
         let mut before = sleeps(pool).iter().map(|_| 0).collect::<Vec<u64>>();
@@ -174,7 +194,7 @@ fn launch_after_sleep<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'
             })
         }));
     }
-    all
+    Ok(all)
 }
 
 fn sleeps(pool: &Pool) -> Vec<u64> {
@@ -182,7 +202,7 @@ fn sleeps(pool: &Pool) -> Vec<u64> {
 }
 
 /// One barrier of a region, out of many in a row.
-fn phase_barrier<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+fn phase_barrier<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let steps = options.steps;
     let mut all = ours(setup, move |sampler, pool| {
         sampler.parts(steps, || {
@@ -195,11 +215,11 @@ fn phase_barrier<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
         })
     });
     all.push(spinning(setup, steps));
-    all
+    Ok(all)
 }
 
 /// One phase of a region with an array to write, out of many in a row.
-fn phase_step<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+fn phase_step<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let (steps, workers) = (options.steps, setup.workers());
     let mut all = ours(setup, move |sampler, pool| {
         // 64 elements a rank, of which it writes one, so that no line is shared.
@@ -218,10 +238,11 @@ fn phase_step<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
         if right { Ok(()) } else { Err("phases were lost: the counts are wrong".into()) }
     });
     all.push(spinning(setup, steps));
-    all
+    Ok(all)
 }
 
-/// The bare spinning barrier of threads: what a barrier costs that knows nothing of sleep, death or disagreement.
+/// The bare spinning barrier of threads: what a barrier costs that knows nothing of sleep, death or
+/// disagreement.
 fn spinning(setup: &Setup, steps: u64) -> Contender<'_> {
     Contender::new("spin-threads", move |sampler| {
         let began = Instant::now();
@@ -234,7 +255,7 @@ fn spinning(setup: &Setup, steps: u64) -> Contender<'_> {
 }
 
 /// Until all workers are ready.
-fn pool_start<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
+fn pool_start<'a>(setup: &'a Setup, options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let mut all = vec![
         Contender::new(PROCESSES, |sampler| sampler.makes(|| setup.pool(Backend::Processes))),
         Contender::new(THREADS, |sampler| sampler.makes(|| setup.pool(Backend::Threads))),
@@ -250,11 +271,11 @@ fn pool_start<'a>(setup: &'a Setup, options: &Launch) -> Vec<Contender<'a>> {
     if options.has(Peer::ForkUnion) {
         all.push(Contender::new("forkunion", |sampler| sampler.makes(|| forkunion::start(setup.workers()))));
     }
-    all
+    Ok(all)
 }
 
 /// Until all workers are gone. Rayon's threads end after its `drop` has returned, so it takes no part.
-fn pool_drop<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
+fn pool_drop<'a>(setup: &'a Setup, _options: &Launch) -> Outcome<Vec<Contender<'a>>> {
     let variant = |variant, backend| {
         Contender::new(variant, move |sampler: &mut Sampler| {
             sampler.each(
@@ -266,12 +287,12 @@ fn pool_drop<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
             )
         })
     };
-    vec![variant(PROCESSES, Backend::Processes), variant(THREADS, Backend::Threads)]
+    Ok(vec![variant(PROCESSES, Backend::Processes), variant(THREADS, Backend::Threads)])
 }
 
 /// From the kill of one worker until a launch has run on the whole team again.
-fn respawn<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
-    vec![Contender::new(PROCESSES, |sampler| {
+fn respawn<'a>(setup: &'a Setup, _options: &Launch) -> Outcome<Vec<Contender<'a>>> {
+    Ok(vec![Contender::new(PROCESSES, |sampler| {
         let pool = setup.pool(Backend::Processes)?;
         let mut rank = 0;
         sampler.each(
@@ -293,5 +314,5 @@ fn respawn<'a>(setup: &'a Setup, _options: &Launch) -> Vec<Contender<'a>> {
                 Err(format!("worker {rank} was not replaced after 1000 launches").into())
             },
         )
-    })]
+    })])
 }

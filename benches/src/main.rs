@@ -1,9 +1,15 @@
-//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, locks, memory, and what is left of it
-//! when other programs keep the cores busy.
+//! Measures Phalanx beside other runtimes on this machine: launches, barriers, streams, locks, memory, and
+//! what is left of it when other programs keep the cores busy.
 //!
-//! Every figure is a median of samples of variants that take turns in one run; results are verified before a rate is
-//! printed. `docs/benchmarks.md` says what each bench does and how the numbers are to be read.
+//! Every figure is a median of samples of variants that take turns in one run; results are verified before a
+//! rate is printed. `docs/benchmarks.md` says what each bench does and how the numbers are to be read.
+//!
+//! To add a bench: a file with a type that holds its options and implements [`bench::Bench`], a line in
+//! [`benches::BENCHES`], and its rows in `docs/benchmarks.md`.
 
+mod all;
+mod bench;
+mod benches;
 mod cli;
 mod harness;
 mod kernels;
@@ -14,23 +20,30 @@ mod npb;
 mod peers;
 mod queue;
 mod report;
+mod statistics;
 mod stream;
 mod sync;
 mod tasks;
 mod watchdog;
 
-use clap::Parser;
-use cli::{Cli, Command};
-use harness::Outcome;
+use bench::Listed;
+use clap::ArgMatches;
+use cli::{Cli, Request};
+use harness::{Outcome, Setup};
 use report::Report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Command::Hog { cpu } = cli.command {
-        noise::hog(cpu);
-    }
-    match run(&cli) {
+    let (cli, request) = cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let missed = match request {
+        Request::List => {
+            print!("{}", cli::list());
+            Ok(0)
+        }
+        Request::Hog(hog) => hog.run(),
+        Request::Run(benches) => run(&cli, &benches),
+    };
+    match missed {
         Ok(missed) if missed > 0 && cli.check => {
             eprintln!("phalanx-bench: {missed} stated targets were missed");
             ExitCode::FAILURE
@@ -43,40 +56,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what was asked for; gives how many targets were missed.
-fn run(cli: &Cli) -> Outcome<usize> {
-    let setup = harness::Setup::new(cli)?;
+/// Runs what was asked for; returns how many targets were missed.
+fn run(cli: &Cli, benches: &[(&Listed, ArgMatches)]) -> Outcome<usize> {
+    let setup = Setup::new(&cli.options)?;
     let mut report = Report::new(cli.json);
-    report.headline(&setup);
+    report.headline(&setup.places, &setup.reason);
     watchdog::start();
-    match &cli.command {
-        Command::Launch(options) => {
-            launch::run(&setup, options, &mut report)?;
-            if let Some(hogs) = options.noise {
-                noise::run(&setup, &cli::Noise { hogs: Some(hogs), ..cli::Noise::default() }, &mut report)?;
-            }
-        }
-        Command::Stream(options) => stream::run(&setup, options, &mut report)?,
-        Command::Memory(options) => memory::run(&setup, options, &mut report)?,
-        Command::Queue(options) => queue::run(&setup, options, &mut report)?,
-        Command::Noise(options) => noise::run(&setup, options, &mut report)?,
-        Command::Tasks(options) => tasks::run(&setup, options, &mut report)?,
-        Command::Sync(options) => sync::run(&setup, options, &mut report)?,
-        Command::Kernels(options) => kernels::run(&setup, options, &mut report)?,
-        Command::Npb(options) => npb::run(&setup, options, &mut report)?,
-        Command::All(options) => {
-            launch::run(&setup, options, &mut report)?;
-            noise::run(&setup, &cli::Noise::default(), &mut report)?;
-            stream::run(
-                &setup,
-                &cli::Stream { vs: options.vs.clone(), ..cli::Stream::default() },
-                &mut report,
-            )?;
-            memory::run(&setup, &cli::Memory::default(), &mut report)?;
-            sync::run(&setup, &cli::Sync::default(), &mut report)?;
-            queue::run(&setup, &cli::Queue::default(), &mut report)?;
-        }
-        Command::Hog { .. } => {}
+    for (bench, options) in benches {
+        bench.run(options, &setup, &mut report)?;
     }
     Ok(report.missed())
 }

@@ -1,10 +1,11 @@
-//! Queues: small and large items from one worker process to the other and from the driver to a worker, beside a channel of
-//! threads that moves items without copying them.
+//! Queues: small and large items from one worker process to the other and from the driver to a worker, beside
+//! a channel of threads that moves items without copying them.
 
-use crate::cli::Queue as Options;
-use crate::harness::{Contender, Outcome, Sampler, Setup, race};
+use crate::bench::Bench;
+use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
 use crate::report::{Goal, Report, Target};
-use phalanx::channel::{Message, Queue};
+use clap::Args;
+use phalanx::channel::{self, Message};
 use phalanx::{Backend, Pool};
 use std::sync::mpsc;
 
@@ -15,7 +16,7 @@ const MPSC: &str = "std-mpsc-threads";
 
 /// Bytes of a large item.
 const LARGE: usize = 1_000_000;
-/// Items that may wait: enough that neither side waits for the other's every step.
+/// Capacity of the queue: enough that neither side waits for every step of the other.
 const WAITING: usize = 1000;
 
 const TARGETS: &[Target] = &[
@@ -24,19 +25,41 @@ const TARGETS: &[Target] = &[
     Target { bench: "queue_1mb", variant: WORKERS, goal: Goal::Below(333_333.0) },
 ];
 
-/// Runs the benches.
-pub fn run(setup: &Setup, options: &Options, report: &mut Report) -> Outcome<()> {
-    if setup.workers() < 2 {
-        return Err("the queue benches need two workers; give --workers 2".into());
-    }
-    report.group(&race(setup, "queue_alone", alone())?, TARGETS);
-    report.group(&race(setup, "queue_small", contenders::<u64>(setup, options.items))?, TARGETS);
-    report.group(&race(setup, "queue_1mb", contenders::<Vec<u8>>(setup, options.large))?, TARGETS);
-    report.group(&race(setup, "queue_round_trip", round_trips(setup, options.items / 20 + 1))?, TARGETS);
-    Ok(())
+const RACES: &[Race<Queue>] = &[
+    ("queue_alone", |_, _| Ok(alone())),
+    ("queue_small", |setup, options| Ok(contenders::<u64>(setup, options.items))),
+    ("queue_1mb", |setup, options| Ok(contenders::<Vec<u8>>(setup, options.large))),
+    ("queue_round_trip", |setup, options| Ok(round_trips(setup, options.items / 20 + 1))),
+];
+
+/// Items through queues between processes.
+#[derive(Debug, Args)]
+pub struct Queue {
+    /// Small items per sample
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    items: u64,
+
+    /// Items of 1 MB per sample
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    large: u64,
 }
 
-/// An item as this bench sends it, and what a reader makes of it.
+impl Bench for Queue {
+    const NAME: &'static str = "queue";
+
+    fn measures() -> Vec<&'static str> {
+        harness::names(RACES)
+    }
+
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        if setup.workers() < 2 {
+            return Err("the queue benches need two workers; give --workers 2".into());
+        }
+        harness::run(RACES, &[], setup, self, TARGETS, report)
+    }
+}
+
+/// An item of this bench, and the value that a reader finds in it.
 trait Parcel: Message + Send + Clone {
     fn make() -> Self;
     fn value(&self) -> u64;
@@ -60,14 +83,14 @@ impl Parcel for Vec<u8> {
     }
 }
 
-fn write<T: Parcel>(queue: &Queue<T>, count: u64) {
+fn write<T: Parcel>(queue: &channel::Queue<T>, count: u64) {
     let item = T::make();
     for _ in 0..count {
         queue.put(&item).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
-fn read<T: Parcel>(queue: &Queue<T>, count: u64) {
+fn read<T: Parcel>(queue: &channel::Queue<T>, count: u64) {
     let next = || queue.get().unwrap_or_else(|error| panic!("{error}")).value();
     let sum: u64 = (0..count).map(|_| next()).sum();
     assert_eq!(sum, 3 * count, "an item came out wrong");
@@ -75,7 +98,7 @@ fn read<T: Parcel>(queue: &Queue<T>, count: u64) {
 
 fn contenders<T: Parcel>(setup: &Setup, count: u64) -> Vec<Contender<'_>> {
     let between = move |sampler: &mut Sampler, backend| {
-        let (pool, queue) = (setup.pool(backend)?, Queue::<T>::bounded(WAITING)?);
+        let (pool, queue) = (setup.pool(backend)?, channel::Queue::<T>::bounded(WAITING)?);
         sampler.parts(count, || {
             Ok(pool.broadcast((&queue, count), |rank, (queue, count)| match rank {
                 0 => write(queue, count),
@@ -85,7 +108,7 @@ fn contenders<T: Parcel>(setup: &Setup, count: u64) -> Vec<Contender<'_>> {
         })
     };
     let from_driver = move |sampler: &mut Sampler| {
-        let (pool, queue) = (Pool::builder().workers(1).build()?, Queue::<T>::bounded(WAITING)?);
+        let (pool, queue) = (Pool::builder().workers(1).build()?, channel::Queue::<T>::bounded(WAITING)?);
         sampler.parts(count, || {
             std::thread::scope(|s| {
                 s.spawn(|| write(&queue, count));
@@ -117,7 +140,7 @@ fn contenders<T: Parcel>(setup: &Setup, count: u64) -> Vec<Contender<'_>> {
 /// An item in and out again, by one thread: what the queue itself costs.
 fn alone() -> Vec<Contender<'static>> {
     let turn = |sampler: &mut Sampler| {
-        let queue = Queue::<u64>::new()?;
+        let queue = channel::Queue::<u64>::new()?;
         sampler.parts(1000, || {
             for _ in 0..1000 {
                 write(&queue, 1);
@@ -132,7 +155,8 @@ fn alone() -> Vec<Contender<'static>> {
 /// One small item there and one back, one after the other.
 fn round_trips(setup: &Setup, count: u64) -> Vec<Contender<'_>> {
     let turn = move |sampler: &mut Sampler, backend| {
-        let (pool, there, back) = (setup.pool(backend)?, Queue::<u64>::new()?, Queue::<u64>::new()?);
+        let (pool, there, back) =
+            (setup.pool(backend)?, channel::Queue::<u64>::new()?, channel::Queue::<u64>::new()?);
         sampler.parts(count, || {
             Ok(pool.broadcast((&there, &back, count), |rank, (there, back, count)| {
                 for _ in 0..count {

@@ -1,6 +1,7 @@
 //! Records, targets and how they are printed.
 
-use crate::harness::{Setup, median, quantile};
+use crate::statistics::{median, quantile};
+use phalanx::topology::CpuSet;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 pub struct Record {
     /// What was measured.
     pub bench: String,
-    /// On what.
+    /// The variant, for example the runtime.
     pub variant: String,
     /// Members of the team.
     pub workers: usize,
@@ -21,12 +22,12 @@ pub struct Record {
     pub p5: f64,
     /// Their 95th percentile.
     pub p95: f64,
-    /// What the three are in.
+    /// The unit of these three.
     pub unit: &'static str,
 }
 
 impl Record {
-    /// Condenses samples.
+    /// Computes the figures of samples.
     pub fn of(
         bench: &str,
         variant: &str,
@@ -57,7 +58,7 @@ impl Record {
     }
 }
 
-/// What a median is to be.
+/// What a median should be.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
     /// Below this.
@@ -71,16 +72,16 @@ pub enum Goal {
 /// A stated target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Of which bench.
+    /// The bench.
     pub bench: &'static str,
-    /// Of which variant.
+    /// The variant.
     pub variant: &'static str,
-    /// What.
+    /// What its median should be.
     pub goal: Goal,
 }
 
 impl Target {
-    /// Whether the record meets it; `None` where the peer was not measured.
+    /// Returns whether the record meets it; `None` if the peer was not measured.
     pub fn is_met(&self, record: &Record, group: &[Record]) -> Option<bool> {
         let peer = |name| group.iter().find(|other| other.variant == name).map(|other| other.median);
         Some(match self.goal {
@@ -107,35 +108,35 @@ pub struct Report {
 }
 
 impl Report {
-    /// As tables, or as JSON lines.
+    /// Makes a report that prints tables, or JSON lines.
     pub fn new(json: bool) -> Report {
         Report { json, missed: 0 }
     }
 
-    /// How many targets were missed so far.
+    /// Returns how many targets were missed so far.
     pub fn missed(&self) -> usize {
         self.missed
     }
 
-    /// Says on what machine this runs; tables only.
-    pub fn headline(&self, setup: &Setup) {
+    /// Names the machine, and the cores that teams are pinned to with the reason for them; tables only.
+    pub fn headline(&self, places: &[CpuSet], reason: &str) {
         if self.json {
             return;
         }
         let uname = rustix::system::uname();
-        let cores: Vec<String> = setup.places.iter().map(ToString::to_string).collect();
+        let cores: Vec<String> = places.iter().map(ToString::to_string).collect();
         println!(
             "{}, {} {} {}; {}; every team pinned to CPUs {}",
             cpu_model(),
             uname.sysname().to_string_lossy(),
             uname.release().to_string_lossy(),
             uname.machine().to_string_lossy(),
-            setup.reason,
+            reason,
             cores.join(" | "),
         );
     }
 
-    /// A remark for the reader; tables only.
+    /// Prints a remark for the reader; tables only.
     pub fn remark(&self, text: &str) {
         if !self.json {
             println!("  {text}");
@@ -163,7 +164,8 @@ impl Report {
         self.compare(group, targets);
     }
 
-    /// Compares the variants of one bench; a table only.
+    /// Prints a table of the variants of one bench, unless results are printed as JSON; counts missed
+    /// targets.
     pub fn compare(&mut self, group: &[Record], targets: &[Target]) {
         if !self.json {
             print!("{}", table(group, targets));
@@ -220,7 +222,7 @@ fn best_peer(group: &[Record]) -> Option<&Record> {
     })
 }
 
-/// A value for people.
+/// A value with its unit, to be read by people.
 fn shown(value: f64, unit: &str) -> String {
     match unit {
         "ns" if value < 1e6 => format!("{:.3} us", value / 1e3),

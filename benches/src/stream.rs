@@ -1,26 +1,26 @@
 //! STREAM: copy, scale, add and triad over three arrays, in shared memory and in plain vectors.
 //!
-//! Counted as STREAM does, without the line that a store reads first: 16 bytes an element for copy and scale, 24 for add and
-//! triad. After <https://www.cs.virginia.edu/stream/ref.html>.
+//! Counted as STREAM does, without the line that a store reads first: 16 bytes per element for copy and
+//! scale, 24 for add and triad. After <https://www.cs.virginia.edu/stream/ref.html>.
 
-use crate::cli::{Peer, Stream};
+use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
-use crate::peers::rayon as rayon_peer;
+use crate::peers::{Peer, rayon as rayon_peer};
 use crate::report::{Goal, Record, Report, Target};
 use crate::watchdog;
+use clap::Args;
 use phalanx::{ArrayOptions, Backend, HugePages, Pool, SharedArray};
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
-
-/// Keeps the values bounded over any number of rounds, so that every round can be verified bit by bit.
-const SCALAR: f64 = 0.4;
 
 const TARGETS: &[Target] =
     &[Target { bench: "stream_triad", variant: "phalanx-processes", goal: Goal::AtLeastPeer(0.98, "rayon") }];
 
 /// The four loops, shared by all variants.
 mod kernel {
-    use super::SCALAR;
+    /// Keeps the values bounded over any number of rounds, so that every round can be verified bit by bit.
+    pub const SCALAR: f64 = 0.4;
 
     pub fn copy(out: &mut [f64], a: &[f64]) {
         out.copy_from_slice(a);
@@ -45,7 +45,7 @@ mod kernel {
     }
 }
 
-/// Names and bytes an element, in the order in which a sweep runs them.
+/// Names and bytes per element, in the order in which a sweep runs them.
 const KERNELS: [(&str, f64); 4] =
     [("stream_copy", 16.0), ("stream_scale", 16.0), ("stream_add", 24.0), ("stream_triad", 24.0)];
 
@@ -65,69 +65,137 @@ struct Arrays<A> {
 /// Times of the four kernels in one sweep.
 type Sweep = [Duration; 4];
 
-/// Runs the bench.
-pub fn run(setup: &Setup, options: &Stream, report: &mut Report) -> Outcome<()> {
-    let len = (options.mib << 20) as usize / size_of::<f64>();
-    let chunk = ((options.chunk << 10) as usize / size_of::<f64>()).max(1);
-    watchdog::note("making the arrays of stream".into());
-    let processes = setup.pool(Backend::Processes)?;
-    let threads = setup.pool(Backend::Threads)?;
-    let mut shared = shared_arrays(&processes, len, options.huge)?;
-    let mut plain =
-        Arrays { a: filled(len, first), b: filled(len, |_| 2.0), c: filled(len, |_| 0.0), sweeps: 0 };
-    let rayon = options.vs.contains(&Peer::Rayon).then(|| rayon_peer::team(&setup.places)).transpose()?;
-    let mut names = vec!["phalanx-processes", "phalanx-caller-seat", "phalanx-threads"];
-    names.extend(rayon.is_some().then_some("rayon"));
-    names.push("serial");
-    let mut times: Vec<Vec<Sweep>> = names.iter().map(|_| Vec::new()).collect();
-    let budget = setup.budget * (names.len() * KERNELS.len()) as u32;
-    let mut began = Instant::now();
-    for round in 0.. {
-        for turn in 0..names.len() {
-            let index = (round + turn) % names.len();
-            watchdog::note(format!("stream of {}", names[index]));
-            let sweep = match (names[index], &rayon) {
-                ("phalanx-caller-seat", _) => {
-                    let _seat = processes.join_here()?;
-                    shared_sweep(&processes, &mut shared, chunk)?
-                }
-                ("phalanx-processes", _) => shared_sweep(&processes, &mut shared, chunk)?,
-                ("phalanx-threads", _) => shared_sweep(&threads, &mut shared, chunk)?,
-                ("rayon", Some(team)) => team.install(|| rayon_sweep(&mut plain, chunk)),
-                _ => serial_sweep(&mut plain),
-            };
-            // The first round maps and touches everything: not counted, but verified.
-            if round > 0 {
-                times[index].push(sweep);
-            } else {
-                verify_all(names[index], &shared, &plain)?;
+/// STREAM copy, scale, add and triad over shared arrays.
+#[derive(Debug, Args)]
+pub struct Stream {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    vs: Vec<Peer>,
+
+    /// MiB of each of the three arrays
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    mib: u64,
+
+    /// KiB of one chunk, for every parallel variant
+    #[arg(long, value_name = "KIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    chunk: u64,
+
+    /// Ask for huge pages for the shared arrays
+    #[arg(long)]
+    huge: bool,
+}
+
+impl Bench for Stream {
+    const NAME: &'static str = "stream";
+
+    fn measures() -> Vec<&'static str> {
+        KERNELS.iter().map(|(bench, _)| *bench).collect()
+    }
+
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        watchdog::note("making the arrays of stream".into());
+        let mut teams = Teams::start(self, setup)?;
+        let names = teams.names();
+        // The first round maps and touches everything: not counted, but verified.
+        for name in &names {
+            teams.sweep(name)?;
+            teams.verify(name)?;
+        }
+        report.remark(&format!(
+            "\nstream: 3 x {} MiB, chunks of {} KiB; shared arrays in {}",
+            self.mib,
+            self.chunk,
+            teams.shared.a.pages()
+        ));
+        let mut times: Vec<Vec<Sweep>> = names.iter().map(|_| Vec::new()).collect();
+        let budget = setup.budget * (names.len() * KERNELS.len()) as u32;
+        let began = Instant::now();
+        for round in 1.. {
+            for turn in 0..names.len() {
+                let index = (round + turn) % names.len();
+                times[index].push(teams.sweep(names[index])?);
+            }
+            if began.elapsed() > budget && round >= setup.rounds as usize {
+                break;
             }
         }
-        if round == 0 {
-            report.remark(&format!(
-                "\nstream: 3 x {} MiB, chunks of {} KiB; shared arrays in {}",
-                options.mib,
-                options.chunk,
-                shared.a.pages()
-            ));
-            began = Instant::now();
-        } else if began.elapsed() > budget && round >= setup.rounds as usize {
-            break;
+        teams.verify("a later round")?;
+        let len = teams.plain.a.len();
+        for (kernel, (bench, bytes)) in KERNELS.iter().enumerate() {
+            let rate = |sweep: &Sweep| bytes * len as f64 / sweep[kernel].as_nanos() as f64;
+            let of = |sweeps: &Vec<Sweep>| sweeps.iter().map(rate).collect();
+            let records: Vec<Record> = names
+                .iter()
+                .zip(&times)
+                .map(|(variant, sweeps)| Record::of(bench, variant, setup.workers(), of(sweeps), "GB/s"))
+                .collect();
+            report.group(&records, TARGETS);
+        }
+        Ok(())
+    }
+}
+
+const PROCESSES: &str = "phalanx-processes";
+const SEAT: &str = "phalanx-caller-seat";
+const THREADS: &str = "phalanx-threads";
+const RAYON: &str = "rayon";
+const SERIAL: &str = "serial";
+
+/// The teams of all variants, with the arrays that they sweep.
+struct Teams {
+    processes: Pool,
+    threads: Pool,
+    rayon: Option<ThreadPool>,
+    shared: Arrays<SharedArray<f64>>,
+    plain: Arrays<Vec<f64>>,
+    /// Elements of a chunk.
+    chunk: usize,
+}
+
+impl Teams {
+    fn start(options: &Stream, setup: &Setup) -> Outcome<Teams> {
+        let len = (options.mib << 20) as usize / size_of::<f64>();
+        let processes = setup.pool(Backend::Processes)?;
+        let threads = setup.pool(Backend::Threads)?;
+        let shared = shared_arrays(&processes, len, options.huge)?;
+        let plain =
+            Arrays { a: filled(len, first), b: filled(len, |_| 2.0), c: filled(len, |_| 0.0), sweeps: 0 };
+        let rayon = options.vs.contains(&Peer::Rayon).then(|| rayon_peer::team(&setup.places)).transpose()?;
+        let chunk = ((options.chunk << 10) as usize / size_of::<f64>()).max(1);
+        Ok(Teams { processes, threads, rayon, shared, plain, chunk })
+    }
+
+    /// Names of the variants.
+    fn names(&self) -> Vec<&'static str> {
+        let mut names = vec![PROCESSES, SEAT, THREADS];
+        names.extend(self.rayon.is_some().then_some(RAYON));
+        names.push(SERIAL);
+        names
+    }
+
+    /// Runs the four kernels in one variant.
+    fn sweep(&mut self, variant: &str) -> Outcome<Sweep> {
+        watchdog::note(format!("stream of {variant}"));
+        match (variant, &self.rayon) {
+            (SEAT, _) => {
+                let _seat = self.processes.join_here()?;
+                shared_sweep(&self.processes, &mut self.shared, self.chunk)
+            }
+            (PROCESSES, _) => shared_sweep(&self.processes, &mut self.shared, self.chunk),
+            (THREADS, _) => shared_sweep(&self.threads, &mut self.shared, self.chunk),
+            (RAYON, Some(team)) => Ok(team.install(|| rayon_sweep(&mut self.plain, self.chunk))),
+            _ => Ok(serial_sweep(&mut self.plain)),
         }
     }
-    verify_all("a later round", &shared, &plain)?;
-    for (kernel, (bench, bytes)) in KERNELS.iter().enumerate() {
-        let records: Vec<Record> = names
-            .iter()
-            .zip(&times)
-            .map(|(variant, sweeps)| {
-                let rates = sweeps.iter().map(|sweep| bytes * len as f64 / sweep[kernel].as_nanos() as f64);
-                Record::of(bench, variant, setup.workers(), rates.collect(), "GB/s")
-            })
-            .collect();
-        report.group(&records, TARGETS);
+
+    /// Compares all arrays with the values that their sweeps should have left.
+    fn verify(&self, who: &str) -> Outcome<()> {
+        let (shared, plain) = (&self.shared, &self.plain);
+        let slices = [shared.a.as_slice(), shared.b.as_slice(), shared.c.as_slice()];
+        verify(slices, shared.sweeps).map_err(|what| format!("stream, {who}: shared arrays: {what}"))?;
+        verify([&plain.a, &plain.b, &plain.c], plain.sweeps)
+            .map_err(|what| format!("stream, {who}: vectors: {what}").into())
     }
-    Ok(())
 }
 
 fn shared_arrays(pool: &Pool, len: usize, huge: bool) -> Outcome<Arrays<SharedArray<f64>>> {
@@ -204,7 +272,7 @@ fn serial_sweep(arrays: &mut Arrays<Vec<f64>>) -> Sweep {
     sweep
 }
 
-/// Writes down how long each kernel took.
+/// Records how long each kernel took.
 struct Lap<'a> {
     sweep: &'a mut Sweep,
     last: Instant,
@@ -222,14 +290,7 @@ impl<'a> Lap<'a> {
     }
 }
 
-fn verify_all(who: &str, shared: &Arrays<SharedArray<f64>>, plain: &Arrays<Vec<f64>>) -> Outcome<()> {
-    let slices = [shared.a.as_slice(), shared.b.as_slice(), shared.c.as_slice()];
-    verify(slices, shared.sweeps).map_err(|what| format!("stream, {who}: shared arrays: {what}"))?;
-    verify([&plain.a, &plain.b, &plain.c], plain.sweeps)
-        .map_err(|what| format!("stream, {who}: vectors: {what}").into())
-}
-
-/// Compares every element with what so many sweeps make of it.
+/// Compares every element with its value after so many sweeps.
 fn verify(arrays: [&[f64]; 3], sweeps: usize) -> Result<(), String> {
     // Elements whose first value is equal stay equal.
     let period: Vec<[f64; 3]> = (0..1021).map(|index| after(first(index), sweeps)).collect();
@@ -248,9 +309,9 @@ fn after(mut a: f64, sweeps: usize) -> [f64; 3] {
     let (mut b, mut c) = (2.0, 0.0);
     for _ in 0..sweeps {
         c = a;
-        b = SCALAR * c;
+        b = kernel::SCALAR * c;
         c = a + b;
-        a = b + SCALAR * c;
+        a = b + kernel::SCALAR * c;
     }
     [a, b, c]
 }

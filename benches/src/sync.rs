@@ -1,10 +1,11 @@
-//! Locks and their like: a pair of lock and unlock alone and against another process, beside the C library's robust
-//! mutex and the standard library's; and all other primitives.
+//! Locks and their like: a pair of lock and unlock alone and against another process, beside the C library's
+//! robust mutex and the standard library's; and all other primitives.
 
-use crate::cli::Sync;
-use crate::harness::{Contender, Outcome, Sampler, Setup, race};
+use crate::bench::Bench;
+use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
 use crate::peers::robust::{self, Robust};
 use crate::report::{Goal, Report, Target};
+use clap::Args;
 use phalanx::shared::{Array, Atomic, AtomicArray, RawArray, RawValue, SharedList, Value};
 use phalanx::sync::{
     Barrier, Borrowed, BoundedSemaphore, Condition, Counter, Event, Lock, LockError, RLock, RwLock,
@@ -27,25 +28,39 @@ const TARGETS: &[Target] = &[
 /// Operations of one sample of an uncontended bench.
 const BATCH: u64 = 1000;
 
-/// Runs the benches.
-pub fn run(setup: &Setup, options: &Sync, report: &mut Report) -> Outcome<()> {
-    let wanted = |bench: &str| options.only.is_empty() || options.only.iter().any(|only| only == bench);
-    let mut group = |bench, contenders| -> Outcome<()> {
-        if wanted(bench) {
-            report.group(&race(setup, bench, contenders)?, TARGETS);
-        }
-        Ok(())
-    };
-    group("lock_pair", lock_pair()?)?;
-    group("lock_contended", lock_contended(setup, options.pairs))?;
-    group("sync_pair", sync_pair()?)?;
-    group("shared_op", shared_op()?)?;
-    group("sync_contended", sync_contended(setup, options.pairs))?;
-    group("barrier", barrier(setup, options.pairs / 10 + 1))?;
-    Ok(())
+const RACES: &[Race<Sync>] = &[
+    ("lock_pair", |_, _| lock_pair()),
+    ("lock_contended", |setup, options| Ok(lock_contended(setup, options.pairs))),
+    ("sync_pair", |_, _| sync_pair()),
+    ("shared_op", |_, _| shared_op()),
+    ("sync_contended", |setup, options| Ok(sync_contended(setup, options.pairs))),
+    ("barrier", |setup, options| Ok(barrier(setup, options.pairs / 10 + 1))),
+];
+
+/// Locks, other primitives and shared objects, alone and against another process.
+#[derive(Debug, Args)]
+pub struct Sync {
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',', help = harness::only_these(RACES))]
+    only: Vec<String>,
+
+    /// Operations of each worker in one sample of a contended bench
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pairs: u64,
 }
 
-/// The guard, the lock's owner being alive.
+impl Bench for Sync {
+    const NAME: &'static str = "sync";
+
+    fn measures() -> Vec<&'static str> {
+        harness::names(RACES)
+    }
+
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        harness::run(RACES, &self.only, setup, self, TARGETS, report)
+    }
+}
+
+/// Returns the guard; an error if the lock's previous owner died.
 #[inline]
 fn held<G>(taken: Result<G, LockError<G>>) -> Outcome<G> {
     taken.map_err(|error| error.map(drop).to_string().into())
@@ -63,7 +78,7 @@ fn alone<'a>(variant: &'static str, mut step: impl FnMut() -> Outcome<()> + 'a) 
     })
 }
 
-/// One lock, one addition, one unlock; nobody else wants the lock.
+/// One lock, one addition, one unlock; the lock is uncontended.
 fn lock_pair() -> Outcome<Vec<Contender<'static>>> {
     let lock = Lock::new(0u64)?;
     let std = Mutex::new(0u64);
@@ -85,7 +100,7 @@ fn lock_pair() -> Outcome<Vec<Contender<'static>>> {
     ])
 }
 
-/// What a rank of a contended bench gives: its nanoseconds.
+/// Nanoseconds that each rank of a contended bench took.
 type Times = Vec<u64>;
 
 /// Nanoseconds of the slowest rank, for each of all ranks' operations.
@@ -94,7 +109,8 @@ fn share(sampler: &mut Sampler, times: &Times, operations: u64) {
     sampler.samples.push(slowest as f64 / (operations * times.len() as u64).max(1) as f64);
 }
 
-/// A variant whose turn makes an object, then lets all workers use it at once, `$pairs` times each; `$check` at the end.
+/// A variant whose turn makes an object, then lets all workers use it at once, `$pairs` times each; `$check`
+/// at the end.
 macro_rules! together {
     (
         $setup:expr, $backend:expr, $variant:expr, $pairs:expr, $object:expr,
@@ -124,17 +140,18 @@ macro_rules! together {
     }};
 }
 
-/// Ends a worker's part: a bench has no other use for an error there.
+/// Returns the value, or panics: a bench cannot go on after an error in a worker.
 fn sure<G, E: std::fmt::Display>(result: Result<G, E>) -> G {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Drops whatever a step gives, also nothing.
+/// Drops the result of a step.
 fn done<G>(_given: G) {}
 
 static STD: Mutex<u64> = Mutex::new(0);
 
-/// The same with all workers at it: nanoseconds from one pair's end to the next, whoever has it.
+/// The same with all workers competing: nanoseconds from the end of one pair to the end of the next, on any
+/// worker.
 fn lock_contended(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
     vec![
         together!(
@@ -187,7 +204,7 @@ fn lock_contended(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
     ]
 }
 
-/// The other primitives, nobody else at them.
+/// The other primitives, uncontended.
 fn sync_pair() -> Outcome<Vec<Contender<'static>>> {
     let (nested, shared, writing) = (RLock::new(0u64)?, RwLock::new(0u64)?, RwLock::new(0u64)?);
     let (semaphore, bounded) = (Semaphore::new(2)?, BoundedSemaphore::new(2)?);
@@ -239,7 +256,7 @@ fn sync_pair() -> Outcome<Vec<Contender<'static>>> {
     ])
 }
 
-/// Operations of the shared objects, nobody else at them.
+/// Operations of the shared objects, uncontended.
 fn shared_op() -> Outcome<Vec<Contender<'static>>> {
     let (value, array) = (Value::new(0u64)?, Array::<u64>::zeros(100)?);
     let (raw, raws, energy) = (RawValue::new(0u64)?, RawArray::<f64>::zeros(1000)?, Atomic::new(0.0f64)?);
@@ -277,8 +294,15 @@ fn shared_op() -> Outcome<Vec<Contender<'static>>> {
     ])
 }
 
-/// The other primitives with all workers at them.
+/// The other primitives with all workers competing.
 fn sync_contended(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
+    let mut all = contended_locks(setup, pairs);
+    all.extend(contended_numbers(setup, pairs));
+    all
+}
+
+/// Those that exclude other workers.
+fn contended_locks(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
     let processes = Backend::Processes;
     vec![
         together!(
@@ -317,6 +341,13 @@ fn sync_contended(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
             |semaphore: Borrowed<'_, Semaphore>| sure(semaphore.acquire()),
             |made, total| total > 0 && made.available() == 1
         ),
+    ]
+}
+
+/// Those that count or hold a number.
+fn contended_numbers(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
+    let processes = Backend::Processes;
+    vec![
         together!(
             setup,
             processes,
@@ -356,7 +387,7 @@ fn sync_contended(setup: &Setup, pairs: u64) -> Vec<Contender<'_>> {
     ]
 }
 
-/// One barrier of all workers, out of many in a row; nanoseconds a round and worker, as all are at it.
+/// One barrier of all workers, out of many in a row: nanoseconds per round and worker.
 fn barrier(setup: &Setup, rounds: u64) -> Vec<Contender<'_>> {
     vec![together!(
         setup,

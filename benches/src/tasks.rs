@@ -1,8 +1,10 @@
 //! Tasks: maps, single calls, many calls, imap, start and stop.
 
-use crate::cli::{Peer, Tasks};
-use crate::harness::{Contender, Outcome, Sampler, Setup, race};
+use crate::bench::Bench;
+use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
+use crate::peers::Peer;
 use crate::report::{Goal, Report, Target};
+use clap::Args;
 use phalanx::{Backend, Pool};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -18,7 +20,7 @@ const CALLS: u64 = 100_000;
 /// Items of one sample of `imap_item`.
 const STREAM: u64 = 50_000;
 
-/// What this project has promised for two workers on two cores.
+/// Stated for two workers on two cores.
 const TARGETS: &[Target] = &[
     Target { bench: "map_squares", variant: PROCESSES, goal: Goal::Below(8e6) },
     Target { bench: "apply_empty", variant: PROCESSES, goal: Goal::Below(5e3) },
@@ -27,9 +29,7 @@ const TARGETS: &[Target] = &[
     Target { bench: "pool_start_stop", variant: PROCESSES, goal: Goal::Below(10e6) },
 ];
 
-type Bench = (&'static str, for<'a> fn(&'a Setup, &Tasks) -> Vec<Contender<'a>>);
-
-const BENCHES: &[Bench] = &[
+const RACES: &[Race<Tasks>] = &[
     ("map_squares", map_squares),
     ("apply_empty", apply_empty),
     ("apply_async_gather", apply_async_gather),
@@ -37,18 +37,27 @@ const BENCHES: &[Bench] = &[
     ("pool_start_stop", pool_start_stop),
 ];
 
-/// Runs the benches asked for.
-pub fn run(setup: &Setup, options: &Tasks, report: &mut Report) -> Outcome<()> {
-    if let Some(unknown) = options.only.iter().find(|name| BENCHES.iter().all(|(bench, _)| bench != name)) {
-        return Err(format!("there is no bench '{unknown}' in tasks; --help lists them").into());
+/// Calls through the pool: map, apply, apply_async, imap, start and stop.
+#[derive(Debug, Args)]
+pub struct Tasks {
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    vs: Vec<Peer>,
+
+    #[arg(long, value_name = "BENCHES", value_delimiter = ',', help = harness::only_these(RACES))]
+    only: Vec<String>,
+}
+
+impl Bench for Tasks {
+    const NAME: &'static str = "tasks";
+
+    fn measures() -> Vec<&'static str> {
+        harness::names(RACES)
     }
-    for (bench, contenders) in BENCHES {
-        if options.only.is_empty() || options.only.iter().any(|name| name == bench) {
-            let records = race(setup, bench, contenders(setup, options))?;
-            report.group(&records, TARGETS);
-        }
+
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        harness::run(RACES, &self.only, setup, self, TARGETS, report)
     }
-    Ok(())
 }
 
 fn ours<'a>(
@@ -72,7 +81,7 @@ fn check_squares(squares: &[u64]) -> Outcome<()> {
 }
 
 /// `map` of x*x over a million integers.
-fn map_squares<'a>(setup: &'a Setup, options: &Tasks) -> Vec<Contender<'a>> {
+fn map_squares<'a>(setup: &'a Setup, options: &Tasks) -> Outcome<Vec<Contender<'a>>> {
     let mut contenders = ours(setup, |sampler, pool| {
         check_squares(&pool.map(|n: u64| n * n, 0..SQUARES)?)?;
         sampler.each(
@@ -108,11 +117,11 @@ fn map_squares<'a>(setup: &'a Setup, options: &Tasks) -> Vec<Contender<'a>> {
             },
         )
     }));
-    contenders
+    Ok(contenders)
 }
 
 /// One empty call, to awake workers, and its result.
-fn apply_empty<'a>(setup: &'a Setup, options: &Tasks) -> Vec<Contender<'a>> {
+fn apply_empty<'a>(setup: &'a Setup, options: &Tasks) -> Outcome<Vec<Contender<'a>>> {
     let mut contenders = ours(setup, |sampler, pool| sampler.chain(|| Ok(pool.apply(|()| (), ())?)));
     if options.vs.contains(&Peer::Rayon) {
         contenders.push(Contender::new(RAYON, move |sampler| {
@@ -123,12 +132,12 @@ fn apply_empty<'a>(setup: &'a Setup, options: &Tasks) -> Vec<Contender<'a>> {
             })
         }));
     }
-    contenders
+    Ok(contenders)
 }
 
 /// A hundred thousand calls, then all results.
-fn apply_async_gather<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'a>> {
-    ours(setup, |sampler, pool| {
+fn apply_async_gather<'a>(setup: &'a Setup, _options: &Tasks) -> Outcome<Vec<Contender<'a>>> {
+    Ok(ours(setup, |sampler, pool| {
         sampler.each(
             || Ok(()),
             |()| {
@@ -140,12 +149,12 @@ fn apply_async_gather<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'
                 check(sum == CALLS * (CALLS + 1) / 2, "apply_async_gather")
             },
         )
-    })
+    }))
 }
 
 /// One item of `imap` in chunks of one.
-fn imap_item<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'a>> {
-    ours(setup, |sampler, pool| {
+fn imap_item<'a>(setup: &'a Setup, _options: &Tasks) -> Outcome<Vec<Contender<'a>>> {
+    Ok(ours(setup, |sampler, pool| {
         sampler.parts(STREAM, || {
             let mut sum = 0;
             for value in pool.tasks().chunksize(1).imap(|n: u64| n + 1, 0..STREAM) {
@@ -153,11 +162,11 @@ fn imap_item<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'a>> {
             }
             check(sum == STREAM * (STREAM + 1) / 2, "imap_item")
         })
-    })
+    }))
 }
 
 /// Making a pool, one call, and ending it.
-fn pool_start_stop<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'a>> {
+fn pool_start_stop<'a>(setup: &'a Setup, _options: &Tasks) -> Outcome<Vec<Contender<'a>>> {
     let cycle = move |backend, sampler: &mut Sampler| {
         sampler.each(
             || Ok(()),
@@ -167,8 +176,8 @@ fn pool_start_stop<'a>(setup: &'a Setup, _options: &Tasks) -> Vec<Contender<'a>>
             },
         )
     };
-    vec![
+    Ok(vec![
         Contender::new(PROCESSES, move |sampler| cycle(Backend::Processes, sampler)),
         Contender::new(THREADS, move |sampler| cycle(Backend::Threads, sampler)),
-    ]
+    ])
 }

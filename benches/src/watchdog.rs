@@ -1,4 +1,4 @@
-//! Ends the program when a measurement hangs, and says which.
+//! Ends the program when a measurement hangs, and names the measurement.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ const LONG_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// What is measured, since when, and how long it may take.
 static LAST: Mutex<Option<(String, Instant, Duration)>> = Mutex::new(None);
 
-/// Says what is about to be measured.
+/// Names what is about to be measured.
 pub fn note(what: String) {
     set(what, LIMIT);
 }
 
-/// As [`note`], of something that may take hours.
+/// As [`note`], for a measurement that may take hours.
 pub fn note_long(what: String) {
     set(what, LONG_LIMIT);
 }
@@ -26,7 +26,7 @@ fn set(what: String, limit: Duration) {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((what, Instant::now(), limit));
 }
 
-/// Starts to watch.
+/// Starts the thread that watches.
 pub fn start() {
     std::thread::spawn(|| {
         loop {

@@ -193,19 +193,5 @@ fn programs_are_listed() {
         programs += 1;
         assert!(readme.contains(&format!("`{name}`")), "README.md does not name the example {name}");
     }
-    let cli = read("benches/src/cli.rs");
-    let commands = cli.split("pub enum Command {").nth(1).unwrap().split("\n}").next().unwrap();
-    let benchmarks = read("docs/benchmarks.md");
-    for line in
-        commands.lines().filter(|line| line.contains('(') && !line.trim_start().starts_with(['/', '#']))
-    {
-        let name = line.trim().split('(').next().unwrap().to_lowercase();
-        programs += 1;
-        let is_named = [format!("-- {name}"), format!("`{name}_"), format!("check {name}")];
-        assert!(
-            is_named.iter().any(|named| benchmarks.contains(named)),
-            "docs/benchmarks.md does not name {name}"
-        );
-    }
-    assert!(programs > 15, "only {programs} programs were found: this test has lost its way");
+    assert!(programs > 5, "only {programs} programs were found: this test has lost its way");
 }

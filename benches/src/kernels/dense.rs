@@ -1,6 +1,6 @@
 //! The dense family.
 
-use super::{Case, Context, Entry, Work, near, same};
+use super::case::{Case, Context, Entry, Work, near, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use ndarray::Ix2;

@@ -1,11 +1,13 @@
 //! Kernels of `phalanx-kernels` beside the same work on rayon and in one thread.
 //!
-//! Each family has a file with its entries; an entry prepares its data, names its variants, and says how each answer is checked. A rate
-//! is printed only after every variant gave the right answer, before and after it was timed; a wrong answer ends the program with
-//! an error. Variants take turns, so that a busy machine is busy for all of them.
+//! Each family has a file with its entries; an entry prepares its data, names its variants, and says how each
+//! answer is checked. A rate is printed only after every variant gave the right answer, before and after it
+//! was timed; a wrong answer ends the program with an error. Variants take turns, so that a busy machine is
+//! busy for all of them.
 //!
-//! To add a family: a file with `pub const ENTRIES: &[Entry]`, and a line in [`families`].
+//! To add a family: a file with `pub const ENTRIES: &[Entry]` (see `case`), and a line in [`families`].
 
+mod case;
 mod dense;
 mod order;
 mod particles;
@@ -17,13 +19,14 @@ mod spectral;
 mod stencil;
 mod stream;
 
-use crate::cli::{Kernels, Peer};
+use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
-use crate::peers::rayon as rayon_peer;
-use crate::report::{Record, Report, Target};
+use crate::peers::{Peer, rayon as rayon_peer};
+use crate::report::{Record, Report};
 use crate::watchdog;
-use phalanx::{Backend, Pool};
-use rayon::ThreadPool;
+use case::{Case, Context, Entry, Variant};
+use clap::Args;
+use phalanx::Backend;
 use std::time::Instant;
 
 /// All entries, family by family.
@@ -42,177 +45,59 @@ fn families() -> Vec<&'static [Entry]> {
     ]
 }
 
-/// A kernel to be measured.
-pub struct Entry {
-    /// What `phalanx-bench kernels NAME` calls it; records are named `kernels/NAME`.
-    pub name: &'static str,
-    /// What it does, for `--list`.
-    pub about: &'static str,
-    /// Stated targets; their bench is `kernels/NAME`.
-    pub targets: &'static [Target],
-    /// Makes the data.
-    pub prepare: for<'c> fn(&'c Context) -> Outcome<Case<'c>>,
+/// Numeric kernels over shared arrays.
+#[derive(Debug, Args)]
+pub struct Kernels {
+    /// Run only these kernels
+    #[arg(value_name = "NAME", value_delimiter = ',')]
+    names: Vec<String>,
+
+    /// Runtimes to compare with
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', default_value = "rayon")]
+    vs: Vec<Peer>,
+
+    /// MiB of each long array
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    mib: u64,
+
+    /// Show what there is, and run nothing
+    #[arg(long)]
+    list: bool,
 }
 
-/// What entries work with.
-pub struct Context {
-    /// Worker processes, one per core.
-    pub pool: Pool,
-    /// Rayon's threads on the same cores, where they are asked for.
-    pub team: Option<ThreadPool>,
-    /// MiB of each long array.
-    pub mib: usize,
-}
+impl Bench for Kernels {
+    const NAME: &'static str = "kernels";
 
-impl Context {
-    /// Elements of `bytes` each in a long array.
-    pub fn len(&self, bytes: usize) -> usize {
-        (self.mib << 20) / bytes
+    fn measures() -> Vec<&'static str> {
+        // `kernels --list` has the names.
+        vec!["kernels/NAME"]
     }
-}
 
-/// What one run does, for its rate.
-#[derive(Clone, Copy, Debug)]
-pub enum Work {
-    /// Bytes read and written.
-    Bytes(f64),
-    /// Floating-point operations.
-    Flops(f64),
-    /// Elements.
-    Elements(f64),
-}
-
-impl Work {
-    fn unit(self) -> &'static str {
-        match self {
-            Work::Bytes(_) => "GB/s",
-            Work::Flops(_) => "Gflop/s",
-            Work::Elements(_) => "Melem/s",
+    fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        let all = || families().into_iter().flatten();
+        if self.list {
+            all().for_each(|entry| println!("{:<20} {}", entry.name, entry.about));
+            return Ok(());
         }
-    }
-
-    fn rate(self, seconds: f64) -> f64 {
-        match self {
-            Work::Bytes(amount) | Work::Flops(amount) => amount / seconds / 1e9,
-            Work::Elements(amount) => amount / seconds / 1e6,
+        let wanted =
+            |entry: &&Entry| self.names.is_empty() || self.names.iter().any(|name| name == entry.name);
+        if let Some(unknown) = self.names.iter().find(|name| !all().any(|entry| entry.name == **name)) {
+            return Err(format!("there is no kernel {unknown:?}; --list shows them").into());
         }
-    }
-}
-
-/// An entry with its data: what is to be run, on what runtimes.
-pub struct Case<'c> {
-    work: Work,
-    variants: Vec<Variant<'c>>,
-}
-
-impl<'c> Case<'c> {
-    /// A case without variants so far.
-    pub fn new(work: Work) -> Case<'c> {
-        Case { work, variants: Vec::new() }
-    }
-
-    /// Adds a variant: what it holds, one run, and the check of what the last run left.
-    pub fn variant<S: 'c>(
-        mut self,
-        name: &'static str,
-        state: S,
-        run: impl FnMut(&mut S) -> Outcome<()> + 'c,
-        check: impl Fn(&S) -> Outcome<()> + 'c,
-    ) -> Case<'c> {
-        self.variants
-            .push(Variant { name, runner: Box::new(Stateful { state, ready: |_: &mut S| {}, run, check }) });
-        self
-    }
-
-    /// Adds a variant whose runs change what they work on: `ready` puts it back before each, which is not timed.
-    pub fn variant_anew<S: 'c>(
-        mut self,
-        name: &'static str,
-        state: S,
-        ready: impl FnMut(&mut S) + 'c,
-        run: impl FnMut(&mut S) -> Outcome<()> + 'c,
-        check: impl Fn(&S) -> Outcome<()> + 'c,
-    ) -> Case<'c> {
-        self.variants.push(Variant { name, runner: Box::new(Stateful { state, ready, run, check }) });
-        self
-    }
-
-    /// Adds rayon's variant, where it is asked for; `run` is called inside its team.
-    pub fn rayon<S: Send + 'c>(
-        self,
-        context: &'c Context,
-        state: impl FnOnce() -> S,
-        run: impl Fn(&mut S) + Send + Sync + 'c,
-        check: impl Fn(&S) -> Outcome<()> + 'c,
-    ) -> Case<'c> {
-        let Some(team) = &context.team else { return self };
-        let inside = move |state: &mut S| {
-            team.install(|| run(state));
-            Ok(())
+        let context = Context {
+            pool: setup.pool(Backend::Processes)?,
+            team: self.vs.contains(&Peer::Rayon).then(|| rayon_peer::team(&setup.places)).transpose()?,
+            mib: self.mib as usize,
         };
-        self.variant("rayon", state(), inside, check)
+        for entry in all().filter(wanted) {
+            watchdog::note(format!("making the data of kernels/{}", entry.name));
+            let case =
+                (entry.prepare)(&context).map_err(|error| format!("kernels/{}: {error}", entry.name))?;
+            let records = measure(setup, entry, case)?;
+            report.group(&records, entry.targets);
+        }
+        Ok(())
     }
-}
-
-struct Variant<'c> {
-    name: &'static str,
-    runner: Box<dyn Runner + 'c>,
-}
-
-trait Runner {
-    fn ready(&mut self);
-    fn run(&mut self) -> Outcome<()>;
-    fn check(&self) -> Outcome<()>;
-}
-
-struct Stateful<S, A, R, C> {
-    state: S,
-    ready: A,
-    run: R,
-    check: C,
-}
-
-impl<S, A, R, C> Runner for Stateful<S, A, R, C>
-where
-    A: FnMut(&mut S),
-    R: FnMut(&mut S) -> Outcome<()>,
-    C: Fn(&S) -> Outcome<()>,
-{
-    fn ready(&mut self) {
-        (self.ready)(&mut self.state);
-    }
-    fn run(&mut self) -> Outcome<()> {
-        (self.run)(&mut self.state)
-    }
-    fn check(&self) -> Outcome<()> {
-        (self.check)(&self.state)
-    }
-}
-
-/// Runs the bench.
-pub fn run(setup: &Setup, options: &Kernels, report: &mut Report) -> Outcome<()> {
-    let all = || families().into_iter().flatten();
-    if options.list {
-        all().for_each(|entry| println!("{:<20} {}", entry.name, entry.about));
-        return Ok(());
-    }
-    let wanted =
-        |entry: &&Entry| options.names.is_empty() || options.names.iter().any(|name| name == entry.name);
-    if let Some(unknown) = options.names.iter().find(|name| !all().any(|entry| entry.name == **name)) {
-        return Err(format!("there is no kernel {unknown:?}; --list shows them").into());
-    }
-    let context = Context {
-        pool: setup.pool(Backend::Processes)?,
-        team: options.vs.contains(&Peer::Rayon).then(|| rayon_peer::team(&setup.places)).transpose()?,
-        mib: options.mib as usize,
-    };
-    for entry in all().filter(wanted) {
-        watchdog::note(format!("making the data of kernels/{}", entry.name));
-        let case = (entry.prepare)(&context).map_err(|error| format!("kernels/{}: {error}", entry.name))?;
-        let records = measure(setup, entry, case)?;
-        report.group(&records, entry.targets);
-    }
-    Ok(())
 }
 
 /// Times the variants in turns; each round begins with another one.
@@ -256,20 +141,4 @@ fn checked(bench: &str, variant: &mut Variant<'_>) -> Outcome<()> {
     variant.runner.run()?;
     let wrong = |error| format!("{bench} of {} gave a wrong answer: {error}", variant.name);
     Ok(variant.runner.check().map_err(wrong)?)
-}
-
-/// An error that shows both, unless the two are as close as `relative` asks.
-pub fn near(got: f64, want: f64, relative: f64) -> Outcome<()> {
-    if (got - want).abs() <= relative * want.abs() {
-        return Ok(());
-    }
-    Err(format!("{got} instead of {want}").into())
-}
-
-/// An error that names the first difference, unless the two are equal.
-pub fn same<T: PartialEq + std::fmt::Debug>(got: &[T], want: impl Fn(usize) -> T) -> Outcome<()> {
-    match got.iter().enumerate().find(|(index, got)| **got != want(*index)) {
-        None => Ok(()),
-        Some((index, got)) => Err(format!("element {index} is {got:?} instead of {:?}", want(index)).into()),
-    }
 }

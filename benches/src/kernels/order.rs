@@ -1,6 +1,6 @@
 //! The order family.
 
-use super::{Case, Context, Entry, Work, same};
+use super::case::{Case, Context, Entry, Work, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;
@@ -173,7 +173,8 @@ fn argsort(context: &Context) -> Outcome<Case<'_>> {
             context,
             || (vec![0u64; len], keys(len, key)),
             |(order, x)| {
-                // Keys and indices side by side: sorting indices alone would miss the cache at every comparison.
+                // Keys and indices side by side: sorting indices alone would miss the cache at every
+                // comparison.
                 let mut pairs: Vec<(u32, u64)> =
                     x.par_iter().enumerate().map(|(i, key)| (*key, i as u64)).collect();
                 pairs.par_sort_unstable();

@@ -1,7 +1,7 @@
-//! The particles family. Both variants are bound by square roots and divisions, of which wide vectors of this machine's processor do
-//! no more a cycle than narrow ones, so they are expected to be equal.
+//! The particles family. Both variants are bound by square roots and divisions, of which wide vectors of this
+//! machine's processor do no more per cycle than narrow ones, so they are expected to be equal.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use ndarray::{Array2, Ix2};
 use phalanx::{Backend, Pool, SharedArray};
@@ -28,7 +28,7 @@ fn coordinate<T: Real>(body: usize, axis: usize) -> T {
     T::from_f64(((body * 3 + axis) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / u64::MAX as f64)
 }
 
-/// All forces add up to nothing, and that on the first body is known.
+/// Checks that all forces add up to zero, and the force on the first body, which is known.
 fn check<T: Real>(out: &[T], first: [f64; 3]) -> Outcome<()> {
     let (tolerance, scale) = (if size_of::<T>() == 4 { 1e-3 } else { 1e-11 }, BODIES as f64);
     for axis in 0..3 {
@@ -78,7 +78,8 @@ fn first_acceleration<T: Real>(positions: &[T]) -> [f64; 3] {
     sum
 }
 
-/// As a careful program does it: 16 bodies at a time, which the compiler makes vectors of those that the program was built for.
+/// As a careful program does it: 16 bodies at a time, which the compiler turns into vectors of the
+/// instruction set that the program was built for.
 fn plain<T: Real>(out: &mut [T], positions: &[T], masses: &[T]) {
     const LANES: usize = 16;
     let square = T::from_f64(SOFTENING * SOFTENING);

@@ -1,6 +1,7 @@
-//! The random family. Rayon's variants draw each element from SplitMix64 of its index, a weaker and cheaper generator.
+//! The random family. Rayon's variants draw each element from SplitMix64 of its index, a weaker and cheaper
+//! generator.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use phalanx::{Backend, Pool, SharedArray};
 use phalanx_kernels::{KernelError, random};

@@ -1,6 +1,6 @@
 //! The reduce family.
 
-use super::{Case, Context, Entry, Work, near, same};
+use super::case::{Case, Context, Entry, Work, near, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx_kernels::reduce;
@@ -61,7 +61,7 @@ fn plain<T: Send + Default + Clone>(len: usize, f: impl Fn(usize) -> T + Sync) -
     array
 }
 
-/// Sums in 32 lanes, which the compiler makes vectors of.
+/// Sums in 32 lanes, which the compiler turns into vectors.
 fn lanes(x: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     let (groups, rest) = x.as_chunks::<32>();
     let mut sums = [0.0; 32];
@@ -84,7 +84,8 @@ fn lanes2(x: &[f64], y: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
-/// The variants of a kernel that makes a number of one array of float64: ours, rayon's over pieces, and one piece's function alone.
+/// The variants of a kernel that reduces one array of float64 to a number: ours, rayon's over pieces, and one
+/// piece's function alone.
 fn number<'c>(
     context: &'c Context,
     ours: impl Fn(&phalanx::SharedArray<f64>) -> Result<f64, phalanx_kernels::KernelError> + 'c,
@@ -223,7 +224,8 @@ fn count_if(context: &Context) -> Outcome<Case<'_>> {
 
 const BINS: usize = 1000;
 
-/// As a careful program counts: a guess by a multiplication, corrected at the borders, into a table of its own.
+/// As a careful program counts: a guess by a multiplication, corrected at the borders, into a table of its
+/// own.
 fn count_bins(x: &[f64], table: &mut [u64]) {
     const SCALE: f64 = BINS as f64 / 2.0;
     const STEP: f64 = 2.0 / BINS as f64;
@@ -252,7 +254,7 @@ fn histogram(context: &Context) -> Outcome<Case<'_>> {
         *got = reduce::histogram(&context.pool, x, BINS, -1.0..1.0)?.counts;
         Ok(())
     };
-    // One table a thread, not one a piece: fold with as few splits as there are threads.
+    // One table per thread, not one per piece: fold with as few splits as there are threads.
     let rayon = move |(x, got): &mut (Vec<f64>, Vec<u64>)| {
         let tables = x.par_chunks(PIECE).fold(
             || vec![0; BINS],

@@ -1,6 +1,6 @@
 //! The scan family.
 
-use super::{Case, Context, Entry, Work, same};
+use super::case::{Case, Context, Entry, Work, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;

@@ -1,6 +1,6 @@
-//! The sparse family. Of a product the matrix is counted, 12 bytes an entry.
+//! The sparse family. A product is counted by its matrix, 12 bytes per entry.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;
@@ -73,7 +73,7 @@ impl Plain {
         sums.iter().sum::<f64>() + rest
     }
 
-    /// Rayon's product: as many rows in a piece as its work stealing likes.
+    /// Rayon's product: work stealing chooses the rows of a piece.
     fn times(&self, x: &[f64], y: &mut [f64]) {
         y.par_iter_mut().with_min_len(64).enumerate().for_each(|(row, y)| *y = self.row(row, x));
     }
@@ -174,7 +174,7 @@ fn cg(context: &Context) -> Outcome<Case<'_>> {
         Ok(())
     };
     let rayon = move |(a, x): &mut (Plain, Vec<f64>)| rayon_cg(a, &b, x, 1e-8);
-    // The same solution counts as the same work, whoever needs more iterations.
+    // The same solution counts as the same work, even if one runtime needs more iterations.
     Ok(Case::new(Work::Bytes(12.0 * entries as f64 * ITERATIONS))
         .variant("phalanx", (a, pool.zeros(rows)?), ours, move |s| ours_check(s.1.as_slice()))
         .rayon(context, move || (plain, vec![0.0; rows]), rayon, move |s| rayon_check(&s.1)))

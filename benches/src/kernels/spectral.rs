@@ -1,6 +1,6 @@
 //! The spectral family: there and back again, counted as 5 n log2 n operations each way.
 
-use super::{Case, Context, Entry, Work};
+use super::case::{Case, Context, Entry, Work};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::{Pool, Shape, SharedArray};
@@ -48,7 +48,7 @@ fn at(index: usize) -> C64 {
     Complex::new((index % 61) as f64 - 30.0, (index % 53) as f64)
 }
 
-/// What `index` came back as.
+/// The result at `index`.
 fn came_back(got: &[C64]) -> Outcome<()> {
     match got.iter().enumerate().find(|(index, value)| (**value - at(*index)).norm() > 1e-6) {
         None => Ok(()),

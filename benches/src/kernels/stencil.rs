@@ -1,6 +1,6 @@
 //! The stencil family. Counted are the input read once and the result written once.
 
-use super::{Case, Context, Entry, Work, near};
+use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use ndarray::{Array2, Ix2, Ix3};
@@ -96,7 +96,7 @@ fn five(out: &mut [f64], up: &[f64], here: &[f64], down: &[f64], [centre, side]:
     }
 }
 
-/// A step on a plate whose border is held.
+/// A step on a plate whose border is fixed.
 fn plate_rows(u: &[f64], side: usize, rows: Range<usize>, out: &mut [f64], weights: [f64; 2]) {
     for (i, out) in rows.zip(out.chunks_exact_mut(side)) {
         let row = |i: usize| &u[i * side..][..side];
@@ -117,7 +117,7 @@ fn rayon_plate(u: &[f64], side: usize, out: &mut [f64], weights: [f64; 2]) {
     });
 }
 
-/// A step in space whose border is held, for some rows counted over all planes.
+/// A step in space whose border is fixed, for some rows counted over all planes.
 fn space_rows(u: &[f64], side: usize, rows: Range<usize>, out: &mut [f64], [centre, near]: [f64; 2]) {
     for (at, out) in rows.zip(out.chunks_exact_mut(side)) {
         let (i, j) = (at / side, at % side);

@@ -1,6 +1,6 @@
 //! The stream family. Counted as STREAM does, without the line that a store reads first.
 
-use super::{Case, Context, Entry, Work, same};
+use super::case::{Case, Context, Entry, Work, same};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;
@@ -144,7 +144,7 @@ fn zip(out: &mut [f64], x: &[f64], y: &[f64], f: impl Fn(f64, f64) -> f64) {
     out.iter_mut().zip(x).zip(y).for_each(|((out, x), y)| *out = f(*x, *y));
 }
 
-/// Every element is what the function says.
+/// Checks every element against the function.
 fn is(want: impl Fn(usize) -> f64 + Copy) -> impl Fn(&[f64]) -> Outcome<()> + Copy {
     move |got| same(got, want)
 }

@@ -1,17 +1,21 @@
-//! EP: sums and counts of Gaussian deviates by the acceptance-rejection method, in 2^M pairs of random numbers.
+//! EP: sums and counts of Gaussian deviates by the acceptance-rejection method, in 2^M pairs of random
+//! numbers.
 //!
-//! After section 2.4 of the NPB specification. Pairs come in batches of 2^16, each with a seed of its own found by a jump, so
-//! that batches are independent. About 60 operations a number; no memory but a few KiB of the nearest cache.
-//! Operations are counted as the reference does: one a random number.
+//! After section 2.4 of the NPB specification. Pairs come in batches of 2^16, each with a seed of its own
+//! found by a jump, so that batches are independent. About 60 operations per number; no memory but a few KiB
+//! of the nearest cache. Operations are counted as the reference does: one per random number.
 //!
-//! Departure from the text of the algorithm: all pairs of a block go through the same operations, and those outside the
-//! unit circle get the factor 0, so that the loops need no branches and become vector instructions; the logarithm
-//! is a polynomial for the same reason. Sums stay within a few ulp of those in the order of the numbers.
+//! Departure from the text of the algorithm: all pairs of a block go through the same operations, and those
+//! outside the unit circle get the factor 0, so that the loops need no branches and become vector
+//! instructions; the logarithm is a polynomial for the same reason. Sums stay within a few ulp of those in
+//! the order of the numbers.
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
 use super::random::{MULTIPLIER, Random, power, times, uniform};
 use super::simd::multiversion;
+use super::team::Team;
 use super::verification::{self, Check};
-use super::{Benchmark, Class, Measured, Team};
 use crate::harness::Outcome;
 use phalanx::Pool;
 use phalanx::sync::Counter;
@@ -83,8 +87,9 @@ impl Benchmark for Ep {
     }
 }
 
-/// One region, in which ranks take leaves from one counter, so that a slow core computes less. Each leaf's sums are
-/// added up in the order of leaves: the same bits for any number of workers, whoever computed what.
+/// One region, in which ranks take leaves from one counter, so that a slow core computes less. Each leaf's
+/// sums are added up in the order of leaves: the same bits for any number of workers, however the leaves were
+/// shared out.
 fn on_pool(pool: &Pool, batches: usize) -> Outcome<Tally> {
     let next = Counter::new(0)?;
     Ok(pool.region((&next, batches), |team, (next, batches)| {
@@ -122,9 +127,10 @@ fn add<const N: usize>(mut a: [f64; N], b: [f64; N]) -> [f64; N] {
 }
 
 multiversion! {
-    /// What one batch gives.
+    /// Returns the tally of one batch.
     fn batch(index: usize) -> Tally {
-        // The numbers of a pair are neighbours of one sequence; lane l of a block has the pairs l, l + 8, l + 16 ...
+        // The numbers of a pair are neighbours of one sequence; lane l of a block has the pairs l, l + 8, l +
+        // 16 ...
         let mut random = Random::new(SEED).after((2 * BATCH) as u64 * index as u64);
         let (mut first, mut second) = ([0; LANES], [0; LANES]);
         for (first, second) in first.iter_mut().zip(&mut second) {
@@ -159,7 +165,8 @@ fn draw(lanes: &mut [u64; LANES], out: &mut [f64; BLOCK]) {
     }
 }
 
-/// Makes deviates of the pairs in the unit circle, and zeros of the others: -0.0, which no deviate is, in `x`.
+/// Makes deviates of the pairs in the unit circle, and zeros of the others: -0.0, which no deviate is, in
+/// `x`.
 #[inline(always)]
 fn gauss(x: &mut [f64; BLOCK], y: &mut [f64; BLOCK]) {
     for (x, y) in x.iter_mut().zip(y) {
@@ -174,8 +181,9 @@ fn gauss(x: &mut [f64; BLOCK], y: &mut [f64; BLOCK]) {
 /// Stands for a pair outside the circle; adds nothing to a sum.
 const OUTSIDE: f64 = -0.0;
 
-/// The natural logarithm of a positive normal number, to about 1 ulp. After the argument reduction and series of Sun's
-/// fdlibm (e_log.c): ln(2^e m) = e ln 2 + 2 atanh(f / (2 + f)), f = m - 1, m between the roots of 1/2 and 2.
+/// The natural logarithm of a positive normal number, to about 1 ulp. After the argument reduction and series
+/// of Sun's fdlibm (e_log.c): ln(2^e m) = e ln 2 + 2 atanh(f / (2 + f)), f = m - 1, m between the roots of
+/// 1/2 and 2.
 #[inline(always)]
 fn ln(x: f64) -> f64 {
     const ROOT_HALF: u64 = 0x3FE6_A09E_667F_3BCD;
@@ -190,7 +198,8 @@ fn ln(x: f64) -> f64 {
         0.14798198605116586,
     ];
     const LN2: [f64; 2] = [0.6931471803691238, 1.9082149292705877e-10];
-    // Every number here is below 4, so the exponent's steps stay small; shifted without a sign as AVX2 has no other shift.
+    // Every number here is below 4, so the exponent's steps stay small; shifted without a sign as AVX2 has no
+    // other shift.
     let above = x.to_bits().wrapping_sub(ROOT_HALF).wrapping_add(1024 << 52) >> 52;
     let m = f64::from_bits(x.to_bits().wrapping_sub(above.wrapping_sub(1024) << 52));
     let e = f64::from_bits(0x4330_0000_0000_0000 | above) - (4503599627370496.0 + 1024.0);
@@ -244,7 +253,7 @@ fn at_least(values: &[f64; BLOCK], limit: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The algorithm as the specification tells it.
+    /// The algorithm as the specification describes it.
     fn naive(index: usize) -> Tally {
         let mut random = Random::new(SEED).after((2 * BATCH * index) as u64);
         let mut tally = NOTHING;

@@ -1,7 +1,8 @@
 //! Memory of the benchmarks' arrays, in huge pages where the machine gives them, for every runtime alike.
 //!
 //! # Safety
-//! The one system call here is advice about the pages of a vector that its caller owns; it changes no contents.
+//! The one system call here is advice about the pages of a vector that its caller owns; it changes no
+//! contents.
 #![allow(unsafe_code)]
 
 use crate::harness::Outcome;
@@ -12,8 +13,8 @@ use rustix::mm::{Advice, madvise};
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
 
-/// Refuses a problem that does not fit into the memory that is free now: vectors get their pages when they are touched, and
-/// what is too much then ends in a kill, not in an error.
+/// Refuses a problem that does not fit into the memory that is free now: vectors get their pages when they
+/// are touched, and what is too much then ends in a kill, not in an error.
 pub fn check(len_bytes: usize) -> Outcome<()> {
     let table = std::fs::read_to_string("/proc/meminfo")?;
     let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
@@ -43,7 +44,8 @@ pub fn zeroed<T: Element>(len: usize) -> Vec<T> {
     let start = (vector.as_ptr() as usize).next_multiple_of(HUGE);
     let end = (vector.as_ptr() as usize + len * size_of::<T>()) / HUGE * HUGE;
     if start < end {
-        // SAFETY: whole pages of memory that `vector` owns; huge or not changes nothing but speed. A refusal does not matter.
+        // SAFETY: whole pages of memory that `vector` owns; huge or not changes nothing but speed. A refusal
+        // does not matter.
         let _ = unsafe { madvise(start as *mut std::ffi::c_void, end - start, Advice::LinuxHugepage) };
     }
     vector

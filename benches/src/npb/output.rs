@@ -1,15 +1,17 @@
 //! How results are printed.
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::team::Runtime;
 use super::verification::{Check, Verdict};
-use super::{Benchmark, Class, Measured};
-use crate::cli::NpbRuntime;
-use crate::harness::{Setup, median};
+use crate::harness::Setup;
 use crate::report::{Goal, Record, Report, Target};
+use crate::statistics::median;
 use serde::Serialize;
 
-/// The result of one runtime: the median run, and what all verified to.
+/// The result of one runtime: its runs, and their common verdict.
 pub struct Line {
-    runtime: NpbRuntime,
+    runtime: Runtime,
     workers: usize,
     runs: Vec<Measured>,
     /// The worst of all runs.
@@ -29,9 +31,9 @@ struct Json<'a> {
 }
 
 impl Line {
-    /// Condenses the runs of one runtime.
-    pub fn of(runtime: NpbRuntime, setup: &Setup, runs: Vec<Measured>) -> Line {
-        let workers = if runtime == NpbRuntime::Serial { 1 } else { setup.workers() };
+    /// Collects the runs of one runtime.
+    pub fn of(runtime: Runtime, setup: &Setup, runs: Vec<Measured>) -> Line {
+        let workers = if runtime == Runtime::Serial { 1 } else { setup.workers() };
         let verdicts: Vec<Verdict> = runs.iter().map(Measured::verdict).collect();
         let worst = [Verdict::Unsuccessful, Verdict::NoValues].into_iter().find(|bad| verdicts.contains(bad));
         Line { runtime, workers, runs, verdict: worst.unwrap_or(Verdict::Successful) }

@@ -1,7 +1,8 @@
 //! The benchmarks' random numbers: x' = a x mod 2^46, of which 2^-46 x' is used.
 //!
-//! After section 2.3 of the NPB specification (RNR-94-007, <https://www.nas.nasa.gov/software/npb.html>). The low 46 bits of a
-//! product depend on the low 46 bits of its factors only, so 64-bit wrapping multiplication gives them exactly.
+//! After section 2.3 of the NPB specification (RNR-94-007, <https://www.nas.nasa.gov/software/npb.html>). The
+//! low 46 bits of a product depend on the low 46 bits of its factors only, so 64-bit wrapping multiplication
+//! gives them exactly.
 
 /// The multiplier of all benchmarks: 5^13.
 pub const MULTIPLIER: u64 = 1_220_703_125;
@@ -37,7 +38,8 @@ pub const fn power(a: u64, n: u64) -> u64 {
 /// A state as a number in (0, 1). Exact.
 #[inline(always)]
 pub const fn uniform(state: u64) -> f64 {
-    // The state as the fraction of a number in 2^52..2^53, less 2^52: exact, and vectorises where no instruction converts.
+    // The state as the fraction of a number in 2^52..2^53, less 2^52: exact, and vectorises where no
+    // instruction converts.
     const BIAS: u64 = 1075 << 52;
     (f64::from_bits(BIAS | state) - (1u64 << 52) as f64) * SCALE
 }
@@ -78,7 +80,8 @@ impl Random {
         uniform(self.state)
     }
 
-    /// As many numbers as there is room for; the same as from [`Self::next`], in lanes that advance independently.
+    /// As many numbers as there is room for; the same as from [`Self::next`], in lanes that advance
+    /// independently.
     #[inline(always)]
     pub fn fill(&mut self, out: &mut [f64]) {
         let mut lanes = [0; LANES];

@@ -1,9 +1,9 @@
-//! Inner loops compiled for several instruction sets, the best of which is taken at run time: a program built for any
-//! x86-64 uses AVX2 or AVX-512 where the processor has them.
+//! Inner loops compiled for several instruction sets, the best of which is taken at run time: a program built
+//! for any x86-64 uses AVX2 or AVX-512 where the processor has them.
 
-/// Defines functions whose body is compiled for the build's own instruction set, for AVX2 and for AVX-512. Calls of
-/// `#[inline(always)]` functions in the body are compiled with it. No lane order, fused operation or rounding changes: the
-/// results have the same bits on all.
+/// Defines functions whose body is compiled for the build's own instruction set, for AVX2 and for AVX-512.
+/// Calls of `#[inline(always)]` functions in the body are compiled with it. No lane order, fused operation or
+/// rounding changes: the results have the same bits on all.
 macro_rules! multiversion {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => { $(
         $(#[$meta])*

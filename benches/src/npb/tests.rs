@@ -1,7 +1,11 @@
 //! Every benchmark, on every runtime.
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::team::{Runtime, Team};
 use super::verification::Verdict;
-use super::{Benchmark, Class, Measured, Team};
+use super::{Name, Npb};
+use clap::{Args, Command, FromArgMatches};
 use phalanx::Pool;
 
 /// Fails unless class S verifies on every runtime with 1, 2 and 3 workers.
@@ -39,4 +43,17 @@ class_s! {
     ep: super::ep::Ep,
     is: super::is::Is,
     cg: super::cg::Cg,
+}
+
+#[test]
+fn a_class_and_several_runtimes_are_taken() {
+    let read = |line: &str| {
+        let matches = Npb::augment_args(Command::new("npb")).try_get_matches_from(line.split(' '))?;
+        Npb::from_arg_matches(&matches)
+    };
+    let npb = read("npb cg --class a --runtime rayon,serial").unwrap();
+    assert_eq!((npb.name, npb.class), (Name::Cg, Class::A));
+    assert_eq!(npb.runtime, [Runtime::Rayon, Runtime::Serial]);
+    assert!(read("npb cg --class X").is_err());
+    assert!(read("npb xy").is_err());
 }

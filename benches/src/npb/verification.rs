@@ -1,7 +1,7 @@
 //! Official results and the rules by which a run's are compared with them.
 //!
-//! The values are facts published with NASA's reference implementations; `data/npb_verification.json` names the source. The
-//! benchmarks' own programs compare by the same rules and tolerances.
+//! The values are facts published with NASA's reference implementations; `data/npb_verification.json` names
+//! the source. The benchmarks' own programs compare by the same rules and tolerances.
 
 use super::class::Class;
 use crate::harness::Outcome;
@@ -106,7 +106,8 @@ impl Check {
         }
     }
 
-    /// Two complex numbers (real and imaginary part), compared by the magnitude of their difference's quotient.
+    /// Two complex numbers (real and imaginary part), compared by the magnitude of their difference's
+    /// quotient.
     pub fn complex(name: &str, got: [f64; 2], official: [f64; 2], tolerance: f64) -> Check {
         let off = (got[0] - official[0]).hypot(got[1] - official[1]);
         let error = off / official[0].hypot(official[1]);

@@ -1,6 +1,6 @@
 //! ForkUnion: the caller is one of the threads. Its idle threads spin for as long as the team exists.
 
-use super::{Unpin, pin};
+use super::pin::{Unpin, pin};
 use crate::harness::Outcome;
 use fork_union::ThreadPool;
 use phalanx::topology::CpuSet;

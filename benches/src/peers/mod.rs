@@ -1,33 +1,21 @@
 //! The other runtimes.
 
 pub mod forkunion;
+pub mod pin;
 pub mod rayon;
 pub mod robust;
 pub mod spin;
 
-use crate::harness::Outcome;
-use phalanx::topology::{CpuSet, bind_thread, bound_cpuset};
+use clap::ValueEnum;
 
-/// Pins the calling thread; says so where the machine refuses.
-pub fn pin(place: &CpuSet) {
-    let binding = bind_thread(place);
-    if !binding.is_bound() {
-        eprintln!("phalanx-bench: a peer's thread could not be pinned to CPU {place}: {binding}");
-    }
-}
-
-/// Gives the calling thread its mask back when dropped.
-pub struct Unpin(CpuSet);
-
-impl Unpin {
-    /// Remembers the present mask.
-    pub fn later() -> Outcome<Unpin> {
-        Ok(Unpin(bound_cpuset()?))
-    }
-}
-
-impl Drop for Unpin {
-    fn drop(&mut self) {
-        pin(&self.0);
-    }
+/// Runtimes to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// Work-stealing threads; the caller waits.
+    Rayon,
+    /// Fork-join threads; the caller takes part.
+    #[value(name = "forkunion")]
+    ForkUnion,
+    /// Nothing but Phalanx.
+    None,
 }

@@ -1,11 +1,11 @@
 //! Rayon: a pool of its own, threads pinned like our workers; the caller waits outside.
 
-use super::pin;
+use super::pin::pin;
 use crate::harness::Outcome;
 use phalanx::topology::CpuSet;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A pool with one thread a place. It may still be starting: `broadcast` waits for all threads.
+/// A pool with one thread per place. It may still be starting: `broadcast` waits for all threads.
 pub fn team(places: &[CpuSet]) -> Outcome<ThreadPool> {
     let cores = places.to_vec();
     let builder = ThreadPoolBuilder::new().num_threads(places.len());

@@ -1,9 +1,9 @@
-//! The C library's robust mutex, as shared between processes: what survives the death of an owner elsewhere.
+//! The C library's robust mutex, shared between processes: it survives the death of its owner.
 //!
 //! # Safety
 //! A mutex lies in memory that nothing else touches, and neither moves nor goes away while it is in use or
 //! held; it is locked only after [`Robust::make`] has made it there, and what runs under it does not unwind,
-//! which would leave it held. No function here checks that: it is upon who makes a `Robust`.
+//! which would leave it held. No function here checks that: it is up to the code that makes a `Robust`.
 #![allow(unsafe_code)]
 
 use crate::harness::Outcome;
@@ -21,7 +21,8 @@ impl<'a> Robust<'a> {
     pub fn make(words: &'a [AtomicU64]) -> Outcome<Robust<'a>> {
         let this = Robust::at(words)?;
         let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
-        // SAFETY: the attributes are made by the first call and used by the others; the words are the mutex's own.
+        // SAFETY: the attributes are made by the first call and used by the others; the words are the mutex's
+        // own.
         let codes = unsafe {
             [
                 libc::pthread_mutexattr_init(attributes.as_mut_ptr()),
@@ -33,7 +34,7 @@ impl<'a> Robust<'a> {
         if codes == [0; 4] { Ok(this) } else { Err(format!("pthread_mutex_init: {codes:?}").into()) }
     }
 
-    /// The mutex that somebody made in the words.
+    /// Returns the mutex that was made in the words before.
     pub fn at(words: &'a [AtomicU64]) -> Outcome<Robust<'a>> {
         if words.len() < WORDS { Err("too few words for a mutex".into()) } else { Ok(Robust(words)) }
     }

@@ -1,6 +1,6 @@
 //! Threads that meet at a spinning barrier and never sleep: what OpenMP's active wait policy does.
 
-use super::pin;
+use super::pin::pin;
 use phalanx::topology::CpuSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -38,8 +38,9 @@ impl SpinBarrier {
     }
 }
 
-/// Runs up to `steps` times `work` and a barrier on one pinned thread a place; stops early, all at one step, once `limit`
-/// has passed. Gives the steps made and the time from the first common barrier to the last.
+/// Runs up to `steps` times `work` and a barrier on one pinned thread per place; stops early, all at the same
+/// step, once `limit` has passed. Returns the steps made and the time from the first common barrier to the
+/// last.
 pub fn steps(places: &[CpuSet], steps: u64, limit: Duration, work: fn(u64), amount: u64) -> (u64, Duration) {
     let barrier = SpinBarrier::new(places.len());
     let stop = AtomicBool::new(false);

@@ -1,11 +1,25 @@
-//! Who computes: one slab and one thread, many slabs on rayon, one slab a rank of a region.
+//! What computes: one slab on one thread, many slabs on rayon, one slab per rank of a region.
 
 use super::slab::Slab;
-use super::{Crew, Sums};
 use ndarray::Ix1;
 use phalanx::region::{RegionError, RegionMut, Team};
 use rayon::prelude::*;
 use std::convert::Infallible;
+
+/// Sums over all slabs.
+pub type Sums = [f64; 3];
+
+/// The threads or ranks that compute: they hold all slabs and the direction vector p.
+pub trait Crew {
+    /// Why work may fail.
+    type Error;
+    /// Runs `work` on every slab; returns the sum of its results.
+    fn each(&mut self, work: impl Fn(&mut Slab) -> f64 + Sync) -> Result<f64, Self::Error>;
+    /// Writes every slab's part of p.
+    fn set(&mut self, work: impl Fn(&mut Slab, &mut [f64]) + Sync) -> Result<(), Self::Error>;
+    /// Runs `work` on every slab and all of p; returns the sums of its results.
+    fn get(&mut self, work: impl Fn(&mut Slab, &[f64]) -> Sums + Sync) -> Result<Sums, Self::Error>;
+}
 
 /// The calling thread with all rows.
 pub struct Alone {

@@ -1,14 +1,14 @@
 //! CG's matrix: a weighted sum of outer products of random sparse vectors, and a shifted diagonal.
 //!
-//! After section 2.5 of the NPB specification: vector i has `nonzer` random places and 1/2 at place i; its weight falls
-//! geometrically from 1 to `rcond`; (rcond - shift) is added to the diagonal. Where vectors meet, terms are added in the
-//! order of the vectors, as in the reference.
+//! After section 2.5 of the NPB specification: vector i has `nonzer` random places and 1/2 at place i; its
+//! weight falls geometrically from 1 to `rcond`; (rcond - shift) is added to the diagonal. Where vectors
+//! meet, terms are added in the order of the vectors, as in the reference.
 //!
-//! Columns are kept as offsets in column blocks of 2^16, two bytes each: a product reads 10 bytes a non-zero instead of 12, and an
-//! offset cannot leave its block, so the inner loop needs no check of bounds.
+//! Columns are kept as offsets in column blocks of 2^16, two bytes each: a product reads 10 bytes per
+//! non-zero instead of 12, and an offset cannot leave its block, so the inner loop needs no check of bounds.
 
 use super::super::random::{Random, SEED};
-use super::Size;
+use super::size::Size;
 
 /// Columns of a block.
 pub const WIDTH: usize = 1 << 16;

@@ -1,79 +1,42 @@
-//! CG: the smallest eigenvalue of a large sparse matrix by inverse iteration, each step solved by conjugate gradients.
+//! CG: the smallest eigenvalue of a large sparse matrix by inverse iteration, each step solved by conjugate
+//! gradients.
 //!
-//! After section 2.5 of the NPB specification: `iterations` outer steps (one more, untimed, before), each of 25 steps of the
-//! conjugate gradient method without preconditioning and one residual; zeta = shift + 1 / (x . z) is the result. A product
-//! reads 10 bytes a non-zero and does 2 operations; the direction vector is gathered from the second cache.
-//! Operations are counted as the reference does, from the nominal number of non-zeros.
+//! After section 2.5 of the NPB specification: `iterations` outer steps (one more, untimed, before), each of
+//! 25 steps of the conjugate gradient method without preconditioning and one residual;
+//! `zeta = shift + 1 / (x . z)` is the result. A product reads 10 bytes per non-zero and does 2 operations;
+//! the direction vector is gathered from the second cache. Operations are counted as the reference does, from
+//! the nominal number of non-zeros.
 //!
-//! The solver is written once over [`Crew`]: who has which rows, and how sums come together. Ranks share only the
-//! direction vector; all others are private. Rows are cut where non-zeros are even.
+//! The solver is written once over `Crew`: who has which rows, and how sums come together. Ranks share only
+//! the direction vector; all others are private. Rows are cut where non-zeros are even.
 
 mod crew;
 mod matrix;
+mod size;
 mod slab;
 #[cfg(test)]
 mod tests;
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::memory;
+use super::team::Team;
 use super::verification::{self, Check};
-use super::{Benchmark, Class, Measured, Team, memory};
 use crate::harness::Outcome;
-use crew::{Alone, Rank, Stolen};
+use crew::{Alone, Crew, Rank, Stolen, Sums};
 use matrix::{Outline, Sparse, WIDTH};
 use phalanx::Pool;
+use size::{STEPS, Size};
 use slab::Slab;
 use std::time::Instant;
 
-/// Steps of the conjugate gradient method in each outer step.
-const STEPS: usize = 25;
-/// Slabs a thread of rayon, so that there is something to steal.
+/// Slabs per thread of rayon, so that there is something to steal.
 const SLABS_PER_THREAD: usize = 4;
 
 /// CG.
 pub struct Cg;
 
-/// A class's numbers.
-pub struct Size {
-    rows: usize,
-    nonzer: usize,
-    iterations: usize,
-    shift: f64,
-}
-
-impl Size {
-    fn of(class: Class) -> Size {
-        let (rows, nonzer, iterations, shift) = match class {
-            Class::S => (1400, 7, 15, 10.0),
-            Class::W => (7000, 8, 15, 12.0),
-            Class::A => (14_000, 11, 15, 20.0),
-            Class::B => (75_000, 13, 75, 60.0),
-            Class::C => (150_000, 15, 75, 110.0),
-            Class::D => (1_500_000, 21, 100, 500.0),
-        };
-        Size { rows, nonzer, iterations, shift }
-    }
-
-    fn operations(&self) -> f64 {
-        let nonzeros = (self.nonzer * (self.nonzer + 1)) as f64;
-        let step = 5.0 + nonzeros;
-        2.0 * (self.iterations * self.rows) as f64 * (3.0 + nonzeros + STEPS as f64 * step + 3.0)
-    }
-}
-
-/// Sums over all slabs.
-type Sums = [f64; 3];
-
-/// Whoever computes: holds all slabs and the direction vector p.
-trait Crew {
-    type Error;
-    /// Does something to every slab; gives the sum of what that gives.
-    fn each(&mut self, work: impl Fn(&mut Slab) -> f64 + Sync) -> Result<f64, Self::Error>;
-    /// Writes every slab's part of p.
-    fn set(&mut self, work: impl Fn(&mut Slab, &mut [f64]) + Sync) -> Result<(), Self::Error>;
-    /// Reads all of p for every slab; gives the sums of what that gives.
-    fn get(&mut self, work: impl Fn(&mut Slab, &[f64]) -> Sums + Sync) -> Result<Sums, Self::Error>;
-}
-
-/// Runs the outer steps from x = 1; gives zeta and the last residual's norm.
+/// Runs the outer steps from x = 1; returns zeta and the last residual's norm.
 fn solve<C: Crew>(
     crew: &mut C,
     matrix: &Sparse<'_>,
@@ -93,7 +56,7 @@ fn solve<C: Crew>(
     Ok(result)
 }
 
-/// Solves A z = x; gives |x - A z|^2, x . z and z . z.
+/// Solves A z = x; returns |x - A z|^2, x . z and z . z.
 fn conjugate_gradient<C: Crew>(crew: &mut C, matrix: &Sparse<'_>) -> Result<Sums, C::Error> {
     let mut rho = crew.each(Slab::begin)?;
     crew.set(|slab, p| slab.first_direction(p))?;

@@ -24,7 +24,7 @@ impl Slab {
         Slab { x: vec![1.0; rows.len()], z: zeros.clone(), r: zeros.clone(), q: zeros, rows }
     }
 
-    /// z = 0, r = x; gives r . r.
+    /// z = 0, r = x; returns r . r.
     pub fn begin(&mut self) -> f64 {
         self.z.fill(0.0);
         self.r.copy_from_slice(&self.x);
@@ -36,13 +36,13 @@ impl Slab {
         p.copy_from_slice(&self.r);
     }
 
-    /// q = A p; gives p . q.
+    /// q = A p; returns p . q.
     pub fn product(&mut self, matrix: &Sparse<'_>, p: &[f64]) -> f64 {
         rows_times(matrix, self.rows.start, p, &mut self.q);
         dot(&p[self.rows.clone()], &self.q)
     }
 
-    /// r = r - alpha q; gives r . r.
+    /// r = r - alpha q; returns r . r.
     pub fn reduce_residual(&mut self, alpha: f64) -> f64 {
         subtract_and_square(alpha, &self.q, &mut self.r)
     }
@@ -57,7 +57,7 @@ impl Slab {
         p.copy_from_slice(&self.z);
     }
 
-    /// q = A p, where p is z; gives |x - q|^2, x . z and z . z.
+    /// q = A p, where p is z; returns |x - q|^2, x . z and z . z.
     pub fn judge(&mut self, matrix: &Sparse<'_>, p: &[f64]) -> [f64; 3] {
         rows_times(matrix, self.rows.start, p, &mut self.q);
         // q becomes q - x.
@@ -99,7 +99,7 @@ multiversion! {
         lanes.iter().sum::<f64>() + rest
     }
 
-    /// r = r - alpha q; gives r . r.
+    /// r = r - alpha q; returns r . r.
     fn subtract_and_square(alpha: f64, q: &[f64], r: &mut [f64]) -> f64 {
         for (r, q) in r.iter_mut().zip(q) {
             *r -= alpha * q;

@@ -1,8 +1,8 @@
 //! Discrete Fourier transforms of lines: contiguous ones, and columns of a plane side by side.
 //!
-//! Columns are gathered a block at a time into a buffer in which each row holds the real parts of its `LANES` columns
-//! and then their imaginary parts, transformed all at once, and written back. So every operation is on whole vectors, none
-//! moves numbers within one.
+//! Columns are gathered a block at a time into a buffer in which each row holds the real parts of its `LANES`
+//! columns and then their imaginary parts, transformed all at once, and written back. So every operation is
+//! on whole vectors, none moves numbers within one.
 //!
 //! ```text
 //! Stockham, decimation in frequency, radix 4, for n = 4 m points and stride s:
@@ -32,7 +32,8 @@ pub struct Lines {
     sign: f64,
     /// exp(-+ 2 pi i k / len).
     roots: Vec<[f64; 2]>,
-    /// [`LANES`], as a number that the compiler does not know: it makes better vectors of loops that it cannot unroll.
+    /// [`LANES`], as a number that the compiler does not know: it makes better vectors of loops that it
+    /// cannot unroll.
     lanes: usize,
     block: [[Part; 2]; 2],
     contiguous: Arc<dyn Fft<f64>>,
@@ -117,7 +118,8 @@ fn join(numbers: &mut [Complex64], re: &[f64], im: &[f64]) {
     }
 }
 
-/// `LANES` numbers. Each operation is a loop over all, which the compiler makes one instruction of where there are such.
+/// `LANES` numbers. Each operation is a loop over all, which the compiler makes one instruction of where
+/// there are such.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Vector([f64; LANES]);

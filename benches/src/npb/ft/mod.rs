@@ -1,9 +1,10 @@
 //! FT: the heat equation on a periodic box, solved by three-dimensional Fourier transforms.
 //!
-//! After section 2.7 of the NPB specification: a random state is transformed, each of its waves decays by exp(-4 alpha pi^2 k^2 t), and
-//! at each time step t the state is transformed back, of which 1024 elements are summed. What is timed (everything, from the
-//! random numbers on), how operations are counted and how results are verified is as in the reference implementation; as in the
-//! specification each step's decay is that since the beginning, from one small table an axis.
+//! After section 2.7 of the NPB specification: a random state is transformed, each of its waves decays by
+//! exp(-4 alpha pi^2 k^2 t), and at each time step t the state is transformed back, of which 1024 elements
+//! are summed. What is timed (everything, from the random numbers on), how operations are counted and how
+//! results are verified is as in the reference implementation; as in the specification each step's decay is
+//! that since the beginning, from one small table per axis.
 
 mod lines;
 mod runtime;
@@ -11,8 +12,11 @@ mod runtime;
 mod tests;
 mod transform;
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::memory;
+use super::team::Team;
 use super::verification::{self, Check};
-use super::{Benchmark, Class, Measured, Team, memory};
 use crate::harness::Outcome;
 use runtime::Evolved;
 use transform::Problem;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a run gives.
+/// What a run returns.
 #[derive(Clone, Debug)]
 pub struct Evolved {
     /// Of each time step.
@@ -35,7 +35,8 @@ impl Arrays {
     }
 }
 
-/// Before the clock starts, all is done once with one time step, so that all memory is there; the reference does much the same.
+/// Before the clock starts, all is done once with one time step, so that all memory is there; the reference
+/// does much the same.
 fn timed(mut work: impl FnMut(usize) -> Outcome<Vec<Complex64>>, steps: usize) -> Outcome<Evolved> {
     work(steps.min(1))?;
     let began = Instant::now();
@@ -66,7 +67,7 @@ pub fn serial(problem: Problem) -> Outcome<Evolved> {
 pub fn rayon(problem: Problem, threads: &ThreadPool) -> Outcome<Evolved> {
     let Arrays { mut space, mut spectrum, mut evolved } = Arrays::new(problem);
     let (plane, slab) = (problem.plane(), problem.slab());
-    // One worker a thread, not one a piece of work.
+    // One worker per thread, not one per piece of work.
     let run = |steps| {
         let workers: Vec<_> =
             (0..threads.current_num_threads()).map(|_| Mutex::new(Worker::new(problem))).collect();
@@ -139,7 +140,7 @@ impl Rank<'_> {
         })?
     }
 
-    /// One time step; gives the sum of the checksum's elements.
+    /// One time step; returns the sum of the checksum's elements.
     fn step(&mut self, step: usize, team: &mut Team<'_>) -> Result<Complex64, RegionError> {
         let (worker, [_, ny, nz]) = (&mut self.worker, self.problem.size);
         let (plane, slab) = (self.problem.plane(), self.problem.slab());

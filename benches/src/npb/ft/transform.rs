@@ -5,10 +5,10 @@
 //! | space | z, y, x | z |
 //! | spectrum, evolved | y, z, x | y |
 //!
-//! The transform along y is made in planes of constant z, those along z and x in slabs of constant y; between them each
-//! reads the other's array in whole lines of x. So no transposition is a step of its own. A plane or slab is first filled line by line, which
-//! memory likes best, and then transformed in the cache: of class B it has 2 MiB. Bytes a point and time step: 96, of which a
-//! third is the lines that stores read first.
+//! The transform along y is made in planes of constant z, those along z and x in slabs of constant y; between
+//! them each reads the other's array in whole lines of x. So no transposition is a step of its own. A plane
+//! or slab is first filled line by line, which memory likes best, and then transformed in the cache: of class
+//! B it has 2 MiB. Bytes per point and time step: 96, of which a third is the lines that stores read first.
 
 use super::lines::{Lines, columns};
 use crate::npb::random::{Random, SEED};
@@ -20,7 +20,8 @@ use std::f64::consts::PI;
 
 /// The diffusivity.
 const ALPHA: f64 = 1e-6;
-/// Elements behind each line of x, so that the rows of a column do not all lie in the same few lines of the cache.
+/// Elements behind each line of x, so that the rows of a column do not all lie in the same few lines of the
+/// cache.
 const PADDING: usize = 8;
 /// Elements in a checksum.
 const SAMPLES: usize = 1024;
@@ -129,7 +130,8 @@ impl Worker {
         columns(&mut self.inverse[2], slab, nx, line);
     }
 
-    /// Plane `z` of the space, from the slabs that [`Self::evolve`] made; gives the sum of the checksum's elements in it.
+    /// Plane `z` of the space, from the slabs that [`Self::evolve`] made; returns the sum of the checksum's
+    /// elements in it.
     pub fn finish(&mut self, z: usize, evolved: &[Complex64], plane: &mut [Complex64]) -> Complex64 {
         let (nx, line) = (self.problem.size[0], self.problem.line());
         for (row, slab) in plane.chunks_exact_mut(line).zip(evolved.chunks_exact(self.problem.slab())) {

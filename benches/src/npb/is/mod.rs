@@ -1,18 +1,22 @@
 //! IS: ranks of small integer keys, ten times, with two keys changed before each.
 //!
-//! After section 2.7 of the NPB specification. The timed part gives, for every possible key, how many keys are at most as large, and looks up
-//! the ranks of five keys; drawing the keys and the sort by rank that verifies the last ranking are not timed. A ranking reads
-//! keys once, and writes and reads half of their bits, in streams: about 10 bytes and 15 operations a key.
-//! Operations are counted as the reference does: one a key and ranking.
+//! After section 2.7 of the NPB specification. The timed part gives, for every possible key, how many keys
+//! are at most as large, and looks up the ranks of five keys; drawing the keys and the sort by rank that
+//! verifies the last ranking are not timed. A ranking reads keys once, and writes and reads half of their
+//! bits, in streams: about 10 bytes and 15 operations per key. Operations are counted as the reference does:
+//! one per key and ranking.
 //!
-//! Departure from the reference: buckets are sorted block by block (see `sort`), so ranks write only blocks and key
-//! ranges of their own, and nothing is scattered over memory.
+//! Departure from the reference: buckets are sorted block by block (see `sort`), so ranks write only blocks
+//! and key ranges of their own, and nothing is scattered over memory.
 
 mod sort;
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::memory;
 use super::random::{Random, SEED};
+use super::team::Team;
 use super::verification::{self, Check, Ranks};
-use super::{Benchmark, Class, Measured, Team, memory};
 use crate::harness::Outcome;
 use phalanx::{Pool, RegionError};
 use rayon::prelude::*;
@@ -108,7 +112,7 @@ impl Benchmark for Is {
         let Some(official) = verification::is(class)? else {
             return Err(format!("no keys to look up are published for class {}", class.letter()).into());
         };
-        // Low bits take two bytes a key, four in the largest class.
+        // Low bits take two bytes per key, four in the largest class.
         let run = match size.shift() {
             0..=16 => measured::<u16>(size, &official.index, team)?,
             _ => measured::<u32>(size, &official.index, team)?,
@@ -140,8 +144,8 @@ struct Run {
     sorted: bool,
 }
 
-/// Five ranks of each of the ten iterations, and the sort. The ranks move with the keys that change: which way is the
-/// reference's table.
+/// Five ranks of each of the ten iterations, and the sort. The ranks move with the keys that change: which
+/// way is the reference's table.
 fn compared(class: Class, official: &Ranks, run: &Run) -> Vec<Check> {
     let mut checks = Vec::new();
     for (index, found) in run.found.iter().enumerate() {
@@ -187,7 +191,7 @@ struct Arrays<L> {
     sorted: Vec<L>,
     bounds: Vec<u32>,
     ranks: Vec<u32>,
-    /// One a thread.
+    /// One per thread.
     scratch: Vec<Mutex<Vec<L>>>,
 }
 

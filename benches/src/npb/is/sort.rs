@@ -1,11 +1,13 @@
 //! The loops of the bucket sort.
 //!
-//! Keys come in blocks that stay in the second cache. Each block is sorted by bucket on its own: counted, moved to its place in a
-//! scratch block, and copied out, so that memory is read and written in streams only. (Moving keys right to memory
-//! took 4.1 ns a key instead of 2.1: most stores then miss all caches.) Then each bucket is gathered from all blocks and its
-//! keys are counted one by one, in a table that stays in the nearest cache.
+//! Keys come in blocks that stay in the second cache. Each block is sorted by bucket on its own: counted,
+//! moved to its place in a scratch block, and copied out, so that memory is read and written in streams only.
+//! (Moving keys right to memory took 4.1 ns per key instead of 2.1: most stores then miss all caches.) Then
+//! each bucket is gathered from all blocks and its keys are counted one by one, in a table that stays in the
+//! nearest cache.
 //!
-//! A sorted block holds the low bits of its keys only, two bytes each where they fit: the bucket has the high ones.
+//! A sorted block holds the low bits of its keys only, two bytes each where they fit: the bucket has the high
+//! ones.
 
 use super::super::random::Random;
 use phalanx::Element;
@@ -21,7 +23,8 @@ pub type Totals = [u32; BUCKETS];
 /// Where the buckets of a block begin; the last number is its length.
 pub const BOUNDS: usize = BUCKETS + 1;
 
-/// Draws keys `first ..` of the benchmark: each is the mean of four uniform numbers, scaled to `1 << key_bits`.
+/// Draws keys `first ..` of the benchmark: each is the mean of four uniform numbers, scaled to
+/// `1 << key_bits`.
 pub fn draw(random: &Random, first: usize, key_bits: u32, keys: &mut [u32]) {
     let mut random = random.after(4 * first as u64);
     let scale = ((1u64 << key_bits) / 4) as f64;
@@ -61,8 +64,8 @@ impl Low for u32 {
     }
 }
 
-/// Sorts one block by bucket, the key's high bits from `shift` on. Writes where buckets begin and adds to `totals`; overwrites
-/// `scratch`, which is as long as the block.
+/// Sorts one block by bucket, the key's high bits from `shift` on. Writes where buckets begin and adds to
+/// `totals`; overwrites `scratch`, which is as long as the block.
 pub fn sort_block<L: Low>(
     keys: &[u32],
     shift: u32,
@@ -70,7 +73,7 @@ pub fn sort_block<L: Low>(
     (sorted, bounds): (&mut [L], &mut [u32]),
     totals: &mut Totals,
 ) {
-    // Four counts a bucket, since neighbouring keys often fall into the same one.
+    // Four counts per bucket, since neighbouring keys often fall into the same one.
     let mut counts = [[0u32; BUCKETS]; 4];
     let (fours, rest) = keys.as_chunks::<4>();
     for four in fours {
@@ -110,7 +113,7 @@ fn bucket(key: u32, shift: u32) -> usize {
 pub struct Blocks<'a, L> {
     /// Low bits of keys, block by block.
     pub sorted: &'a [L],
-    /// [`BOUNDS`] numbers a block.
+    /// [`BOUNDS`] numbers per block.
     pub bounds: &'a [u32],
     /// Keys of a block.
     pub block: usize,

@@ -1,9 +1,10 @@
 //! The two sweeps of a V-cycle, over some planes of one level, and the bottom of the cycle.
 //!
-//! Memory is what MG waits for, so operators that follow each other are applied plane by plane while their data are in the
-//! cache: going down, the residual and its projection; going up, interpolation, residual and smoothing. A sweep reads
-//! the level's values and writes only its result, and what it needs of its neighbours' planes it computes itself (two planes
-//! on each side). Large planes are cut into bands of rows, for the same reason and in the same way.
+//! Memory is what MG waits for, so operators that follow each other are applied plane by plane while their
+//! data are in the cache: going down, the residual and its projection; going up, interpolation, residual and
+//! smoothing. A sweep reads the level's values and writes only its result, and what it needs of its
+//! neighbours' planes it computes itself (two planes on each side). Large planes are cut into bands of rows,
+//! for the same reason and in the same way.
 //!
 //! | sweep | bytes per point of the level, beside the coarse one's eighth |
 //! |---|---|
@@ -14,8 +15,8 @@ use super::stencil::{self, Lines, Plane};
 use crate::npb::simd::multiversion;
 use std::ops::Range;
 
-/// Bytes of the six planes (three of values, three of residuals) that a sweep keeps in the cache: half of a second-level cache of
-/// 2 MiB.
+/// Bytes of the six planes (three of values, three of residuals) that a sweep keeps in the cache: half of a
+/// second-level cache of 2 MiB.
 const BAND_BYTES: usize = 1 << 20;
 
 /// Buffers of one thread.
@@ -26,7 +27,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For levels of up to `side` points a direction.
+    /// For levels of up to `side` points per direction.
     pub fn new(side: usize) -> Scratch {
         let len = |side: usize| if band_rows(side) < side { band_rows(side) + 4 } else { side } * side;
         let most = (1..=side.ilog2()).map(|level| len(1 << level)).max().unwrap_or(0);
@@ -111,7 +112,7 @@ pub enum Source<'a> {
 /// What an ascent reads.
 #[derive(Clone, Copy)]
 pub struct Ascent<'a> {
-    /// Points a direction.
+    /// Points per direction.
     pub side: usize,
     /// The level's right-hand side.
     pub rhs: &'a [f64],
@@ -124,8 +125,9 @@ pub struct Ascent<'a> {
 }
 
 multiversion! {
-    /// The residuals of a level of `side` points projected to planes `coarse` of the next coarser level, into `out`. Gives the
-    /// sum of squares of the residuals in the fine planes that belong to these, where they are computed here.
+    /// The residuals of a level of `side` points projected to planes `coarse` of the next coarser level, into
+    /// `out`. Returns the sum of squares of the residuals in the fine planes that belong to these, where they
+    /// are computed here.
     pub fn descend(side: usize, source: Source<'_>, coarse: Range<usize>, out: &mut [f64], scratch: &mut Scratch) -> f64 {
         match source {
             Source::Given(fine) => {
@@ -138,7 +140,8 @@ multiversion! {
         }
     }
 
-    /// The values of planes `wanted` of a level after correction from the next coarser level and smoothing, into `out`.
+    /// The values of planes `wanted` of a level after correction from the next coarser level and smoothing,
+    /// into `out`.
     pub fn ascend(level: Ascent<'_>, wanted: Range<usize>, out: &mut [f64], scratch: &mut Scratch) {
         for band in Band::all(level.side) {
             ascend_band(&band, level, wanted.clone(), out, scratch);
@@ -255,17 +258,17 @@ fn ascend_band(band: &Band, level: Ascent<'_>, wanted: Range<usize>, out: &mut [
     }
 }
 
-/// The bottom of the cycle: levels so small that meeting costs more than computing. Each thread or rank computes all of them
-/// for itself.
+/// The bottom of the cycle: levels so small that meeting costs more than computing. Each thread or rank
+/// computes all of them for itself.
 pub struct Bottom {
-    /// From the coarsest level (2 points a direction) up: residuals and values.
+    /// From the coarsest level (2 points per direction) up: residuals and values.
     levels: Vec<[Vec<f64>; 2]>,
     weights: [f64; 3],
     scratch: Scratch,
 }
 
 impl Bottom {
-    /// For levels of up to `side` points a direction.
+    /// For levels of up to `side` points per direction.
     pub fn new(side: usize, weights: [f64; 3]) -> Bottom {
         let levels = (1..=side.ilog2()).map(|level| {
             let len = 1 << (3 * level);

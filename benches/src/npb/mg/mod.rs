@@ -1,9 +1,10 @@
 //! MG: V-cycles of a multigrid method for Poisson's equation on a periodic cube, with 27-point operators.
 //!
-//! After section 2.6 of the NPB specification. What is timed, how operations are counted (58 a point and cycle) and the
-//! verification are as in the reference implementation. Operators are fused where one reads what the other wrote
-//! (`cycle`), which changes the order in which memory is visited and not what is computed; the reference's norm of
-//! the residual before the first cycle, of which it makes no use, is left out.
+//! After section 2.6 of the NPB specification. What is timed, how operations are counted (58 per point and
+//! cycle) and the verification are as in the reference implementation. Operators are fused where one reads
+//! what the other wrote (`cycle`), which changes the order in which memory is visited and not what is
+//! computed; the reference's norm of the residual before the first cycle, of which it makes no use, is left
+//! out.
 
 mod cycle;
 mod runtime;
@@ -12,8 +13,11 @@ mod stencil;
 #[cfg(test)]
 mod tests;
 
+use super::benchmark::{Benchmark, Measured};
+use super::class::Class;
+use super::memory;
+use super::team::Team;
 use super::verification::{self, Check};
-use super::{Benchmark, Class, Measured, Team, memory};
 use crate::harness::Outcome;
 use runtime::{Problem, Solved};
 

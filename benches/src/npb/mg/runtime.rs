@@ -1,7 +1,7 @@
 //! The V-cycles on each runtime.
 //!
-//! All three make the same calls of the same sweeps. With threads and with workers each has one slab of neighbouring planes of
-//! each level, and each computes the bottom of the cycle for itself.
+//! All three make the same calls of the same sweeps. With threads and with workers each has one slab of
+//! neighbouring planes of each level, and each computes the bottom of the cycle for itself.
 
 use super::cycle::{self, Ascent, Bottom, Scratch, Source};
 use super::source::Charges;
@@ -16,13 +16,13 @@ use std::mem::swap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// log2 of the points a direction of the largest level that everybody computes alone.
+/// log2 of the points per direction of the largest level that every thread or rank computes for itself.
 const BOTTOM: u32 = 4;
 
 /// A problem.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem {
-    /// log2 of the points a direction.
+    /// log2 of the points per direction.
     pub top: u32,
     /// V-cycles.
     pub cycles: usize,
@@ -31,7 +31,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Points a direction.
+    /// Points per direction.
     pub fn side(&self) -> usize {
         1 << self.top
     }
@@ -69,7 +69,7 @@ impl Problem {
     }
 }
 
-/// What a run gives.
+/// What a run returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Solved {
     /// L2 norm of the residual at the end.
@@ -102,14 +102,14 @@ impl Grids {
 
 /// How sweeps over all planes of a level are run.
 trait Sweeps {
-    /// Runs `sweep` on slabs of `out`, which has planes of `area` points, and adds what it gives.
+    /// Runs `sweep` on slabs of `out`, which has planes of `area` points, and adds what it returns.
     fn planes(
         &mut self,
         out: &mut [f64],
         area: usize,
         sweep: impl Fn(Range<usize>, &mut [f64], &mut Scratch) -> f64 + Sync,
     ) -> f64;
-    /// Runs `sweep` on slabs of `0..count` and adds what it gives.
+    /// Runs `sweep` on slabs of `0..count` and adds what it returns.
     fn sum(&mut self, count: usize, sweep: impl Fn(Range<usize>, &mut Scratch) -> f64 + Sync) -> f64;
 }
 
@@ -130,7 +130,7 @@ impl Sweeps for Alone {
     }
 }
 
-/// One slab a thread, each with a scratch of its own: more slabs would compute more planes twice.
+/// One slab per thread, each with a scratch of its own: more slabs would compute more planes twice.
 struct Threads(Vec<Scratch>);
 
 impl Sweeps for Threads {
@@ -161,7 +161,7 @@ impl Sweeps for Threads {
     }
 }
 
-/// Runs `cycles` V-cycles from zeros; gives the norm.
+/// Runs `cycles` V-cycles from zeros; returns the norm.
 fn cycles(problem: Problem, cycles: usize, grids: &mut Grids, sweeps: &mut impl Sweeps) -> f64 {
     let Grids { rhs, values: [values, spare], residuals, coarse } = grids;
     let (top, side) = (problem.top, problem.side());
@@ -194,7 +194,8 @@ fn cycles(problem: Problem, cycles: usize, grids: &mut Grids, sweeps: &mut impl 
     problem.norm(sweeps.sum(side, |planes, scratch| cycle::norm(side, [rhs, values], planes, scratch)))
 }
 
-/// Warms up with one cycle, as the reference does, sets the values to zero again, and takes the time of all cycles.
+/// Warms up with one cycle, as the reference does, sets the values to zero again, and takes the time of all
+/// cycles.
 fn solve_with(problem: Problem, mut grids: Grids, sweeps: &mut impl Sweeps) -> Solved {
     let area = problem.side() * problem.side();
     cycles(problem, 1, &mut grids, sweeps);

@@ -5,8 +5,8 @@ use crate::npb::random::{Random, SEED};
 /// Charges of each sign.
 const CHARGES: usize = 10;
 
-/// Where the charges of a cube of `side` points a direction are: indices of the points that have the largest of as many random numbers,
-/// and of those that have the smallest.
+/// Where the charges of a cube of `side` points per direction are: indices of the points that have the
+/// largest of as many random numbers, and of those that have the smallest.
 pub struct Charges {
     positive: Vec<usize>,
     negative: Vec<usize>,

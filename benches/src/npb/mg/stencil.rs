@@ -1,11 +1,11 @@
 //! The four operators of MG, one row at a time: residual, smoother, projection and interpolation.
 //!
-//! All are 27-point stencils whose weight depends on the distance class only: centre, face, edge, corner. As in the
-//! specification, the points of a row's plane-mates and diagonal mates are summed into two row buffers first, which each
-//! row then uses three times.
+//! All are 27-point stencils whose weight depends on the distance class only: centre, face, edge, corner. As
+//! in the specification, the points of a row's plane-mates and diagonal mates are summed into two row buffers
+//! first, which each row then uses three times.
 //!
-//! Grids are periodic cubes of `side` points a direction, without ghost points: rows and planes wrap by their index, and a row
-//! buffer repeats its end points on both sides. So nothing is exchanged at borders.
+//! Grids are periodic cubes of `side` points per direction, without ghost points: rows and planes wrap by
+//! their index, and a row buffer repeats its end points on both sides. So nothing is exchanged at borders.
 
 /// Weights of the residual's operator A: centre and face (which is 0), edge, corner.
 const CENTRE: f64 = -8.0 / 3.0;
@@ -133,8 +133,8 @@ fn own_line(line: &mut [f64], row: &[f64]) {
 
 /// Coarse row `j` of the projection of three fine planes, of which the middle one carries the coarse plane.
 ///
-/// Coarse point (i, j, k) lies on fine point (2 i + 1, 2 j + 1, 2 k + 1); weights halve with each class of distance, so
-/// the projection along the row is the same as across it.
+/// Coarse point (i, j, k) lies on fine point (2 i + 1, 2 j + 1, 2 k + 1); weights halve with each class of
+/// distance, so the projection along the row is the same as across it.
 #[inline(always)]
 pub fn project(out: &mut [f64], fine: [Plane<'_>; 3], j: isize, lines: &mut Lines) {
     let side = 2 * out.len();
@@ -155,8 +155,8 @@ pub fn project(out: &mut [f64], fine: [Plane<'_>; 3], j: isize, lines: &mut Line
     }
 }
 
-/// A row of fine values between coarse planes, trilinear: fine row `j` of the plane that lies between `coarse` planes, which are
-/// the same plane twice where it lies on one.
+/// A row of fine values between coarse planes, trilinear: fine row `j` of the plane that lies between
+/// `coarse` planes, which are the same plane twice where it lies on one.
 #[inline(always)]
 pub fn interpolate(
     out: &mut [f64],

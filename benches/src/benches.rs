@@ -1,0 +1,45 @@
+//! The list of benches.
+
+use crate::bench::Listed;
+use crate::kernels::Kernels;
+use crate::launch::Launch;
+use crate::memory::Memory;
+use crate::noise::Noise;
+use crate::npb::Npb;
+use crate::queue::Queue;
+use crate::stream::Stream;
+use crate::sync::Sync;
+use crate::tasks::Tasks;
+
+/// All benches, in the order in which `all` runs them. Subcommands, help, `--list` and `all` come from here.
+pub const BENCHES: &[Listed] = &[
+    Listed::of::<Launch>(),
+    Listed::of::<Noise>(),
+    Listed::of::<Stream>(),
+    Listed::of::<Memory>(),
+    Listed::of::<Sync>(),
+    Listed::of::<Queue>(),
+    Listed::of::<Tasks>(),
+    Listed::of::<Kernels>(),
+    Listed::of::<Npb>(),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_benchmarks_lists_every_bench_and_what_it_measures() {
+        let page = include_str!("../../docs/benchmarks.md");
+        for bench in BENCHES {
+            let about = bench.about();
+            let row = format!("| `{}` | {about} |", bench.name);
+            assert!(page.contains(&row), "docs/benchmarks.md lacks the row {row}");
+            let measures = (bench.measures)();
+            assert!(!about.is_empty() && !measures.is_empty(), "{}", bench.name);
+            for name in measures {
+                assert!(page.contains(&format!("`{name}`")), "docs/benchmarks.md does not name {name}");
+            }
+        }
+    }
+}
