@@ -13,6 +13,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::object::{self, Object, PF_X, PT_LOAD};
+use std::fmt::Pointer;
 use std::sync::OnceLock;
 
 /// Where distances are counted from. Never called.
@@ -88,6 +89,27 @@ pub(crate) fn address_of(offset: u64) -> Option<usize> {
     (addr.wrapping_sub(bounds.text_lo) < bounds.text_len && offset != 0).then_some(addr)
 }
 
+/// The function at this distance, if it lies in the executable; `None` for 0.
+///
+/// # Safety
+/// `offset` came of [`offset_of`] for an `F`, in a process of this same build.
+#[inline]
+pub(crate) unsafe fn function_at<F: Copy + Pointer>(offset: u64) -> Option<F> {
+    // SAFETY: the caller's word.
+    address_of(offset).map(|address| unsafe { function_of(address) })
+}
+
+/// The function at this address.
+///
+/// # Safety
+/// It is the address of an `F`, which is a function pointer.
+#[inline]
+pub(crate) unsafe fn function_of<F: Copy + Pointer>(address: usize) -> F {
+    const { assert!(size_of::<F>() == size_of::<usize>(), "a function pointer is an address") };
+    // SAFETY: as long as an address, and by the caller's word the address of such a function.
+    unsafe { std::mem::transmute_copy::<usize, F>(&address) }
+}
+
 /// A number for the type of a function: equal in every process of one build, another for other types.
 pub(crate) fn layout_of<F>() -> u64 {
     // FNV-1a.
@@ -110,7 +132,11 @@ mod tests {
     #[test]
     fn functions_of_the_executable_have_names() {
         let addr = a_function as fn() as usize;
-        assert_eq!(address_of(offset_of(addr).unwrap()), Some(addr));
+        let offset = offset_of(addr).unwrap();
+        assert_eq!(address_of(offset), Some(addr));
+        // SAFETY: made from a function of this type just now.
+        let found = unsafe { function_at::<fn()>(offset) };
+        assert_eq!(found.map(|found| found as usize), Some(addr));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt::Pointer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,6 +40,16 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// The function that the head names, if it is of that type.
+    ///
+    /// # Safety
+    /// The head was made by `Hosted`, of the same build, for the entry that calls this.
+    unsafe fn function<F: Copy + Pointer>(&self) -> Option<F> {
+        let is_its_type = self.layout == code::layout_of::<F>();
+        // SAFETY: the caller's word.
+        is_its_type.then(|| unsafe { code::function_at(self.function) }).flatten()
+    }
+
     pub(super) fn sealed(self) -> Head {
         Head { seal: code::seal_of(&[self.entry, self.function, self.layout, self.object]), ..self }
     }
@@ -192,10 +203,10 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
     let is_sealed = head.seal == head.sealed().seal;
-    let Some(entry) = code::address_of(head.entry).filter(|_| is_sealed) else { return corrupt() };
     // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there and
-    // runs the same build; it lies in our code.
-    let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
+    // runs the same build.
+    let entry = is_sealed.then(|| unsafe { code::function_at::<Entry>(head.entry) }).flatten();
+    let Some(entry) = entry else { return corrupt() };
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
     outcome.unwrap_or_else(|payload| {
@@ -235,13 +246,11 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     head: &Head,
     args: &[u8],
 ) -> Answer {
-    let function = code::address_of(head.function);
-    let Some(function) = function.filter(|_| head.layout == code::layout_of::<fn(A) -> T>()) else {
-        return Answer::of(Kind::Corrupt, &[]);
-    };
     // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
     // layout, a hash of their names, is compared as well. All members run the same build.
-    let make = unsafe { std::mem::transmute::<usize, fn(A) -> T>(function) };
+    let Some(make) = (unsafe { head.function::<fn(A) -> T>() }) else {
+        return Answer::of(Kind::Corrupt, &[]);
+    };
     with_args(objects.caller, args, |args: A| {
         let object = Box::new(make(args));
         // Nobody hosts 2^64 objects.
@@ -260,13 +269,10 @@ pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
     head: &Head,
     args: &[u8],
 ) -> Answer {
-    let function = code::address_of(head.function);
-    let Some(function) = function.filter(|_| head.layout == code::layout_of::<fn(&mut T, A) -> R>()) else {
+    // SAFETY: as in `host`.
+    let Some(function) = (unsafe { head.function::<fn(&mut T, A) -> R>() }) else {
         return Answer::of(Kind::Corrupt, &[]);
     };
-    // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
-    // layout, a hash of their names, is compared as well. All members run the same build.
-    let function = unsafe { std::mem::transmute::<usize, fn(&mut T, A) -> R>(function) };
     let caller = objects.caller;
     let Some(object) = objects.by_id.get_mut(&head.object) else { return Answer::of(Kind::Removed, &[]) };
     let Some(object) = object.downcast_mut::<T>() else { return Answer::of(Kind::Corrupt, &[]) };

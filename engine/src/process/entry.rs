@@ -32,12 +32,11 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // driver took it for a slip, at a multiple of a head's bytes and longer than one.
     let slip = unsafe { View::new(site.block, site.len_bytes) };
     let call = slip.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
-    let function = call.and_then(|call| code::address_of(call.function));
+    // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
+    let function = call.and_then(|call| unsafe { code::function_at::<fn(A) -> R>(call.function) });
     let Some(function) = function else {
         return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
     };
-    // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
-    let function = unsafe { std::mem::transmute::<usize, fn(A) -> R>(function) };
     let args = match slip.args().map(|bytes| read::<A>(bytes)) {
         Some(Ok(args)) => args,
         Some(Err(why)) => return give_up(&slip, Left::BadArguments, &why),

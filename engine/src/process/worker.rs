@@ -128,10 +128,9 @@ fn begin(
     let block = NonNull::new(extent.base.wrapping_add(assignment.offset as usize));
     let block = block.filter(|_| end.is_some_and(|end| end <= extent.len_bytes));
     let block = block.ok_or("the assignment's block lies outside the arena")?;
-    let entry = code::address_of(assignment.entry)
-        .ok_or("the assignment names an entry outside this program's code")?;
     // SAFETY: the driver sent the distance of an `Entry` in this same build.
-    let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
+    let entry = unsafe { code::function_at::<Entry>(assignment.entry) };
+    let entry = entry.ok_or("the assignment names an entry outside this program's code")?;
     let _once = ME.set(Me { name: assignment.name, is_daemon: assignment.is_daemon });
     *SEGMENTS.lock() = Some(segments);
     Ok((entry, Site { socket: socket.clone(), block, len_bytes }))

@@ -244,11 +244,10 @@ impl Unannounced {
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());
-    if let Some(addr) = hello.preload.checked_sub(1).and_then(code::address_of) {
-        // SAFETY: the driver sent the distance of a `fn()` in its build, and it lies in the executable's
-        // code. This is the file that the driver runs, by its descriptor; where /proc is missing, by its
-        // name, and only the marker says that it is the same build.
-        let preload = unsafe { std::mem::transmute::<usize, fn()>(addr) };
+    // SAFETY: the driver sent the distance of a `fn()` in its build. This is the file that the driver runs, by its descriptor;
+    // where /proc is missing, by its name, and only the marker says that it is the same build.
+    let preload = hello.preload.checked_sub(1).and_then(|at| unsafe { code::function_at::<fn()>(at) });
+    if let Some(preload) = preload {
         preload();
     }
     serve(socket)

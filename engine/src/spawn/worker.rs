@@ -37,15 +37,13 @@ pub(super) fn run(socket: OwnedFd) -> ! {
     let socket = Arc::new(socket);
     let mut segments = Mapped::new(socket.clone());
     let told = segments.first_mail().and_then(|(main, with, fds)| {
-        let main = code::address_of(main).ok_or("the first packet names no function of this program")?;
+        // SAFETY: the distance of a `Main` in this same build.
+        let main = unsafe { code::function_at::<Main>(main) };
+        let main = main.ok_or("the first packet names no function of this program")?;
         Ok((main, with, fds))
     });
     match told {
-        Ok((main, with, fds)) => {
-            // SAFETY: the distance of a `Main` in this same build, and it lies in our code.
-            let main = unsafe { std::mem::transmute::<usize, Main>(main) };
-            main(Given { socket, with, fds, segments })
-        }
+        Ok((main, with, fds)) => main(Given { socket, with, fds, segments }),
         Err(why) => fail(&socket, why),
     }
 }

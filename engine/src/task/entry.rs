@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
+use crate::code;
 use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
@@ -213,7 +214,7 @@ struct Pointer<A, R>(PhantomData<fn(A) -> R>);
 impl<A: 'static, R: 'static> Invoke<A, R> for Pointer<A, R> {
     unsafe fn invoke(function: usize, argument: A) -> R {
         // SAFETY: the address of a `fn(A) -> R`, by the module's argument.
-        let function = unsafe { std::mem::transmute::<usize, fn(A) -> R>(function) };
+        let function = unsafe { code::function_of::<fn(A) -> R>(function) };
         function(argument)
     }
 }

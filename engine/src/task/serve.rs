@@ -113,7 +113,8 @@ impl Server {
         let flags = slot.flags.load(Ordering::Relaxed);
         let (at, offset) = (slot.entry.load(Ordering::Relaxed), slot.function.load(Ordering::Relaxed));
         let is_sealed = flags & !FLAG_TIMED == seal_of(at, offset);
-        let entry = code::address_of(at).filter(|_| is_sealed);
+        // SAFETY: the seal says that these words are as the driver of the same build made them, with the offset of a `TaskEntry`.
+        let entry = is_sealed.then(|| unsafe { code::function_at::<TaskEntry>(at) }).flatten();
         let function = if offset == 0 { Some(0) } else { code::address_of(offset) };
         let (Some(entry), Some(function)) = (entry, function) else {
             return slot.trouble.store(Trouble::Function as u32, Ordering::Relaxed);
@@ -134,8 +135,6 @@ impl Server {
         let behind = unsafe { base.add(args_len) };
         // SAFETY: as above, behind the arguments, and writable; the driver writes nothing there until the task is done.
         let room = unsafe { Room::new(behind, room) };
-        // SAFETY: the offset of a `TaskEntry` of the same build, and it lies in our code.
-        let entry = unsafe { std::mem::transmute::<usize, TaskEntry>(entry) };
         let board = self.board;
         member.within(&slot.stop, number, |member| {
             let mut call = Call {

@@ -113,7 +113,8 @@ impl InitializerWire {
     /// Runs it in a worker that maps the arena as segment `arena`.
     pub(crate) fn run(&self, arena: u64, segments: &mut dyn Segments) -> Result<(), String> {
         let strange = || "the welcome names an initializer that makes no sense".to_string();
-        let entry = code::address_of(self.entry).ok_or_else(strange)?;
+        // SAFETY: `wire` put the distance of an `Entry` there, in a process of the same build.
+        let entry = unsafe { code::function_at::<Entry>(self.entry) }.ok_or_else(strange)?;
         let function = code::address_of(self.function).ok_or_else(strange)?;
         let extent = segments.attach(arena, true)?;
         let (offset, len) = (self.offset as usize, self.len as usize);
@@ -121,8 +122,6 @@ impl InitializerWire {
         end.ok_or_else(strange)?;
         // SAFETY: inside the arena, which stays mapped; the driver keeps the block as it is while the pool lives.
         let bytes = unsafe { std::slice::from_raw_parts(extent.base.wrapping_add(offset), len) };
-        // SAFETY: the offset of an `Entry` of the same build, and it lies in our code.
-        let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
         guarded(|| {
             // SAFETY: the driver put the three together.
             unsafe { entry(function, bytes, segments) }
@@ -152,6 +151,6 @@ where
     let (arguments, _leases) =
         travel::decode::<A>(bytes, &mut resolver).map_err(|error| error.to_string())?;
     // SAFETY: the address of a `fn(A) -> O` by the caller's promise.
-    let function = unsafe { std::mem::transmute::<usize, fn(A) -> O>(function) };
+    let function = unsafe { code::function_of::<fn(A) -> O>(function) };
     function(arguments).outcome()
 }

@@ -20,6 +20,7 @@ use crate::team::orders::{FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order, Order
 use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, state::States};
+use std::fmt::Pointer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,9 +143,13 @@ impl Visit<'_> {
         Err(fault(FaultKind::Corrupt, "the order's operands are not those of its entry"))
     }
 
-    /// The address of a function that the order names.
-    pub(crate) fn function(&self, offset: u64) -> Result<usize, Fault> {
-        code::address_of(offset)
+    /// A function that the order names.
+    ///
+    /// # Safety
+    /// `offset` is that of an `F`, as the driver, which runs the same build, puts it beside the entry that calls this.
+    pub(crate) unsafe fn function<F: Copy + Pointer>(&self, offset: u64) -> Result<F, Fault> {
+        // SAFETY: the caller's word.
+        unsafe { code::function_at(offset) }
             .ok_or_else(|| fault(FaultKind::Corrupt, "the order names a kernel outside this program's code"))
     }
 
@@ -374,11 +379,10 @@ impl Member {
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
-        let Some(address) = code::address_of(order.entry) else {
+        // SAFETY: the driver wrote the offset of an `Entry` of the same build.
+        let Some(entry) = (unsafe { code::function_at::<Entry>(order.entry) }) else {
             return Err(fault(FaultKind::Corrupt, "the order names an entry outside this program's code"));
         };
-        // SAFETY: the driver wrote the offset of an `Entry` of the same build, and the address lies in our code.
-        let entry: Entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
         let _current =
             current::enter(self.rank, order.size as usize, self.board.stop(), order.epoch, self.deadline);
         let threads = self.threads.take();

@@ -116,9 +116,9 @@ fn open_errands(
     size: usize,
 ) -> Result<Box<dyn Errands>, String> {
     let base = map_for_ever(fd, len_bytes, MapAccess::ReadWrite)?.base();
-    let address = code::address_of(open).ok_or("the welcome names a function outside this program's code")?;
-    // SAFETY: the driver wrote the offset of an `OpenErrands` of the same build, and the address lies in our code.
-    let open = unsafe { std::mem::transmute::<usize, OpenErrands>(address) };
+    // SAFETY: the driver wrote the offset of an `OpenErrands` of the same build.
+    let open = unsafe { code::function_at::<OpenErrands>(open) };
+    let open = open.ok_or("the welcome names a function outside this program's code")?;
     Ok(open(ErrandPlace { base, len_bytes, rank, size }))
 }
 

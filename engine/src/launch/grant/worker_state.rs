@@ -89,9 +89,8 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
         (self.id.get(), code::offset_of(self.make as usize).unwrap_or(0))
     }
     unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        let make = visit.function(wire.1)?;
         // SAFETY: the wire is of such a handle, so the offset is that of such a function of the same build.
-        let make = unsafe { std::mem::transmute::<usize, fn(usize) -> T>(make) };
+        let make = unsafe { visit.function::<fn(usize) -> T>(wire.1) }?;
         let rank = visit.member.rank;
         let state = visit.member.states.get(wire.0, || make(rank));
         let state = state.ok_or_else(|| fault(FaultKind::Corrupt, "per-worker state has another type"))?;

@@ -23,10 +23,9 @@ pub(crate) const fn reduce_layout<O: Operand, A>() -> u64 {
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(O::LAYOUT)?;
-    let kernel = visit.function(visit.order.kernel)?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>)>(kernel) };
+    let kernel = unsafe { visit.function::<for<'w> fn(O::View<'w>)>(visit.order.kernel) }?;
     // SAFETY: the layout agrees.
     let wire: O::Wire = unsafe { visit.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
@@ -42,10 +41,9 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(mix(O::LAYOUT, 7))?;
-    let kernel = visit.function(visit.order.kernel)?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(usize, O::View<'w>)>(kernel) };
+    let kernel = unsafe { visit.function::<for<'w> fn(usize, O::View<'w>)>(visit.order.kernel) }?;
     // SAFETY: the layout agrees.
     let wire: O::Wire = unsafe { visit.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
@@ -62,12 +60,11 @@ pub(crate) unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Resul
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
     visit.check_layout(reduce_layout::<O, A>())?;
-    let (kernel, combine) = (visit.function(visit.order.kernel)?, visit.function(visit.order.combine)?);
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { std::mem::transmute::<usize, for<'w> fn(O::View<'w>) -> A>(kernel) };
+    let kernel = unsafe { visit.function::<for<'w> fn(O::View<'w>) -> A>(visit.order.kernel) }?;
     // SAFETY: as above.
-    let combine = unsafe { std::mem::transmute::<usize, fn(A, A) -> A>(combine) };
+    let combine = unsafe { visit.function::<fn(A, A) -> A>(visit.order.combine) }?;
     // SAFETY: the layout agrees.
     let wire: O::Wire = unsafe { visit.wire() };
     // SAFETY: this launch's wire, and we are in the launch.

@@ -132,10 +132,9 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> R
     let mut team = Team::new(&board, rank, size, Key::new(visit.order.step_key), visit.member.patience);
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
         visit.check_layout(layout::<O, R>())?;
-        let body = visit.function(visit.order.kernel)?;
         // SAFETY: the order names this entry, which the driver puts beside a body of its own types alone; the
         // layout is compared as well. All members run the same build.
-        let body = unsafe { std::mem::transmute::<usize, Body<O, R>>(body) };
+        let body = unsafe { visit.function::<Body<O, R>>(visit.order.kernel) }?;
         // SAFETY: the wire that was written beside this entry is of its own type, as above.
         let wire: O::Wire = unsafe { visit.wire() };
         // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.
