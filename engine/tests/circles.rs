@@ -29,7 +29,7 @@ const ALLOWED: [&[&str]; 11] = [
     &["engine/channel/claimed", "engine/channel/queue"],
     &["engine/process/builder", "engine/process/handle"],
     &["engine/pool", "engine/pool/builder"],
-    &["engine/task/audit", "engine/task/calls", "engine/task/desk"],
+    &["engine/task/audit", "engine/task/calls", "engine/task/queue"],
     &["engine/task/here", "engine/task/imap", "engine/task/tasks"],
 ];
 

@@ -63,7 +63,7 @@ impl CancelToken {
         let waiting = self.shared.waiting.lock();
         for (launch, crew) in waiting.iter().filter_map(|launch| Some((launch, launch.crew.upgrade()?))) {
             launch.stop(&crew);
-            crew.board().muster(&crew.orders).notify();
+            crew.board().fork_join(&crew.orders).notify();
         }
     }
 

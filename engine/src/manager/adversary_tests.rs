@@ -1,4 +1,4 @@
-//! A stray writer on a manager's desk: every call returns within its limit, or soon where it has none, and the
+//! A stray writer on a manager's mailbox: every call returns within its limit, or soon where it has none, and the
 //! manager ends. What the calls return meanwhile is worth nothing.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -12,13 +12,13 @@ use std::time::Duration;
 const SCRIBBLES: usize = 300;
 /// Far above any limit of a call: a hang.
 const FAR: Duration = Duration::from_secs(120);
-/// Words of a desk's head, and of a slot.
+/// Words of a mailbox's head, and of a slot.
 const HEAD: usize = 32;
 const SLOT: usize = 32 + 2048;
 
 /// Overwrites a word of the head, or of a slot: most likely its first ones, which are used the most.
 fn scribble(random: &mut Random, manager: &Manager) {
-    let words = manager.desk.as_words();
+    let words = manager.mailbox.as_words();
     let at = match random.below(8) {
         0 => random.below(6),
         1 => random.below(words.len()),
@@ -89,12 +89,12 @@ fn survives(seeds: std::ops::Range<u64>, make: fn() -> Manager) {
 }
 
 #[test]
-fn calls_end_while_the_desk_of_a_thread_is_overwritten() {
+fn calls_end_while_the_mailbox_of_a_thread_is_overwritten() {
     survives(1..5, || Manager::new().unwrap());
 }
 
 #[test]
-fn calls_end_while_the_desk_of_a_process_is_overwritten() {
+fn calls_end_while_the_mailbox_of_a_process_is_overwritten() {
     survives(1..3, || Manager::in_process().unwrap());
 }
 
@@ -128,23 +128,23 @@ fn a_waiting_call_ends(scribble: fn(&Manager)) {
 
 #[test]
 fn a_call_without_a_limit_ends_when_its_words_are_overwritten() {
-    // The state is none that a desk has.
-    a_waiting_call_ends(|manager| manager.desk.as_words()[0].store(99, Ordering::Relaxed));
+    // The state is none that a mailbox has.
+    a_waiting_call_ends(|manager| manager.mailbox.as_words()[0].store(99, Ordering::Relaxed));
     // The slots have no owners.
     a_waiting_call_ends(|manager| {
         for slot in 0..32 {
-            manager.desk.as_words()[HEAD + slot * SLOT].store(0, Ordering::Relaxed);
-            manager.desk.as_words()[HEAD + slot * SLOT + 1].store(0, Ordering::Relaxed);
+            manager.mailbox.as_words()[HEAD + slot * SLOT].store(0, Ordering::Relaxed);
+            manager.mailbox.as_words()[HEAD + slot * SLOT + 1].store(0, Ordering::Relaxed);
         }
     });
 }
 
 #[test]
-fn a_manager_ends_though_its_desk_says_that_it_is_open() {
+fn a_manager_ends_though_its_mailbox_says_that_it_is_open() {
     let manager = Manager::new().unwrap();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let words = manager.desk.clone();
+        let words = manager.mailbox.clone();
         let is_over = &is_over;
         scope.spawn(move || {
             while !is_over.load(Ordering::Relaxed) {

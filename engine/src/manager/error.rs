@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
-    /// There is no shared memory for its desk.
+    /// There is no shared memory for its mailbox.
     #[error("cannot make a manager: {0}")]
     Memory(#[from] CreateError),
     /// Its thread could not be started.

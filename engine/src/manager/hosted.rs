@@ -1,7 +1,7 @@
 //! `Hosted<T>`: the handle of an object that a manager hosts.
 
-use super::desk::{Desk, Stop};
 use super::error::CallError;
+use super::mailbox::{Mailbox, Stop};
 use super::server::{self, Entry, Head, Kind};
 use crate::base::member;
 use crate::code;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Hosted<T> {
-    desk: Desk,
+    mailbox: Mailbox,
     object: u64,
     #[serde(skip)]
     kind: PhantomData<fn(T)>,
@@ -33,7 +33,7 @@ pub struct Hosted<T> {
 
 impl<T> Clone for Hosted<T> {
     fn clone(&self) -> Self {
-        Hosted { desk: self.desk.clone(), object: self.object, kind: PhantomData }
+        Hosted { mailbox: self.mailbox.clone(), object: self.object, kind: PhantomData }
     }
 }
 
@@ -44,7 +44,7 @@ impl<T> std::fmt::Debug for Hosted<T> {
 }
 
 impl<T: 'static> Hosted<T> {
-    pub(super) fn make<A>(desk: &Desk, make: fn(A) -> T, args: &A) -> Result<Hosted<T>, CallError>
+    pub(super) fn make<A>(mailbox: &Mailbox, make: fn(A) -> T, args: &A) -> Result<Hosted<T>, CallError>
     where
         A: Serialize + DeserializeOwned,
     {
@@ -55,8 +55,8 @@ impl<T: 'static> Hosted<T> {
             object: 0,
             seal: 0,
         };
-        let object = ask(desk, head, args, None)?;
-        Ok(Hosted { desk: desk.clone(), object, kind: PhantomData })
+        let object = ask(mailbox, head, args, None)?;
+        Ok(Hosted { mailbox: mailbox.clone(), object, kind: PhantomData })
     }
 
     /// Calls `function(object, args)` where the object is, and gives back what it returns.
@@ -122,7 +122,7 @@ impl<T: 'static> Hosted<T> {
             object: self.object,
             seal: 0,
         };
-        ask(&self.desk, head, args, limit)
+        ask(&self.mailbox, head, args, limit)
     }
 
     /// Drops the object; other handles of it get [`CallError::Removed`] from then on. Removing it again does nothing.
@@ -137,7 +137,7 @@ impl<T: 'static> Hosted<T> {
             object: self.object,
             seal: 0,
         };
-        ask(&self.desk, head, &(), None)
+        ask(&self.mailbox, head, &(), None)
     }
 }
 
@@ -147,7 +147,7 @@ fn offset(addr: usize) -> Result<u64, CallError> {
 
 /// Sends a request and reads its answer.
 fn ask<A: Serialize, R: DeserializeOwned>(
-    desk: &Desk,
+    mailbox: &Mailbox,
     head: Head,
     args: &A,
     limit: Option<Duration>,
@@ -155,7 +155,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     if fork::is_foreign() {
         return Err(CallError::Forked);
     }
-    if server::is_serving(desk) {
+    if server::is_serving(mailbox) {
         return Err(CallError::WouldDeadlock);
     }
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -163,16 +163,16 @@ fn ask<A: Serialize, R: DeserializeOwned>(
         travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
     let mut request = bytemuck::bytes_of(&head.sealed()).to_vec();
     request.extend_from_slice(&bytes);
-    let _sent = Sent { desk, luggage: Arc::new(luggage) };
+    let _sent = Sent { mailbox, luggage: Arc::new(luggage) };
     let mut had_handles = false;
     let read = |answer: &[u8]| {
         had_handles = answer.get(1..).is_some_and(travel::has_handles);
         read(answer)
     };
-    let answer = desk.exchange(&request, deadline, read);
+    let answer = mailbox.exchange(&request, deadline, read);
     if had_handles {
         // The server lets go of what it kept for us.
-        desk.ring();
+        mailbox.ring();
     }
     answer.unwrap_or_else(|stop| {
         Err(match stop {
@@ -187,7 +187,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
 
 /// What arguments lead to. However the call ends, the server may have something of it, or come to it later: kept until it has let go.
 struct Sent<'a> {
-    desk: &'a Desk,
+    mailbox: &'a Mailbox,
     luggage: Arc<Luggage>,
 }
 
@@ -196,7 +196,7 @@ impl Drop for Sent<'_> {
         if fork::is_foreign() {
             return;
         }
-        let server = self.desk.server();
+        let server = self.mailbox.server();
         // In the process that made them, handles are co-owners: there is nothing to wait for.
         if server != member::current_member() {
             kept::keep(server, self.luggage.clone());

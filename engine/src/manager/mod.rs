@@ -2,9 +2,9 @@
 
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
-mod desk;
 mod error;
 mod hosted;
+mod mailbox;
 mod proxy;
 mod server;
 #[cfg(all(test, not(loom)))]
@@ -17,7 +17,7 @@ pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 use crate::handle::kept;
 use crate::process::Process;
 use crate::sys::fork;
-use desk::Desk;
+use mailbox::Mailbox;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -56,14 +56,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Manager {
-    desk: Desk,
+    mailbox: Mailbox,
     server: Server,
 }
 
 enum Server {
     Thread {
         hand: Option<JoinHandle<()>>,
-        /// Tells it to end beside the desk, whose words may have been overwritten.
+        /// Tells it to end beside the mailbox, whose words may have been overwritten.
         is_over: Arc<AtomicBool>,
     },
     Process(Process),
@@ -75,16 +75,16 @@ impl Manager {
     /// # Errors
     /// See [`ManagerError`].
     pub fn new() -> Result<Manager, ManagerError> {
-        let desk = Desk::new()?;
-        desk.set_server(crate::base::member::current_member());
-        let served = desk.clone();
+        let mailbox = Mailbox::new()?;
+        mailbox.set_server(crate::base::member::current_member());
+        let served = mailbox.clone();
         let is_over = Arc::new(AtomicBool::new(false));
         let ends = is_over.clone();
         let hand = std::thread::Builder::new()
             .name("phalanx manager".into())
             .spawn(move || server::serve(&served, &ends))
             .map_err(ManagerError::Thread)?;
-        Ok(Manager { desk, server: Server::Thread { hand: Some(hand), is_over } })
+        Ok(Manager { mailbox, server: Server::Thread { hand: Some(hand), is_over } })
     }
 
     /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this process down.
@@ -92,17 +92,17 @@ impl Manager {
     /// # Errors
     /// See [`ManagerError`].
     pub fn in_process() -> Result<Manager, ManagerError> {
-        let desk = Desk::new()?;
+        let mailbox = Mailbox::new()?;
         let process = Process::builder()
             .name("manager")
             .daemon(true)
-            .spawn(|desk: Desk| server::serve(&desk, &AtomicBool::new(false)), desk.clone())?;
-        desk.set_server(process.member());
+            .spawn(|mailbox: Mailbox| server::serve(&mailbox, &AtomicBool::new(false)), mailbox.clone())?;
+        mailbox.set_server(process.member());
         if !process.is_alive() {
             // It died before repair knew whose death to look for.
-            desk.mark_dead();
+            mailbox.mark_dead();
         }
-        Ok(Manager { desk, server: Server::Process(process) })
+        Ok(Manager { mailbox, server: Server::Process(process) })
     }
 
     /// The process that hosts the objects: this one's number, or that of its own.
@@ -118,7 +118,7 @@ impl Manager {
     /// # Errors
     /// See [`CallError`].
     pub fn host<T: Serialize + DeserializeOwned + 'static>(&self, value: T) -> Result<Hosted<T>, CallError> {
-        Hosted::make(&self.desk, |value: T| value, &value)
+        Hosted::make(&self.mailbox, |value: T| value, &value)
     }
 
     /// Hosts what `make(args)` returns, which is called where the object is to be: it may be of any type, also one that
@@ -130,7 +130,7 @@ impl Manager {
     where
         A: Serialize + DeserializeOwned,
     {
-        Hosted::make(&self.desk, make, &args)
+        Hosted::make(&self.mailbox, make, &args)
     }
 
     /// Hosts an empty list.
@@ -191,7 +191,7 @@ impl Drop for Manager {
         if let Server::Thread { is_over, .. } = &self.server {
             is_over.store(true, Ordering::Release);
         }
-        self.desk.close();
+        self.mailbox.close();
         match &mut self.server {
             Server::Thread { hand, .. } => {
                 if let Some(hand) = hand.take_if(|hand| hand.thread().id() != std::thread::current().id()) {

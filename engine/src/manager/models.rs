@@ -1,4 +1,4 @@
-//! Model checks of the desk: callers and a server that sleep on its words, one of which may stop for ever at any of its steps.
+//! Model checks of the mailbox: callers and a server that sleep on its words, one of which may stop for ever at any of its steps.
 //!
 //! # Safety
 //! A cell of the model stands in the place of each slot's bytes, so every access said to be its owner's or the server's alone is
@@ -74,7 +74,7 @@ impl Office {
         &self.words.slots[0]
     }
 
-    /// As `Desk::exchange`, with a request of one piece; ends at `dies`.
+    /// As `Mailbox::exchange`, with a request of one piece; ends at `dies`.
     fn call(&self, me: Owner, dies: Option<Dies>) -> Result<(), Stop> {
         let words = &*self.words;
         let request = me.member.get();
@@ -109,7 +109,7 @@ impl Office {
         Ok(())
     }
 
-    /// Answers requests until the desk is shut.
+    /// Answers requests until the mailbox is shut.
     fn serve(&self) {
         self.words.serve(&AtomicBool::new(false), |index, visit| match visit {
             Visit::Free => {}
@@ -133,7 +133,7 @@ impl Office {
 
 /// A server asleep sees a call and the end; a caller asleep sees its answer.
 #[test]
-fn loom_desk_call_is_seen_and_so_is_its_answer() {
+fn loom_mailbox_call_is_seen_and_so_is_its_answer() {
     check(Some(3), || {
         let office = Office::new();
         let calls = beside(&office, move |office| {
@@ -148,7 +148,7 @@ fn loom_desk_call_is_seen_and_so_is_its_answer() {
 
 /// Of two callers one waits for the other's place.
 #[test]
-fn loom_desk_place_that_is_freed_wakes_a_waiter() {
+fn loom_mailbox_place_that_is_freed_wakes_a_waiter() {
     check(Some(2), || {
         let office = Office::new();
         let other = beside(&office, move |office| assert_eq!(office.call(A, None), Ok(())));
@@ -182,33 +182,33 @@ fn a_caller_dies(dies: Dies) {
 }
 
 #[test]
-fn loom_desk_caller_dies_with_a_place() {
+fn loom_mailbox_caller_dies_with_a_place() {
     a_caller_dies(Dies::Claimed);
 }
 
 #[test]
-fn loom_desk_caller_dies_having_asked() {
+fn loom_mailbox_caller_dies_having_asked() {
     a_caller_dies(Dies::Passed);
 }
 
 #[test]
-fn loom_desk_caller_dies_dozing() {
+fn loom_mailbox_caller_dies_dozing() {
     a_caller_dies(Dies::Dozing);
 }
 
 #[test]
-fn loom_desk_caller_dies_with_its_answer() {
+fn loom_mailbox_caller_dies_with_its_answer() {
     a_caller_dies(Dies::Answered);
 }
 
 #[test]
-fn loom_desk_caller_dies_before_it_says_that_its_place_is_free() {
+fn loom_mailbox_caller_dies_before_it_says_that_its_place_is_free() {
     a_caller_dies(Dies::Freed);
 }
 
 /// A waits for a place, is woken, and dies of it: the wake-up must not be lost to B.
 #[test]
-fn loom_desk_caller_dies_of_the_wake_up() {
+fn loom_mailbox_caller_dies_of_the_wake_up() {
     check(Some(3), || {
         let office = Office::new();
         assert_eq!(office.words.claim(ELSE, None), Ok(0));
@@ -236,7 +236,7 @@ fn loom_desk_caller_dies_of_the_wake_up() {
 
 /// A's time is up while the server may be at its call; B gets the place and its own answer.
 #[test]
-fn loom_desk_caller_gives_up() {
+fn loom_mailbox_caller_gives_up() {
     check(Some(2), || {
         let office = Office::new();
         let gives_up = beside(&office, move |office| {
@@ -255,7 +255,7 @@ fn loom_desk_caller_gives_up() {
 
 /// The server dies while one caller waits for its answer, or its place, and the other for that place: both hear of it.
 #[test]
-fn loom_desk_death_of_the_server_is_told_to_all() {
+fn loom_mailbox_death_of_the_server_is_told_to_all() {
     check(Some(3), || {
         let office = Office::new();
         let callers = [A, B]
@@ -265,9 +265,9 @@ fn loom_desk_death_of_the_server_is_told_to_all() {
     });
 }
 
-/// The desk is shut at any moment of a server that finds nothing to do, or one call.
+/// The mailbox is shut at any moment of a server that finds nothing to do, or one call.
 #[test]
-fn loom_desk_server_hears_that_it_is_shut() {
+fn loom_mailbox_server_hears_that_it_is_shut() {
     check(None, || {
         let office = Office::new();
         let closes = beside(&office, move |office| office.close());

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::desk::{Desk, PIECE_BYTES, SLOTS, Turn, Visit};
+use super::mailbox::{Mailbox, PIECE_BYTES, SLOTS, Turn, Visit};
 use crate::base::MemberId;
 use crate::code;
 use crate::handle::kept;
@@ -107,9 +107,9 @@ thread_local! {
     static SERVED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether this thread is serving that desk.
-pub(super) fn is_serving(desk: &Desk) -> bool {
-    SERVED.get() == desk.key()
+/// Whether this thread is serving that mailbox.
+pub(super) fn is_serving(mailbox: &Mailbox) -> bool {
+    SERVED.get() == mailbox.key()
 }
 
 /// A call on its way through a slot.
@@ -138,12 +138,12 @@ impl Stage {
     }
 }
 
-/// Serves until the desk is shut.
-pub(super) fn serve(desk: &Desk, is_over: &AtomicBool) {
-    SERVED.set(desk.key());
+/// Serves until the mailbox is shut.
+pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
+    SERVED.set(mailbox.key());
     let mut objects = Objects { last: 0, caller: MemberId::NOBODY, by_id: FxHashMap::default() };
     let mut stages: [Stage; SLOTS] = std::array::from_fn(|_| Stage::FRESH);
-    desk.serve(is_over, |index, visit| {
+    mailbox.serve(is_over, |index, visit| {
         let stage = &mut stages[index];
         match visit {
             Visit::Free => stage.settle(),

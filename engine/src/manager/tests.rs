@@ -1,7 +1,7 @@
-//! The desk under threads that stand for processes: deaths are calls of `repair` for a member that will not come back.
+//! The mailbox under threads that stand for processes: deaths are calls of `repair` for a member that will not come back.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use super::desk::{Desk, PIECE_BYTES, SLOTS, Stop, Visit};
+use super::mailbox::{Mailbox, PIECE_BYTES, SLOTS, Stop, Visit};
 use crate::base::member::{self, MemberId};
 use crate::sync::repair::repair;
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Serves until shut: answers each request backwards.
-fn mirror(desk: &Desk) {
+fn mirror(mailbox: &Mailbox) {
     let mut gathered: BTreeMap<usize, (Vec<u8>, usize, bool)> = BTreeMap::new();
-    desk.serve(&AtomicBool::new(false), |index, visit| {
+    mailbox.serve(&AtomicBool::new(false), |index, visit| {
         let Visit::Turn(turn) = visit else {
             gathered.remove(&index);
             return;
@@ -34,48 +34,48 @@ fn mirror(desk: &Desk) {
     });
 }
 
-fn with_server(then: impl FnOnce(&Desk)) {
-    let desk = Desk::new().unwrap();
+fn with_server(then: impl FnOnce(&Mailbox)) {
+    let mailbox = Mailbox::new().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| mirror(&desk));
+        scope.spawn(|| mirror(&mailbox));
         // A failing test must not wait for its server.
-        struct Close<'a>(&'a Desk);
+        struct Close<'a>(&'a Mailbox);
         impl Drop for Close<'_> {
             fn drop(&mut self) {
                 self.0.close();
             }
         }
-        let _close = Close(&desk);
-        then(&desk);
+        let _close = Close(&mailbox);
+        then(&mailbox);
     });
 }
 
 #[test]
 fn requests_of_any_length_come_back() {
-    with_server(|desk| {
+    with_server(|mailbox| {
         for len in [1, 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 100_003] {
             let request: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-            let mut answer = desk.exchange(&request, None, <[u8]>::to_vec).unwrap();
+            let mut answer = mailbox.exchange(&request, None, <[u8]>::to_vec).unwrap();
             answer.reverse();
             assert!(answer == request, "{len}");
         }
-        assert_eq!(desk.busy(), 0);
+        assert_eq!(mailbox.busy(), 0);
     });
 }
 
 #[test]
 fn slots_that_dead_callers_left_at_any_step_are_freed() {
-    with_server(|desk| {
+    with_server(|mailbox| {
         let dead = member::next_member().unwrap();
         for step in 0..4 {
             // All slots at once, so that nothing works until they come back.
             for _ in 0..SLOTS {
-                desk.abandon_after(step, dead);
+                mailbox.abandon_after(step, dead);
             }
             repair(dead);
             let soon = Some(Instant::now() + Duration::from_secs(30));
-            assert_eq!(desk.exchange(b"ab", soon, <[u8]>::to_vec).unwrap(), b"ba", "step {step}");
-            while desk.busy() > 0 {
+            assert_eq!(mailbox.exchange(b"ab", soon, <[u8]>::to_vec).unwrap(), b"ba", "step {step}");
+            while mailbox.busy() > 0 {
                 std::thread::yield_now();
             }
         }
@@ -84,36 +84,36 @@ fn slots_that_dead_callers_left_at_any_step_are_freed() {
 
 #[test]
 fn callers_without_a_slot_wait_and_are_told_of_the_end() {
-    let desk = Desk::new().unwrap();
+    let mailbox = Mailbox::new().unwrap();
     let dead = member::next_member().unwrap();
     for _ in 0..SLOTS {
-        desk.abandon_after(0, dead);
+        mailbox.abandon_after(0, dead);
     }
     let soon = Some(Instant::now() + Duration::from_millis(20));
-    assert_eq!(desk.exchange(b"x", soon, <[u8]>::to_vec), Err(Stop::TimedOut));
+    assert_eq!(mailbox.exchange(b"x", soon, <[u8]>::to_vec), Err(Stop::TimedOut));
     std::thread::scope(|scope| {
-        let hand = scope.spawn(|| desk.exchange(b"x", None, <[u8]>::to_vec));
-        desk.close();
+        let hand = scope.spawn(|| mailbox.exchange(b"x", None, <[u8]>::to_vec));
+        mailbox.close();
         assert_eq!(hand.join().unwrap(), Err(Stop::Closed));
     });
 }
 
 #[test]
 fn the_servers_death_reaches_those_that_wait_and_those_that_come() {
-    let desk = Desk::new().unwrap();
+    let mailbox = Mailbox::new().unwrap();
     let server = member::next_member().unwrap();
-    desk.set_server(server);
+    mailbox.set_server(server);
     std::thread::scope(|scope| {
         let hands: Vec<_> =
-            (0..SLOTS + 8).map(|_| scope.spawn(|| desk.exchange(b"x", None, <[u8]>::to_vec))).collect();
+            (0..SLOTS + 8).map(|_| scope.spawn(|| mailbox.exchange(b"x", None, <[u8]>::to_vec))).collect();
         repair(MemberId(server.get() + 1));
         repair(server);
         for hand in hands {
             assert_eq!(hand.join().unwrap(), Err(Stop::Died));
         }
     });
-    assert_eq!(desk.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
+    assert_eq!(mailbox.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
     // An orderly end that comes later does not hide it.
-    desk.close();
-    assert_eq!(desk.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
+    mailbox.close();
+    assert_eq!(mailbox.exchange(b"x", None, <[u8]>::to_vec), Err(Stop::Died));
 }

@@ -4,8 +4,8 @@
 
 use crate::base::atomic::{AtomicU8, Ordering};
 use crate::base::random_tests::Random;
-use crate::task::desk::Desk;
 use crate::task::parcel::Store;
+use crate::task::queue::TaskQueue;
 use crate::{Backend, Pool, TaskError};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
@@ -16,17 +16,17 @@ const SCRIBBLES: usize = 300;
 const FAR: Duration = Duration::from_secs(120);
 
 /// Overwrites one word of the board, the first slots more often, or one byte of a task's block.
-fn scribble(random: &mut Random, desk: &Desk) {
-    let parts = desk.board.parts();
+fn scribble(random: &mut Random, queue: &TaskQueue) {
+    let parts = queue.board.parts();
     let part = random.below(parts.len() + 1);
-    let Some(part) = parts.get(part) else { return scribble_block(random, desk) };
+    let Some(part) = parts.get(part) else { return scribble_block(random, queue) };
     let near = if random.below(4) == 0 { part.len() } else { part.len().min(300) };
     part[random.below(near)].store(random.word(), Ordering::Relaxed);
 }
 
 #[allow(unsafe_code)]
-fn scribble_block(random: &mut Random, desk: &Desk) {
-    let books = desk.books.lock();
+fn scribble_block(random: &mut Random, queue: &TaskQueue) {
+    let books = queue.books.lock();
     let blocks = books.flights.iter().flatten().filter_map(|flight| match &flight.parcel.packed.store {
         Store::Block(block) => Some(block),
         Store::Inline(_) => None,
@@ -48,13 +48,13 @@ fn torment(seed: u64, backend: Backend) {
     let mut broken = 0;
     while left.load(Ordering::Relaxed) > 0 {
         let pool = Pool::builder().workers(2).backend(backend).build().unwrap();
-        let desk = pool.desk.clone().unwrap();
+        let queue = pool.queue.clone().unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (random, left, is_over) = (&mut random, &left, &is_over);
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) && left.load(Ordering::Relaxed) > 0 {
-                    scribble(random, &desk);
+                    scribble(random, &queue);
                     left.fetch_sub(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
                 }
@@ -115,7 +115,7 @@ fn so_they_do_where_workers_are_threads() {
 fn a_task_that_no_member_can_find_breaks_the_pool_and_says_why() {
     for backend in [Backend::Processes, Backend::Threads] {
         let pool = Pool::builder().workers(1).backend(backend).build().unwrap();
-        let desk = pool.desk.clone().unwrap();
+        let queue = pool.queue.clone().unwrap();
         // The only worker is busy, so that the next task stays queued until its word is overwritten.
         let until_told = |()| {
             while !crate::is_cancelled() {
@@ -127,8 +127,8 @@ fn a_task_that_no_member_can_find_breaks_the_pool_and_says_why() {
             std::thread::yield_now();
         }
         let lost = pool.apply_async(|n: u64| n, 7);
-        let index = desk.books.lock().flights.iter().rposition(Option::is_some).unwrap();
-        desk.board.slot(index).state.store(7, Ordering::Relaxed);
+        let index = queue.books.lock().flights.iter().rposition(Option::is_some).unwrap();
+        queue.board.slot(index).state.store(7, Ordering::Relaxed);
         busy.cancel();
         let error = lost.get_timeout(FAR).unwrap_err();
         let TaskError::PoolBroken { reason } = &error else { panic!("{error}") };

@@ -10,10 +10,10 @@ use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::random_tests::Random;
 use crate::launch::member::bitmap::Bitmap;
-use crate::launch::region::step::{Desks, left_with};
+use crate::launch::region::step::{StepStates, left_with};
 use crate::launch::schedule::{Claims, Schedule};
 use crate::team::board::{Board, BoardLayout};
-use crate::team::muster::{Muster, Presence, RankSet};
+use crate::team::fork_join::{ForkJoin, Presence, RankSet};
 use crate::{Backend, LaunchError, Pool};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -55,13 +55,13 @@ fn nothing_in_a_board_leads_outside_or_panics() {
 
 /// Calls whatever reads the board.
 fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut Random) {
-    let muster: Muster<'_> = board.muster_with(bell);
+    let fork_join: ForkJoin<'_> = board.fork_join_with(bell);
     let epoch = random.below(200) as u64;
-    let _ = (muster.is_over(), muster.unfinished(), muster.astray(epoch), muster.poll(0, epoch));
-    assert!(muster.unfinished().iter().all(|rank| rank < size));
-    muster.skip_absent(epoch);
-    let _ = muster.finish(size - 1, epoch, Presence::Optional);
-    muster.open(epoch, &RankSet::full(size), Presence::Optional);
+    let _ = (fork_join.is_over(), fork_join.unfinished(), fork_join.astray(epoch), fork_join.poll(0, epoch));
+    assert!(fork_join.unfinished().iter().all(|rank| rank < size));
+    fork_join.skip_absent(epoch);
+    let _ = fork_join.finish(size - 1, epoch, Presence::Optional);
+    fork_join.open(epoch, &RankSet::full(size), Presence::Optional);
     let rank = random.below(size);
     let _ = board.fault(rank).read(board.stop().load(Ordering::Relaxed));
     if let Some(fault) = board.fault(rank).read(0) {
@@ -92,7 +92,7 @@ fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut
             assert!(claimed <= units * (size + 1), "claims end");
         }
     }
-    let _: [u64; 3] = left_with(Desks::of(board), rank);
+    let _: [u64; 3] = left_with(StepStates::of(board), rank);
 }
 
 /// Words overwritten with each seed.
@@ -156,7 +156,7 @@ fn torment(seed: u64) {
 }
 
 /// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members' mostly.
-fn scribble_muster(random: &mut Random, pool: &Pool) {
+fn scribble_fork_join(random: &mut Random, pool: &Pool) {
     let (board, orders) = (pool.launcher.crew.board(), pool.launcher.crew.orders);
     let words: &[AtomicU64] = match random.below(8) {
         // Without the cursor, which says who does what.
@@ -164,7 +164,7 @@ fn scribble_muster(random: &mut Random, pool: &Pool) {
         1 => board.parts()[2],
         2 => board.parts()[3],
         3 => return orders.bell().store(random.word() as u32, Ordering::Relaxed),
-        4 => return board.desk(random.below(board.size())).leave.overwrite(random.word()),
+        4 => return board.status(random.below(board.size())).leave.overwrite(random.word()),
         // Attendance.
         _ => board.parts()[1],
     };
@@ -204,7 +204,7 @@ fn torment_threads(seed: u64) {
                 let (random, pool) = (&mut random, &pool);
                 scope.spawn(move || {
                     for _ in 0..times {
-                        scribble_muster(random, pool);
+                        scribble_fork_join(random, pool);
                         (0..random.below(20)).for_each(|_| std::thread::yield_now());
                     }
                 });

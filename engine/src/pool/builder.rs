@@ -7,7 +7,7 @@ use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
 use crate::sys::fork;
 use crate::task::Argument;
-use crate::task::desk::{BoardSegment, Desk, Lifespan};
+use crate::task::queue::{BoardSegment, Lifespan, TaskQueue};
 use crate::team::crew::{CrewError, Kind, Plan};
 use crate::team::current;
 use crate::team::in_process::InProcess;
@@ -263,8 +263,8 @@ impl PoolBuilder {
             CrewError::Alloc(error) => PoolError::Alloc(error),
             CrewError::Os(error) => PoolError::Os(error),
         })?;
-        let desk = board.map(|board| Desk::new(&launcher.crew, board, self.prepares_workers()));
-        Ok(Pool { launcher, desk, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
+        let queue = board.map(|board| TaskQueue::new(&launcher.crew, board, self.prepares_workers()));
+        Ok(Pool { launcher, queue, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
     }
 
     /// What members are.

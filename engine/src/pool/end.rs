@@ -3,7 +3,7 @@
 
 use super::Pool;
 use crate::sys::fork;
-use crate::task::desk::Desk;
+use crate::task::queue::TaskQueue;
 use crate::team::crew::Crew;
 use crate::team::current;
 use crate::team::gate::Phase;
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 #[derive(Clone)]
 struct Remains {
     crew: Arc<Crew>,
-    desk: Option<Arc<Desk>>,
+    queue: Option<Arc<TaskQueue>>,
 }
 
 impl Pool {
@@ -28,8 +28,8 @@ impl Pool {
             return;
         }
         self.launcher.crew.reach(Phase::Closed);
-        if let Some(desk) = &self.desk {
-            desk.close();
+        if let Some(queue) = &self.queue {
+            queue.close();
         }
     }
 
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     fn remains(&self) -> Remains {
-        Remains { crew: self.launcher.crew.clone(), desk: self.desk.clone() }
+        Remains { crew: self.launcher.crew.clone(), queue: self.queue.clone() }
     }
 
     /// Waits for the end; has another thread do so where this one may not.
@@ -116,19 +116,19 @@ impl Remains {
     /// Ends what runs, without waiting for it.
     fn stop(&self) {
         self.crew.reach(Phase::Terminated);
-        if let Some(desk) = &self.desk {
-            desk.stop_all();
+        if let Some(queue) = &self.queue {
+            queue.stop_all();
         }
         self.crew.stop();
     }
 
     fn end(&self) {
-        let Some(desk) = &self.desk else { return self.crew.end(|| ()) };
-        desk.drain();
-        self.crew.end(|| desk.end());
+        let Some(queue) = &self.queue else { return self.crew.end(|| ()) };
+        queue.drain();
+        self.crew.end(|| queue.end());
         // Not behind the gate, which callbacks may want to pass.
-        desk.calls.wait_idle();
-        desk.calls.close();
+        queue.calls.wait_idle();
+        queue.calls.close();
     }
 
     /// Has a thread of its own wait for the end; says whether there is one.

@@ -33,7 +33,7 @@ use crate::launch::grant::Split;
 use crate::launch::region::{Body, RegionOperand};
 use crate::launch::{Launch, LaunchError, Operand, Output};
 use crate::sys::clock::TickRate;
-use crate::task::desk::Desk;
+use crate::task::queue::TaskQueue;
 use ndarray::Ix1;
 use std::sync::Arc;
 // Plain atomics on purpose: driver memory outside every checked protocol.
@@ -65,7 +65,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Pool {
     pub(crate) launcher: Launcher,
     /// Of its tasks; None where they run in the caller.
-    desk: Option<Arc<Desk>>,
+    queue: Option<Arc<TaskQueue>>,
     reason: String,
     rate: TickRate,
     /// A thread of its own waits for the end.

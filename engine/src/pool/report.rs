@@ -128,20 +128,20 @@ impl Pool {
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
-            let desk = board.desk(rank);
+            let status = board.status(rank);
             let read = |word: &crate::base::atomic::AtomicU64| word.load(Ordering::Relaxed);
             WorkerStats {
                 rank,
                 pid: if has_processes { slot.pid() } else { process::own_pid() },
-                launches: read(&desk.launches),
-                tasks: read(&desk.errands),
-                chunks: read(&desk.chunks),
-                steals: read(&desk.steals),
-                faults: read(&desk.faults),
-                sleeps: read(&desk.sleeps),
-                busy: time(read(&desk.busy_ticks)),
-                wait: time(read(&desk.wait_ticks)),
-                claim: time(read(&desk.claim_ticks)),
+                launches: read(&status.launches),
+                tasks: read(&status.errands),
+                chunks: read(&status.chunks),
+                steals: read(&status.steals),
+                faults: read(&status.faults),
+                sleeps: read(&status.sleeps),
+                busy: time(read(&status.busy_ticks)),
+                wait: time(read(&status.wait_ticks)),
+                claim: time(read(&status.claim_ticks)),
                 refused: slot.refused.clone(),
             }
         });

@@ -11,7 +11,7 @@ impl Pool {
     /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller, as
     /// long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
-        Tasks::new(&self.launcher.crew, self.desk.as_ref().filter(|_| !self.launcher.runs_inline()))
+        Tasks::new(&self.launcher.crew, self.queue.as_ref().filter(|_| !self.launcher.runs_inline()))
     }
 
     /// Calls `function` in a worker and waits for its result.
@@ -175,11 +175,11 @@ impl Pool {
 
     /// What the workers have done with tasks so far: counts, times, the five slowest.
     pub fn insights(&self) -> Insights {
-        let Some(desk) = self.desk.as_ref().filter(|_| !fork::is_foreign()) else {
+        let Some(queue) = self.queue.as_ref().filter(|_| !fork::is_foreign()) else {
             return Insights::default();
         };
-        let mut insights = desk.ledger.lock().read(self.rate.ns_per_tick());
-        let roster = desk.crew.roster.lock();
+        let mut insights = queue.ledger.lock().read(self.rate.ns_per_tick());
+        let roster = queue.crew.roster.lock();
         (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
         insights
     }
@@ -209,7 +209,7 @@ impl Pool {
         }
         let crew = &self.launcher.crew;
         let resized = self.launcher.between_launches(|| {
-            let stays = self.desk.is_none() || crew.has_reached(Phase::Ending);
+            let stays = self.queue.is_none() || crew.has_reached(Phase::Ending);
             if stays { Ok(()) } else { crew.resize(workers) }
         });
         match resized {

@@ -9,7 +9,7 @@
 use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
 use crate::task::board::{SLOTS, Stage, State};
-use crate::task::desk::{Books, Desk, Flight};
+use crate::task::queue::{Books, Flight, TaskQueue};
 use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,10 +36,10 @@ impl Audit {
     }
 }
 
-impl Desk {
+impl TaskQueue {
     /// Looks at the board, if it is time to. Ends the pool if words there make no sense.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-    pub(crate) fn audit(self: &Arc<Desk>) {
+    pub(crate) fn audit(self: &Arc<TaskQueue>) {
         let now = Instant::now();
         if now < self.books.lock().audit.next {
             return;
@@ -123,7 +123,7 @@ impl Desk {
     }
 
     /// The pool serves no more: words in shared memory make no sense.
-    pub(crate) fn break_down(self: &Arc<Desk>, what: &str) {
+    pub(crate) fn break_down(self: &Arc<TaskQueue>, what: &str) {
         tracing::error!(what, "the task board was overwritten; its workers are killed");
         self.crew.break_down(&format!(
             "words of its task board make no sense ({what}); unsafe code in some process probably wrote past its data"

@@ -2,8 +2,8 @@
 //! time limits, so a callback may be slow, or wait for other tasks, and delays only other callbacks.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::task::desk::Desk;
 use crate::task::parcel::Receiver;
+use crate::task::queue::TaskQueue;
 use crate::team::{current, program};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -21,20 +21,20 @@ struct State {
     queue: VecDeque<Arc<dyn Receiver>>,
     has_thread: bool,
     is_calling: bool,
-    /// The desk has ended: the thread goes when it has nothing left to do.
+    /// The queue has ended: the thread goes when it has nothing left to do.
     is_over: bool,
 }
 
 impl Calls {
     /// Has the callback thread, which is started at the first need, make this receiver's calls.
-    pub(crate) fn push(self: &Arc<Calls>, desk: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+    pub(crate) fn push(self: &Arc<Calls>, queue: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let mut state = self.state.lock();
         state.queue.push_back(receiver.clone());
         self.changed.notify_all();
         if state.has_thread {
             return;
         }
-        let (calls, weak) = (self.clone(), Arc::downgrade(desk));
+        let (calls, weak) = (self.clone(), Arc::downgrade(queue));
         let name = "phalanx callbacks".into();
         state.has_thread = std::thread::Builder::new().name(name).spawn(move || calls.run(&weak)).is_ok();
         if state.has_thread {
@@ -43,12 +43,12 @@ impl Calls {
         // No thread to be had now: the caller's does it, and the next call tries again.
         while let Some(receiver) = state.queue.pop_front() {
             drop(state);
-            call(&receiver, Some(desk));
+            call(&receiver, Some(queue));
             state = self.state.lock();
         }
     }
 
-    fn run(&self, desk: &Weak<Desk>) {
+    fn run(&self, queue: &Weak<TaskQueue>) {
         let mut state = self.state.lock();
         loop {
             let Some(receiver) = state.queue.pop_front() else {
@@ -61,7 +61,7 @@ impl Calls {
             };
             state.is_calling = true;
             drop(state);
-            call(&receiver, desk.upgrade().as_ref());
+            call(&receiver, queue.upgrade().as_ref());
             discard(receiver);
             state = self.state.lock();
             state.is_calling = false;
@@ -84,10 +84,10 @@ impl Calls {
     }
 }
 
-fn call(receiver: &Arc<dyn Receiver>, desk: Option<&Arc<Desk>>) {
+fn call(receiver: &Arc<dyn Receiver>, queue: Option<&Arc<TaskQueue>>) {
     receiver.make_calls();
-    if let Some(desk) = desk {
-        desk.tell_waiters();
+    if let Some(queue) = queue {
+        queue.tell_waiters();
     }
 }
 

@@ -7,11 +7,11 @@ use crate::handle::kept;
 use crate::sys::futex;
 use crate::task::board::{Stage, Trouble};
 use crate::task::calls::discard;
-use crate::task::desk::{Books, Desk, Flight};
 use crate::task::error::TaskError;
 use crate::task::heap;
 use crate::task::insight::Entry;
 use crate::task::parcel::{Arrival, Hurry, Parcel};
+use crate::task::queue::{Books, Flight, TaskQueue};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
 use crate::team::gate::Phase;
@@ -23,10 +23,10 @@ const MAX_GRANTS: usize = 64;
 /// Results taken at a time, so that slots come free while the next are delivered.
 const AT_ONCE: usize = 256;
 
-impl Desk {
+impl TaskQueue {
     /// Takes what is there, and tells the receivers. Gives how many tasks came back.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
-    pub(crate) fn collect(self: &Arc<Desk>) -> usize {
+    pub(crate) fn collect(self: &Arc<TaskQueue>) -> usize {
         // Before the results: whoever died has left all that it ever will.
         let graves = self.graves.take();
         if self.board.was_asked() {
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// As [`Self::collect`], by a thread that is not on duty: the one that is may sleep for what was collected.
-    pub(crate) fn collect_for_others(self: &Arc<Desk>) -> usize {
+    pub(crate) fn collect_for_others(self: &Arc<TaskQueue>) -> usize {
         let count = self.collect();
         if count > 0 {
             self.tell_waiters();
@@ -63,7 +63,7 @@ impl Desk {
     }
 
     /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
-    fn give_back(self: &Arc<Desk>, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
+    fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
         let mut left = Vec::new();
         let placed = {
             let mut books = self.books.lock();
@@ -99,7 +99,7 @@ impl Desk {
             })
     }
 
-    fn take_arrivals(self: &Arc<Desk>) -> Vec<(usize, Flight)> {
+    fn take_arrivals(self: &Arc<TaskQueue>) -> Vec<(usize, Flight)> {
         let mut arrived = Vec::new();
         let mut books = self.books.lock();
         while let Some(index) = books.strays.pop() {
@@ -136,7 +136,7 @@ impl Desk {
     }
 
     /// Tells a task's receiver what came out; gives what is left of a task that did not come to its end.
-    fn deliver(self: &Arc<Desk>, index: usize, flight: &Flight) -> Option<Parcel> {
+    fn deliver(self: &Arc<TaskQueue>, index: usize, flight: &Flight) -> Option<Parcel> {
         let (slot, parcel) = (self.board.slot(index), &flight.parcel);
         let items = parcel.packed.items;
         if let Some(luggage) = parcel.packed.luggage.as_ref()
@@ -214,7 +214,7 @@ impl Desk {
 
     /// Deals with the tasks of a dead member; gives how many there were.
     #[cold]
-    fn bury(self: &Arc<Desk>, obituary: &Obituary) -> usize {
+    fn bury(self: &Arc<TaskQueue>, obituary: &Obituary) -> usize {
         let mut remains: Vec<(usize, Flight)> = Vec::new();
         {
             let mut books = self.books.lock();
@@ -246,7 +246,7 @@ impl Desk {
     /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may be running are never
     /// used again.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
-    pub(crate) fn fail_all(self: &Arc<Desk>, error: &TaskError, are_gone: bool) -> usize {
+    pub(crate) fn fail_all(self: &Arc<TaskQueue>, error: &TaskError, are_gone: bool) -> usize {
         let (flights, backlog) = {
             let mut books = self.books.lock();
             let mut flights = Vec::new();

@@ -1,12 +1,12 @@
 //! A value that will be there, and who is told: first the engine's own, then the program's callbacks, then whoever waits.
 //!
 //! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under no lock: by a thread that
-//! waits for this very value, or else by the desk's callback thread (`calls.rs`). Until that is over the value is not there.
+//! waits for this very value, or else by the queue's callback thread (`calls.rs`). Until that is over the value is not there.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::arrivals::Finished;
-use crate::task::desk::Desk;
 use crate::task::error::TaskError;
+use crate::task::queue::TaskQueue;
 use crate::team::program;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -46,8 +46,8 @@ struct Inner<T> {
     wakers: Vec<Waker>,
     callbacks: Vec<Callback<T>>,
     watchers: Vec<(Weak<Finished>, usize)>,
-    /// The desk that hurries for this one's sake.
-    hurried: Option<Arc<Desk>>,
+    /// The queue that hurries for this one's sake.
+    hurried: Option<Arc<TaskQueue>>,
 }
 
 /// What is to be called next.
@@ -55,7 +55,7 @@ enum Next<T> {
     Progress(usize),
     Callbacks(Result<T, TaskError>, Vec<Callback<T>>),
     /// Nothing; whoever waits is to be woken.
-    Wakers(Vec<Waker>, Option<Arc<Desk>>),
+    Wakers(Vec<Waker>, Option<Arc<TaskQueue>>),
 }
 
 impl<T> Completion<T> {
@@ -131,7 +131,7 @@ impl<T> Completion<T> {
     }
 
     /// All calls were made: the value can be taken.
-    fn finish(&self, inner: &mut Inner<T>) -> (Vec<Waker>, Option<Arc<Desk>>) {
+    fn finish(&self, inner: &mut Inner<T>) -> (Vec<Waker>, Option<Arc<TaskQueue>>) {
         self.is_done.store(true, Ordering::Release);
         (std::mem::take(&mut inner.wakers), inner.hurried.take())
     }
@@ -239,13 +239,13 @@ impl<T> Completion<T> {
 
     /// Calls `callback` as soon as the value is there, or now; never, if it was taken. The caller owns the result: nobody else
     /// can take the value meanwhile.
-    pub(crate) fn attach(&self, callback: Callback<T>, desk: Option<&Arc<Desk>>) {
+    pub(crate) fn attach(&self, callback: Callback<T>, queue: Option<&Arc<TaskQueue>>) {
         let mut inner = self.inner.lock();
         if !self.is_done() {
             inner.callbacks.push(callback);
             self.has_listeners.store(true, Ordering::Release);
             self.note_due(&inner);
-            return self.hurry(&mut inner, desk);
+            return self.hurry(&mut inner, queue);
         }
         let value = inner.value.take();
         drop(inner);
@@ -256,7 +256,7 @@ impl<T> Completion<T> {
     }
 
     /// Tells `watcher` when the value has come, or now, also if it was taken.
-    pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize, desk: Option<&Arc<Desk>>) {
+    pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize, queue: Option<&Arc<TaskQueue>>) {
         let mut inner = self.inner.lock();
         if self.has_arrived() {
             drop(inner);
@@ -265,11 +265,11 @@ impl<T> Completion<T> {
         // Those who gave up waiting.
         inner.watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         inner.watchers.push((Arc::downgrade(watcher), number));
-        self.hurry(&mut inner, desk);
+        self.hurry(&mut inner, queue);
     }
 
     /// Has `waker` woken when the value is there; false if it is.
-    pub(crate) fn wake_later(&self, waker: &Waker, desk: Option<&Arc<Desk>>) -> bool {
+    pub(crate) fn wake_later(&self, waker: &Waker, queue: Option<&Arc<TaskQueue>>) -> bool {
         // A waker's own code: not under the lock.
         let waker = waker.clone();
         let mut inner = self.inner.lock();
@@ -279,38 +279,38 @@ impl<T> Completion<T> {
         }
         let is_known = inner.wakers.iter().any(|known| known.will_wake(&waker));
         if is_known {
-            self.hurry(&mut inner, desk);
+            self.hurry(&mut inner, queue);
             drop(inner);
             drop(waker);
         } else {
             inner.wakers.push(waker);
-            self.hurry(&mut inner, desk);
+            self.hurry(&mut inner, queue);
         }
         true
     }
 
-    /// Has the desk wake its collector for every task until this one is done.
-    pub(crate) fn hurry_for(&self, desk: &Arc<Desk>) {
-        self.hurry(&mut self.inner.lock(), Some(desk));
+    /// Has the queue wake its collector for every task until this one is done.
+    pub(crate) fn hurry_for(&self, queue: &Arc<TaskQueue>) {
+        self.hurry(&mut self.inner.lock(), Some(queue));
     }
 
-    fn hurry(&self, inner: &mut Inner<T>, desk: Option<&Arc<Desk>>) {
-        if let Some(desk) = desk
+    fn hurry(&self, inner: &mut Inner<T>, queue: Option<&Arc<TaskQueue>>) {
+        if let Some(queue) = queue
             && inner.hurried.is_none()
             && !self.is_done()
         {
-            desk.board.be_eager();
-            inner.hurried = Some(desk.clone());
+            queue.board.be_eager();
+            inner.hurried = Some(queue.clone());
             // What was done before nobody was told of.
-            desk.board.collector().ring();
+            queue.board.collector().ring();
         }
     }
 }
 
 /// The value is there.
-fn wake(wakers: Vec<Waker>, hurried: Option<&Arc<Desk>>) {
-    if let Some(desk) = hurried {
-        desk.board.be_easy();
+fn wake(wakers: Vec<Waker>, hurried: Option<&Arc<TaskQueue>>) {
+    if let Some(queue) = hurried {
+        queue.board.be_easy();
     }
     for waker in wakers {
         program::call("the waker of a future", || waker.wake());

@@ -243,7 +243,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
             }
         }
         slot.written.store(call.results.len() as u64, Ordering::Release);
-        // Release: pairs with the Acquire in `Desk::account`; who counts the item finds its outcome.
+        // Release: pairs with the Acquire in `TaskQueue::account`; who counts the item finds its outcome.
         slot.items_done.store((item as u64).wrapping_add(1), Ordering::Release);
     }
 }

@@ -3,12 +3,12 @@
 
 use crate::sys::fork;
 use crate::task::board::SLOTS;
-use crate::task::desk::Desk;
 use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
 use crate::task::here;
 use crate::task::job::decode;
 use crate::task::parcel::{Arrival, Packed, Receiver};
+use crate::task::queue::TaskQueue;
 use crate::task::tasks::{self, Tasks};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -133,7 +133,7 @@ pub struct Imap<'p, I, A, R> {
     function: fn(A) -> R,
     items: Fuse<I>,
     stream: Arc<Stream<R>>,
-    /// The same, as the desk knows it.
+    /// The same, as the queue knows it.
     receiver: Arc<dyn Receiver>,
     chunk: usize,
     window: usize,
@@ -152,14 +152,14 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let len = most.filter(|most| *most == least);
         let shelf = Mutex::new(Shelf { ready: VecDeque::new(), early: BTreeMap::new(), next: 0 });
         let (ready, is_closed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        // In a fork of the program's own nothing is begun, and the desk's locks may be held.
+        // In a fork of the program's own nothing is begun, and the queue's locks may be held.
         let cost = tasks
-            .desk
+            .queue
             .filter(|_| !fork::is_foreign())
-            .and_then(|desk| desk.costs.of(Body::pointer(function).key()));
+            .and_then(|queue| queue.costs.of(Body::pointer(function).key()));
         let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
-        let workers = tasks.desk.map_or(1, |desk| desk.workers());
+        let workers = tasks.queue.map_or(1, |queue| queue.workers());
         let ahead = chunk.saturating_mul(CHUNKS_EACH).saturating_mul(workers);
         let most = chunk.saturating_mul(SLOTS).min(MAX_WINDOW);
         let window = tasks.options.window.unwrap_or(ahead).min(most);
@@ -186,7 +186,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
     }
 
     /// Takes items while the window has room, half a window at a time.
-    fn refill(&mut self, desk: &Arc<Desk>) {
+    fn refill(&mut self, queue: &Arc<TaskQueue>) {
         if self.is_exhausted || self.ahead() > self.window / 2 {
             return;
         }
@@ -229,7 +229,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             }
         }
         let panic = items.panic;
-        desk.submit(parcels);
+        queue.submit(parcels);
         if let Some(payload) = panic {
             resume_unwind(payload);
         }
@@ -245,16 +245,16 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             // Once, and then no more.
             return (!std::mem::replace(&mut self.is_exhausted, true)).then_some(Err(TaskError::Forked));
         }
-        let value = match self.tasks.desk {
+        let value = match self.tasks.queue {
             None => self.run_here()?,
-            Some(desk) => {
-                self.refill(desk);
+            Some(queue) => {
+                self.refill(queue);
                 if self.given == self.taken {
                     return None;
                 }
                 let stream = &self.stream;
                 let is_there = || stream.ready.load(Ordering::Acquire) > 0;
-                if !is_there() && !desk.wait_until(deadline, is_there) {
+                if !is_there() && !queue.wait_until(deadline, is_there) {
                     return Some(Err(TaskError::NotReady { waited }));
                 }
                 self.stream.take()?
@@ -298,8 +298,8 @@ impl<I, A, R> Drop for Imap<'_, I, A, R> {
             return;
         }
         self.stream.is_closed.store(true, Ordering::Relaxed);
-        if let Some(desk) = self.tasks.desk {
-            desk.take_back(&self.receiver);
+        if let Some(queue) = self.tasks.queue {
+            queue.take_back(&self.receiver);
         }
     }
 }

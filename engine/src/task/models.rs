@@ -1,7 +1,7 @@
 //! Model checks of the board, its bells, and burial: a driver that submits, sleeps and collects, beside two members, one of which may
 //! stop for ever at any of its steps.
 //!
-//! The board, the muster's bell and the graves are those of programs. The driver's books are told anew here, without what they
+//! The board, the fork-join barrier's bell and the graves are those of programs. The driver's books are told anew here, without what they
 //! hold of users, since parcels lie in an arena.
 //!
 //! # Safety
@@ -13,7 +13,7 @@
 use super::*;
 use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
 use crate::task::graves::Graves;
-use crate::team::muster::Muster;
+use crate::team::fork_join::ForkJoin;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::AtomicU32 as Plain;
 
@@ -90,10 +90,10 @@ enum Dies {
 
 struct Team {
     heap: Heap,
-    /// The muster's.
+    /// The fork-join barrier's.
     bell: AtomicU32,
     asleep: [Line<AtomicU64>; 1],
-    attendance: [Line<crate::team::muster::Attendance>; SIZE],
+    attendance: [Line<crate::team::fork_join::Attendance>; SIZE],
     leave: AtomicU32,
     graves: Graves<u32>,
     /// By slot and place.
@@ -163,8 +163,8 @@ impl Team {
     }
 
     /// The words that wake members; there is no launch.
-    fn muster(&self) -> Muster<'_> {
-        Muster {
+    fn fork_join(&self) -> ForkJoin<'_> {
+        ForkJoin {
             bell: &self.bell,
             attendance: &self.attendance,
             pending: &[],
@@ -178,9 +178,9 @@ impl Team {
 
     /// As a member's loop does it, without the looks before sleep; ends with leave, or at `dies`.
     fn serve(&self, rank: usize, dies: Option<Dies>) {
-        let (board, muster) = (self.board(), self.muster());
+        let (board, fork_join) = (self.board(), self.fork_join());
         loop {
-            let bell = muster.bell();
+            let bell = fork_join.bell();
             if let Some((index, running)) = board.claim(id_of(rank)) {
                 if !self.run(rank, index, running, dies) {
                     return;
@@ -194,7 +194,7 @@ impl Team {
                 self.asleep[0].fetch_or(1 << rank, Ordering::Relaxed);
                 return;
             }
-            muster.sleep(rank, 0, bell, None, || board.waiting() > 0);
+            fork_join.sleep(rank, 0, bell, None, || board.waiting() > 0);
             if dies == Some(Dies::Woken) {
                 return;
             }
@@ -240,7 +240,7 @@ impl Team {
         true
     }
 
-    /// What the engine does for a member whose death the kernel has confirmed; as `Desk::died`.
+    /// What the engine does for a member whose death the kernel has confirmed; as `TaskQueue::died`.
     fn died(&self, rank: usize) {
         self.asleep[0].fetch_and(!(1 << rank), Ordering::SeqCst);
         self.graves.add(id_of(rank));
@@ -249,10 +249,10 @@ impl Team {
 
     // ------------------------------------------------------------------------------------------- driver
 
-    /// Puts items on the board and wakes members for it, as `Desk::submit`.
+    /// Puts items on the board and wakes members for it, as `TaskQueue::submit`.
     fn submit(&self, books: &mut Books, first: usize, items: usize) {
         self.place(books, first, items, 0);
-        self.muster().call_out(1);
+        self.fork_join().call_out(1);
     }
 
     fn place(&self, books: &mut Books, first: usize, items: usize, flags: u32) {
@@ -285,7 +285,7 @@ impl Team {
         }
     }
 
-    /// As `Desk::settle`: what is done is delivered, what is in work is lost; gives what is to be run elsewhere.
+    /// As `TaskQueue::settle`: what is done is delivered, what is in work is lost; gives what is to be run elsewhere.
     fn settle(&self, books: &mut Books, index: usize, first: usize, items: usize) -> (usize, usize) {
         let (done, begun) = self.board().slot(index).progress();
         self.deliver(books, index, first, done);
@@ -295,7 +295,7 @@ impl Team {
         (first + begun, items - begun)
     }
 
-    /// As `Desk::collect`.
+    /// As `TaskQueue::collect`.
     fn collect(&self, books: &mut Books) {
         let graves = self.graves.take();
         for rank in 0..SIZE {
@@ -315,7 +315,7 @@ impl Team {
         graves.into_iter().flatten().for_each(|dead| self.bury(books, dead));
     }
 
-    /// As `Desk::bury`.
+    /// As `TaskQueue::bury`.
     fn bury(&self, books: &mut Books, dead: u32) {
         for index in 0..USED {
             let state = self.board().state(index);
@@ -330,7 +330,7 @@ impl Team {
             }
         }
         // A wake-up may have died with it.
-        self.muster().call_out(self.board().waiting() as u32);
+        self.fork_join().call_out(self.board().waiting() as u32);
     }
 
     fn has_arrivals(&self, books: &Books) -> bool {
@@ -360,7 +360,7 @@ impl Team {
     /// As the end of a pool: members go once nothing waits for them.
     fn give_leave(&self) {
         self.leave.store(1, Ordering::Release);
-        self.muster().ring();
+        self.fork_join().ring();
     }
 
     fn runs(&self) -> [u32; ITEMS] {
@@ -411,7 +411,7 @@ fn loom_board_task_is_taken_back_or_run() {
         let member = beside(&team, move |team| team.serve(0, None));
         let mut books = Books::new();
         team.submit(&mut books, 0, 1);
-        // As `Desk::take_unbegun`.
+        // As `TaskQueue::take_unbegun`.
         let index = books.flights.iter().position(Option::is_some).expect("it was submitted");
         let queued = books.flights[index].as_ref().expect("as above").queued;
         let is_back = team.board().change(index, queued, queued.of(Stage::Free));
@@ -436,7 +436,7 @@ fn loom_board_stray_is_whole() {
         let mut books = Books::new();
         team.place(&mut books, 0, 1, 0);
         let member = beside(&team, move |team| team.serve(0, Some(Dies::Done)));
-        // As `Desk::take_done`, at the audit that finds it.
+        // As `TaskQueue::take_done`, at the audit that finds it.
         while team.board().state(0).stage() != Some(Stage::Done) {
             thread::yield_now();
         }

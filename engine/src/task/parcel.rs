@@ -21,7 +21,7 @@ use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the desk.
+/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the queue.
 pub(crate) trait Receiver: Send + Sync {
     /// Items `first..first + items` are done, each with a result or a fault.
     fn deliver(&self, arrival: Arrival<'_>);
@@ -90,7 +90,7 @@ pub(crate) struct Parcel {
     pub(crate) hurry: Option<Hurry>,
 }
 
-/// While it lives, the desk's collector hears of every task. Never outlives the desk.
+/// While it lives, the queue's collector hears of every task. Never outlives the queue.
 pub(crate) struct Hurry(TaskBoard);
 
 impl Hurry {

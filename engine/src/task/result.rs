@@ -3,9 +3,9 @@
 use crate::sys::fork;
 use crate::task::arrivals::Finished;
 use crate::task::completion::{Callback, Completion};
-use crate::task::desk::Desk;
 use crate::task::error::TaskError;
 use crate::task::parcel::Receiver;
+use crate::task::queue::TaskQueue;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 pub struct AsyncResult<T> {
     completion: Arc<dyn Completed<T>>,
     /// None where the task ran inline and is done.
-    link: Option<(Arc<Desk>, Arc<dyn Receiver>)>,
+    link: Option<(Arc<TaskQueue>, Arc<dyn Receiver>)>,
 }
 
 /// What holds a completion.
@@ -49,8 +49,11 @@ impl<T: Send> Completed<T> for Completion<T> {
 
 impl<T: Send + 'static> AsyncResult<T> {
     /// The result that `job` will have.
-    pub(crate) fn of<J: Completed<T> + Receiver + 'static>(desk: &Arc<Desk>, job: Arc<J>) -> AsyncResult<T> {
-        AsyncResult { completion: job.clone(), link: Some((desk.clone(), job)) }
+    pub(crate) fn of<J: Completed<T> + Receiver + 'static>(
+        queue: &Arc<TaskQueue>,
+        job: Arc<J>,
+    ) -> AsyncResult<T> {
+        AsyncResult { completion: job.clone(), link: Some((queue.clone(), job)) }
     }
 
     /// A result that is there already.
@@ -79,9 +82,9 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
         self.wait();
         let value = self.completion().take();
-        if let (Err(_), Some((desk, receiver))) = (&value, &self.link) {
+        if let (Err(_), Some((queue, receiver))) = (&value, &self.link) {
             // The first error ends a map: what has not begun is not wanted any more.
-            desk.take_back(receiver);
+            queue.take_back(receiver);
         }
         value
     }
@@ -133,30 +136,30 @@ impl<T: Send + 'static> AsyncResult<T> {
         match &self.link {
             None => true,
             Some(_) if completion.is_done() => true,
-            Some((desk, receiver)) if completion.has_listeners() => {
-                self.wait_and_call(desk, receiver, deadline)
+            Some((queue, receiver)) if completion.has_listeners() => {
+                self.wait_and_call(queue, receiver, deadline)
             }
-            Some((desk, _)) => desk.wait_until(deadline, || completion.is_done()),
+            Some((queue, _)) => queue.wait_until(deadline, || completion.is_done()),
         }
     }
 
     /// Waits, and calls meanwhile what the program has attached to this result.
     fn wait_and_call(
         &self,
-        desk: &Arc<Desk>,
+        queue: &Arc<TaskQueue>,
         receiver: &Arc<dyn Receiver>,
         deadline: Option<Instant>,
     ) -> bool {
         let completion = self.completion();
         completion.begin_wait();
-        while desk.wait_until(deadline, || completion.is_done() || completion.is_due())
+        while queue.wait_until(deadline, || completion.is_done() || completion.is_due())
             && !completion.is_done()
         {
             completion.make_calls();
-            desk.tell_waiters();
+            queue.tell_waiters();
         }
         completion.end_wait();
-        desk.pass_on(receiver);
+        queue.pass_on(receiver);
         completion.is_done()
     }
 
@@ -165,8 +168,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         if self.is_out_of_reach() {
             return false;
         }
-        if let (Some((desk, _)), false) = (&self.link, self.completion().is_done()) {
-            desk.collect_for_others();
+        if let (Some((queue, _)), false) = (&self.link, self.completion().is_done()) {
+            queue.collect_for_others();
         }
         self.completion().is_done()
     }
@@ -187,9 +190,9 @@ impl<T: Send + 'static> AsyncResult<T> {
             return;
         }
         self.completion().complete(Err(TaskError::Cancelled { item: 0 }));
-        if let Some((desk, receiver)) = &self.link {
-            desk.cancel(receiver);
-            desk.pass_on(receiver);
+        if let Some((queue, receiver)) = &self.link {
+            queue.cancel(receiver);
+            queue.pass_on(receiver);
         }
     }
 
@@ -216,8 +219,8 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// Has it told as it comes, though nobody waits.
     pub(crate) fn hurry(&self) {
-        if let Some((desk, _)) = &self.link {
-            self.completion().hurry_for(desk);
+        if let Some((queue, _)) = &self.link {
+            self.completion().hurry_for(queue);
         }
     }
 
@@ -226,7 +229,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         if self.is_out_of_reach() {
             return watcher.tell(number);
         }
-        self.completion().watch(watcher, number, self.link.as_ref().map(|(desk, _)| desk));
+        self.completion().watch(watcher, number, self.link.as_ref().map(|(queue, _)| queue));
     }
 
     /// Whether the result is there, without looking for it.
@@ -239,7 +242,7 @@ impl<T: Send + 'static> AsyncResult<T> {
             callback(&Err(TaskError::Forked));
             return self;
         }
-        self.completion().attach(callback, self.link.as_ref().map(|(desk, _)| desk));
+        self.completion().attach(callback, self.link.as_ref().map(|(queue, _)| queue));
         self
     }
 }
@@ -252,8 +255,8 @@ impl<T: Send + 'static> Future for AsyncResult<T> {
             return Poll::Ready(Err(TaskError::Forked));
         }
         let completion = self.completion();
-        let desk = self.link.as_ref().map(|(desk, _)| desk);
-        if completion.is_done() || !completion.wake_later(context.waker(), desk) {
+        let queue = self.link.as_ref().map(|(queue, _)| queue);
+        if completion.is_done() || !completion.wake_later(context.waker(), queue) {
             return Poll::Ready(completion.take());
         }
         Poll::Pending

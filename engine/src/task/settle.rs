@@ -11,9 +11,9 @@
 
 use crate::base::atomic::Ordering;
 use crate::task::calls::discard;
-use crate::task::desk::Desk;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::parcel::{Arrival, Packed, Parcel, Receiver, Store};
+use crate::task::queue::TaskQueue;
 use crate::task::results;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -48,14 +48,14 @@ pub(crate) struct Settlement<'a> {
 
 impl Settlement<'_> {
     /// Tells the receiver; gives what is to be run elsewhere.
-    pub(crate) fn tell(self, desk: &Arc<Desk>) -> Option<Parcel> {
+    pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Option<Parcel> {
         let Settlement { receiver, first, done, results, faults, lost, rest } = self;
         if done > 0 {
             let arrival = Arrival { first, items: done, results: &results, faults };
-            desk.tell(&receiver, |receiver| receiver.deliver(arrival));
+            queue.tell(&receiver, |receiver| receiver.deliver(arrival));
         }
         for (first, items, error) in lost {
-            desk.tell(&receiver, |receiver| receiver.fail(first, items, error.of_item(first)));
+            queue.tell(&receiver, |receiver| receiver.fail(first, items, error.of_item(first)));
         }
         discard(receiver);
         rest
@@ -72,7 +72,7 @@ impl Settlement<'_> {
     }
 }
 
-impl Desk {
+impl TaskQueue {
     /// How far the task in slot `index` has come.
     pub(crate) fn account<'a>(&'a self, index: usize, parcel: &'a Parcel) -> Result<Account<'a>, TaskError> {
         let slot = self.board.slot(index);

@@ -8,7 +8,6 @@ use crate::sys::fork;
 use crate::task::codec;
 use crate::task::completion::Progress;
 use crate::task::cost::Cost;
-use crate::task::desk::Desk;
 use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
 use crate::task::here;
@@ -16,6 +15,7 @@ use crate::task::imap::{Imap, Order};
 use crate::task::insight::Entry;
 use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
 use crate::task::parcel::{Packed, Parcel, Receiver};
+use crate::task::queue::TaskQueue;
 use crate::task::result::AsyncResult;
 use crate::task::star::{ByType, Star};
 use crate::team::crew::Crew;
@@ -40,7 +40,7 @@ const AT_ONCE: usize = 16;
 #[must_use = "options do nothing until a call is made"]
 pub struct Tasks<'p> {
     crew: &'p Crew,
-    pub(crate) desk: Option<&'p Arc<Desk>>,
+    pub(crate) queue: Option<&'p Arc<TaskQueue>>,
     pub(crate) options: Options,
 }
 
@@ -59,9 +59,9 @@ pub(crate) struct Options {
 }
 
 impl<'p> Tasks<'p> {
-    /// `desk` is None where tasks run in the caller.
-    pub(crate) fn new(crew: &'p Crew, desk: Option<&'p Arc<Desk>>) -> Tasks<'p> {
-        Tasks { crew, desk, options: Options::default() }
+    /// `queue` is None where tasks run in the caller.
+    pub(crate) fn new(crew: &'p Crew, queue: Option<&'p Arc<TaskQueue>>) -> Tasks<'p> {
+        Tasks { crew, queue, options: Options::default() }
     }
 
     /// Whether the pool takes no more tasks: none runs in the caller either.
@@ -133,28 +133,28 @@ impl<'p> Tasks<'p> {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
-        let Some(desk) = self.desk else {
+        let Some(queue) = self.queue else {
             let run = |argument| here::call(function, argument);
             let one = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
             return AsyncResult::done(here::run(&self, &run, std::iter::once(argument), one, true).0);
         };
         let body = Body::pointer(function);
-        let bytes = bytes_of_result::<R>(desk.costs.of(body.key()));
+        let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
         let packed = check(&body)
             .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress { Box::new(move |done| progress(done, Some(1))) });
         let is_followed = progress.is_some();
         let job = Arc::new(Single::<R>::new(progress));
-        let result = AsyncResult::of(desk, job.clone());
+        let result = AsyncResult::of(queue, job.clone());
         if is_followed {
             result.hurry();
         }
         match packed {
-            Ok((packed, None)) => desk.submit([self.parcel(body, packed, 0, job)]),
+            Ok((packed, None)) => queue.submit([self.parcel(body, packed, 0, job)]),
             Ok((_, Some(error))) | Err(error) => {
                 let job: Arc<dyn Receiver> = job;
-                desk.tell(&job, |job| job.fail(0, 1, error.of_item(0)));
+                queue.tell(&job, |job| job.fail(0, 1, error.of_item(0)));
             }
         }
         result
@@ -284,10 +284,10 @@ impl<'p> Tasks<'p> {
         let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
-        let cost = self.desk.and_then(|desk| desk.costs.of(body.key()));
+        let cost = self.queue.and_then(|queue| queue.costs.of(body.key()));
         let fail_fast = ends == Ends::AtFirstError;
-        let desk = match self.desk {
-            Some(desk) if !(may_stay && self.is_better_here(desk, len, cost)) => desk,
+        let queue = match self.queue {
+            Some(queue) if !(may_stay && self.is_better_here(queue, len, cost)) => queue,
             _ => return AsyncResult::done(self.run_here(&body, run, items, finish, fail_fast)),
         };
         let progress = self.options.progress.take();
@@ -297,30 +297,30 @@ impl<'p> Tasks<'p> {
         });
         let is_followed = progress.is_some();
         let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast }, progress));
-        let result = AsyncResult::of(desk, job.clone());
+        let result = AsyncResult::of(queue, job.clone());
         if is_followed {
             result.hurry();
         }
         let receiver: Arc<dyn Receiver> = job.clone();
         let count = match check(&body) {
             Ok(()) => {
-                let chunk = self.chunk(len.unwrap_or(least), cost, desk.workers());
-                self.submit_all::<A, R>(desk, &body, &mut items, chunk, cost, &receiver)
+                let chunk = self.chunk(len.unwrap_or(least), cost, queue.workers());
+                self.submit_all::<A, R>(queue, &body, &mut items, chunk, cost, &receiver)
             }
             Err(error) => {
-                desk.tell(&receiver, |job| job.fail(0, 1, error));
+                queue.tell(&receiver, |job| job.fail(0, 1, error));
                 1
             }
         };
         job.set_len(count);
-        desk.pass_on(&receiver);
+        queue.pass_on(&receiver);
         result
     }
 
     /// Cuts the items into chunks and submits them; gives how many items there were.
     fn submit_all<A: Argument, R: Output>(
         &self,
-        desk: &Arc<Desk>,
+        queue: &Arc<TaskQueue>,
         body: &Body,
         items: &mut dyn Iterator<Item = A>,
         chunk: usize,
@@ -340,7 +340,7 @@ impl<'p> Tasks<'p> {
                     }
                     if let Some(error) = bad {
                         let at = count;
-                        desk.tell(job, |job| job.fail(at, 1, error.of_item(at)));
+                        queue.tell(job, |job| job.fail(at, 1, error.of_item(at)));
                         count = count.saturating_add(1);
                     }
                 }
@@ -350,15 +350,15 @@ impl<'p> Tasks<'p> {
                     if lost == 0 {
                         break;
                     }
-                    desk.tell(job, |job| job.fail(first, lost, error.of_item(first)));
+                    queue.tell(job, |job| job.fail(first, lost, error.of_item(first)));
                     count = first.saturating_add(lost);
                 }
             }
             if ready.len() == AT_ONCE || ready.len() == 1 && first == 0 {
-                desk.submit(ready.drain(..));
+                queue.submit(ready.drain(..));
             }
         }
-        desk.submit(ready);
+        queue.submit(ready);
         count
     }
 
@@ -373,15 +373,20 @@ impl<'p> Tasks<'p> {
     ) -> Result<T, TaskError> {
         let began = ticks();
         let (result, tally) = here::run(self, run, items, finish, fail_fast);
-        if let Some(desk) = self.desk.filter(|_| tally.items > 0) {
+        if let Some(queue) = self.queue.filter(|_| tally.items > 0) {
             let worked = ticks().wrapping_sub(began);
-            let bytes = desk.costs.of(body.key()).map_or(0.0, |cost| cost.bytes) * tally.items as f64;
-            desk.costs.note(body.key(), tally.items, worked as f64 * desk.rate.ns_per_tick(), bytes as usize);
+            let bytes = queue.costs.of(body.key()).map_or(0.0, |cost| cost.bytes) * tally.items as f64;
+            queue.costs.note(
+                body.key(),
+                tally.items,
+                worked as f64 * queue.rate.ns_per_tick(),
+                bytes as usize,
+            );
             if tally.has_errors {
-                desk.costs.note_bad_end(body.key());
+                queue.costs.note_bad_end(body.key());
             }
             let entry = Entry { rank: 0, first: 0, items: tally.items, queued: 0, worked };
-            desk.ledger.lock().note(entry);
+            queue.ledger.lock().note(entry);
         }
         result
     }
@@ -411,13 +416,13 @@ impl<'p> Tasks<'p> {
     }
 
     /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done sooner.
-    fn is_better_here(&self, desk: &Desk, len: Option<usize>, cost: Option<Cost>) -> bool {
+    fn is_better_here(&self, queue: &TaskQueue, len: Option<usize>, cost: Option<Cost>) -> bool {
         let options = &self.options;
         let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();
-        may && !desk.are_prepared
+        may && !queue.are_prepared
             && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < INLINE_NS)
             && !self.is_closed()
-            && !desk.is_broken.load(Ordering::Acquire)
+            && !queue.is_broken.load(Ordering::Acquire)
     }
 
     pub(crate) fn chunk(&self, len: usize, cost: Option<Cost>, workers: usize) -> usize {

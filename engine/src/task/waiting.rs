@@ -1,4 +1,4 @@
-//! Who takes results off the board: a thread that waits for one, or else the desk's collector thread.
+//! Who takes results off the board: a thread that waits for one, or else the queue's collector thread.
 //!
 //! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a result takes no detour
 //! through another thread. Others follow: they sleep until the one on duty has delivered something. Time limits are the
@@ -10,9 +10,9 @@ use crate::handle::kept;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
 use crate::task::calls::discard;
-use crate::task::desk::{Desk, is_same};
 use crate::task::error::TaskError;
 use crate::task::parcel::{Parcel, Receiver};
+use crate::task::queue::{TaskQueue, is_same};
 use crate::team::current;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ fn own_name() -> usize {
     OWN.with(|own| std::ptr::from_ref(own).addr())
 }
 
-impl Desk {
+impl TaskQueue {
     /// Collects until `is_done`; false if the deadline passed first.
     pub(crate) fn wait_until(
-        self: &Arc<Desk>,
+        self: &Arc<TaskQueue>,
         deadline: Option<Instant>,
         is_done: impl Fn() -> bool,
     ) -> bool {
@@ -70,7 +70,7 @@ impl Desk {
 
     /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the clock for others.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-    fn until_chores(self: &Arc<Desk>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
+    fn until_chores(self: &Arc<TaskQueue>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
         if self.collects.load(Ordering::Relaxed) != own {
             return deadline;
         }
@@ -78,7 +78,7 @@ impl Desk {
     }
 
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-    fn serve_duty(self: &Arc<Desk>, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
+    fn serve_duty(self: &Arc<TaskQueue>, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
         let patience = TickRate::ticks_in_us(LOOK_US);
         let mut since = ticks();
         loop {
@@ -146,24 +146,24 @@ impl Desk {
     // ------------------------------------------------------------------------------------------- collector
 
     /// Starts the collector thread.
-    pub(crate) fn start_collector(self: &Arc<Desk>) -> Result<(), TaskError> {
-        let desk = Arc::downgrade(self);
+    pub(crate) fn start_collector(self: &Arc<TaskQueue>) -> Result<(), TaskError> {
+        let queue = Arc::downgrade(self);
         let started = std::thread::Builder::new().name("phalanx collector".into()).spawn(move || {
-            // Woken at least once in a while, so that a desk that everybody has dropped is let go.
-            while let Some(desk) = desk.upgrade() {
-                if desk.is_over.load(Ordering::Acquire) {
+            // Woken at least once in a while, so that a queue that everybody has dropped is let go.
+            while let Some(queue) = queue.upgrade() {
+                if queue.is_over.load(Ordering::Acquire) {
                     return;
                 }
-                desk.collects.store(own_name(), Ordering::Relaxed);
-                desk.collect_once();
-                discard(desk);
+                queue.collects.store(own_name(), Ordering::Relaxed);
+                queue.collect_once();
+                discard(queue);
             }
         });
         started.map(drop).map_err(|error| TaskError::NoThread { source: Arc::new(error) })
     }
 
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-    fn collect_once(self: &Arc<Desk>) {
+    fn collect_once(self: &Arc<TaskQueue>) {
         let collector = self.board.collector();
         let seen = collector.count();
         let patience = TickRate::ticks_in_us(LOOK_US);
@@ -192,7 +192,7 @@ impl Desk {
     }
 
     /// Ends tasks that have run longer than they may; gives when to look again.
-    fn end_overdue(self: &Arc<Desk>) -> Option<Instant> {
+    fn end_overdue(self: &Arc<TaskQueue>) -> Option<Instant> {
         let now = Instant::now();
         let (mut next, mut overdue) = (None::<Instant>, Vec::new());
         {
@@ -233,7 +233,7 @@ impl Desk {
 
     /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop, and its further items are
     /// run elsewhere. With `reading`, only if the item in work is still that one.
-    fn condemn(self: &Arc<Desk>, index: usize, verdict: TaskError, reading: Option<u64>) {
+    fn condemn(self: &Arc<TaskQueue>, index: usize, verdict: TaskError, reading: Option<u64>) {
         let slot = self.board.slot(index);
         let mut books = self.books.lock();
         let Some(flight) = books.flights[index].as_mut() else { return };
@@ -270,7 +270,7 @@ impl Desk {
     }
 
     /// Drops a receiver's tasks that wait, and ends those that run.
-    pub(crate) fn cancel(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+    pub(crate) fn cancel(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let running = self.take_back(receiver);
         running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
     }
@@ -311,7 +311,7 @@ impl Desk {
 
     /// Has everything end now, in a pool that is terminated: what waits is given up; what runs is told to stop, and its receivers hear
     /// of it once it has, from threads at once.
-    pub(crate) fn stop_all(self: &Arc<Desk>) {
+    pub(crate) fn stop_all(self: &Arc<TaskQueue>) {
         self.close();
         let (unbegun, running) = self.take_unbegun(|_| true);
         self.leave(unbegun);
@@ -320,7 +320,7 @@ impl Desk {
     }
 
     /// Waits until all tasks are done and their callbacks called.
-    pub(crate) fn drain(self: &Arc<Desk>) {
+    pub(crate) fn drain(self: &Arc<TaskQueue>) {
         if self.collector.get().is_some() {
             self.wait_until(None, || self.is_over.load(Ordering::Acquire) || self.is_idle());
             self.calls.wait_idle();
@@ -328,7 +328,7 @@ impl Desk {
     }
 
     /// Fails the tasks that are there, and lets the collector go. The members are gone.
-    pub(crate) fn end(self: &Arc<Desk>) {
+    pub(crate) fn end(self: &Arc<TaskQueue>) {
         self.close();
         // Behind the gate: whoever is called from here must not wait for it.
         let _telling = current::enter_telling();

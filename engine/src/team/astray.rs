@@ -1,7 +1,7 @@
 //! Members that cannot find the launch they are called to, as the words that call them were overwritten.
 
 use crate::team::crew::Crew;
-use crate::team::muster::Standing;
+use crate::team::fork_join::Standing;
 use crate::team::register::Register;
 
 impl Crew {
@@ -20,7 +20,8 @@ impl Crew {
     /// Kills the members that cannot find launch `epoch` because their attendance was overwritten.
     fn kill_astray(&self, epoch: u64) {
         let roster = self.roster.lock();
-        for slot in self.board().muster(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank]) {
+        for slot in self.board().fork_join(&self.orders).astray(epoch).iter().map(|rank| &roster.slots[rank])
+        {
             slot.kill();
         }
     }
@@ -29,27 +30,27 @@ impl Crew {
     /// come, one of which it gives.
     fn call_again(&self, register: &Register, epoch: u64) -> Option<usize> {
         let board = self.board();
-        let muster = board.muster(&self.orders);
+        let fork_join = board.fork_join(&self.orders);
         let mut missed = None;
-        for rank in muster.unfinished().iter() {
+        for rank in fork_join.unfinished().iter() {
             if register.has_entered(rank, epoch) {
                 continue;
             }
-            match muster.standing(rank, epoch) {
+            match fork_join.standing(rank, epoch) {
                 _ if register.has_refused(rank, epoch) => missed = Some(rank),
                 Standing::Called => continue,
                 Standing::Skipped => missed = Some(rank),
                 Standing::Astray => {
                     // It may have entered just now: it does so once, and is not skipped any more.
-                    muster.recall(rank, epoch);
+                    fork_join.recall(rank, epoch);
                     continue;
                 }
             }
             // Before it is struck off, as at a burial: ranks that wait for it in a region end then.
             board.step(rank).poison();
-            muster.strike(rank);
+            fork_join.strike(rank);
         }
-        muster.ring();
+        fork_join.ring();
         missed
     }
 }

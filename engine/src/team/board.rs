@@ -11,10 +11,10 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::team::fault::FaultNote;
+use crate::team::fork_join::{ForkJoin, RANKS_PER_WORD};
 use crate::team::leave::Leave;
-use crate::team::muster::{Muster, RANKS_PER_WORD};
 use crate::team::orders::Orders;
-use crate::team::step_desk::{Payload, StepDesk};
+use crate::team::step_state::{Payload, StepState};
 use crate::topology::MAX_WORKERS;
 use std::ptr::NonNull;
 
@@ -28,7 +28,7 @@ const BITMAP_BYTES: usize = MAX_CHUNKS / 8;
 /// What a member says of itself, in lines that only it writes, `leave` apart.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Desk {
+pub(crate) struct MemberStatus {
     /// The claim unit it works on, plus one; 0 while between units. Kept after death: the in-flight unit.
     pub(crate) current: AtomicU64,
     /// Counters, see `stats`.
@@ -51,7 +51,7 @@ pub(crate) struct Desk {
     pub(crate) errands_over: AtomicU64,
 }
 
-impl Desk {
+impl MemberStatus {
     /// Launches and errands that the rank's members have begun.
     pub(crate) fn served(&self) -> u64 {
         self.launches.load(Ordering::Relaxed).wrapping_add(self.errands.load(Ordering::Relaxed))
@@ -88,7 +88,7 @@ pub(crate) struct BoardLayout {
     pending: usize,
     asleep: usize,
     ranges: usize,
-    desks: usize,
+    statuses: usize,
     faults: usize,
     steps: usize,
     payloads: usize,
@@ -115,9 +115,9 @@ impl BoardLayout {
             pending: place(groups, word),
             asleep: place(groups, word),
             ranges: place(size, word),
-            desks: place(size, size_of::<Line<Desk>>()),
+            statuses: place(size, size_of::<Line<MemberStatus>>()),
             faults: place(size, size_of::<Line<FaultNote>>()),
-            steps: place(size, size_of::<Line<StepDesk>>()),
+            steps: place(size, size_of::<Line<StepState>>()),
             payloads: place(size, size_of::<Line<Payload>>()),
             bitmap: place(1, BITMAP_BYTES + size * 128),
             len_bytes: end,
@@ -188,15 +188,15 @@ impl Board {
         &self.at::<Head>(0, 1)[0]
     }
 
-    /// The muster's words, with the bell from `orders`.
-    pub(crate) fn muster<'a>(&'a self, orders: &'a Orders) -> Muster<'a> {
-        self.muster_with(orders.bell())
+    /// The fork-join barrier's words, with the bell from `orders`.
+    pub(crate) fn fork_join<'a>(&'a self, orders: &'a Orders) -> ForkJoin<'a> {
+        self.fork_join_with(orders.bell())
     }
 
-    /// As [`Self::muster`].
-    pub(crate) fn muster_with<'a>(&'a self, bell: &'a AtomicU32) -> Muster<'a> {
+    /// As [`Self::fork_join`].
+    pub(crate) fn fork_join_with<'a>(&'a self, bell: &'a AtomicU32) -> ForkJoin<'a> {
         let groups = self.layout.groups();
-        Muster {
+        ForkJoin {
             bell,
             attendance: self.at(self.layout.attendance, self.layout.size),
             pending: self.pending(),
@@ -223,19 +223,19 @@ impl Board {
         self.at(self.layout.ranges, self.layout.size)
     }
 
-    pub(crate) fn desk(&self, rank: usize) -> &Desk {
-        &self.at::<Line<Desk>>(self.layout.desks, self.layout.size)[rank]
+    pub(crate) fn status(&self, rank: usize) -> &MemberStatus {
+        &self.at::<Line<MemberStatus>>(self.layout.statuses, self.layout.size)[rank]
     }
 
     pub(crate) fn fault(&self, rank: usize) -> &FaultNote {
         &self.at::<Line<FaultNote>>(self.layout.faults, self.layout.size)[rank]
     }
 
-    pub(crate) fn steps(&self) -> &[Line<StepDesk>] {
+    pub(crate) fn steps(&self) -> &[Line<StepState>] {
         self.at(self.layout.steps, self.layout.size)
     }
 
-    pub(crate) fn step(&self, rank: usize) -> &StepDesk {
+    pub(crate) fn step(&self, rank: usize) -> &StepState {
         &self.steps()[rank]
     }
 
@@ -254,7 +254,7 @@ impl Board {
             at.pending,
             at.asleep,
             at.ranges,
-            at.desks,
+            at.statuses,
             at.faults,
             at.steps,
             at.payloads,
@@ -275,9 +275,12 @@ impl Board {
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Line<AtomicU64>>() == 128);
-    assert!(size_of::<Line<Desk>>() == 128);
+    assert!(size_of::<Line<MemberStatus>>() == 128);
     assert!(size_of::<Head>() == 512);
     assert!(std::mem::offset_of!(Head, driver_asleep) == 128 && std::mem::offset_of!(Head, stop) == 256);
     assert!(std::mem::offset_of!(Head, cursor) == 384);
-    assert!(std::mem::offset_of!(Desk, wait_ticks) == 24 && std::mem::offset_of!(Desk, wakes) == 72);
+    assert!(
+        std::mem::offset_of!(MemberStatus, wait_ticks) == 24
+            && std::mem::offset_of!(MemberStatus, wakes) == 72
+    );
 };

@@ -15,7 +15,7 @@ impl Crew {
         roster.slots.iter().for_each(|slot| {
             slot.kill();
         });
-        self.board().muster(&self.orders).notify();
+        self.board().fork_join(&self.orders).notify();
         self.bereaved().inspect(|bereaved| bereaved.broken());
         self.changed.notify_all();
     }

@@ -22,7 +22,7 @@ fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) {
     slot.lose_states(dissolving);
     slot.vacate();
     repair(MemberId(slot.member));
-    crew.board().muster(&crew.orders).forget(rank);
+    crew.board().fork_join(&crew.orders).forget(rank);
     roster.retirements += u64::from(is_wanted);
     succession::want(roster, rank, Duration::ZERO);
     roster.refresh();
@@ -43,7 +43,7 @@ pub(crate) fn bury(crew: &Crew, rank: usize) {
 fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32, cause: ExitCause) {
     let slot = &mut roster.slots[rank];
     slot.is_retiring = false;
-    crew.board().desk(rank).leave.clear();
+    crew.board().status(rank).leave.clear();
     if slot.stage == Stage::Leaving && cause == ExitCause::Exit(0) {
         return see_off(crew, &mut roster, rank);
     }
@@ -70,19 +70,19 @@ fn record(
     cause: ExitCause,
 ) -> Obituary {
     let board = crew.board();
-    let (desk, muster) = (board.desk(rank), board.muster(&crew.orders));
+    let (status, fork_join) = (board.status(rank), board.fork_join(&crew.orders));
     // Who waits for it is helped by a successor, as long as nothing was begun.
     let waits_on = roster.broken.is_none() && !roster.dissolving && roster.abandoned < roster.epoch;
-    let has_entered = desk.entered.load(Ordering::Relaxed) == roster.epoch;
+    let has_entered = status.entered.load(Ordering::Relaxed) == roster.epoch;
     // One whose attendance was overwritten would never find the launch.
-    let may_come = muster.awaits(rank) && !muster.astray(roster.epoch).contains(rank);
+    let may_come = fork_join.awaits(rank) && !fork_join.astray(roster.epoch).contains(rank);
     let is_awaited = waits_on && !has_entered && may_come;
-    let in_launch = !is_awaited && muster.unfinished().contains(rank);
+    let in_launch = !is_awaited && fork_join.unfinished().contains(rank);
     let dissolving = roster.dissolving;
     let slot = &mut roster.slots[rank];
     let member = slot.member;
     let reached = match slot.stage {
-        _ if in_launch || desk.served() != slot.served_at_start => Reached::Service,
+        _ if in_launch || status.served() != slot.served_at_start => Reached::Service,
         Stage::Ready | Stage::Leaving => Reached::Ready,
         _ => Reached::Start,
     };
@@ -91,7 +91,7 @@ fn record(
     slot.vacate();
     let is_dismissed = std::mem::take(&mut slot.is_dismissed);
     // Acquire: pairs with the Release in `Visit::chunks`.
-    let unit = desk.current.swap(0, Ordering::AcqRel);
+    let unit = status.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
     let obituary = Obituary {
         rank,
@@ -105,7 +105,7 @@ fn record(
     roster.obituaries.push(obituary.clone());
     roster.refresh();
     repair(MemberId(member));
-    muster.forget(rank);
+    fork_join.forget(rank);
     if is_awaited {
         roster.slots[rank].owed = Some(obituary.clone());
     } else {
@@ -143,11 +143,11 @@ fn see_to_succession(
 /// Ends a dead rank's part in the launch in progress. The roster is locked.
 fn strike(crew: &Crew, rank: usize) {
     let board = crew.board();
-    let muster = board.muster(&crew.orders);
+    let fork_join = board.fork_join(&crew.orders);
     // Poison: a region that the rank was part of cannot go on.
     board.step(rank).poison();
-    muster.strike(rank);
-    muster.notify();
+    fork_join.strike(rank);
+    fork_join.notify();
 }
 
 /// The launch in progress waits no longer for the successors of members that died before they had entered: they count as
@@ -171,7 +171,7 @@ impl Crew {
         let mut roster = self.roster.lock();
         roster.abandoned = roster.epoch;
         release(self, &mut roster);
-        let unfinished = self.board().muster(&self.orders).unfinished();
+        let unfinished = self.board().fork_join(&self.orders).unfinished();
         let killed = unfinished.iter().filter(|rank| roster.slots[*rank].kill());
         killed.collect()
     }

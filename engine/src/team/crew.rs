@@ -181,7 +181,7 @@ impl Crew {
     pub(crate) fn with_leave<R>(&self, rank: usize, then: impl FnOnce(&Leave) -> R) -> R {
         match &self.register {
             Some(register) => then(register.leave(rank)),
-            None => then(&self.board().desk(rank).leave),
+            None => then(&self.board().status(rank).leave),
         }
     }
 
@@ -298,8 +298,8 @@ impl Crew {
             return false;
         }
         let board = self.board();
-        let muster = board.muster(&self.orders);
-        if !muster.is_over() {
+        let fork_join = board.fork_join(&self.orders);
+        if !fork_join.is_over() {
             return true;
         }
         // No launch can be opened while the roster is locked, and none will count on those that leave.
@@ -309,7 +309,7 @@ impl Crew {
             }
         }
         roster.refresh();
-        muster.ring();
+        fork_join.ring();
         false
     }
 

@@ -4,7 +4,7 @@
 use crate::memory::{Segment, SegmentId, registry};
 use crate::spawn::mail::{self, MAX_IDS, ToWorker};
 use crate::team::crew::{Crew, Kind};
-use crate::team::muster::RankSet;
+use crate::team::fork_join::RankSet;
 use crate::team::roster::{Roster, Slot, Stage};
 use crate::team::state;
 use parking_lot::MutexGuard;

@@ -23,7 +23,7 @@ impl Crew {
             slot.kill();
         });
         drop(roster);
-        board.muster(&self.orders).notify();
+        board.fork_join(&self.orders).notify();
         self.changed.notify_all();
         self.call_engine();
     }
@@ -57,7 +57,7 @@ impl Crew {
         roster.refresh();
         drop(roster);
         if self.kind != Kind::Inline {
-            board.muster(&self.orders).ring();
+            board.fork_join(&self.orders).ring();
         }
         self.changed.notify_all();
         self.call_engine();

@@ -163,7 +163,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 roster.refresh();
                 // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for it.
                 crew.newcomers.fetch_add(1, Ordering::Release);
-                crew.board().muster(&crew.orders).notify();
+                crew.board().fork_join(&crew.orders).notify();
                 crew.bereaved().inspect(|bereaved| bereaved.joined());
                 crew.changed.notify_all();
             }

@@ -172,7 +172,7 @@ impl Crew {
                 self.bereaved().inspect(|bereaved| bereaved.joined());
             }
         }
-        board.muster(&self.orders).ring();
+        board.fork_join(&self.orders).ring();
         let missing: Vec<usize> =
             (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
         missing.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);

@@ -12,10 +12,10 @@ use crate::code;
 use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
 use crate::sys::clock::{TickRate, ticks, yield_core};
-use crate::team::board::{Board, Desk, bump};
+use crate::team::board::{Board, MemberStatus, bump};
 use crate::team::fault::{Fault, FaultKind};
+use crate::team::fork_join::Presence;
 use crate::team::leave::Leave;
-use crate::team::muster::Presence;
 use crate::team::orders::{FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order, Orders};
 use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
@@ -170,8 +170,8 @@ pub(crate) fn fault(kind: FaultKind, message: &str) -> Fault {
 }
 
 impl Member {
-    pub(crate) fn desk(&self) -> &Desk {
-        self.board.desk(self.rank)
+    pub(crate) fn status(&self) -> &MemberStatus {
+        self.board.status(self.rank)
     }
 
     /// Serves launches newer than `last` until it is given leave.
@@ -189,13 +189,13 @@ impl Member {
                 Call::End => return,
             };
             *last = epoch;
-            if epoch <= newest || !self.board.muster(&self.orders).is_called(self.rank, epoch) {
+            if epoch <= newest || !self.board.fork_join(&self.orders).is_called(self.rank, epoch) {
                 // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
                 self.register.iter().for_each(|register| register.refuse(self.rank, epoch));
                 continue;
             }
             newest = epoch;
-            self.desk().entered.store(epoch, Ordering::Relaxed);
+            self.status().entered.store(epoch, Ordering::Relaxed);
             if let Some(register) = &self.register {
                 register.enter(self.rank, epoch);
             }
@@ -204,7 +204,7 @@ impl Member {
             seated = order.flags & FLAG_SEATED != 0;
             if seated {
                 // The driver works on its own part now, and does not look at the word yet.
-                self.board.muster(&self.orders).expect_finish(self.rank);
+                self.board.fork_join(&self.orders).expect_finish(self.rank);
             }
             self.take_part(&order, since);
         }
@@ -221,29 +221,29 @@ impl Member {
     fn leave(&self) -> &Leave {
         match &self.register {
             Some(register) => register.leave(self.rank),
-            None => &self.desk().leave,
+            None => &self.status().leave,
         }
     }
 
     /// Runs an errand, outside any launch.
     fn run_errand(&mut self) {
         let Some(mut errands) = self.errands.take() else { return };
-        bump(&self.desk().errands, 1);
+        bump(&self.status().errands, 1);
         if errands.run(self) == After::Retire {
             self.is_retiring = true;
             self.segments.ask_leave();
         }
-        bump(&self.desk().errands_over, 1);
+        bump(&self.status().errands_over, 1);
         self.errands = Some(errands);
     }
 
     /// Waits for the next launch, which it enters, or errand.
     fn await_call(&mut self, last: u64, seated: bool, since: u64) -> Call {
-        let muster = self.board.muster(&self.orders);
+        let fork_join = self.board.fork_join(&self.orders);
         loop {
             for _ in 0..ROUNDS {
                 for _ in 0..LOOKS {
-                    if let Some(epoch) = muster.poll(self.rank, last) {
+                    if let Some(epoch) = fork_join.poll(self.rank, last) {
                         return Call::Launch(epoch);
                     }
                     // Beside a seated driver every nanosecond shows, and each member has a core of its own.
@@ -269,10 +269,10 @@ impl Member {
         if let Some(errands) = &mut self.errands {
             errands.rest();
         }
-        let muster = self.board.muster(&self.orders);
+        let fork_join = self.board.fork_join(&self.orders);
         loop {
-            let bell = muster.bell();
-            if let Some(epoch) = muster.poll(self.rank, last) {
+            let bell = fork_join.bell();
+            if let Some(epoch) = fork_join.poll(self.rank, last) {
                 return Call::Launch(epoch);
             }
             if self.has_errand() {
@@ -281,9 +281,9 @@ impl Member {
             if self.leave().take() {
                 return Call::End;
             }
-            bump(&self.desk().sleeps, 1);
+            bump(&self.status().sleeps, 1);
             let until = Instant::now() + LIFELINE_CHECK;
-            muster.sleep(self.rank, last, bell, Some(until), || self.has_errand());
+            fork_join.sleep(self.rank, last, bell, Some(until), || self.has_errand());
             if self.segments.driver_is_gone() {
                 return Call::End;
             }
@@ -299,14 +299,14 @@ impl Member {
         if is_watched {
             self.count(began);
         }
-        let woke = self.board.muster(&self.orders).finish(self.rank, order.epoch, presence);
+        let woke = self.board.fork_join(&self.orders).finish(self.rank, order.epoch, presence);
         if !is_watched {
             // Counted when the driver goes on already.
             self.count(began);
         }
-        bump(&self.desk().wait_ticks, began.wrapping_sub(since));
+        bump(&self.status().wait_ticks, began.wrapping_sub(since));
         if woke {
-            bump(&self.desk().wakes, 1);
+            bump(&self.status().wakes, 1);
         }
         if order.flags & FLAG_SEATED == 0 {
             // The driver needs a core to see the end, and every core may have a member that looks for launches.
@@ -322,9 +322,9 @@ impl Member {
     }
 
     fn count(&self, began: u64) {
-        let desk = self.desk();
-        bump(&desk.launches, 1);
-        bump(&desk.busy_ticks, ticks().wrapping_sub(began));
+        let status = self.status();
+        bump(&status.launches, 1);
+        bump(&status.busy_ticks, ticks().wrapping_sub(began));
     }
 
     /// Runs this member's part of a launch, without ending it. Faults are noted on the board.
@@ -342,7 +342,7 @@ impl Member {
         if let Some((tracer, index)) = event {
             tracer.end(index);
         }
-        self.desk().current.store(0, Ordering::Release);
+        self.status().current.store(0, Ordering::Release);
     }
 
     /// Takes note of new and dropped segments, and drops states whose handles are gone.
@@ -416,7 +416,7 @@ impl Member {
 
     /// Notes a fault on the board and stops the launch for everybody.
     fn report(&self, order: &Order, mut fault: Fault) {
-        let unit = self.desk().current.load(Ordering::Relaxed);
+        let unit = self.status().current.load(Ordering::Relaxed);
         if fault.hi == 0 && unit > 0 {
             let of_a_unit = order.unit.saturating_mul(order.chunk_len);
             let lo = unit.saturating_sub(1).saturating_mul(of_a_unit);
@@ -424,7 +424,7 @@ impl Member {
             fault.hi = lo.saturating_add(of_a_unit).min(order.len);
         }
         self.board.fault(self.rank).write(order.epoch, &fault);
-        bump(&self.desk().faults, 1);
+        bump(&self.status().faults, 1);
         self.board.stop().store(order.epoch, Ordering::Release);
     }
 }

@@ -78,7 +78,7 @@ fn run(crew: &Arc<Crew>, mut member: Member) {
     if let Err(why) = opened {
         return fail(crew, rank, StartError::CannotServe { why });
     }
-    let mut last = member.board.muster(&member.orders).last_seen(rank);
+    let mut last = member.board.fork_join(&member.orders).last_seen(rank);
     member.register.iter().for_each(|register| register.refuse(rank, last));
     if !take_place(crew, rank, refused) {
         return;

@@ -4,8 +4,8 @@
 //! # Safety
 //! [`Orders`] are made from a base address, behind which the maker promises to keep [`ORDERS_BYTES`] mapped for as long as the
 //! value is used. The bell is an atomic. The order and the operands behind it are plain memory: the driver writes them only
-//! while no member is in a launch, and members read them only after they entered one (the Release in `Muster::open` pairs with
-//! the Acquire in `Muster::poll`).
+//! while no member is in a launch, and members read them only after they entered one (the Release in `ForkJoin::open` pairs with
+//! the Acquire in `ForkJoin::poll`).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -97,7 +97,7 @@ pub(crate) struct Orders {
     memory: NonNull<OrdersMemory>,
 }
 
-// SAFETY: only atomics, and order and operands, whose accesses the muster keeps apart (module documentation).
+// SAFETY: only atomics, and order and operands, whose accesses the fork-join barrier keeps apart (module documentation).
 unsafe impl Send for Orders {}
 // SAFETY: as above.
 unsafe impl Sync for Orders {}

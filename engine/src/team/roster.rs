@@ -2,7 +2,7 @@
 
 use crate::memory::Segment;
 use crate::spawn::{ExitCause, WorkerProcess};
-use crate::team::muster::RankSet;
+use crate::team::fork_join::RankSet;
 use crate::team::record::Record;
 use crate::team::state;
 use rustc_hash::FxHashSet;
@@ -52,7 +52,7 @@ pub(crate) struct Slot {
     pub(crate) outbox: VecDeque<Arc<Segment>>,
     /// When the present worker was started.
     pub(crate) started: Instant,
-    /// What its desk said it had served then.
+    /// What its status said it had served then.
     pub(crate) served_at_start: u64,
     /// It asked for leave, and runs no more errands.
     pub(crate) is_retiring: bool,

@@ -128,10 +128,10 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     slot.states.clear();
     // It may begin with a task before we hear that it is ready.
     let board = crew.board();
-    let desk = board.desk(rank);
-    slot.served_at_start = desk.served();
+    let status = board.status(rank);
+    slot.served_at_start = status.served();
     // Its predecessor may have died at an errand.
-    desk.errands_over.store(desk.errands.load(Ordering::Relaxed), Ordering::Relaxed);
+    status.errands_over.store(status.errands.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
     // The first packet, for which there is room. A worker that died meanwhile is found out by its pidfd.
@@ -213,7 +213,7 @@ pub(crate) fn linger(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let board = crew.board();
     for (rank, slot) in roster.slots.iter_mut().enumerate().filter(|(_, slot)| slot.stage == Stage::Leaving) {
-        if board.desk(rank).is_at_errand() {
+        if board.status(rank).is_at_errand() {
             slot.leaving_since = Instant::now();
         } else if slot.leaving_since.elapsed() > GONE_WITHIN {
             slot.kill();
@@ -265,7 +265,7 @@ pub(crate) fn break_up(
 ) {
     roster.broken.get_or_insert_with(|| why.unwrap_or_else(|| error.to_string()));
     roster.start_error.get_or_insert(error);
-    crew.board().muster(&crew.orders).notify();
+    crew.board().fork_join(&crew.orders).notify();
     crew.bereaved().inspect(|bereaved| bereaved.broken());
     crew.changed.notify_all();
 }

@@ -32,7 +32,7 @@ pub(crate) fn main(given: Given) -> ! {
     let enrolled = given.read().and_then(|welcome| enrol(&socket, &welcome, given.fds, given.segments));
     match enrolled {
         Ok((mut member, refused)) => {
-            let mut last = member.board.muster(&member.orders).last_seen(member.rank);
+            let mut last = member.board.fork_join(&member.orders).last_seen(member.rank);
             if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
                 member.serve_from(&mut last);
             }

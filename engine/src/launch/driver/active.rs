@@ -12,9 +12,9 @@ use crate::launch::region::digest::Key;
 use crate::launch::schedule::{self, Schedule};
 use crate::team::board::{Board, MAX_CHUNKS};
 use crate::team::crew::Crew;
+use crate::team::fork_join::Presence;
 use crate::team::gate::Phase;
 use crate::team::member::Member;
-use crate::team::muster::Presence;
 use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order};
 use crate::team::state;
 use std::any::Any;
@@ -109,7 +109,7 @@ impl ActiveLaunch<'_> {
                 own.deadline = self.deadline;
                 own.work(&order);
                 if order.flags & FLAG_REQUIRED == 0 {
-                    self.board.muster(&self.crew.orders).skip_absent(order.epoch);
+                    self.board.fork_join(&self.crew.orders).skip_absent(order.epoch);
                 }
             }
             let (stop, killed) = self.wait(&order);

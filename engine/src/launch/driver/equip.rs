@@ -8,8 +8,8 @@
 use crate::base::atomic::Ordering;
 use crate::launch::driver::active::{ActiveLaunch, Stop};
 use crate::launch::error::LaunchError;
-use crate::launch::region::step::{self, Desks};
-use crate::team::muster::{Presence, RankSet};
+use crate::launch::region::step::{self, StepStates};
+use crate::team::fork_join::{Presence, RankSet};
 use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED, Order};
 use crate::team::roster::Roster;
 use parking_lot::MutexGuard;
@@ -30,7 +30,7 @@ impl ActiveLaunch<'_> {
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
         if self.job.steps {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
-            step::reset(Desks::of(&board));
+            step::reset(StepStates::of(&board));
         }
         roster.obituaries.clear();
         roster.epoch = order.epoch;
@@ -40,7 +40,7 @@ impl ActiveLaunch<'_> {
         order.mail = roster.mail;
         // SAFETY: `Launcher::pass` holds the gate while the launch is on its way, and the round before was waited for.
         unsafe { crew.write_order(order, self.job.wire) };
-        let calls = board.muster(&crew.orders).open(order.epoch, &members, presence);
+        let calls = board.fork_join(&crew.orders).open(order.epoch, &members, presence);
         self.cost.system_calls = self.cost.system_calls.saturating_add(calls.into());
         Ok(deaths)
     }
@@ -82,7 +82,7 @@ impl ActiveLaunch<'_> {
     #[cold]
     pub(super) fn supply(&self) {
         let mut roster = self.crew.roster.lock();
-        let members = self.board.muster(&self.crew.orders).unfinished();
+        let members = self.board.fork_join(&self.crew.orders).unfinished();
         let scratch = self.job.scratch.map(|scratch| scratch.segment());
         let segments = self.job.description.segments.iter().chain(scratch);
         self.crew.deliver(&mut roster, &members, segments, &self.job.description.states);

@@ -7,32 +7,32 @@ use crate::launch::driver::job::Job;
 use crate::launch::driver::totals::Cost;
 use crate::launch::error::LaunchError;
 use crate::sys::clock::ticks;
-use crate::team::board::Desk;
+use crate::team::board::MemberStatus;
 use crate::team::crew::Crew;
 use crate::team::trace::LaunchNote;
 use std::panic::Location;
 
-/// The counters of a desk, or what one launch added to them.
+/// The counters of a status, or what one launch added to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DeskCounts {
+pub(crate) struct StatusCounts {
     pub(crate) busy_ticks: u64,
     pub(crate) claim_ticks: u64,
     pub(crate) chunks: u64,
     pub(crate) steals: u64,
 }
 
-impl DeskCounts {
-    fn of(desk: &Desk) -> DeskCounts {
-        DeskCounts {
-            busy_ticks: desk.busy_ticks.load(Ordering::Relaxed),
-            claim_ticks: desk.claim_ticks.load(Ordering::Relaxed),
-            chunks: desk.chunks.load(Ordering::Relaxed),
-            steals: desk.steals.load(Ordering::Relaxed),
+impl StatusCounts {
+    fn of(status: &MemberStatus) -> StatusCounts {
+        StatusCounts {
+            busy_ticks: status.busy_ticks.load(Ordering::Relaxed),
+            claim_ticks: status.claim_ticks.load(Ordering::Relaxed),
+            chunks: status.chunks.load(Ordering::Relaxed),
+            steals: status.steals.load(Ordering::Relaxed),
         }
     }
 
-    fn since(self, before: DeskCounts) -> DeskCounts {
-        DeskCounts {
+    fn since(self, before: StatusCounts) -> StatusCounts {
+        StatusCounts {
             busy_ticks: self.busy_ticks.wrapping_sub(before.busy_ticks),
             claim_ticks: self.claim_ticks.wrapping_sub(before.claim_ticks),
             chunks: self.chunks.wrapping_sub(before.chunks),
@@ -48,19 +48,19 @@ pub(crate) struct Detail {
     pub(crate) ticks: u64,
     pub(crate) cost: Cost,
     /// By rank.
-    pub(crate) workers: Vec<DeskCounts>,
+    pub(crate) workers: Vec<StatusCounts>,
 }
 
 /// A launch on its way.
 pub(crate) struct Profile {
     began: u64,
     epoch: u64,
-    before: Vec<DeskCounts>,
+    before: Vec<StatusCounts>,
 }
 
-fn counts(crew: &Crew) -> Vec<DeskCounts> {
+fn counts(crew: &Crew) -> Vec<StatusCounts> {
     let board = crew.board();
-    (0..crew.size).map(|rank| DeskCounts::of(board.desk(rank))).collect()
+    (0..crew.size).map(|rank| StatusCounts::of(board.status(rank))).collect()
 }
 
 impl Profile {

@@ -27,9 +27,9 @@ impl ActiveLaunch<'_> {
     #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     pub(super) fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
         let board = self.board;
-        let muster = board.muster(&self.crew.orders);
+        let fork_join = board.fork_join(&self.crew.orders);
         if (self.own.is_some() || !self.crew.is_crowded() && self.crew.has_spare_core())
-            && muster.spin_until_over(SPINS)
+            && fork_join.spin_until_over(SPINS)
         {
             return (None, Vec::new());
         }
@@ -42,13 +42,13 @@ impl ActiveLaunch<'_> {
         let mut next_look = Instant::now() + BACKSTOP;
         loop {
             // Before the looks below, so that what they miss wakes us.
-            let seen = muster.news();
+            let seen = fork_join.news();
             // Pairs with the Release in the engine.
             let ready = self.crew.newcomers.load(Ordering::Acquire);
             if std::mem::replace(&mut newcomers, ready) != ready {
                 self.supply();
             }
-            if muster.is_over() {
+            if fork_join.is_over() {
                 return (stop, killed);
             }
             let now = Instant::now();
@@ -75,7 +75,7 @@ impl ActiveLaunch<'_> {
             let deadline = self.deadline.filter(|_| stop.is_none());
             let until = [kill_at, next_progress, deadline, Some(next_look)];
             self.cost.system_calls = self.cost.system_calls.saturating_add(1);
-            muster.wait(seen, until.into_iter().flatten().min());
+            fork_join.wait(seen, until.into_iter().flatten().min());
         }
     }
 
@@ -95,14 +95,14 @@ impl ActiveLaunch<'_> {
     /// costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says that the launch does, or
     /// that the core is shared with others, to whom yielding would give too much; then launches sleep for a while.
     fn yield_until_over(&mut self) -> bool {
-        let muster = self.board.muster(&self.crew.orders);
+        let fork_join = self.board.fork_join(&self.crew.orders);
         if *self.caution > 0 {
             *self.caution = self.caution.saturating_sub(1);
             return false;
         }
         let began = ticks();
         while ticks().wrapping_sub(began) < self.crew.patience.ticks {
-            if muster.spin_until_over(LOOKS_PER_YIELD) {
+            if fork_join.spin_until_over(LOOKS_PER_YIELD) {
                 return true;
             }
             if yield_core() > self.crew.patience.shared {
@@ -110,7 +110,7 @@ impl ActiveLaunch<'_> {
                 break;
             }
         }
-        muster.is_over()
+        fork_join.is_over()
     }
 
     /// Calls the progress callback. Its panic must wait: workers still use what the caller lent.

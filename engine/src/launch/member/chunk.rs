@@ -102,7 +102,7 @@ impl Visit<'_> {
         let size = self.order.size as usize;
         let mut claims = self.claims(plan.units)?;
         let done = Bitmap::new(board.bitmap(), plan.units, size);
-        let desk = board.desk(self.member.rank);
+        let status = board.status(self.member.rank);
         let home = block(plan.units, self.member.rank, size);
         let repair = self.order.flags & FLAG_REPAIR != 0;
         let (mut run, mut claim_ticks) = (0, 0);
@@ -118,7 +118,7 @@ impl Visit<'_> {
                     continue;
                 }
                 // Release: whoever reads this word after our death sees no later write of ours without it.
-                desk.current.store((unit as u64).wrapping_add(1), Ordering::Release);
+                status.current.store((unit as u64).wrapping_add(1), Ordering::Release);
                 let first = unit.saturating_mul(plan.unit);
                 for index in first..first.saturating_add(plan.unit).min(plan.grid.chunks) {
                     let span = plan.grid.span(index);
@@ -137,10 +137,10 @@ impl Visit<'_> {
                 done.set(unit);
             }
         }
-        desk.current.store(0, Ordering::Release);
-        bump(&desk.chunks, run);
-        bump(&desk.steals, claims.steals);
-        bump(&desk.claim_ticks, claim_ticks);
+        status.current.store(0, Ordering::Release);
+        bump(&status.chunks, run);
+        bump(&status.steals, claims.steals);
+        bump(&status.claim_ticks, claim_ticks);
         if claims.nonsense {
             return Err(fault(FaultKind::Corrupt, "a claim word on the board was overwritten"));
         }

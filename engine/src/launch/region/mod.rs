@@ -32,13 +32,13 @@ use crate::launch::grid::Grid;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::mix;
 use crate::launch::region::digest::Key;
-use crate::launch::region::step::Desks;
+use crate::launch::region::step::StepStates;
 use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{Visit, fault};
 use crate::team::orders::{WIRE_BYTES, WireBytes};
-use crate::team::step_desk::PAYLOAD_BYTES;
+use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// The body of a region.
@@ -114,7 +114,7 @@ impl Launch<'_> {
         };
         let mut results = Vec::with_capacity(size);
         self.launcher.launch_then(&self.options, &job, |board| {
-            results.extend((0..size).map(|rank| step::left_with::<R>(Desks::of(board), rank)));
+            results.extend((0..size).map(|rank| step::left_with::<R>(StepStates::of(board), rank)));
         })?;
         Ok(Region { results })
     }
@@ -146,10 +146,10 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> R
     outcome.inspect_err(|_| team.poison())
 }
 
-impl<'a> Desks<'a> {
+impl<'a> StepStates<'a> {
     /// Those of a board.
-    pub(crate) fn of(board: &'a Board) -> Desks<'a> {
-        Desks { desks: board.steps(), payloads: board.payloads() }
+    pub(crate) fn of(board: &'a Board) -> StepStates<'a> {
+        StepStates { states: board.steps(), payloads: board.payloads() }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::sys::affinity;
 use crate::sys::clock::ticks;
 use crate::sys::futex;
 use crate::team::member::Patience;
-use crate::team::step_desk::{PAYLOAD_BYTES, POISON, Payload, StepDesk};
+use crate::team::step_state::{PAYLOAD_BYTES, POISON, Payload, StepState};
 use bytemuck::Pod;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -25,19 +25,19 @@ const FAN_OUT: usize = 8;
 
 /// Times a rank looks for its peer between two looks at the clock.
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 64 };
-/// Longest sleep of a waiting rank: a backstop against a desk whose words were overwritten by a stray write.
+/// Longest sleep of a waiting rank: a backstop against a state whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_secs(1);
 
-/// Every rank's desk and payload, wherever these words live: on the board, or on the heap under the model checker.
+/// Every rank's state and payload, wherever these words live: on the board, or on the heap under the model checker.
 #[derive(Clone, Copy)]
-pub(crate) struct Desks<'a> {
-    pub(crate) desks: &'a [Line<StepDesk>],
+pub(crate) struct StepStates<'a> {
+    pub(crate) states: &'a [Line<StepState>],
     pub(crate) payloads: &'a [Line<Payload>],
 }
 
 /// One rank's place at the steps of a region.
 pub(crate) struct Steps<'a> {
-    at: Desks<'a>,
+    at: StepStates<'a>,
     rank: usize,
     size: usize,
     key: Key,
@@ -67,7 +67,13 @@ fn has_reached(word: u32, target: u32) -> bool {
 }
 
 impl<'a> Steps<'a> {
-    pub(crate) fn new(at: Desks<'a>, rank: usize, size: usize, key: Key, patience: Patience) -> Steps<'a> {
+    pub(crate) fn new(
+        at: StepStates<'a>,
+        rank: usize,
+        size: usize,
+        key: Key,
+        patience: Patience,
+    ) -> Steps<'a> {
         Steps { at, rank, size, key, count: 0, patience, broken: None, short_slices: Cell::new(false) }
     }
 
@@ -88,8 +94,8 @@ impl<'a> Steps<'a> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let (desk, parity) = (&self.at.desks[self.rank], self.parity());
-        let slot = &desk.slots[parity];
+        let (state, parity) = (&self.at.states[self.rank], self.parity());
+        let slot = &state.slots[parity];
         let digest = digest.words();
         slot.digest[0].store(digest[0], Ordering::Relaxed);
         slot.digest[1].store(digest[1], Ordering::Relaxed);
@@ -97,9 +103,9 @@ impl<'a> Steps<'a> {
         self.count = self.count.wrapping_add(1);
         let target = self.count << 1;
         let met = if self.size <= ALL_TO_ALL {
-            self.meet_all(desk, parity, digest, target)
+            self.meet_all(state, parity, digest, target)
         } else {
-            self.meet_in_tree(desk, parity, digest, target)
+            self.meet_in_tree(state, parity, digest, target)
         };
         met.inspect_err(|error| {
             self.broken = Some(error.clone());
@@ -113,16 +119,16 @@ impl<'a> Steps<'a> {
     )]
     fn meet_all(
         &self,
-        desk: &StepDesk,
+        state: &StepState,
         parity: usize,
         digest: [u64; 2],
         target: u32,
     ) -> Result<(), RegionError> {
-        advance(&desk.arrived, &desk.watchers);
+        advance(&state.arrived, &state.watchers);
         for distance in 1..self.size {
             // Ranks start with different peers, so that they do not all read one line at once.
             let peer = (self.rank + distance) % self.size;
-            let other = &self.at.desks[peer];
+            let other = &self.at.states[peer];
             self.await_word(&other.arrived, &other.watchers, target, peer)?;
             self.compare(peer, parity, digest)?;
         }
@@ -135,37 +141,37 @@ impl<'a> Steps<'a> {
     )]
     fn meet_in_tree(
         &self,
-        desk: &StepDesk,
+        state: &StepState,
         parity: usize,
         digest: [u64; 2],
         target: u32,
     ) -> Result<(), RegionError> {
         let first = self.rank * FAN_OUT + 1;
         for child in first..(first + FAN_OUT).min(self.size) {
-            let other = &self.at.desks[child];
+            let other = &self.at.states[child];
             self.await_word(&other.arrived, &other.watchers, target, child)?;
             self.compare(child, parity, digest)?;
         }
-        advance(&desk.arrived, &desk.watchers);
+        advance(&state.arrived, &state.watchers);
         if self.rank > 0 {
             let parent = (self.rank - 1) / FAN_OUT;
-            let above = &self.at.desks[parent];
+            let above = &self.at.states[parent];
             self.await_word(&above.released, &above.release_watchers, target, parent)?;
         }
-        advance(&desk.released, &desk.release_watchers);
+        advance(&state.released, &state.release_watchers);
         Ok(())
     }
 
     fn compare(&self, peer: usize, parity: usize, digest: [u64; 2]) -> Result<(), RegionError> {
-        let theirs = &self.at.desks[peer].slots[parity];
+        let theirs = &self.at.states[peer].slots[parity];
         let seen = [theirs.digest[0].load(Ordering::Relaxed), theirs.digest[1].load(Ordering::Relaxed)];
         if seen == digest { Ok(()) } else { Err(self.disagreement(peer, parity)) }
     }
 
     #[cold]
     fn disagreement(&self, peer: usize, parity: usize) -> RegionError {
-        let mine = self.at.desks[self.rank].slots[parity].site.load(Ordering::Relaxed);
-        let theirs = self.at.desks[peer].slots[parity].site.load(Ordering::Relaxed);
+        let mine = self.at.states[self.rank].slots[parity].site.load(Ordering::Relaxed);
+        let theirs = self.at.states[peer].slots[parity].site.load(Ordering::Relaxed);
         RegionError::Disagree {
             rank: self.rank,
             mine: StepKind::name_of(mine >> 32),
@@ -221,7 +227,7 @@ impl<'a> Steps<'a> {
 
     /// Tells everybody, for good, that this rank goes no further.
     pub(crate) fn poison(&self) {
-        self.at.desks[self.rank].poison();
+        self.at.states[self.rank].poison();
     }
 
     /// Publishes this rank's value for the coming step.
@@ -258,13 +264,13 @@ fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
     watchers.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Makes the desks ready for a region. Driver only, before it opens.
-pub(crate) fn reset(at: Desks<'_>) {
-    for desk in at.desks {
-        desk.arrived.store(0, Ordering::Relaxed);
-        desk.released.store(0, Ordering::Relaxed);
-        desk.watchers.store(0, Ordering::Relaxed);
-        desk.release_watchers.store(0, Ordering::Relaxed);
+/// Makes the states ready for a region. Driver only, before it opens.
+pub(crate) fn reset(at: StepStates<'_>) {
+    for state in at.states {
+        state.arrived.store(0, Ordering::Relaxed);
+        state.released.store(0, Ordering::Relaxed);
+        state.watchers.store(0, Ordering::Relaxed);
+        state.release_watchers.store(0, Ordering::Relaxed);
     }
 }
 
@@ -274,7 +280,7 @@ pub(crate) fn words_of<A>() -> usize {
 }
 
 #[expect(clippy::arithmetic_side_effects, reason = "the words of a payload, which its slice checks")]
-fn put<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize, value: &A) {
+fn put<A: Pod>(at: StepStates<'_>, rank: usize, parity: usize, index: usize, value: &A) {
     let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of(value).chunks(8)) {
         word.store(packed(part), Ordering::Relaxed);
@@ -289,7 +295,7 @@ pub(crate) fn packed(part: &[u8]) -> u64 {
 }
 
 #[expect(clippy::arithmetic_side_effects, reason = "the words of a payload, which its slice checks")]
-fn get<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize) -> A {
+fn get<A: Pod>(at: StepStates<'_>, rank: usize, parity: usize, index: usize) -> A {
     let mut value = A::zeroed();
     let words = &at.payloads[rank][parity][index * words_of::<A>()..];
     for (word, part) in words.iter().zip(bytemuck::bytes_of_mut(&mut value).chunks_mut(8)) {
@@ -299,8 +305,8 @@ fn get<A: Pod>(at: Desks<'_>, rank: usize, parity: usize, index: usize) -> A {
 }
 
 /// What a rank's body returned: its value of its last step.
-pub(crate) fn left_with<R: Pod>(at: Desks<'_>, rank: usize) -> R {
-    let steps = at.desks[rank].arrived.load(Ordering::Acquire) >> 1;
+pub(crate) fn left_with<R: Pod>(at: StepStates<'_>, rank: usize) -> R {
+    let steps = at.states[rank].arrived.load(Ordering::Acquire) >> 1;
     get(at, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
 }
 

@@ -10,7 +10,7 @@ use crate::team::member::Patience;
 
 /// The words of a region, on the heap.
 struct Words {
-    desks: Vec<Line<StepDesk>>,
+    states: Vec<Line<StepState>>,
     payloads: Vec<Line<Payload>>,
 }
 
@@ -18,17 +18,17 @@ impl Words {
     fn new(size: usize) -> Words {
         let payload = || Line([0, 1].map(|_| [(); PAYLOAD_BYTES / 8].map(|()| AtomicU64::new(0))));
         Words {
-            desks: (0..size).map(|_| Line(StepDesk::default())).collect(),
+            states: (0..size).map(|_| Line(StepState::default())).collect(),
             payloads: (0..size).map(|_| payload()).collect(),
         }
     }
 
     fn steps(&self, rank: usize) -> Steps<'_> {
-        Steps::new(self.places(), rank, self.desks.len(), key(), Patience { ticks: 0, shared: u64::MAX })
+        Steps::new(self.places(), rank, self.states.len(), key(), Patience { ticks: 0, shared: u64::MAX })
     }
 
-    fn places(&self) -> Desks<'_> {
-        Desks { desks: &self.desks, payloads: &self.payloads }
+    fn places(&self) -> StepStates<'_> {
+        StepStates { states: &self.states, payloads: &self.payloads }
     }
 }
 
@@ -115,8 +115,8 @@ mod threads {
     fn counts_may_wrap() {
         let words = Words::new(2);
         let start = u32::MAX - 2;
-        for desk in &words.desks {
-            desk.arrived.store(start << 1, Ordering::Relaxed);
+        for state in &words.states {
+            state.arrived.store(start << 1, Ordering::Relaxed);
         }
         std::thread::scope(|scope| {
             for rank in 0..2 {
@@ -237,7 +237,7 @@ mod models {
         });
     }
 
-    /// A rank dies before it arrives, or after it published and before it arrived; the engine poisons its desk. The other
+    /// A rank dies before it arrives, or after it published and before it arrived; the engine poisons its state. The other
     /// must not sleep for ever.
     fn a_rank_dies(published: bool) {
         check(3, move || {
@@ -248,9 +248,9 @@ mod models {
                     let mut steps = team.words.steps(1);
                     barrier(&mut steps).unwrap();
                     if published {
-                        team.words.desks[1].slots[1].site.store(1, Ordering::Relaxed);
+                        team.words.states[1].slots[1].site.store(1, Ordering::Relaxed);
                     }
-                    team.words.desks[1].poison();
+                    team.words.states[1].poison();
                 })
             };
             let mut steps = team.words.steps(0);
@@ -278,12 +278,12 @@ mod models {
             both(|team, rank| {
                 let mut steps = team.words.steps(rank);
                 let mut meet = || {
-                    let (desk, parity) = (&team.words.desks[rank], steps.parity());
+                    let (state, parity) = (&team.words.states[rank], steps.parity());
                     let digest = digest_of(StepKind::Barrier);
-                    desk.slots[parity].digest[0].store(digest.words()[0], Ordering::Relaxed);
-                    desk.slots[parity].digest[1].store(digest.words()[1], Ordering::Relaxed);
+                    state.slots[parity].digest[0].store(digest.words()[0], Ordering::Relaxed);
+                    state.slots[parity].digest[1].store(digest.words()[1], Ordering::Relaxed);
                     steps.count += 1;
-                    steps.meet_in_tree(desk, parity, digest.words(), steps.count << 1).unwrap();
+                    steps.meet_in_tree(state, parity, digest.words(), steps.count << 1).unwrap();
                 };
                 team.write(rank, 10 + rank as u64);
                 meet();

@@ -14,11 +14,11 @@ use crate::launch::member::settle::fold_tree;
 use crate::launch::region::digest::{Key, frame};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
-use crate::launch::region::step::{self, Desks, Steps};
+use crate::launch::region::step::{self, StepStates, Steps};
 use crate::launch::region::step_kind::StepKind;
 use crate::team::board::Board;
 use crate::team::member::Patience;
-use crate::team::step_desk::PAYLOAD_BYTES;
+use crate::team::step_state::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 
@@ -43,7 +43,7 @@ pub struct Team<'w> {
 impl<'w> Team<'w> {
     pub(crate) fn new(board: &'w Board, rank: usize, size: usize, key: Key, patience: Patience) -> Team<'w> {
         Team {
-            steps: Steps::new(Desks::of(board), rank, size, key, patience),
+            steps: Steps::new(StepStates::of(board), rank, size, key, patience),
             rank,
             size,
             only_here: PhantomData,

@@ -47,7 +47,7 @@ fn loom_board_item_whose_time_is_over_is_lost_alone() {
 }
 
 impl Team {
-    /// As `Desk::end_overdue` and `Desk::condemn` for a thread: what was done is told, the item in work is lost, the rest is run
+    /// As `TaskQueue::end_overdue` and `TaskQueue::condemn` for a thread: what was done is told, the item in work is lost, the rest is run
     /// elsewhere.
     fn end_overdue(&self, books: &Mutex<Books>) {
         let board = self.board();
@@ -69,9 +69,9 @@ impl Team {
             u32::from(items > 0)
         };
         if placed > 0 {
-            self.muster().call_out(placed);
+            self.fork_join().call_out(placed);
         }
-        // As `Desk::tell_waiters`.
+        // As `TaskQueue::tell_waiters`.
         fence(Ordering::SeqCst);
         board.waiter().ring_if_asleep();
     }

@@ -64,7 +64,7 @@ impl BoardSegment {
     }
 
     fn board(&self) -> TaskBoard {
-        // SAFETY: the segment is held as long as any view (the desk keeps it), is as long as the board, and new ones are zero.
+        // SAFETY: the segment is held as long as any view (the queue keeps it), is as long as the board, and new ones are zero.
         unsafe { TaskBoard::new(self.segment.base(), self.size) }
     }
 
@@ -82,7 +82,7 @@ pub(crate) struct Flight {
     pub(crate) position: u64,
 }
 
-/// What the desk's lock guards.
+/// What the queue's lock guards.
 pub(crate) struct Books {
     /// Slots that hold no task.
     free: Vec<u16>,
@@ -106,7 +106,7 @@ pub(crate) struct Books {
 }
 
 /// The driver's side.
-pub(crate) struct Desk {
+pub(crate) struct TaskQueue {
     pub(crate) crew: Arc<Crew>,
     pub(crate) board: TaskBoard,
     pub(crate) books: Mutex<Books>,
@@ -136,10 +136,10 @@ pub(crate) struct Desk {
     segment: Arc<Segment>,
 }
 
-impl Desk {
-    /// The desk of a crew that was made with the board's plan.
-    pub(crate) fn new(crew: &Arc<Crew>, board: BoardSegment, are_prepared: bool) -> Arc<Desk> {
-        let desk = Arc::new(Desk {
+impl TaskQueue {
+    /// The queue of a crew that was made with the board's plan.
+    pub(crate) fn new(crew: &Arc<Crew>, board: BoardSegment, are_prepared: bool) -> Arc<TaskQueue> {
+        let queue = Arc::new(TaskQueue {
             crew: crew.clone(),
             board: board.board(),
             segment: board.segment,
@@ -173,10 +173,10 @@ impl Desk {
             has_newcomers: AtomicBool::new(false),
             rate: TickRate::start(),
         });
-        let bereaved: Arc<dyn Bereaved> = desk.clone();
+        let bereaved: Arc<dyn Bereaved> = queue.clone();
         // Nobody else sets it: the crew is new.
         let _first = crew.bereaved.set(Arc::downgrade(&bereaved));
-        desk
+        queue
     }
 
     /// Workers that run tasks.
@@ -190,7 +190,7 @@ impl Desk {
     }
 
     /// Adds tasks. What cannot be added is told to its receiver.
-    pub(crate) fn submit(self: &Arc<Desk>, parcels: impl IntoIterator<Item = Parcel>) {
+    pub(crate) fn submit(self: &Arc<TaskQueue>, parcels: impl IntoIterator<Item = Parcel>) {
         if let Err(error) = self.prepare() {
             return parcels.into_iter().for_each(|parcel| self.refuse(parcel, &error));
         }
@@ -243,7 +243,7 @@ impl Desk {
     /// Wakes members for tasks that were placed.
     pub(crate) fn call_out(&self, placed: u32) {
         if placed > 0 {
-            self.crew.board().muster(&self.crew.orders).call_out(placed);
+            self.crew.board().fork_join(&self.crew.orders).call_out(placed);
         }
     }
 
@@ -258,7 +258,7 @@ impl Desk {
     }
 
     /// Takes the board's pages and starts the collector, once; what fails is tried again with the next task.
-    fn prepare(self: &Arc<Desk>) -> Result<(), TaskError> {
+    fn prepare(self: &Arc<TaskQueue>) -> Result<(), TaskError> {
         if self.collector.get().is_some() {
             return Ok(());
         }
@@ -280,7 +280,11 @@ impl Desk {
 
     /// Has `tell` tell a receiver what came of its items, and sees to it that the program's code is called for that. Under no lock:
     /// a type's own code may read or drop values meanwhile.
-    pub(crate) fn tell(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>, tell: impl FnOnce(&dyn Receiver)) {
+    pub(crate) fn tell(
+        self: &Arc<TaskQueue>,
+        receiver: &Arc<dyn Receiver>,
+        tell: impl FnOnce(&dyn Receiver),
+    ) {
         let telling = current::enter_telling();
         program::call("a result's own code", || tell(&**receiver));
         drop(telling);
@@ -288,19 +292,19 @@ impl Desk {
     }
 
     /// Has the callback thread call the program's code for `receiver`, if nobody else will.
-    pub(crate) fn pass_on(self: &Arc<Desk>, receiver: &Arc<dyn Receiver>) {
+    pub(crate) fn pass_on(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         if receiver.pass_on() {
             self.calls.push(self, receiver);
         }
     }
 
     /// Refuses tasks that nobody will run: the pool has ended, or their receivers want no more.
-    pub(crate) fn leave(self: &Arc<Desk>, left: impl IntoIterator<Item = Parcel>) {
+    pub(crate) fn leave(self: &Arc<TaskQueue>, left: impl IntoIterator<Item = Parcel>) {
         left.into_iter().for_each(|parcel| self.refuse(parcel, &TaskError::PoolClosed));
     }
 
     /// Tells a task's receiver that it was not taken, or is not run any more.
-    pub(crate) fn refuse(self: &Arc<Desk>, parcel: Parcel, error: &TaskError) {
+    pub(crate) fn refuse(self: &Arc<TaskQueue>, parcel: Parcel, error: &TaskError) {
         let (first, items) = (parcel.first, parcel.packed.items);
         self.tell(&parcel.receiver, |receiver| receiver.fail(first, items, error.clone().of_item(first)));
         discard(parcel);
@@ -420,13 +424,13 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for TaskQueue {
     fn drop(&mut self) {
         self.calls.close();
     }
 }
 
-impl Bereaved for Desk {
+impl Bereaved for TaskQueue {
     fn died(&self, obituary: &Obituary) {
         self.graves.add(obituary.clone());
         self.board.alarm();

@@ -1,4 +1,4 @@
-//! The muster: how a launch is announced, joined, finished and waited for.
+//! The fork-join barrier: how a launch is announced, joined, finished and waited for.
 //!
 //! Every member of the team has one *attendance* word. The driver opens it, the member enters, and whoever finds that
 //! nothing is left to do may skip a member that has not entered yet, so that one preempted worker does not delay a
@@ -145,7 +145,7 @@ pub(crate) enum Standing {
 
 /// The words of one team. All-zero is the initial state.
 #[derive(Clone, Copy)]
-pub(crate) struct Muster<'a> {
+pub(crate) struct ForkJoin<'a> {
     /// Counts wake-ups; sleeping members wait on it. Written by the driver only.
     pub(crate) bell: &'a AtomicU32,
     /// One word a rank: epoch and state.
@@ -160,7 +160,7 @@ pub(crate) struct Muster<'a> {
     pub(crate) driver_asleep: &'a AtomicU32,
 }
 
-impl Muster<'_> {
+impl ForkJoin<'_> {
     // ------------------------------------------------------------------------------------------- driver
 
     /// Opens launch `epoch` for `members`; returns the number of system calls made (0 when all were awake).
@@ -432,14 +432,14 @@ impl Muster<'_> {
 }
 
 #[cfg(test)]
-#[path = "muster_death_tests.rs"]
+#[path = "fork_join_death_tests.rs"]
 mod death_tests;
 #[cfg(test)]
-#[path = "muster_end_tests.rs"]
+#[path = "fork_join_end_tests.rs"]
 mod end_tests;
 #[cfg(test)]
-#[path = "muster_successor_models.rs"]
+#[path = "fork_join_successor_models.rs"]
 mod successor_models;
 #[cfg(test)]
-#[path = "muster_tests.rs"]
+#[path = "fork_join_tests.rs"]
 mod tests;

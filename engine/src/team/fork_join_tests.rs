@@ -1,4 +1,4 @@
-//! The muster between threads, and under the model checker.
+//! The fork-join barrier between threads, and under the model checker.
 //!
 //! # Safety
 //! What the protocol guards are loom cells, so every access said to be exclusive is checked to be.
@@ -30,8 +30,8 @@ impl Words {
         }
     }
 
-    pub(super) fn muster(&self) -> Muster<'_> {
-        Muster {
+    pub(super) fn fork_join(&self) -> ForkJoin<'_> {
+        ForkJoin {
             bell: &self.bell,
             attendance: &self.attendance,
             pending: &self.pending,
@@ -43,34 +43,34 @@ impl Words {
 
     /// As a member's loop does it, without the looks before sleep.
     pub(super) fn await_launch(&self, rank: usize, last: u64) -> u64 {
-        let muster = self.muster();
+        let fork_join = self.fork_join();
         loop {
-            let bell = muster.bell();
-            if let Some(epoch) = muster.poll(rank, last) {
+            let bell = fork_join.bell();
+            if let Some(epoch) = fork_join.poll(rank, last) {
                 return epoch;
             }
-            muster.sleep(rank, last, bell, None, || false);
+            fork_join.sleep(rank, last, bell, None, || false);
         }
     }
 
     /// As the driver does it, without the looks before sleep.
     pub(super) fn await_end(&self) {
-        let muster = self.muster();
+        let fork_join = self.fork_join();
         loop {
-            let news = muster.news();
-            if muster.is_over() {
+            let news = fork_join.news();
+            if fork_join.is_over() {
                 return;
             }
-            muster.wait(news, None);
+            fork_join.wait(news, None);
         }
     }
 
     /// What the engine does for a member whose death the kernel has confirmed.
     fn bury(&self, rank: usize) {
-        let muster = self.muster();
-        muster.forget(rank);
-        muster.strike(rank);
-        muster.notify();
+        let fork_join = self.fork_join();
+        fork_join.forget(rank);
+        fork_join.strike(rank);
+        fork_join.notify();
     }
 }
 
@@ -98,63 +98,63 @@ mod threads {
     #[test]
     fn a_launch_is_entered_once_and_ends_with_its_last_member() {
         let words = Words::new(2);
-        let muster = words.muster();
-        assert_eq!(muster.poll(0, 0), None, "nothing was opened");
-        muster.open(1, &RankSet::full(2), Optional);
-        assert_eq!(muster.poll(0, 0), Some(1));
-        assert_eq!(muster.poll(0, 1), None, "a member enters a launch once");
-        assert_eq!(muster.poll(1, 0), Some(1));
-        muster.finish(0, 1, Optional);
-        assert!(!muster.is_over());
-        assert_eq!(muster.unfinished(), of(2, &[1]));
-        muster.finish(1, 1, Optional);
-        assert!(muster.is_over());
+        let fork_join = words.fork_join();
+        assert_eq!(fork_join.poll(0, 0), None, "nothing was opened");
+        fork_join.open(1, &RankSet::full(2), Optional);
+        assert_eq!(fork_join.poll(0, 0), Some(1));
+        assert_eq!(fork_join.poll(0, 1), None, "a member enters a launch once");
+        assert_eq!(fork_join.poll(1, 0), Some(1));
+        fork_join.finish(0, 1, Optional);
+        assert!(!fork_join.is_over());
+        assert_eq!(fork_join.unfinished(), of(2, &[1]));
+        fork_join.finish(1, 1, Optional);
+        assert!(fork_join.is_over());
     }
 
     #[test]
     fn a_late_member_is_skipped_only_where_nobody_needs_it() {
         let words = Words::new(2);
-        let muster = words.muster();
-        muster.open(1, &RankSet::full(2), Optional);
-        assert_eq!(muster.poll(0, 0), Some(1));
-        muster.finish(0, 1, Optional);
-        assert!(muster.is_over(), "rank 1 was skipped");
-        assert_eq!(muster.poll(1, 0), None, "and stays out");
-        muster.open(2, &RankSet::full(2), Required);
-        assert_eq!(muster.poll(0, 1), Some(2));
-        muster.finish(0, 2, Required);
-        assert!(!muster.is_over());
-        assert_eq!(muster.poll(1, 0), Some(2));
-        muster.finish(1, 2, Required);
-        assert!(muster.is_over());
+        let fork_join = words.fork_join();
+        fork_join.open(1, &RankSet::full(2), Optional);
+        assert_eq!(fork_join.poll(0, 0), Some(1));
+        fork_join.finish(0, 1, Optional);
+        assert!(fork_join.is_over(), "rank 1 was skipped");
+        assert_eq!(fork_join.poll(1, 0), None, "and stays out");
+        fork_join.open(2, &RankSet::full(2), Required);
+        assert_eq!(fork_join.poll(0, 1), Some(2));
+        fork_join.finish(0, 2, Required);
+        assert!(!fork_join.is_over());
+        assert_eq!(fork_join.poll(1, 0), Some(2));
+        fork_join.finish(1, 2, Required);
+        assert!(fork_join.is_over());
     }
 
     #[test]
     fn the_dead_are_struck_off_and_the_others_repair() {
         let words = Words::new(2);
-        let muster = words.muster();
-        muster.open(1, &RankSet::full(2), Required);
-        assert_eq!(muster.poll(0, 0), Some(1));
+        let fork_join = words.fork_join();
+        fork_join.open(1, &RankSet::full(2), Required);
+        assert_eq!(fork_join.poll(0, 0), Some(1));
         words.bury(0);
         words.bury(0); // twice is once
-        assert_eq!(muster.unfinished(), of(2, &[1]));
-        assert_eq!(muster.poll(1, 0), Some(1));
-        muster.finish(1, 1, Required);
-        assert!(muster.is_over());
-        muster.open(2, &of(2, &[1]), Optional);
-        assert_eq!(muster.poll(0, 1), None, "the dead have no part in the repair");
-        assert_eq!(muster.poll(1, 1), Some(2));
-        muster.finish(1, 2, Optional);
-        assert!(muster.is_over());
-        assert_eq!(muster.last_seen(0), 1, "a successor starts after what its predecessor saw");
+        assert_eq!(fork_join.unfinished(), of(2, &[1]));
+        assert_eq!(fork_join.poll(1, 0), Some(1));
+        fork_join.finish(1, 1, Required);
+        assert!(fork_join.is_over());
+        fork_join.open(2, &of(2, &[1]), Optional);
+        assert_eq!(fork_join.poll(0, 1), None, "the dead have no part in the repair");
+        assert_eq!(fork_join.poll(1, 1), Some(2));
+        fork_join.finish(1, 2, Optional);
+        assert!(fork_join.is_over());
+        assert_eq!(fork_join.last_seen(0), 1, "a successor starts after what its predecessor saw");
     }
 
     #[test]
     fn bits_beyond_the_team_are_not_looked_at() {
         for size in [1, 2, 63, 64, 65] {
             let words = Words::new(size);
-            let muster = words.muster();
-            muster.open(1, &of(size, &[0]), Optional);
+            let fork_join = words.fork_join();
+            fork_join.open(1, &of(size, &[0]), Optional);
             for pending in &words.pending {
                 pending.fetch_or(0, Ordering::Relaxed);
             }
@@ -162,10 +162,10 @@ mod threads {
                 words.pending[size / RANKS_PER_WORD]
                     .fetch_or(!0 << (size % RANKS_PER_WORD), Ordering::Relaxed);
             }
-            assert_eq!(muster.unfinished(), of(size, &[0]));
-            assert_eq!(muster.poll(0, 0), Some(1));
-            muster.finish(0, 1, Optional);
-            assert!(muster.is_over(), "{size}");
+            assert_eq!(fork_join.unfinished(), of(size, &[0]));
+            assert_eq!(fork_join.poll(0, 0), Some(1));
+            fork_join.finish(0, 1, Optional);
+            assert!(fork_join.is_over(), "{size}");
         }
     }
 
@@ -185,14 +185,14 @@ mod threads {
                             last = words.await_launch(rank, last);
                             assert_eq!(order.load(Ordering::Relaxed), last, "the order is the launch's");
                             let presence = if last == LAUNCHES { Required } else { presence };
-                            words.muster().finish(rank, last, presence);
+                            words.fork_join().finish(rank, last, presence);
                         }
                     });
                 }
                 for epoch in 1..=LAUNCHES {
                     order.store(epoch, Ordering::Relaxed);
                     let presence = if epoch == LAUNCHES { Required } else { presence };
-                    words.muster().open(epoch, &RankSet::full(size), presence);
+                    words.fork_join().open(epoch, &RankSet::full(size), presence);
                     words.await_end();
                 }
             });
@@ -259,7 +259,7 @@ mod models {
             while last < until {
                 last = self.work(rank, last);
                 let presence = if last == until { Required } else { Optional };
-                self.words.muster().finish(rank, last, presence);
+                self.words.fork_join().finish(rank, last, presence);
             }
         }
 
@@ -269,7 +269,7 @@ mod models {
             let members = if *roster == Rank1::Dead { &members[..1] } else { members };
             // SAFETY: nobody is in a launch; checked.
             self.order.with_mut(|order| unsafe { *order = epoch });
-            self.words.muster().open(epoch, &of(2, members), presence);
+            self.words.fork_join().open(epoch, &of(2, members), presence);
         }
 
         /// Waits for the end, and uses what the launch lent, as its caller may from then on.
@@ -289,7 +289,7 @@ mod models {
 
     /// Members fall asleep while a launch is opened, the driver while they finish.
     #[test]
-    fn loom_muster_loses_no_wake_up() {
+    fn loom_fork_join_loses_no_wake_up() {
         check(2, || {
             let team = Team::new();
             let members: Vec<_> = [0, 1].map(|rank| beside(&team, move |team| team.serve(rank, 0, 1))).into();
@@ -301,7 +301,7 @@ mod models {
 
     /// One member, two launches: the second finds it asleep, about to sleep, or awake.
     #[test]
-    fn loom_muster_two_launches_in_a_row() {
+    fn loom_fork_join_two_launches_in_a_row() {
         check(3, || {
             let team = Team::new();
             let member = beside(&team, move |team| team.serve(0, 0, 2));
@@ -315,7 +315,7 @@ mod models {
 
     /// A member that comes late is skipped or enters, never both; skipped, it sees the next launch only.
     #[test]
-    fn loom_muster_skips_or_admits_the_late() {
+    fn loom_fork_join_skips_or_admits_the_late() {
         check(2, || {
             let team = Team::new();
             let members: Vec<_> = [0, 1].map(|rank| beside(&team, move |team| team.serve(rank, 0, 2))).into();
@@ -329,12 +329,12 @@ mod models {
 
     /// The driver with a seat does the work itself and skips whoever has not come.
     #[test]
-    fn loom_muster_driver_skips_from_its_seat() {
+    fn loom_fork_join_driver_skips_from_its_seat() {
         check(3, || {
             let team = Team::new();
             let member = beside(&team, move |team| team.serve(1, 0, 2));
             team.open(1, &[1], Optional);
-            team.words.muster().skip_absent(1);
+            team.words.fork_join().skip_absent(1);
             team.close();
             team.open(2, &[1], Required);
             assert_eq!(team.close()[1], 2);
@@ -360,7 +360,7 @@ mod models {
             let survivor = beside(&team, move |team| team.serve(0, 0, 2));
             // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
             let dying = beside(&team, move |team| {
-                let muster = team.words.muster();
+                let fork_join = team.words.fork_join();
                 match dies {
                     Dies::Dozing => {
                         team.words.asleep[0].fetch_or(2, Ordering::Relaxed);
@@ -379,11 +379,11 @@ mod models {
                     }
                     Dies::HavingSkipped => {
                         let epoch = team.work(1, 0);
-                        muster.skip_absent(epoch);
+                        fork_join.skip_absent(epoch);
                     }
                     Dies::Struck => {
                         team.work(1, 0);
-                        muster.strike(1);
+                        fork_join.strike(1);
                     }
                 }
                 team.bury(1);
@@ -400,47 +400,47 @@ mod models {
             assert_eq!(team.close()[0], 2);
             survivor.join().unwrap();
             dying.join().unwrap();
-            assert!(team.words.muster().is_over());
+            assert!(team.words.fork_join().is_over());
             assert_eq!(team.words.asleep[0].load(Ordering::Relaxed), 0, "the dead do not sleep");
         });
     }
 
     #[test]
-    fn loom_muster_death_of_a_dozing_member() {
+    fn loom_fork_join_death_of_a_dozing_member() {
         a_member_dies(Dies::Dozing);
     }
 
     #[test]
-    fn loom_muster_death_of_a_member_inside() {
+    fn loom_fork_join_death_of_a_member_inside() {
         a_member_dies(Dies::Entered);
     }
 
     #[test]
-    fn loom_muster_death_between_skip_and_strike() {
+    fn loom_fork_join_death_between_skip_and_strike() {
         a_member_dies(Dies::Skipping);
     }
 
     #[test]
-    fn loom_muster_death_between_skip_and_own_strike() {
+    fn loom_fork_join_death_between_skip_and_own_strike() {
         a_member_dies(Dies::HavingSkipped);
     }
 
     #[test]
-    fn loom_muster_death_between_strike_and_notice() {
+    fn loom_fork_join_death_between_strike_and_notice() {
         a_member_dies(Dies::Struck);
     }
 
     /// Rank 0 finishes and skips rank 1, while rank 1 dies without having entered, is buried and replaced, and the
     /// successor serves the next launch: rank 0 must not strike it off that one.
     #[test]
-    fn loom_muster_a_skip_never_reaches_the_next_launch() {
+    fn loom_fork_join_a_skip_never_reaches_the_next_launch() {
         check(2, || {
             let team = Team::new();
             let member = beside(&team, move |team| team.serve(0, 0, 2));
             let successor = beside(&team, move |team| {
                 let mut roster = team.roster.lock().unwrap();
                 team.words.bury(1);
-                let last = team.words.muster().last_seen(1);
+                let last = team.words.fork_join().last_seen(1);
                 *roster = Rank1::Succeeded;
                 team.changed.notify_all();
                 drop(roster);
@@ -463,20 +463,20 @@ mod models {
 
     /// Of two members that finish last in two words of a large team, at least one tells the driver.
     #[test]
-    fn loom_muster_last_of_two_words_is_noticed() {
+    fn loom_fork_join_last_of_two_words_is_noticed() {
         check(3, || {
             let words = Arc::new(Words::new(RANKS_PER_WORD + 1));
             words.pending[0].store(1, Ordering::Relaxed);
             words.pending[1].store(1, Ordering::Relaxed);
-            let other = beside(&words, move |words| words.muster().strike(RANKS_PER_WORD));
-            let mine = words.muster().strike(0);
+            let other = beside(&words, move |words| words.fork_join().strike(RANKS_PER_WORD));
+            let mine = words.fork_join().strike(0);
             assert!(mine | other.join().unwrap());
         });
     }
 
     /// A cancellation between the driver's look and its sleep wakes it.
     #[test]
-    fn loom_muster_news_is_not_slept_through() {
+    fn loom_fork_join_news_is_not_slept_through() {
         check(3, || {
             let words = Arc::new(Words::new(1));
             let cancelled = Arc::new(AtomicU32::new(0));
@@ -485,15 +485,15 @@ mod models {
                 let (words, cancelled) = (words.clone(), cancelled.clone());
                 thread::spawn(move || {
                     cancelled.store(1, Ordering::SeqCst);
-                    words.muster().notify();
+                    words.fork_join().notify();
                 })
             };
             loop {
-                let news = words.muster().news();
+                let news = words.fork_join().news();
                 if cancelled.load(Ordering::SeqCst) == 1 {
                     break;
                 }
-                words.muster().wait(news, None);
+                words.fork_join().wait(news, None);
             }
             canceller.join().unwrap();
         });

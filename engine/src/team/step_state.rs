@@ -20,7 +20,7 @@ pub(crate) struct StepSlot {
 /// A rank's lines in a region.
 #[derive(Default)]
 #[repr(C)]
-pub(crate) struct StepDesk {
+pub(crate) struct StepState {
     /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
     pub(crate) arrived: AtomicU32,
     /// How many sleep on `arrived`, or are about to.
@@ -35,7 +35,7 @@ pub(crate) struct StepDesk {
 /// The bit of a step count that says: this rank goes no further.
 pub(crate) const POISON: u32 = 1;
 
-impl StepDesk {
+impl StepState {
     /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
     pub(crate) fn poison(&self) {
         for word in [&self.arrived, &self.released] {
@@ -51,7 +51,7 @@ pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
 // The layout that docs/SEGMENT-LAYOUT.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(std::mem::offset_of!(StepDesk, released) == 8 && std::mem::offset_of!(StepDesk, slots) == 16);
-    assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepDesk>>() == 128);
+    assert!(std::mem::offset_of!(StepState, released) == 8 && std::mem::offset_of!(StepState, slots) == 16);
+    assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepState>>() == 128);
     assert!(size_of::<Line<Payload>>() == 8192);
 };

@@ -25,7 +25,7 @@ struct Roster {
 /// A team of two, of which rank 1 dies.
 struct Team {
     words: tests::Words,
-    /// The launch that rank 1 has entered, as its desk tells.
+    /// The launch that rank 1 has entered, as its status tells.
     entered: AtomicU64,
     order: UnsafeCell<u64>,
     results: [UnsafeCell<u64>; 2],
@@ -76,15 +76,15 @@ impl Team {
         while last < until {
             last = self.words.await_launch(rank, last);
             self.work(rank, last);
-            self.words.muster().finish(rank, last, Required);
+            self.words.fork_join().finish(rank, last, Required);
         }
     }
 
     /// The first member of rank 1.
     fn serve_up_to(&self, dies: Dies) {
-        let muster = self.words.muster();
+        let fork_join = self.words.fork_join();
         if dies == Dies::Dozing {
-            muster.asleep[0].fetch_or(2, Ordering::Relaxed);
+            fork_join.asleep[0].fetch_or(2, Ordering::Relaxed);
             return;
         }
         let epoch = self.words.await_launch(1, 0);
@@ -94,29 +94,29 @@ impl Team {
         self.entered.store(epoch, Ordering::Relaxed);
         self.work(1, epoch);
         if dies == Dies::Struck {
-            muster.strike(1);
+            fork_join.strike(1);
         }
     }
 
     /// As `burial::record`.
     fn bury(&self) {
         let mut roster = self.roster.lock().unwrap();
-        let muster = self.words.muster();
+        let fork_join = self.words.fork_join();
         let has_entered = self.entered.load(Ordering::Relaxed) == roster.epoch;
-        let may_come = muster.awaits(1) && !muster.astray(roster.epoch).contains(1);
+        let may_come = fork_join.awaits(1) && !fork_join.astray(roster.epoch).contains(1);
         roster.is_owed = !has_entered && may_come;
         roster.is_dead = true;
-        muster.forget(1);
+        fork_join.forget(1);
         if !roster.is_owed {
-            muster.strike(1);
-            muster.notify();
+            fork_join.strike(1);
+            fork_join.notify();
         }
     }
 
     /// The second member of rank 1: started under the lock, it looks at the board outside it, and then is ready.
     fn succeed(&self) {
         self.roster.lock().unwrap().is_started = true;
-        let last = self.words.muster().last_seen(1);
+        let last = self.words.fork_join().last_seen(1);
         let mut roster = self.roster.lock().unwrap();
         (roster.is_dead, roster.is_owed) = (false, false);
         self.changed.notify_all();
@@ -133,7 +133,7 @@ impl Team {
         roster.epoch = epoch;
         // SAFETY: nobody is in a launch; checked.
         self.order.with_mut(|order| unsafe { *order = epoch });
-        self.words.muster().open(epoch, &RankSet::full(2), Required);
+        self.words.fork_join().open(epoch, &RankSet::full(2), Required);
     }
 
     /// As `burial::release`.
@@ -141,8 +141,8 @@ impl Team {
         let mut roster = self.roster.lock().unwrap();
         if !roster.is_started && std::mem::take(&mut roster.is_owed) {
             roster.is_given_up = true;
-            self.words.muster().strike(1);
-            self.words.muster().notify();
+            self.words.fork_join().strike(1);
+            self.words.fork_join().notify();
         }
     }
 
@@ -181,26 +181,26 @@ fn rank_1_is_succeeded(dies: Dies, gives_up: bool) {
 }
 
 #[test]
-fn loom_muster_successor_of_a_dozing_member_enters() {
+fn loom_fork_join_successor_of_a_dozing_member_enters() {
     rank_1_is_succeeded(Dies::Dozing, false);
 }
 
 #[test]
-fn loom_muster_successor_of_a_member_that_was_called_enters() {
+fn loom_fork_join_successor_of_a_member_that_was_called_enters() {
     rank_1_is_succeeded(Dies::Called, false);
 }
 
 #[test]
-fn loom_muster_successor_of_a_member_inside_does_not_enter_again() {
+fn loom_fork_join_successor_of_a_member_inside_does_not_enter_again() {
     rank_1_is_succeeded(Dies::Entered, false);
 }
 
 #[test]
-fn loom_muster_successor_of_a_member_that_was_done_does_not_enter_again() {
+fn loom_fork_join_successor_of_a_member_that_was_done_does_not_enter_again() {
     rank_1_is_succeeded(Dies::Struck, false);
 }
 
 #[test]
-fn loom_muster_successor_is_given_up_or_enters() {
+fn loom_fork_join_successor_is_given_up_or_enters() {
     rank_1_is_succeeded(Dies::Called, true);
 }

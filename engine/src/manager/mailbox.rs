@@ -1,4 +1,4 @@
-//! The desk: words in shared memory over which callers hand a server requests and get answers. README.md tells the protocol.
+//! The mailbox: words in shared memory over which callers hand a server requests and get answers. README.md tells the protocol.
 //!
 //! # Safety
 //! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a release and is
@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Calls that can be at the desk at one time; further callers wait for a slot.
+/// Calls that can be at the mailbox at one time; further callers wait for a slot.
 pub(super) const SLOTS: usize = if cfg!(any(loom, miri)) { 1 } else { 32 };
 /// Bytes that pass at one turn.
 pub(super) const PIECE_BYTES: usize = if cfg!(any(loom, miri)) { 8 } else { 8 << 10 };
@@ -30,7 +30,7 @@ const ABANDONED: u64 = 1 << 63;
 const SERVER: u32 = 1;
 /// In `Slot::turn`: the owner sleeps on the word, or is about to.
 const ASLEEP: u32 = 2;
-/// In `Slot::turn`: the desk is closed.
+/// In `Slot::turn`: the mailbox is closed.
 const SHUT: u32 = 4;
 
 /// In `Slot::piece`: the owner wrote it, a part of a request.
@@ -40,7 +40,7 @@ const ANSWER: u32 = 4;
 /// In `Slot::piece`: another follows.
 const MORE: u32 = 1;
 
-/// `Desk::state` of a desk that serves.
+/// `Mailbox::state` of a mailbox that serves.
 const OPEN: u32 = 0;
 /// The server has left in good order.
 const CLOSED: u32 = 1;
@@ -85,7 +85,7 @@ const _: () = {
     assert!(size_of::<Slot>() == (128 + PIECE_BYTES).next_multiple_of(128));
 };
 
-/// Why a call ended at the desk.
+/// Why a call ended at the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     TimedOut,
@@ -96,16 +96,16 @@ pub(super) enum Stop {
 }
 
 /// A handle of the words.
-pub(super) struct Desk {
+pub(super) struct Mailbox {
     place: Place,
 }
 
-remote!([] Desk, "manager", Words, (), |this| this.place, |place| Desk { place });
+remote!([] Mailbox, "manager", Words, (), |this| this.place, |place| Mailbox { place });
 
-impl Desk {
-    pub(super) fn new() -> Result<Desk, CreateError> {
+impl Mailbox {
+    pub(super) fn new() -> Result<Mailbox, CreateError> {
         let len = place::len_of::<Words, ()>();
-        Ok(Desk { place: place::make::<Desk>("manager", len, |_| (), Some(repair))? })
+        Ok(Mailbox { place: place::make::<Mailbox>("manager", len, |_| (), Some(repair))? })
     }
 
     fn words(&self) -> &Words {
@@ -113,7 +113,7 @@ impl Desk {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// Tells this desk from others in this process.
+    /// Tells this mailbox from others in this process.
     pub(super) fn key(&self) -> usize {
         self.place.base().addr().get()
     }
@@ -184,7 +184,7 @@ impl Desk {
             0 => {}
             1 | 2 => {
                 slot.put(b"dead", REQUEST, step == 2);
-                self.words().pass_to_server(slot).expect("the desk is open");
+                self.words().pass_to_server(slot).expect("the mailbox is open");
             }
             _ => {
                 slot.turn.fetch_and(SHUT, Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl Words {
     /// Takes a free slot.
     fn claim(&self, me: Owner, deadline: Option<Instant>) -> Result<usize, Stop> {
         loop {
-            // Before the state: the desk is shut first, and counted afterwards.
+            // Before the state: the mailbox is shut first, and counted afterwards.
             let freed = self.freed.load(Ordering::SeqCst);
             if let Some(stop) = self.is_shut() {
                 return Err(stop);
@@ -281,7 +281,7 @@ impl Words {
     }
 
     fn pass_to_server(&self, slot: &Slot) -> Result<(), Stop> {
-        // Release pairs with the acquire in `serve`. A set bit means that the desk was shut meanwhile.
+        // Release pairs with the acquire in `serve`. A set bit means that the mailbox was shut meanwhile.
         let passed = slot.turn.compare_exchange(0, SERVER, Ordering::AcqRel, Ordering::Acquire);
         if passed.is_err() {
             return Err(self.is_shut().unwrap_or(Stop::Corrupt));
@@ -331,12 +331,12 @@ impl Words {
         }
     }
 
-    /// The server's looks: calls `on` with every slot that waits for it; returns when the desk is shut, or when
-    /// `is_over` says so, which no stray write into the desk can change.
+    /// The server's looks: calls `on` with every slot that waits for it; returns when the mailbox is shut, or when
+    /// `is_over` says so, which no stray write into the mailbox can change.
     fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let mut spins = SPINS;
         loop {
-            // Before the state: the desk is shut first, and the bell rings afterwards.
+            // Before the state: the mailbox is shut first, and the bell rings afterwards.
             let bell = self.bell.load(Ordering::SeqCst);
             if self.is_shut().is_some() || is_over.load(Ordering::Acquire) {
                 break;
@@ -454,7 +454,7 @@ impl Slot {
     }
 
     fn free(&self) {
-        // A shut desk stays shut.
+        // A shut mailbox stays shut.
         self.turn.fetch_and(SHUT, Ordering::Relaxed);
         // Release pairs with the acquire in `claim`.
         self.owner.store(0, Ordering::Release);
@@ -495,7 +495,7 @@ fn shut(words: &Words, state: u32) {
     futex::wake(&words.bell, u32::MAX);
 }
 
-/// After a confirmed death: a dead server shuts the desk, a dead caller's slots are left to the server.
+/// After a confirmed death: a dead server shuts the mailbox, a dead caller's slots are left to the server.
 fn repair(words: &Words, dead: MemberId) {
     if words.server.load(Ordering::Acquire) == dead.get() {
         return shut(words, DEAD);

@@ -41,21 +41,21 @@ impl Team {
 
     /// As a member does: launches until it has leave.
     fn serve(&self) {
-        let (muster, mut last) = (self.words.muster(), 0);
+        let (fork_join, mut last) = (self.words.fork_join(), 0);
         loop {
-            let bell = muster.bell();
-            if let Some(epoch) = muster.poll(0, last) {
+            let bell = fork_join.bell();
+            if let Some(epoch) = fork_join.poll(0, last) {
                 // SAFETY: in the launch; checked.
                 let order = self.order.with(|order| unsafe { *order });
                 assert_eq!(order, epoch, "a member runs the order of the launch that it entered");
                 // SAFETY: as above.
                 self.result.with_mut(|result| unsafe { *result = epoch });
-                muster.finish(0, epoch, Required);
+                fork_join.finish(0, epoch, Required);
                 last = epoch;
             } else if self.leave.load(Ordering::Acquire) != 0 {
                 return;
             } else {
-                muster.sleep(0, last, bell, None, || false);
+                fork_join.sleep(0, last, bell, None, || false);
             }
         }
     }
@@ -69,7 +69,7 @@ impl Team {
         gate.0 += 1;
         // SAFETY: nobody is in a launch; checked.
         self.order.with_mut(|order| unsafe { *order = gate.0 });
-        self.words.muster().open(gate.0, &RankSet::full(1), Required);
+        self.words.fork_join().open(gate.0, &RankSet::full(1), Required);
         self.words.await_end();
         // SAFETY: nobody is in a launch; checked.
         let result = self.result.with(|result| unsafe { *result });
@@ -82,7 +82,7 @@ impl Team {
         let mut gate = self.gate.lock().unwrap();
         if !std::mem::replace(&mut gate.1, true) {
             self.leave.store(1, Ordering::Release);
-            self.words.muster().ring();
+            self.words.fork_join().ring();
             let member = self.member.lock().unwrap().take();
             member.into_iter().for_each(|member| member.join().unwrap());
             // SAFETY: the member is gone; checked.
@@ -100,7 +100,7 @@ impl Team {
 
 /// Two threads launch, and each ends the team after that, while the other launches or ends it too.
 #[test]
-fn loom_muster_two_drivers_and_two_ends() {
+fn loom_fork_join_two_drivers_and_two_ends() {
     model::check(Some(2), || {
         let team = Team::new();
         let other = beside(&team, move |team| {
@@ -117,7 +117,7 @@ fn loom_muster_two_drivers_and_two_ends() {
 
 /// An end beside a launch: the member is asleep, about to sleep, in the launch or leaving.
 #[test]
-fn loom_muster_an_end_beside_a_launch() {
+fn loom_fork_join_an_end_beside_a_launch() {
     model::check(Some(3), || {
         let team = Team::new();
         let other = beside(&team, move |team| team.launch());

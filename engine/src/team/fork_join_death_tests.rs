@@ -26,8 +26,8 @@ impl Words {
         }
     }
 
-    fn muster(&self) -> Muster<'_> {
-        Muster {
+    fn fork_join(&self) -> ForkJoin<'_> {
+        ForkJoin {
             bell: &self.bell,
             attendance: &self.attendance,
             pending: &self.groups[0],
@@ -39,48 +39,48 @@ impl Words {
 }
 
 /// What the engine does for a dead rank.
-fn bury(muster: &Muster<'_>, rank: usize) {
-    muster.forget(rank);
-    muster.strike(rank);
-    muster.notify();
+fn bury(fork_join: &ForkJoin<'_>, rank: usize) {
+    fork_join.forget(rank);
+    fork_join.strike(rank);
+    fork_join.notify();
 }
 
 #[test]
 fn killed_between_skipping_a_member_and_striking_it_off() {
     for size in [3, 70] {
         let words = Words::new(size);
-        let muster = words.muster();
-        muster.open(1, &RankSet::full(size), Presence::Optional);
-        assert_eq!(muster.poll(0, 0), Some(1));
+        let fork_join = words.fork_join();
+        fork_join.open(1, &RankSet::full(size), Presence::Optional);
+        assert_eq!(fork_join.poll(0, 0), Some(1));
         // Rank 0 gets so far with the last rank, and dies.
         words.attendance[size - 1].store(word(1, SKIPPED), Ordering::SeqCst);
-        assert_eq!(muster.poll(size - 1, 0), None, "the skipped one never enters");
-        bury(&muster, 0);
-        assert!(!muster.unfinished().contains(size - 1));
-        assert!(muster.unfinished().contains(1), "those that may still enter are waited for");
-        assert_eq!(muster.poll(1, 0), Some(1));
-        muster.finish(1, 1, Presence::Optional);
-        assert!(muster.is_over());
+        assert_eq!(fork_join.poll(size - 1, 0), None, "the skipped one never enters");
+        bury(&fork_join, 0);
+        assert!(!fork_join.unfinished().contains(size - 1));
+        assert!(fork_join.unfinished().contains(1), "those that may still enter are waited for");
+        assert_eq!(fork_join.poll(1, 0), Some(1));
+        fork_join.finish(1, 1, Presence::Optional);
+        assert!(fork_join.is_over());
     }
 }
 
 #[test]
 fn killed_before_entering_inside_and_after_finishing() {
     let words = Words::new(2);
-    let muster = words.muster();
+    let fork_join = words.fork_join();
     for epoch in 1..=3 {
-        muster.open(epoch, &RankSet::full(2), Presence::Required);
+        fork_join.open(epoch, &RankSet::full(2), Presence::Required);
         if epoch > 1 {
-            assert_eq!(muster.poll(0, epoch - 1), Some(epoch));
+            assert_eq!(fork_join.poll(0, epoch - 1), Some(epoch));
         }
         if epoch > 2 {
-            muster.finish(0, epoch, Presence::Required);
+            fork_join.finish(0, epoch, Presence::Required);
         }
-        bury(&muster, 0);
-        assert!(!muster.is_over());
-        assert_eq!(muster.poll(1, epoch - 1), Some(epoch));
-        muster.finish(1, epoch, Presence::Required);
-        assert!(muster.is_over());
+        bury(&fork_join, 0);
+        assert!(!fork_join.is_over());
+        assert_eq!(fork_join.poll(1, epoch - 1), Some(epoch));
+        fork_join.finish(1, epoch, Presence::Required);
+        assert!(fork_join.is_over());
     }
 }
 
@@ -88,22 +88,24 @@ fn killed_before_entering_inside_and_after_finishing() {
 fn a_member_skips_others_while_its_own_bit_stands() {
     // Else a launch could end, and the next begin, between its look and its strike, which would hit that one.
     let words = Words::new(2);
-    let muster = words.muster();
-    muster.open(1, &RankSet::full(2), Presence::Optional);
-    assert_eq!(muster.poll(0, 0), Some(1));
-    muster.skip_absent(1);
-    assert!(muster.unfinished().contains(0) && !muster.unfinished().contains(1) && !muster.is_over());
-    muster.finish(0, 1, Presence::Optional);
-    assert!(muster.is_over());
+    let fork_join = words.fork_join();
+    fork_join.open(1, &RankSet::full(2), Presence::Optional);
+    assert_eq!(fork_join.poll(0, 0), Some(1));
+    fork_join.skip_absent(1);
+    assert!(
+        fork_join.unfinished().contains(0) && !fork_join.unfinished().contains(1) && !fork_join.is_over()
+    );
+    fork_join.finish(0, 1, Presence::Optional);
+    assert!(fork_join.is_over());
 }
 
 #[test]
 fn news_between_the_look_and_the_sleep_are_not_slept_over() {
     let words = Words::new(1);
-    let muster = words.muster();
-    muster.open(1, &RankSet::full(1), Presence::Required);
-    let seen = muster.news();
-    muster.notify();
+    let fork_join = words.fork_join();
+    fork_join.open(1, &RankSet::full(1), Presence::Required);
+    let seen = fork_join.news();
+    fork_join.notify();
     // Would wait for ever if the count were read inside.
-    muster.wait(seen, None);
+    fork_join.wait(seen, None);
 }
