@@ -6,8 +6,8 @@
 //! - F1 `ptr` points to `dim.size()` aligned elements that `place` keeps mapped: as its upkeep in the process that made
 //!   the array, as a lease (`handle::travel`, T1) in others, whose mapping is at least readable.
 //! - F2 Nobody writes them: the array was given up to be frozen, handles give out `&T` alone, and `thaw` gives it back only
-//!   where no other handle exists and none was ever leased beyond its luggage.
-//! - F3 The object in the arena that the handles name is a [`Deed`] and `ndim` lengths; it never changes after it was made.
+//!   where no other handle exists and none was ever leased beyond its keep-alive set.
+//! - F3 The object in the arena that the handles name is a [`Descriptor`] and `ndim` lengths; it never changes after it was made.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -56,13 +56,13 @@ unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
 /// The words that say where the elements lie; the lengths of the axes follow.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-struct Deed {
+struct Descriptor {
     segment: u64,
     offset: u64,
     axes: u64,
 }
 
-const DEED: usize = size_of::<Deed>();
+const DESCRIPTOR: usize = size_of::<Descriptor>();
 const WORD: usize = size_of::<u64>();
 const WHAT: &str = "frozen array";
 
@@ -72,9 +72,9 @@ const MAX_AXES: usize = 64;
 fn expected<T: Element, D: Shape>() -> Expected {
     Expected {
         what: WHAT,
-        kind: kind_of::<Deed, (T, D)>(),
+        kind: kind_of::<Descriptor, (T, D)>(),
         align: WORD,
-        fits: |len| len.is_multiple_of(WORD) && (DEED..=DEED + MAX_AXES * WORD).contains(&len),
+        fits: |len| len.is_multiple_of(WORD) && (DESCRIPTOR..=DESCRIPTOR + MAX_AXES * WORD).contains(&len),
         arrived: None,
     }
 }
@@ -89,19 +89,19 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     #[expect(clippy::arithmetic_side_effects, reason = "the shape of an array that lies in memory")]
     pub fn freeze(self) -> Result<FrozenArray<T, D>, AllocError> {
         let shape = self.shape().to_vec();
-        let deed = Deed {
+        let descriptor = Descriptor {
             segment: self.segment().id().0,
             offset: self.byte_offset() as u64,
             axes: shape.len() as u64,
         };
         let (ptr, dim, segment) = (self.base_ptr(), self.raw_dim().clone(), self.segment().clone());
-        let len_bytes = DEED + shape.len() * WORD;
+        let len_bytes = DESCRIPTOR + shape.len() * WORD;
         let write = move |base: NonNull<u8>| {
             // SAFETY: the block has room, is aligned to words, and nobody else knows it yet.
-            unsafe { base.cast::<Deed>().write(deed) };
+            unsafe { base.cast::<Descriptor>().write(descriptor) };
             for (i, len) in shape.iter().enumerate() {
                 // SAFETY: the i-th length lies inside the block.
-                let at = unsafe { base.add(DEED + i * WORD) };
+                let at = unsafe { base.add(DESCRIPTOR + i * WORD) };
                 // SAFETY: as above.
                 unsafe { at.cast::<u64>().write(*len as u64) };
             }
@@ -166,7 +166,7 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         }
     }
 
-    /// The elements that a deed in this process's mapping names; all of it is checked.
+    /// The elements that a descriptor in this process's mapping names; all of it is checked.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "at most MAX_AXES axes are counted, and none before it is checked"
@@ -182,7 +182,7 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         let wrong = |why: &str| Err(why.to_owned());
         travel::with_unpacking(WHAT, |unpacking| {
             let axes = usize::try_from(axes).unwrap_or(usize::MAX);
-            if axes > MAX_AXES || place.len_bytes() != DEED + axes * WORD {
+            if axes > MAX_AXES || place.len_bytes() != DESCRIPTOR + axes * WORD {
                 return wrong("its number of axes makes no sense");
             }
             if D::NDIM.is_some_and(|own| own != axes) {
@@ -190,7 +190,7 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
             }
             let mut dim = D::zeros(axes);
             for (i, len) in dim.slice_mut().iter_mut().enumerate() {
-                *len = usize::try_from(read(DEED + i * WORD)).map_err(|_| "an axis is too long")?;
+                *len = usize::try_from(read(DESCRIPTOR + i * WORD)).map_err(|_| "an axis is too long")?;
             }
             let len_bytes = byte_len::<T, D>(&dim).map_err(|error| error.to_string())?;
             let (base, segment_bytes) = match place.upkeep::<SharedArray<T, D>>() {

@@ -13,12 +13,12 @@ fn here() -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
 fn an_array_is_written_again_only_by_its_last_handle() {
     for len in [4, 1 << 18] {
         let frozen = SharedArray::from_fn(len, |i| i as f64).unwrap().freeze().unwrap();
-        let (bytes, luggage) = encode(&frozen).unwrap();
+        let (bytes, keep_alive) = encode(&frozen).unwrap();
         let frozen = frozen.thaw().unwrap_err();
         let (same, leases): (FrozenArray<f64>, _) = decode(&bytes, &mut here()).unwrap();
         assert_eq!((same[3], same.len(), leases.alive()), (3.0, len, 0));
         assert_eq!(same.as_ptr(), frozen.as_ptr());
-        drop((frozen, luggage));
+        drop((frozen, keep_alive));
         let mut array = same.thaw().unwrap();
         array.as_mut_slice()[3] = 9.0;
         assert_eq!(array.as_slice()[2..4], [2.0, 9.0]);
@@ -30,15 +30,15 @@ fn an_array_is_written_again_only_by_its_last_handle() {
 fn large_arrays_bring_their_segment_along_for_reading() {
     let large = SharedArray::<u8>::zeros(2 << 20).unwrap();
     let own = large.segment().id();
-    let (_bytes, luggage) = encode(&large.freeze().unwrap()).unwrap();
-    let access: Vec<bool> = luggage.segments().filter(|(s, _)| s.id() == own).map(|(_, w)| w).collect();
+    let (_bytes, keep_alive) = encode(&large.freeze().unwrap()).unwrap();
+    let access: Vec<bool> = keep_alive.segments().filter(|(s, _)| s.id() == own).map(|(_, w)| w).collect();
     assert_eq!(access, [false]);
 }
 
 #[test]
 fn shape_and_type_are_checked() {
     let frozen = SharedArray::from_shape_fn((2, 3), |(i, j)| (10 * i + j) as u32).unwrap().freeze().unwrap();
-    let (bytes, _luggage) = encode(&frozen).unwrap();
+    let (bytes, _keep_alive) = encode(&frozen).unwrap();
     let (same, _): (FrozenArray<u32, Ix2>, _) = decode(&bytes, &mut here()).unwrap();
     assert_eq!((same.view()[(1, 2)], same.shape()), (12, &[2, 3][..]));
     assert!(decode::<FrozenArray<u32>>(&bytes, &mut here()).is_err());
@@ -48,9 +48,9 @@ fn shape_and_type_are_checked() {
 #[test]
 fn values_freeze_too() {
     let frozen = SharedValue::new([1u8, 2]).unwrap().freeze().unwrap();
-    let (bytes, luggage) = encode(&vec![frozen.clone(), frozen.clone()]).unwrap();
+    let (bytes, keep_alive) = encode(&vec![frozen.clone(), frozen.clone()]).unwrap();
     let (same, _): (Vec<FrozenValue<[u8; 2]>>, _) = decode(&bytes, &mut here()).unwrap();
     assert_eq!(*same[1], [1, 2]);
-    drop((luggage, same));
+    drop((keep_alive, same));
     assert_eq!(frozen.thaw().unwrap().get(), [1, 2]);
 }

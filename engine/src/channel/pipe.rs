@@ -17,7 +17,7 @@ use crate::base::atomic::Ordering;
 use crate::base::member::{self, MemberId};
 use crate::handle::{place, travel};
 use crate::sync::Patience;
-use crate::sync::place::{Borrowed, CreateError, Farewell, Place, Remote, SyncWire};
+use crate::sync::place::{Borrowed, CreateError, OnLastDrop, Place, Remote, SyncWire};
 use crate::sys::fork;
 use serde::{Deserialize, Serialize};
 use std::ptr::NonNull;
@@ -54,7 +54,7 @@ fn leave(control: &Control, side: usize) {
 }
 
 /// A handle came to this process, from a message or for a launch.
-fn arrive(place: Place, side: usize) -> Option<Farewell> {
+fn arrive(place: Place, side: usize) -> Option<OnLastDrop> {
     let me = member::current_member();
     if me == MemberId::DRIVER {
         return None;
@@ -212,7 +212,7 @@ macro_rules! ends {
             fn of(place: Place) -> Self {
                 $handle(End::of(place))
             }
-            fn arrived(place: Place) -> Option<Farewell> {
+            fn arrived(place: Place) -> Option<OnLastDrop> {
                 arrive(place, $side)
             }
         }
@@ -413,7 +413,7 @@ impl<S: Message, R: Message> Connection<S, R> {
             at.map(|(base, wire)| unsafe { Place::borrowed(base, wire) })
         });
         for (place, side) in [(&sender, SENDING), (&receiver, RECEIVING)] {
-            // As after any launch, no farewell.
+            // As after any launch, no last-drop hook runs.
             drop(place.as_ref().and_then(|place| arrive(place.lend(), side)));
         }
         Borrowed::new(Connection { sender: sender.map(Remote::of), receiver: receiver.map(Remote::of) })

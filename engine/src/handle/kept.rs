@@ -1,7 +1,7 @@
 //! What senders keep of their messages until the receivers have let go of it, or have ended.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::travel::Luggage;
+use super::travel::KeepAlive;
 use crate::base::member::MemberId;
 use crate::memory::reclaim;
 use crate::sys::fork;
@@ -16,12 +16,12 @@ const LOOKS: usize = 64;
 /// How many of the members that ended last are remembered: of these nothing is kept any more.
 const ENDED: usize = 1024;
 
-/// Luggage whose receivers still had something of it at the last look.
+/// Keep-alive sets whose receivers still had something of it at the last look.
 struct Kept {
-    list: Vec<(MemberId, Arc<Luggage>)>,
+    list: Vec<(MemberId, Arc<KeepAlive>)>,
     next: usize,
     /// What is to be dropped at the next occasion.
-    free: Vec<Arc<Luggage>>,
+    free: Vec<Arc<KeepAlive>>,
     ended: VecDeque<MemberId>,
 }
 
@@ -30,16 +30,16 @@ static KEPT: Mutex<Kept> =
 /// Entries of both lists, so that nobody need take the lock to see that there are none.
 static KEPT_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Keeps luggage until `receiver` has let go of it, or has ended.
-pub(crate) fn keep(receiver: MemberId, luggage: Arc<Luggage>) {
+/// Keeps a keep-alive set until `receiver` has let go of it, or has ended.
+pub(crate) fn keep(receiver: MemberId, keep_alive: Arc<KeepAlive>) {
     if fork::is_foreign() {
         return;
     }
     reclaim::when_needed(sweep_some);
-    if luggage.is_held() {
+    if keep_alive.is_held() {
         let mut kept = KEPT.lock();
         if !kept.ended.contains(&receiver) {
-            kept.list.push((receiver, luggage));
+            kept.list.push((receiver, keep_alive));
             KEPT_COUNT.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -53,7 +53,7 @@ pub(crate) fn ended(member: MemberId) {
     }
     let mut kept = KEPT.lock();
     let Kept { list, free, ended, .. } = &mut *kept;
-    free.extend(list.extract_if(.., |(receiver, _)| *receiver == member).map(|(_, luggage)| luggage));
+    free.extend(list.extract_if(.., |(receiver, _)| *receiver == member).map(|(_, keep_alive)| keep_alive));
     ended.push_back(member);
     if ended.len() > ENDED {
         ended.pop_front();

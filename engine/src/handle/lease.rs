@@ -29,7 +29,7 @@ const HELD: u32 = 1;
 pub(crate) type Resolver<'a> = &'a mut dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>;
 
 /// What is done when the last handle of a lease goes.
-pub(crate) type Farewell = Box<dyn Fn() + Send + Sync>;
+pub(crate) type OnLastDrop = Box<dyn Fn() + Send + Sync>;
 
 static LEASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -140,17 +140,17 @@ impl Leases {
     }
 
     /// Counts one more handle.
-    pub(super) fn lease(&self, farewell: Option<Farewell>) -> Arc<Lease> {
+    pub(super) fn lease(&self, on_last_drop: Option<OnLastDrop>) -> Arc<Lease> {
         LEASES.fetch_add(1, Ordering::Relaxed);
         self.0.alive.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Lease { farewell, leases: self.clone() })
+        Arc::new(Lease { on_last_drop, leases: self.clone() })
     }
 }
 
 /// A right to use an object that another process keeps alive.
 pub(crate) struct Lease {
-    farewell: Option<Farewell>,
-    /// Last: whoever reads that the tally is gone must find the farewell said.
+    on_last_drop: Option<OnLastDrop>,
+    /// Last: whoever reads that the tally is gone must find that the last-drop hook has run.
     leases: Leases,
 }
 
@@ -159,8 +159,8 @@ impl Drop for Lease {
         if fork::is_foreign() {
             return;
         }
-        if let Some(farewell) = self.farewell.take() {
-            farewell();
+        if let Some(on_last_drop) = self.on_last_drop.take() {
+            on_last_drop();
         }
         self.leases.0.alive.fetch_sub(1, Ordering::Release);
         LEASES.fetch_sub(1, Ordering::Release);

@@ -7,13 +7,13 @@
 //! The invariant of a `Place`: `base` points to `len_bytes` readable and writable bytes, a tag before them, that stay
 //! mapped while the place lives (`keep` owns them, or leases them, see `travel`, or who made it by `borrowed`
 //! promised it, or who called `lend` keeps the place lent), are shared only through the atomics of one word
-//! struct and the values that it guards or not written once others know them (a frozen array's deed), and
+//! struct and the values that it guards or not written once others know them (a frozen array's descriptor), and
 //! were all zero before that struct's first use. Of a sparse object only the first `reserved` bytes are
 //! backed; who touches more populates it first.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::lease::{Farewell, Lease};
+use super::lease::{Lease, OnLastDrop};
 use super::travel::{self, Packing};
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::{self, MemberId};
@@ -394,9 +394,10 @@ impl Place {
             _ => return Err(format!("a {} of {len_bytes} bytes makes no sense there", shape.what)),
         }
         let wire = PlaceWire { segment: wire.segment, offset: wire.offset, len_bytes };
-        // Only lent to the farewell, which the lease runs before it ends.
-        let farewell = shape.arrived.and_then(|arrived| arrived(Place { base, wire, keep: Keep::Borrowed }));
-        Ok(Place { base, wire, keep: Keep::Leased(unpacking.lease(farewell)) })
+        // Only lent to the last-drop hook, which the lease runs before it ends.
+        let on_last_drop =
+            shape.arrived.and_then(|arrived| arrived(Place { base, wire, keep: Keep::Borrowed }));
+        Ok(Place { base, wire, keep: Keep::Leased(unpacking.lease(on_last_drop)) })
     }
 }
 
@@ -415,8 +416,8 @@ pub(crate) struct Expected {
     pub(crate) align: usize,
     /// Whether an object may have so many bytes.
     pub(crate) fits: fn(usize) -> bool,
-    /// Called with the place, which lives until the farewell was called.
-    pub(crate) arrived: Option<fn(Place) -> Option<Farewell>>,
+    /// Called with the place, which lives until the last-drop hook was called.
+    pub(crate) arrived: Option<fn(Place) -> Option<OnLastDrop>>,
 }
 
 /// # Safety

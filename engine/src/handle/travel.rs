@@ -2,19 +2,19 @@
 //!
 //! A handle is only a number in a message: the line of the message's own table. What makes it worth anything is that somebody keeps the
 //! object alive until the receiver has no handle left. So handles are serialised only inside [`pack`], which collects what must be kept
-//! as the message's [`Luggage`], and deserialised only inside [`Manifest::unpack`], which has the table, knows where this process maps
+//! as the message's [`KeepAlive`], and deserialised only inside [`Manifest::unpack`], which has the table, knows where this process maps
 //! things, and counts what it gives out.
 //!
 //! # Who keeps what alive, and why that is enough
 //!
-//! T1. The sender keeps the luggage for as long as [`Luggage::is_held`], or until the receiver's death is confirmed. A lease begins only
+//! T1. The sender keeps the keep-alive set for as long as [`KeepAlive::is_held`], or until the receiver's death is confirmed. A lease begins only
 //!     inside `unpack`, which has a share in the message's tally, or as a clone of a living one; the hold is let go by the tally's
 //!     drop alone (see `lease`). So who finds it let go knows that nobody there can touch the objects any more, whatever way that
-//!     came about; where a task put a handle into a static, the sender keeps the luggage until that is gone as well.
+//!     came about; where a task put a handle into a static, the sender keeps the keep-alive set until that is gone as well.
 //! T2. In the process that made an object its line leads to a table of its live objects, and the receiver becomes a
 //!     full co-owner: no lease, nothing to count.
 //! T3. An answer ([`encode_answer`]) to the maker of what it leads to is unpacked while who answers still has its own lease, or the
-//!     maker the question's luggage.
+//!     maker the question's keep-alive set.
 //! T4. A worker that sends a leased handle anywhere else (`pack`), or clones one that a launch lent it, *pins* the object:
 //!     a word beside it tells its maker never to give the memory back. That costs memory until the driver ends, and
 //!     is the price of not asking anybody.
@@ -29,7 +29,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::lease::{Farewell, Hold, HoldWire, Lease, Leases, Resolver};
+use super::lease::{Hold, HoldWire, Lease, Leases, OnLastDrop, Resolver};
 use crate::base::member::MemberId;
 use crate::base::{notation, with_own};
 use crate::memory::{AllocError, Segment};
@@ -94,14 +94,14 @@ struct Item {
 /// What must stay alive until the receiver of a message has let go of it. See the module, T1.
 #[derive(Default)]
 #[must_use = "dropped, it lets the message's objects go while they travel"]
-pub(crate) struct Luggage {
+pub(crate) struct KeepAlive {
     table: Vec<Wire>,
     items: Vec<Item>,
     /// Last: what the word stands for goes before.
     hold: Option<Hold>,
 }
 
-impl Luggage {
+impl KeepAlive {
     /// Whether there are handles in the message.
     pub(crate) fn has_handles(&self) -> bool {
         !self.table.is_empty()
@@ -122,9 +122,9 @@ impl Luggage {
     }
 
     /// The same for another message with the same handles, or a part of them, to another receiver.
-    pub(crate) fn again(&self) -> Result<Luggage, AllocError> {
+    pub(crate) fn again(&self) -> Result<KeepAlive, AllocError> {
         let hold = self.hold.is_some().then(Hold::new).transpose()?;
-        Ok(Luggage { table: self.table.clone(), items: self.items.clone(), hold })
+        Ok(KeepAlive { table: self.table.clone(), items: self.items.clone(), hold })
     }
 
     /// Whether its receiver has something of it left, or has not said.
@@ -144,9 +144,9 @@ impl Luggage {
     }
 }
 
-impl std::fmt::Debug for Luggage {
+impl std::fmt::Debug for KeepAlive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Luggage")
+        f.debug_struct("KeepAlive")
             .field("handles", &self.table.len())
             .field("objects", &self.items.len())
             .finish()
@@ -164,18 +164,18 @@ impl Drop for Leave {
 
 /// Runs `encode`, in which handles may be serialised, and returns what must be kept alive for them. May be nested: the
 /// innermost context counts. Costs two thread-local accesses, and a reference count per handle.
-pub(crate) fn pack<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
+pub(crate) fn pack<R>(encode: impl FnOnce() -> R) -> (R, KeepAlive) {
     pack_with(encode, None)
 }
 
-fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, Luggage) {
+fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, KeepAlive) {
     with_own(&PACKING, |stack| stack.push(Packing { asker, ..Packing::default() }));
     // In a slot outside, so that a panic drops it after the stack is right again.
     let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
     let result = encode();
     std::mem::forget(leave);
     let Packing { table, items, hold, .. } = with_own(&PACKING, Vec::pop).unwrap_or_default();
-    (result, Luggage { table, items, hold })
+    (result, KeepAlive { table, items, hold })
 }
 
 impl Packing {
@@ -236,7 +236,7 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads what [`Luggage::append_table`] wrote.
+    /// Reads what [`KeepAlive::append_table`] wrote.
     pub(crate) fn read(table: &[u8], resolver: Resolver<'_>) -> Result<Manifest, String> {
         let (hold, lines) = match table.split_at_checked(size_of::<HoldWire>()) {
             Some((hold, lines)) => (bytemuck::pod_read_unaligned(hold), lines),
@@ -295,8 +295,8 @@ impl Unpacking {
     }
 
     /// Counts one more handle.
-    pub(crate) fn lease(&mut self, farewell: Option<Farewell>) -> Arc<Lease> {
-        self.leases.lease(farewell)
+    pub(crate) fn lease(&mut self, on_last_drop: Option<OnLastDrop>) -> Arc<Lease> {
+        self.leases.lease(on_last_drop)
     }
 }
 
@@ -309,7 +309,7 @@ pub(crate) struct CodecError(String);
 const HEAD: usize = size_of::<u64>();
 
 /// Writes a value, its handles included, as bytes that [`decode`] reads.
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, Luggage), CodecError> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, KeepAlive), CodecError> {
     encode_with(value, None)
 }
 
@@ -317,21 +317,21 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, Lugga
 pub(crate) fn encode_answer<T: Serialize + ?Sized>(
     asker: MemberId,
     value: &T,
-) -> Result<(Vec<u8>, Luggage), CodecError> {
+) -> Result<(Vec<u8>, KeepAlive), CodecError> {
     encode_with(value, Some(asker))
 }
 
 fn encode_with<T: Serialize + ?Sized>(
     value: &T,
     asker: Option<MemberId>,
-) -> Result<(Vec<u8>, Luggage), CodecError> {
+) -> Result<(Vec<u8>, KeepAlive), CodecError> {
     let mut bytes = vec![0; HEAD];
-    let (written, luggage) = pack_with(|| notation::append(value, &mut bytes), asker);
+    let (written, keep_alive) = pack_with(|| notation::append(value, &mut bytes), asker);
     written.map_err(|error| CodecError(error.to_string()))?;
     let len = bytes.len().saturating_sub(HEAD) as u64;
     bytes[..HEAD].copy_from_slice(&len.to_le_bytes());
-    luggage.append_table(&mut bytes);
-    Ok((bytes, luggage))
+    keep_alive.append_table(&mut bytes);
+    Ok((bytes, keep_alive))
 }
 
 /// The value's bytes, and the table.

@@ -15,7 +15,7 @@ use crate::launch::member::settle::LeafPlaces;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
 use ndarray::{IntoDimension, Ix1};
 use std::cell::Cell;
@@ -123,7 +123,7 @@ unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
         Ok(())
     }
     fn wire(&self) {}
-    unsafe fn open(_wire: &(), _visit: &mut Visit<'_>) -> Result<(), Fault> {
+    unsafe fn open(_wire: &(), _visit: &mut LaunchContext<'_>) -> Result<(), Fault> {
         Ok(())
     }
     unsafe fn view<'w>(_local: &(), _chunk: &Chunk) -> Self::View<'w> {
@@ -314,20 +314,20 @@ impl Launch<'_> {
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-unsafe fn map_entry<T, U, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+unsafe fn map_entry<T, U, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
     U: Element,
     Out: Output<U>,
     K: Fn(T) -> U + Copy + Send + Sync + 'static,
 {
-    visit.check_layout(mix(Out::LAYOUT, 30))?;
+    context.check_layout(mix(Out::LAYOUT, 30))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
-    let wire: <(Out, Split<'_, T, Ix1>) as Operand>::Wire = unsafe { visit.wire() };
+    let wire: <(Out, Split<'_, T, Ix1>) as Operand>::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { <(Out, Split<'_, T, Ix1>)>::open(&wire, visit) }?;
-    visit.chunks(
+    let local = unsafe { <(Out, Split<'_, T, Ix1>)>::open(&wire, context) }?;
+    context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let (out, input) = unsafe { <(Out, Split<'_, T, Ix1>)>::view(&local, chunk) };
@@ -341,19 +341,19 @@ where
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-unsafe fn fill_entry<U, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+unsafe fn fill_entry<U, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     U: Element,
     Out: Output<U>,
     K: Fn(usize) -> U + Copy + Send + Sync + 'static,
 {
-    visit.check_layout(mix(Out::LAYOUT, 33))?;
+    context.check_layout(mix(Out::LAYOUT, 33))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
-    let wire: Out::Wire = unsafe { visit.wire() };
+    let wire: Out::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { Out::open(&wire, visit) }?;
-    visit.chunks(
+    let local = unsafe { Out::open(&wire, context) }?;
+    context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let out = unsafe { Out::view(&local, chunk) };
@@ -368,20 +368,20 @@ where
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
 #[expect(clippy::arithmetic_side_effects, reason = "the chunk's rows lie inside the array")]
-unsafe fn fill_shape_entry<U, D, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+unsafe fn fill_shape_entry<U, D, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     U: Element,
     D: Shape,
     K: Fn(D::Pattern) -> U + Copy + Send + Sync + 'static,
 {
-    visit.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, 34))?;
+    context.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, 34))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
-    let wire: <SplitOut<'_, U, D> as Operand>::Wire = unsafe { visit.wire() };
+    let wire: <SplitOut<'_, U, D> as Operand>::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { SplitOut::<'_, U, D>::open(&wire, visit) }?;
+    let local = unsafe { SplitOut::<'_, U, D>::open(&wire, context) }?;
     let row = row_elems(&local.dim);
-    visit.chunks(
+    context.chunks(
         |chunk| {
             // SAFETY: the chunk's rows lie inside the array, as `open` and the grid see to.
             let first = unsafe { local.base.add(chunk.span.lo * row) };
@@ -403,20 +403,20 @@ where
 ///
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-unsafe fn fold_entry<T, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+unsafe fn fold_entry<T, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    visit.check_layout(mix(SEED, 31))?;
+    context.check_layout(mix(SEED, 31))?;
     let combine: K = conjure();
     // SAFETY: the layout agrees.
-    let wire: <Split<'_, T, Ix1> as Operand>::Wire = unsafe { visit.wire() };
+    let wire: <Split<'_, T, Ix1> as Operand>::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { Split::<'_, T, Ix1>::open(&wire, visit) }?;
-    let leaves = LeafPlaces::<T>::open(visit, 1)?;
+    let local = unsafe { Split::<'_, T, Ix1>::open(&wire, context) }?;
+    let leaves = LeafPlaces::<T>::open(context, 1)?;
     let total = Cell::new(T::zeroed());
-    visit.chunks(
+    context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let input: &[T] = unsafe { Split::<'_, T, Ix1>::view(&local, chunk) };
@@ -432,21 +432,21 @@ where
 ///
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-unsafe fn spread_entry<T, Out, K>(visit: &mut Visit<'_>) -> Result<(), Fault>
+unsafe fn spread_entry<T, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
     Out: Output<T>,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    visit.check_layout(mix(Out::LAYOUT, 32))?;
+    context.check_layout(mix(Out::LAYOUT, 32))?;
     let combine: K = conjure();
     // SAFETY: the layout agrees.
-    let wire: <(Out, Split<'_, T, Ix1>, [u64; 1]) as Operand>::Wire = unsafe { visit.wire() };
+    let wire: <(Out, Split<'_, T, Ix1>, [u64; 1]) as Operand>::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::open(&wire, visit) }?;
-    let leaves = LeafPlaces::<T>::open(visit, 1)?;
+    let local = unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::open(&wire, context) }?;
+    let leaves = LeafPlaces::<T>::open(context, 1)?;
     let running = Cell::new(T::zeroed());
-    visit.chunks(
+    context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let (out, input, [exclusive]) =

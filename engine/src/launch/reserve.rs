@@ -19,7 +19,7 @@ use crate::memory::{AllocError, Segment};
 use crate::sys::memory::{self, Hint};
 use crate::team::current;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -84,14 +84,14 @@ unsafe impl Operand for Unreserved<'_> {
         }
     }
 
-    unsafe fn open(wire: &UnreservedWire, visit: &mut Visit<'_>) -> Result<UnreservedLocal, Fault> {
+    unsafe fn open(wire: &UnreservedWire, context: &mut LaunchContext<'_>) -> Result<UnreservedLocal, Fault> {
         let (rows, row_bytes, len_bytes) =
             (wire.rows as usize, wire.row_bytes as usize, wire.len_bytes as usize);
-        visit.check_rows(rows)?;
+        context.check_rows(rows)?;
         if rows.checked_mul(row_bytes).is_none_or(|bytes| bytes > len_bytes) {
             return Err(fault(FaultKind::Corrupt, "a new array is larger than its segment"));
         }
-        let base = visit.attach(wire.segment, 0, len_bytes, true)?;
+        let base = context.attach(wire.segment, 0, len_bytes, true)?;
         if let Some(at) = NonNull::new(base).filter(|_| wire.huge != 0) {
             // Without it come base pages, which the array's report shows.
             // SAFETY: the member maps these bytes, as `attach` checked; the advice changes no contents.

@@ -6,7 +6,7 @@ use super::server::{self, Entry, Head, Kind};
 use crate::base::member;
 use crate::code;
 use crate::handle::kept;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::process::worker;
 use crate::spawn::StartError;
 use crate::sys::fork;
@@ -159,11 +159,11 @@ fn ask<A: Serialize, R: DeserializeOwned>(
         return Err(CallError::WouldDeadlock);
     }
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let (bytes, luggage) =
+    let (bytes, keep_alive) =
         travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
     let mut request = bytemuck::bytes_of(&head.sealed()).to_vec();
     request.extend_from_slice(&bytes);
-    let _sent = Sent { mailbox, luggage: Arc::new(luggage) };
+    let _sent = Sent { mailbox, keep_alive: Arc::new(keep_alive) };
     let mut had_handles = false;
     let read = |answer: &[u8]| {
         had_handles = answer.get(1..).is_some_and(travel::has_handles);
@@ -188,7 +188,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
 /// What arguments lead to. However the call ends, the server may have something of it, or come to it later: kept until it has let go.
 struct Sent<'a> {
     mailbox: &'a Mailbox,
-    luggage: Arc<Luggage>,
+    keep_alive: Arc<KeepAlive>,
 }
 
 impl Drop for Sent<'_> {
@@ -199,7 +199,7 @@ impl Drop for Sent<'_> {
         let server = self.mailbox.server();
         // In the process that made them, handles are co-owners: there is nothing to wait for.
         if server != member::current_member() {
-            kept::keep(server, self.luggage.clone());
+            kept::keep(server, self.keep_alive.clone());
         }
     }
 }

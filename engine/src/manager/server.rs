@@ -10,7 +10,7 @@ use super::mailbox::{Mailbox, PIECE_BYTES, SLOTS, Turn, Visit};
 use crate::base::MemberId;
 use crate::code;
 use crate::handle::kept;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::process::worker;
 use crate::spawn::panic_note;
 use bytemuck::{Pod, Zeroable};
@@ -91,7 +91,7 @@ pub(super) type Entry = unsafe fn(&mut Objects, &Head, &[u8]) -> Answer;
 /// What a request is answered, and what handles in it lead to.
 pub(super) struct Answer {
     bytes: Vec<u8>,
-    luggage: Option<Luggage>,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl Answer {
@@ -99,7 +99,7 @@ impl Answer {
         let mut answer = Vec::with_capacity(bytes.len().saturating_add(1));
         answer.push(kind as u8);
         answer.extend_from_slice(bytes);
-        Answer { bytes: answer, luggage: None }
+        Answer { bytes: answer, keep_alive: None }
     }
 }
 
@@ -122,7 +122,7 @@ enum Stage {
     },
     /// The caller has all, and opens what the answer leads to before it gives the slot back.
     Answered {
-        luggage: Luggage,
+        keep_alive: KeepAlive,
         caller: MemberId,
     },
 }
@@ -132,8 +132,8 @@ impl Stage {
 
     /// The slot was given back: the caller has something of the answer, or nothing.
     fn settle(&mut self) {
-        if let Stage::Answered { luggage, caller } = std::mem::replace(self, Stage::FRESH) {
-            kept::keep(caller, Arc::new(luggage));
+        if let Stage::Answered { keep_alive, caller } = std::mem::replace(self, Stage::FRESH) {
+            kept::keep(caller, Arc::new(keep_alive));
         }
     }
 }
@@ -189,8 +189,8 @@ fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
     *told = end;
     if !more {
         *stage = match std::mem::replace(stage, Stage::FRESH) {
-            Stage::Answering { answer: Answer { luggage: Some(luggage), .. }, caller, .. } => {
-                Stage::Answered { luggage, caller }
+            Stage::Answering { answer: Answer { keep_alive: Some(keep_alive), .. }, caller, .. } => {
+                Stage::Answered { keep_alive, caller }
             }
             _ => Stage::FRESH,
         };
@@ -229,9 +229,9 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
     };
     let value = then(args);
     match travel::encode_answer(caller, &value) {
-        Ok((bytes, luggage)) => {
-            let luggage = luggage.has_handles().then_some(luggage);
-            Answer { luggage, ..Answer::of(Kind::Value, &bytes) }
+        Ok((bytes, keep_alive)) => {
+            let keep_alive = keep_alive.has_handles().then_some(keep_alive);
+            Answer { keep_alive, ..Answer::of(Kind::Value, &bytes) }
         }
         Err(error) => Answer::of(Kind::BadValue, error.to_string().as_bytes()),
     }

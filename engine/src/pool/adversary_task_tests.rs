@@ -4,8 +4,8 @@
 
 use crate::base::atomic::{AtomicU8, Ordering};
 use crate::base::random_tests::Random;
-use crate::task::parcel::Store;
 use crate::task::queue::TaskQueue;
+use crate::task::queued::Store;
 use crate::{Backend, Pool, TaskError};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
@@ -27,17 +27,18 @@ fn scribble(random: &mut Random, queue: &TaskQueue) {
 #[allow(unsafe_code)]
 fn scribble_block(random: &mut Random, queue: &TaskQueue) {
     let books = queue.books.lock();
-    let blocks = books.flights.iter().flatten().filter_map(|flight| match &flight.parcel.packed.store {
-        Store::Block(block) => Some(block),
-        Store::Inline(_) => None,
-    });
+    let blocks =
+        books.in_flight.iter().flatten().filter_map(|in_flight| match &in_flight.queued_task.packed.store {
+            Store::Block(block) => Some(block),
+            Store::Inline(_) => None,
+        });
     let blocks: Vec<_> = blocks.collect();
     if blocks.is_empty() {
         return;
     }
     let block = blocks[random.below(blocks.len())];
     let at = block.ptr().as_ptr().wrapping_add(random.below(block.len().min(512)));
-    // SAFETY: a byte of the block, which its flight holds while the books are locked.
+    // SAFETY: a byte of the block, which the task in flight holds while the books are locked.
     unsafe { AtomicU8::from_ptr(at) }.store(random.word() as u8, Ordering::Relaxed);
 }
 
@@ -127,7 +128,7 @@ fn a_task_that_no_member_can_find_breaks_the_pool_and_says_why() {
             std::thread::yield_now();
         }
         let lost = pool.apply_async(|n: u64| n, 7);
-        let index = queue.books.lock().flights.iter().rposition(Option::is_some).unwrap();
+        let index = queue.books.lock().in_flight.iter().rposition(Option::is_some).unwrap();
         queue.board.slot(index).state.store(7, Ordering::Relaxed);
         busy.cancel();
         let error = lost.get_timeout(FAR).unwrap_err();

@@ -254,7 +254,7 @@ impl PoolBuilder {
             preload: self.preload,
             is_watched: self.stats,
             trace: self.trace,
-            errands: board.as_ref().map(BoardSegment::plan),
+            idle_work: board.as_ref().map(BoardSegment::plan),
             initializer,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
         };

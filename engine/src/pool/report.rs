@@ -134,7 +134,7 @@ impl Pool {
                 rank,
                 pid: if has_processes { slot.pid() } else { process::own_pid() },
                 launches: read(&status.launches),
-                tasks: read(&status.errands),
+                tasks: read(&status.idle_work),
                 chunks: read(&status.chunks),
                 steals: read(&status.steals),
                 faults: read(&status.faults),

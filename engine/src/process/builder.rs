@@ -1,15 +1,15 @@
 //! How a process is started.
 
+use super::call_block::{Call, HEAD_BYTES, ROOM_BYTES, View};
 use super::child::{Child, Job};
 use super::entry::enter;
 use super::error::SpawnError;
 use super::handle::Process;
-use super::slip::{Call, HEAD_BYTES, ROOM_BYTES, View};
 use super::worker::{self, Assignment, Entry};
 use super::{current, watch};
 use crate::base::member;
 use crate::code;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::memory::{AllocError, Segment, arena};
 use crate::spawn::log;
 use crate::spawn::mail::{self, ToWorker};
@@ -98,9 +98,9 @@ impl ProcessBuilder {
             layout: code::layout_of::<fn(A) -> R>(),
             function: code::offset_of(f as usize).map_err(no_entry)?,
         };
-        let (bytes, luggage) = travel::encode(&args)
+        let (bytes, keep_alive) = travel::encode(&args)
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
-        let job = write_down(call, &bytes, luggage)
+        let job = write_down(call, &bytes, keep_alive)
             .map_err(|source| SpawnError::Memory { name: owned(), source })?;
         let order = Order { name: name.clone(), is_daemon: self.is_daemon, method: self.method, entry };
         order.carry_out(job).map(Process::of).map_err(start)
@@ -108,9 +108,9 @@ impl ProcessBuilder {
 }
 
 /// Puts call and arguments into a block of the arena.
-fn write_down(call: Call, args: &[u8], luggage: Luggage) -> Result<Job, AllocError> {
+fn write_down(call: Call, args: &[u8], keep_alive: KeepAlive) -> Result<Job, AllocError> {
     let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
-    let job = Job { block, luggage };
+    let job = Job { block, keep_alive };
     let _fits = View::fill(&job.view(), call, args);
     Ok(job)
 }
@@ -148,7 +148,7 @@ impl Order {
             .map_err(|source| StartError::System { call: "writing an assignment", source })?;
         // The arena comes with the assignment itself.
         let mut segments: Vec<Arc<Segment>> = Vec::new();
-        for (other, _) in job.luggage.segments().filter(|(other, _)| other.id() != segment.id()) {
+        for (other, _) in job.keep_alive.segments().filter(|(other, _)| other.id() != segment.id()) {
             if !segments.iter().any(|known| known.id() == other.id()) {
                 segments.push(other.clone());
             }

@@ -1,13 +1,13 @@
 //! A started process as the driver keeps it.
 //!
 //! # Safety
-//! The slip lies in a block that the child's job holds; see `slip.rs` for who uses it when.
+//! The call block lies in a block that the child's job holds; see `call_block.rs` for who uses it when.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::slip::{Left, View};
+use super::call_block::{Left, View};
 use crate::base::MemberId;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::memory::arena::Block;
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::spawn::log::Speaker;
@@ -60,7 +60,7 @@ pub(super) struct End {
     pub(super) oom: bool,
     pub(super) said: Said,
     /// What the handles in its result lead to: they are those of its arguments.
-    _luggage: Option<Luggage>,
+    _keep_alive: Option<KeepAlive>,
 }
 
 impl End {
@@ -69,7 +69,7 @@ impl End {
         match (self.cause, &self.said) {
             (ExitCause::Exit(code), _) => Some(code),
             (ExitCause::Signal { number, .. }, _) => Some(number.wrapping_neg()),
-            // A host that reaps its children itself has taken the answer away; the slip may still know.
+            // A host that reaps its children itself has taken the answer away; the call block may still know.
             (_, Said::Value(_)) => Some(0),
             (_, Said::Nothing | Said::Corrupt) => None,
             _ => Some(crate::spawn::worker::FAILED),
@@ -81,11 +81,11 @@ impl End {
 pub(super) struct Job {
     pub(super) block: Block,
     /// What the handles among its arguments lead to.
-    pub(super) luggage: Luggage,
+    pub(super) keep_alive: KeepAlive,
 }
 
 impl Job {
-    /// The slip of this job.
+    /// The call block of this job.
     pub(super) fn view(&self) -> View {
         // SAFETY: the block is mapped while the job lives. Whoever calls this is the driver before the start, or the watch
         // after the confirmed death.
@@ -106,7 +106,7 @@ pub(super) struct Child {
     /// Its socket is at its end: nothing more will come from there.
     pub(super) is_silent: AtomicBool,
     job: Mutex<Option<Job>>,
-    /// An outcome too long for the slip.
+    /// An outcome too long for the call block.
     far: Mutex<Option<Mapping>>,
     refusal: Mutex<Option<String>>,
     ending: Arc<Ending>,
@@ -210,7 +210,7 @@ impl Child {
     }
 
     /// Closes the book on it, after its death was confirmed and repaired; the result is to be announced.
-    pub(super) fn bury(&self, cause: ExitCause, oom: bool) -> (Arc<Ending>, End) {
+    pub(super) fn reap_dead(&self, cause: ExitCause, oom: bool) -> (Arc<Ending>, End) {
         let job = self.job.lock().take();
         let said = match self.refusal.lock().take() {
             Some(why) => Said::CannotBegin(why),
@@ -218,12 +218,12 @@ impl Child {
         };
         // What the process worked from goes before anybody learns of its end, unless the result needs it.
         let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
-        let luggage = job.map(|job| job.luggage).filter(|_| keeps);
-        (self.ending.clone(), End { cause, oom, said, _luggage: luggage })
+        let keep_alive = job.map(|job| job.keep_alive).filter(|_| keeps);
+        (self.ending.clone(), End { cause, oom, said, _keep_alive: keep_alive })
     }
 
-    fn read(&self, slip: &View) -> Said {
-        let Some((left, bytes)) = slip.left() else { return Said::Corrupt };
+    fn read(&self, call_block: &View) -> Said {
+        let Some((left, bytes)) = call_block.left() else { return Said::Corrupt };
         let text = || String::from_utf8_lossy(bytes).into_owned();
         match left {
             Left::Nothing => Said::Nothing,

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::slip::{Left, View};
+use super::call_block::{Left, View};
 use super::worker::{self, Site};
 use crate::base::MemberId;
 use crate::code;
@@ -29,33 +29,33 @@ const TEXT_BYTES: usize = 3072;
 /// As the module says.
 pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
     // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says: the
-    // driver took it for a slip, at a multiple of a head's bytes and longer than one.
-    let slip = unsafe { View::new(site.block, site.len_bytes) };
-    let call = slip.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
+    // driver took it for a call block, at a multiple of a head's bytes and longer than one.
+    let call_block = unsafe { View::new(site.block, site.len_bytes) };
+    let call = call_block.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
     // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
     let function = call.and_then(|call| unsafe { code::function_at::<fn(A) -> R>(call.function) });
     let Some(function) = function else {
-        return give_up(&slip, Left::BadArguments, "the function's types are not those of this build");
+        return give_up(&call_block, Left::BadArguments, "the function's types are not those of this build");
     };
-    let args = match slip.args().map(|bytes| read::<A>(bytes)) {
+    let args = match call_block.args().map(|bytes| read::<A>(bytes)) {
         Some(Ok(args)) => args,
-        Some(Err(why)) => return give_up(&slip, Left::BadArguments, &why),
-        None => return give_up(&slip, Left::BadArguments, "they lie outside their block"),
+        Some(Err(why)) => return give_up(&call_block, Left::BadArguments, &why),
+        None => return give_up(&call_block, Left::BadArguments, "they lie outside their block"),
     };
     // The value is written down inside as well: a serialiser is the program's code, and may panic.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let value = function(args);
-        travel::encode_answer(MemberId::DRIVER, &value).map(|(bytes, _luggage)| bytes)
+        travel::encode_answer(MemberId::DRIVER, &value).map(|(bytes, _keep_alive)| bytes)
     }));
     match outcome {
-        Ok(Ok(bytes)) => leave_value(site, &slip, &bytes),
-        Ok(Err(error)) => give_up(&slip, Left::BadValue, &error.to_string()),
+        Ok(Ok(bytes)) => leave_value(site, &call_block, &bytes),
+        Ok(Err(error)) => give_up(&call_block, Left::BadValue, &error.to_string()),
         Err(payload) => {
             let fault = panic_note::take(payload);
             tracing::error!(location = fault.location, "panicked: {}", fault.message);
             let texts = (cut(&fault.message), cut(&fault.location));
             let bytes = postcard::to_stdvec(&texts).unwrap_or_default();
-            slip.leave(Left::Panic, &bytes);
+            call_block.leave(Left::Panic, &bytes);
             FAILED
         }
     }
@@ -70,17 +70,17 @@ fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {
     }
 }
 
-/// Leaves what the function returned: in the slip, or in a segment of its own.
-fn leave_value(site: &Site, slip: &View, bytes: &[u8]) -> i32 {
-    if slip.leave(Left::Value, bytes) {
+/// Leaves what the function returned: in the call block, or in a segment of its own.
+fn leave_value(site: &Site, call_block: &View, bytes: &[u8]) -> i32 {
+    if call_block.leave(Left::Value, bytes) {
         return 0;
     }
     match send_far(site, bytes) {
         Ok(()) => {
-            slip.leave(Left::FarValue, &[]);
+            call_block.leave(Left::FarValue, &[]);
             0
         }
-        Err(why) => give_up(slip, Left::BadValue, &why),
+        Err(why) => give_up(call_block, Left::BadValue, &why),
     }
 }
 
@@ -95,8 +95,8 @@ fn send_far(site: &Site, bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn give_up(slip: &View, left: Left, why: &str) -> i32 {
-    slip.leave(left, cut(why).as_bytes());
+fn give_up(call_block: &View, left: Left, why: &str) -> i32 {
+    call_block.leave(left, cut(why).as_bytes());
     FAILED
 }
 

@@ -1,12 +1,12 @@
 //! Processes outside any team, each of which runs one function. README.md beside this file tells the protocol.
 
 mod builder;
+mod call_block;
 mod child;
 mod current;
 mod entry;
 mod error;
 mod handle;
-mod slip;
 mod watch;
 pub(crate) mod worker;
 

@@ -141,7 +141,7 @@ impl Watch {
     fn run(&self) {
         let mut starters = Starters::default();
         loop {
-            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody to bury it.
+            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody to reap it.
             if catch_unwind(AssertUnwindSafe(|| self.round(&mut starters))).is_err() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -212,7 +212,7 @@ impl Watch {
                 self.read_mail(child);
             }
             if all || !fds[1 + 2 * index].revents().is_empty() || child.process.due().is_some() {
-                endings.0.extend(self.bury(child));
+                endings.0.extend(self.reap_dead(child));
             }
         }
         polled
@@ -223,7 +223,7 @@ impl Watch {
             let (mail, packet) = match mail::try_recv::<FromWorker>(&child.process.socket) {
                 Ok(Some(mail)) => mail,
                 Ok(None) => return,
-                // It has ended, or its function has closed our socket: then it can only leave what fits its slip.
+                // It has ended, or its function has closed our socket: then it can only leave what fits its call block.
                 Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
             };
             match mail {
@@ -242,7 +242,7 @@ impl Watch {
     }
 
     /// Settles the end of a process, if it has ended.
-    fn bury(&self, child: &Arc<Child>) -> Option<(Arc<Ending>, End)> {
+    fn reap_dead(&self, child: &Arc<Child>) -> Option<(Arc<Ending>, End)> {
         let cause = child.process.try_reap()?;
         // What it sent before its end.
         self.read_mail(child);
@@ -255,7 +255,7 @@ impl Watch {
         if matches!(cause, ExitCause::Signal { .. }) && !was_asked_for {
             self.relay.pass(Note::Death { speaker: child.speaker(), pid: child.process.pid, cause });
         }
-        Some(child.bury(cause, oom))
+        Some(child.reap_dead(cause, oom))
     }
 }
 

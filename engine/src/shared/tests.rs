@@ -13,9 +13,9 @@ fn here() -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
 
 /// Sends a handle and drops the sender's, so that the received one alone keeps the object.
 fn sent<T: serde::Serialize + serde::de::DeserializeOwned>(handle: T) -> T {
-    let (bytes, luggage) = encode(&handle).unwrap();
+    let (bytes, keep_alive) = encode(&handle).unwrap();
     let (got, _) = decode(&bytes, &mut here()).unwrap();
-    drop((handle, luggage));
+    drop((handle, keep_alive));
     got
 }
 
@@ -31,7 +31,7 @@ fn all_objects_travel_with_what_they_hold() {
     assert_eq!((list.to_vec().unwrap(), list.capacity()), (vec!["a".into(), "bc".into()], 2));
     assert!(sent(Array::<u8>::zeros(0).unwrap()).is_empty());
     // Alike in memory, but of another type.
-    let (bytes, _luggage) = encode(&RawArray::<u64>::zeros(3).unwrap()).unwrap();
+    let (bytes, _keep_alive) = encode(&RawArray::<u64>::zeros(3).unwrap()).unwrap();
     assert!(decode::<AtomicArray<u64>>(&bytes, &mut here()).is_err());
     assert!(decode::<RawArray<i64>>(&bytes, &mut here()).is_err());
 }
@@ -186,8 +186,8 @@ fn named_blocks_are_found_by_name_and_go_with_it() {
     assert_eq!(block.load::<u32>(91), 0x0102_0304);
     assert!(std::panic::catch_unwind(|| block.load::<u64>(93)).is_err());
 
-    let (bytes, luggage) = encode(&block).unwrap();
-    assert!(luggage.is_empty(), "it is kept by its name");
+    let (bytes, keep_alive) = encode(&block).unwrap();
+    assert!(keep_alive.is_empty(), "it is kept by its name");
     let (third, _): (NamedBlock, _) = decode(&bytes, &mut here()).unwrap();
     assert_eq!(third.load::<u8>(50), 7);
     let path = block.path().to_owned();

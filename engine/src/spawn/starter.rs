@@ -153,14 +153,14 @@ impl Starter {
 
     /// Takes every step that can be taken now; gives what has come out.
     pub(crate) fn advance(&mut self) -> Vec<Started> {
-        self.bury();
+        self.reap_dead();
         self.look_at_server();
         self.look_at_wishes();
         self.look_at_starting();
         std::mem::take(&mut self.started)
     }
 
-    fn bury(&mut self) {
+    fn reap_dead(&mut self) {
         let unannounced = std::mem::take(&mut self.unannounced);
         for (process, until) in unannounced {
             match process.look() {
@@ -387,7 +387,7 @@ impl Drop for Starter {
             let sockets: Vec<_> =
                 self.unannounced.iter().map(|(process, _)| process.socket.as_fd()).collect();
             let _readable = socket::wait_readable(sockets[0], Some(deadline));
-            self.bury();
+            self.reap_dead();
         }
         for process in &self.dying {
             process.reap_by(deadline);

@@ -7,7 +7,7 @@
 
 use crate::base::member::{self, MemberId};
 use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
-use crate::sync::place::{self, CreateError, Farewell, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, OnLastDrop, Place, SyncWire, remote};
 use crate::sync::record::RECORDS;
 use crate::sync::wait::Patience;
 use crate::sys::fork;
@@ -181,7 +181,7 @@ type Handles = BTreeMap<(u64, u64), usize>;
 static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 
 /// Takes part from now on; with the last handle that came in a message, takes part no more.
-fn arrived(place: Place) -> Option<Farewell> {
+fn arrived(place: Place) -> Option<OnLastDrop> {
     let (barrier, key) = (Barrier { place }, |wire: SyncWire| (wire.segment, wire.offset));
     let key = key(barrier.place.wire());
     let me = member::current_member();

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-pub(crate) use crate::handle::lease::Farewell;
+pub(crate) use crate::handle::lease::OnLastDrop;
 pub(crate) use crate::handle::place::{Expected, Place, PlaceWire as SyncWire};
 
 use crate::handle::place::kind_of;
@@ -72,7 +72,7 @@ pub(crate) unsafe trait Remote: Sized {
     /// The handle over a place of its kind.
     fn of(place: Place) -> Self;
     /// A handle has come to this process, over the place given; what to do when its last clone goes.
-    fn arrived(_place: Place) -> Option<Farewell> {
+    fn arrived(_place: Place) -> Option<OnLastDrop> {
         None
     }
     /// What a handle of this type expects where it is sent to.
@@ -93,7 +93,7 @@ pub(crate) unsafe trait Remote: Sized {
     unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
-        // A launch's end is no reason to say farewell: the next one lends the same again.
+        // A launch's end is no reason to run the last-drop hook: the next one lends the same again.
         drop(Self::arrived(place.lend()));
         Borrowed::new(Self::of(place))
     }
@@ -177,7 +177,7 @@ macro_rules! remote {
             fn of($place: crate::sync::place::Place) -> Self {
                 $make
             }
-            $(fn arrived(place: crate::sync::place::Place) -> Option<crate::sync::place::Farewell> {
+            $(fn arrived(place: crate::sync::place::Place) -> Option<crate::sync::place::OnLastDrop> {
                 $arrived(place)
             })?
         }

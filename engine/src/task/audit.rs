@@ -9,7 +9,7 @@
 use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
 use crate::task::board::{SLOTS, Stage, State};
-use crate::task::queue::{Books, Flight, TaskQueue};
+use crate::task::queue::{Books, InFlight, TaskQueue};
 use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,10 +73,10 @@ impl TaskQueue {
             return Some("its rules were changed");
         }
         let mut odd = Vec::new();
-        for index in 0..books.flights.len() {
-            let Some(flight) = &books.flights[index] else { continue };
+        for index in 0..books.in_flight.len() {
+            let Some(in_flight) = &books.in_flight[index] else { continue };
             let state = self.board.state(index);
-            if !self.makes_sense(index, flight, state, head, members) {
+            if !self.makes_sense(index, in_flight, state, head, members) {
                 odd.push((index, state));
             }
         }
@@ -91,14 +91,21 @@ impl TaskQueue {
     }
 
     /// Whether the task will go on, if it stays as it is.
-    fn makes_sense(&self, index: usize, flight: &Flight, state: State, head: u64, members: &[u32]) -> bool {
+    fn makes_sense(
+        &self,
+        index: usize,
+        in_flight: &InFlight,
+        state: State,
+        head: u64,
+        members: &[u32],
+    ) -> bool {
         match state.stage() {
             Some(Stage::Queued) => {
-                let at = flight.position;
-                state == flight.queued && at >= head && self.board.is_on_ring(at, index)
+                let at = in_flight.position;
+                state == in_flight.queued && at >= head && self.board.is_on_ring(at, index)
             }
             Some(Stage::Running | Stage::Condemned) => {
-                state.position() == flight.queued.position()
+                state.position() == in_flight.queued.position()
                     && (!self.can_kill() || members.contains(&state.member()))
             }
             // Its member is about to say so.
@@ -107,12 +114,12 @@ impl TaskQueue {
     }
 
     /// How long the present item of a task has run, by the member's own word. A clock that cannot be true starts anew.
-    pub(crate) fn ran(&self, index: usize, flight: &Flight) -> Duration {
+    pub(crate) fn ran(&self, index: usize, in_flight: &InFlight) -> Duration {
         let (word, now) = (&self.board.slot(index).began, ticks());
         let ns_per_tick = self.rate.ns_per_tick();
         let skew = (SKEW.as_nanos() as f64 / ns_per_tick) as u64;
         let began = word.load(Ordering::Relaxed);
-        let may_be = flight.parcel.queued.saturating_sub(skew)..=now.saturating_add(skew);
+        let may_be = in_flight.queued_task.queued.saturating_sub(skew)..=now.saturating_add(skew);
         if began == 0 || may_be.contains(&began) {
             // Its member sets the clock when it begins.
             let ran = if began == 0 { 0 } else { now.saturating_sub(began) };

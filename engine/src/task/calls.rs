@@ -2,8 +2,8 @@
 //! time limits, so a callback may be slow, or wait for other tasks, and delays only other callbacks.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::task::parcel::Receiver;
 use crate::task::queue::TaskQueue;
+use crate::task::queued::Receiver;
 use crate::team::{current, program};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;

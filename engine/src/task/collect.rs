@@ -10,12 +10,12 @@ use crate::task::calls::discard;
 use crate::task::error::TaskError;
 use crate::task::heap;
 use crate::task::insight::Entry;
-use crate::task::parcel::{Arrival, Hurry, Parcel};
-use crate::task::queue::{Books, Flight, TaskQueue};
+use crate::task::queue::{Books, InFlight, TaskQueue};
+use crate::task::queued::{Arrival, EagerGuard, QueuedTask};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
 use crate::team::gate::Phase;
-use crate::team::roster::Obituary;
+use crate::team::roster::DeathRecord;
 use std::sync::Arc;
 
 /// A room at least doubles with each grant, so that more are never wanted.
@@ -28,18 +28,18 @@ impl TaskQueue {
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn collect(self: &Arc<TaskQueue>) -> usize {
         // Before the results: whoever died has left all that it ever will.
-        let graves = self.graves.take();
+        let deaths = self.deaths.take();
         if self.board.was_asked() {
             self.answer();
         }
         let arrived = self.take_arrivals();
         let mut count = arrived.len();
         let mut rests = Vec::new();
-        for (index, flight) in &arrived {
-            rests.extend(self.deliver(*index, flight));
+        for (index, in_flight) in &arrived {
+            rests.extend(self.deliver(*index, in_flight));
         }
-        if let Some(graves) = graves {
-            count += graves.iter().map(|obituary| self.bury(obituary)).sum::<usize>();
+        if let Some(deaths) = deaths {
+            count += deaths.iter().map(|death_record| self.reap_dead(death_record)).sum::<usize>();
             if self.is_broken.load(Ordering::Acquire) {
                 count += self.fail_all(&self.closed_error(), false);
             }
@@ -47,7 +47,7 @@ impl TaskQueue {
         if count > 0 {
             self.give_back(arrived.iter().map(|(index, _)| *index), rests);
             // The blocks go back to the shelf.
-            arrived.into_iter().for_each(|(_, flight)| discard(flight));
+            arrived.into_iter().for_each(|(_, in_flight)| discard(in_flight));
             self.tell_followers();
         }
         count
@@ -63,7 +63,7 @@ impl TaskQueue {
     }
 
     /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
-    fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<Parcel>) {
+    fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<QueuedTask>) {
         let mut left = Vec::new();
         let placed = {
             let mut books = self.books.lock();
@@ -77,14 +77,14 @@ impl TaskQueue {
     }
 
     /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for [`Self::leave`].
-    pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<Parcel>, left: &mut Vec<Parcel>) {
+    pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<QueuedTask>, left: &mut Vec<QueuedTask>) {
         let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
-        for parcel in rests {
-            if is_over || !parcel.receiver.is_open() {
-                left.push(parcel);
+        for queued_task in rests {
+            if is_over || !queued_task.receiver.is_open() {
+                left.push(queued_task);
             } else {
-                let hurry = parcel.packed.luggage.as_ref().map(|_| Hurry::new(self.board));
-                books.backlog.push_back(Parcel { hurry, ..parcel });
+                let eager = queued_task.packed.keep_alive.as_ref().map(|_| EagerGuard::new(self.board));
+                books.backlog.push_back(QueuedTask { eager, ..queued_task });
             }
         }
     }
@@ -92,14 +92,14 @@ impl TaskQueue {
     /// Whether members have done tasks that were not taken yet.
     pub(crate) fn has_arrivals(&self) -> bool {
         let books = self.books.lock();
-        self.graves.are_new()
+        self.deaths.are_new()
             || books.taken.iter().enumerate().any(|(rank, taken)| match self.board.done_since(rank, *taken) {
                 Some(count) => count > 0,
                 None => !self.is_broken.load(Ordering::Acquire),
             })
     }
 
-    fn take_arrivals(self: &Arc<TaskQueue>) -> Vec<(usize, Flight)> {
+    fn take_arrivals(self: &Arc<TaskQueue>) -> Vec<(usize, InFlight)> {
         let mut arrived = Vec::new();
         let mut books = self.books.lock();
         while let Some(index) = books.strays.pop() {
@@ -126,34 +126,34 @@ impl TaskQueue {
     }
 
     /// Takes a task that its member has done.
-    fn take_done(&self, books: &mut Books, index: usize) -> Option<(usize, Flight)> {
+    fn take_done(&self, books: &mut Books, index: usize) -> Option<(usize, InFlight)> {
         if self.board.state(index).stage() != Some(Stage::Done) {
             return None;
         }
-        let flight = books.flights[index].take()?;
-        books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
-        Some((index, flight))
+        let in_flight = books.in_flight[index].take()?;
+        books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
+        Some((index, in_flight))
     }
 
     /// Tells a task's receiver what came out; gives what is left of a task that did not come to its end.
-    fn deliver(self: &Arc<TaskQueue>, index: usize, flight: &Flight) -> Option<Parcel> {
-        let (slot, parcel) = (self.board.slot(index), &flight.parcel);
-        let items = parcel.packed.items;
-        if let Some(luggage) = parcel.packed.luggage.as_ref()
-            && luggage.is_held()
+    fn deliver(self: &Arc<TaskQueue>, index: usize, in_flight: &InFlight) -> Option<QueuedTask> {
+        let (slot, queued_task) = (self.board.slot(index), &in_flight.queued_task);
+        let items = queued_task.packed.items;
+        if let Some(keep_alive) = queued_task.packed.keep_alive.as_ref()
+            && keep_alive.is_held()
         {
             let member = MemberId(self.board.state(index).member());
-            kept::keep(member, luggage.clone());
+            kept::keep(member, keep_alive.clone());
         }
         // A thread that went on after its time: told long ago.
-        if parcel.is_told {
+        if queued_task.is_told {
             return None;
         }
-        let account = match self.account(index, parcel) {
+        let account = match self.account(index, queued_task) {
             Ok(account) if account.done == items => account,
             account => {
                 let what = Trouble::text(slot.trouble.load(Ordering::Relaxed)).into();
-                let settlement = self.settle(parcel, account, TaskError::Corrupt { item: 0, what });
+                let settlement = self.settle(queued_task, account, TaskError::Corrupt { item: 0, what });
                 return settlement.tell(self);
             }
         };
@@ -161,15 +161,15 @@ impl TaskQueue {
         let rank = slot.rank.load(Ordering::Relaxed) as usize;
         let worked = ended.saturating_sub(began);
         let ns = worked as f64 * self.rate.ns_per_tick();
-        self.costs.note(parcel.body.key(), items, ns, account.results.len());
-        let queued = began.saturating_sub(parcel.queued);
-        self.ledger.lock().note(Entry { rank, first: parcel.first, items, queued, worked });
+        self.costs.note(queued_task.body.key(), items, ns, account.results.len());
+        let queued = began.saturating_sub(queued_task.queued);
+        self.ledger.lock().note(Entry { rank, first: queued_task.first, items, queued, worked });
         let Account { results, faults, .. } = account;
         if !faults.is_empty() {
-            self.costs.note_bad_end(parcel.body.key());
+            self.costs.note_bad_end(queued_task.body.key());
         }
-        let arrival = Arrival { first: parcel.first, items, results, faults };
-        self.tell(&parcel.receiver, |receiver| receiver.deliver(arrival));
+        let arrival = Arrival { first: queued_task.first, items, results, faults };
+        self.tell(&queued_task.receiver, |receiver| receiver.deliver(arrival));
         None
     }
 
@@ -179,28 +179,28 @@ impl TaskQueue {
     #[cold]
     fn answer(&self) {
         let mut books = self.books.lock();
-        for (index, flight) in books.flights.iter_mut().enumerate() {
-            let Some(flight) = flight else { continue };
+        for (index, in_flight) in books.in_flight.iter_mut().enumerate() {
+            let Some(in_flight) = in_flight else { continue };
             let slot = self.board.slot(index);
             // Acquire: pairs with the Release in `ask_for_room`.
             if slot.grant.load(Ordering::Acquire) != ASKED {
                 continue;
             }
             let wanted = slot.wanted.load(Ordering::Relaxed) as usize;
-            let parcel = &mut flight.parcel;
+            let queued_task = &mut in_flight.queued_task;
             let has_done = slot.items_done.load(Ordering::Relaxed) as usize;
-            let makes_sense = has_done <= parcel.packed.items && parcel.granted.len() < MAX_GRANTS;
+            let makes_sense = has_done <= queued_task.packed.items && queued_task.granted.len() < MAX_GRANTS;
             let room = if makes_sense { heap::take(wanted) } else { Err(heap::no_space(wanted)) };
             let answer = match room {
                 Ok(block) => {
                     slot.block.store((block.offset() as u64).wrapping_add(1), Ordering::Relaxed);
                     slot.room.store(block.len() as u64, Ordering::Relaxed);
-                    parcel.granted.push(block);
-                    parcel.refused = None;
-                    (parcel.granted.len() as u32).wrapping_mul(4).wrapping_add(GRANTED)
+                    queued_task.granted.push(block);
+                    queued_task.refused = None;
+                    (queued_task.granted.len() as u32).wrapping_mul(4).wrapping_add(GRANTED)
                 }
                 Err(source) => {
-                    parcel.refused = Some(Arc::new(source));
+                    queued_task.refused = Some(Arc::new(source));
                     REFUSED
                 }
             };
@@ -214,29 +214,29 @@ impl TaskQueue {
 
     /// Deals with the tasks of a dead member; gives how many there were.
     #[cold]
-    fn bury(self: &Arc<TaskQueue>, obituary: &Obituary) -> usize {
-        let mut remains: Vec<(usize, Flight)> = Vec::new();
+    fn reap_dead(self: &Arc<TaskQueue>, death_record: &DeathRecord) -> usize {
+        let mut remains: Vec<(usize, InFlight)> = Vec::new();
         {
             let mut books = self.books.lock();
-            for index in 0..books.flights.len() {
-                if self.board.state(index).is_left_by(obituary.member)
-                    && let Some(flight) = books.flights[index].take()
+            for index in 0..books.in_flight.len() {
+                if self.board.state(index).is_left_by(death_record.member)
+                    && let Some(in_flight) = books.in_flight[index].take()
                 {
-                    books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
-                    remains.push((index, flight));
+                    books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
+                    remains.push((index, in_flight));
                 }
             }
         }
         let count = remains.len();
-        for (index, flight) in remains {
+        for (index, in_flight) in remains {
             let rest = if self.board.state(index).stage() == Some(Stage::Done) {
-                self.deliver(index, &flight)
+                self.deliver(index, &in_flight)
             } else {
-                let parcel = &flight.parcel;
-                self.settle(parcel, self.account(index, parcel), self.died(obituary)).tell(self)
+                let queued_task = &in_flight.queued_task;
+                self.settle(queued_task, self.account(index, queued_task), self.died(death_record)).tell(self)
             };
             self.give_back(std::iter::once(index), rest.into_iter().collect());
-            discard(flight);
+            discard(in_flight);
         }
         // A wake-up may have died with it.
         self.call_out(u32::try_from(self.board.waiting()).unwrap_or(u32::MAX));
@@ -247,39 +247,39 @@ impl TaskQueue {
     /// used again.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn fail_all(self: &Arc<TaskQueue>, error: &TaskError, are_gone: bool) -> usize {
-        let (flights, backlog) = {
+        let (under_way, backlog) = {
             let mut books = self.books.lock();
-            let mut flights = Vec::new();
-            for index in 0..books.flights.len() {
-                if let Some(flight) = books.flights[index].take() {
+            let mut under_way = Vec::new();
+            for index in 0..books.in_flight.len() {
+                if let Some(in_flight) = books.in_flight[index].take() {
                     books.under_way = books.under_way.saturating_sub(1);
-                    books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
-                    flights.push(flight);
+                    books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
+                    under_way.push(in_flight);
                 }
             }
-            (flights, std::mem::take(&mut books.backlog))
+            (under_way, std::mem::take(&mut books.backlog))
         };
-        let count = flights.len() + backlog.len();
-        let parcels = flights.into_iter().map(|flight| flight.parcel).chain(backlog);
-        for parcel in parcels {
+        let count = under_way.len() + backlog.len();
+        let queued_tasks = under_way.into_iter().map(|in_flight| in_flight.queued_task).chain(backlog);
+        for queued_task in queued_tasks {
             if are_gone {
-                self.refuse(parcel, error);
+                self.refuse(queued_task, error);
             } else {
-                let (first, items) = (parcel.first, parcel.packed.items);
+                let (first, items) = (queued_task.first, queued_task.packed.items);
                 let error = error.clone().of_item(first);
-                self.tell(&parcel.receiver, |receiver| receiver.fail(first, items, error));
-                std::mem::forget(parcel);
+                self.tell(&queued_task.receiver, |receiver| receiver.fail(first, items, error));
+                std::mem::forget(queued_task);
             }
         }
         count
     }
 
     /// The error of what a dead member ran.
-    fn died(&self, obituary: &Obituary) -> TaskError {
+    fn died(&self, death_record: &DeathRecord) -> TaskError {
         if self.crew.has_reached(Phase::Terminated) {
             return TaskError::PoolClosed;
         }
-        let Obituary { rank, pid, cause, oom, .. } = *obituary;
+        let DeathRecord { rank, pid, cause, oom, .. } = *death_record;
         TaskError::WorkerDied { item: 0, rank, pid, cause, oom }
     }
 }

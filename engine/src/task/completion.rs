@@ -46,8 +46,8 @@ struct Inner<T> {
     wakers: Vec<Waker>,
     callbacks: Vec<Callback<T>>,
     watchers: Vec<(Weak<Finished>, usize)>,
-    /// The queue that hurries for this one's sake.
-    hurried: Option<Arc<TaskQueue>>,
+    /// The queue that is eager for this one.
+    eager_for: Option<Arc<TaskQueue>>,
 }
 
 /// What is to be called next.
@@ -70,7 +70,7 @@ impl<T> Completion<T> {
             wakers: Vec::new(),
             callbacks: Vec::new(),
             watchers: Vec::new(),
-            hurried: None,
+            eager_for: None,
         };
         Completion {
             is_done: AtomicBool::new(false),
@@ -121,9 +121,9 @@ impl<T> Completion<T> {
             self.note_due(&inner);
             drop(inner);
         } else {
-            let (wakers, hurried) = self.finish(&mut inner);
+            let (wakers, eager_for) = self.finish(&mut inner);
             drop(inner);
-            wake(wakers, hurried.as_ref());
+            wake(wakers, eager_for.as_ref());
         }
         watchers.iter().for_each(|(watcher, number)| {
             watcher.upgrade().iter().for_each(|finished| finished.tell(*number));
@@ -133,7 +133,7 @@ impl<T> Completion<T> {
     /// All calls were made: the value can be taken.
     fn finish(&self, inner: &mut Inner<T>) -> (Vec<Waker>, Option<Arc<TaskQueue>>) {
         self.is_done.store(true, Ordering::Release);
-        (std::mem::take(&mut inner.wakers), inner.hurried.take())
+        (std::mem::take(&mut inner.wakers), inner.eager_for.take())
     }
 
     pub(crate) fn take(&self) -> Result<T, TaskError> {
@@ -210,7 +210,7 @@ impl<T> Completion<T> {
                     }
                     self.inner.lock().value = Some(value);
                 }
-                Next::Wakers(wakers, hurried) => return wake(wakers, hurried.as_ref()),
+                Next::Wakers(wakers, eager_for) => return wake(wakers, eager_for.as_ref()),
             }
         }
     }
@@ -231,8 +231,8 @@ impl<T> Completion<T> {
         if !self.has_arrived() {
             return Next::Wakers(Vec::new(), None);
         }
-        let (wakers, hurried) = self.finish(&mut inner);
-        Next::Wakers(wakers, hurried)
+        let (wakers, eager_for) = self.finish(&mut inner);
+        Next::Wakers(wakers, eager_for)
     }
 
     // ------------------------------------------------------------------------------------------- listeners
@@ -245,7 +245,7 @@ impl<T> Completion<T> {
             inner.callbacks.push(callback);
             self.has_listeners.store(true, Ordering::Release);
             self.note_due(&inner);
-            return self.hurry(&mut inner, queue);
+            return self.eager(&mut inner, queue);
         }
         let value = inner.value.take();
         drop(inner);
@@ -265,7 +265,7 @@ impl<T> Completion<T> {
         // Those who gave up waiting.
         inner.watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         inner.watchers.push((Arc::downgrade(watcher), number));
-        self.hurry(&mut inner, queue);
+        self.eager(&mut inner, queue);
     }
 
     /// Has `waker` woken when the value is there; false if it is.
@@ -279,28 +279,28 @@ impl<T> Completion<T> {
         }
         let is_known = inner.wakers.iter().any(|known| known.will_wake(&waker));
         if is_known {
-            self.hurry(&mut inner, queue);
+            self.eager(&mut inner, queue);
             drop(inner);
             drop(waker);
         } else {
             inner.wakers.push(waker);
-            self.hurry(&mut inner, queue);
+            self.eager(&mut inner, queue);
         }
         true
     }
 
     /// Has the queue wake its collector for every task until this one is done.
     pub(crate) fn hurry_for(&self, queue: &Arc<TaskQueue>) {
-        self.hurry(&mut self.inner.lock(), Some(queue));
+        self.eager(&mut self.inner.lock(), Some(queue));
     }
 
-    fn hurry(&self, inner: &mut Inner<T>, queue: Option<&Arc<TaskQueue>>) {
+    fn eager(&self, inner: &mut Inner<T>, queue: Option<&Arc<TaskQueue>>) {
         if let Some(queue) = queue
-            && inner.hurried.is_none()
+            && inner.eager_for.is_none()
             && !self.is_done()
         {
             queue.board.be_eager();
-            inner.hurried = Some(queue.clone());
+            inner.eager_for = Some(queue.clone());
             // What was done before nobody was told of.
             queue.board.collector().ring();
         }
@@ -308,8 +308,8 @@ impl<T> Completion<T> {
 }
 
 /// The value is there.
-fn wake(wakers: Vec<Waker>, hurried: Option<&Arc<TaskQueue>>) {
-    if let Some(queue) = hurried {
+fn wake(wakers: Vec<Waker>, eager_for: Option<&Arc<TaskQueue>>) {
+    if let Some(queue) = eager_for {
         queue.board.be_easy();
     }
     for waker in wakers {

@@ -7,8 +7,8 @@ use crate::task::entry::{Argument, Body, Output};
 use crate::task::error::TaskError;
 use crate::task::here;
 use crate::task::job::decode;
-use crate::task::parcel::{Arrival, Packed, Receiver};
 use crate::task::queue::TaskQueue;
+use crate::task::queued::{Arrival, Packed, Receiver};
 use crate::task::tasks::{self, Tasks};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -198,7 +198,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             return;
         }
         let body = Body::pointer(self.function);
-        let mut parcels = Vec::new();
+        let mut queued_tasks = Vec::new();
         let until = self.given.saturating_add(self.window);
         let mut items = Caught { items: &mut self.items, panic: None };
         while !self.is_exhausted && items.panic.is_none() && self.taken < until {
@@ -211,7 +211,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
                 Ok((packed, bad)) => {
                     self.taken = first.saturating_add(packed.items);
                     if packed.items > 0 {
-                        parcels.push(self.tasks.parcel(body, packed, first, self.stream.clone()));
+                        queued_tasks.push(self.tasks.queued_task(body, packed, first, self.stream.clone()));
                     }
                     if let Some(error) = bad {
                         self.stream.fail(self.taken, 1, error);
@@ -229,7 +229,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             }
         }
         let panic = items.panic;
-        queue.submit(parcels);
+        queue.submit(queued_tasks);
         if let Some(payload) = panic {
             resume_unwind(payload);
         }

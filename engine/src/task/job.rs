@@ -5,7 +5,7 @@ use crate::task::codec;
 use crate::task::completion::{Completion, Progress};
 use crate::task::entry::Output;
 use crate::task::error::TaskError;
-use crate::task::parcel::{Arrival, Receiver};
+use crate::task::queued::{Arrival, Receiver};
 use crate::task::result::Completed;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! Model checks of the board, its bells, and burial: a driver that submits, sleeps and collects, beside two members, one of which may
+//! Model checks of the board, its bells, and reaping: a driver that submits, sleeps and collects, beside two members, one of which may
 //! stop for ever at any of its steps.
 //!
-//! The board, the fork-join barrier's bell and the graves are those of programs. The driver's books are told anew here, without what they
-//! hold of users, since parcels lie in an arena.
+//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are told anew here, without what they
+//! hold of users, since queued tasks lie in an arena.
 //!
 //! # Safety
 //! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access said to be exclusive
@@ -12,7 +12,7 @@
 
 use super::*;
 use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
-use crate::task::graves::Graves;
+use crate::task::deaths::Deaths;
 use crate::team::fork_join::ForkJoin;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::AtomicU32 as Plain;
@@ -95,7 +95,7 @@ struct Team {
     asleep: [Line<AtomicU64>; 1],
     attendance: [Line<crate::team::fork_join::Attendance>; SIZE],
     leave: AtomicU32,
-    graves: Graves<u32>,
+    deaths: Deaths<u32>,
     /// By slot and place.
     bytes: [[UnsafeCell<u32>; ITEMS]; USED],
     /// How often each item was run; no part of the protocol.
@@ -107,7 +107,7 @@ unsafe impl Sync for Team {}
 // SAFETY: as above.
 unsafe impl Send for Team {}
 
-struct Flight {
+struct InFlight {
     queued: State,
     first: usize,
     items: usize,
@@ -118,7 +118,7 @@ struct Flight {
 /// The driver's.
 struct Books {
     free: Vec<usize>,
-    flights: [Option<Flight>; USED],
+    in_flight: [Option<InFlight>; USED],
     tail: u64,
     taken: [u64; SIZE],
     /// Whether each item has a result, once it has an outcome.
@@ -128,7 +128,7 @@ struct Books {
 impl Books {
     fn new() -> Books {
         let free = (0..USED).rev().collect();
-        Books { free, flights: Default::default(), tail: 0, taken: [0; SIZE], outcomes: [None; ITEMS] }
+        Books { free, in_flight: Default::default(), tail: 0, taken: [0; SIZE], outcomes: [None; ITEMS] }
     }
 
     fn tell(&mut self, item: usize, has_result: bool) {
@@ -152,7 +152,7 @@ impl Team {
             asleep: Default::default(),
             attendance: Default::default(),
             leave: AtomicU32::new(0),
-            graves: Graves::new(),
+            deaths: Deaths::new(),
             bytes: Default::default(),
             ran: Default::default(),
         })
@@ -243,7 +243,7 @@ impl Team {
     /// What the engine does for a member whose death the kernel has confirmed; as `TaskQueue::died`.
     fn died(&self, rank: usize) {
         self.asleep[0].fetch_and(!(1 << rank), Ordering::SeqCst);
-        self.graves.add(id_of(rank));
+        self.deaths.add(id_of(rank));
         self.board().alarm();
     }
 
@@ -267,7 +267,7 @@ impl Team {
         slot.flags.store(flags, Ordering::Relaxed);
         let queued = self.board().queue(index, books.tail).expect("the ring has room");
         books.tail += 1;
-        books.flights[index] = Some(Flight { queued, first, items, is_told: false });
+        books.in_flight[index] = Some(InFlight { queued, first, items, is_told: false });
     }
 
     fn release(&self, books: &mut Books, index: usize) {
@@ -297,32 +297,32 @@ impl Team {
 
     /// As `TaskQueue::collect`.
     fn collect(&self, books: &mut Books) {
-        let graves = self.graves.take();
+        let deaths = self.deaths.take();
         for rank in 0..SIZE {
             for _ in 0..self.board().done_since(rank, books.taken[rank]).expect("no more than there are") {
                 let index = self.board().done_slot(rank, books.taken[rank]).expect("a slot");
                 books.taken[rank] += 1;
                 if self.board().state(index).stage() == Some(Stage::Done)
-                    && let Some(flight) = books.flights[index].take()
+                    && let Some(in_flight) = books.in_flight[index].take()
                 {
-                    if !flight.is_told {
-                        self.deliver(books, index, flight.first, flight.items);
+                    if !in_flight.is_told {
+                        self.deliver(books, index, in_flight.first, in_flight.items);
                     }
                     self.release(books, index);
                 }
             }
         }
-        graves.into_iter().flatten().for_each(|dead| self.bury(books, dead));
+        deaths.into_iter().flatten().for_each(|dead| self.reap_dead(books, dead));
     }
 
-    /// As `TaskQueue::bury`.
-    fn bury(&self, books: &mut Books, dead: u32) {
+    /// As `TaskQueue::reap_dead`.
+    fn reap_dead(&self, books: &mut Books, dead: u32) {
         for index in 0..USED {
             let state = self.board().state(index);
             if state.is_left_by(dead)
-                && let Some(flight) = books.flights[index].take()
+                && let Some(in_flight) = books.in_flight[index].take()
             {
-                let (first, items) = self.settle(books, index, flight.first, flight.items);
+                let (first, items) = self.settle(books, index, in_flight.first, in_flight.items);
                 self.release(books, index);
                 if items > 0 {
                     self.submit(books, first, items);
@@ -334,7 +334,7 @@ impl Team {
     }
 
     fn has_arrivals(&self, books: &Books) -> bool {
-        self.graves.are_new()
+        self.deaths.are_new()
             || books
                 .taken
                 .iter()
@@ -412,11 +412,11 @@ fn loom_board_task_is_taken_back_or_run() {
         let mut books = Books::new();
         team.submit(&mut books, 0, 1);
         // As `TaskQueue::take_unbegun`.
-        let index = books.flights.iter().position(Option::is_some).expect("it was submitted");
-        let queued = books.flights[index].as_ref().expect("as above").queued;
+        let index = books.in_flight.iter().position(Option::is_some).expect("it was submitted");
+        let queued = books.in_flight[index].as_ref().expect("as above").queued;
         let is_back = team.board().change(index, queued, queued.of(Stage::Free));
         if is_back {
-            books.flights[index] = None;
+            books.in_flight[index] = None;
             team.release(&mut books, index);
             books.tell(0, false);
         }

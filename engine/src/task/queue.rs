@@ -7,22 +7,22 @@
 
 use crate::base::atomic::Ordering;
 use crate::code;
-use crate::handle::travel::Luggage;
+use crate::handle::travel::KeepAlive;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::audit::Audit;
 use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes, seal_of};
 use crate::task::calls::{Calls, discard};
 use crate::task::cost::Costs;
+use crate::task::deaths::Deaths;
 use crate::task::error::TaskError;
-use crate::task::graves::Graves;
 use crate::task::insight::Ledger;
-use crate::task::parcel::{Hurry, Parcel, Receiver, Store};
+use crate::task::queued::{EagerGuard, QueuedTask, Receiver, Store};
 use crate::task::serve;
 use crate::team::crew::{Crew, Kind};
-use crate::team::errand::{Bereaved, ErrandPlan};
 use crate::team::gate::Phase;
-use crate::team::roster::Obituary;
+use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
+use crate::team::roster::DeathRecord;
 use crate::team::{current, program};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -69,14 +69,14 @@ impl BoardSegment {
     }
 
     /// How members come to it.
-    pub(crate) fn plan(&self) -> ErrandPlan {
-        ErrandPlan { segment: self.segment.clone(), open: serve::open }
+    pub(crate) fn plan(&self) -> IdleWorkPlan {
+        IdleWorkPlan { segment: self.segment.clone(), open: serve::open }
     }
 }
 
 /// A task on the board.
-pub(crate) struct Flight {
-    pub(crate) parcel: Parcel,
+pub(crate) struct InFlight {
+    pub(crate) queued_task: QueuedTask,
     /// Its slot's state when it was queued, and where on the ring.
     pub(crate) queued: State,
     pub(crate) position: u64,
@@ -87,7 +87,7 @@ pub(crate) struct Books {
     /// Slots that hold no task.
     free: Vec<u16>,
     /// By slot.
-    pub(crate) flights: Vec<Option<Flight>>,
+    pub(crate) in_flight: Vec<Option<InFlight>>,
     /// The ring's position after the last queued task.
     pub(crate) tail: u64,
     /// How many results of each rank have been taken.
@@ -96,7 +96,7 @@ pub(crate) struct Books {
     pub(crate) strays: Vec<usize>,
     pub(crate) audit: Audit,
     /// Tasks that the board has no slot for yet.
-    pub(crate) backlog: VecDeque<Parcel>,
+    pub(crate) backlog: VecDeque<QueuedTask>,
     /// Tasks on the board or being delivered.
     pub(crate) under_way: usize,
     /// On the board with a time limit.
@@ -114,7 +114,7 @@ pub(crate) struct TaskQueue {
     /// Workers are prepared for their tasks in a way that the caller is not.
     pub(crate) are_prepared: bool,
     pub(crate) ledger: Mutex<Ledger>,
-    pub(crate) graves: Graves<Obituary>,
+    pub(crate) deaths: Deaths<DeathRecord>,
     /// Held by the waiting thread that collects for all, which is named beside it (`waiting.rs`).
     pub(crate) duty: Mutex<()>,
     pub(crate) on_duty: AtomicUsize,
@@ -132,7 +132,7 @@ pub(crate) struct TaskQueue {
     pub(crate) is_broken: AtomicBool,
     pub(crate) has_newcomers: AtomicBool,
     pub(crate) rate: TickRate,
-    /// The board's; last, since parcels in the books look at the board when they are dropped.
+    /// The board's; last, since queued tasks in the books look at the board when they are dropped.
     segment: Arc<Segment>,
 }
 
@@ -145,7 +145,7 @@ impl TaskQueue {
             segment: board.segment,
             books: Mutex::new(Books {
                 free: (0..SLOTS as u16).rev().collect(),
-                flights: (0..SLOTS).map(|_| None).collect(),
+                in_flight: (0..SLOTS).map(|_| None).collect(),
                 tail: 0,
                 taken: vec![0; board.size],
                 strays: Vec::new(),
@@ -159,7 +159,7 @@ impl TaskQueue {
             costs: Costs::default(),
             are_prepared,
             ledger: Mutex::new(Ledger::new(board.size)),
-            graves: Graves::new(),
+            deaths: Deaths::new(),
             duty: Mutex::new(()),
             on_duty: AtomicUsize::new(0),
             calls: Arc::new(Calls::default()),
@@ -173,9 +173,9 @@ impl TaskQueue {
             has_newcomers: AtomicBool::new(false),
             rate: TickRate::start(),
         });
-        let bereaved: Arc<dyn Bereaved> = queue.clone();
+        let death_observer: Arc<dyn DeathObserver> = queue.clone();
         // Nobody else sets it: the crew is new.
-        let _first = crew.bereaved.set(Arc::downgrade(&bereaved));
+        let _first = crew.death_observer.set(Arc::downgrade(&death_observer));
         queue
     }
 
@@ -190,30 +190,30 @@ impl TaskQueue {
     }
 
     /// Adds tasks. What cannot be added is told to its receiver.
-    pub(crate) fn submit(self: &Arc<TaskQueue>, parcels: impl IntoIterator<Item = Parcel>) {
+    pub(crate) fn submit(self: &Arc<TaskQueue>, queued_tasks: impl IntoIterator<Item = QueuedTask>) {
         if let Err(error) = self.prepare() {
-            return parcels.into_iter().for_each(|parcel| self.refuse(parcel, &error));
+            return queued_tasks.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
         }
         let (mut placed, mut refused, mut is_timed) = (0, Vec::new(), false);
         {
             let mut books = self.books.lock();
-            for mut parcel in parcels {
-                if let Some(luggage) = &parcel.packed.luggage {
-                    self.send_segments(luggage);
-                    parcel.hurry = Some(Hurry::new(self.board));
+            for mut queued_task in queued_tasks {
+                if let Some(keep_alive) = &queued_task.packed.keep_alive {
+                    self.send_segments(keep_alive);
+                    queued_task.eager = Some(EagerGuard::new(self.board));
                 }
                 if books.is_closed || self.is_broken.load(Ordering::Acquire) {
-                    refused.push(parcel);
+                    refused.push(queued_task);
                     continue;
                 }
-                is_timed |= parcel.limit.is_some();
-                placed = u32::saturating_add(placed, self.add(&mut books, parcel).into());
+                is_timed |= queued_task.limit.is_some();
+                placed = u32::saturating_add(placed, self.add(&mut books, queued_task).into());
             }
         }
         self.call_out(placed);
         if !refused.is_empty() {
             let error = self.closed_error();
-            refused.into_iter().for_each(|parcel| self.refuse(parcel, &error));
+            refused.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
         }
         if is_timed {
             // It watches the clock.
@@ -223,20 +223,21 @@ impl TaskQueue {
 
     /// Makes the segments that handles lead to known to the workers. One that starts later is told when it serves.
     #[cold]
-    fn send_segments(&self, luggage: &Luggage) {
+    fn send_segments(&self, keep_alive: &KeepAlive) {
         let mut roster = self.crew.roster.lock();
         let members = roster.ready();
         // A worker whose socket is full finds the segment missing, and says so.
         let _cost =
-            self.crew.deliver(&mut roster, &members, luggage.segments().map(|(segment, _)| segment), &[]);
+            self.crew.deliver(&mut roster, &members, keep_alive.segments().map(|(segment, _)| segment), &[]);
     }
 
     /// Tells new workers of the segments that tasks lead to.
     pub(crate) fn equip_newcomers(&self) {
         let books = self.books.lock();
-        let flying = books.flights.iter().flatten().map(|flight| &flight.parcel).chain(&books.backlog);
-        for luggage in flying.filter_map(|parcel| parcel.packed.luggage.as_ref()) {
-            self.send_segments(luggage);
+        let flying =
+            books.in_flight.iter().flatten().map(|in_flight| &in_flight.queued_task).chain(&books.backlog);
+        for keep_alive in flying.filter_map(|queued_task| queued_task.packed.keep_alive.as_ref()) {
+            self.send_segments(keep_alive);
         }
     }
 
@@ -299,29 +300,31 @@ impl TaskQueue {
     }
 
     /// Refuses tasks that nobody will run: the pool has ended, or their receivers want no more.
-    pub(crate) fn leave(self: &Arc<TaskQueue>, left: impl IntoIterator<Item = Parcel>) {
-        left.into_iter().for_each(|parcel| self.refuse(parcel, &TaskError::PoolClosed));
+    pub(crate) fn leave(self: &Arc<TaskQueue>, left: impl IntoIterator<Item = QueuedTask>) {
+        left.into_iter().for_each(|queued_task| self.refuse(queued_task, &TaskError::PoolClosed));
     }
 
     /// Tells a task's receiver that it was not taken, or is not run any more.
-    pub(crate) fn refuse(self: &Arc<TaskQueue>, parcel: Parcel, error: &TaskError) {
-        let (first, items) = (parcel.first, parcel.packed.items);
-        self.tell(&parcel.receiver, |receiver| receiver.fail(first, items, error.clone().of_item(first)));
-        discard(parcel);
+    pub(crate) fn refuse(self: &Arc<TaskQueue>, queued_task: QueuedTask, error: &TaskError) {
+        let (first, items) = (queued_task.first, queued_task.packed.items);
+        self.tell(&queued_task.receiver, |receiver| {
+            receiver.fail(first, items, error.clone().of_item(first))
+        });
+        discard(queued_task);
     }
 
     // ------------------------------------------------------------------------------------------- places
 
     /// Puts a task on the board, or behind those that wait for a slot; says whether it is on the board.
-    fn add(&self, books: &mut Books, parcel: Parcel) -> bool {
+    fn add(&self, books: &mut Books, queued_task: QueuedTask) -> bool {
         if !books.backlog.is_empty() {
-            books.backlog.push_back(parcel);
+            books.backlog.push_back(queued_task);
             return false;
         }
-        match self.place(books, parcel) {
+        match self.place(books, queued_task) {
             None => true,
-            Some(parcel) => {
-                books.backlog.push_back(parcel);
+            Some(queued_task) => {
+                books.backlog.push_back(queued_task);
                 self.board.set_backlog(true);
                 false
             }
@@ -329,14 +332,14 @@ impl TaskQueue {
     }
 
     /// Puts a task on the board; gives it back where there is no slot.
-    fn place(&self, books: &mut Books, mut parcel: Parcel) -> Option<Parcel> {
-        let Some(index) = books.free.pop() else { return Some(parcel) };
+    fn place(&self, books: &mut Books, mut queued_task: QueuedTask) -> Option<QueuedTask> {
+        let Some(index) = books.free.pop() else { return Some(queued_task) };
         let slot = self.board.slot(index.into());
         let offset = |address: usize| if address == 0 { Some(0) } else { code::offset_of(address).ok() };
-        // Checked when the parcel was made; an entry of 0 is told as corrupt by the member.
-        let entry = offset(parcel.body.entry as usize).unwrap_or(0);
-        let function = offset(parcel.body.function).unwrap_or(1);
-        let packed = &parcel.packed;
+        // Checked when the queued task was made; an entry of 0 is told as corrupt by the member.
+        let entry = offset(queued_task.body.entry as usize).unwrap_or(0);
+        let function = offset(queued_task.body.function).unwrap_or(1);
+        let packed = &queued_task.packed;
         let block = match &packed.store {
             Store::Inline(bytes) => {
                 // SAFETY: the slot is free, hence the driver's, and it holds as many bytes.
@@ -348,16 +351,16 @@ impl TaskQueue {
             }
             Store::Block(block) => (block.offset() as u64).wrapping_add(1),
         };
-        parcel.queued = ticks();
+        queued_task.queued = ticks();
         let set = [
             (&slot.entry, entry),
             (&slot.function, function),
-            (&slot.layout, parcel.body.layout),
+            (&slot.layout, queued_task.body.layout),
             (&slot.block, block),
             (&slot.args_len, packed.args_len as u64),
             (&slot.room, packed.room as u64),
             (&slot.items, packed.items as u64),
-            (&slot.table, packed.luggage.as_ref().map_or(0, |luggage| luggage.table_bytes() as u64)),
+            (&slot.table, packed.keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.table_bytes() as u64)),
             (&slot.stop, 0),
             (&slot.items_done, 0),
             (&slot.written, 0),
@@ -369,18 +372,18 @@ impl TaskQueue {
         ];
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
         [&slot.home, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        let timed = if parcel.limit.is_some() { FLAG_TIMED } else { 0 };
+        let timed = if queued_task.limit.is_some() { FLAG_TIMED } else { 0 };
         slot.flags.store(timed | seal_of(entry, function), Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);
         let position = books.tail;
         let Some(queued) = self.board.queue(index.into(), position) else {
             books.free.push(index);
-            return Some(parcel);
+            return Some(queued_task);
         };
         books.tail = books.tail.wrapping_add(1);
-        books.timed = books.timed.saturating_add(parcel.limit.is_some().into());
+        books.timed = books.timed.saturating_add(queued_task.limit.is_some().into());
         books.under_way = books.under_way.saturating_add(1);
-        books.flights[usize::from(index)] = Some(Flight { parcel, queued, position });
+        books.in_flight[usize::from(index)] = Some(InFlight { queued_task, queued, position });
         None
     }
 
@@ -393,17 +396,17 @@ impl TaskQueue {
 
     /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody wants any more into `left`,
     /// for [`Self::leave`] after the lock.
-    pub(crate) fn refill(&self, books: &mut Books, left: &mut Vec<Parcel>) -> u32 {
+    pub(crate) fn refill(&self, books: &mut Books, left: &mut Vec<QueuedTask>) -> u32 {
         let mut placed = 0;
-        while let Some(parcel) = books.backlog.pop_front() {
-            if !parcel.receiver.is_open() {
-                left.push(parcel);
+        while let Some(queued_task) = books.backlog.pop_front() {
+            if !queued_task.receiver.is_open() {
+                left.push(queued_task);
                 continue;
             }
-            match self.place(books, parcel) {
+            match self.place(books, queued_task) {
                 None => placed = u32::saturating_add(placed, 1),
-                Some(parcel) => {
-                    books.backlog.push_front(parcel);
+                Some(queued_task) => {
+                    books.backlog.push_front(queued_task);
                     break;
                 }
             }
@@ -430,9 +433,9 @@ impl Drop for TaskQueue {
     }
 }
 
-impl Bereaved for TaskQueue {
-    fn died(&self, obituary: &Obituary) {
-        self.graves.add(obituary.clone());
+impl DeathObserver for TaskQueue {
+    fn died(&self, death_record: &DeathRecord) {
+        self.deaths.add(death_record.clone());
         self.board.alarm();
     }
 
@@ -443,7 +446,7 @@ impl Bereaved for TaskQueue {
 
     fn broken(&self) {
         self.is_broken.store(true, Ordering::Release);
-        self.graves.mark();
+        self.deaths.mark();
         self.board.alarm();
     }
 }

@@ -4,8 +4,8 @@ use crate::sys::fork;
 use crate::task::arrivals::Finished;
 use crate::task::completion::{Callback, Completion};
 use crate::task::error::TaskError;
-use crate::task::parcel::Receiver;
 use crate::task::queue::TaskQueue;
+use crate::task::queued::Receiver;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -218,7 +218,7 @@ impl<T: Send + 'static> AsyncResult<T> {
     }
 
     /// Has it told as it comes, though nobody waits.
-    pub(crate) fn hurry(&self) {
+    pub(crate) fn eager(&self) {
         if let Some((queue, _)) = &self.link {
             self.completion().hurry_for(queue);
         }

@@ -19,8 +19,8 @@ use crate::task::board::{
 };
 use crate::task::entry::{Call, TaskEntry, resolver};
 use crate::task::results::{Results, Room};
-use crate::team::errand::ErrandPlace;
-use crate::team::member::{After, Errands, Member};
+use crate::team::idle_work::IdleWorkPlace;
+use crate::team::member::{After, IdleWork, Member};
 use crate::team::trace::EventKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub(crate) const REFUSED: u32 = 2;
 pub(crate) const ASKED: u32 = 3;
 
 /// Opens the board in a member.
-pub(crate) fn open(place: ErrandPlace) -> Box<dyn Errands> {
+pub(crate) fn open(place: IdleWorkPlace) -> Box<dyn IdleWork> {
     assert!(place.len_bytes >= board_bytes(place.size), "the board is as long as the driver made it");
     // SAFETY: mapped for the member's life with the length of a board of that size.
     let board = unsafe { TaskBoard::new(place.base, place.size) };
@@ -66,7 +66,7 @@ struct Server {
     has_untold: bool,
 }
 
-impl Errands for Server {
+impl IdleWork for Server {
     fn is_waiting(&self) -> bool {
         self.board.waiting() > 0
     }

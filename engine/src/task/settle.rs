@@ -12,8 +12,8 @@
 use crate::base::atomic::Ordering;
 use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
-use crate::task::parcel::{Arrival, Packed, Parcel, Receiver, Store};
 use crate::task::queue::TaskQueue;
+use crate::task::queued::{Arrival, Packed, QueuedTask, Receiver, Store};
 use crate::task::results;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,12 +43,12 @@ pub(crate) struct Settlement<'a> {
     faults: Vec<ItemFault>,
     /// Items that have no result, from this one on.
     lost: Vec<(usize, usize, TaskError)>,
-    rest: Option<Parcel>,
+    rest: Option<QueuedTask>,
 }
 
 impl Settlement<'_> {
     /// Tells the receiver; gives what is to be run elsewhere.
-    pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Option<Parcel> {
+    pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Option<QueuedTask> {
         let Settlement { receiver, first, done, results, faults, lost, rest } = self;
         if done > 0 {
             let arrival = Arrival { first, items: done, results: &results, faults };
@@ -67,14 +67,18 @@ impl Settlement<'_> {
     }
 
     /// Takes what is left, to be put back before anybody is told.
-    pub(crate) fn take_rest(&mut self) -> Option<Parcel> {
+    pub(crate) fn take_rest(&mut self) -> Option<QueuedTask> {
         self.rest.take()
     }
 }
 
 impl TaskQueue {
     /// How far the task in slot `index` has come.
-    pub(crate) fn account<'a>(&'a self, index: usize, parcel: &'a Parcel) -> Result<Account<'a>, TaskError> {
+    pub(crate) fn account<'a>(
+        &'a self,
+        index: usize,
+        queued_task: &'a QueuedTask,
+    ) -> Result<Account<'a>, TaskError> {
         let slot = self.board.slot(index);
         let (done, begun) = slot.progress();
         let len = |word: u64| usize::try_from(word).unwrap_or(usize::MAX);
@@ -82,17 +86,17 @@ impl TaskQueue {
         let written = len(slot.written.load(Ordering::Acquire));
         let faulted = len(slot.faulted.load(Ordering::Acquire));
         let next = [0, 1].map(|more| len(slot.next[done.wrapping_add(more) % 2].load(Ordering::Relaxed)));
-        let corrupt = |what: &str| TaskError::Corrupt { item: parcel.first, what: what.into() };
-        if begun > parcel.packed.items || begun.saturating_sub(done) > 1 {
+        let corrupt = |what: &str| TaskError::Corrupt { item: queued_task.first, what: what.into() };
+        if begun > queued_task.packed.items || begun.saturating_sub(done) > 1 {
             return Err(corrupt("its items were counted wrongly"));
         }
         let home = slot.home.load(Ordering::Acquire) as usize;
         let (base, size) =
-            self.room(index, parcel, home).ok_or_else(|| corrupt("its results are nowhere"))?;
+            self.room(index, queued_task, home).ok_or_else(|| corrupt("its results are nowhere"))?;
         if written.checked_add(faulted).is_none_or(|used| used > size) {
             return Err(corrupt("its results do not fit where they are said to be"));
         }
-        // SAFETY: the first bytes of the room, which the parcel holds; see the module's argument.
+        // SAFETY: the first bytes of the room, which the queued task holds; see the module's argument.
         let results = unsafe { std::slice::from_raw_parts(base, written) };
         // SAFETY: the last bytes of the room, likewise.
         let faults = unsafe { std::slice::from_raw_parts(base.add(size.saturating_sub(faulted)), faulted) };
@@ -103,12 +107,12 @@ impl TaskQueue {
     }
 
     /// A room of the task, and its size: its own, or one that was granted.
-    fn room(&self, index: usize, parcel: &Parcel, home: usize) -> Option<(*const u8, usize)> {
+    fn room(&self, index: usize, queued_task: &QueuedTask, home: usize) -> Option<(*const u8, usize)> {
         if let Some(grant) = home.checked_sub(1) {
-            let block = parcel.granted.get(grant)?;
+            let block = queued_task.granted.get(grant)?;
             return Some((block.ptr().as_ptr(), block.len()));
         }
-        let packed = &parcel.packed;
+        let packed = &queued_task.packed;
         let base = match &packed.store {
             Store::Block(block) => block.ptr().as_ptr(),
             Store::Inline(_) => self.board.inline_bytes(index),
@@ -119,12 +123,12 @@ impl TaskQueue {
     /// Settles a task that ended after part of its items. `why` is the error of what was in work, unless there is a verdict.
     pub(crate) fn settle<'a>(
         &self,
-        parcel: &Parcel,
+        queued_task: &QueuedTask,
         account: Result<Account<'a>, TaskError>,
         why: TaskError,
     ) -> Settlement<'a> {
-        let (first, items) = (parcel.first, parcel.packed.items);
-        let receiver = parcel.receiver.clone();
+        let (first, items) = (queued_task.first, queued_task.packed.items);
+        let receiver = queued_task.receiver.clone();
         let Account { done, begun, results, faults, next } = match account {
             Ok(account) => account,
             Err(error) => {
@@ -141,11 +145,11 @@ impl TaskQueue {
             }
         };
         if begun > done || !faults.is_empty() {
-            self.costs.note_bad_end(parcel.body.key());
+            self.costs.note_bad_end(queued_task.body.key());
         }
-        let of_memory = parcel.refused.clone().map(|source| TaskError::Memory { item: 0, source });
-        let verdict = parcel.verdict.clone().or(of_memory);
-        let may_retry = verdict.is_none() && parcel.retries > 0 && begun > done;
+        let of_memory = queued_task.refused.clone().map(|source| TaskError::Memory { item: 0, source });
+        let verdict = queued_task.verdict.clone().or(of_memory);
+        let may_retry = verdict.is_none() && queued_task.retries > 0 && begun > done;
         let is_cancelled = matches!(verdict, Some(TaskError::Cancelled { .. }));
         let error = verdict.unwrap_or(why);
         let mut lost = Vec::new();
@@ -155,17 +159,17 @@ impl TaskQueue {
         } else {
             (done, next[0])
         };
-        let returns = if begun == 0 { parcel.returns.saturating_add(1) } else { 0 };
-        let counts = (parcel.retries.saturating_sub(may_retry.into()), returns);
+        let returns = if begun == 0 { queued_task.returns.saturating_add(1) } else { 0 };
+        let counts = (queued_task.retries.saturating_sub(may_retry.into()), returns);
         let mut rest = None;
         if from < items {
             let packed = if is_cancelled || counts.1 > MAX_RETURNS {
                 Err(error)
             } else {
-                parcel.packed.rest(from, at)
+                queued_task.packed.rest(from, at)
             };
             match packed {
-                Ok(packed) => rest = Some(parcel.again(packed, first.saturating_add(from), counts)),
+                Ok(packed) => rest = Some(queued_task.again(packed, first.saturating_add(from), counts)),
                 Err(error) => lost.push((first.saturating_add(from), items.saturating_sub(from), error)),
             }
         }
@@ -173,10 +177,10 @@ impl TaskQueue {
     }
 }
 
-impl Parcel {
+impl QueuedTask {
     /// The same for other items: with so many retries left, and so many fruitless returns.
-    fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> Parcel {
-        Parcel {
+    fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> QueuedTask {
+        QueuedTask {
             body: self.body,
             packed,
             granted: Vec::new(),
@@ -189,7 +193,7 @@ impl Parcel {
             verdict: None,
             is_told: false,
             queued: 0,
-            hurry: None,
+            eager: None,
         }
     }
 }

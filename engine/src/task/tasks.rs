@@ -14,8 +14,8 @@ use crate::task::here;
 use crate::task::imap::{Imap, Order};
 use crate::task::insight::Entry;
 use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
-use crate::task::parcel::{Packed, Parcel, Receiver};
 use crate::task::queue::TaskQueue;
+use crate::task::queued::{Packed, QueuedTask, Receiver};
 use crate::task::result::AsyncResult;
 use crate::task::star::{ByType, Star};
 use crate::team::crew::Crew;
@@ -148,10 +148,10 @@ impl<'p> Tasks<'p> {
         let job = Arc::new(Single::<R>::new(progress));
         let result = AsyncResult::of(queue, job.clone());
         if is_followed {
-            result.hurry();
+            result.eager();
         }
         match packed {
-            Ok((packed, None)) => queue.submit([self.parcel(body, packed, 0, job)]),
+            Ok((packed, None)) => queue.submit([self.queued_task(body, packed, 0, job)]),
             Ok((_, Some(error))) | Err(error) => {
                 let job: Arc<dyn Receiver> = job;
                 queue.tell(&job, |job| job.fail(0, 1, error.of_item(0)));
@@ -299,7 +299,7 @@ impl<'p> Tasks<'p> {
         let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast }, progress));
         let result = AsyncResult::of(queue, job.clone());
         if is_followed {
-            result.hurry();
+            result.eager();
         }
         let receiver: Arc<dyn Receiver> = job.clone();
         let count = match check(&body) {
@@ -336,7 +336,7 @@ impl<'p> Tasks<'p> {
                 Ok((packed, bad)) => {
                     count = first.saturating_add(packed.items);
                     if packed.items > 0 {
-                        ready.push(self.parcel(*body, packed, first, job.clone()));
+                        ready.push(self.queued_task(*body, packed, first, job.clone()));
                     }
                     if let Some(error) = bad {
                         let at = count;
@@ -391,14 +391,14 @@ impl<'p> Tasks<'p> {
         result
     }
 
-    pub(crate) fn parcel(
+    pub(crate) fn queued_task(
         &self,
         body: Body,
         packed: Packed,
         first: usize,
         receiver: Arc<dyn Receiver>,
-    ) -> Parcel {
-        Parcel {
+    ) -> QueuedTask {
+        QueuedTask {
             body,
             packed,
             granted: Vec::new(),
@@ -411,7 +411,7 @@ impl<'p> Tasks<'p> {
             verdict: None,
             is_told: false,
             queued: 0,
-            hurry: None,
+            eager: None,
         }
     }
 

@@ -11,8 +11,8 @@ use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::board::Stage;
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
-use crate::task::parcel::{Parcel, Receiver};
 use crate::task::queue::{TaskQueue, is_same};
+use crate::task::queued::{QueuedTask, Receiver};
 use crate::team::current;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -185,7 +185,7 @@ impl TaskQueue {
         let backstop = Instant::now() + BACKSTOP;
         let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
         collector.sleep(seen, Some(until), || {
-            self.graves.are_new()
+            self.deaths.are_new()
                 || self.has_newcomers.load(Ordering::Acquire)
                 || self.board.is_eager() && !self.duty.is_locked() && self.has_arrivals()
         });
@@ -200,15 +200,19 @@ impl TaskQueue {
             if books.timed == 0 {
                 return None;
             }
-            for (index, flight) in books.flights.iter().enumerate() {
-                let Some((flight, limit)) = flight.as_ref().and_then(|f| Some((f, f.parcel.limit?))) else {
+            for (index, in_flight) in books.in_flight.iter().enumerate() {
+                let Some((in_flight, limit)) =
+                    in_flight.as_ref().and_then(|f| Some((f, f.queued_task.limit?)))
+                else {
                     continue;
                 };
                 let state = self.board.state(index);
                 // Before its clock: an item that begins in between has a fresh one.
                 let reading = self.board.slot(index).reading.load(Ordering::Acquire);
                 let ran = match state.stage() {
-                    Some(Stage::Running) if flight.parcel.verdict.is_none() => self.ran(index, flight),
+                    Some(Stage::Running) if in_flight.queued_task.verdict.is_none() => {
+                        self.ran(index, in_flight)
+                    }
                     Some(Stage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
@@ -236,16 +240,16 @@ impl TaskQueue {
     fn condemn(self: &Arc<TaskQueue>, index: usize, verdict: TaskError, reading: Option<u64>) {
         let slot = self.board.slot(index);
         let mut books = self.books.lock();
-        let Some(flight) = books.flights[index].as_mut() else { return };
+        let Some(in_flight) = books.in_flight[index].as_mut() else { return };
         let running = self.board.state(index);
-        if running.stage() != Some(Stage::Running) || flight.parcel.verdict.is_some() {
+        if running.stage() != Some(Stage::Running) || in_flight.queued_task.verdict.is_some() {
             return;
         }
         if reading.is_some_and(|reading| !slot.doom(reading)) {
             return;
         }
         slot.stop.store(slot.stop_number(), Ordering::Release);
-        flight.parcel.verdict = Some(verdict.clone());
+        in_flight.queued_task.verdict = Some(verdict.clone());
         if self.can_kill() {
             let is_condemned = self.board.change(index, running, running.of(Stage::Condemned));
             drop(books);
@@ -255,9 +259,9 @@ impl TaskQueue {
             }
             return;
         }
-        flight.parcel.is_told = true;
-        let parcel = &flight.parcel;
-        let mut settlement = self.settle(parcel, self.account(index, parcel), verdict).into_owned();
+        in_flight.queued_task.is_told = true;
+        let queued_task = &in_flight.queued_task;
+        let mut settlement = self.settle(queued_task, self.account(index, queued_task), verdict).into_owned();
         let rest = settlement.take_rest();
         let mut left = Vec::new();
         self.put_back(&mut books, rest.into_iter().collect(), &mut left);
@@ -277,33 +281,35 @@ impl TaskQueue {
 
     /// Drops a receiver's tasks that wait; gives the slots of those that run.
     pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
-        let (dropped, running) = self.take_unbegun(|parcel| is_same(&parcel.receiver, receiver));
+        let (dropped, running) = self.take_unbegun(|queued_task| is_same(&queued_task.receiver, receiver));
         dropped.into_iter().for_each(discard);
         running
     }
 
     /// Takes back the tasks that wait, of those that `is_meant`; and gives the slots of those that run.
-    fn take_unbegun(&self, is_meant: impl Fn(&Parcel) -> bool) -> (Vec<Parcel>, Vec<usize>) {
+    fn take_unbegun(&self, is_meant: impl Fn(&QueuedTask) -> bool) -> (Vec<QueuedTask>, Vec<usize>) {
         let mut running = Vec::new();
         let mut books = self.books.lock();
         let mut taken = Vec::new();
-        for index in 0..books.flights.len() {
-            let Some(flight) = books.flights[index].take_if(|flight| is_meant(&flight.parcel)) else {
+        for index in 0..books.in_flight.len() {
+            let Some(in_flight) =
+                books.in_flight[index].take_if(|in_flight| is_meant(&in_flight.queued_task))
+            else {
                 continue;
             };
-            let queued = flight.queued;
+            let queued = in_flight.queued;
             if self.board.change(index, queued, queued.of(Stage::Free)) {
-                books.timed = books.timed.saturating_sub(flight.parcel.limit.is_some().into());
-                taken.push(flight.parcel);
+                books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
+                taken.push(in_flight.queued_task);
                 self.release(&mut books, index);
             } else {
                 // A member was faster.
-                books.flights[index] = Some(flight);
+                books.in_flight[index] = Some(in_flight);
                 running.push(index);
             }
         }
         let (meant, others) =
-            std::mem::take(&mut books.backlog).into_iter().partition(|parcel| is_meant(parcel));
+            std::mem::take(&mut books.backlog).into_iter().partition(|queued_task| is_meant(queued_task));
         books.backlog = others;
         taken.extend::<VecDeque<_>>(meant);
         (taken, running)

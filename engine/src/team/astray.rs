@@ -46,7 +46,7 @@ impl Crew {
                     continue;
                 }
             }
-            // Before it is struck off, as at a burial: ranks that wait for it in a region end then.
+            // Before it is struck off, as at a reaping: ranks that wait for it in a region end then.
             board.step(rank).poison();
             fork_join.strike(rank);
         }

@@ -41,26 +41,26 @@ pub(crate) struct MemberStatus {
     pub(crate) faults: AtomicU64,
     pub(crate) sleeps: AtomicU64,
     pub(crate) wakes: AtomicU64,
-    /// Errands begun, see `errand`.
-    pub(crate) errands: AtomicU64,
+    /// Tasks begun, see `idle_work`.
+    pub(crate) idle_work: AtomicU64,
     /// The newest launch that it began to take part in; stored before it calls anything of the order.
     pub(crate) entered: AtomicU64,
     /// Whether the member, if it is a process, may end.
     pub(crate) leave: Leave,
-    /// Errands that are over; one less than `errands` while the member is at one.
-    pub(crate) errands_over: AtomicU64,
+    /// Tasks that are over; one less than `idle_work` while the member is at one.
+    pub(crate) idle_work_over: AtomicU64,
 }
 
 impl MemberStatus {
-    /// Launches and errands that the rank's members have begun.
+    /// Launches and tasks that the rank's members have begun.
     pub(crate) fn served(&self) -> u64 {
-        self.launches.load(Ordering::Relaxed).wrapping_add(self.errands.load(Ordering::Relaxed))
+        self.launches.load(Ordering::Relaxed).wrapping_add(self.idle_work.load(Ordering::Relaxed))
     }
 
-    /// Whether the member is at an errand, which it may finish before it ends.
-    pub(crate) fn is_at_errand(&self) -> bool {
+    /// Whether the member is at a task, which it may finish before it ends.
+    pub(crate) fn is_at_idle_work(&self) -> bool {
         !self.leave.is_taken()
-            && self.errands.load(Ordering::Relaxed) != self.errands_over.load(Ordering::Relaxed)
+            && self.idle_work.load(Ordering::Relaxed) != self.idle_work_over.load(Ordering::Relaxed)
     }
 }
 

@@ -16,7 +16,7 @@ impl Crew {
             slot.kill();
         });
         self.board().fork_join(&self.orders).notify();
-        self.bereaved().inspect(|bereaved| bereaved.broken());
+        self.death_observer().inspect(|death_observer| death_observer.broken());
         self.changed.notify_all();
     }
 }

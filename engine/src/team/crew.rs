@@ -10,8 +10,8 @@ use crate::spawn::{StartError, StartMethod};
 use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::control::Control;
-use crate::team::errand::{Bereaved, ErrandPlan};
 use crate::team::gate::{Gate, Passage, Phase, Progress};
+use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
 use crate::team::in_process::InProcess;
 use crate::team::initializer::Initializer;
 use crate::team::leave::Leave;
@@ -56,7 +56,7 @@ pub(crate) struct Plan {
     pub(crate) is_watched: bool,
     pub(crate) trace: bool,
     /// What members do between launches.
-    pub(crate) errands: Option<ErrandPlan>,
+    pub(crate) idle_work: Option<IdleWorkPlan>,
     /// What members run before they serve.
     pub(crate) initializer: Option<Arc<Initializer>>,
     /// What native libraries in worker processes are told of how many threads to use.
@@ -78,7 +78,7 @@ impl Plan {
             preload: None,
             is_watched: false,
             trace: false,
-            errands: None,
+            idle_work: None,
             initializer: None,
             native_threads: None,
         }
@@ -116,11 +116,11 @@ pub(crate) struct Crew {
     /// Workers that got ready so far.
     pub(crate) newcomers: AtomicU64,
     pub(crate) patience: Patience,
-    pub(crate) errands: Option<ErrandPlan>,
+    pub(crate) idle_work: Option<IdleWorkPlan>,
     pub(crate) initializer: Option<Arc<Initializer>>,
     pub(super) native_threads: Option<usize>,
     /// Who is told of deaths, beside the launch.
-    pub(crate) bereaved: OnceLock<Weak<dyn Bereaved>>,
+    pub(crate) death_observer: OnceLock<Weak<dyn DeathObserver>>,
     pub(super) places: Vec<WorkerPlace>,
     pub(super) is_bound: bool,
     pub(super) crowded: bool,
@@ -210,7 +210,7 @@ impl Crew {
             tracer: self.trace.as_ref().map(|trace| trace.tracer(rank)),
             mail_seen: 0,
             register: self.register.clone(),
-            errands: None,
+            idle_work: None,
             is_retiring: false,
             deadline: None,
         }
@@ -260,7 +260,7 @@ impl Crew {
             crowded: self.crowded,
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
-            errands: (0, 0),
+            idle_work: (0, 0),
             initializer: None,
         }
     }
@@ -272,7 +272,7 @@ impl Crew {
         member: u32,
         arena: &Segment,
     ) -> Result<Welcome, StartError> {
-        let errands = match &self.errands {
+        let idle_work = match &self.idle_work {
             Some(plan) => (plan.segment.len_bytes() as u64, code::offset_of(plan.open as usize)?),
             None => (0, 0),
         };
@@ -280,15 +280,15 @@ impl Crew {
             member,
             arena: arena.id().0,
             arena_len: arena.len_bytes() as u64,
-            errands,
+            idle_work,
             initializer: self.initializer.as_ref().map(|initializer| initializer.wire()).transpose()?,
             ..self.welcome_for_thread(rank)
         })
     }
 
     /// Tells whoever is told of deaths.
-    pub(crate) fn bereaved(&self) -> Option<Arc<dyn Bereaved>> {
-        self.bereaved.get().and_then(Weak::upgrade)
+    pub(crate) fn death_observer(&self) -> Option<Arc<dyn DeathObserver>> {
+        self.death_observer.get().and_then(Weak::upgrade)
     }
 
     /// Lets the members end that asked for it, if no launch is on its way; returns whether some still wait.

@@ -9,8 +9,8 @@ use crate::spawn::log::{Note, Speaker};
 use crate::spawn::mail::{self, FromWorker};
 use crate::spawn::{StartError, Starter, WorkerProcess};
 use crate::sys::socket;
-use crate::team::burial::{bury, release};
 use crate::team::crew::Crew;
+use crate::team::reaping::{reap_dead, release};
 use crate::team::roster::{Slot, Stage};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -42,7 +42,7 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
         Ok(starter) => starter,
         Err(error) => return succession::break_up(crew, &mut crew.roster.lock(), error, None),
     };
-    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to bury it.
+    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to reap it.
     if catch_unwind(AssertUnwindSafe(|| watch(crew, &mut starter))).is_err() {
         let why = "the thread that watches the workers panicked".into();
         succession::break_up(crew, &mut crew.roster.lock(), StartError::CannotServe { why }, None);
@@ -68,7 +68,7 @@ fn watch(crew: &Crew, starter: &mut Starter) {
             }
         }
         for event in events.iter().filter(|event| event.died) {
-            bury(crew, event.rank);
+            reap_dead(crew, event.rank);
         }
         succession::overdue(crew);
         succession::linger(crew);
@@ -164,7 +164,7 @@ fn read_mail(crew: &Crew, rank: usize) {
                 // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for it.
                 crew.newcomers.fetch_add(1, Ordering::Release);
                 crew.board().fork_join(&crew.orders).notify();
-                crew.bereaved().inspect(|bereaved| bereaved.joined());
+                crew.death_observer().inspect(|death_observer| death_observer.joined());
                 crew.changed.notify_all();
             }
             FromWorker::Retiring => roster.slots[rank].is_retiring = true,
@@ -215,6 +215,6 @@ fn dissolve(crew: &Crew) {
         let until = process.due().map_or(until, |due| due.min(until));
         let _ended = socket::wait_readable(process.death(), Some(until));
         read_mail(crew, rank);
-        bury(crew, rank);
+        reap_dead(crew, rank);
     }
 }

@@ -39,7 +39,7 @@ impl Words {
 }
 
 /// What the engine does for a dead rank.
-fn bury(fork_join: &ForkJoin<'_>, rank: usize) {
+fn reap_dead(fork_join: &ForkJoin<'_>, rank: usize) {
     fork_join.forget(rank);
     fork_join.strike(rank);
     fork_join.notify();
@@ -55,7 +55,7 @@ fn killed_between_skipping_a_member_and_striking_it_off() {
         // Rank 0 gets so far with the last rank, and dies.
         words.attendance[size - 1].store(word(1, SKIPPED), Ordering::SeqCst);
         assert_eq!(fork_join.poll(size - 1, 0), None, "the skipped one never enters");
-        bury(&fork_join, 0);
+        reap_dead(&fork_join, 0);
         assert!(!fork_join.unfinished().contains(size - 1));
         assert!(fork_join.unfinished().contains(1), "those that may still enter are waited for");
         assert_eq!(fork_join.poll(1, 0), Some(1));
@@ -76,7 +76,7 @@ fn killed_before_entering_inside_and_after_finishing() {
         if epoch > 2 {
             fork_join.finish(0, epoch, Presence::Required);
         }
-        bury(&fork_join, 0);
+        reap_dead(&fork_join, 0);
         assert!(!fork_join.is_over());
         assert_eq!(fork_join.poll(1, epoch - 1), Some(epoch));
         fork_join.finish(1, epoch, Presence::Required);

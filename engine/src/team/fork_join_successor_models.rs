@@ -1,4 +1,4 @@
-//! The successor of a member that died before it had entered a launch that needs every rank, in a model: `burial.rs`
+//! The successor of a member that died before it had entered a launch that needs every rank, in a model: `reaping.rs`
 //! keeps the dead one's bit, and the successor enters in its place, unless it is given up first.
 //!
 //! # Safety
@@ -98,8 +98,8 @@ impl Team {
         }
     }
 
-    /// As `burial::record`.
-    fn bury(&self) {
+    /// As `reaping::record`.
+    fn reap_dead(&self) {
         let mut roster = self.roster.lock().unwrap();
         let fork_join = self.words.fork_join();
         let has_entered = self.entered.load(Ordering::Relaxed) == roster.epoch;
@@ -136,7 +136,7 @@ impl Team {
         self.words.fork_join().open(epoch, &RankSet::full(2), Required);
     }
 
-    /// As `burial::release`.
+    /// As `reaping::release`.
     fn release(&self) {
         let mut roster = self.roster.lock().unwrap();
         if !roster.is_started && std::mem::take(&mut roster.is_owed) {
@@ -163,7 +163,7 @@ fn rank_1_is_succeeded(dies: Dies, gives_up: bool) {
             // The kernel's word comes after the last step, and the successor after the burial.
             beside(&team, move |team| {
                 team.serve_up_to(dies);
-                team.bury();
+                team.reap_dead();
                 team.succeed();
             }),
         ];

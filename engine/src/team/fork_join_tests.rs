@@ -66,7 +66,7 @@ impl Words {
     }
 
     /// What the engine does for a member whose death the kernel has confirmed.
-    fn bury(&self, rank: usize) {
+    fn reap_dead(&self, rank: usize) {
         let fork_join = self.fork_join();
         fork_join.forget(rank);
         fork_join.strike(rank);
@@ -135,8 +135,8 @@ mod threads {
         let fork_join = words.fork_join();
         fork_join.open(1, &RankSet::full(2), Required);
         assert_eq!(fork_join.poll(0, 0), Some(1));
-        words.bury(0);
-        words.bury(0); // twice is once
+        words.reap_dead(0);
+        words.reap_dead(0); // twice is once
         assert_eq!(fork_join.unfinished(), of(2, &[1]));
         assert_eq!(fork_join.poll(1, 0), Some(1));
         fork_join.finish(1, 1, Required);
@@ -280,10 +280,10 @@ mod models {
         }
 
         /// What the engine does.
-        fn bury(&self, rank: usize) {
+        fn reap_dead(&self, rank: usize) {
             let mut roster = self.roster.lock().unwrap();
             *roster = Rank1::Dead;
-            self.words.bury(rank);
+            self.words.reap_dead(rank);
         }
     }
 
@@ -386,7 +386,7 @@ mod models {
                         fork_join.strike(1);
                     }
                 }
-                team.bury(1);
+                team.reap_dead(1);
             });
             // Where the launch needs nobody in particular, the survivor may skip rank 1 first, which then dies in the next.
             let presence = if matches!(dies, Dies::Dozing | Dies::Skipping | Dies::HavingSkipped) {
@@ -430,7 +430,7 @@ mod models {
         a_member_dies(Dies::Struck);
     }
 
-    /// Rank 0 finishes and skips rank 1, while rank 1 dies without having entered, is buried and replaced, and the
+    /// Rank 0 finishes and skips rank 1, while rank 1 dies without having entered, is reaped and replaced, and the
     /// successor serves the next launch: rank 0 must not strike it off that one.
     #[test]
     fn loom_fork_join_a_skip_never_reaches_the_next_launch() {
@@ -439,7 +439,7 @@ mod models {
             let member = beside(&team, move |team| team.serve(0, 0, 2));
             let successor = beside(&team, move |team| {
                 let mut roster = team.roster.lock().unwrap();
-                team.words.bury(1);
+                team.words.reap_dead(1);
                 let last = team.words.fork_join().last_seen(1);
                 *roster = Rank1::Succeeded;
                 team.changed.notify_all();

@@ -7,7 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::code;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::memory::{AllocError, arena};
 use crate::spawn::StartError;
 use crate::spawn::panic_note;
@@ -48,7 +48,7 @@ pub(crate) struct Initializer {
     entry: Entry,
     function: usize,
     block: arena::Block,
-    luggage: Luggage,
+    keep_alive: KeepAlive,
 }
 
 /// How a worker finds it.
@@ -75,13 +75,13 @@ impl Initializer {
         A: Serialize + DeserializeOwned + 'static,
         O: Opened + 'static,
     {
-        let (bytes, luggage) =
+        let (bytes, keep_alive) =
             travel::encode(arguments).map_err(|error| InitializerError::Codec(error.to_string()))?;
         let block = arena::allocate(bytes.len(), 8);
         let block = block.map_err(|error| InitializerError::Memory(std::sync::Arc::new(error)))?;
         // SAFETY: as many bytes as were asked for, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(Initializer { entry: call::<A, O>, function: function as usize, block, luggage })
+        Ok(Initializer { entry: call::<A, O>, function: function as usize, block, keep_alive })
     }
 
     pub(crate) fn wire(&self) -> Result<InitializerWire, StartError> {
@@ -95,7 +95,7 @@ impl Initializer {
 
     /// The segments that a worker must have before it runs this.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &std::sync::Arc<crate::memory::Segment>> {
-        self.luggage.segments().map(|(segment, _)| segment)
+        self.keep_alive.segments().map(|(segment, _)| segment)
     }
 
     /// Runs it in this process.
@@ -147,7 +147,7 @@ where
         let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
         Ok((base, extent.len_bytes))
     };
-    // What the function keeps stays alive as long as the pool, which keeps the luggage: leases need no counting.
+    // What the function keeps stays alive as long as the pool, which keeps the keep-alive set: leases need no counting.
     let (arguments, _leases) =
         travel::decode::<A>(bytes, &mut resolver).map_err(|error| error.to_string())?;
     // SAFETY: the address of a `fn(A) -> O` by the caller's promise.

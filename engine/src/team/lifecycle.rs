@@ -54,10 +54,10 @@ impl Crew {
             deaths: AtomicU64::new(0),
             newcomers: AtomicU64::new(0),
             patience: Patience::new(plan.crowded),
-            errands: plan.errands,
+            idle_work: plan.idle_work,
             initializer: plan.initializer,
             native_threads: plan.native_threads,
-            bereaved: OnceLock::new(),
+            death_observer: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
             crowded: plan.crowded,
@@ -169,7 +169,7 @@ impl Crew {
             // Still at the task that it was to finish: it need not end at all. One that has asked for leave serves no more tasks.
             if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
                 slot.stage = Stage::Ready;
-                self.bereaved().inspect(|bereaved| bereaved.joined());
+                self.death_observer().inspect(|death_observer| death_observer.joined());
             }
         }
         board.fork_join(&self.orders).ring();

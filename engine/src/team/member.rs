@@ -25,25 +25,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Times a member looks for a launch between two looks for an errand.
+/// Times a member looks for a launch between two looks for a task.
 const LOOKS: u32 = 8;
-/// Looks for an errand between two looks at the clock.
+/// Looks for a task between two looks at the clock.
 const ROUNDS: u32 = 8;
 /// How long a member that got no launch sleeps before it makes sure that its driver still lives; a backstop behind
 /// the parent-death signal.
 const LIFELINE_CHECK: Duration = Duration::from_secs(5);
 
-/// What a member is to do after an errand.
+/// What a member is to do after a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
-    /// Look for the next launch or errand.
+    /// Look for the next launch or task.
     GoOn,
-    /// Take no errands any more, and end as soon as the driver can spare it.
+    /// Take no tasks any more, and end as soon as the driver can spare it.
     Retire,
 }
 
-/// A source of errands in one member.
-pub(crate) trait Errands: Send {
+/// A source of tasks in one member.
+pub(crate) trait IdleWork: Send {
     /// Whether there may be one: a few shared reads.
     fn is_waiting(&self) -> bool;
     /// Runs one, if another member has not been faster. Never unwinds.
@@ -93,7 +93,7 @@ pub struct Member {
     /// Where it notes what it does, if it is a thread.
     pub(crate) register: Option<Arc<Register>>,
     /// What it does between launches.
-    pub(crate) errands: Option<Box<dyn Errands>>,
+    pub(crate) idle_work: Option<Box<dyn IdleWork>>,
     /// It has asked for leave.
     pub(crate) is_retiring: bool,
     /// The present launch's time limit, where the member is the driver itself, who cannot watch the clock meanwhile.
@@ -101,7 +101,7 @@ pub struct Member {
 }
 
 /// One member's part in one launch: what an entry works with.
-pub struct Visit<'a> {
+pub struct LaunchContext<'a> {
     pub(crate) order: Order,
     pub(crate) member: &'a mut Member,
     /// Bytes of the scratch handed out so far (accumulators take theirs in order).
@@ -111,10 +111,10 @@ pub struct Visit<'a> {
 /// The monomorphised part of a launch.
 ///
 /// # Safety
-/// Called by a member that has entered the launch whose order the visit holds.
-pub(crate) type Entry = unsafe fn(&mut Visit<'_>) -> Result<(), Fault>;
+/// Called by a member that has entered the launch whose order the launch context holds.
+pub(crate) type Entry = unsafe fn(&mut LaunchContext<'_>) -> Result<(), Fault>;
 
-impl Visit<'_> {
+impl LaunchContext<'_> {
     /// The mapping of a segment, range-checked for `len_bytes` at `offset`.
     pub(crate) fn attach(
         &mut self,
@@ -182,8 +182,8 @@ impl Member {
             let since = ticks();
             let epoch = match self.await_call(*last, seated, since) {
                 Call::Launch(epoch) => epoch,
-                Call::Errand => {
-                    self.run_errand();
+                Call::IdleWork => {
+                    self.run_idle_work();
                     continue;
                 }
                 Call::End => return,
@@ -210,11 +210,11 @@ impl Member {
         }
     }
 
-    /// Whether there may be an errand for this member.
-    fn has_errand(&self) -> bool {
+    /// Whether there may be a task for this member.
+    fn has_idle_work(&self) -> bool {
         !self.is_retiring
             && !self.leave().is_given()
-            && self.errands.as_ref().is_some_and(|errands| errands.is_waiting())
+            && self.idle_work.as_ref().is_some_and(|idle_work| idle_work.is_waiting())
     }
 
     /// The word by which it is let go.
@@ -225,19 +225,19 @@ impl Member {
         }
     }
 
-    /// Runs an errand, outside any launch.
-    fn run_errand(&mut self) {
-        let Some(mut errands) = self.errands.take() else { return };
-        bump(&self.status().errands, 1);
-        if errands.run(self) == After::Retire {
+    /// Runs a task, outside any launch.
+    fn run_idle_work(&mut self) {
+        let Some(mut idle_work) = self.idle_work.take() else { return };
+        bump(&self.status().idle_work, 1);
+        if idle_work.run(self) == After::Retire {
             self.is_retiring = true;
             self.segments.ask_leave();
         }
-        bump(&self.status().errands_over, 1);
-        self.errands = Some(errands);
+        bump(&self.status().idle_work_over, 1);
+        self.idle_work = Some(idle_work);
     }
 
-    /// Waits for the next launch, which it enters, or errand.
+    /// Waits for the next launch, which it enters, or task.
     fn await_call(&mut self, last: u64, seated: bool, since: u64) -> Call {
         let fork_join = self.board.fork_join(&self.orders);
         loop {
@@ -251,8 +251,8 @@ impl Member {
                         spin_loop();
                     }
                 }
-                if self.has_errand() {
-                    return Call::Errand;
+                if self.has_idle_work() {
+                    return Call::IdleWork;
                 }
             }
             // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
@@ -266,8 +266,8 @@ impl Member {
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn sleep_until_called(&mut self, last: u64) -> Call {
-        if let Some(errands) = &mut self.errands {
-            errands.rest();
+        if let Some(idle_work) = &mut self.idle_work {
+            idle_work.rest();
         }
         let fork_join = self.board.fork_join(&self.orders);
         loop {
@@ -275,15 +275,15 @@ impl Member {
             if let Some(epoch) = fork_join.poll(self.rank, last) {
                 return Call::Launch(epoch);
             }
-            if self.has_errand() {
-                return Call::Errand;
+            if self.has_idle_work() {
+                return Call::IdleWork;
             }
             if self.leave().take() {
                 return Call::End;
             }
             bump(&self.status().sleeps, 1);
             let until = Instant::now() + LIFELINE_CHECK;
-            fork_join.sleep(self.rank, last, bell, Some(until), || self.has_errand());
+            fork_join.sleep(self.rank, last, bell, Some(until), || self.has_idle_work());
             if self.segments.driver_is_gone() {
                 return Call::End;
             }
@@ -386,26 +386,26 @@ impl Member {
         let _current =
             current::enter(self.rank, order.size as usize, self.board.stop(), order.epoch, self.deadline);
         let threads = self.threads.take();
-        let mut visit = Visit { order: *order, member: self, scratch_used: 0 };
+        let mut context = LaunchContext { order: *order, member: self, scratch_used: 0 };
         let outcome = match &threads {
             None => {
-                // SAFETY: we entered the launch, and the visit holds its order.
-                unsafe { entry(&mut visit) }
+                // SAFETY: we entered the launch, and the launch context holds its order.
+                unsafe { entry(&mut context) }
             }
             Some(pool) => {
-                let visit = Carried(&mut visit);
+                let context = Carried(&mut context);
                 pool.install(move || {
-                    let Carried(visit) = { visit };
-                    let member = &visit.member;
+                    let Carried(context) = { context };
+                    let member = &context.member;
                     let _current = current::enter(
                         member.rank,
-                        visit.order.size as usize,
+                        context.order.size as usize,
                         member.board.stop(),
-                        visit.order.epoch,
+                        context.order.epoch,
                         member.deadline,
                     );
                     // SAFETY: as above; `install` runs it to its end before it returns.
-                    catch_unwind(AssertUnwindSafe(|| unsafe { entry(visit) }))
+                    catch_unwind(AssertUnwindSafe(|| unsafe { entry(context) }))
                         .unwrap_or_else(|payload| Err(panic_note::take(payload).into()))
                 })
             }
@@ -433,7 +433,7 @@ impl Member {
 enum Call {
     /// A launch of this number, which it has entered.
     Launch(u64),
-    Errand,
+    IdleWork,
     /// The driver is gone, or has given leave.
     End,
 }
@@ -442,6 +442,6 @@ enum Call {
 struct Carried<T>(T);
 
 // SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the value at
-// a time; nothing in a visit, in a member (states are `Send`) or in what `within` is given depends on the
+// a time; nothing in a launch context, in a member (states are `Send`) or in what `within` is given depends on the
 // thread that uses it.
 unsafe impl<T> Send for Carried<T> {}

@@ -4,7 +4,7 @@
 use crate::spawn::StartError;
 use crate::team::crew::{Crew, CrewError};
 use crate::team::current;
-use crate::team::errand::ErrandPlace;
+use crate::team::idle_work::IdleWorkPlace;
 use crate::team::leave::Leave;
 use crate::team::member::Member;
 use crate::team::roster::{Roster, Stage};
@@ -26,7 +26,7 @@ impl Crew {
         }
         slot.is_underway = true;
         let crew = self.clone();
-        let member = self.member_with_errands(rank);
+        let member = self.member_with_idle_work(rank);
         let hand = std::thread::Builder::new()
             .name(format!("phalanx {}{rank}", self.label))
             .spawn(move || run(&crew, member))
@@ -36,12 +36,12 @@ impl Crew {
         Ok(())
     }
 
-    fn member_with_errands(&self, rank: usize) -> Member {
+    fn member_with_idle_work(&self, rank: usize) -> Member {
         let mut member = self.member(rank);
-        member.errands = self.errands.as_ref().map(|plan| {
+        member.idle_work = self.idle_work.as_ref().map(|plan| {
             let segment = &plan.segment;
             let place =
-                ErrandPlace { base: segment.base(), len_bytes: segment.len_bytes(), rank, size: self.size };
+                IdleWorkPlace { base: segment.base(), len_bytes: segment.len_bytes(), rank, size: self.size };
             (plan.open)(place)
         });
         member

@@ -37,7 +37,7 @@ pub(crate) struct Slot {
     /// Handles of per-worker state that the present worker may hold states of.
     pub(crate) states: FxHashSet<u64>,
     /// The launch in progress waits for the successor of this one, who died before it had entered.
-    pub(crate) owed: Option<Obituary>,
+    pub(crate) owed: Option<DeathRecord>,
     /// What its workers' deaths say against the rank.
     pub(crate) record: Record,
     /// When the next worker is to be started, if one is wanted.
@@ -54,9 +54,9 @@ pub(crate) struct Slot {
     pub(crate) started: Instant,
     /// What its status said it had served then.
     pub(crate) served_at_start: u64,
-    /// It asked for leave, and runs no more errands.
+    /// It asked for leave, and runs no more tasks.
     pub(crate) is_retiring: bool,
-    /// Since when it may end and is at no errand any more, where it [leaves](Stage::Leaving).
+    /// Since when it may end and is at no task any more, where it [leaves](Stage::Leaving).
     pub(crate) leaving_since: Instant,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
@@ -124,7 +124,7 @@ impl Slot {
 
 /// A worker's death.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Obituary {
+pub(crate) struct DeathRecord {
     pub(crate) rank: usize,
     /// Its identity in words of shared memory.
     pub(crate) member: u32,
@@ -143,7 +143,7 @@ pub(crate) struct Obituary {
 pub(crate) struct Roster {
     pub(crate) slots: Vec<Slot>,
     /// Deaths that the launch in progress has not looked at yet.
-    pub(crate) obituaries: Vec<Obituary>,
+    pub(crate) death_records: Vec<DeathRecord>,
     /// Why the team serves no more.
     pub(crate) broken: Option<String>,
     /// All workers have served once: the pool is made.
@@ -183,7 +183,7 @@ impl Roster {
             slots: (0..size)
                 .map(|rank| Slot::new(if rank < active { Stage::Starting } else { Stage::Absent }))
                 .collect(),
-            obituaries: Vec::new(),
+            death_records: Vec::new(),
             broken: None,
             started: false,
             start_error: None,

@@ -111,7 +111,7 @@ fn introduction(crew: &Crew, rank: usize) -> Result<Introduction<'_>, StartError
     let [orders, board] = crew.control.fds().ok_or(StartError::Recursive)?;
     let mut fds = vec![orders, board, segment.fd()];
     fds.extend(crew.trace.as_ref().map(|trace| trace.fd()));
-    fds.extend(crew.errands.as_ref().map(|plan| plan.segment.fd()));
+    fds.extend(crew.idle_work.as_ref().map(|plan| plan.segment.fd()));
     let main: Main = worker::main;
     let mail = ToWorker::begin(code::offset_of(main as usize)?, &crew.welcome_for(rank, member, segment)?)
         .map_err(|source| StartError::System { call: "writing a worker's welcome", source })?;
@@ -130,8 +130,8 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     let board = crew.board();
     let status = board.status(rank);
     slot.served_at_start = status.served();
-    // Its predecessor may have died at an errand.
-    status.errands_over.store(status.errands.load(Ordering::Relaxed), Ordering::Relaxed);
+    // Its predecessor may have died at a task.
+    status.idle_work_over.store(status.idle_work.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.stage = Stage::Starting;
     slot.started = Instant::now();
     // The first packet, for which there is room. A worker that died meanwhile is found out by its pidfd.
@@ -213,7 +213,7 @@ pub(crate) fn linger(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let board = crew.board();
     for (rank, slot) in roster.slots.iter_mut().enumerate().filter(|(_, slot)| slot.stage == Stage::Leaving) {
-        if board.status(rank).is_at_errand() {
+        if board.status(rank).is_at_idle_work() {
             slot.leaving_since = Instant::now();
         } else if slot.leaving_since.elapsed() > GONE_WITHIN {
             slot.kill();
@@ -266,6 +266,6 @@ pub(crate) fn break_up(
     roster.broken.get_or_insert_with(|| why.unwrap_or_else(|| error.to_string()));
     roster.start_error.get_or_insert(error);
     crew.board().fork_join(&crew.orders).notify();
-    crew.bereaved().inspect(|bereaved| bereaved.broken());
+    crew.death_observer().inspect(|death_observer| death_observer.broken());
     crew.changed.notify_all();
 }

@@ -15,8 +15,8 @@ use crate::spawn::worker::{Given, fail};
 use crate::spawn::{exit, log, panic_note};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS};
 use crate::team::current;
-use crate::team::errand::{ErrandPlace, OpenErrands};
-use crate::team::member::{Errands, Member, Patience};
+use crate::team::idle_work::{IdleWorkPlace, OpenIdleWork};
+use crate::team::member::{IdleWork, Member, Patience};
 use crate::team::orders::{ORDERS_BYTES, Orders};
 use crate::team::state::States;
 use crate::team::threads;
@@ -77,9 +77,9 @@ fn enrol(
     log::install(socket.clone(), welcome.log_level);
     crate::base::member::set_current_member(crate::base::MemberId(welcome.member));
     let refused = bind(welcome);
-    let errands = match welcome.errands {
+    let idle_work = match welcome.idle_work {
         (0, _) => None,
-        (len, open) => Some(open_errands(&next_fd()?, len as usize, open, rank, size)?),
+        (len, open) => Some(open_idle_work(&next_fd()?, len as usize, open, rank, size)?),
     };
     segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
     if let Some(initializer) = &welcome.initializer {
@@ -100,26 +100,26 @@ fn enrol(
         patience: Patience::new(welcome.crowded),
         tracer,
         mail_seen: 0,
-        errands,
+        idle_work,
         is_retiring: false,
         deadline: None,
     };
     Ok((member, refused))
 }
 
-/// Maps the errands' segment and opens it.
-fn open_errands(
+/// Maps the tasks' segment and opens it.
+fn open_idle_work(
     fd: &OwnedFd,
     len_bytes: usize,
     open: u64,
     rank: usize,
     size: usize,
-) -> Result<Box<dyn Errands>, String> {
+) -> Result<Box<dyn IdleWork>, String> {
     let base = map_for_ever(fd, len_bytes, MapAccess::ReadWrite)?.base();
-    // SAFETY: the driver wrote the offset of an `OpenErrands` of the same build.
-    let open = unsafe { code::function_at::<OpenErrands>(open) };
+    // SAFETY: the driver wrote the offset of an `OpenIdleWork` of the same build.
+    let open = unsafe { code::function_at::<OpenIdleWork>(open) };
     let open = open.ok_or("the welcome names a function outside this program's code")?;
-    Ok(open(ErrandPlace { base, len_bytes, rank, size }))
+    Ok(open(IdleWorkPlace { base, len_bytes, rank, size }))
 }
 
 fn map_for_ever(fd: &OwnedFd, len_bytes: usize, access: MapAccess) -> Result<&'static Mapping, String> {

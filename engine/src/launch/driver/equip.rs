@@ -32,7 +32,7 @@ impl ActiveLaunch<'_> {
             // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
             step::reset(StepStates::of(&board));
         }
-        roster.obituaries.clear();
+        roster.death_records.clear();
         roster.epoch = order.epoch;
         let deaths = crew.deaths.load(Ordering::Relaxed);
         self.newcomers = crew.newcomers.load(Ordering::Relaxed);

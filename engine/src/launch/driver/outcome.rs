@@ -7,18 +7,18 @@ use crate::launch::driver::active::{ActiveLaunch, Stop};
 use crate::launch::error::{Death, LaunchError};
 use crate::team::fault::FaultKind;
 use crate::team::orders::{FLAG_REQUIRED, Order};
-use crate::team::roster::Obituary;
+use crate::team::roster::DeathRecord;
 use std::time::Instant;
 
 impl ActiveLaunch<'_> {
     /// Members that died in this round. No lock where nobody died.
-    pub(super) fn fallen(&self, deaths_before: u64) -> Vec<Obituary> {
-        // Pairs with the Release in `bury`, which counts before it strikes the dead off the launch.
+    pub(super) fn fallen(&self, deaths_before: u64) -> Vec<DeathRecord> {
+        // Pairs with the Release in `reap_dead`, which counts before it strikes the dead off the launch.
         if self.crew.deaths.load(Ordering::Acquire) == deaths_before {
             return Vec::new();
         }
-        let obituaries = std::mem::take(&mut self.crew.roster.lock().obituaries);
-        obituaries.into_iter().filter(|death| death.in_launch).collect()
+        let death_records = std::mem::take(&mut self.crew.roster.lock().death_records);
+        death_records.into_iter().filter(|death| death.in_launch).collect()
     }
 
     pub(super) fn worker_died(&self, deaths: Vec<Death>, lost: Vec<Span>) -> LaunchError {
@@ -99,7 +99,7 @@ impl ActiveLaunch<'_> {
     /// Sorts out what the dead were doing: a running chunk is run again where that is allowed, else lost.
     pub(super) fn take_stock(
         &self,
-        fallen: &[Obituary],
+        fallen: &[DeathRecord],
         retries_left: &mut u32,
         deaths: &mut Vec<Death>,
         lost: &mut Vec<Span>,

@@ -14,7 +14,7 @@ use crate::launch::member::settle::{LeafPlaces, Leaves};
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 
 /// Accumulators. Made by [`SharedArray::reduce`].
 pub struct Accumulate<'a, T, D> {
@@ -63,7 +63,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
         }
         (self.array.ndim() as u64, shape, self.identity)
     }
-    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+    unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         let (axes, shape, identity) = *wire;
         let corrupt = || fault(FaultKind::Corrupt, "an accumulator's shape makes no sense");
         if axes as usize > MAX_AXES || D::NDIM.is_some_and(|own| own as u64 != axes) {
@@ -73,7 +73,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
         for (to, from) in dim.slice_mut().iter_mut().zip(shape) {
             *to = usize::try_from(from).map_err(|_| corrupt())?;
         }
-        let places = LeafPlaces::open(visit, dim.size())?;
+        let places = LeafPlaces::open(context, dim.size())?;
         Ok(AccumulateLocal { places, dim, identity })
     }
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {

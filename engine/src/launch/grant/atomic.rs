@@ -13,7 +13,7 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::shared::AtomicElement;
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 
 /// The whole array as atomics. Made by [`SharedArray::atomic`].
 pub struct Atomics<'a, T, D>(&'a mut SharedArray<T, D>);
@@ -39,8 +39,8 @@ unsafe impl<T: AtomicElement, D: Shape> Operand for Atomics<'_, T, D> {
     fn wire(&self) -> ArrayWire {
         ArrayWire::of(self.0)
     }
-    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        let local = Located::<T, D>::open(wire, visit, true)?;
+    unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+        let local = Located::<T, D>::open(wire, context, true)?;
         let len = local.dim.size();
         Ok((local, len))
     }

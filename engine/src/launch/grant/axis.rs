@@ -12,7 +12,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
 
 /// A chunk along an axis for reading. Made by [`SharedArray::split_axis`].
@@ -73,11 +73,11 @@ macro_rules! along {
             fn wire(&self) -> Self::Wire {
                 (ArrayWire::of(&self.0), self.1 as u64)
             }
-            unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-                let local = Located::<T, D>::open(&wire.0, visit, $writes)?;
+            unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+                let local = Located::<T, D>::open(&wire.0, context, $writes)?;
                 let axis = wire.1 as usize;
                 let len = local.dim.slice().get(axis).copied();
-                visit.check_rows(
+                context.check_rows(
                     len.ok_or_else(|| fault(FaultKind::Corrupt, "an operand's axis makes no sense"))?,
                 )?;
                 Ok((local, axis))

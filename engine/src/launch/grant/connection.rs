@@ -14,7 +14,7 @@ use crate::launch::operand::{Operand, mix};
 use crate::launch::region::RegionOperand;
 use crate::sync::{Borrowed, SyncWire};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 
 /// Both directions; all zero is one that the connection has not got.
 type Directions = [[u64; 3]; 2];
@@ -32,10 +32,10 @@ fn directions<S: Message, R: Message>(connection: &Connection<S, R>) -> Directio
 /// As for `open`.
 unsafe fn open_both<'w, S: Message, R: Message>(
     [sender, receiver]: &Directions,
-    visit: &mut Visit<'_>,
+    context: &mut LaunchContext<'_>,
 ) -> Result<Borrowed<'w, Connection<S, R>>, Fault> {
-    let sender = if sender[0] == 0 { None } else { Some(locate::<Sender<S>>(sender, visit)?) };
-    let receiver = if receiver[0] == 0 { None } else { Some(locate::<Receiver<R>>(receiver, visit)?) };
+    let sender = if sender[0] == 0 { None } else { Some(locate::<Sender<S>>(sender, context)?) };
+    let receiver = if receiver[0] == 0 { None } else { Some(locate::<Receiver<R>>(receiver, context)?) };
     // SAFETY: where this process maps the blocks of the operand's own handle; ranges and alignments are checked.
     Ok(unsafe { Connection::from_bases([sender, receiver]) })
 }
@@ -53,9 +53,9 @@ unsafe impl<S: Message, R: Message> Operand for &Connection<S, R> {
     fn wire(&self) -> Directions {
         directions(self)
     }
-    unsafe fn open(wire: &Directions, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+    unsafe fn open(wire: &Directions, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         // SAFETY: the entry keeps it no longer than the launch.
-        unsafe { open_both(wire, visit) }
+        unsafe { open_both(wire, context) }
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w Connection<S, R> {
         // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
@@ -75,8 +75,11 @@ unsafe impl<S: Message, R: Message> RegionOperand for &Connection<S, R> {
     fn wire(&self) -> Directions {
         directions(self)
     }
-    unsafe fn handle<'w>(wire: &Directions, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+    unsafe fn handle<'w>(
+        wire: &Directions,
+        context: &mut LaunchContext<'_>,
+    ) -> Result<Self::Handle<'w>, Fault> {
         // SAFETY: the launch lasts for `'w` by the caller's promise.
-        unsafe { open_both(wire, visit) }
+        unsafe { open_both(wire, context) }
     }
 }

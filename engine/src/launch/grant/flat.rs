@@ -14,7 +14,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use ndarray::Ix1;
 
 /// A chunk of the elements for reading. Made by [`SharedArray::split_flat`].
@@ -91,9 +91,9 @@ macro_rules! chunked {
             fn wire(&self) -> ArrayWire {
                 flat(self.0)
             }
-            unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-                let local = Located::open(wire, visit, $writes)?;
-                visit.check_rows(local.rows())?;
+            unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+                let local = Located::open(wire, context, $writes)?;
+                context.check_rows(local.rows())?;
                 Ok(local)
             }
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
@@ -121,8 +121,8 @@ unsafe impl<T: Element, D: Shape> Operand for WholeFlat<'_, T, D> {
     fn wire(&self) -> ArrayWire {
         flat(self.0)
     }
-    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        Located::open(wire, visit, false)
+    unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+        Located::open(wire, context, false)
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w [T] {
         // SAFETY: all elements, mapped and frozen for the launch.

@@ -16,7 +16,7 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::memory::check_room;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use std::cell::RefCell;
 
 /// What a kernel sees beyond the ends of a [`halo`](SharedArray::halo) array.
@@ -184,9 +184,9 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
     fn wire(&self) -> Self::Wire {
         (ArrayWire::of(self.0), self.1 as u64, self.2.to_wire())
     }
-    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        let local = Located::open(&wire.0, visit, false)?;
-        visit.check_rows(local.rows())?;
+    unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+        let local = Located::open(&wire.0, context, false)?;
+        context.check_rows(local.rows())?;
         let local = HaloLocal::new(local, wire.1 as usize, wire.2);
         match local.padded_bytes() {
             Some(_) => Ok(local),

@@ -23,7 +23,7 @@ use crate::sync::{
     ShardedCounter, SyncWire,
 };
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use bytemuck::Pod;
 use std::ptr::NonNull;
 
@@ -65,8 +65,11 @@ fn wire<H: Remote>(handle: &H) -> [u64; 3] {
 
 /// # Safety
 /// The launch lasts for `'w`, and the wire is its own.
-unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, H>, Fault> {
-    let (base, wire) = locate::<H>(wire, visit)?;
+unsafe fn open<'w, H: Remote>(
+    wire: &[u64; 3],
+    context: &mut LaunchContext<'_>,
+) -> Result<Borrowed<'w, H>, Fault> {
+    let (base, wire) = locate::<H>(wire, context)?;
     // SAFETY: where this process maps the block of the operand's own handle; range and alignment are checked.
     Ok(unsafe { H::from_base(base, wire) })
 }
@@ -74,13 +77,13 @@ unsafe fn open<'w, H: Remote>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<
 /// Where the block of such a handle is mapped here; range and alignment checked.
 pub(super) fn locate<H: Remote>(
     wire: &[u64; 3],
-    visit: &mut Visit<'_>,
+    context: &mut LaunchContext<'_>,
 ) -> Result<(NonNull<u8>, SyncWire), Fault> {
     let [segment, offset, len_bytes] = *wire;
     let len = usize::try_from(len_bytes).ok().filter(|&len| H::fits(len));
     let len =
         len.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter has a length that makes no sense"))?;
-    let base = visit.attach(segment, offset, len, true)?;
+    let base = context.attach(segment, offset, len, true)?;
     let base = NonNull::new(base).filter(|base| base.addr().get().is_multiple_of(H::ALIGN));
     let base = base.ok_or_else(|| fault(FaultKind::Corrupt, "a lock or counter is not aligned"))?;
     Ok((base, SyncWire { segment, offset, len_bytes }))
@@ -101,9 +104,9 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
         fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn open(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        unsafe fn open(wire: &[u64; 3], context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
             // SAFETY: the entry keeps it no longer than the launch.
-            unsafe { open(wire, visit) }
+            unsafe { open(wire, context) }
         }
         unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w $handle {
             // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
@@ -124,9 +127,9 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
         fn wire(&self) -> [u64; 3] {
             wire(*self)
         }
-        unsafe fn handle<'w>(wire: &[u64; 3], visit: &mut Visit<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
+        unsafe fn handle<'w>(wire: &[u64; 3], context: &mut LaunchContext<'_>) -> Result<Borrowed<'w, $handle>, Fault> {
             // SAFETY: the launch lasts for `'w` by the caller's promise.
-            unsafe { open(wire, visit) }
+            unsafe { open(wire, context) }
         }
     }
 )* } }

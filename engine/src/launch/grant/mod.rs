@@ -37,7 +37,7 @@ use crate::launch::error::LaunchError;
 use crate::launch::operand::describe::Description;
 use crate::memory::Access;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use std::marker::PhantomData;
 
 /// Axes that a travelling array can have.
@@ -86,7 +86,7 @@ impl<T: Element, D: Shape> Located<T, D> {
     /// Resolves and range-checks a wire.
     pub(crate) fn open(
         wire: &ArrayWire,
-        visit: &mut Visit<'_>,
+        context: &mut LaunchContext<'_>,
         writable: bool,
     ) -> Result<Located<T, D>, Fault> {
         let corrupt = || fault(FaultKind::Corrupt, "an operand's shape makes no sense");
@@ -100,7 +100,7 @@ impl<T: Element, D: Shape> Located<T, D> {
             *to = usize::try_from(from).map_err(|_| corrupt())?;
             bytes = bytes.checked_mul(*to).ok_or_else(corrupt)?;
         }
-        let base = visit.attach(wire.segment, wire.offset, bytes, writable)?.cast::<T>();
+        let base = context.attach(wire.segment, wire.offset, bytes, writable)?.cast::<T>();
         if !base.is_aligned() {
             return Err(corrupt());
         }

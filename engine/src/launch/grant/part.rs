@@ -15,7 +15,7 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::memory::AllocError;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use ndarray::Ix1;
 
 type Bounds = Result<SharedArray<u64, Ix1>, String>;
@@ -88,13 +88,13 @@ macro_rules! parts {
             fn wire(&self) -> Self::Wire {
                 (ArrayWire::of(&self.0), self.1.as_ref().map(ArrayWire::of).unwrap_or_default())
             }
-            unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-                let bounds = Located::<u64, Ix1>::open(&wire.1, visit, false)?;
+            unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+                let bounds = Located::<u64, Ix1>::open(&wire.1, context, false)?;
                 let parts = bounds.rows().checked_sub(1);
-                visit.check_rows(
+                context.check_rows(
                     parts.ok_or_else(|| fault(FaultKind::Corrupt, "an operand has no boundaries"))?,
                 )?;
-                Ok((Located::open(&wire.0, visit, $writes)?, bounds))
+                Ok((Located::open(&wire.0, context, $writes)?, bounds))
             }
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
                 // SAFETY: `check_rows` found one more boundary than there are chunks.

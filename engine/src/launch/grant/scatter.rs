@@ -14,7 +14,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -140,8 +140,8 @@ unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
     fn wire(&self) -> ArrayWire {
         ArrayWire::of(self.0)
     }
-    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        let local = Located::<T, D>::open(wire, visit, true)?;
+    unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+        let local = Located::<T, D>::open(wire, context, true)?;
         let len = local.dim.size();
         Ok((local, len))
     }

@@ -14,7 +14,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 
 /// A chunk for reading. Made by [`SharedArray::split`].
 pub struct Split<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
@@ -71,9 +71,12 @@ macro_rules! chunked {
             fn wire(&self) -> ArrayWire {
                 ArrayWire::of(&self.0)
             }
-            unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
-                let local = Located::open(wire, visit, $writes)?;
-                visit.check_rows(local.rows())?;
+            unsafe fn open(
+                wire: &ArrayWire,
+                context: &mut LaunchContext<'_>,
+            ) -> Result<Located<T, D>, Fault> {
+                let local = Located::open(wire, context, $writes)?;
+                context.check_rows(local.rows())?;
                 Ok(local)
             }
             unsafe fn view<'w>(local: &Located<T, D>, chunk: &Chunk) -> Self::View<'w> {
@@ -101,8 +104,8 @@ unsafe impl<T: Element, D: Shape> Operand for Whole<'_, T, D> {
     fn wire(&self) -> ArrayWire {
         ArrayWire::of(self.0)
     }
-    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Located<T, D>, Fault> {
-        Located::open(wire, visit, false)
+    unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Located<T, D>, Fault> {
+        Located::open(wire, context, false)
     }
     unsafe fn view<'w>(local: &Located<T, D>, _chunk: &Chunk) -> Self::View<'w> {
         // SAFETY: all rows, mapped and frozen for the launch.

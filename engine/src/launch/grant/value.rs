@@ -12,7 +12,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use ndarray::Ix1;
 
 // SAFETY: read-only; the operand borrows the value, so nobody writes it.
@@ -28,8 +28,8 @@ unsafe impl<T: Element> Operand for &SharedValue<T> {
     fn wire(&self) -> ArrayWire {
         ArrayWire::of(self.as_array())
     }
-    unsafe fn open(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
-        let local = Located::<T, Ix1>::open(wire, visit, false)?;
+    unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
+        let local = Located::<T, Ix1>::open(wire, context, false)?;
         if local.rows() == 1 {
             Ok(local)
         } else {

@@ -17,7 +17,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::{Operand, SEED, mix};
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use crate::team::state::HandleId;
 use std::marker::PhantomData;
 
@@ -88,11 +88,11 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
         // `describe` has found the offset before.
         (self.id.get(), code::offset_of(self.make as usize).unwrap_or(0))
     }
-    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+    unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         // SAFETY: the wire is of such a handle, so the offset is that of such a function of the same build.
-        let make = unsafe { visit.function::<fn(usize) -> T>(wire.1) }?;
-        let rank = visit.member.rank;
-        let state = visit.member.states.get(wire.0, || make(rank));
+        let make = unsafe { context.function::<fn(usize) -> T>(wire.1) }?;
+        let rank = context.member.rank;
+        let state = context.member.states.get(wire.0, || make(rank));
         let state = state.ok_or_else(|| fault(FaultKind::Corrupt, "per-worker state has another type"))?;
         Ok(StateLocal(std::ptr::from_mut(state), PhantomData))
     }

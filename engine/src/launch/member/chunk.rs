@@ -10,7 +10,7 @@ use crate::spawn::overflow::set_overflow_note;
 use crate::sys::clock::ticks;
 use crate::team::board::{MAX_CHUNKS, bump};
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED};
 use crate::team::trace::EventKind;
 use std::time::Instant;
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) units: usize,
 }
 
-impl Visit<'_> {
+impl LaunchContext<'_> {
     /// The order's grid; an order that makes no sense is a fault.
     pub(crate) fn plan(&self) -> Result<Plan, Fault> {
         let order = &self.order;

@@ -12,7 +12,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::LeafPlaces;
 use crate::launch::operand::{Operand, mix};
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use std::cell::Cell;
 
 pub(crate) const fn reduce_layout<O: Operand, A>() -> u64 {
@@ -21,16 +21,16 @@ pub(crate) const fn reduce_layout<O: Operand, A>() -> u64 {
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-pub(crate) unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(O::LAYOUT)?;
+pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+    context.check_layout(O::LAYOUT)?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { visit.function::<for<'w> fn(O::View<'w>)>(visit.order.kernel) }?;
+    let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>)>(context.order.kernel) }?;
     // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
+    let wire: O::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    visit.chunks(
+    let local = unsafe { O::open(&wire, context) }?;
+    context.chunks(
         // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
         |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
         |_| (),
@@ -39,17 +39,17 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(visit: &mut Visit<'_>) -> Result
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-pub(crate) unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(mix(O::LAYOUT, 7))?;
+pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+    context.check_layout(mix(O::LAYOUT, 7))?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { visit.function::<for<'w> fn(usize, O::View<'w>)>(visit.order.kernel) }?;
+    let kernel = unsafe { context.function::<for<'w> fn(usize, O::View<'w>)>(context.order.kernel) }?;
     // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
+    let wire: O::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    let (rank, size) = (visit.member.rank, visit.order.size as usize);
-    let span = block(visit.order.len as usize, rank, size);
+    let local = unsafe { O::open(&wire, context) }?;
+    let (rank, size) = (context.member.rank, context.order.size as usize);
+    let span = block(context.order.len as usize, rank, size);
     let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
     // SAFETY: ranks have disjoint blocks, and each runs the kernel once; `local` stays until it has returned.
     kernel(rank, unsafe { O::view(&local, &chunk) });
@@ -58,20 +58,22 @@ pub(crate) unsafe fn broadcast_entry<O: Operand>(visit: &mut Visit<'_>) -> Resul
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    visit.check_layout(reduce_layout::<O, A>())?;
+pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(
+    context: &mut LaunchContext<'_>,
+) -> Result<(), Fault> {
+    context.check_layout(reduce_layout::<O, A>())?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
-    let kernel = unsafe { visit.function::<for<'w> fn(O::View<'w>) -> A>(visit.order.kernel) }?;
+    let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>) -> A>(context.order.kernel) }?;
     // SAFETY: as above.
-    let combine = unsafe { visit.function::<fn(A, A) -> A>(visit.order.combine) }?;
+    let combine = unsafe { context.function::<fn(A, A) -> A>(context.order.combine) }?;
     // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { visit.wire() };
+    let wire: O::Wire = unsafe { context.wire() };
     // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, visit) }?;
-    let leaves = LeafPlaces::<A>::open(visit, 1)?;
+    let local = unsafe { O::open(&wire, context) }?;
+    let leaves = LeafPlaces::<A>::open(context, 1)?;
     let partial = Cell::new(A::zeroed());
-    visit.chunks(
+    context.chunks(
         |chunk: &Chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let value = kernel(unsafe { O::view(&local, chunk) });

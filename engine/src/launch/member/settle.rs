@@ -11,7 +11,7 @@
 
 use crate::launch::operand::describe::LEAF_ALIGN;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
@@ -69,18 +69,18 @@ pub(crate) struct LeafPlaces<T> {
 
 impl<T: Pod> LeafPlaces<T> {
     /// Takes the next operand's places: `len` values a leaf.
-    pub(crate) fn open(visit: &mut Visit<'_>, len: usize) -> Result<LeafPlaces<T>, Fault> {
-        let leaves = visit.plan()?.units;
+    pub(crate) fn open(context: &mut LaunchContext<'_>, len: usize) -> Result<LeafPlaces<T>, Fault> {
+        let leaves = context.plan()?.units;
         let stride = stride_of::<T>(len);
-        let (order, used) = (visit.order, visit.scratch_used);
+        let (order, used) = (context.order, context.scratch_used);
         let fits =
             |bytes: &usize| used.checked_add(*bytes as u64).is_some_and(|end| end <= order.scratch_len);
         let bytes = stride.checked_mul(leaves).filter(fits);
         let bytes =
             bytes.ok_or_else(|| fault(FaultKind::Corrupt, "the scratch is too small for the leaves"))?;
-        visit.scratch_used = used.saturating_add(bytes as u64);
+        context.scratch_used = used.saturating_add(bytes as u64);
         let base =
-            visit.attach(order.scratch_segment, order.scratch_offset.saturating_add(used), bytes, true)?;
+            context.attach(order.scratch_segment, order.scratch_offset.saturating_add(used), bytes, true)?;
         Ok(LeafPlaces { base, stride, len, item: PhantomData })
     }
 

@@ -16,7 +16,7 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::Leaves;
 use crate::launch::operand::describe::Description;
 use crate::team::fault::Fault;
-use crate::team::member::Visit;
+use crate::team::member::LaunchContext;
 use bytemuck::Pod;
 use std::ops::Range;
 
@@ -52,7 +52,7 @@ pub unsafe trait Operand {
     /// The wire was made by `wire` of the same type in this launch, the launch is entered, and what this
     /// gives is kept no longer than the launch.
     #[doc(hidden)]
-    unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault>;
+    unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault>;
     /// # Safety
     /// The chunk is claimed by this member, or in a broadcast is its rank's own. The launch lasts at least as
     /// long as `'w`, `local` stays in place meanwhile, and the view of it before this one is gone.
@@ -130,7 +130,7 @@ unsafe impl<T: Plain> Operand for T {
     fn wire(&self) -> T {
         *self
     }
-    unsafe fn open(wire: &T, _visit: &mut Visit<'_>) -> Result<T, Fault> {
+    unsafe fn open(wire: &T, _visit: &mut LaunchContext<'_>) -> Result<T, Fault> {
         Ok(*wire)
     }
     unsafe fn view<'w>(local: &T, _chunk: &Chunk) -> Self::View<'w> {
@@ -151,7 +151,7 @@ unsafe impl<T: Pod> Operand for Val<T> {
     fn wire(&self) -> T {
         self.0
     }
-    unsafe fn open(wire: &T, _visit: &mut Visit<'_>) -> Result<T, Fault> {
+    unsafe fn open(wire: &T, _visit: &mut LaunchContext<'_>) -> Result<T, Fault> {
         Ok(*wire)
     }
     unsafe fn view<'w>(local: &T, _chunk: &Chunk) -> Self::View<'w> {
@@ -173,7 +173,7 @@ unsafe impl Operand for Range<usize> {
     fn wire(&self) -> [usize; 2] {
         [self.start, self.end]
     }
-    unsafe fn open(wire: &[usize; 2], _visit: &mut Visit<'_>) -> Result<usize, Fault> {
+    unsafe fn open(wire: &[usize; 2], _visit: &mut LaunchContext<'_>) -> Result<usize, Fault> {
         Ok(wire[0])
     }
     unsafe fn view<'w>(start: &usize, chunk: &Chunk) -> Self::View<'w> {
@@ -192,7 +192,7 @@ unsafe impl Operand for () {
         Ok(())
     }
     fn wire(&self) {}
-    unsafe fn open(_wire: &(), _visit: &mut Visit<'_>) -> Result<(), Fault> {
+    unsafe fn open(_wire: &(), _visit: &mut LaunchContext<'_>) -> Result<(), Fault> {
         Ok(())
     }
     unsafe fn view<'w>(_local: &(), _chunk: &Chunk) -> Self::View<'w> {}
@@ -215,9 +215,9 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         fn wire(&self) -> Self::Wire {
             ($( self.$i.wire(), )+)
         }
-        unsafe fn open(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Local, Fault> {
+        unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
             // SAFETY: element by element, by the caller's promise.
-            Ok(unsafe { ($( $o::open(&wire.$i, visit)?, )+) })
+            Ok(unsafe { ($( $o::open(&wire.$i, context)?, )+) })
         }
         unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
             // SAFETY: element by element, by the caller's promise.

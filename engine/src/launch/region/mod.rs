@@ -36,7 +36,7 @@ use crate::launch::region::step::StepStates;
 use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use crate::team::orders::{WIRE_BYTES, WireBytes};
 use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -126,19 +126,19 @@ const fn layout<O: RegionOperand, R>() -> u64 {
 
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
-unsafe fn region_entry<O: RegionOperand, R: Element>(visit: &mut Visit<'_>) -> Result<(), Fault> {
-    let board = visit.member.board;
-    let (rank, size) = (visit.member.rank, visit.order.size as usize);
-    let mut team = Team::new(&board, rank, size, Key::new(visit.order.step_key), visit.member.patience);
+unsafe fn region_entry<O: RegionOperand, R: Element>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+    let board = context.member.board;
+    let (rank, size) = (context.member.rank, context.order.size as usize);
+    let mut team = Team::new(&board, rank, size, Key::new(context.order.step_key), context.member.patience);
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
-        visit.check_layout(layout::<O, R>())?;
+        context.check_layout(layout::<O, R>())?;
         // SAFETY: the order names this entry, which the driver puts beside a body of its own types alone; the
         // layout is compared as well. All members run the same build.
-        let body = unsafe { visit.function::<Body<O, R>>(visit.order.kernel) }?;
+        let body = unsafe { context.function::<Body<O, R>>(context.order.kernel) }?;
         // SAFETY: the wire that was written beside this entry is of its own type, as above.
-        let wire: O::Wire = unsafe { visit.wire() };
+        let wire: O::Wire = unsafe { context.wire() };
         // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.
-        let handles = unsafe { O::handle(&wire, visit) }?;
+        let handles = unsafe { O::handle(&wire, context) }?;
         let result = body(&mut team, handles).map_err(|error| error.to_fault())?;
         team.leave(result).map_err(|error| error.to_fault())
     }));

@@ -17,7 +17,7 @@ use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
 use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};
 use crate::team::fault::{Fault, FaultKind};
-use crate::team::member::{Visit, fault};
+use crate::team::member::{LaunchContext, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
@@ -46,12 +46,15 @@ pub unsafe trait RegionOperand {
     /// # Safety
     /// The wire was made by `wire` of the same type in this launch, which lasts for `'w`.
     #[doc(hidden)]
-    unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault>;
+    unsafe fn handle<'w>(
+        wire: &Self::Wire,
+        context: &mut LaunchContext<'_>,
+    ) -> Result<Self::Handle<'w>, Fault>;
 }
 
 /// The array as this region's digests name it.
-fn name_of<T>(wire: &ArrayWire, visit: &Visit<'_>) -> ArrayName {
-    ArrayName::new(Key::new(visit.order.step_key), &wire.words(), size_of::<T>())
+fn name_of<T>(wire: &ArrayWire, context: &LaunchContext<'_>) -> ArrayName {
+    ArrayName::new(Key::new(context.order.step_key), &wire.words(), size_of::<T>())
 }
 
 macro_rules! arrays {
@@ -67,9 +70,12 @@ macro_rules! arrays {
             fn wire(&self) -> ArrayWire {
                 ArrayWire::of(self)
             }
-            unsafe fn handle<'w>(wire: &ArrayWire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
-                let name = name_of::<T>(wire, visit);
-                Ok($handle { name, local: Located::open(wire, visit, $writes)?, life: PhantomData })
+            unsafe fn handle<'w>(
+                wire: &ArrayWire,
+                context: &mut LaunchContext<'_>,
+            ) -> Result<Self::Handle<'w>, Fault> {
+                let name = name_of::<T>(wire, context);
+                Ok($handle { name, local: Located::open(wire, context, $writes)?, life: PhantomData })
             }
         }
     };
@@ -108,14 +114,14 @@ macro_rules! slices {
             }
             unsafe fn handle<'w>(
                 (count, wires): &Self::Wire,
-                visit: &mut Visit<'_>,
+                context: &mut LaunchContext<'_>,
             ) -> Result<Self::Handle<'w>, Fault> {
                 let wires = wires.get(..*count as usize);
                 let wires =
                     wires.ok_or_else(|| fault(FaultKind::Corrupt, "a slice of arrays has no such length"))?;
                 let open = |wire: &ArrayWire| {
-                    let name = name_of::<T>(wire, visit);
-                    Ok($handle { name, local: Located::open(wire, visit, $writes)?, life: PhantomData })
+                    let name = name_of::<T>(wire, context);
+                    Ok($handle { name, local: Located::open(wire, context, $writes)?, life: PhantomData })
                 };
                 wires.iter().map(open).collect()
             }
@@ -138,7 +144,7 @@ macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal,
             let $this = self;
             $copy
         }
-        unsafe fn handle<'w>(wire: &$handle, _visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+        unsafe fn handle<'w>(wire: &$handle, _visit: &mut LaunchContext<'_>) -> Result<Self::Handle<'w>, Fault> {
             Ok(*wire)
         }
     }
@@ -160,10 +166,10 @@ unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
     fn wire(&self) -> Self::Wire {
         Operand::wire(self)
     }
-    unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<&'w mut T, Fault> {
+    unsafe fn handle<'w>(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<&'w mut T, Fault> {
         let whole = Chunk { span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
         // SAFETY: the same wire form, of this launch, by the caller's promise; opened once for the body.
-        let local = unsafe { <Self as Operand>::open(wire, visit) }?;
+        let local = unsafe { <Self as Operand>::open(wire, context) }?;
         // SAFETY: the body is the only user in this member while it runs, and has this one view; it leads to
         // the state, not through `local`, which need not stay.
         Ok(unsafe { <Self as Operand>::view(&local, &whole) })
@@ -183,9 +189,9 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         fn wire(&self) -> Self::Wire {
             ($( self.$i.wire(), )+)
         }
-        unsafe fn handle<'w>(wire: &Self::Wire, visit: &mut Visit<'_>) -> Result<Self::Handle<'w>, Fault> {
+        unsafe fn handle<'w>(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Handle<'w>, Fault> {
             // SAFETY: element by element, by the caller's promise.
-            Ok(unsafe { ($( $o::handle(&wire.$i, visit)?, )+) })
+            Ok(unsafe { ($( $o::handle(&wire.$i, context)?, )+) })
         }
     }
 )* } }

@@ -49,8 +49,8 @@ pub(super) fn unpack_all(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
 /// The part of a worker that hands a handle to somebody else than the one it has it from.
 pub(super) fn pass_on(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
     let (handles, leases): (Message, _) = decode(bytes, resolver).unwrap();
-    let (_bytes, luggage) = encode(&handles.0).unwrap();
-    assert!(luggage.is_empty() && luggage.has_handles(), "only its maker can keep it");
+    let (_bytes, keep_alive) = encode(&handles.0).unwrap();
+    assert!(keep_alive.is_empty() && keep_alive.has_handles(), "only its maker can keep it");
     drop(handles);
     assert_eq!(leases.alive(), 0);
     0
@@ -82,20 +82,20 @@ pub(super) fn read_frozen(bytes: &[u8], resolver: Resolver<'_>) -> i32 {
 fn a_worker_reads_what_the_driver_froze() {
     let array = SharedArray::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f64).unwrap().freeze().unwrap();
     let value = SharedValue::new(42u32).unwrap().freeze().unwrap();
-    let (bytes, luggage) = encode(&(&array, &value)).unwrap();
+    let (bytes, keep_alive) = encode(&(&array, &value)).unwrap();
     let ready = Event::new().unwrap();
     assert_eq!(Peer::start_with("read frozen", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
-    drop((value, luggage));
+    drop((value, keep_alive));
     assert!(array.thaw().is_ok());
 }
 
 #[test]
 fn the_maker_of_an_object_gets_it_back_as_a_co_owner() {
     let sent = message();
-    let (bytes, luggage) = encode(&sent).unwrap();
+    let (bytes, keep_alive) = encode(&sent).unwrap();
     let (got, leases): (Message, _) = decode(&bytes, &mut here()).unwrap();
     assert_eq!(leases.alive(), 0, "nothing is leased here");
-    drop((sent, luggage));
+    drop((sent, keep_alive));
     got.0.lock().unwrap()[1] = 9;
     got.1.add(1);
     assert_eq!((*got.0.lock().unwrap(), got.1.get()), ([3, 9], 11));
@@ -103,11 +103,11 @@ fn the_maker_of_an_object_gets_it_back_as_a_co_owner() {
 }
 
 #[test]
-fn luggage_keeps_what_is_on_its_way() {
-    let (bytes, luggage) = encode(&message()).unwrap();
-    assert!(luggage.segments().all(|(_, writable)| writable) && luggage.segments().count() == 3);
+fn keep_alive_keeps_what_is_on_its_way() {
+    let (bytes, keep_alive) = encode(&message()).unwrap();
+    assert!(keep_alive.segments().all(|(_, writable)| writable) && keep_alive.segments().count() == 3);
     assert_eq!(decode::<Message>(&bytes, &mut here()).unwrap().0.1.get(), 10);
-    drop(luggage);
+    drop(keep_alive);
     let gone = decode::<Message>(&bytes, &mut here()).unwrap_err();
     assert!(gone.to_string().contains("does not exist any more"), "{gone}");
 }
@@ -115,12 +115,12 @@ fn luggage_keeps_what_is_on_its_way() {
 #[test]
 fn a_worker_uses_what_the_driver_made() {
     let sent = message();
-    let (bytes, luggage) = encode(&sent).unwrap();
-    assert!(luggage.is_held(), "before anybody has it");
+    let (bytes, keep_alive) = encode(&sent).unwrap();
+    assert!(keep_alive.is_held(), "before anybody has it");
     let ready = Event::new().unwrap();
     let peer = Peer::start_with("unpack", &[ready.wire(), sent.0.wire()], &bytes);
     assert_eq!(peer.finish().0, Some(0));
-    assert!(!luggage.is_held(), "it has said that it let go");
+    assert!(!keep_alive.is_held(), "it has said that it let go");
     assert_eq!((*sent.0.lock().unwrap(), sent.1.get()), ([103, 104], 15));
     assert_eq!(sent.2.unwrap().broken_by(), None, "who has let its handle go breaks nothing by ending");
 }
@@ -129,10 +129,10 @@ fn a_worker_uses_what_the_driver_made() {
 fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
     let sent = message();
     sent.0.lock().unwrap()[0] = 77;
-    let (bytes, luggage) = encode(&sent).unwrap();
+    let (bytes, keep_alive) = encode(&sent).unwrap();
     let ready = Event::new().unwrap();
     assert_eq!(Peer::start_with("pass on", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
-    drop((sent, luggage));
+    drop((sent, keep_alive));
     // As whoever got it would send it back; the barrier was not passed on, so it is gone.
     let whole = decode::<Message>(&bytes, &mut here()).unwrap_err();
     assert!(whole.to_string().contains("does not exist any more"), "{whole}");
@@ -149,14 +149,14 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let error = notation::to_vec(&lock).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
 
-    let (bytes, _luggage) = encode(&lock).unwrap();
+    let (bytes, _keep_alive) = encode(&lock).unwrap();
     let error = notation::read::<Lock<u64>>(&bytes[8..]).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
     // Made up, or put aside and read inside of another message: only what that one leads to can be found, and only as what it is.
     let (none, _) = encode(&0u32).unwrap();
     let made_up = decode::<Lock<u64>>(&none, &mut here()).unwrap_err();
     assert!(made_up.to_string().contains("leads to 0 objects, and not to number 0"), "{made_up}");
-    let (counters, _luggage) = encode(&(Counter::new(1).unwrap(), 1u32, 0u32)).unwrap();
+    let (counters, _keep_alive) = encode(&(Counter::new(1).unwrap(), 1u32, 0u32)).unwrap();
     let strange = decode::<(u32, Lock<u64>, u32)>(&counters, &mut here()).unwrap_err();
     assert!(strange.to_string().contains("leads to 1 objects, and not to number 1"), "{strange}");
     let strange = decode::<(u32, u32, Lock<u64>)>(&counters, &mut here()).unwrap_err();
@@ -169,14 +169,14 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
 #[test]
 fn contexts_nest_and_survive_panics() {
     let (outer, inner) = (Counter::new(1).unwrap(), Counter::new(2).unwrap());
-    let ((inside, outside), luggage) = travel::pack(|| {
+    let ((inside, outside), keep_alive) = travel::pack(|| {
         let inside = encode_answer(MemberId::DRIVER, &inner).unwrap();
         let caught = std::panic::catch_unwind(|| travel::pack(|| panic!("on purpose")));
         assert!(caught.is_err());
         (inside, notation::to_vec(&outer).unwrap())
     });
     assert!(inside.1.has_handles() && inside.1.segments().count() == 1);
-    assert!(!outside.is_empty() && luggage.segments().count() == 1);
+    assert!(!outside.is_empty() && keep_alive.segments().count() == 1);
     assert!(notation::to_vec(&outer).is_err(), "all contexts are left");
 }
 

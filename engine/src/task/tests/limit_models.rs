@@ -56,12 +56,12 @@ impl Team {
             let mut books = books.lock().unwrap();
             let running = board.state(0);
             let reading = slot.reading.load(Ordering::Acquire);
-            let Some(flight) = &mut books.flights[0] else { return };
+            let Some(in_flight) = &mut books.in_flight[0] else { return };
             if running.stage() != Some(Stage::Running) || !slot.doom(reading) {
                 return;
             }
-            flight.is_told = true;
-            let (first, items) = (flight.first, flight.items);
+            in_flight.is_told = true;
+            let (first, items) = (in_flight.first, in_flight.items);
             let (first, items) = self.settle(&mut books, 0, first, items);
             if items > 0 {
                 self.place(&mut books, first, items, FLAG_TIMED);

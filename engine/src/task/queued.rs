@@ -1,13 +1,13 @@
 //! A task on the driver's side: what it is, its bytes, and who waits for it.
 //!
 //! # Safety
-//! A parcel's bytes are the driver's while it holds the parcel and no member runs the task. They are copied in before the task
+//! A queued task's bytes are the driver's while it holds the queued task and no member runs the task. They are copied in before the task
 //! is queued and looked at after it is done, or after the death of who ran it is confirmed.
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
 use crate::base::with_own;
-use crate::handle::travel::{self, Luggage};
+use crate::handle::travel::{self, KeepAlive};
 use crate::memory::AllocError;
 use crate::sys::fork;
 use crate::task::board::{INLINE_BYTES, TaskBoard};
@@ -61,11 +61,11 @@ pub(crate) struct Packed {
     pub(crate) room: usize,
     pub(crate) items: usize,
     /// What the handles among the arguments lead to: kept until the member has let go of it.
-    pub(crate) luggage: Option<Arc<Luggage>>,
+    pub(crate) keep_alive: Option<Arc<KeepAlive>>,
 }
 
 /// One task.
-pub(crate) struct Parcel {
+pub(crate) struct QueuedTask {
     pub(crate) body: Body,
     pub(crate) packed: Packed,
     /// Larger rooms, given while it ran, in the order of their numbers.
@@ -87,20 +87,20 @@ pub(crate) struct Parcel {
     pub(crate) is_told: bool,
     pub(crate) queued: u64,
     /// Where handles are among the arguments, what they lead to is let go soon after the task.
-    pub(crate) hurry: Option<Hurry>,
+    pub(crate) eager: Option<EagerGuard>,
 }
 
 /// While it lives, the queue's collector hears of every task. Never outlives the queue.
-pub(crate) struct Hurry(TaskBoard);
+pub(crate) struct EagerGuard(TaskBoard);
 
-impl Hurry {
-    pub(crate) fn new(board: TaskBoard) -> Hurry {
+impl EagerGuard {
+    pub(crate) fn new(board: TaskBoard) -> EagerGuard {
         board.be_eager();
-        Hurry(board)
+        EagerGuard(board)
     }
 }
 
-impl Drop for Hurry {
+impl Drop for EagerGuard {
     fn drop(&mut self) {
         if fork::is_foreign() {
             return;
@@ -147,13 +147,13 @@ impl Packed {
             }
             None
         };
-        let (bad, luggage) =
-            if codec::is_plain::<A>() { (append(), Luggage::default()) } else { travel::pack(append) };
-        let luggage = luggage.has_handles().then(|| Arc::new(luggage));
-        if let Some(luggage) = &luggage {
-            luggage.append_table(&mut bytes);
+        let (bad, keep_alive) =
+            if codec::is_plain::<A>() { (append(), KeepAlive::default()) } else { travel::pack(append) };
+        let keep_alive = keep_alive.has_handles().then(|| Arc::new(keep_alive));
+        if let Some(keep_alive) = &keep_alive {
+            keep_alive.append_table(&mut bytes);
         }
-        let packed = Packed::copied(&bytes, count, room(count), luggage)
+        let packed = Packed::copied(&bytes, count, room(count), keep_alive)
             .map_err(|source| memory(count.saturating_add(bad.is_some().into()), source));
         if bytes.capacity() <= KEEP_SCRATCH {
             with_own(&SCRATCH, |own| *own = bytes);
@@ -165,21 +165,21 @@ impl Packed {
         bytes: &[u8],
         items: usize,
         room: usize,
-        luggage: Option<Arc<Luggage>>,
+        keep_alive: Option<Arc<KeepAlive>>,
     ) -> Result<Packed, AllocError> {
         let args_len = bytes.len();
         let len = args_len.saturating_add(room);
         if len <= INLINE_BYTES {
             let mut inline = [0; INLINE_BYTES];
             inline[..args_len].copy_from_slice(bytes);
-            return Ok(Packed { store: Store::Inline(inline), args_len, room, items, luggage });
+            return Ok(Packed { store: Store::Inline(inline), args_len, room, items, keep_alive });
         }
         let block = heap::take(len)?;
         // SAFETY: at least `args_len` bytes, ours alone.
         unsafe { block.ptr().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), args_len) };
         // All that the block has: what is too small now costs a question later.
         let room = block.len().saturating_sub(args_len);
-        Ok(Packed { store: Store::Block(block), args_len, room, items, luggage })
+        Ok(Packed { store: Store::Block(block), args_len, room, items, keep_alive })
     }
 
     /// Numbers go straight into the block. How large that is at first is the input's word for how many there are, which may be wrong.
@@ -221,7 +221,7 @@ impl Packed {
         }
         let args_len = count.saturating_mul(size_of::<A>());
         let room = block.len().saturating_sub(args_len);
-        Ok(Packed { store: Store::Block(block), args_len, room, items: count, luggage: None })
+        Ok(Packed { store: Store::Block(block), args_len, room, items: count, keep_alive: None })
     }
 
     /// The same task from item `item` on, whose arguments begin at `at`.
@@ -230,12 +230,12 @@ impl Packed {
         let room = self.room.checked_div(self.items).unwrap_or(0).saturating_mul(items);
         let copied = || {
             // Whoever had the task may have something of it for long: the rest is a message of its own.
-            let luggage = self.luggage.as_ref().map(|luggage| luggage.again()).transpose()?;
-            let table = luggage.as_ref().map_or(0, Luggage::table_bytes);
+            let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.again()).transpose()?;
+            let table = keep_alive.as_ref().map_or(0, KeepAlive::table_bytes);
             let end = self.args_len.saturating_sub(table);
             let mut arguments = self.arguments().get(at..end).unwrap_or(&[]).to_vec();
-            luggage.iter().for_each(|luggage| luggage.append_table(&mut arguments));
-            Packed::copied(&arguments, items, room, luggage.map(Arc::new))
+            keep_alive.iter().for_each(|keep_alive| keep_alive.append_table(&mut arguments));
+            Packed::copied(&arguments, items, room, keep_alive.map(Arc::new))
         };
         copied().map_err(|source| memory(item, source))
     }

@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 
 /// What is told of the dead: by the engine, in the order in which they died, to the next that collects.
 #[derive(Debug)]
-pub(crate) struct Graves<T> {
+pub(crate) struct Deaths<T> {
     list: Mutex<Vec<T>>,
     is_news: AtomicU32,
 }
 
-impl<T> Graves<T> {
-    pub(crate) fn new() -> Graves<T> {
-        Graves { list: Mutex::new(Vec::new()), is_news: AtomicU32::new(0) }
+impl<T> Deaths<T> {
+    pub(crate) fn new() -> Deaths<T> {
+        Deaths { list: Mutex::new(Vec::new()), is_news: AtomicU32::new(0) }
     }
 
     /// Adds one. The caller then wakes whoever collects ([`TaskBoard::alarm`](crate::task::board::TaskBoard::alarm)).

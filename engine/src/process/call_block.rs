@@ -1,7 +1,7 @@
-//! The slip: the block of the arena through which a process gets its arguments and leaves what came of them.
+//! The call block: the block of the arena through which a process gets its arguments and leaves what came of them.
 //!
 //! A head of six words, then room for bytes: first the arguments, later, over them, the outcome. The driver writes before
-//! the process is told of the slip and reads after its death is confirmed, the process in between: never two at a time.
+//! the process is told of the call block and reads after its death is confirmed, the process in between: never two at a time.
 //!
 //! # Safety
 //! A [`View`] spans a block of at least [`HEAD_BYTES`], aligned to 8, initialised, and mapped read-write
@@ -39,7 +39,7 @@ const _: () = {
     assert!(std::mem::offset_of!(Head, left) == 32);
 };
 
-/// What a process left in its slip.
+/// What a process left in its call block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(super) enum Left {
@@ -66,7 +66,7 @@ impl Left {
     }
 }
 
-/// A slip as one process maps it.
+/// A call block as one process maps it.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     base: NonNull<u8>,
@@ -133,7 +133,7 @@ impl View {
         head.function.store(call.function, Ordering::Relaxed);
         head.seal.store(call.seal(), Ordering::Relaxed);
         head.args_len.store(args.len() as u64, Ordering::Relaxed);
-        // The packet that tells of the slip orders all this before what the process reads.
+        // The packet that tells of the call block orders all this before what the process reads.
         self.write(args)
     }
 
@@ -183,17 +183,17 @@ mod tests {
             let mut memory = [0u64; 32];
             let base = NonNull::from(&mut memory).cast::<u8>();
             // SAFETY: the array is this test's own, lives on, and is longer than a head.
-            let slip = unsafe { View::new(base, 256) };
+            let call_block = unsafe { View::new(base, 256) };
             let call = Call { layout: 7, function: 9 };
-            prop_assert!(slip.fill(call, b"args") && !slip.fill(call, &[0; 200]));
+            prop_assert!(call_block.fill(call, b"args") && !call_block.fill(call, &[0; 200]));
             for (place, value, small) in words {
                 // SAFETY: a word of the array.
                 let word = unsafe { AtomicU64::from_ptr(base.cast::<u64>().as_ptr().add(place)) };
                 word.store(if value % 2 == 0 { value } else { small }, Ordering::Relaxed);
             }
-            let _ = slip.call();
-            prop_assert!(slip.args().is_none_or(|args| args.len() <= 192));
-            prop_assert!(slip.left().is_none_or(|(_, bytes)| bytes.len() <= 192));
+            let _ = call_block.call();
+            prop_assert!(call_block.args().is_none_or(|args| args.len() <= 192));
+            prop_assert!(call_block.left().is_none_or(|(_, bytes)| bytes.len() <= 192));
         }
 
         #[test]
@@ -201,14 +201,14 @@ mod tests {
             let mut memory = [0u64; 16];
             let base = NonNull::from(&mut memory).cast::<u8>();
             // SAFETY: as above.
-            let slip = unsafe { View::new(base, 128) };
+            let call_block = unsafe { View::new(base, 128) };
             let call = Call { layout: 7, function: 9 };
-            slip.fill(call, &[]);
-            prop_assert_eq!(slip.call(), Some(call));
+            call_block.fill(call, &[]);
+            prop_assert_eq!(call_block.call(), Some(call));
             // SAFETY: a word of the array.
             let word = unsafe { AtomicU64::from_ptr(base.cast::<u64>().as_ptr().add(place)) };
             if word.swap(value, Ordering::Relaxed) != value {
-                prop_assert_eq!(slip.call(), None);
+                prop_assert_eq!(call_block.call(), None);
             }
         }
     }

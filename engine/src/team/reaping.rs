@@ -9,7 +9,7 @@ use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
 use crate::team::record::Reached;
-use crate::team::roster::{Obituary, Roster, Stage};
+use crate::team::roster::{DeathRecord, Roster, Stage};
 use crate::team::succession;
 use parking_lot::MutexGuard;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn see_off(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize) {
 }
 
 /// Records a death, if there was one, and repairs what it left.
-pub(crate) fn bury(crew: &Crew, rank: usize) {
+pub(crate) fn reap_dead(crew: &Crew, rank: usize) {
     let roster = crew.roster.lock();
     let Some(process) = &roster.slots[rank].process else { return };
     let Some(cause) = process.try_reap() else { return };
@@ -51,8 +51,8 @@ fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32
     if let Some(trace) = crew.trace.as_ref().filter(|_| !dissolving) {
         trace.note_death(rank, pid, cause);
     }
-    let obituary = record(crew, &mut roster, rank, pid, cause);
-    crew.bereaved().inspect(|bereaved| bereaved.died(&obituary));
+    let death_record = record(crew, &mut roster, rank, pid, cause);
+    crew.death_observer().inspect(|death_observer| death_observer.died(&death_record));
     crew.changed.notify_all();
     drop(roster);
     if !dissolving {
@@ -68,7 +68,7 @@ fn record(
     rank: usize,
     pid: u32,
     cause: ExitCause,
-) -> Obituary {
+) -> DeathRecord {
     let board = crew.board();
     let (status, fork_join) = (board.status(rank), board.fork_join(&crew.orders));
     // Who waits for it is helped by a successor, as long as nothing was begun.
@@ -90,10 +90,10 @@ fn record(
     slot.lose_states(dissolving);
     slot.vacate();
     let is_dismissed = std::mem::take(&mut slot.is_dismissed);
-    // Acquire: pairs with the Release in `Visit::chunks`.
+    // Acquire: pairs with the Release in `LaunchContext::chunks`.
     let unit = status.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
-    let obituary = Obituary {
+    let death_record = DeathRecord {
         rank,
         member,
         pid,
@@ -102,12 +102,12 @@ fn record(
         in_launch,
         unit: unit.checked_sub(1),
     };
-    roster.obituaries.push(obituary.clone());
+    roster.death_records.push(death_record.clone());
     roster.refresh();
     repair(MemberId(member));
     fork_join.forget(rank);
     if is_awaited {
-        roster.slots[rank].owed = Some(obituary.clone());
+        roster.slots[rank].owed = Some(death_record.clone());
     } else {
         strike(crew, rank);
     }
@@ -116,7 +116,7 @@ fn record(
     } else {
         see_to_succession(crew, roster, rank, reached, cause);
     }
-    obituary
+    death_record
 }
 
 /// Notes what a death says against its rank; another worker follows, unless it says too much.
@@ -156,9 +156,9 @@ pub(crate) fn release(crew: &Crew, roster: &mut MutexGuard<'_, Roster>) {
     for rank in 0..roster.slots.len() {
         let slot = &mut roster.slots[rank];
         if slot.process.is_none()
-            && let Some(obituary) = slot.owed.take()
+            && let Some(death_record) = slot.owed.take()
         {
-            roster.obituaries.push(Obituary { in_launch: true, ..obituary });
+            roster.death_records.push(DeathRecord { in_launch: true, ..death_record });
             crew.deaths.fetch_add(1, Ordering::Release);
             strike(crew, rank);
         }
