@@ -1,8 +1,8 @@
 //! Functions under names that mean the same in every process of one build.
 //!
-//! The loader puts the executable at a different address in every process, so a function travels as its distance from
-//! an **anchor**, a function of this crate. Both ends check that what is named lies in the executable segment of the
-//! object that holds the anchor.
+//! The loader puts the executable at a different address in every process, so a function travels as its
+//! distance from an **anchor**, a function of this crate. Both ends check that what is named lies in the
+//! executable segment of the object that holds the anchor.
 //!
 //! # Safety
 //! A distance that passed the check points into the code of the object that this crate is part of, which is
@@ -61,8 +61,8 @@ pub(crate) fn is_in_executable() -> bool {
     bounds().is_main
 }
 
-/// The function is not part of the main executable (a plugin, a program that loaded this crate as a library): another
-/// process could not find it.
+/// The function is not part of the main executable (a plugin, a program that loaded this crate as a library):
+/// another process could not find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoEntry;
 
@@ -80,8 +80,8 @@ pub(crate) fn offset_of(addr: usize) -> Result<u64, NoEntry> {
     }
 }
 
-/// The address of the function at this distance; None if no function of the executable can be there, and for 0, which names no
-/// function: so words that were never written lead to no code.
+/// The address of the function at this distance; None if no function of the executable can be there, and for
+/// 0, which names no function: so words that were never written lead to no code.
 #[inline]
 pub(crate) fn address_of(offset: u64) -> Option<usize> {
     let bounds = bounds();
@@ -117,7 +117,8 @@ pub(crate) fn layout_of<F>() -> u64 {
     name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Mixed from words that lead to code, and written beside them: who finds them overwritten finds that the seal is another.
+/// Mixed from words that lead to code, and written beside them: who finds them overwritten finds that the
+/// seal is another.
 pub(crate) fn seal_of(words: &[u64]) -> u64 {
     let mix = |seal: u64, word: &u64| (seal ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     words.iter().fold(0x5048_4c58, mix)

@@ -1,4 +1,5 @@
-//! No two files need each other, but for the few circles listed here: a file can be read when those below it are known.
+//! No two files need each other, but for the few circles listed here: a file can be read when those below it
+//! are known.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 

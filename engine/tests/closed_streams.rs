@@ -1,5 +1,6 @@
-//! A program whose standard streams are closed, as a daemon's may be: what it prints goes nowhere, and never into what is
-//! shared. It closes them itself, since the start of every Rust program opens closed ones; hence no test harness.
+//! A program whose standard streams are closed, as a daemon's may be: what it prints goes nowhere, and never
+//! into what is shared. It closes them itself, since the start of every Rust program opens closed ones; hence
+//! no test harness.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Counter;

@@ -1,4 +1,5 @@
-//! What travels as arguments and results: every attribute of serde, and a value that cannot costs nobody else anything.
+//! What travels as arguments and results: every attribute of serde, and a value that cannot costs nobody else
+//! anything.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::channel::{Pipe, Queue, QueueError};

@@ -1,5 +1,5 @@
-//! Workers that fail while they run a kernel, in every way: the launch ends, says what happened, and the next one is
-//! right. Names carry the row of the fault catalogue.
+//! Workers that fail while they run a kernel, in every way: the launch ends, says what happened, and the next
+//! one is right. Names carry the row of the fault catalogue.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;
@@ -16,7 +16,8 @@ fn die(signal: Signal) {
     }
 }
 
-/// Runs one launch of 16 chunks in which chunk 5 does `what`; gives its outcome and the number of chunks that were done.
+/// Runs one launch of 16 chunks in which chunk 5 does `what`; gives its outcome and the number of chunks that
+/// were done.
 fn launch_with(pool: &Pool, what: fn()) -> (Result<(), LaunchError>, usize) {
     let mut done = pool.zeros::<u64>(16).unwrap();
     // The kernel reaches the function through its offset in the program, as kernels themselves travel.

@@ -10,9 +10,9 @@ use sources::files;
 use std::fs;
 use std::path::Path;
 
-/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself. `handle` and
-/// `sync` stand half a floor above `memory`, in whose arena they live, and `shared` as much above `array`, whose elements it
-/// shares.
+/// The floors of `engine/src`, lowest first: a module may use those on floors below its own, and itself.
+/// `handle` and `sync` stand half a floor above `memory`, in whose arena they live, and `shared` as much
+/// above `array`, whose elements it shares.
 const FLOORS: [&[&str]; 11] = [
     &["base"],
     &["sys"],

@@ -1,5 +1,5 @@
-//! Locks, semaphores, barriers and counters as operands of launches and regions, on every backend, and what becomes of
-//! them when a worker dies with them in its hands.
+//! Locks, semaphores, barriers and counters as operands of launches and regions, on every backend, and what
+//! becomes of them when a worker dies with them in its hands.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::{

@@ -1,4 +1,5 @@
-//! Workers that are ended in a task while a launch that needs every rank waits for them: a successor takes part.
+//! Workers that are ended in a task while a launch that needs every rank waits for them: a successor takes
+//! part.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

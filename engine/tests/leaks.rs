@@ -1,4 +1,5 @@
-//! What a pool leaves behind: nothing. Tests take turns, because they count what belongs to the whole process.
+//! What a pool leaves behind: nothing. Tests take turns, because they count what belongs to the whole
+//! process.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! What is lent stays lent while anybody has it, whatever way a call ends, and is given back soon after; and a handle is worth what its
-//! own message leads to, no more.
+//! What is lent stays lent while anybody has it, whatever way a call ends, and is given back soon after; and
+//! a handle is worth what its own message leads to, no more.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Lock;

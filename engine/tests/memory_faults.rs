@@ -1,5 +1,5 @@
-//! Memory faults, each in a process of its own: this binary runs itself again with one test's name, so that limits,
-//! signals and forks stay away from the other tests. Names carry the row of the fault catalogue.
+//! Memory faults, each in a process of its own: this binary runs itself again with one test's name, so that
+//! limits, signals and forks stay away from the other tests. Names carry the row of the fault catalogue.
 #![allow(unsafe_code)]
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]

@@ -1,11 +1,11 @@
 //! Pinning and page placement, as the kernel sees them, on whatever machine this runs.
 //!
-//! On one node much of it is trivially true; `.ci/numa` runs the same binary in virtual machines of many shapes. Every
-//! test prints what it saw, so that a skipped one shows.
+//! On one node much of it is trivially true; `.ci/numa` runs the same binary in virtual machines of many
+//! shapes. Every test prints what it saw, so that a skipped one shows.
 //!
 //! # Safety
-//! One system call asks where pages are; it reads addresses of live elements, follows none, and writes into a vector
-//! of the same length.
+//! One system call asks where pages are; it reads addresses of live elements, follows none, and writes into a
+//! vector of the same length.
 #![allow(unsafe_code)]
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]

@@ -1,5 +1,5 @@
-//! What a child of the program's own `fork` may do with what its parent made: nothing, and it is told so. The parent notices
-//! nothing. A child must not come back into a test harness, hence none.
+//! What a child of the program's own `fork` may do with what its parent made: nothing, and it is told so. The
+//! parent notices nothing. A child must not come back into a test harness, hence none.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::shared::SharedList;
@@ -20,7 +20,8 @@ const LONG: Duration = Duration::from_secs(60);
 /// How a child of this very process ends that runs `body`: its exit status, or minus the signal.
 fn in_child(body: impl FnOnce()) -> i32 {
     #[allow(unsafe_code)]
-    // SAFETY: the child runs `body` and ends; where another thread holds a lock of the allocator, glibc sees to it.
+    // SAFETY: the child runs `body` and ends; where another thread holds a lock of the allocator, glibc sees
+    // to it.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {

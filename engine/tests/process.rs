@@ -309,7 +309,8 @@ fn arguments_that_cannot_be_read_are_told() {
 
 #[test]
 fn what_it_printed_without_a_line_end_is_not_lost() {
-    // The function prints where this test program prints, so it prints into a file instead, through the same buffer.
+    // The function prints where this test program prints, so it prints into a file instead, through the same
+    // buffer.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out");
     let process = Process::spawn(

@@ -1,4 +1,5 @@
-//! Processes forked from the program itself, which must have one thread at the first start: hence no test harness.
+//! Processes forked from the program itself, which must have one thread at the first start: hence no test
+//! harness.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::{Counter, Lock};

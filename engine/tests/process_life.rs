@@ -1,5 +1,5 @@
-//! Processes in narrow or dying surroundings. What is set for a whole process is set in a child: this program runs itself
-//! again with one test and a variable that says which surroundings that test is to make.
+//! Processes in narrow or dying surroundings. What is set for a whole process is set in a child: this program
+//! runs itself again with one test and a variable that says which surroundings that test is to make.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

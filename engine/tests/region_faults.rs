@@ -1,4 +1,5 @@
-//! Regions whose ranks die, panic, disagree or fail: an error on all ranks, soon, and the next launch is right.
+//! Regions whose ranks die, panic, disagree or fail: an error on all ranks, soon, and the next launch is
+//! right.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Shared values, arrays, atomics and lists as operands of launches on every backend, clones that outlive a launch, and what
-//! becomes of the objects when a worker dies with them in its hands.
+//! Shared values, arrays, atomics and lists as operands of launches on every backend, clones that outlive a
+//! launch, and what becomes of the objects when a worker dies with them in its hands.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::shared::{Array, Atomic, AtomicArray, RawArray, RawValue, SharedList, Value};

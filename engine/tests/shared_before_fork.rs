@@ -1,5 +1,5 @@
-//! What was shared before workers are forked: refused, since they would not have it. Each part is a program of its own with one
-//! thread, hence no test harness.
+//! What was shared before workers are forked: refused, since they would not have it. Each part is a program
+//! of its own with one thread, hence no test harness.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::shared::SharedList;

@@ -1,6 +1,8 @@
-//! Starts that hang, die or find the machine's limits: nothing else waits for them, and the pool is whole again afterwards.
+//! Starts that hang, die or find the machine's limits: nothing else waits for them, and the pool is whole
+//! again afterwards.
 //!
-//! What is set for a whole process is set in a child: this program runs itself again with one test and variables.
+//! What is set for a whole process is set in a child: this program runs itself again with one test and
+//! variables.
 //!
 //! # Safety
 //! The start-up function reads the environment before `main`, and waits; limits are plain structs.
@@ -311,7 +313,8 @@ fn a_resize_whose_initializer_fails_leaves_the_pool_as_it_was() {
 
 #[test]
 fn what_is_left_of_a_resize_that_failed_fails_no_later_one() {
-    /// With the mark, the first that comes fails as soon as there is a second, which fails late: when one without comes.
+    /// With the mark, the first that comes fails as soon as there is a second, which fails late: when one
+    /// without comes.
     fn fails_one_by_one(folder: String) -> Result<(), String> {
         let file = |name: &str| std::path::Path::new(&folder).join(name);
         let until = |name: &str| {

@@ -1,8 +1,9 @@
-//! The kill sweep of starts: a worker, or the server that forks workers, is killed before and after each system call of its start.
-//! The pool replaces it, whichever way workers start, and nothing hangs.
+//! The kill sweep of starts: a worker, or the server that forks workers, is killed before and after each
+//! system call of its start. The pool replaces it, whichever way workers start, and nothing hangs.
 //!
-//! The program is two: one that makes a pool, kills its worker and goes on, and one that traces the other, counts its
-//! processes as they are made, and kills one of them at one step. The first has a `main` without threads, for `Fork`.
+//! The program is two: one that makes a pool, kills its worker and goes on, and one that traces the other,
+//! counts its processes as they are made, and kills one of them at one step. The first has a `main` without
+//! threads, for `Fork`.
 //!
 //! # Safety
 //! Plain `ptrace` and `waitpid` calls on the processes of the traced program, by the only thread there is.
@@ -94,8 +95,8 @@ fn sweep(method: &str) {
     }
 }
 
-/// Runs the program, and kills one of its processes at one of its steps. Its status, and the steps that each process has made;
-/// `None` where tracing is refused.
+/// Runs the program, and kills one of its processes at one of its steps. Its status, and the steps that each
+/// process has made; `None` where tracing is refused.
 fn trace(method: &str, victim: Option<(usize, usize)>) -> Option<(i32, Vec<usize>)> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(ROLE, method);

@@ -1,7 +1,8 @@
-//! Pools where the surroundings are narrow: denied system calls, one CPU, few processes, a terminal's signals.
+//! Pools where the surroundings are narrow: denied system calls, one CPU, few processes, a terminal's
+//! signals.
 //!
-//! What is set for a whole process is set in a child: this program runs itself again with one test and a variable that
-//! says which surroundings that test is to make.
+//! What is set for a whole process is set in a child: this program runs itself again with one test and a
+//! variable that says which surroundings that test is to make.
 //!
 //! # Safety
 //! The filter is installed in a child that does nothing else, from memory that outlives the call.
@@ -54,7 +55,8 @@ fn deny(calls: &[i64], errno: i32) {
     assert_eq!(rc, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// What Docker's default profile denies without capabilities, as far as it concerns an engine (moby, profiles/seccomp/default.json).
+/// What Docker's default profile denies without capabilities, as far as it concerns an engine (moby,
+/// profiles/seccomp/default.json).
 const DOCKER: [i64; 9] = [
     libc::SYS_mbind,
     libc::SYS_set_mempolicy,
@@ -227,8 +229,8 @@ fn g3_a_stopped_and_continued_group_goes_on() {
     within(LONG, || {
         let pool = std::sync::Arc::new(processes(2));
         let pids = pool.worker_pids();
-        // As Ctrl-Z and fg do to all workers; the driver, which is this test, keeps watching. SIGTSTP itself does nothing in a
-        // process group without a shell.
+        // As Ctrl-Z and fg do to all workers; the driver, which is this test, keeps watching. SIGTSTP itself
+        // does nothing in a process group without a shell.
         let stopper = std::thread::spawn(move || {
             for _ in 0..5 {
                 pids.iter().for_each(|pid| send(*pid, Signal::STOP));

@@ -1,5 +1,5 @@
-//! The program's own code on its way to a result: callbacks, progress, wakers, iterators, destructors. It may use the pool, end
-//! it and panic, and harms nobody else.
+//! The program's own code on its way to a result: callbacks, progress, wakers, iterators, destructors. It may
+//! use the pool, end it and panic, and harms nobody else.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use phalanx::sync::Event;

@@ -1,4 +1,5 @@
-//! The threads of a pool's tasks that cannot be started at first are started later. A process of its own: it has a limit set.
+//! The threads of a pool's tasks that cannot be started at first are started later. A process of its own: it
+//! has a limit set.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use phalanx::{Pool, TaskError};

@@ -1,4 +1,5 @@
-//! Workers that die, stop or misbehave with tasks in their hands: an error for what they ran, and nothing else.
+//! Workers that die, stop or misbehave with tasks in their hands: an error for what they ran, and nothing
+//! else.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use phalanx::{Backend, ExitCause, Pool, TaskError};
@@ -62,7 +63,8 @@ fn a2_an_idle_worker_that_is_killed_is_replaced_silently() {
         send(before[round as usize % 2], Signal::KILL);
         let values = pool.tasks().always_out().map(|n: u64| n + 1, round..round + 50).unwrap();
         assert_eq!(values, (round + 1..round + 51).collect::<Vec<_>>());
-        // Every worker serves before the next kill: three deaths in a row before any work would break the pool.
+        // Every worker serves before the next kill: three deaths in a row before any work would break the
+        // pool.
         while pool.insights().deaths <= round {
             std::thread::yield_now();
         }

@@ -1,5 +1,5 @@
-//! A task that is cut short, by a death, a time limit or its own panic: what had ended keeps its outcome, the item in work is
-//! lost, alone, and the rest runs.
+//! A task that is cut short, by a death, a time limit or its own panic: what had ended keeps its outcome, the
+//! item in work is lost, alone, and the rest runs.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use phalanx::{Backend, Pool, TaskError};
@@ -17,7 +17,8 @@ fn pools() -> [Pool; 3] {
     [Backend::Processes, Backend::Threads, Backend::Inline].map(pool_of)
 }
 
-/// Kills its process where `n` says so; panics for some, and gives a long text for others, which outgrows any guess.
+/// Kills its process where `n` says so; panics for some, and gives a long text for others, which outgrows any
+/// guess.
 fn ends_badly(n: usize) -> String {
     match n % 100 {
         37 => std::process::abort(),

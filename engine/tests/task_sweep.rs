@@ -1,9 +1,11 @@
-//! The kill sweep of tasks: a worker process is single-stepped through a chunk and killed at one instruction, again and again, from
-//! its waking up to its sleeping again: each item has its result or is the one that was lost, none runs twice, nothing hangs.
+//! The kill sweep of tasks: a worker process is single-stepped through a chunk and killed at one instruction,
+//! again and again, from its waking up to its sleeping again: each item has its result or is the one that was
+//! lost, none runs twice, nothing hangs.
 //!
-//! A step takes 10 to 30 us, and a chunk of a debug build about 100,000 of them. So only the first chunk is stepped through, and noted; to come
-//! to a point of it, a worker runs freely to a waypoint, a place shortly before that point to which it has not come often by then, and is
-//! stepped from there. The processor stops it there (a debug register), so no other thread meets the waypoint.
+//! A step takes 10 to 30 us, and a chunk of a debug build about 100,000 of them. So only the first chunk is
+//! stepped through, and noted; to come to a point of it, a worker runs freely to a waypoint, a place shortly
+//! before that point to which it has not come often by then, and is stepped from there. The processor stops
+//! it there (a debug register), so no other thread meets the waypoint.
 //!
 //! # Safety
 //! Plain `ptrace` calls on a worker of this test's own pool, by the thread that attached to it.
@@ -49,7 +51,8 @@ impl Traced {
         assert!(stops(self.0), "the worker ended by itself");
     }
 
-    /// Where it is, from the start of the program's code; beyond the code it is elsewhere, in a library or the kernel's page.
+    /// Where it is, from the start of the program's code; beyond the code it is elsewhere, in a library or
+    /// the kernel's page.
     fn place(&self, code: &Range<u64>) -> u64 {
         let at = offset_of!(libc::user, regs) + offset_of!(libc::user_regs_struct, rip);
         // SAFETY: as in `step`.
@@ -163,7 +166,8 @@ enum End {
     Missed,
 }
 
-/// What drives a worker through a chunk; whether it came where it was to be killed. It is told when the chunk is done.
+/// What drives a worker through a chunk; whether it came where it was to be killed. It is told when the chunk
+/// is done.
 type Drive<'a> = &'a mut dyn FnMut(&Traced, &Range<u64>, &dyn Fn() -> bool) -> bool;
 
 /// Kills the worker where `drive` leaves it. `None` where tracing is refused.

@@ -1,5 +1,6 @@
-//! The threads backend under everything at once, small enough for ThreadSanitizer: workers, callers and the engine's own threads
-//! share one address space here, so every unordered access of the protocols is a race that it sees.
+//! The threads backend under everything at once, small enough for ThreadSanitizer: workers, callers and the
+//! engine's own threads share one address space here, so every unordered access of the protocols is a race
+//! that it sees.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use phalanx::sync::{Counter, Lock};

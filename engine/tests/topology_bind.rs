@@ -1,5 +1,5 @@
-//! Binding, read back. Masks, policies and system-call filters belong to threads, so every test uses threads of its
-//! own.
+//! Binding, read back. Masks, policies and system-call filters belong to threads, so every test uses threads
+//! of its own.
 //!
 //! # Safety
 //! The one unsafe block installs a filter on a thread that ends with its test.

@@ -1,5 +1,5 @@
-//! Machines nobody here owns: the shapes kept beside this file, and recordings of real machines where they are
-//! (hwloc's test suite, BSD-3-Clause), in the folder that `PHALANX_RECORDED_MACHINES` names or in
+//! Machines nobody here owns: the shapes kept beside this file, and recordings of real machines where they
+//! are (hwloc's test suite, BSD-3-Clause), in the folder that `PHALANX_RECORDED_MACHINES` names or in
 //! `../shared/machines` beside the workspace. On every one of them every policy must make a sane plan.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -177,7 +177,8 @@ fn recorded_xml_has_sane_plans() {
         };
         assert_eq!(counts, known, "{name}");
         if name == "64intel64-heteromem.xml" {
-            // Every PU has DRAM and faster memory beside it; home is the DRAM, which the kernel also takes first.
+            // Every PU has DRAM and faster memory beside it; home is the DRAM, which the kernel also takes
+            // first.
             assert!(machine.pus().iter().all(|pu| pu.node.is_some_and(|node| node < 4)));
         }
     }

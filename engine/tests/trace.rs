@@ -218,7 +218,8 @@ fn a_launch_takes_at_most_one_wake_and_one_wait() {
         .collect();
     // Awake workers need no wake: one wait of the caller is left, or none.
     assert!(*calls.iter().min().unwrap() <= 1, "{calls:?}");
-    // A late notice of the launch before may wake the caller once too early; no more than a few of a thousand see it.
+    // A late notice of the launch before may wake the caller once too early; no more than a few of a thousand
+    // see it.
     let many = calls.iter().filter(|calls| **calls > 2).count();
     assert!(many <= 50, "{many} launches of 1000 took more than a wake and a wait: {calls:?}");
     assert_eq!(pool.stats().system_calls - before, calls.iter().sum::<u64>());

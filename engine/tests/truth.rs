@@ -1,4 +1,5 @@
-//! What comments, documents and the sum of errors say of the code is so: names that are told exist, links lead somewhere.
+//! What comments, documents and the sum of errors say of the code is so: names that are told exist, links
+//! lead somewhere.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod sources;

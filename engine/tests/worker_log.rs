@@ -1,4 +1,5 @@
-//! Workers' log events reach the program's subscriber. A program of its own: the subscriber is for the whole process.
+//! Workers' log events reach the program's subscriber. A program of its own: the subscriber is for the whole
+//! process.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use phalanx::sync::Event as Signal;
@@ -157,7 +158,8 @@ fn a_flood_blocks_no_worker_and_what_is_lost_is_counted() {
         drop(lines);
         sent_later += 2;
         pool.launch().chunk(1).schedule(Schedule::Static).for_each(0..2, |_| tracing::info!("next")).unwrap();
-        // The subscriber needs the lock too, and a std lock is not fair: waiting gives it away until more has come.
+        // The subscriber needs the lock too, and a std lock is not fair: waiting gives it away until more has
+        // come.
         lines = MORE.wait_timeout(LINES.lock().unwrap(), Duration::from_millis(100)).unwrap().0;
     }
     // What was sent later may have been lost and counted as well.

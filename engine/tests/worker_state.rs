@@ -5,7 +5,8 @@ use phalanx::{Backend, LaunchError, PerWorker, Pool, Schedule};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Writes a line to the file it was told of when it is dropped; the file is the only thing that outlives a worker.
+/// Writes a line to the file it was told of when it is dropped; the file is the only thing that outlives a
+/// worker.
 struct Witness {
     rank: usize,
     path: String,

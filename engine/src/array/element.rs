@@ -2,9 +2,10 @@
 
 /// Plain data that may lie in shared memory: any bit pattern is a value, no padding, no pointers.
 ///
-/// Implemented for everything that is [`bytemuck::Pod`], `Send` and `Sync`: all integers and floats, arrays of them,
-/// and structs that derive `Pod`. A worker may be killed in the middle of a store, so every mixture of old and new
-/// bytes must be a value too; that is why `bool`, `char`, enums and references are not elements.
+/// Implemented for everything that is [`bytemuck::Pod`], `Send` and `Sync`: all integers and floats, arrays
+/// of them, and structs that derive `Pod`. A worker may be killed in the middle of a store, so every mixture
+/// of old and new bytes must be a value too; that is why `bool`, `char`, enums and references are not
+/// elements.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot lie in shared memory",
     label = "not an element",

@@ -3,11 +3,12 @@
 //! # Safety
 //! Invariants of [`FrozenArray`]:
 //!
-//! - F1 `ptr` points to `dim.size()` aligned elements that `place` keeps mapped: as its upkeep in the process that made
-//!   the array, as a lease (`handle::travel`, T1) in others, whose mapping is at least readable.
-//! - F2 Nobody writes them: the array was given up to be frozen, handles give out `&T` alone, and `thaw` gives it back only
-//!   where no other handle exists and none was ever leased beyond its keep-alive set.
-//! - F3 The object in the arena that the handles name is a [`Descriptor`] and `ndim` lengths; it never changes after it was made.
+//! - F1 `ptr` points to `dim.size()` aligned elements that `place` keeps mapped: as its upkeep in the process
+//!   that made the array, as a lease (`handle::travel`, T1) in others, whose mapping is at least readable.
+//! - F2 Nobody writes them: the array was given up to be frozen, handles give out `&T` alone, and `thaw`
+//!   gives it back only where no other handle exists and none was ever leased beyond its keep-alive set.
+//! - F3 The object in the arena that the handles name is a [`Descriptor`] and `ndim` lengths; it never
+//!   changes after it was made.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -22,12 +23,13 @@ use std::any::Any;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// An array that can be shared by any number of handles, threads and processes, because nobody writes it any more.
+/// An array that can be shared by any number of handles, threads and processes, because nobody writes it any
+/// more.
 ///
-/// Made by [`SharedArray::freeze`]. Cloning costs a reference count. A handle may be part of an argument or result of a task
-/// or process: a few numbers travel, and the receiver reads the same memory, mapped once per worker, read-only where the array is large.
-/// The memory is given back when the last handle, here or on its way, is gone. For launches there is
-/// [`as_array`](FrozenArray::as_array).
+/// Made by [`SharedArray::freeze`]. Cloning costs a reference count. A handle may be part of an argument or
+/// result of a task or process: a few numbers travel, and the receiver reads the same memory, mapped once per
+/// worker, read-only where the array is large. The memory is given back when the last handle, here or on its
+/// way, is gone. For launches there is [`as_array`](FrozenArray::as_array).
 ///
 /// ```
 /// use phalanx::{FrozenArray, SharedArray};
@@ -125,8 +127,8 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// The array itself, for operands of launches that read it (`split`, `whole`, `halo`), in the process that made it;
-    /// `None` elsewhere.
+    /// The array itself, for operands of launches that read it (`split`, `whole`, `halo`), in the process
+    /// that made it; `None` elsewhere.
     ///
     /// ```
     /// use phalanx::{Pool, SharedArray};
@@ -150,8 +152,8 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     /// The array for writing again, if this is the only handle of it anywhere; else the handle itself.
     ///
     /// # Errors
-    /// The handle comes back where another one exists, in this process or in a message or worker, and where this process did
-    /// not make the array.
+    /// The handle comes back where another one exists, in this process or in a message or worker, and where
+    /// this process did not make the array.
     pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
         let FrozenArray { ptr, dim, place } = self;
         // What others have let go of since is not told by itself.
@@ -173,7 +175,8 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     )]
     fn open(place: Place) -> Result<FrozenArray<T, D>, travel::TravelError> {
         let read = |at: usize| {
-            // SAFETY: inside the object, whose length was checked; it does not change (F3), and if it does, it is read once.
+            // SAFETY: inside the object, whose length was checked; it does not change (F3), and if it does,
+            // it is read once.
             let word = unsafe { place.base().add(at) };
             // SAFETY: as above; aligned to words.
             unsafe { word.cast::<u64>().as_ptr().read_volatile() }

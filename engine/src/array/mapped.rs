@@ -1,4 +1,5 @@
-//! Arrays over files of any size, without a copy: read-only and shared with workers, or copy-on-write and private.
+//! Arrays over files of any size, without a copy: read-only and shared with workers, or copy-on-write and
+//! private.
 //!
 //! # Safety
 //! As in `named.rs`: that the files keep their length and contents is the promise of who maps them.
@@ -18,8 +19,8 @@ use std::path::Path;
 
 /// A file as an array that can only be read; it may be larger than memory.
 ///
-/// It is a [`SharedArray`] in all that needs no `&mut`: views, slices, and grants to workers for reading. Pages come
-/// from the file as they are touched and go when memory is needed elsewhere.
+/// It is a [`SharedArray`] in all that needs no `&mut`: views, slices, and grants to workers for reading.
+/// Pages come from the file as they are touched and go when memory is needed elsewhere.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -43,15 +44,15 @@ impl<T, D: Dimension> Deref for MappedArray<T, D> {
 }
 
 impl<T: NpyElement, D: Shape> MappedArray<T, D> {
-    /// Maps a `.npy` file. It must have this machine's byte order, row-major order, and aligned data, all of which
-    /// is checked; [`load_npy`](SharedArray::load_npy) reads others.
+    /// Maps a `.npy` file. It must have this machine's byte order, row-major order, and aligned data, all of
+    /// which is checked; [`load_npy`](SharedArray::load_npy) reads others.
     ///
     /// # Errors
     /// See [`AttachError`].
     ///
     /// # Safety
-    /// As long as the array lives, no program writes the file or makes it shorter, and it does not vanish with a
-    /// network or a medium.
+    /// As long as the array lives, no program writes the file or makes it shorter, and it does not vanish
+    /// with a network or a medium.
     pub unsafe fn map_npy(path: impl AsRef<Path>) -> Result<Self, AttachError> {
         let path = path.as_ref();
         let file = open_regular(path, OpenOptions::new().read(true), 0)?;
@@ -63,8 +64,8 @@ impl<T: NpyElement, D: Shape> MappedArray<T, D> {
 }
 
 impl<T: Element, D: Shape> MappedArray<T, D> {
-    /// Maps the elements that lie in a file of any format from byte `offset_bytes` on, in row-major order and this
-    /// machine's byte order.
+    /// Maps the elements that lie in a file of any format from byte `offset_bytes` on, in row-major order and
+    /// this machine's byte order.
     ///
     /// # Errors
     /// See [`AttachError`]; in particular `TooShort` and `Misaligned`.
@@ -119,8 +120,8 @@ fn open_raw<T: Element, D: Shape>(
 
 /// A file as an array whose changes stay in this process: the file keeps its contents (copy-on-write).
 ///
-/// Workers do not see the changes, so it cannot be granted to them; copy it into a [`SharedArray`] for that. Only
-/// changed pages take memory.
+/// Workers do not see the changes, so it cannot be granted to them; copy it into a [`SharedArray`] for that.
+/// Only changed pages take memory.
 pub struct PrivateArray<T, D = Ix1> {
     map: MmapMut,
     offset: usize,

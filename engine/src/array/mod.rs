@@ -1,7 +1,7 @@
 //! Arrays in shared memory.
 //!
-//! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and `&mut`
-//! mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
+//! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and
+//! `&mut` mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
 
 mod attach;
 mod element;
@@ -62,7 +62,8 @@ pub use value::{FrozenValue, SharedValue};
 /// let mut a = unsafe { phalanx::MappedArray::<u8>::map_npy(path).unwrap() };
 /// a.as_mut_slice()[0] = 1;
 /// ```
-/// Alignment above a page, which no address in shared memory has in all processes; above 128 bytes in the leaves of a reduction:
+/// Alignment above a page, which no address in shared memory has in all processes; above 128 bytes in the
+/// leaves of a reduction:
 /// ```compile_fail,E0080
 /// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 /// #[repr(C, align(8192))]

@@ -1,8 +1,9 @@
 //! Named arrays: real `.npy` files whose data other programs see as it changes.
 //!
 //! # Safety
-//! A file can be changed and cut off by other programs, which no seal prevents. So whatever gives out references to
-//! a file's bytes is `unsafe`, and its caller promises A2 and A3 of `shared.rs`; what copies is safe.
+//! A file can be changed and cut off by other programs, which no seal prevents. So whatever gives out
+//! references to a file's bytes is `unsafe`, and its caller promises A2 and A3 of `shared.rs`; what copies is
+//! safe.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -19,13 +20,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 impl<T: NpyElement, D: Shape> SharedArray<T, D> {
-    /// Makes a named array of zeros: a new `.npy` file, readable and writable by this user alone, whose data this
-    /// array is.
+    /// Makes a named array of zeros: a new `.npy` file, readable and writable by this user alone, whose data
+    /// this array is.
     ///
-    /// `numpy.load(path, mmap_mode="r+")` in another program sees every change at once, and its changes are seen
-    /// here. A path under /dev/shm is memory alone; elsewhere the kernel writes the pages to disk in time. The data
-    /// begins at byte 4096 and its place is reserved. The file stays when the array is dropped: who names it removes
-    /// it.
+    /// `numpy.load(path, mmap_mode="r+")` in another program sees every change at once, and its changes are
+    /// seen here. A path under /dev/shm is memory alone; elsewhere the kernel writes the pages to disk in
+    /// time. The data begins at byte 4096 and its place is reserved. The file stays when the array is
+    /// dropped: who names it removes it.
     ///
     /// # Errors
     /// As [`zeros`](SharedArray::zeros), and `Name`, `Exists`, or `Filesystem` for network filesystems.
@@ -64,16 +65,17 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
             .filter(|&n| isize::try_from(n).is_ok())
             .ok_or_else(too_big)?;
         let segment = file::create(path.as_ref(), len_bytes, |file| file.write_all_at(&header, 0))?;
-        // SAFETY: the file has header and data, reserved; the header's length is a multiple of a page; that nobody
-        // else claims the bytes is the caller's promise.
+        // SAFETY: the file has header and data, reserved; the header's length is a multiple of a page; that
+        // nobody else claims the bytes is the caller's promise.
         Ok(unsafe { Self::from_segment(segment, header.len(), dim) })
     }
 
     /// Attaches to an existing `.npy` file for reading and writing in place.
     ///
-    /// Magic, version, element type with byte order, axis order, number of axes and the file's size are checked
-    /// before any view exists, and holes in the file are filled. The path must be no symbolic link and the file must
-    /// belong to this program's user, so that a file that somebody else put there is not taken for ours.
+    /// Magic, version, element type with byte order, axis order, number of axes and the file's size are
+    /// checked before any view exists, and holes in the file are filled. The path must be no symbolic link
+    /// and the file must belong to this program's user, so that a file that somebody else put there is not
+    /// taken for ours.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -98,12 +100,13 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
         let fd = file.into();
         file::fill_holes(&fd, path, len_bytes)?;
         let segment = file::map(fd, len_bytes, Access::ReadWrite)?;
-        // SAFETY: the file has header and data, reserved and aligned, as just checked; that nobody else claims the
-        // bytes is the caller's promise.
+        // SAFETY: the file has header and data, reserved and aligned, as just checked; that nobody else
+        // claims the bytes is the caller's promise.
         Ok(unsafe { Self::from_segment(segment, header.data_offset(), dim) })
     }
 
-    /// Copies a `.npy` file into an anonymous array. Fortran order and the other byte order are turned around.
+    /// Copies a `.npy` file into an anonymous array. Fortran order and the other byte order are turned
+    /// around.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -129,9 +132,10 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
 
     /// Writes a copy as a `.npy` file, replacing one of that name.
     ///
-    /// The copy is written beside the file, brought to the disk, and takes its name when it is whole, so it may be the file that
-    /// this array lies in; and who is killed meanwhile leaves what was there before. Permissions stay as they were; arrays that
-    /// are attached to or mapped from the old file keep it, without a name.
+    /// The copy is written beside the file, brought to the disk, and takes its name when it is whole, so it
+    /// may be the file that this array lies in; and who is killed meanwhile leaves what was there before.
+    /// Permissions stay as they were; arrays that are attached to or mapped from the old file keep it,
+    /// without a name.
     ///
     /// # Errors
     /// What the filesystem answers, with the file's name; the file is then as it was.

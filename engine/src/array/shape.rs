@@ -1,8 +1,8 @@
 //! The one place that decides between slices and ndarray views.
 //!
 //! # Safety
-//! Views are made from raw parts; each function demands of its caller that the elements lie there and that nobody
-//! breaks the borrow while the view lives.
+//! Views are made from raw parts; each function demands of its caller that the elements lie there and that
+//! nobody breaks the borrow while the view lives.
 #![allow(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -37,7 +37,8 @@ pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {
     /// Sees `rows` of the array of shape `dim` at `base` for writing.
     ///
     /// # Safety
-    /// As [`view_rows`](Shape::view_rows), and for `'w` nobody else reads or writes the elements of these rows.
+    /// As [`view_rows`](Shape::view_rows), and for `'w` nobody else reads or writes the elements of these
+    /// rows.
     unsafe fn view_rows_mut<'w, T: 'static>(base: *mut T, dim: &Self, rows: Span) -> Self::ViewMut<'w, T>;
 }
 
@@ -107,7 +108,8 @@ macro_rules! shapes {
                 let (start, part) = part(dim, rows);
                 // SAFETY: the rows lie inside the array, says the caller.
                 let first = unsafe { base.add(start) };
-                // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the caller.
+                // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the
+                // caller.
                 unsafe { ArrayViewMut::from_shape_ptr(part, first) }
             }
         }

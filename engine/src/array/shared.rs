@@ -3,13 +3,15 @@
 //! # Safety
 //! Invariants of [`SharedArray`]:
 //!
-//! - A1 `ptr` points to `dim.size()` elements of `T`, aligned, inside `place`'s mapping, which `place` keeps alive.
+//! - A1 `ptr` points to `dim.size()` elements of `T`, aligned, inside `place`'s mapping, which `place` keeps
+//!   alive.
 //! - A2 The pages under them are reserved, so touching them cannot fail.
-//! - A3 Nobody else has a claim on these bytes while the array lives, but workers that hold a grant of it; a grant
-//!   borrows the array (shared for reading, exclusive for writing) until no worker can touch it any more.
-//!   Once the array is frozen nobody writes it, and handles here and in other processes read it (`frozen.rs`,
-//!   F2).
-//! - A4 Every bit pattern is a `T` ([`Element`]), so zeroed pages and half-written elements are initialised values.
+//! - A3 Nobody else has a claim on these bytes while the array lives, but workers that hold a grant of it; a
+//!   grant borrows the array (shared for reading, exclusive for writing) until no worker can touch it any
+//!   more. Once the array is frozen nobody writes it, and handles here and in other processes read it
+//!   (`frozen.rs`, F2).
+//! - A4 Every bit pattern is a `T` ([`Element`]), so zeroed pages and half-written elements are initialised
+//!   values.
 //!
 //! For arrays over files A3, and that the file keeps its length, are the promise of whoever called the unsafe
 //! constructor. Pages of those that can be written are reserved when they are attached; those that are only
@@ -34,13 +36,13 @@ use std::sync::Arc;
 
 /// An array that this process and its workers see at once, without a copy.
 ///
-/// `T` is plain data ([`Element`]), `D` an ndarray dimension ([`Shape`]); elements lie in row-major order. The array
-/// lives in a sealed, anonymous shared memory object whose pages are reserved when it is made: it has no name,
-/// nothing is left of it when its processes are gone, and touching it cannot run out of memory. Dropping it gives
-/// the memory back at once.
+/// `T` is plain data ([`Element`]), `D` an ndarray dimension ([`Shape`]); elements lie in row-major order.
+/// The array lives in a sealed, anonymous shared memory object whose pages are reserved when it is made: it
+/// has no name, nothing is left of it when its processes are gone, and touching it cannot run out of memory.
+/// Dropping it gives the memory back at once.
 ///
-/// It owns its elements as a `Vec` does: `&SharedArray` reads, `&mut SharedArray` writes, and a launch borrows it for
-/// as long as any worker may touch it.
+/// It owns its elements as a `Vec` does: `&SharedArray` reads, `&mut SharedArray` writes, and a launch
+/// borrows it for as long as any worker may touch it.
 ///
 /// ```
 /// use phalanx::SharedArray;
@@ -94,12 +96,12 @@ pub(crate) fn byte_len<T, D: Dimension>(dim: &D) -> Result<usize, AllocError> {
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Makes an array of zeros.
     ///
-    /// `shape` is a length, or a tuple or array of lengths. A length of zero gives a valid empty array. Costs the
-    /// reservation of the pages; none is touched.
+    /// `shape` is a length, or a tuple or array of lengths. A length of zero gives a valid empty array. Costs
+    /// the reservation of the pages; none is touched.
     ///
     /// # Errors
-    /// See [`AllocError`]; in particular `TooBig` before any system call, `NoSpace` where memory or a cgroup's limit
-    /// does not suffice, `Limit` where a resource limit of the process is in the way.
+    /// See [`AllocError`]; in particular `TooBig` before any system call, `NoSpace` where memory or a
+    /// cgroup's limit does not suffice, `Limit` where a resource limit of the process is in the way.
     pub fn zeros<I: IntoDimension<Dim = D>>(shape: I) -> Result<Self, AllocError> {
         Self::zeros_with(shape, &ArrayOptions::default())
     }
@@ -123,7 +125,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
             }
         }
         let segment = Segment::create(len_bytes, options)?;
-        // SAFETY: the new segment has `len_bytes` zeroed, reserved bytes at a page's start, and nobody else knows it.
+        // SAFETY: the new segment has `len_bytes` zeroed, reserved bytes at a page's start, and nobody else
+        // knows it.
         Ok(unsafe { Self::from_segment(segment, 0, dim) })
     }
 
@@ -210,7 +213,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         unsafe { ArrayViewMut::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// Some rows, as a kernel sees them: a slice in one dimension, an ndarray view in more. An array without axes has one row.
+    /// Some rows, as a kernel sees them: a slice in one dimension, an ndarray view in more. An array without
+    /// axes has one row.
     ///
     /// # Panics
     /// If `rows` leaves the array, or is not that one row of an array without axes.

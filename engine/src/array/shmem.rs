@@ -2,8 +2,8 @@
 //! `shared_memory`).
 //!
 //! # Safety
-//! That crate's segments are files under /dev/shm that any program of the user may open, resize and write. What
-//! can be checked is checked here; the rest is the promise of the caller, as in `named.rs`.
+//! That crate's segments are files under /dev/shm that any program of the user may open, resize and write.
+//! What can be checked is checked here; the rest is the promise of the caller, as in `named.rs`.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Attaches to a segment of the `shared_memory` crate, from byte `offset_bytes` on, in row-major order.
     ///
-    /// The array has a mapping of its own and outlives `shmem`; that crate still removes the name when the owner is
-    /// dropped. The segment's pages are reserved here, as that crate does not do it.
+    /// The array has a mapping of its own and outlives `shmem`; that crate still removes the name when the
+    /// owner is dropped. The segment's pages are reserved here, as that crate does not do it.
     ///
     /// # Errors
-    /// See [`AttachError`]: the segment is too small, misaligned, or its name now means another object; or there is
-    /// no room for its pages.
+    /// See [`AttachError`]: the segment is too small, misaligned, or its name now means another object; or
+    /// there is no room for its pages.
     ///
     /// # Safety
     /// As [`create_npy`](SharedArray::create_npy): as long as the array lives, or a frozen handle of it

@@ -4,7 +4,8 @@ use super::{Element, FrozenArray, SharedArray};
 use crate::memory::AllocError;
 use ndarray::Ix1;
 
-/// One value in shared memory, under the same ownership rules as [`SharedArray`]: one owner, whose launches borrow it.
+/// One value in shared memory, under the same ownership rules as [`SharedArray`]: one owner, whose launches
+/// borrow it.
 ///
 /// To share it by handles in messages, [`freeze`](SharedValue::freeze) it; for one that many write, use a
 /// [`Lock`](crate::sync::Lock).

@@ -1,7 +1,7 @@
 //! Who is who: every process that takes part has a member id, every thread in it a number.
 //!
-//! Words in shared memory name their owner by these two numbers. Neither is ever reused while a driver lives, so a
-//! word left behind by a dead process can never be mistaken for one of a living process.
+//! Words in shared memory name their owner by these two numbers. Neither is ever reused while a driver lives,
+//! so a word left behind by a dead process can never be mistaken for one of a living process.
 
 use std::cell::Cell;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A process that takes part: 0 is nobody, 1 the driver, workers get the next numbers as they start.
 ///
-/// Never reused by a driver, also not after a respawn. At most [`MemberId::MAX`], so that words in shared memory can
-/// keep flags beside it.
+/// Never reused by a driver, also not after a respawn. At most [`MemberId::MAX`], so that words in shared
+/// memory can keep flags beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct MemberId(pub(crate) u32);
@@ -95,13 +95,15 @@ pub(crate) fn current_member() -> MemberId {
     MemberId(CURRENT.load(Ordering::Relaxed))
 }
 
-/// Tells this process which member it is; a worker calls it once, at start, before it touches any shared word.
+/// Tells this process which member it is; a worker calls it once, at start, before it touches any shared
+/// word.
 #[allow(dead_code, reason = "the worker's start calls it")]
 pub(crate) fn set_current_member(id: MemberId) {
     CURRENT.store(id.0, Ordering::Relaxed);
 }
 
-/// A fresh id for a worker about to start; the driver alone gives them out. `None` after half a billion starts.
+/// A fresh id for a worker about to start; the driver alone gives them out. `None` after half a billion
+/// starts.
 #[allow(dead_code, reason = "the roster calls it")]
 pub(crate) fn next_member() -> Option<MemberId> {
     let take = |last| (last < MemberId::MAX.0).then_some(last + 1);

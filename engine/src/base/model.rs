@@ -1,12 +1,12 @@
 //! What models of protocols are written against, so that one text is checked in three ways.
 //!
-//! Under `--cfg loom` these are loom's threads, locks and cells, and [`check`] runs a model in every interleaving. Otherwise
-//! they are the standard library's and a model runs a number of times: Miri and ThreadSanitizer then watch it, with weak
-//! memory and races that loom does not know.
+//! Under `--cfg loom` these are loom's threads, locks and cells, and [`check`] runs a model in every
+//! interleaving. Otherwise they are the standard library's and a model runs a number of times: Miri and
+//! ThreadSanitizer then watch it, with weak memory and races that loom does not know.
 //!
 //! # Safety
-//! A cell is only reached through `with` and `with_mut`; that no two accesses meet is what a model claims and its checker
-//! finds out.
+//! A cell is only reached through `with` and `with_mut`; that no two accesses meet is what a model claims and
+//! its checker finds out.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -39,7 +39,8 @@ pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Sync + Send 
     (0..runs).for_each(|_| model());
 }
 
-/// Runs `body` on what is shared in a thread of its own, beside the caller. Loom runs its threads in turn, so nothing need be `Send`.
+/// Runs `body` on what is shared in a thread of its own, beside the caller. Loom runs its threads in turn, so
+/// nothing need be `Send`.
 #[cfg(loom)]
 pub(crate) fn beside<T: 'static, R: 'static>(
     shared: &Arc<T>,
@@ -65,7 +66,8 @@ mod plain {
     #[derive(Debug, Default)]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-    // SAFETY: models argue that accesses to a cell are ordered; Miri and ThreadSanitizer report those that are not.
+    // SAFETY: models argue that accesses to a cell are ordered; Miri and ThreadSanitizer report those that
+    // are not.
     unsafe impl<T: Send> Sync for UnsafeCell<T> {}
 
     impl<T> UnsafeCell<T> {

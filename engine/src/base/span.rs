@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// The indices `lo..hi` of a one-dimensional index space, in elements (or rows, for arrays of more dimensions).
+/// The indices `lo..hi` of a one-dimensional index space, in elements (or rows, for arrays of more
+/// dimensions).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// First index.

@@ -1,9 +1,9 @@
 //! A bell: who waits for something to change under a lock, and wakes up when it did.
 //!
-//! `waiting` is changed only under the lock that the bell belongs to, and is never below the number of those asleep that
-//! nobody has been told to wake: a waiter adds itself before it leaves the lock, and the ringer takes off whom it wakes. It may
-//! be above, after deaths and timeouts; each unit too much costs one needless wake-up. So with nobody waiting, ringing is one look at
-//! a word on a line that the ringer has anyway.
+//! `waiting` is changed only under the lock that the bell belongs to, and is never below the number of those
+//! asleep that nobody has been told to wake: a waiter adds itself before it leaves the lock, and the ringer
+//! takes off whom it wakes. It may be above, after deaths and timeouts; each unit too much costs one needless
+//! wake-up. So with nobody waiting, ringing is one look at a word on a line that the ringer has anyway.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering};
@@ -37,12 +37,13 @@ pub(super) const NOBODY: Wake = Wake(0);
 impl Bell {
     /// What the turn is now: to be taken before looking at what the bell tells of.
     pub(super) fn ticket(&self) -> Ticket {
-        // Acquire pairs with the release in `rouse`: who sees the turn moved by it sees what repair did before.
+        // Acquire pairs with the release in `rouse`: who sees the turn moved by it sees what repair did
+        // before.
         Ticket(self.turn.load(Ordering::Acquire))
     }
 
-    /// Under the lock: notes the caller as waiting, before it sleeps on `ticket`. `earlier` is its ticket from an earlier
-    /// round: if nobody rang since, it is still noted.
+    /// Under the lock: notes the caller as waiting, before it sleeps on `ticket`. `earlier` is its ticket
+    /// from an earlier round: if nobody rang since, it is still noted.
     pub(super) fn enlist(&self, ticket: Ticket, earlier: Option<Ticket>, picky: bool) {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let more = u32::from(earlier != Some(ticket));
@@ -59,8 +60,8 @@ impl Bell {
         self.waiting.store(picky | count, Ordering::Relaxed);
     }
 
-    /// Under the lock: something changed that lets one waiter go on (all, where some are picky). The caller calls
-    /// [`Bell::wake`] with the answer when it has left.
+    /// Under the lock: something changed that lets one waiter go on (all, where some are picky). The caller
+    /// calls [`Bell::wake`] with the answer when it has left.
     #[inline]
     pub(super) fn ring(&self) -> Wake {
         match self.waiting.load(Ordering::Relaxed) {

@@ -22,8 +22,8 @@ pub(super) struct Held<'a, T: Message> {
 }
 
 impl<'a, T: Message> Held<'a, T> {
-    /// The item's length. Only a record that was overwritten has no memory behind all of its bytes, and reading it would take as much
-    /// memory as its length says.
+    /// The item's length. Only a record that was overwritten has no memory behind all of its bytes, and
+    /// reading it would take as much memory as its length says.
     fn len_backed(&self, claim: &Claim) -> Result<usize, QueueError> {
         if self.core.base.is_backed(claim.position, stride(claim.len)) {
             Ok(claim.len as usize)
@@ -88,7 +88,8 @@ impl<T: Message> Drop for Held<'_, T> {
     }
 }
 
-/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`] ends it.
+/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`]
+/// ends it.
 #[must_use = "dropped, the item goes back into the queue"]
 pub struct Claimed<'a, T: Message> {
     pub(super) item: T,

@@ -2,8 +2,8 @@
 //! has it.
 //!
 //! # Safety
-//! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes: they have no padding and
-//! every bit pattern is a value.
+//! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes:
+//! they have no padding and every bit pattern is a value.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -52,7 +52,8 @@ pub(super) fn plain_element<T: 'static>() -> Option<usize> {
     None
 }
 
-/// A vector of plain numbers from `len` bytes, which `fill` writes; `None` where they are no whole number of them, or memory has no room.
+/// A vector of plain numbers from `len` bytes, which `fill` writes; `None` where they are no whole number of
+/// them, or memory has no room.
 ///
 /// # Safety
 /// `fill`, unless it fails, initialises `len` bytes at the address it is given. `T` has `plain_element`.

@@ -1,4 +1,5 @@
-//! What is done to the words, step by step; README.md beside this file says what a kill after each step leaves.
+//! What is done to the words, step by step; README.md beside this file says what a kill after each step
+//! leaves.
 //!
 //! # Safety
 //! Small items are copied into a buffer that has room for the largest of them.
@@ -20,7 +21,8 @@ use std::sync::atomic::AtomicU32;
 
 /// Items up to this many bytes are copied inside the lock, which costs less than entering it twice.
 pub(super) const SMALL: usize = 2048;
-/// Looks for a change before sleeping end after so many microseconds: longer than a sleep and a wake-up cost together.
+/// Looks for a change before sleeping end after so many microseconds: longer than a sleep and a wake-up cost
+/// together.
 const LOOK_US: u64 = 60;
 
 /// Of these, so many without giving the core away: a few passages of the other side.
@@ -31,9 +33,10 @@ const SHARED_US: u64 = 20;
 const CROWDED_WAITS: u32 = 200;
 /// Between two looks at a word that the other side writes.
 const LOOK_PAUSE_NS: u64 = 150;
-/// Between two tries to take a lock that somebody holds: the first pause and the longest. With pauses from 40 ns to 640 ns small
-/// items took 0.26 us each between two processes, with these 0.16 us (`phalanx-bench queue --items 5000`, 5th percentile of short
-/// samples on a 2-core Xeon virtual machine under load, November 2026).
+/// Between two tries to take a lock that somebody holds: the first pause and the longest. With pauses from 40
+/// ns to 640 ns small items took 0.26 us each between two processes, with these 0.16 us
+/// (`phalanx-bench queue --items 5000`, 5th percentile of short samples on a 2-core Xeon virtual machine
+/// under load, November 2026).
 const LOCK_PAUSES_NS: std::ops::RangeInclusive<u64> = 320..=5000;
 
 /// A queue's words and area, here.
@@ -94,14 +97,16 @@ impl Core {
         let mut inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
         inside.spots = self.spots()?;
         if is_recounted {
-            // What the dead had claimed may be holes now: where nothing is left to be taken, nobody else would free them.
+            // What the dead had claimed may be holes now: where nothing is left to be taken, nobody else
+            // would free them.
             inside.reclaim()?;
         }
         Ok(Some(inside))
     }
 
-    /// Takes the lock that somebody holds. Others are inside for less time than a sleep takes, so we look again after ever
-    /// longer pauses, in which they pass through several times without losing the line to us; then give the core away; then sleep.
+    /// Takes the lock that somebody holds. Others are inside for less time than a sleep takes, so we look
+    /// again after ever longer pauses, in which they pass through several times without losing the line to
+    /// us; then give the core away; then sleep.
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Locked> {
@@ -143,7 +148,8 @@ impl Core {
         Ok(Spots { head, next: next.clamp(head, tail), tail })
     }
 
-    /// Tries inside the lock until it is done, asleep on the bell in between. `looks` asks without the lock whether trying could help.
+    /// Tries inside the lock until it is done, asleep on the bell in between. `looks` asks without the lock
+    /// whether trying could help.
     #[inline]
     pub(super) fn wait_for<T>(
         &self,
@@ -188,7 +194,8 @@ impl Core {
             bell.enlist(ticket, wait.enlisted, picky);
             wait.enlisted = Some(ticket);
             drop(inside);
-            // A recount is asked for before the bell's turn moves for it: whoever has a ticket from after the move sees it here.
+            // A recount is asked for before the bell's turn moves for it: whoever has a ticket from after the
+            // move sees it here.
             if !self.base.control().hot.lock.is_poisoned() {
                 // A bell that rings all the time must not hide that the time is over.
                 wait.timed_out = bell.sleep(ticket, patience) == Woken::TimedOut || is_over(patience);
@@ -264,8 +271,9 @@ impl Core {
         written
     }
 
-    /// Does what ends a claim, inside the lock, which is waited for a moment beyond the caller's patience. Where it is not to be had,
-    /// which is then `late`, or where the words make no sense, the claim is given up.
+    /// Does what ends a claim, inside the lock, which is waited for a moment beyond the caller's patience.
+    /// Where it is not to be had, which is then `late`, or where the words make no sense, the claim is given
+    /// up.
     pub(super) fn end<R>(
         &self,
         claim: &Claim,
@@ -284,7 +292,8 @@ impl Core {
         ended
     }
 
-    /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay claimed.
+    /// Takes the first item that is ready: small ones into `buffer`; large ones, and all where `hold`, stay
+    /// claimed.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,
@@ -394,7 +403,8 @@ impl Core {
     pub(super) fn task_done(&self) -> Result<(), Refused> {
         let control = self.base.control();
         let inside = self.enter(Patience::of(GRACE))?;
-        // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair apart.
+        // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair
+        // apart.
         if !control.in_hand.take_one(member::current_member()) {
             return Err(Refused::TooManyDone);
         }
@@ -460,8 +470,8 @@ fn is_over(patience: Patience) -> bool {
 /// Waits of this process, so many, that sleep instead of giving the core away.
 static CROWDED: AtomicU32 = AtomicU32::new(0);
 
-/// Gives the core away for a moment; false where that took long lately. Others need the core then, and among many a sleeper gets it
-/// back sooner than one who gave way.
+/// Gives the core away for a moment; false where that took long lately. Others need the core then, and among
+/// many a sleeper gets it back sooner than one who gave way.
 fn give_way() -> bool {
     let left = CROWDED.load(Ordering::Relaxed);
     if left > 0 {
@@ -475,8 +485,9 @@ fn give_way() -> bool {
     is_free
 }
 
-/// Looks for a change for a while: where both sides are awake, neither makes a system call that sleeps or wakes. First without, then
-/// with giving the core away in between; ends at once where another thread needs the core for long.
+/// Looks for a change for a while: where both sides are awake, neither makes a system call that sleeps or
+/// wakes. First without, then with giving the core away in between; ends at once where another thread needs
+/// the core for long.
 #[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
 fn look(changed: &impl Fn() -> bool, patience: Patience) {
     let (since, us) = (ticks(), TickRate::ticks_in_us(1));

@@ -29,7 +29,8 @@ pub enum QueueError {
     /// The queue was closed: nothing can be put, and all that was in it has been taken.
     #[error("the queue is closed; nothing can be put any more, and what was in it has been taken")]
     Closed,
-    /// The other side of a pipe is gone: closed, dropped, or its process has died; all that it sent has been received.
+    /// The other side of a pipe is gone: closed, dropped, or its process has died; all that it sent has been
+    /// received.
     #[error("the other side of the pipe is gone{}; all that it had sent has been received", name_of(.died))]
     EndOfFile {
         /// Who died, if that was the reason.
@@ -60,8 +61,8 @@ pub enum QueueError {
         /// What the kernel said, or who counted.
         source: std::io::Error,
     },
-    /// The item cannot be turned into bytes; nothing was put. Handles of shared objects inside of items are refused, too, as
-    /// nobody would keep the object alive on the way.
+    /// The item cannot be turned into bytes; nothing was put. Handles of shared objects inside of items are
+    /// refused, too, as nobody would keep the object alive on the way.
     #[error("an item of type {type_name} cannot be put into a queue: {why}")]
     Encode {
         /// The item's type.
@@ -87,8 +88,8 @@ pub enum QueueError {
         "task_done was called once more than items were taken from the queue; call it once for each item"
     )]
     TooManyDone,
-    /// Every item is done, but some are so because the process that had taken them died, or because nobody could be asked
-    /// whether they were seen.
+    /// Every item is done, but some are so because the process that had taken them died, or because nobody
+    /// could be asked whether they were seen.
     #[error(
         "all items are done, but {items} of them were in the hands of processes that died before task_done; put them \
          again where needed, then call take_lost()"

@@ -1,7 +1,9 @@
-//! What a reader has taken out and not returned yet: noted beside its claim before the item goes, so that its death is counted.
+//! What a reader has taken out and not returned yet: noted beside its claim before the item goes, so that its
+//! death is counted.
 //!
-//! `taking[i]` is the position of the item that the owner of claim `i` takes out, plus one; 0 where it takes none. Positions are
-//! never used twice, so a recount knows whether the item had gone: no record stands there any more.
+//! `taking[i]` is the position of the item that the owner of claim `i` takes out, plus one; 0 where it takes
+//! none. Positions are never used twice, so a recount knows whether the item had gone: no record stands there
+//! any more.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::core::{Claim, Core};
@@ -51,8 +53,8 @@ impl Core {
 }
 
 impl Inside<'_> {
-    /// Notes that the caller is about to take out the item at that position; gives the claim's number. None, which is no claim's,
-    /// where all are taken, or where items in hand are counted by another table.
+    /// Notes that the caller is about to take out the item at that position; gives the claim's number. None,
+    /// which is no claim's, where all are taken, or where items in hand are counted by another table.
     #[inline]
     pub(super) fn hold(&self, position: u64) -> usize {
         let control = self.core.base.control();

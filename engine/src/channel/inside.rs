@@ -77,7 +77,8 @@ impl Inside<'_> {
         }
     }
 
-    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that the largest item fits.
+    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that
+    /// the largest item fits.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
@@ -158,8 +159,8 @@ impl Inside<'_> {
         Ok(Some(Claim { position: tail, len, index }))
     }
 
-    /// Ends the writing of a large record, which is ready or a hole then; whom to wake. The claim goes last: until then a failure
-    /// gives it up.
+    /// Ends the writing of a large record, which is ready or a hole then; whom to wake. The claim goes last:
+    /// until then a failure gives it up.
     pub(super) fn end_writing(&mut self, claim: &Claim, kind: Kind) -> Result<After, Refused> {
         self.set(claim.position, Record::new(kind, claim.len))?;
         let control = self.core.base.control();
@@ -171,7 +172,8 @@ impl Inside<'_> {
             after.food = hot.food.ring();
         } else {
             self.reclaim()?;
-            // The last one being written may be what waiters for the end of a closed queue, or for all to be done, wait for.
+            // The last one being written may be what waiters for the end of a closed queue, or for all to be
+            // done, wait for.
             (after.food, after.room, after.done) =
                 (hot.food.ring_all(), hot.room.ring_all(), control.done.ring_all());
         }
@@ -214,8 +216,8 @@ impl Inside<'_> {
         (start..start + CLAIMS).map(|i| i % CLAIMS).find(|&i| claims[i].load(Ordering::Relaxed) == 0)
     }
 
-    /// The first ready record. Joins neighbouring holes on the way, so that one slow writer or reader does not make every
-    /// search long.
+    /// The first ready record. Joins neighbouring holes on the way, so that one slow writer or reader does
+    /// not make every search long.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,
@@ -274,7 +276,8 @@ impl Inside<'_> {
         }
         let was_ready = kind == Kind::Ready;
         if self.core.base.shape.flags & JOINABLE != 0 {
-            // Before the item goes: a death in between counts it as lost although it is still there, never the reverse.
+            // Before the item goes: a death in between counts it as lost although it is still there, never
+            // the reverse.
             if control.in_hand.add(self.me.member, 1).is_none() {
                 return Err(corrupt("table of items in hand", self.me.member.get().into()));
             }

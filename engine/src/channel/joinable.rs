@@ -67,10 +67,12 @@ impl<T: Message> SimpleQueue<T> {
 
 /// A queue that knows when all that was ever put into it has been dealt with.
 ///
-/// Whoever takes an item calls [`task_done`](JoinableQueue::task_done) when it is finished with it; [`join`](JoinableQueue::join)
-/// waits until that has been done for every item. It dereferences to the [`Queue`] for all else.
+/// Whoever takes an item calls [`task_done`](JoinableQueue::task_done) when it is finished with it;
+/// [`join`](JoinableQueue::join) waits until that has been done for every item. It dereferences to the
+/// [`Queue`] for all else.
 ///
-/// **If a process dies with items in its hands** they hold nobody up: they are counted as lost, and `join` says so.
+/// **If a process dies with items in its hands** they hold nobody up: they are counted as lost, and `join`
+/// says so.
 ///
 /// ```
 /// use phalanx::channel::JoinableQueue;
@@ -119,8 +121,8 @@ impl<T: Message> JoinableQueue<T> {
         Queue::joinable(options).map(JoinableQueue)
     }
 
-    /// Says that an item which was taken earlier needs nothing more. One that this process took, or else one that another took
-    /// and handed on.
+    /// Says that an item which was taken earlier needs nothing more. One that this process took, or else one
+    /// that another took and handed on.
     ///
     /// # Errors
     /// - [`QueueError::TooManyDone`]: no item is in anybody's hands.
@@ -132,7 +134,8 @@ impl<T: Message> JoinableQueue<T> {
     /// Waits until every item that was put has been taken and is done, or was lost.
     ///
     /// # Errors
-    /// - [`QueueError::Lost`]: so many were lost by deaths since the last [`take_lost`](JoinableQueue::take_lost).
+    /// - [`QueueError::Lost`]: so many were lost by deaths since the last
+    ///   [`take_lost`](JoinableQueue::take_lost).
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn join(&self) -> Result<(), QueueError> {
         self.join_with(Patience::Forever).map(|_| ())

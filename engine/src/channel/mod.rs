@@ -1,6 +1,7 @@
 //! Queues and pipes through shared memory.
 //!
-//! What the words are, what each step does and what a kill after it leaves is told in README.md beside this file.
+//! What the words are, what each step does and what a kill after it leaves is told in README.md beside this
+//! file.
 
 mod bell;
 mod claimed;

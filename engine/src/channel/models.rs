@@ -1,8 +1,9 @@
-//! Model checks of a bell beside its lock: every interleaving of a writer, readers, and one of them that stops for ever, with the
-//! driver's repair running as soon as it has stopped. The queue is a number here; the rounds are those of `Core::wait_for`.
+//! Model checks of a bell beside its lock: every interleaving of a writer, readers, and one of them that
+//! stops for ever, with the driver's repair running as soon as it has stopped. The queue is a number here;
+//! the rounds are those of `Core::wait_for`.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own: all
-//! interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its
+//! own: all interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
 
 use super::bell::Bell;
 use crate::base::atomic::{AtomicU32, Ordering};

@@ -1,11 +1,14 @@
-//! Memory behind positions: which chunk of the area a position lies in, and whether there is memory behind that chunk.
+//! Memory behind positions: which chunk of the area a position lies in, and whether there is memory behind
+//! that chunk.
 //!
-//! Positions grow for ever; the n-th chunk of positions lies in chunk `map[n % chunks]` of the area. So a queue that is never
-//! empty still keeps to few chunks, the lowest that have memory, and one that drains gives memory back.
+//! Positions grow for ever; the n-th chunk of positions lies in chunk `map[n % chunks]` of the area. So a
+//! queue that is never empty still keeps to few chunks, the lowest that have memory, and one that drains
+//! gives memory back.
 //!
 //! # Safety
-//! Bytes are copied in and out by raw pointer, between `Base::byte`, whose place is checked here, and memory of the caller.
-//! They are exclusive to the caller while it is inside the lock or owns the claim of the record that they belong to.
+//! Bytes are copied in and out by raw pointer, between `Base::byte`, whose place is checked here, and memory
+//! of the caller. They are exclusive to the caller while it is inside the lock or owns the claim of the
+//! record that they belong to.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -85,7 +88,8 @@ impl Base {
         Ok(Record(self.header(position)?.load(Ordering::Relaxed)))
     }
 
-    /// Inside the lock: finds chunks for the positions from the tail to `tail + need`, those with memory first.
+    /// Inside the lock: finds chunks for the positions from the tail to `tail + need`, those with memory
+    /// first.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
@@ -183,7 +187,8 @@ impl Base {
         Ok(())
     }
 
-    /// Whether there is memory behind the positions of a span, a chunk for each chunk of it, as there is for every record that was put.
+    /// Whether there is memory behind the positions of a span, a chunk for each chunk of it, as there is for
+    /// every record that was put.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
@@ -201,7 +206,8 @@ impl Base {
         u64::from(self.control().backed.load(Ordering::Relaxed)) << self.shape.shift > KEPT_BYTES
     }
 
-    /// Inside the lock: gives back the memory of some chunks that nothing uses; whether there is more to give.
+    /// Inside the lock: gives back the memory of some chunks that nothing uses; whether there is more to
+    /// give.
     pub(super) fn give_back(&self) -> bool {
         let mut left = GIVE_BACK;
         for chunk in (0..self.shape.chunks).rev() {
@@ -209,8 +215,8 @@ impl Base {
                 break;
             }
             if !bit(self.used(), chunk) && clear(self.backed(), chunk) {
-                // A death here leaves memory that nobody knows of until the chunk is populated again: no harm.
-                // SAFETY: a chunk that no record uses, and nobody takes while we are inside the lock.
+                // A death here leaves memory that nobody knows of until the chunk is populated again: no
+                // harm. SAFETY: a chunk that no record uses, and nobody takes while we are inside the lock.
                 let gone =
                     unsafe { memory::advise(self.byte(chunk, 0), self.shape.chunk_bytes(), Hint::Remove) };
                 // Where that is refused the memory stays; it is found populated the next time.

@@ -1,8 +1,9 @@
 //! `Pipe`: two ends that talk to each other, and notice when the other is gone.
 //!
-//! Each direction is a queue whose block also says who has its two ends. An end is gone when nobody has it: its handles in the
-//! driver are dropped (those on their way in messages count), and the workers that had it dropped theirs or are dead; or when it is
-//! closed; or when the last worker that had it has died and the driver never used it itself.
+//! Each direction is a queue whose block also says who has its two ends. An end is gone when nobody has it:
+//! its handles in the driver are dropped (those on their way in messages count), and the workers that had it
+//! dropped theirs or are dead; or when it is closed; or when the last worker that had it has died and the
+//! driver never used it itself.
 //!
 //! # Safety
 //! Ends are handles of a queue's block.
@@ -178,7 +179,8 @@ impl<T: Message> Receiver<T> {
         self.0.queue.get_bytes(Patience::Forever).map_err(|error| self.0.error(error, SENDING))
     }
 
-    /// Whether [`Receiver::recv`] would not block, waiting for that at most `timeout`: something is there, or the other end is gone.
+    /// Whether [`Receiver::recv`] would not block, waiting for that at most `timeout`: something is there, or
+    /// the other end is gone.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
@@ -224,7 +226,8 @@ macro_rules! ends {
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so. On its way it counts as a handle.
+        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so. On its
+        /// way it counts as a handle.
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));

@@ -1,8 +1,8 @@
 //! `Queue`: items from anybody to anybody, through shared memory.
 //!
 //! # Safety
-//! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read only as far
-//! as they were written.
+//! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read
+//! only as far as they were written.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -29,12 +29,13 @@ const SMALLEST_ROOM_BYTES: usize = 1 << 20;
 /// Buffers for encoding that are kept by a thread have at most so many bytes.
 const SCRATCH_BYTES: usize = 1 << 20;
 
-/// What becomes of an item whose reader is killed before its `get` has returned, or while it holds the item in a [`Claimed`].
+/// What becomes of an item whose reader is killed before its `get` has returned, or while it holds the item
+/// in a [`Claimed`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen once (in its last
-    /// moment, taken out and on its way to the caller, it is gone instead, and counted by [`Queue::lost`]); an item in a
-    /// [`Claimed`] may have been worked on, and is worked on again.
+    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen
+    /// once (in its last moment, taken out and on its way to the caller, it is gone instead, and counted by
+    /// [`Queue::lost`]); an item in a [`Claimed`] may have been worked on, and is worked on again.
     #[default]
     AtLeastOnce,
     /// It is gone, and counted by [`Queue::lost`].
@@ -46,8 +47,9 @@ pub enum Delivery {
 pub struct QueueOptions {
     /// Items that may wait at one time; 0: any number, as far as the bytes go.
     pub maxsize: usize,
-    /// Bytes that the items may take together as encoded, rounded up to a power of two; 0: a gigabyte, or less where the
-    /// process's address space is limited. Memory is taken as items come and given back as the queue empties.
+    /// Bytes that the items may take together as encoded, rounded up to a power of two; 0: a gigabyte, or
+    /// less where the process's address space is limited. Memory is taken as items come and given back as the
+    /// queue empties.
     pub capacity_bytes: usize,
     /// What becomes of an item whose reader dies.
     pub delivery: Delivery,
@@ -55,13 +57,14 @@ pub struct QueueOptions {
 
 /// A queue of items of any serde type, between all threads of the driver and its workers.
 ///
-/// Any number of writers and readers. Items of one writer come out in the order in which it put them. A handle is cheap to
-/// clone, is an operand of launches, and travels in arguments of tasks. Items are copied into shared memory by `put` and out
-/// of it by `get`; vectors of plain numbers as they are, everything else in a format that describes itself.
+/// Any number of writers and readers. Items of one writer come out in the order in which it put them. A
+/// handle is cheap to clone, is an operand of launches, and travels in arguments of tasks. Items are copied
+/// into shared memory by `put` and out of it by `get`; vectors of plain numbers as they are, everything else
+/// in a format that describes itself.
 ///
-/// **If a writer is killed** in the middle of `put`, its item is not put, and all others stay in order. **If a reader is killed** in
-/// the middle of `get`, its item goes back to the front, or is counted as lost: see [`Delivery`]. Nobody ever sees half an item,
-/// and nobody waits for the dead.
+/// **If a writer is killed** in the middle of `put`, its item is not put, and all others stay in order. **If
+/// a reader is killed** in the middle of `get`, its item goes back to the front, or is counted as lost: see
+/// [`Delivery`]. Nobody ever sees half an item, and nobody waits for the dead.
 ///
 /// ```
 /// use phalanx::channel::{Queue, QueueError};
@@ -103,7 +106,8 @@ pub struct Queue<T> {
     _items: PhantomData<fn(T) -> T>,
 }
 
-// SAFETY: the block is this shape's, which `of` checks, and everything in it is atomics or under lock and claim.
+// SAFETY: the block is this shape's, which `of` checks, and everything in it is atomics or under lock and
+// claim.
 unsafe impl<T: Message> Remote for Queue<T> {
     type Words = Control;
     type Value = T;
@@ -190,9 +194,10 @@ impl<T: Message> Queue<T> {
 
     /// Makes a queue.
     ///
-    /// Cost: address space for the capacity, and memory for its tables: 75 KiB for a gigabyte. A process has 8 TiB for all its queues,
-    /// pipes and other shared objects, so about 8000 queues of a gigabyte, or 100,000 of 64 MiB; where its address space is
-    /// limited, less. One that asks for no capacity gets less where a gigabyte is not to be had.
+    /// Cost: address space for the capacity, and memory for its tables: 75 KiB for a gigabyte. A process has
+    /// 8 TiB for all its queues, pipes and other shared objects, so about 8000 queues of a gigabyte, or
+    /// 100,000 of 64 MiB; where its address space is limited, less. One that asks for no capacity gets less
+    /// where a gigabyte is not to be had.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -219,8 +224,8 @@ impl<T: Message> Queue<T> {
 
     /// Puts an item at the end; blocks while there is no room.
     ///
-    /// Cost: one pass through a lock and a copy of the encoded item, two passes for large ones, which are copied outside
-    /// the lock; a system call only if somebody sleeps who could take it.
+    /// Cost: one pass through a lock and a copy of the encoded item, two passes for large ones, which are
+    /// copied outside the lock; a system call only if somebody sleeps who could take it.
     ///
     /// # Errors
     /// - [`QueueError::Closed`]: somebody closed the queue, perhaps while this call waited.
@@ -355,9 +360,10 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// Takes the first item without ending the claim on it: dropped unfinished, by a panic say, or if this process is
-    /// killed, the item goes back to the front ([`Delivery::AtLeastOnce`]) or is lost and counted (after a death, with
-    /// [`Delivery::AtMostOnce`]). Blocks while there is none. At most 256 claims are open at one time in a queue.
+    /// Takes the first item without ending the claim on it: dropped unfinished, by a panic say, or if this
+    /// process is killed, the item goes back to the front ([`Delivery::AtLeastOnce`]) or is lost and counted
+    /// (after a death, with [`Delivery::AtMostOnce`]). Blocks while there is none. At most 256 claims are
+    /// open at one time in a queue.
     ///
     /// ```
     /// let jobs = phalanx::channel::Queue::<u32>::new()?;
@@ -443,8 +449,8 @@ impl<T: Message> Queue<T> {
         self.core.as_ref().map_or(0, |core| backed.saturating_mul(core.base.shape.chunk_bytes()))
     }
 
-    /// Forbids further items: whoever puts, or waits to, gets [`QueueError::Closed`]; readers get what is there, then
-    /// [`QueueError::Closed`]. For all processes, and for good; twice is harmless.
+    /// Forbids further items: whoever puts, or waits to, gets [`QueueError::Closed`]; readers get what is
+    /// there, then [`QueueError::Closed`]. For all processes, and for good; twice is harmless.
     pub fn close(&self) {
         if let Ok(core) = self.core() {
             core.close();
@@ -456,8 +462,10 @@ impl<T: Message> Queue<T> {
         self.control().closed.load(Ordering::Relaxed) != 0
     }
 
-    /// Items that deaths took, ever: those that a killed reader had taken out and whose `get` had not returned, those of killed
-    /// readers with [`Delivery::AtMostOnce`], and those in the hands of killed processes before `task_done`. May count one too many when two processes die in the same step, never one too few.
+    /// Items that deaths took, ever: those that a killed reader had taken out and whose `get` had not
+    /// returned, those of killed readers with [`Delivery::AtMostOnce`], and those in the hands of killed
+    /// processes before `task_done`. May count one too many when two processes die in the same step, never
+    /// one too few.
     pub fn lost(&self) -> u64 {
         self.control().lost.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! After a death inside the lock, or of somebody with a claim: what is derived is derived again, and what the dead had claimed
-//! goes where the queue's policy says.
+//! After a death inside the lock, or of somebody with a claim: what is derived is derived again, and what the
+//! dead had claimed goes where the queue's policy says.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::core::Core;
@@ -18,7 +18,8 @@ struct Counts {
 }
 
 impl Core {
-    /// Inside the lock, which was poisoned. A death of the recounter poisons it again, and the next one starts over.
+    /// Inside the lock, which was poisoned. A death of the recounter poisons it again, and the next one
+    /// starts over.
     #[cold]
     #[expect(
         clippy::arithmetic_side_effects,
@@ -62,7 +63,8 @@ impl Core {
         Ok(())
     }
 
-    /// Puts right what the dead had claimed, and counts. Leaves in `taken` those positions, plus one, at which no record stands.
+    /// Puts right what the dead had claimed, and counts. Leaves in `taken` those positions, plus one, at
+    /// which no record stands.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked first, and records end before the tail"

@@ -102,7 +102,8 @@ pub(crate) struct Control {
     pub(super) ended_by: [AtomicU32; 2],
     /// For each end of a pipe's direction: whether the driver itself has used it.
     pub(super) driver_uses: [AtomicU32; 2],
-    /// The shape, packed: written by the maker before anybody else knows the block, and compared with its length by others.
+    /// The shape, packed: written by the maker before anybody else knows the block, and compared with its
+    /// length by others.
     pub(super) shape: [AtomicU64; 2],
     /// Claims: 0 free, a member, or a member with `DEAD` on top.
     pub(super) claims: Claims,
@@ -124,7 +125,8 @@ impl Control {
         self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
     }
 
-    /// Gives a claim of a living member up without the lock, as repair does for the dead: the next recount deals with the record.
+    /// Gives a claim of a living member up without the lock, as repair does for the dead: the next recount
+    /// deals with the record.
     #[cold]
     pub(super) fn give_up(&self, index: usize, me: MemberId) {
         // Release: a recount that sees the mark sees what was done with the record before.
@@ -254,7 +256,8 @@ impl Base {
         Base { at, shape, area }
     }
 
-    /// The base over a block of `len_bytes` whose maker has noted the shape; `None` if that does not agree with the length.
+    /// The base over a block of `len_bytes` whose maker has noted the shape; `None` if that does not agree
+    /// with the length.
     ///
     /// # Safety
     /// As for `new`, but for the block's length, which is `len_bytes`, at least `size_of::<Control>()`.
@@ -403,8 +406,8 @@ pub(super) const fn stride(len: u64) -> u64 {
     HEADER + len.next_multiple_of(8)
 }
 
-/// Repair, in the driver, after a confirmed death: marks the claims of the dead, takes back what it had in hand and asks for a
-/// recount; wakes all. Only atomics; may run twice.
+/// Repair, in the driver, after a confirmed death: marks the claims of the dead, takes back what it had in
+/// hand and asks for a recount; wakes all. Only atomics; may run twice.
 pub(super) fn repair(control: &Control, dead: MemberId) {
     let mut held = false;
     for claim in control.claims.iter() {

@@ -46,7 +46,8 @@ pub(crate) fn keep(receiver: MemberId, keep_alive: Arc<KeepAlive>) {
     sweep(LOOKS);
 }
 
-/// Notes that a member has ended: the kernel says so. What was kept for it goes at the next occasion, since the caller may hold locks.
+/// Notes that a member has ended: the kernel says so. What was kept for it goes at the next occasion, since
+/// the caller may hold locks.
 pub(crate) fn ended(member: MemberId) {
     if fork::is_foreign() {
         return;

@@ -1,14 +1,17 @@
 //! Leases: who still has something of a message, and how its sender learns of the end.
 //!
-//! A message that leads to objects of its sender comes with a [`Hold`]: a word of the sender's arena, which says that the receiver has
-//! something, from before the message is handed over. The receiver counts its handles in a [`Tally`], which belongs to whoever reads the
-//! message and to every lease that comes of it; when the last of these is gone, the tally's drop clears the word. Nothing else does. So
-//! whatever way reading, running and dropping come to an end, by a panic too, the sender finds the word set while anybody there can
-//! reach the objects; and where the receiver dies, or never says a thing, the word stays set until its death is confirmed.
+//! A message that leads to objects of its sender comes with a [`Hold`]: a word of the sender's arena, which
+//! says that the receiver has something, from before the message is handed over. The receiver counts its
+//! handles in a [`Tally`], which belongs to whoever reads the message and to every lease that comes of it;
+//! when the last of these is gone, the tally's drop clears the word. Nothing else does. So whatever way
+//! reading, running and dropping come to an end, by a panic too, the sender finds the word set while anybody
+//! there can reach the objects; and where the receiver dies, or never says a thing, the word stays set until
+//! its death is confirmed.
 //!
 //! # Safety
-//! The word of a hold lies in the arena, which every process that gets messages maps for its whole life. It is written through the tally
-//! once, and the sender gives its block back only when it has read that, knows that the receiver is dead, or nobody was given the message.
+//! The word of a hold lies in the arena, which every process that gets messages maps for its whole life. It
+//! is written through the tally once, and the sender gives its block back only when it has read that, knows
+//! that the receiver is dead, or nobody was given the message.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -25,7 +28,8 @@ use std::sync::atomic::AtomicUsize;
 /// The receiver has something, or has not said.
 const HELD: u32 = 1;
 
-/// Where this process maps segment `.0`, made writable if `.1`: base and length. It stays mapped while leases live (`travel`, T1).
+/// Where this process maps segment `.0`, made writable if `.1`: base and length. It stays mapped while leases
+/// live (`travel`, T1).
 pub(crate) type Resolver<'a> = &'a mut dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>;
 
 /// What is done when the last handle of a lease goes.
@@ -116,9 +120,11 @@ impl Drop for Tally {
     fn drop(&mut self) {
         // In a fork of the program it is the parent that has something.
         if let Some(word) = self.word.filter(|_| !fork::is_foreign()) {
-            // SAFETY: in the arena, which stays mapped; its sender keeps the block until it reads what we write.
+            // SAFETY: in the arena, which stays mapped; its sender keeps the block until it reads what we
+            // write.
             let word = unsafe { word.as_ref() };
-            // Release: pairs with the Acquire in `is_set`. All leases are gone: their drops come before, by the count of the tally.
+            // Release: pairs with the Acquire in `is_set`. All leases are gone: their drops come before, by
+            // the count of the tally.
             word.store(0, Ordering::Release);
         }
     }
@@ -178,8 +184,8 @@ mod models {
         value: UnsafeCell<u64>,
     }
 
-    /// A receiver reads the message, hands a lease to a thread of its own, and ends by a panic; the sender writes as soon as the
-    /// hold is let go. Miri and ThreadSanitizer tell if that meets a read.
+    /// A receiver reads the message, hands a lease to a thread of its own, and ends by a panic; the sender
+    /// writes as soon as the hold is let go. Miri and ThreadSanitizer tell if that meets a read.
     #[test]
     fn who_finds_the_hold_let_go_is_alone() {
         model::check(None, || {

@@ -1,7 +1,8 @@
-//! Handles of shared objects: where an object lies, what keeps it there, and how its handles travel in messages.
+//! Handles of shared objects: where an object lies, what keeps it there, and how its handles travel in
+//! messages.
 //!
-//! From below: `lease` (who still has something of a message), `travel` (a message's table of handles), `kept` (what senders keep
-//! until receivers have let go of it), `place` (an object, as one handle sees it).
+//! From below: `lease` (who still has something of a message), `travel` (a message's table of handles),
+//! `kept` (what senders keep until receivers have let go of it), `place` (an object, as one handle sees it).
 
 pub(crate) mod kept;
 pub(crate) mod lease;

@@ -1,15 +1,16 @@
-//! Where a small shared object lives in the arena, and what keeps it there: its maker, a lease, or somebody's borrow.
+//! Where a small shared object lives in the arena, and what keeps it there: its maker, a lease, or somebody's
+//! borrow.
 //!
-//! Every object stands behind a [`Tag`] that says what it is. Whoever finds an object by numbers from a message believes
-//! the tag, checked, and nothing else.
+//! Every object stands behind a [`Tag`] that says what it is. Whoever finds an object by numbers from a
+//! message believes the tag, checked, and nothing else.
 //!
 //! # Safety
-//! The invariant of a `Place`: `base` points to `len_bytes` readable and writable bytes, a tag before them, that stay
-//! mapped while the place lives (`keep` owns them, or leases them, see `travel`, or who made it by `borrowed`
-//! promised it, or who called `lend` keeps the place lent), are shared only through the atomics of one word
-//! struct and the values that it guards or not written once others know them (a frozen array's descriptor), and
-//! were all zero before that struct's first use. Of a sparse object only the first `reserved` bytes are
-//! backed; who touches more populates it first.
+//! The invariant of a `Place`: `base` points to `len_bytes` readable and writable bytes, a tag before them,
+//! that stay mapped while the place lives (`keep` owns them, or leases them, see `travel`, or who made it by
+//! `borrowed` promised it, or who called `lend` keeps the place lent), are shared only through the atomics of
+//! one word struct and the values that it guards or not written once others know them (a frozen array's
+//! descriptor), and were all zero before that struct's first use. Of a sparse object only the first
+//! `reserved` bytes are backed; who touches more populates it first.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -30,8 +31,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Weak};
 
-/// What an object is, right before its first byte. Written by its maker before anybody else knows the object; only
-/// `pinned` changes later.
+/// What an object is, right before its first byte. Written by its maker before anybody else knows the object;
+/// only `pinned` changes later.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Tag {
@@ -41,7 +42,8 @@ pub(crate) struct Tag {
     len_bytes: AtomicU64,
     /// The process in whose arena it lies.
     maker: AtomicU32,
-    /// Not 0 once a member holds a handle that its maker does not know of: the memory is never given back then.
+    /// Not 0 once a member holds a handle that its maker does not know of: the memory is never given back
+    /// then.
     pinned: AtomicU32,
     _pad: u64,
 }
@@ -51,7 +53,8 @@ const TAG: usize = 32;
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Tag>() == TAG && align_of::<Tag>() <= 16);
 
-/// Name of a layout: words `W` and, behind them, a value `V`. The same in all members, as they run the same build.
+/// Name of a layout: words `W` and, behind them, a value `V`. The same in all members, as they run the same
+/// build.
 pub(crate) fn kind_of<W: 'static, V: ?Sized + 'static>() -> u64 {
     let mut hasher = FxHasher::default();
     (TypeId::of::<W>(), TypeId::of::<V>()).hash(&mut hasher);
@@ -72,7 +75,8 @@ pub(crate) struct PlaceWire {
 
 /// What an object's maker owns of it.
 struct Content {
-    /// Dropped before `block`, by field order: a line in repair's list, say, which must never look at returned memory.
+    /// Dropped before `block`, by field order: a line in repair's list, say, which must never look at
+    /// returned memory.
     upkeep: Option<Box<dyn Any + Send + Sync>>,
     /// A segment that the object's words name: those who get a handle get it too, for reading alone.
     with: Option<Arc<Segment>>,
@@ -94,7 +98,8 @@ unsafe impl Send for Body {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Body {}
 
-/// Objects of this process that have been sent somewhere, by segment and offset: who gets such an object back shares it.
+/// Objects of this process that have been sent somewhere, by segment and offset: who gets such an object back
+/// shares it.
 enum Known {
     Alive(Weak<Body>),
     /// All handles here are gone, but it is pinned.
@@ -143,8 +148,8 @@ impl Clone for Place {
 }
 
 impl Place {
-    /// Zeroed memory of the arena for an object of this kind; `init` fills it before anybody else knows it, and what it
-    /// returns is dropped before the memory is given back.
+    /// Zeroed memory of the arena for an object of this kind; `init` fills it before anybody else knows it,
+    /// and what it returns is dropped before the memory is given back.
     pub(crate) fn make(
         kind: u64,
         len_bytes: usize,
@@ -158,8 +163,8 @@ impl Place {
         Ok(Place::fill(block, kind, head, len_bytes, with, init))
     }
 
-    /// As [`make`](Place::make), on a page and with memory behind the first `reserved` bytes only: the rest is populated by whoever
-    /// touches it.
+    /// As [`make`](Place::make), on a page and with memory behind the first `reserved` bytes only: the rest
+    /// is populated by whoever touches it.
     pub(crate) fn make_sparse(
         kind: u64,
         len_bytes: usize,
@@ -220,8 +225,8 @@ impl Place {
         Place { base: self.base, wire: self.wire, keep: Keep::Borrowed }
     }
 
-    /// Where value and words lie. In a fork of the program's own nothing can be touched there; whoever calls makes sure that it is
-    /// none, or gives out references whose use ends it.
+    /// Where value and words lie. In a fork of the program's own nothing can be touched there; whoever calls
+    /// makes sure that it is none, or gives out references whose use ends it.
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
@@ -279,7 +284,8 @@ impl Place {
         }
     }
 
-    /// Lists the object, so that a handle which comes back, or is cloned in a kernel of this process, shares it.
+    /// Lists the object, so that a handle which comes back, or is cloned in a kernel of this process, shares
+    /// it.
     pub(crate) fn list(&self) {
         if let Keep::Owned(body) = &self.keep {
             body.list();
@@ -307,8 +313,8 @@ impl Place {
     }
 
     fn pin(&self) {
-        // Ordered before the maker's look by whatever tells the maker that this member is done (a launch's end, a
-        // task's result), or not at all if this process dies, and then nobody needs the pin.
+        // Ordered before the maker's look by whatever tells the maker that this member is done (a launch's
+        // end, a task's result), or not at all if this process dies, and then nobody needs the pin.
         self.tag().pinned.store(1, Ordering::Release);
     }
 

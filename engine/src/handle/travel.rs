@@ -1,31 +1,34 @@
 //! Handles in messages: when a handle of a shared object may be written down, and how it is found again.
 //!
-//! A handle is only a number in a message: the line of the message's own table. What makes it worth anything is that somebody keeps the
-//! object alive until the receiver has no handle left. So handles are serialised only inside [`pack`], which collects what must be kept
-//! as the message's [`KeepAlive`], and deserialised only inside [`Manifest::unpack`], which has the table, knows where this process maps
-//! things, and counts what it gives out.
+//! A handle is only a number in a message: the line of the message's own table. What makes it worth anything
+//! is that somebody keeps the object alive until the receiver has no handle left. So handles are serialised
+//! only inside [`pack`], which collects what must be kept as the message's [`KeepAlive`], and deserialised
+//! only inside [`Manifest::unpack`], which has the table, knows where this process maps things, and counts
+//! what it gives out.
 //!
 //! # Who keeps what alive, and why that is enough
 //!
-//! T1. The sender keeps the keep-alive set for as long as [`KeepAlive::is_held`], or until the receiver's death is confirmed. A lease begins only
-//!     inside `unpack`, which has a share in the message's tally, or as a clone of a living one; the hold is let go by the tally's
-//!     drop alone (see `lease`). So who finds it let go knows that nobody there can touch the objects any more, whatever way that
-//!     came about; where a task put a handle into a static, the sender keeps the keep-alive set until that is gone as well.
-//! T2. In the process that made an object its line leads to a table of its live objects, and the receiver becomes a
-//!     full co-owner: no lease, nothing to count.
-//! T3. An answer ([`encode_answer`]) to the maker of what it leads to is unpacked while who answers still has its own lease, or the
-//!     maker the question's keep-alive set.
-//! T4. A worker that sends a leased handle anywhere else (`pack`), or clones one that a launch lent it, *pins* the object:
-//!     a word beside it tells its maker never to give the memory back. That costs memory until the driver ends, and
-//!     is the price of not asking anybody.
-//! T5. The table travels outside of what user code serialises, and what user code deserialises is a line of it. So bytes that a
-//!     hand-written `Serialize` or `Deserialize` makes up, or puts aside, lead to an object that this very message keeps alive, and of
-//!     the type that is asked for, or nowhere.
-//! T6. What a line leads to is checked: the range, the alignment, and the tag before the object, which names its type.
+//! T1. The sender keeps the keep-alive set for as long as [`KeepAlive::is_held`], or until the receiver's
+//!     death is confirmed. A lease begins only inside `unpack`, which has a share in the message's tally, or
+//!     as a clone of a living one; the hold is let go by the tally's drop alone (see `lease`). So who finds
+//!     it let go knows that nobody there can touch the objects any more, whatever way that came about; where
+//!     a task put a handle into a static, the sender keeps the keep-alive set until that is gone as well.
+//! T2. In the process that made an object its line leads to a table of its live objects, and the receiver
+//!     becomes a full co-owner: no lease, nothing to count.
+//! T3. An answer ([`encode_answer`]) to the maker of what it leads to is unpacked while who answers still has
+//!     its own lease, or the maker the question's keep-alive set.
+//! T4. A worker that sends a leased handle anywhere else (`pack`), or clones one that a launch lent it,
+//!     *pins* the object: a word beside it tells its maker never to give the memory back. That costs memory
+//!     until the driver ends, and is the price of not asking anybody.
+//! T5. The table travels outside of what user code serialises, and what user code deserialises is a line of
+//!     it. So bytes that a hand-written `Serialize` or `Deserialize` makes up, or puts aside, lead to an
+//!     object that this very message keeps alive, and of the type that is asked for, or nowhere.
+//! T6. What a line leads to is checked: the range, the alignment, and the tag before the object, which names
+//!     its type.
 //!
 //! # Safety
-//! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and takes off
-//! before it returns or unwinds.
+//! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and
+//! takes off before it returns or unwinds.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -162,8 +165,8 @@ impl Drop for Leave {
     }
 }
 
-/// Runs `encode`, in which handles may be serialised, and returns what must be kept alive for them. May be nested: the
-/// innermost context counts. Costs two thread-local accesses, and a reference count per handle.
+/// Runs `encode`, in which handles may be serialised, and returns what must be kept alive for them. May be
+/// nested: the innermost context counts. Costs two thread-local accesses, and a reference count per handle.
 pub(crate) fn pack<R>(encode: impl FnOnce() -> R) -> (R, KeepAlive) {
     pack_with(encode, None)
 }
@@ -229,7 +232,8 @@ pub(crate) struct Unpacking {
 /// The resolver of a context; valid while the context is on the stack.
 type Pointer = NonNull<dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String>>;
 
-/// A message's table where the message is read. While it lives, and any handle that came of it, the sender keeps what they lead to.
+/// A message's table where the message is read. While it lives, and any handle that came of it, the sender
+/// keeps what they lead to.
 pub(crate) struct Manifest {
     wires: Arc<[Wire]>,
     leases: Leases,
@@ -255,8 +259,8 @@ impl Manifest {
     pub(crate) fn unpack<R>(&self, resolver: Resolver<'_>, decode: impl FnOnce() -> R) -> R {
         type Resolve<'a> = dyn FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> + 'a;
         let pointer: NonNull<Resolve<'_>> = NonNull::from(resolver);
-        // SAFETY: only the lifetime changes; the pointer is used only while the context below is on the stack, and this call,
-        // which has the resolver borrowed, takes it off before it ends.
+        // SAFETY: only the lifetime changes; the pointer is used only while the context below is on the
+        // stack, and this call, which has the resolver borrowed, takes it off before it ends.
         let resolver = unsafe { std::mem::transmute::<NonNull<Resolve<'_>>, Pointer>(pointer) };
         let (wires, leases) = (self.wires.clone(), self.leases.clone());
         with_own(&UNPACKING, |stack| stack.push(Unpacking { wires, leases, resolver }));

@@ -36,10 +36,11 @@ impl<'p> Launch<'p> {
         Launch { launcher, options: Options::default() }
     }
 
-    /// Cuts the operands into chunks of exactly `units` (elements, or rows of n-D arrays), the last may be shorter.
+    /// Cuts the operands into chunks of exactly `units` (elements, or rows of n-D arrays), the last may be
+    /// shorter.
     ///
-    /// Without it, chunks cover about 256 KiB of the widest operand, and short arrays are cut into at least 64 chunks
-    /// where cache lines allow; boundaries then fall on cache lines.
+    /// Without it, chunks cover about 256 KiB of the widest operand, and short arrays are cut into at least
+    /// 64 chunks where cache lines allow; boundaries then fall on cache lines.
     pub fn chunk(mut self, units: usize) -> Self {
         self.options.chunk = Some(units);
         self
@@ -53,8 +54,8 @@ impl<'p> Launch<'p> {
 
     /// Runs up to `times` chunks again whose worker died.
     ///
-    /// Needs operands that may be written twice: [`split_out`](crate::SharedArray::split_out) instead of `split_mut`,
-    /// accumulators, or [`Self::retry_in_place`].
+    /// Needs operands that may be written twice: [`split_out`](crate::SharedArray::split_out) instead of
+    /// `split_mut`, accumulators, or [`Self::retry_in_place`].
     pub fn retry(mut self, times: u32) -> Self {
         self.options.retries = times;
         self
@@ -67,17 +68,20 @@ impl<'p> Launch<'p> {
         self
     }
 
-    /// Stops the launch when `limit` has passed since the call, launches of other threads that it waits for included.
+    /// Stops the launch when `limit` has passed since the call, launches of other threads that it waits for
+    /// included.
     ///
-    /// Workers stop at their next chunk, or where the kernel asks [`is_cancelled`](crate::is_cancelled); worker processes that do
-    /// not are killed after [`Self::grace`]. The call returns when memory is safe: in `Backend::Threads` and
-    /// `Backend::Inline`, where nothing can be killed, that is when the kernels end.
+    /// Workers stop at their next chunk, or where the kernel asks [`is_cancelled`](crate::is_cancelled);
+    /// worker processes that do not are killed after [`Self::grace`]. The call returns when memory is safe:
+    /// in `Backend::Threads` and `Backend::Inline`, where nothing can be killed, that is when the kernels
+    /// end.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// How long workers have to stop by themselves after a time limit or a cancellation, before they are killed.
+    /// How long workers have to stop by themselves after a time limit or a cancellation, before they are
+    /// killed.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
         self

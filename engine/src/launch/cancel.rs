@@ -8,8 +8,9 @@ use std::sync::{Arc, Weak};
 
 /// Stops launches from another thread.
 ///
-/// Clones are one token. Workers stop at their next chunk, or where the kernel asks [`is_cancelled`](crate::is_cancelled);
-/// worker processes that do not are killed after the launch's grace period.
+/// Clones are one token. Workers stop at their next chunk, or where the kernel asks
+/// [`is_cancelled`](crate::is_cancelled); worker processes that do not are killed after the launch's grace
+/// period.
 ///
 /// ```
 /// use phalanx::{CancelToken, LaunchError, Pool};
@@ -81,7 +82,8 @@ impl CancelToken {
 }
 
 impl Waiting {
-    /// Tells the members to stop. The driver does so too when it wakes; it does not while it runs chunks itself.
+    /// Tells the members to stop. The driver does so too when it wakes; it does not while it runs chunks
+    /// itself.
     fn stop(&self, crew: &Crew) {
         // The largest number wins, so that a launch that has ended meanwhile takes no later one's stop away.
         crew.board().stop().fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::AcqRel);

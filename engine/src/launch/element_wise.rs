@@ -1,8 +1,9 @@
 //! `map_into` and `scan`: kernels that run once per element, and so must be inlined into the loop.
 //!
 //! # Safety
-//! A kernel type is conjured in the worker from nothing: it is zero-sized (checked when the program is built), `Copy`, and the
-//! caller had a value of it. Its type stands in the entry's own type, so nothing travels.
+//! A kernel type is conjured in the worker from nothing: it is zero-sized (checked when the program is
+//! built), `Copy`, and the caller had a value of it. Its type stands in the entry's own type, so nothing
+//! travels.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -35,17 +36,18 @@ impl<K> NoCapture<K> {
 /// Makes a kernel from nothing.
 fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     const { NoCapture::<K>::OK };
-    // SAFETY: a function or closure without size, and inhabited, since the driver had one; `Copy`. What it captured without size means
-    // the same here, by P8.
+    // SAFETY: a function or closure without size, and inhabited, since the driver had one; `Copy`. What it
+    // captured without size means the same here, by P8.
     unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
 /// Carries a function or a closure that captures nothing into a kernel, which receives the function itself.
 ///
-/// Its code is named by its type, so nothing travels and calls are inlined into the kernel's loop, where a function pointer
-/// would be called once an element. For kernels of your own that are generic over a function, as
-/// [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile, but for values without size: these are
-/// made anew in each worker, and must mean the same in every process (premise P8 in docs/memory-model.md).
+/// Its code is named by its type, so nothing travels and calls are inlined into the kernel's loop, where a
+/// function pointer would be called once an element. For kernels of your own that are generic over a
+/// function, as [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile,
+/// but for values without size: these are made anew in each worker, and must mean the same in every process
+/// (premise P8 in docs/memory-model.md).
 ///
 /// ```
 /// use phalanx::{Inlined, Pool, SharedArray};
@@ -92,8 +94,8 @@ impl<K: Copy + Send + Sync + 'static> Inlined<K> {
     }
 }
 
-/// A function or closure of some arguments: what [`Inlined`] takes, and no other value without size, which may stand for
-/// something that holds in one process only.
+/// A function or closure of some arguments: what [`Inlined`] takes, and no other value without size, which
+/// may stand for something that holds in one process only.
 pub trait Callable<Arguments>: sealed::Callable<Arguments> {}
 impl<F: sealed::Callable<Arguments>, Arguments> Callable<Arguments> for F {}
 
@@ -261,8 +263,8 @@ impl Launch<'_> {
         self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
     }
 
-    /// Two sweeps over the same leaves: each leaf's fold, then each leaf's prefixes from what stands before it. The
-    /// bits depend on the leaves only.
+    /// Two sweeps over the same leaves: each leaf's fold, then each leaf's prefixes from what stands before
+    /// it. The bits depend on the leaves only.
     fn prefix<T, Out, K>(
         self,
         prefix: Prefix,
@@ -461,8 +463,8 @@ where
     )
 }
 
-/// Writes the prefixes of one chunk; returns the fold of everything up to its end. `first` says that nothing stands before it,
-/// so that `before` is the identity and does not take part.
+/// Writes the prefixes of one chunk; returns the fold of everything up to its end. `first` says that nothing
+/// stands before it, so that `before` is the identity and does not take part.
 fn prefixes<T: Copy>(
     out: &mut [T],
     input: &[T],

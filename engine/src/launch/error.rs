@@ -19,7 +19,8 @@ pub struct Death {
     pub cause: ExitCause,
     /// Whether the kernel killed something for want of memory at that time.
     pub oom: bool,
-    /// The indices it was working on; `None` if it was between chunks, so that nothing was lost, and in regions.
+    /// The indices it was working on; `None` if it was between chunks, so that nothing was lost, and in
+    /// regions.
     pub span: Option<Span>,
 }
 
@@ -49,8 +50,8 @@ impl From<NoEntry> for LaunchError {
 
 /// Why a launch did not succeed. When it is returned, no worker touches the operands any more.
 ///
-/// After all but the argument errors, the elements of chunks that were running hold unspecified values; chunks that were done keep
-/// theirs.
+/// After all but the argument errors, the elements of chunks that were running hold unspecified values;
+/// chunks that were done keep theirs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
@@ -108,7 +109,8 @@ pub enum LaunchError {
         "chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents"
     )]
     NotRepeatable,
-    /// The pool was resized by another thread while a broadcast or region was being prepared for its ranks. Nothing was run.
+    /// The pool was resized by another thread while a broadcast or region was being prepared for its ranks.
+    /// Nothing was run.
     #[error(
         "the pool was resized while the launch at {site} was being prepared for each of its workers; make it again"
     )]
@@ -130,20 +132,21 @@ pub enum LaunchError {
         /// Where it was raised, as far as known.
         location: String,
     },
-    /// Workers died. All other chunks are done; `lost` lists those that are not. Of a region all is lost, and `lost` is
-    /// empty.
+    /// Workers died. All other chunks are done; `lost` lists those that are not. Of a region all is lost, and
+    /// `lost` is empty.
     #[error("the launch at {site} {}: {}", loss_text(.lost), death_texts(.deaths))]
     WorkerDied {
         /// Where the launch was called.
         site: String,
         /// The deaths.
         deaths: Vec<Death>,
-        /// Indices whose chunk was running when its worker died; also the rest, where workers died again and again
-        /// without a chunk done in between.
+        /// Indices whose chunk was running when its worker died; also the rest, where workers died again and
+        /// again without a chunk done in between.
         lost: Vec<Span>,
     },
-    /// A worker died, or left its team, and with it went the state of a [`PerWorker`](crate::PerWorker) operand: whatever
-    /// earlier launches, or chunks of this one, had left in it. Told once; the next launch goes on with states made anew.
+    /// A worker died, or left its team, and with it went the state of a [`PerWorker`](crate::PerWorker)
+    /// operand: whatever earlier launches, or chunks of this one, had left in it. Told once; the next launch
+    /// goes on with states made anew.
     #[error(
         "{states} worker states of an operand of the launch at {site} are lost, as their workers died or left; {}: start again what was gathered in them; PerWorker::scratch makes states that nobody misses",
         if *.done { "the launch has done all its chunks" } else { "nothing was run" }

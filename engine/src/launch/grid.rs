@@ -1,7 +1,7 @@
 //! The base grid: how an index space is cut into chunks. Pure.
 //!
-//! It depends on length, element sizes and an explicit chunk size only, never on caches, team or schedule, so that a
-//! reduction over it gives the same bits on every machine.
+//! It depends on length, element sizes and an explicit chunk size only, never on caches, team or schedule, so
+//! that a reduction over it gives the same bits on every machine.
 
 #![deny(
     clippy::arithmetic_side_effects,
@@ -10,8 +10,8 @@
 
 use crate::base::Span;
 
-/// Bytes of the widest operand that a default chunk covers: long enough that the cost of a chunk (about 50 ns) vanishes, small
-/// enough for a core's second-level cache.
+/// Bytes of the widest operand that a default chunk covers: long enough that the cost of a chunk (about 50
+/// ns) vanishes, small enough for a core's second-level cache.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that a short array is cut into at least, where its cache lines allow.
 const FEWEST: usize = 64;

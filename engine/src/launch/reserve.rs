@@ -1,8 +1,9 @@
 //! Reserving an array's pages where they will be used: each member its own rows, under its own memory policy.
 //!
 //! # Safety
-//! The operand hands out addresses only, inside a mapping that the member checked; populating pages changes no
-//! contents. No array, and so no view, exists over the segment before the launch has succeeded and nothing is missing.
+//! The operand hands out addresses only, inside a mapping that the member checked; populating pages changes
+//! no contents. No array, and so no view, exists over the segment before the launch has succeeded and nothing
+//! is missing.
 #![allow(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -25,8 +26,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// A new segment for an array of `rows` rows. As an operand it is cut as the array will be, and each kernel call
-/// receives the pages of its chunk.
+/// A new segment for an array of `rows` rows. As an operand it is cut as the array will be, and each kernel
+/// call receives the pages of its chunk.
 struct Unreserved<'a> {
     segment: &'a Arc<Segment>,
     rows: usize,
@@ -60,7 +61,8 @@ struct ChunkPages<'w> {
     mapped: PhantomData<&'w ()>,
 }
 
-// SAFETY: the view is an address and a length inside the member's mapping, and nothing is read or written through it.
+// SAFETY: the view is an address and a length inside the member's mapping, and nothing is read or written
+// through it.
 unsafe impl Operand for Unreserved<'_> {
     type Wire = UnreservedWire;
     type Local = UnreservedLocal;
@@ -113,8 +115,8 @@ unsafe impl Operand for Unreserved<'_> {
     }
 }
 
-/// Faults the pages in. What the kernel refuses first in this member is kept for the driver; `Relaxed` suffices, since
-/// the end of the launch orders it.
+/// Faults the pages in. What the kernel refuses first in this member is kept for the driver; `Relaxed`
+/// suffices, since the end of the launch orders it.
 fn populate(pages: ChunkPages<'_>, refusals: &[AtomicI32]) {
     let Some(at) = NonNull::new(pages.at).filter(|_| pages.len_bytes > 0) else { return };
     let Some(refusal) = current::current_rank().and_then(|rank| refusals.get(rank)) else { return };
@@ -128,11 +130,13 @@ fn populate(pages: ChunkPages<'_>, refusals: &[AtomicI32]) {
 }
 
 impl Launch<'_> {
-    /// Reserves all pages of a new segment for an array of `rows` rows: each member those of the rows that it owns
-    /// under [`Schedule::Static`], which it also maps for good, so that its first sweep takes no page fault.
+    /// Reserves all pages of a new segment for an array of `rows` rows: each member those of the rows that it
+    /// owns under [`Schedule::Static`], which it also maps for good, so that its first sweep takes no page
+    /// fault.
     ///
     /// # Errors
-    /// `Alloc` where there is no room; whatever ended the launch otherwise. The segment must not be used then.
+    /// `Alloc` where there is no room; whatever ended the launch otherwise. The segment must not be used
+    /// then.
     #[track_caller]
     pub(crate) fn reserve(
         self,

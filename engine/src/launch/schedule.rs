@@ -1,7 +1,7 @@
 //! Schedules: which member gets which claim unit.
 //!
-//! A claim unit is a chunk, or for reductions a leaf of several chunks. Units are only ever *claimed* here; that each
-//! is done exactly once is recorded in the bitmap, which is what repair after a death goes by.
+//! A claim unit is a chunk, or for reductions a leaf of several chunks. Units are only ever *claimed* here;
+//! that each is done exactly once is recorded in the bitmap, which is what repair after a death goes by.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
@@ -28,8 +28,8 @@ pub enum Schedule {
     Dynamic(u32),
     /// Like `Dynamic`, with steps that shrink with what is left.
     Guided,
-    /// Each worker starts on its own block; when done it takes half of what is left of another's, nearest in the
-    /// machine first.
+    /// Each worker starts on its own block; when done it takes half of what is left of another's, nearest in
+    /// the machine first.
     #[default]
     Stealing,
 }
@@ -112,7 +112,8 @@ impl Claims<'_> {
             }
             Schedule::Dynamic(step) => {
                 let step = u64::from(step.max(1));
-                // The cursor may run past the end by one step a member, never further: each stops at its first miss.
+                // The cursor may run past the end by one step a member, never further: each stops at its
+                // first miss.
                 let lo = self.cursor.fetch_add(step, Ordering::Relaxed);
                 self.checked(lo, lo.saturating_add(step).min(self.units))
             }
@@ -126,7 +127,8 @@ impl Claims<'_> {
         (lo < hi && hi <= self.units).then(|| Span::new(lo as usize, hi as usize))
     }
 
-    /// The range that a copy of a shared word stands for; one that leads outside the launch is noted and counts as empty.
+    /// The range that a copy of a shared word stands for; one that leads outside the launch is noted and
+    /// counts as empty.
     fn range_of(&mut self, word: u64) -> Option<(u64, u64)> {
         let (lo, hi) = unpack(word);
         self.nonsense |= lo > hi || hi > self.units;
@@ -162,8 +164,9 @@ impl Claims<'_> {
         }
     }
 
-    /// Takes the back half of the nearest range that has something left, runs its first unit, and offers the rest as
-    /// the own range, where others may steal again. A kill in between loses no unit: the bitmap shows it as not done.
+    /// Takes the back half of the nearest range that has something left, runs its first unit, and offers the
+    /// rest as the own range, where others may steal again. A kill in between loses no unit: the bitmap shows
+    /// it as not done.
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
     fn steal(&mut self) -> Option<Span> {

@@ -138,7 +138,8 @@ mod models {
             Bitmap::new(&self.done, self.units.len(), self.ranges.len())
         }
 
-        /// Runs rank's share; `stop_after` claims it stops for ever with its last claim undone. Units run are told.
+        /// Runs rank's share; `stop_after` claims it stops for ever with its last claim undone. Units run are
+        /// told.
         fn run(&self, schedule: Schedule, rank: usize, stop_after: usize) -> usize {
             let size = self.ranges.len();
             let victims: Vec<u32> = (0..size as u32).filter(|other| *other as usize != rank).collect();
@@ -208,7 +209,8 @@ mod models {
         each_unit_once(Schedule::Guided, 4, 2, 3);
     }
 
-    /// Rank 1 stops with a claim; a repair round runs exactly what its bits show as not done, also what lay in stolen ranges.
+    /// Rank 1 stops with a claim; a repair round runs exactly what its bits show as not done, also what lay
+    /// in stolen ranges.
     #[test]
     fn loom_schedule_repair_runs_what_the_dead_left() {
         check(2, || {

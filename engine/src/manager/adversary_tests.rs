@@ -1,5 +1,5 @@
-//! A stray writer on a manager's mailbox: every call returns within its limit, or soon where it has none, and the
-//! manager ends. What the calls return meanwhile is worth nothing.
+//! A stray writer on a manager's mailbox: every call returns within its limit, or soon where it has none, and
+//! the manager ends. What the calls return meanwhile is worth nothing.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use crate::base::atomic::Ordering;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 /// A handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
 ///
-/// Cheap to clone; goes anywhere as an argument of a task or process, and works the same there. Functions that are called
-/// through it run one at a time, where the object is, with `&mut` on it.
+/// Cheap to clone; goes anywhere as an argument of a task or process, and works the same there. Functions
+/// that are called through it run one at a time, where the object is, with `&mut` on it.
 ///
 /// The object lives until its manager is dropped, or until [`remove`](Hosted::remove).
 #[derive(Serialize, Deserialize)]
@@ -61,11 +61,12 @@ impl<T: 'static> Hosted<T> {
 
     /// Calls `function(object, args)` where the object is, and gives back what it returns.
     ///
-    /// `function` is a `fn` or a closure that captures nothing. Blocks until it is done; of calls from several threads and
-    /// processes one is carried out at a time, in no particular order. If this process dies meanwhile the call is carried
-    /// out to its end all the same, or not at all.
+    /// `function` is a `fn` or a closure that captures nothing. Blocks until it is done; of calls from
+    /// several threads and processes one is carried out at a time, in no particular order. If this process
+    /// dies meanwhile the call is carried out to its end all the same, or not at all.
     ///
-    /// Costs two wake-ups (some 6 us in all on a 2-core virtual machine), and a copy of arguments and result at each end.
+    /// Costs two wake-ups (some 6 us in all on a 2-core virtual machine), and a copy of arguments and result
+    /// at each end.
     ///
     /// ```
     /// use phalanx::Manager;
@@ -125,7 +126,8 @@ impl<T: 'static> Hosted<T> {
         ask(&self.mailbox, head, args, limit)
     }
 
-    /// Drops the object; other handles of it get [`CallError::Removed`] from then on. Removing it again does nothing.
+    /// Drops the object; other handles of it get [`CallError::Removed`] from then on. Removing it again does
+    /// nothing.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -185,7 +187,8 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     })
 }
 
-/// What arguments lead to. However the call ends, the server may have something of it, or come to it later: kept until it has let go.
+/// What arguments lead to. However the call ends, the server may have something of it, or come to it later:
+/// kept until it has let go.
 struct Sent<'a> {
     mailbox: &'a Mailbox,
     keep_alive: Arc<KeepAlive>,

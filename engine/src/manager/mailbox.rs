@@ -1,8 +1,9 @@
-//! The mailbox: words in shared memory over which callers hand a server requests and get answers. README.md tells the protocol.
+//! The mailbox: words in shared memory over which callers hand a server requests and get answers. README.md
+//! tells the protocol.
 //!
 //! # Safety
-//! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a release and is
-//! taken by an acquire.
+//! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a
+//! release and is taken by an acquire.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -173,7 +174,8 @@ impl Mailbox {
         self.words().slots.iter().filter(|slot| slot.owner.load(Ordering::Acquire) != 0).count()
     }
 
-    /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of two; freed in part.
+    /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of
+    /// two; freed in part.
     #[cfg(test)]
     pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
         let owner = Owner { member: dead, thread: 1 }.pack();
@@ -331,8 +333,8 @@ impl Words {
         }
     }
 
-    /// The server's looks: calls `on` with every slot that waits for it; returns when the mailbox is shut, or when
-    /// `is_over` says so, which no stray write into the mailbox can change.
+    /// The server's looks: calls `on` with every slot that waits for it; returns when the mailbox is shut, or
+    /// when `is_over` says so, which no stray write into the mailbox can change.
     fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let mut spins = SPINS;
         loop {
@@ -485,7 +487,8 @@ fn shut(words: &Words, state: u32) {
     // Who was first keeps the word.
     let _earlier = words.state.compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Relaxed);
     for slot in &words.slots {
-        // After the state, so that who sees the bit finds the reason. The change also keeps anybody from falling asleep.
+        // After the state, so that who sees the bit finds the reason. The change also keeps anybody from
+        // falling asleep.
         slot.turn.fetch_or(SHUT, Ordering::AcqRel);
         futex::wake(&slot.turn, u32::MAX);
     }

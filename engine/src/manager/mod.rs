@@ -1,4 +1,5 @@
-//! Managers, which host objects for all processes of the program. README.md beside this file tells the protocol.
+//! Managers, which host objects for all processes of the program. README.md beside this file tells the
+//! protocol.
 
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
@@ -31,13 +32,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A host for objects of any type that processes, workers and threads use together: Python's `Manager`.
 ///
 /// The objects live in one place, a thread of this process ([`Manager::new`]) or a process of their own
-/// ([`Manager::in_process`]); everybody else has [`Hosted`] handles and calls functions on them, one at a time. Slower than
-/// what lies in shared memory itself ([`SharedArray`](crate::SharedArray), [`Lock`](crate::sync::Lock),
-/// [`Counter`](crate::sync::Counter)), for types that cannot: maps, strings, open files, connections.
+/// ([`Manager::in_process`]); everybody else has [`Hosted`] handles and calls functions on them, one at a
+/// time. Slower than what lies in shared memory itself ([`SharedArray`](crate::SharedArray),
+/// [`Lock`](crate::sync::Lock), [`Counter`](crate::sync::Counter)), for types that cannot: maps, strings,
+/// open files, connections.
 ///
 /// A caller that dies holds up nobody. If the manager's process dies every caller gets
-/// [`CallError::ServerDied`], also those that wait. Dropping the manager ends it, and every call after that is
-/// [`CallError::Closed`].
+/// [`CallError::ServerDied`], also those that wait. Dropping the manager ends it, and every call after that
+/// is [`CallError::Closed`].
 ///
 /// ```
 /// use phalanx::{Manager, Process};
@@ -70,7 +72,8 @@ enum Server {
 }
 
 impl Manager {
-    /// Starts a manager on a thread of this process. What it hosts may hold what belongs to this process, open files say.
+    /// Starts a manager on a thread of this process. What it hosts may hold what belongs to this process,
+    /// open files say.
     ///
     /// # Errors
     /// See [`ManagerError`].
@@ -87,7 +90,8 @@ impl Manager {
         Ok(Manager { mailbox, server: Server::Thread { hand: Some(hand), is_over } })
     }
 
-    /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this process down.
+    /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this
+    /// process down.
     ///
     /// # Errors
     /// See [`ManagerError`].
@@ -121,8 +125,8 @@ impl Manager {
         Hosted::make(&self.mailbox, |value: T| value, &value)
     }
 
-    /// Hosts what `make(args)` returns, which is called where the object is to be: it may be of any type, also one that
-    /// cannot be sent or written down.
+    /// Hosts what `make(args)` returns, which is called where the object is to be: it may be of any type,
+    /// also one that cannot be sent or written down.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -178,8 +182,8 @@ impl Manager {
 }
 
 impl Drop for Manager {
-    /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at most a second, then that
-    /// is killed.
+    /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at
+    /// most a second, then that is killed.
     fn drop(&mut self) {
         if fork::is_foreign() {
             // Its thread and process are the parent's.

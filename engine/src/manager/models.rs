@@ -1,8 +1,9 @@
-//! Model checks of the mailbox: callers and a server that sleep on its words, one of which may stop for ever at any of its steps.
+//! Model checks of the mailbox: callers and a server that sleep on its words, one of which may stop for ever
+//! at any of its steps.
 //!
 //! # Safety
-//! A cell of the model stands in the place of each slot's bytes, so every access said to be its owner's or the server's alone is
-//! checked to be.
+//! A cell of the model stands in the place of each slot's bytes, so every access said to be its owner's or
+//! the server's alone is checked to be.
 #![allow(unsafe_code)]
 #![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
@@ -253,7 +254,8 @@ fn loom_mailbox_caller_gives_up() {
     });
 }
 
-/// The server dies while one caller waits for its answer, or its place, and the other for that place: both hear of it.
+/// The server dies while one caller waits for its answer, or its place, and the other for that place: both
+/// hear of it.
 #[test]
 fn loom_mailbox_death_of_the_server_is_told_to_all() {
     check(Some(3), || {

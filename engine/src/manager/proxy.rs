@@ -45,8 +45,8 @@ macro_rules! proxy {
 proxy! {
     /// A list that all processes of the program share; made by [`Manager::list`](crate::Manager::list).
     ///
-    /// Each method is one call, so one step for everybody else; several of them in a row are not. For those use
-    /// [`hosted`](ListProxy::hosted). Every method returns [`CallError`] as [`Hosted::call`] does.
+    /// Each method is one call, so one step for everybody else; several of them in a row are not. For those
+    /// use [`hosted`](ListProxy::hosted). Every method returns [`CallError`] as [`Hosted::call`] does.
     ///
     /// ```
     /// let manager = phalanx::Manager::new()?;
@@ -78,7 +78,8 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, ()| list.pop(), ())
     }
 
-    /// Puts a value at an index; the value that was there, or `None`, and nothing done, if there is no such index.
+    /// Puts a value at an index; the value that was there, or `None`, and nothing done, if there is no such
+    /// index.
     pub fn set(&self, index: usize, value: E) -> Result<Option<E>, CallError> {
         self.hosted.call(
             |list, (index, value): (usize, E)| list.get_mut(index).map(|slot| std::mem::replace(slot, value)),
@@ -120,10 +121,11 @@ impl<E: Serialize + DeserializeOwned + 'static + Clone> ListProxy<E> {
 }
 
 proxy! {
-    /// A map that all processes of the program share, its keys sorted; made by [`Manager::dict`](crate::Manager::dict).
+    /// A map that all processes of the program share, its keys sorted; made by
+    /// [`Manager::dict`](crate::Manager::dict).
     ///
-    /// Each method is one call; for several steps at once use [`hosted`](DictProxy::hosted). Every method returns
-    /// [`CallError`] as [`Hosted::call`] does.
+    /// Each method is one call; for several steps at once use [`hosted`](DictProxy::hosted). Every method
+    /// returns [`CallError`] as [`Hosted::call`] does.
     ///
     /// ```
     /// let manager = phalanx::Manager::new()?;
@@ -236,7 +238,8 @@ impl NamespaceProxy {
     /// The value of a name, read as the type it was set with.
     ///
     /// # Errors
-    /// - [`CallError::Value`] if it cannot be read as a `V`; a value of another type may read as nonsense instead.
+    /// - [`CallError::Value`] if it cannot be read as a `V`; a value of another type may read as nonsense
+    ///   instead.
     /// - Otherwise see [`CallError`].
     pub fn get<V: Serialize + DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<V>, CallError> {
         let bytes = self.hosted.call(|names, name: String| names.get(&name).cloned(), name.to_string())?;
@@ -262,7 +265,8 @@ impl NamespaceProxy {
 }
 
 proxy! {
-    /// A number that all processes of the program share; made by [`Manager::counter`](crate::Manager::counter).
+    /// A number that all processes of the program share; made by
+    /// [`Manager::counter`](crate::Manager::counter).
     CounterProxy, i64
 }
 

@@ -1,8 +1,9 @@
 //! The serving side: one thread, or process, that owns the hosted objects and works on one call at a time.
 //!
 //! # Safety
-//! A request names the distances of an [`Entry`] and of a function; both come from this same build, the head's seal says that
-//! nothing was written over them since, and the entry compares the layout word with its own before it uses the function.
+//! A request names the distances of an [`Entry`] and of a function; both come from this same build, the
+//! head's seal says that nothing was written over them since, and the entry compares the layout word with its
+//! own before it uses the function.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -203,8 +204,8 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
     let is_sealed = head.seal == head.sealed().seal;
-    // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there and
-    // runs the same build.
+    // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there
+    // and runs the same build.
     let entry = is_sealed.then(|| unsafe { code::function_at::<Entry>(head.entry) }).flatten();
     let Some(entry) = entry else { return corrupt() };
     // SAFETY: the head named it.

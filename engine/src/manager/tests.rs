@@ -1,4 +1,5 @@
-//! The mailbox under threads that stand for processes: deaths are calls of `repair` for a member that will not come back.
+//! The mailbox under threads that stand for processes: deaths are calls of `repair` for a member that will
+//! not come back.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::mailbox::{Mailbox, PIECE_BYTES, SLOTS, Stop, Visit};

@@ -1,9 +1,9 @@
-//! The arena: one sparse segment for everything small (arrays below 1 MiB, values, locks, counters), which every
-//! worker maps once at its start.
+//! The arena: one sparse segment for everything small (arrays below 1 MiB, values, locks, counters), which
+//! every worker maps once at its start.
 //!
 //! # Safety
-//! A [`Block`] is the only owner of its bytes until it is dropped. The unsafe acts here are to zero a block that
-//! is being dropped, and to find the arena, which is never freed.
+//! A [`Block`] is the only owner of its bytes until it is dropped. The unsafe acts here are to zero a block
+//! that is being dropped, and to find the arena, which is never freed.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -72,13 +72,14 @@ fn present() -> Option<&'static Arena> {
     unsafe { ARENA.load(Ordering::Acquire).as_ref() }
 }
 
-/// Takes a zeroed block from the process's arena. `align` is a power of two, at most [`MOST_ALIGN`](super::MOST_ALIGN).
+/// Takes a zeroed block from the process's arena. `align` is a power of two, at most
+/// [`MOST_ALIGN`](super::MOST_ALIGN).
 pub(crate) fn allocate(len_bytes: usize, align: usize) -> Result<Block, AllocError> {
     global()?.allocate(len_bytes, align)
 }
 
-/// Takes a block of whole pages of which only the first `reserved` bytes are backed: whoever touches more populates it first
-/// (M2), and gives back as much as it likes meanwhile. Zeroed, as far as it is backed.
+/// Takes a block of whole pages of which only the first `reserved` bytes are backed: whoever touches more
+/// populates it first (M2), and gives back as much as it likes meanwhile. Zeroed, as far as it is backed.
 pub(crate) fn allocate_sparse(len_bytes: usize, reserved: usize) -> Result<Block, AllocError> {
     global()?.allocate_sparse(len_bytes, reserved)
 }
@@ -153,7 +154,8 @@ impl Arena {
     fn release(&self, offset: usize, len_bytes: usize, is_sparse: bool) {
         let Some(len) = FreeList::rounded(len_bytes) else { return };
         if is_sparse {
-            // Whole pages. If they cannot be given back they are not handed out again, since they may not be zero (M5).
+            // Whole pages. If they cannot be given back they are not handed out again, since they may not be
+            // zero (M5).
             if self.segment.punch(offset, len).is_ok() {
                 self.state.lock().free.give(offset, len);
             }
@@ -173,8 +175,8 @@ impl Arena {
         for (lo, hi) in [(offset, keep_lo), (keep_hi, offset + len)] {
             // SAFETY: the offset lies inside the segment.
             let at = unsafe { self.segment.base().add(lo) };
-            // SAFETY: lo..hi lies inside the block that is being dropped, so nobody refers to it, and its pages are
-            // reserved (M2).
+            // SAFETY: lo..hi lies inside the block that is being dropped, so nobody refers to it, and its
+            // pages are reserved (M2).
             unsafe { at.write_bytes(0, hi.saturating_sub(lo)) };
         }
     }

@@ -103,10 +103,11 @@ fn with_own_name<R>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<R>)
     }
 }
 
-/// Puts a file of these bytes in the place of `path`, at once and for good: the bytes are on the disk before the name is theirs.
+/// Puts a file of these bytes in the place of `path`, at once and for good: the bytes are on the disk before
+/// the name is theirs.
 ///
-/// Permissions of an earlier file are kept, and its owner and group where that is allowed. A symbolic link stays, and what it leads to is replaced. What is no
-/// plain file (a pipe, a terminal) is written to.
+/// Permissions of an earlier file are kept, and its owner and group where that is allowed. A symbolic link
+/// stays, and what it leads to is replaced. What is no plain file (a pipe, a terminal) is written to.
 pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let write = |mut file: &File| parts.iter().try_for_each(|part| file.write_all(part));
     let earlier = match fs::metadata(path) {

@@ -1,8 +1,8 @@
 //! Segments over files that have a name.
 //!
-//! The files themselves are opened and judged by who maps them; here they get pages, a mapping and an id. That
-//! nobody shrinks or rewrites such a file while it is mapped is a promise of the caller of the unsafe constructors
-//! on the floor above.
+//! The files themselves are opened and judged by who maps them; here they get pages, a mapping and an id.
+//! That nobody shrinks or rewrites such a file while it is mapped is a promise of the caller of the unsafe
+//! constructors on the floor above.
 
 use super::draft::{Draft, folder_of};
 use super::{Access, AllocError, MapAccess, MapOptions, Mapping, Segment, check_file_limit, room};
@@ -40,8 +40,9 @@ pub(crate) fn check_name(path: &Path) -> Result<(), AllocError> {
     Err(AllocError::Name { path: path.to_owned(), reason: reason.to_owned() })
 }
 
-/// Makes a new file of `len_bytes`, all reserved, readable and writable by its owner alone; `fill` writes what must
-/// stand in it. It gets its name when all of that is done: on any error, and where the program is killed, no file is left.
+/// Makes a new file of `len_bytes`, all reserved, readable and writable by its owner alone; `fill` writes
+/// what must stand in it. It gets its name when all of that is done: on any error, and where the program is
+/// killed, no file is left.
 pub(crate) fn create(
     path: &Path,
     len_bytes: usize,

@@ -33,8 +33,8 @@ impl FreeList {
         len.max(1).checked_next_multiple_of(GRAIN)
     }
 
-    /// Takes `len` bytes (rounded to the grain) at a multiple of `align`, a power of two: the tightest extent that
-    /// fits, and the lowest of equals.
+    /// Takes `len` bytes (rounded to the grain) at a multiple of `align`, a power of two: the tightest extent
+    /// that fits, and the lowest of equals.
     #[expect(clippy::arithmetic_side_effects, reason = "extents lie in 0..size, and `start` inside one")]
     pub(super) fn take(&mut self, len: usize, align: usize) -> Option<usize> {
         let len = FreeList::rounded(len)?;

@@ -1,8 +1,9 @@
 //! A view of a shared object in this process.
 //!
 //! # Safety
-//! A `Mapping` owns its address range, guard pages included, from `map` to `drop`. It hands out only raw addresses;
-//! who makes references from them keeps the mapping alive and answers for what other processes write.
+//! A `Mapping` owns its address range, guard pages included, from `map` to `drop`. It hands out only raw
+//! addresses; who makes references from them keeps the mapping alive and answers for what other processes
+//! write.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -40,7 +41,8 @@ pub(crate) struct Mapping {
     owner: u32,
 }
 
-// SAFETY: a mapping is an address range of the process, the same in every thread, and gives out raw addresses only.
+// SAFETY: a mapping is an address range of the process, the same in every thread, and gives out raw addresses
+// only.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; the shared methods read plain fields that only `&mut self` changes.
 unsafe impl Sync for Mapping {}
@@ -71,8 +73,8 @@ impl Mapping {
             owner: memory::process_id(),
         };
 
-        // The object goes to the first aligned place that leaves a guard page before it; what is too much on either
-        // side goes back.
+        // The object goes to the first aligned place that leaves a guard page before it; what is too much on
+        // either side goes back.
         let skip = (raw.addr().get() + page).next_multiple_of(align) - raw.addr().get() - page;
         // SAFETY: skip < align, so `taken` .. + page + mapped + page lies inside the range of `wanted` bytes.
         let taken = unsafe { raw.add(skip) };
@@ -147,8 +149,8 @@ impl Mapping {
         unsafe { memory::bind_pages(self.base, self.len_bytes, policy, nodes) }
     }
 
-    /// Faults the pages of a range in for writing, under this thread's memory policy; an error instead of SIGBUS
-    /// where there is no room.
+    /// Faults the pages of a range in for writing, under this thread's memory policy; an error instead of
+    /// SIGBUS where there is no room.
     pub(crate) fn populate(&self, offset: usize, len_bytes: usize) -> io::Result<()> {
         let hint = match self.access {
             MapAccess::ReadWrite => Hint::PopulateWrite,

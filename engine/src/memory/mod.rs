@@ -8,8 +8,8 @@
 //!   sparse blocks only the first part was: who touches more populates it first. Files mapped for reading
 //!   alone reserve nothing.
 //! - M3 A segment id is never used twice in a process.
-//! - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`), which never frees,
-//!   punches or unmaps what its parent made.
+//! - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`),
+//!   which never frees, punches or unmaps what its parent made.
 //! - M5 Bytes of an arena block are zero when it is handed out.
 
 pub(crate) mod arena;
@@ -43,8 +43,8 @@ pub(crate) const HUGE_PAGE: usize = 2 << 20;
 /// A segment of its own costs a worker 64 us and a descriptor the first time, a place in the arena nothing.
 pub(crate) const OWN_SEGMENT_BYTES: usize = 1 << 20;
 
-/// The largest alignment of anything in shared memory: the smallest page there is, at a multiple of which every process maps a
-/// segment, each at an address of its own.
+/// The largest alignment of anything in shared memory: the smallest page there is, at a multiple of which
+/// every process maps a segment, each at an address of its own.
 pub(crate) const MOST_ALIGN: usize = 4096;
 
 #[cfg(test)]

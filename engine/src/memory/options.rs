@@ -9,8 +9,8 @@ pub enum PagePlacement {
     Local,
     /// Page by page around all nodes this process may use.
     Interleave,
-    /// On this node; pages that do not fit there go to others, which [`residency`](crate::SharedArray::residency)
-    /// shows.
+    /// On this node; pages that do not fit there go to others, which
+    /// [`residency`](crate::SharedArray::residency) shows.
     Bind(u32),
 }
 
@@ -23,8 +23,8 @@ pub enum HugePages {
     Auto,
     /// Base pages only.
     Never,
-    /// Tries every way: reserved huge pages, transparent ones, collapsing afterwards (which costs time: 0.1 s and more
-    /// per 256 MiB). The array takes a multiple of 2 MiB then. What came of it is in
+    /// Tries every way: reserved huge pages, transparent ones, collapsing afterwards (which costs time: 0.1 s
+    /// and more per 256 MiB). The array takes a multiple of 2 MiB then. What came of it is in
     /// [`pages`](crate::SharedArray::pages).
     Try,
     /// As `Try`, but an array that does not lie wholly in huge pages is an error.

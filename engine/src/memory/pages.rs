@@ -1,8 +1,9 @@
 //! Huge pages: the ways to get them, and what came of it.
 //!
-//! The cascade: reserved huge pages (hugetlb) where enough are free; else transparent ones, asked for before the
-//! pages are populated, where the system allows them for shared memory; else collapsing the populated pages
-//! (`MADV_COLLAPSE`, Linux 6.1), which works although shared memory gets none otherwise; else base pages.
+//! The cascade: reserved huge pages (hugetlb) where enough are free; else transparent ones, asked for before
+//! the pages are populated, where the system allows them for shared memory; else collapsing the populated
+//! pages (`MADV_COLLAPSE`, Linux 6.1), which works although shared memory gets none otherwise; else base
+//! pages.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{HUGE_PAGE, HugePages, Mapping};
@@ -31,7 +32,8 @@ pub struct PageReport {
     pub wish: HugePages,
     /// What it is.
     pub kind: PageKind,
-    /// Bytes of the segment that lie in huge pages, as this process maps them. A small array shares its segment.
+    /// Bytes of the segment that lie in huge pages, as this process maps them. A small array shares its
+    /// segment.
     pub huge_bytes: u64,
     /// Bytes of the segment in all that this process has touched.
     pub resident_bytes: u64,

@@ -32,7 +32,8 @@ pub(super) fn remove(id: SegmentId) {
     count_drop();
 }
 
-/// Counts something that members must be told of at the next launch: a segment, or a handle of per-worker state, is gone.
+/// Counts something that members must be told of at the next launch: a segment, or a handle of per-worker
+/// state, is gone.
 pub(crate) fn count_drop() {
     // Pairs with the acquire in `drop_count`: who sees the new count finds the segment gone.
     REGISTRY.drops.fetch_add(1, Ordering::Release);

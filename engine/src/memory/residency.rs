@@ -14,7 +14,8 @@ pub struct Residency {
     pub nodes: Vec<(u32, u64)>,
     /// Bytes that are nowhere yet (untouched pages of a file) or swapped out.
     pub absent_bytes: u64,
-    /// Why the answer is not complete, if it is not: the system refused the question, or the placement wished for.
+    /// Why the answer is not complete, if it is not: the system refused the question, or the placement wished
+    /// for.
     pub notes: Vec<String>,
 }
 
@@ -74,8 +75,8 @@ pub(super) fn place(mapping: &Mapping, placement: PagePlacement) -> Result<(), S
 /// How many pages are asked for in one call.
 const PAGES_PER_CALL: usize = 4096;
 
-/// Looks the pages of a byte range up. `touch` maps them here first, without which a page that only others touched
-/// counts as absent.
+/// Looks the pages of a byte range up. `touch` maps them here first, without which a page that only others
+/// touched counts as absent.
 #[expect(clippy::arithmetic_side_effects, reason = "the pages of a range of addresses")]
 pub(super) fn probe(mapping: &Mapping, range: Range<usize>, touch: bool) -> Residency {
     let page = memory::page_size();

@@ -1,5 +1,5 @@
-//! How much memory may still be taken. Past a memory cgroup's limit the kernel does not fail `fallocate`: it kills
-//! the caller. So the room is looked up first.
+//! How much memory may still be taken. Past a memory cgroup's limit the kernel does not fail `fallocate`: it
+//! kills the caller. So the room is looked up first.
 
 use super::AllocError;
 use crate::sys::descriptor;

@@ -37,8 +37,8 @@ enum Backing {
 
 /// A shared object with its mapping in this process. Always behind an `Arc`.
 ///
-/// Dropping the last `Arc` of an anonymous segment gives its pages back at once, even while a sleeping worker still
-/// maps it, and then unmaps it here.
+/// Dropping the last `Arc` of an anonymous segment gives its pages back at once, even while a sleeping worker
+/// still maps it, and then unmaps it here.
 #[derive(Debug)]
 pub(crate) struct Segment {
     id: SegmentId,
@@ -81,9 +81,9 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Makes a sealed, anonymous segment without pages, if there is room for them. Whoever calls it reserves every
-    /// page before it is touched (M2), here with [`reserve`](Segment::reserve) or in workers through their descriptor
-    /// or mapping, and then calls [`settle`](Segment::settle).
+    /// Makes a sealed, anonymous segment without pages, if there is room for them. Whoever calls it reserves
+    /// every page before it is touched (M2), here with [`reserve`](Segment::reserve) or in workers through
+    /// their descriptor or mapping, and then calls [`settle`](Segment::settle).
     pub(crate) fn create_sparse(
         len_bytes: usize,
         options: &AllocOptions,
@@ -154,8 +154,8 @@ impl Segment {
             if at != range.start && self.backing != Backing::AnonymousHuge {
                 room::check(step)?;
             }
-            // `fallocate` knows nothing of a mapping's advice, populating does. Where populating is unknown (before
-            // Linux 5.14) or stopped half way, reserving what is left says why.
+            // `fallocate` knows nothing of a mapping's advice, populating does. Where populating is unknown
+            // (before Linux 5.14) or stopped half way, reserving what is left says why.
             let populated = self.is_thp_advised && self.mapping.populate(at, step).is_ok();
             if !populated {
                 memory::reserve(self.fd.as_fd(), at, step)
@@ -166,8 +166,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Ends the making of a segment whose pages are all reserved: tries the last way to huge pages where they are
-    /// wished for.
+    /// Ends the making of a segment whose pages are all reserved: tries the last way to huge pages where they
+    /// are wished for.
     ///
     /// # Errors
     /// `NoHugePages` where they are required and did not come.
@@ -301,7 +301,8 @@ impl Parts {
             .map_err(os("mmap"))?;
         let backing = if huge { Backing::AnonymousHuge } else { Backing::Anonymous };
         if huge {
-            // Where the reserved pages do not suffice, it shows here and now, and base pages are still a way out.
+            // Where the reserved pages do not suffice, it shows here and now, and base pages are still a way
+            // out.
             memory::reserve(fd.as_fd(), 0, len_bytes).map_err(os("fallocate"))?;
         }
         Ok(Parts { mapping, fd, access: Access::ReadWrite, backing })

@@ -1,8 +1,10 @@
-//! A stray writer over the words of queues, pipes, locks and the like while threads of the driver and worker processes use them: no call
-//! lasts longer than its limit, nothing is read outside, no process dies, drops end. (What comes out is worth nothing.)
+//! A stray writer over the words of queues, pipes, locks and the like while threads of the driver and worker
+//! processes use them: no call lasts longer than its limit, nothing is read outside, no process dies, drops
+//! end. (What comes out is worth nothing.)
 //!
 //! # Safety
-//! An object's words and what follows them are mapped as long as the object lives, and may be read and written as atomics.
+//! An object's words and what follows them are mapped as long as the object lives, and may be read and
+//! written as atomics.
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -58,7 +60,8 @@ fn dwell() {
     }
 }
 
-/// Makes calls at random until so many are made or have failed; each must end in time. Gives how many did and how many failed.
+/// Makes calls at random until so many are made or have failed; each must end in time. Gives how many did and
+/// how many failed.
 fn call(seed: u64, mut one: impl FnMut(&mut Random) -> bool) -> [usize; 2] {
     let mut random = Random(seed | 1);
     let mut failures = 0;
@@ -81,7 +84,8 @@ struct Scene<O> {
     scribble: fn(&O, &mut Random),
 }
 
-/// Rounds on objects of their own, with two threads here and what `work` has the workers do, until all was scribbled.
+/// Rounds on objects of their own, with two threads here and what `work` has the workers do, until all was
+/// scribbled.
 fn torment<O: Sync>(seed: u64, scene: &Scene<O>, work: impl Fn(&Pool, &O)) {
     let mut random = Random(seed);
     let (mut left, mut total) = (SCRIBBLES, [0; 2]);
@@ -199,7 +203,8 @@ fn channels_keep_their_limits_while_their_words_are_overwritten() {
     });
 }
 
-/// What the sync floor is tried with. The last lock's words stay as they are: a condition's wait ends with taking it, which has no limit.
+/// What the sync floor is tried with. The last lock's words stay as they are: a condition's wait ends with
+/// taking it, which has no limit.
 type Tools = (
     Lock<[u64; 4]>,
     RLock<u64>,
@@ -240,7 +245,8 @@ fn scribble_tools(tools: &Tools, random: &mut Random) {
     scribble(random, words[one], usize::MAX);
 }
 
-/// One call on locks and the like; whether it came to anything. No guard is used for touching a value: an overwritten lock may let two in.
+/// One call on locks and the like; whether it came to anything. No guard is used for touching a value: an
+/// overwritten lock may let two in.
 #[rustfmt::skip]
 fn use_tool(
     (lock, rlock, rwlock, semaphore): (&Lock<[u64; 4]>, &RLock<u64>, &RwLock<u64>, &Semaphore),

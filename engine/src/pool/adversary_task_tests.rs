@@ -1,5 +1,6 @@
-//! A stray writer on the task board and in the tasks' bytes: no call lasts longer than its limit, dropping the pool ends, and the
-//! driver neither panics nor reads outside. (What the workers compute meanwhile is worth nothing.)
+//! A stray writer on the task board and in the tasks' bytes: no call lasts longer than its limit, dropping
+//! the pool ends, and the driver neither panics nor reads outside. (What the workers compute meanwhile is
+//! worth nothing.)
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use crate::base::atomic::{AtomicU8, Ordering};

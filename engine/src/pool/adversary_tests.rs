@@ -1,5 +1,6 @@
-//! A stray or hostile writer on the board: whatever stands in its words, the driver neither panics nor reads outside nor waits
-//! for ever. (What the workers compute meanwhile is worth nothing: a writer that can reach the board can reach the arrays.)
+//! A stray or hostile writer on the board: whatever stands in its words, the driver neither panics nor reads
+//! outside nor waits for ever. (What the workers compute meanwhile is worth nothing: a writer that can reach
+//! the board can reach the arrays.)
 //!
 //! # Safety
 //! The heap board lives as long as its view.
@@ -35,7 +36,8 @@ fn with_heap_board(size: usize, body: impl FnOnce(&Board)) {
     let mut memory: Vec<Line<[u64; 16]>> = Vec::new();
     memory.resize_with(layout.len_bytes.div_ceil(128), || Line([0; 16]));
     let base = NonNull::from(memory.as_mut_slice()).cast::<u8>();
-    // SAFETY: `memory` outlives the view and is as long as the layout; lines are aligned as all parts need it.
+    // SAFETY: `memory` outlives the view and is as long as the layout; lines are aligned as all parts need
+    // it.
     body(&unsafe { Board::new(base, layout) });
 }
 
@@ -155,7 +157,8 @@ fn torment(seed: u64) {
     eprintln!("seed {seed}: {right} launches returned Ok, {wrong} an error");
 }
 
-/// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members' mostly.
+/// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members'
+/// mostly.
 fn scribble_fork_join(random: &mut Random, pool: &Pool) {
     let (board, orders) = (pool.launcher.crew.board(), pool.launcher.crew.orders);
     let words: &[AtomicU64] = match random.below(8) {
@@ -169,7 +172,8 @@ fn scribble_fork_join(random: &mut Random, pool: &Pool) {
         _ => board.parts()[1],
     };
     let newest = pool.launcher.crew.roster.lock().epoch;
-    // Anything near what is there, but no call to this very launch: only its driver knows whether a member may still enter.
+    // Anything near what is there, but no call to this very launch: only its driver knows whether a member
+    // may still enter.
     let near = [newest + 1, newest + 2, newest.saturating_sub(1), 0][random.below(4)];
     let likely = match random.below(4) {
         0 => newest << 2 | (1 + random.below(2) as u64),
@@ -190,7 +194,8 @@ fn count(range: std::ops::Range<usize>) {
     });
 }
 
-/// Threads cannot be killed: launches on them end all the same, and those that return `Ok` have run everything.
+/// Threads cannot be killed: launches on them end all the same, and those that return `Ok` have run
+/// everything.
 fn torment_threads(seed: u64) {
     let mut random = Random(seed);
     let (mut left, mut right, mut wrong) = (SCRIBBLES, 0, 0);
@@ -242,8 +247,8 @@ fn launches_on_threads_end_while_the_words_that_call_them_are_overwritten() {
     }
 }
 
-/// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not be a
-/// data race in this test.
+/// One launch with a limit. No arrays: a unit run twice at once, as overwritten claims may ask for, must not
+/// be a data race in this test.
 fn launch(pool: &Pool, kind: u32) -> Result<(), LaunchError> {
     let launch = pool.launch().timeout(Duration::from_millis(100)).grace(Duration::from_millis(20));
     match kind {

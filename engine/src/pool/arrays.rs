@@ -17,14 +17,16 @@ use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 const PARALLEL_COPY_BYTES: usize = 4 << 20;
 
 impl Pool {
-    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under [`Schedule::Static`](crate::Schedule::Static).
+    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under
+    /// [`Schedule::Static`](crate::Schedule::Static).
     ///
-    /// Each worker reserves and maps its own block, in parallel, under its own memory policy, so that neither placement
-    /// nor page faults are left to the first sweep. Arrays under 1 MiB come from the shared arena. No array exists
-    /// before all its pages do: touching it cannot fail.
+    /// Each worker reserves and maps its own block, in parallel, under its own memory policy, so that neither
+    /// placement nor page faults are left to the first sweep. Arrays under 1 MiB come from the shared arena.
+    /// No array exists before all its pages do: touching it cannot fail.
     ///
     /// # Errors
-    /// `Alloc` as [`SharedArray::zeros`]; `Launch` where a worker died meanwhile. Nothing is left behind then.
+    /// `Alloc` as [`SharedArray::zeros`]; `Launch` where a worker died meanwhile. Nothing is left behind
+    /// then.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -105,8 +107,8 @@ impl Pool {
         Ok(array)
     }
 
-    /// Makes an array of any shape from a function of the index (a number in one dimension, a tuple in more), in
-    /// parallel by the workers, as [`Self::zeros_nd`] places it.
+    /// Makes an array of any shape from a function of the index (a number in one dimension, a tuple in more),
+    /// in parallel by the workers, as [`Self::zeros_nd`] places it.
     ///
     /// # Errors
     /// As [`Self::from_fn`].
@@ -154,7 +156,8 @@ impl Pool {
         self.from_ndarray(&ndarray::ArrayView1::from(source))
     }
 
-    /// Copies an ndarray array or view of any layout into a row-major array that lies as [`Self::zeros_nd`] places it.
+    /// Copies an ndarray array or view of any layout into a row-major array that lies as [`Self::zeros_nd`]
+    /// places it.
     ///
     /// # Errors
     /// As [`Self::zeros`].

@@ -26,8 +26,8 @@ pub enum Backend {
     /// Processes: isolated, with their own statics; can be killed, and their deaths are survived.
     #[default]
     Processes,
-    /// Threads of this process. No isolation: a crash takes the program down, a time limit waits for kernels to look at
-    /// [`is_cancelled`](crate::is_cancelled), statics are shared.
+    /// Threads of this process. No isolation: a crash takes the program down, a time limit waits for kernels
+    /// to look at [`is_cancelled`](crate::is_cancelled), statics are shared.
     Threads,
     /// No workers: launches run in the calling thread, for debuggers. As `Threads`, and `workers()` is 1.
     Inline,
@@ -76,7 +76,8 @@ pub struct PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// How many workers; without it, as many as there are places within the CPU quota. More than there are places share them.
+    /// How many workers; without it, as many as there are places within the CPU quota. More than there are
+    /// places share them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -88,22 +89,23 @@ impl PoolBuilder {
         self
     }
 
-    /// As many workers as the machine has room for now, see [`recommended_workers`](crate::recommended_workers): fewer where it is busy, or
-    /// has not `bytes_each` of free memory for each. Looks for a tenth of a second.
+    /// As many workers as the machine has room for now, see
+    /// [`recommended_workers`](crate::recommended_workers): fewer where it is busy, or has not `bytes_each`
+    /// of free memory for each. Looks for a tenth of a second.
     pub fn adaptive(mut self, bytes_each: u64) -> Self {
         self.workers = Some(super::recommended_workers(bytes_each));
         self
     }
 
-    /// How many workers [`Pool::resize`] may make of them. Without it, as many as at first. Costs address space for their words,
-    /// and nothing else.
+    /// How many workers [`Pool::resize`] may make of them. Without it, as many as at first. Costs address
+    /// space for their words, and nothing else.
     pub fn max_workers(mut self, workers: usize) -> Self {
         self.max_workers = Some(workers);
         self
     }
 
-    /// How many threads each worker has: a pinned rayon pool inside each, in which kernels run, so that rayon's and
-    /// ndarray's parallel methods use exactly the worker's cores. Without it, 1 and no such pool.
+    /// How many threads each worker has: a pinned rayon pool inside each, in which kernels run, so that
+    /// rayon's and ndarray's parallel methods use exactly the worker's cores. Without it, 1 and no such pool.
     pub fn threads_per_worker(mut self, threads: usize) -> Self {
         self.threads_per_worker = Some(threads);
         self
@@ -127,8 +129,8 @@ impl PoolBuilder {
         self
     }
 
-    /// A function that the fork server runs once, before it forks workers, which inherit what it prepared. Implies
-    /// [`StartMethod::ForkServer`] where no method is set.
+    /// A function that the fork server runs once, before it forks workers, which inherit what it prepared.
+    /// Implies [`StartMethod::ForkServer`] where no method is set.
     pub fn preload(mut self, preload: fn()) -> Self {
         self.preload = Some(preload);
         self
@@ -146,15 +148,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Keeps the figures of each launch for [`Pool::last_launch`]. Without it that is off: it costs a launch a look at every
-    /// worker's counters, before and after (tens of nanoseconds a worker).
+    /// Keeps the figures of each launch for [`Pool::last_launch`]. Without it that is off: it costs a launch
+    /// a look at every worker's counters, before and after (tens of nanoseconds a worker).
     pub fn stats(mut self, stats: bool) -> Self {
         self.stats = stats;
         self
     }
 
-    /// A function that every worker runs, with these arguments, before it serves; so do those that replace dead ones. If it panics or
-    /// returns an error, making the pool fails with what it said.
+    /// A function that every worker runs, with these arguments, before it serves; so do those that replace
+    /// dead ones. If it panics or returns an error, making the pool fails with what it said.
     ///
     /// ```
     /// use std::sync::OnceLock;
@@ -178,16 +180,18 @@ impl PoolBuilder {
         self
     }
 
-    /// How many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr, rayon): `OMP_NUM_THREADS` and
-    /// its like are set for them where the environment does not. Without it, as many as [`Self::threads_per_worker`]. Not with
-    /// [`StartMethod::Fork`], whose workers have begun already.
+    /// How many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
+    /// rayon): `OMP_NUM_THREADS` and its like are set for them where the environment does not. Without it, as
+    /// many as [`Self::threads_per_worker`]. Not with [`StartMethod::Fork`], whose workers have begun
+    /// already.
     pub fn native_threads(mut self, threads: usize) -> Self {
         self.native_threads = Some(threads.max(1));
         self
     }
 
-    /// How many tasks a worker runs before it gives way to a fresh one, which happens between tasks and launches; a chunk of a map
-    /// is one task. Without it, as many as there are. Ends what leaks, bit by bit. No task is lost. Threads stay.
+    /// How many tasks a worker runs before it gives way to a fresh one, which happens between tasks and
+    /// launches; a chunk of a map is one task. Without it, as many as there are. Ends what leaks, bit by bit.
+    /// No task is lost. Threads stay.
     #[doc(alias = "maxtasksperchild")]
     pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
         self.lifespan.tasks = tasks.max(1);
@@ -201,17 +205,18 @@ impl PoolBuilder {
         self
     }
 
-    /// By how many bytes a worker's own memory grows, from what it was after its first task, before it gives way, as with
-    /// [`Self::max_tasks_per_worker`]. Shared arrays do not count.
+    /// By how many bytes a worker's own memory grows, from what it was after its first task, before it gives
+    /// way, as with [`Self::max_tasks_per_worker`]. Shared arrays do not count.
     pub fn max_worker_growth(mut self, bytes: u64) -> Self {
         self.lifespan.growth_bytes = bytes.max(1);
         self
     }
 
-    /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]; implies [`Self::stats`]. Without it that is off.
+    /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]; implies [`Self::stats`].
+    /// Without it that is off.
     ///
-    /// Takes 1.25 MiB of shared memory a worker, in which the newest 32 767 events of each are kept. A chunk costs a few tens
-    /// of nanoseconds more.
+    /// Takes 1.25 MiB of shared memory a worker, in which the newest 32 767 events of each are kept. A chunk
+    /// costs a few tens of nanoseconds more.
     pub fn trace(mut self, trace: bool) -> Self {
         self.trace = trace;
         self

@@ -41,8 +41,9 @@ use std::sync::atomic::AtomicBool;
 
 /// A team of workers, pinned one per physical core, that runs launches over shared arrays.
 ///
-/// `Pool` is `Send + Sync`: launches from several threads pass one at a time, in the order in which they came; a launch
-/// made inside a kernel runs inline in that worker, and so does one on a thread that a kernel or a progress callback started. Dropping the pool ends the workers and waits for them. A pool in a
+/// `Pool` is `Send + Sync`: launches from several threads pass one at a time, in the order in which they
+/// came; a launch made inside a kernel runs inline in that worker, and so does one on a thread that a kernel
+/// or a progress callback started. Dropping the pool ends the workers and waits for them. A pool in a
 /// `static` works too; its workers then end with the process.
 ///
 /// ```
@@ -75,8 +76,8 @@ pub struct Pool {
 impl Pool {
     /// Starts a pool with the defaults: worker processes, one per physical core that this program may use.
     ///
-    /// Blocks until all workers serve (a few milliseconds). In a worker, and where another worker's kernel calls it, the pool
-    /// runs everything inline: a worker never starts workers.
+    /// Blocks until all workers serve (a few milliseconds). In a worker, and where another worker's kernel
+    /// calls it, the pool runs everything inline: a worker never starts workers.
     ///
     /// # Errors
     /// See [`PoolError`].
@@ -106,9 +107,9 @@ impl Pool {
 
     /// Runs `kernel` once on every chunk of the operands.
     ///
-    /// The kernel is a function or a closure that captures nothing; what it needs comes as operands. Blocks until no worker
-    /// touches the operands any more. Nothing is serialised: one fixed descriptor is written, and workers that are awake need
-    /// no system call.
+    /// The kernel is a function or a closure that captures nothing; what it needs comes as operands. Blocks
+    /// until no worker touches the operands any more. Nothing is serialised: one fixed descriptor is written,
+    /// and workers that are awake need no system call.
     ///
     /// # Errors
     /// See [`LaunchError`]. Bad operands are refused before anything runs.
@@ -123,7 +124,8 @@ impl Pool {
 
     /// Runs `kernel` once on every worker, with the worker's rank and its block of the split operands.
     ///
-    /// Rank `r` of `w` gets units `n*r/w .. n*(r+1)/w` in one piece; operands that are not split come whole. The cheapest launch.
+    /// Rank `r` of `w` gets units `n*r/w .. n*(r+1)/w` in one piece; operands that are not split come whole.
+    /// The cheapest launch.
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -148,9 +150,10 @@ impl Pool {
 
     /// Folds the kernel's results over all chunks.
     ///
-    /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in a fixed tree: the
-    /// result has the same bits for every number of workers, every schedule, and with or without a retried chunk.
-    /// `identity` is the result for no elements. The last folds run in the calling thread: a panic of `combine` there is the caller's own.
+    /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in
+    /// a fixed tree: the result has the same bits for every number of workers, every schedule, and with or
+    /// without a retried chunk. `identity` is the result for no elements. The last folds run in the calling
+    /// thread: a panic of `combine` there is the caller's own.
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -175,8 +178,9 @@ impl Pool {
         self.launch().reduce(operands, identity, kernel, combine)
     }
 
-    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop. It captures nothing but values without size,
-    /// which must mean the same in every process (premise P8 in docs/memory-model.md).
+    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop. It captures nothing
+    /// but values without size, which must mean the same in every process (premise P8 in
+    /// docs/memory-model.md).
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -209,8 +213,8 @@ impl Pool {
 
     /// Prefix sum: sets every `out[i]` to the fold of `input[0..=i]`, for any associative `combine`.
     ///
-    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers. What `combine` may
-    /// capture is as for [`map_into`](Self::map_into).
+    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers.
+    /// What `combine` may capture is as for [`map_into`](Self::map_into).
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -241,7 +245,8 @@ impl Pool {
         self.launch().scan(out, input, identity, combine)
     }
 
-    /// Runs `body` once on every member, all at the same time (SPMD), for iterative solvers; gives rank 0's result.
+    /// Runs `body` once on every member, all at the same time (SPMD), for iterative solvers; gives rank 0's
+    /// result.
     ///
     /// Inside, ranks meet in phases and collectives of [`Team`](crate::Team). See [`region`](crate::region).
     ///

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 /// Calls `function`, logs its name and how many seconds it took, and gives what it returned.
 ///
-/// The line, `Function {name} took {seconds} seconds` with the fields `name` and `seconds`, goes to [`tracing`] at level
-/// INFO. Called in a worker, it reaches the program's subscriber as all that workers log. A panic passes through, and no
-/// line is written.
+/// The line, `Function {name} took {seconds} seconds` with the fields `name` and `seconds`, goes to
+/// [`tracing`] at level INFO. Called in a worker, it reaches the program's subscriber as all that workers
+/// log. A panic passes through, and no line is written.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {

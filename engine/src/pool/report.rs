@@ -91,8 +91,8 @@ pub struct LaunchStats {
     pub steals: u64,
     /// Rounds: 1, and one more each time chunks were left by a dead worker.
     pub rounds: u64,
-    /// System calls that it took: at most one to wake sleeping workers and, where the caller went to sleep, one for each
-    /// time it did. None when workers were awake and done before the caller lost patience.
+    /// System calls that it took: at most one to wake sleeping workers and, where the caller went to sleep,
+    /// one for each time it did. None when workers were awake and done before the caller lost patience.
     pub system_calls: u64,
     /// Bytes sent to make segments known to workers that met them for the first time.
     pub delivery_bytes: u64,
@@ -115,8 +115,8 @@ pub struct MemoryReport {
 }
 
 impl Pool {
-    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet. Empty
-    /// in a fork of the process that made the pool, as are the other reports.
+    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
+    /// Empty in a fork of the process that made the pool, as are the other reports.
     pub fn stats(&self) -> PoolStats {
         if fork::is_foreign() {
             return PoolStats::default();
@@ -157,8 +157,9 @@ impl Pool {
         }
     }
 
-    /// What the last launch did and cost, whether it succeeded or not; `None` before the first, for pools without
-    /// [`stats`](crate::PoolBuilder::stats), and for launches that ran inline. Waits for a running launch.
+    /// What the last launch did and cost, whether it succeeded or not; `None` before the first, for pools
+    /// without [`stats`](crate::PoolBuilder::stats), and for launches that ran inline. Waits for a running
+    /// launch.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -198,7 +199,8 @@ impl Pool {
         })
     }
 
-    /// Process ids of the workers by rank; 0 while one is being replaced, until its successor serves. Empty for threads and inline pools.
+    /// Process ids of the workers by rank; 0 while one is being replaced, until its successor serves. Empty
+    /// for threads and inline pools.
     pub fn worker_pids(&self) -> Vec<u32> {
         if fork::is_foreign() {
             return Vec::new();
@@ -210,7 +212,8 @@ impl Pool {
         roster.slots.iter().map(Slot::pid).collect()
     }
 
-    /// Memory of program and workers as the kernel counts it. Reads /proc for each process: milliseconds for large ones.
+    /// Memory of program and workers as the kernel counts it. Reads /proc for each process: milliseconds for
+    /// large ones.
     pub fn memory(&self) -> MemoryReport {
         let mut report = MemoryReport::default();
         for pid in self.worker_pids().into_iter().filter(|pid| *pid != 0) {

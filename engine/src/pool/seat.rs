@@ -8,12 +8,13 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 thread_local! {
-    /// The seats that this thread has, by the address of their pool, each with the mask that the thread had before it. They may be
-    /// given up in any order.
+    /// The seats that this thread has, by the address of their pool, each with the mask that the thread had
+    /// before it. They may be given up in any order.
     static MASKS: RefCell<Vec<(usize, CpuSet)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Forgets a seat's mask; gives it where the thread is to have it back now: no later seat has bound the thread since.
+/// Forgets a seat's mask; gives it where the thread is to have it back now: no later seat has bound the
+/// thread since.
 fn mask_after(pool: usize) -> Option<CpuSet> {
     with_own(&MASKS, |masks| {
         let index = masks.iter().rposition(|(of, _)| *of == pool)?;
@@ -41,14 +42,15 @@ pub struct Seat<'p> {
 }
 
 impl Pool {
-    /// Makes the calling thread rank 0, on that rank's core, until the result is dropped: the fastest launches, since nobody has
-    /// to wake the caller.
+    /// Makes the calling thread rank 0, on that rank's core, until the result is dropped: the fastest
+    /// launches, since nobody has to wake the caller.
     ///
-    /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads still use worker 0.
-    /// The share is not isolated: a crash in it takes the program down, and it is cancelled only cooperatively. Threads
-    /// that this thread starts meanwhile inherit its pinning. A kernel must not wait for a thread that it starts and that launches on
-    /// this pool: in the seat, that thread would wait for the kernel. Costs two system calls; dropping the last seat that the thread has
-    /// restores the old mask.
+    /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads
+    /// still use worker 0. The share is not isolated: a crash in it takes the program down, and it is
+    /// cancelled only cooperatively. Threads that this thread starts meanwhile inherit its pinning. A kernel
+    /// must not wait for a thread that it starts and that launches on this pool: in the seat, that thread
+    /// would wait for the kernel. Costs two system calls; dropping the last seat that the thread has restores
+    /// the old mask.
     ///
     /// # Errors
     /// If the thread's present mask cannot be read.

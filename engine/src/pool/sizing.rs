@@ -32,8 +32,9 @@ impl Load {
         Some(Load { busy, free_bytes: free_bytes()? })
     }
 
-    /// How many workers a pool on `cores` cores should have, each of which will use `bytes_each` of memory: all cores where the machine is
-    /// less than half busy, half of them up to three quarters, else all but two; and no more than memory is free for. At least one.
+    /// How many workers a pool on `cores` cores should have, each of which will use `bytes_each` of memory:
+    /// all cores where the machine is less than half busy, half of them up to three quarters, else all but
+    /// two; and no more than memory is free for. At least one.
     pub fn workers(&self, cores: usize, bytes_each: u64) -> usize {
         let by_cpu = match self.busy {
             busy if busy < 0.5 => cores,

@@ -8,16 +8,16 @@ use crate::team::gate::Phase;
 impl Pool {
     /// Calls with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
     ///
-    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline), calls run in the caller, as
-    /// long as the pool is not closed.
+    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline),
+    /// calls run in the caller, as long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
         Tasks::new(&self.launcher.crew, self.queue.as_ref().filter(|_| !self.launcher.runs_inline()))
     }
 
     /// Calls `function` in a worker and waits for its result.
     ///
-    /// The function is a function or a closure that captures nothing; several arguments are a tuple. Argument and result are
-    /// any serde type, and handles of shared objects. About 2 us where a worker is awake.
+    /// The function is a function or a closure that captures nothing; several arguments are a tuple. Argument
+    /// and result are any serde type, and handles of shared objects. About 2 us where a worker is awake.
     ///
     /// # Errors
     /// See [`TaskError`]: a panic, a death or a closed pool is an error, never a hang.
@@ -48,8 +48,8 @@ impl Pool {
 
     /// Calls `function` on every item and gives the results in order.
     ///
-    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function has always ended well and been so quick that workers
-    /// would lose may run in the caller, see [`Tasks::always_out`].
+    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function has always ended well and been
+    /// so quick that workers would lose may run in the caller, see [`Tasks::always_out`].
     ///
     /// # Errors
     /// The [`TaskError`] of the first item that has one; see [`Self::try_map`] for all.
@@ -136,7 +136,8 @@ impl Pool {
 
     /// Calls `function` on every item, lazily, and gives each item's result or error in order.
     ///
-    /// Items are taken from the input as their turn comes, at most a window ahead ([`Tasks::window`]), so the input may be endless.
+    /// Items are taken from the input as their turn comes, at most a window ahead ([`Tasks::window`]), so the
+    /// input may be endless.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -184,14 +185,17 @@ impl Pool {
         insights
     }
 
-    /// Makes the pool `workers` large, at least 1 and at most [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers). Waits for the
-    /// launch that is on its way, and for workers that have to be started. Those that are too many end when they have done the task
-    /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing is lost.
+    /// Makes the pool `workers` large, at least 1 and at most
+    /// [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers). Waits for the launch that is on its
+    /// way, and for workers that have to be started. Those that are too many end when they have done the task
+    /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing
+    /// is lost.
     ///
     /// # Errors
     /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.
     /// - [`PoolError::PoolClosed`](crate::PoolError): the pool has ended, or ends meanwhile.
-    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback of a launch asked for it, which it would wait for.
+    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback of a launch asked for it,
+    ///   which it would wait for.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {

@@ -42,16 +42,18 @@ const fn row_of(rank: usize) -> usize {
 }
 
 impl Pool {
-    /// Writes what driver and workers have done as JSON in the Chrome trace event format. Open it at <https://ui.perfetto.dev>
-    /// (*Open trace file*; nothing leaves your machine) or in Chromium under `chrome://tracing`.
+    /// Writes what driver and workers have done as JSON in the Chrome trace event format. Open it at
+    /// <https://ui.perfetto.dev> (*Open trace file*; nothing leaves your machine) or in Chromium under
+    /// `chrome://tracing`.
     ///
-    /// The pool is one process there. Its first row holds launches, named by the source line that called them; below is one
-    /// row for each worker with its part of each launch and, inside, the chunks it ran, stolen ones apart (`cat` is
-    /// `chunk` or `stolen`). Deaths of workers are marks on their rows; what a killed worker did before is kept, and the chunk
-    /// that it was in ends at its death with `"unfinished": true`. Times are microseconds since the pool was made.
+    /// The pool is one process there. Its first row holds launches, named by the source line that called
+    /// them; below is one row for each worker with its part of each launch and, inside, the chunks it ran,
+    /// stolen ones apart (`cat` is `chunk` or `stolen`). Deaths of workers are marks on their rows; what a
+    /// killed worker did before is kept, and the chunk that it was in ends at its death with
+    /// `"unfinished": true`. Times are microseconds since the pool was made.
     ///
-    /// Waits for a running launch. The pool must have been made with [`trace`](crate::PoolBuilder::trace); of long runs the
-    /// newest events are there, and `otherData` says how many are not.
+    /// Waits for a running launch. The pool must have been made with [`trace`](crate::PoolBuilder::trace); of
+    /// long runs the newest events are there, and `otherData` says how many are not.
     ///
     /// # Errors
     /// - [`TraceError::Off`]: the pool keeps no trace, or runs inline.
@@ -107,7 +109,8 @@ impl Pool {
     }
 }
 
-/// Ticks as microseconds since the trace began, in whole nanoseconds, so that parts never stick out of their wholes.
+/// Ticks as microseconds since the trace began, in whole nanoseconds, so that parts never stick out of their
+/// wholes.
 struct Clock {
     origin: u64,
     ns_per_tick: f64,

@@ -44,7 +44,8 @@ pub struct ProcessBuilder {
 static UNNAMED: AtomicU64 = AtomicU64::new(0);
 
 impl ProcessBuilder {
-    /// Names the process, for errors, logs, `ps` (the first 15 bytes) and [`current_process`](crate::current_process).
+    /// Names the process, for errors, logs, `ps` (the first 15 bytes) and
+    /// [`current_process`](crate::current_process).
     ///
     /// Names need not differ. Default: `Process-1`, `Process-2` and so on.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -60,13 +61,14 @@ impl ProcessBuilder {
 
     /// How the process comes into being. Default: [`StartMethod::ForkServer`].
     ///
-    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its standard output
-    /// and error are those that the program had when the fork server was made: at the first start, or at the first after
-    /// two seconds without a process.
+    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its
+    /// standard output and error are those that the program had when the fork server was made: at the first
+    /// start, or at the first after two seconds without a process.
     ///
-    /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first* such start, which
-    /// must come before the program has any further thread, those of this crate included, and before it holds shared objects
-    /// ([`StartError::SharedBeforeFork`](crate::StartError)): start a first process, then make what the others get as arguments.
+    /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first*
+    /// such start, which must come before the program has any further thread, those of this crate included,
+    /// and before it holds shared objects ([`StartError::SharedBeforeFork`](crate::StartError)): start a
+    /// first process, then make what the others get as arguments.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self

@@ -1,7 +1,9 @@
-//! The call block: the block of the arena through which a process gets its arguments and leaves what came of them.
+//! The call block: the block of the arena through which a process gets its arguments and leaves what came of
+//! them.
 //!
-//! A head of six words, then room for bytes: first the arguments, later, over them, the outcome. The driver writes before
-//! the process is told of the call block and reads after its death is confirmed, the process in between: never two at a time.
+//! A head of six words, then room for bytes: first the arguments, later, over them, the outcome. The driver
+//! writes before the process is told of the call block and reads after its death is confirmed, the process in
+//! between: never two at a time.
 //!
 //! # Safety
 //! A [`View`] spans a block of at least [`HEAD_BYTES`], aligned to 8, initialised, and mapped read-write
@@ -122,7 +124,8 @@ impl View {
 
     fn read(&self, len: u64) -> Option<&[u8]> {
         let len = usize::try_from(len).ok().filter(|len| *len <= self.room())?;
-        // SAFETY: inside the block, compared above; initialised since the arena hands out zeros; nobody writes now.
+        // SAFETY: inside the block, compared above; initialised since the arena hands out zeros; nobody
+        // writes now.
         Some(unsafe { std::slice::from_raw_parts(self.area().as_ptr(), len) })
     }
 

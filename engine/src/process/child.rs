@@ -87,8 +87,8 @@ pub(super) struct Job {
 impl Job {
     /// The call block of this job.
     pub(super) fn view(&self) -> View {
-        // SAFETY: the block is mapped while the job lives. Whoever calls this is the driver before the start, or the watch
-        // after the confirmed death.
+        // SAFETY: the block is mapped while the job lives. Whoever calls this is the driver before the start,
+        // or the watch after the confirmed death.
         unsafe { View::new(self.block.ptr(), self.block.len()) }
     }
 }
@@ -120,8 +120,8 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Tells everybody who waits. The caller holds the child no more: who learns of the end and drops the last handle has
-    /// closed the last descriptor.
+    /// Tells everybody who waits. The caller holds the child no more: who learns of the end and drops the
+    /// last handle has closed the last descriptor.
     pub(super) fn announce(&self, end: End) {
         *self.end.lock() = Some(Arc::new(end));
         self.ended.notify_all();

@@ -65,7 +65,8 @@ pub struct ActiveChild {
     pub is_daemon: bool,
 }
 
-/// The processes that this program has started and that have not ended, oldest first. Workers of pools are not among them.
+/// The processes that this program has started and that have not ended, oldest first. Workers of pools are
+/// not among them.
 ///
 /// ```
 /// use phalanx::{Process, active_children};
@@ -93,8 +94,8 @@ pub struct CpuCount {
     pub logical: usize,
     /// Physical cores of the machine; equal to `logical` where that cannot be found out.
     pub physical: usize,
-    /// Physical cores that this process may keep busy, inside its affinity mask and CPU quota: what a pool takes by
-    /// default.
+    /// Physical cores that this process may keep busy, inside its affinity mask and CPU quota: what a pool
+    /// takes by default.
     pub usable: usize,
 }
 

@@ -32,7 +32,8 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
     // driver took it for a call block, at a multiple of a head's bytes and longer than one.
     let call_block = unsafe { View::new(site.block, site.len_bytes) };
     let call = call_block.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
-    // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout agrees.
+    // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout
+    // agrees.
     let function = call.and_then(|call| unsafe { code::function_at::<fn(A) -> R>(call.function) });
     let Some(function) = function else {
         return give_up(&call_block, Left::BadArguments, "the function's types are not those of this build");

@@ -20,24 +20,26 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// A process of its own that runs one function: Python's `multiprocessing.Process`, and a killable
 /// [`std::thread::JoinHandle`].
 ///
-/// The function is a `fn`, or a closure that captures nothing; what it works on comes as its argument, any serde type, and
-/// what it returns comes back in the same way. Both travel through shared memory, never through a pipe. The process runs
-/// this same program but not its `main`: nothing needs to stand at the top of `main`, and there is no `if __name__ ==
-/// "__main__"`. Statics have their initial values in it, and handles of open files are not inherited.
+/// The function is a `fn`, or a closure that captures nothing; what it works on comes as its argument, any
+/// serde type, and what it returns comes back in the same way. Both travel through shared memory, never
+/// through a pipe. The process runs this same program but not its `main`: nothing needs to stand at the top
+/// of `main`, and there is no `if __name__ == "__main__"`. Statics have their initial values in it, and
+/// handles of open files are not inherited.
 ///
-/// **Its life.** Its standard input is empty; it ignores Ctrl-C, which is for the main process to answer; it ends with the
-/// main process, however that ends. What it logs through `tracing` reaches the main process's subscriber, with the fields
-/// `process` and `pid`. Locks that it held when it died are [handed on as `OwnerDied`](crate::sync::LockError::OwnerDied),
-/// before [`join`](Process::join) returns. Only the main process starts processes: inside one, [`Process::spawn`] is
-/// refused, and a pool runs inline, so a mistake cannot start ever more of them.
+/// **Its life.** Its standard input is empty; it ignores Ctrl-C, which is for the main process to answer; it
+/// ends with the main process, however that ends. What it logs through `tracing` reaches the main process's
+/// subscriber, with the fields `process` and `pid`. Locks that it held when it died are [handed on as
+/// `OwnerDied`](crate::sync::LockError::OwnerDied), before [`join`](Process::join) returns. Only the main
+/// process starts processes: inside one, [`Process::spawn`] is refused, and a pool runs inline, so a mistake
+/// cannot start ever more of them.
 ///
-/// **Dropping the handle** waits for the end of the process, so that none outlives the scope that started it; of a
-/// [daemon](ProcessBuilder::daemon), and while the thread panics, it kills the process first.
+/// **Dropping the handle** waits for the end of the process, so that none outlives the scope that started it;
+/// of a [daemon](ProcessBuilder::daemon), and while the thread panics, it kills the process first.
 /// [`detach`](Process::detach) lets it run on.
 ///
-/// All methods take `&self` and may be called from several threads. From start to joined end takes about 0.3 ms, 1.2 ms with
-/// `Spawn` (release build, 2-core virtual machine under load), two descriptors and 4 KiB of shared memory: for many small tasks use a
-/// pool.
+/// All methods take `&self` and may be called from several threads. From start to joined end takes about 0.3
+/// ms, 1.2 ms with `Spawn` (release build, 2-core virtual machine under load), two descriptors and 4 KiB of
+/// shared memory: for many small tasks use a pool.
 ///
 /// ```
 /// use phalanx::Process;
@@ -67,7 +69,8 @@ impl Process<()> {
 }
 
 impl<R> Process<R> {
-    /// Starts a process that calls `f(args)`, with a name of its own, not a daemon, by the default start method.
+    /// Starts a process that calls `f(args)`, with a name of its own, not a daemon, by the default start
+    /// method.
     ///
     /// Returns when the process runs; that `f` has begun is not waited for.
     ///
@@ -115,8 +118,8 @@ impl<R> Process<R> {
 
     /// The exit status; minus the signal's number if a signal ended it; `None` while it runs.
     ///
-    /// 0: the function has returned. 1: it panicked. Also `None` where this program ignores SIGCHLD or reaps its children
-    /// itself and the kernel cannot tell (before Linux 6.15).
+    /// 0: the function has returned. 1: it panicked. Also `None` where this program ignores SIGCHLD or reaps
+    /// its children itself and the kernel cannot tell (before Linux 6.15).
     pub fn exitcode(&self) -> Option<i32> {
         self.child.end()?.exit_code()
     }
@@ -126,8 +129,8 @@ impl<R> Process<R> {
         Some(self.child.end()?.cause)
     }
 
-    /// Asks it to end, by SIGTERM, which ends it at once unless its function handles that signal. Does nothing once it has
-    /// ended.
+    /// Asks it to end, by SIGTERM, which ends it at once unless its function handles that signal. Does
+    /// nothing once it has ended.
     #[doc(alias = "SIGTERM")]
     pub fn terminate(&self) {
         self.send(libc::SIGTERM);
@@ -179,13 +182,13 @@ impl<R> Process<R> {
 impl<R: DeserializeOwned> Process<R> {
     /// Waits for its end and gives what its function returned.
     ///
-    /// May be called again: each call reads the result anew. Everything it logged has reached the subscriber by then, unless
-    /// the subscriber takes more than a second.
+    /// May be called again: each call reads the result anew. Everything it logged has reached the subscriber
+    /// by then, unless the subscriber takes more than a second.
     ///
     /// # Errors
     /// - [`JoinError::Panicked`] with message and place.
-    /// - [`JoinError::Died`] if it ended before its function had returned: by a signal, or by calling `exit`, with
-    ///   whatever status.
+    /// - [`JoinError::Died`] if it ended before its function had returned: by a signal, or by calling `exit`,
+    ///   with whatever status.
     /// - [`JoinError::Arguments`], [`JoinError::Value`] if what travelled could not be read.
     /// - [`JoinError::CannotBegin`] if the new process could not set itself up.
     /// - [`JoinError::Corrupt`] if unsafe code overwrote the result.

@@ -1,4 +1,5 @@
-//! Processes outside any team, each of which runs one function. README.md beside this file tells the protocol.
+//! Processes outside any team, each of which runs one function. README.md beside this file tells the
+//! protocol.
 
 mod builder;
 mod call_block;

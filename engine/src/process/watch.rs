@@ -1,7 +1,7 @@
 //! The watch: one thread that starts processes, learns of their deaths, and puts right what they left behind.
 //!
-//! It is made at the first start and lives as long as the program, because the kernel ends a process when the *thread*
-//! that started it ends.
+//! It is made at the first start and lives as long as the program, because the kernel ends a process when the
+//! *thread* that started it ends.
 
 use super::child::{Child, End, Ending};
 use crate::handle::kept;
@@ -53,7 +53,8 @@ pub(super) struct Watch {
 }
 
 static WATCH: Mutex<Option<&'static Watch>> = Mutex::new(None);
-/// Held while a watch is made. Not `WATCH` itself, which a copy made by `Fork` would then find locked for ever.
+/// Held while a watch is made. Not `WATCH` itself, which a copy made by `Fork` would then find locked for
+/// ever.
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The watch of this process, if it has one already.
@@ -141,7 +142,8 @@ impl Watch {
     fn run(&self) {
         let mut starters = Starters::default();
         loop {
-            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody to reap it.
+            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody
+            // to reap it.
             if catch_unwind(AssertUnwindSafe(|| self.round(&mut starters))).is_err() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -168,8 +170,8 @@ impl Watch {
         }
     }
 
-    /// Waits for a death, mail, a call, news of a start, or for [`LINGER`] where nothing goes on; the number of descriptors that
-    /// had something.
+    /// Waits for a death, mail, a call, news of a start, or for [`LINGER`] where nothing goes on; the number
+    /// of descriptors that had something.
     fn wait(
         &self,
         children: &[Arc<Child>],
@@ -197,7 +199,8 @@ impl Watch {
         let all = match polled {
             Ok(_) => false,
             Err(Errno::INTR) => return polled,
-            // Out of memory, or more descriptors than the limit allows by now: look at each, but not without rest.
+            // Out of memory, or more descriptors than the limit allows by now: look at each, but not without
+            // rest.
             Err(_) => {
                 std::thread::sleep(Duration::from_millis(10));
                 true
@@ -223,7 +226,8 @@ impl Watch {
             let (mail, packet) = match mail::try_recv::<FromWorker>(&child.process.socket) {
                 Ok(Some(mail)) => mail,
                 Ok(None) => return,
-                // It has ended, or its function has closed our socket: then it can only leave what fits its call block.
+                // It has ended, or its function has closed our socket: then it can only leave what fits its
+                // call block.
                 Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
             };
             match mail {
@@ -269,7 +273,8 @@ impl Drop for Endings {
     }
 }
 
-/// What processes are started with; made when first needed, and given up when nothing runs for a while, but for the copy.
+/// What processes are started with; made when first needed, and given up when nothing runs for a while, but
+/// for the copy.
 #[derive(Default)]
 struct Starters {
     spawn: Option<Starter>,

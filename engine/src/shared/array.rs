@@ -1,8 +1,8 @@
 //! `Array<T>`: elements with their lock.
 //!
 //! # Safety
-//! The elements follow a `LockWord` in one block. A guard exists only while its thread holds that lock, so references to them
-//! are exclusive, as in `sync::lock`; `place` keeps the block.
+//! The elements follow a `LockWord` in one block. A guard exists only while its thread holds that lock, so
+//! references to them are exclusive, as in `sync::lock`; `place` keeps the block.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -17,13 +17,16 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A fixed number of elements in shared memory, with the lock that protects them: what `multiprocessing.Array` is.
+/// A fixed number of elements in shared memory, with the lock that protects them: what
+/// `multiprocessing.Array` is.
 ///
-/// [`lock`](Array::lock) gives all elements as a slice; [`get`](Array::get) and [`set`](Array::set) take the lock for one. Such a
-/// call while the same thread holds the guard is [`LockError::WouldDeadlock`], at once. If a process dies, or panics, with the
-/// lock held, the next one gets [`LockError::OwnerDied`] with the guard inside, until [`ArrayGuard::clear_poison`].
+/// [`lock`](Array::lock) gives all elements as a slice; [`get`](Array::get) and [`set`](Array::set) take the
+/// lock for one. Such a call while the same thread holds the guard is [`LockError::WouldDeadlock`], at once.
+/// If a process dies, or panics, with the lock held, the next one gets [`LockError::OwnerDied`] with the
+/// guard inside, until [`ArrayGuard::clear_poison`].
 ///
-/// For arrays that are computed on by all workers at once take [`SharedArray`](crate::SharedArray): there nobody waits.
+/// For arrays that are computed on by all workers at once take [`SharedArray`](crate::SharedArray): there
+/// nobody waits.
 ///
 /// ```
 /// use phalanx::shared::Array;
@@ -152,7 +155,8 @@ impl<T: Element> Array<T> {
     /// Copies one element out, under the lock.
     ///
     /// # Errors
-    /// Those of [`lock`](Array::lock); with [`LockError::OwnerDied`] the lock is free again and the elements still suspect.
+    /// Those of [`lock`](Array::lock); with [`LockError::OwnerDied`] the lock is free again and the elements
+    /// still suspect.
     ///
     /// # Panics
     /// If there is no such element.

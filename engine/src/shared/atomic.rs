@@ -1,8 +1,8 @@
 //! `Atomic<T>` and `AtomicArray<T>`: numbers that all change at once, and floats that can be added to.
 //!
 //! # Safety
-//! A block is atomics from end to end and is viewed as nothing else; they have the size and alignment of their numbers
-//! ([`AtomicElement`]).
+//! A block is atomics from end to end and is viewed as nothing else; they have the size and alignment of
+//! their numbers ([`AtomicElement`]).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -81,8 +81,8 @@ macro_rules! float {
 
             /// Adds `value`; returns what was there before. Loops while others change it meanwhile.
             ///
-            /// The sum depends on the order in which workers come, to the last bits; [`Launch::reduce`](crate::Launch::reduce)
-            /// does not.
+            /// The sum depends on the order in which workers come, to the last bits;
+            /// [`Launch::reduce`](crate::Launch::reduce) does not.
             #[inline]
             pub fn fetch_add(&self, value: $float, ordering: Ordering) -> $float {
                 self.fetch_update(ordering, |now| now + value)
@@ -106,8 +106,8 @@ macro_rules! float {
                 self.fetch_update(ordering, |now| now.min(value))
             }
 
-            /// Replaces the value by `change` of it, called again when others came in between; returns what was there
-            /// before.
+            /// Replaces the value by `change` of it, called again when others came in between; returns what
+            /// was there before.
             #[inline]
             pub fn fetch_update(
                 &self,
@@ -131,8 +131,9 @@ float!(AtomicF64, f64, AtomicU64, "f64");
 
 /// A number in shared memory that any number of threads and processes change at once.
 ///
-/// It dereferences to the atomic itself: the standard library's, or [`AtomicF64`] and [`AtomicF32`]. No call blocks, and a
-/// death loses nothing: a change has happened or has not. See [`Counter`](crate::sync::Counter) for a plainer one.
+/// It dereferences to the atomic itself: the standard library's, or [`AtomicF64`] and [`AtomicF32`]. No call
+/// blocks, and a death loses nothing: a change has happened or has not. See [`Counter`](crate::sync::Counter)
+/// for a plainer one.
 ///
 /// ```
 /// use phalanx::shared::Atomic;
@@ -181,7 +182,8 @@ impl<T: AtomicElement> std::fmt::Debug for Atomic<T> {
     }
 }
 
-/// Numbers in shared memory that any number of threads and processes change at once: as a slice of [atomics](Atomic).
+/// Numbers in shared memory that any number of threads and processes change at once: as a slice of
+/// [atomics](Atomic).
 ///
 /// ```
 /// use phalanx::shared::AtomicArray;

@@ -50,15 +50,18 @@ pub enum BlockError {
 /// Bytes in shared memory under a name, for programs that share nothing but that name: what
 /// `multiprocessing.shared_memory.SharedMemory` is.
 ///
-/// A name without a slash stands for a file in /dev/shm, where Python's `SharedMemory(name)` and C's `shm_open` find it too; a
-/// path stands for itself. The block stays until it is unlinked, by [`unlink`](NamedBlock::unlink), by [`NamedBlock::unlink_on_drop`] or by any program;
-/// handles and mappings that exist then go on working. Handles are cheap clones; in messages and anything else that serde
-/// writes, a handle travels as its path and is opened where it arrives, so that it can also be sent to a program of its own.
+/// A name without a slash stands for a file in /dev/shm, where Python's `SharedMemory(name)` and C's
+/// `shm_open` find it too; a path stands for itself. The block stays until it is unlinked, by
+/// [`unlink`](NamedBlock::unlink), by [`NamedBlock::unlink_on_drop`] or by any program; handles and mappings
+/// that exist then go on working. Handles are cheap clones; in messages and anything else that serde writes,
+/// a handle travels as its path and is opened where it arrives, so that it can also be sent to a program of
+/// its own.
 ///
-/// Any program may write at any time: reads and writes here move bytes and promise nothing but that aligned 8-byte words are
-/// moved whole. For agreement use [locks](crate::sync) that travel beside it. After a program, this one or another, has made the file
-/// shorter, the safe calls panic for what is gone; if it does so during a call, the process ends with SIGBUS, which no library can prevent
-/// for a file with a name. Each call asks the system for the file's length, about 0.2 us.
+/// Any program may write at any time: reads and writes here move bytes and promise nothing but that aligned
+/// 8-byte words are moved whole. For agreement use [locks](crate::sync) that travel beside it. After a
+/// program, this one or another, has made the file shorter, the safe calls panic for what is gone; if it does
+/// so during a call, the process ends with SIGBUS, which no library can prevent for a file with a name. Each
+/// call asks the system for the file's length, about 0.2 us.
 ///
 /// ```
 /// use phalanx::shared::NamedBlock;
@@ -103,7 +106,8 @@ fn path_of(name: &Path) -> PathBuf {
 }
 
 impl NamedBlock {
-    /// Makes a block of `len_bytes` zeros, at least 1, readable and writable by this user alone; its memory is reserved.
+    /// Makes a block of `len_bytes` zeros, at least 1, readable and writable by this user alone; its memory
+    /// is reserved.
     ///
     /// # Errors
     /// - [`BlockError::Alloc`]: the name is taken or impossible, or there is no room.
@@ -159,7 +163,8 @@ impl NamedBlock {
 
     /// This handle and its later clones own the name: it is removed when the last of them is dropped.
     ///
-    /// A process that is killed leaves it; for memory that must never be left behind take the objects without a name.
+    /// A process that is killed leaves it; for memory that must never be left behind take the objects without
+    /// a name.
     pub fn unlink_on_drop(mut self) -> NamedBlock {
         self.unlink = Some(Arc::new(Unlink(self.path.clone())));
         self
@@ -234,7 +239,8 @@ impl NamedBlock {
         self.write(offset, bytemuck::bytes_of(&value));
     }
 
-    /// Its first byte, for code that agrees with the other programs by its own means. Valid as long as a handle lives.
+    /// Its first byte, for code that agrees with the other programs by its own means. Valid as long as a
+    /// handle lives.
     pub fn as_ptr(&self) -> *mut u8 {
         self.segment.base().as_ptr()
     }
@@ -251,8 +257,8 @@ impl NamedBlock {
     /// All bytes, for writing.
     ///
     /// # Safety
-    /// While the slice lives nobody else, in no program and by no other handle, reads or writes the block or makes its file
-    /// shorter.
+    /// While the slice lives nobody else, in no program and by no other handle, reads or writes the block or
+    /// makes its file shorter.
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: mapped for so long; the rest is the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.len()) }
@@ -272,8 +278,8 @@ impl NamedBlock {
     /// The word that begins `at` bytes into the block, a multiple of 8 that lies before its end.
     fn word(&self, at: usize) -> &AtomicU64 {
         let word = self.as_ptr().wrapping_add(at).cast::<AtomicU64>();
-        // SAFETY: the mapping begins on a page and consists of whole pages, so the word lies inside, aligned, also where the
-        // block ends in the middle of it. Safe calls reach the block in such words alone.
+        // SAFETY: the mapping begins on a page and consists of whole pages, so the word lies inside, aligned,
+        // also where the block ends in the middle of it. Safe calls reach the block in such words alone.
         unsafe { &*word }
     }
 }

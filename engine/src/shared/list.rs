@@ -1,7 +1,7 @@
 //! `SharedList<T>`: items of any serde type in a fixed room.
 //!
-//! Words: a lock, the number of items, and the two sizes, which never change. Then slots. A slot has two halves, each with a
-//! length and bytes, and a word that says which half counts.
+//! Words: a lock, the number of items, and the two sizes, which never change. Then slots. A slot has two
+//! halves, each with a length and bytes, and a word that says which half counts.
 //!
 //! | actor, under the lock | step | a death after it leaves |
 //! |---|---|---|
@@ -10,12 +10,13 @@
 //! | pusher | S1, S2 in the slot behind the last, P1 one item more | without P1, the list as it was |
 //! | popper | Q1 one item fewer | - |
 //!
-//! So at every instant the list is sound, and who takes the lock from the dead has nothing to repair: it clears the poison and
-//! goes on. Values that make no sense (a length beyond the slot) are an error, never a read past the end.
+//! So at every instant the list is sound, and who takes the lock from the dead has nothing to repair: it
+//! clears the poison and goes on. Values that make no sense (a length beyond the slot) are an error, never a
+//! read past the end.
 //!
 //! # Safety
-//! Slots lie behind the words in one block, whose length `of` compares with the sizes before any use; they are touched only
-//! under the lock, which gives one thread at a time exclusive access.
+//! Slots lie behind the words in one block, whose length `of` compares with the sizes before any use; they
+//! are touched only under the lock, which gives one thread at a time exclusive access.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -114,12 +115,13 @@ const SLOT: usize = size_of::<SlotWords>();
 #[cfg(not(loom))]
 const _: () = assert!(WORDS == 32 && SLOT == 16);
 
-/// A list of at most `capacity` items of any serde type in shared memory, for all processes that have a handle: what
-/// `multiprocessing.shared_memory.ShareableList` is, and items can be of any size up to a limit, be pushed and popped.
+/// A list of at most `capacity` items of any serde type in shared memory, for all processes that have a
+/// handle: what `multiprocessing.shared_memory.ShareableList` is, and items can be of any size up to a limit,
+/// be pushed and popped.
 ///
-/// Every call takes the list's lock for the time of a copy, and blocks while another holds it. **A death in the middle of a
-/// call changes nothing, or has made the whole change**: nobody sees half an item, and nobody has to recover anything.
-/// Items are copied in and out; to change one, [`update`](SharedList::update) it.
+/// Every call takes the list's lock for the time of a copy, and blocks while another holds it. **A death in
+/// the middle of a call changes nothing, or has made the whole change**: nobody sees half an item, and nobody
+/// has to recover anything. Items are copied in and out; to change one, [`update`](SharedList::update) it.
 ///
 /// Cost: two halves of `item_bytes` and 16 bytes for each item; an uncontended lock and two copies a call.
 ///
@@ -144,9 +146,9 @@ pub struct SharedList<T> {
 }
 
 impl<T: Item> SharedList<T> {
-    /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each as they are written down:
-    /// numbers take 1 to 9, a text its length and 2, a list its items and 3, a struct its fields with their names and 3;
-    /// [`ListError::TooLarge`] says how many an item takes.
+    /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each as they are
+    /// written down: numbers take 1 to 9, a text its length and 2, a list its items and 3, a struct its
+    /// fields with their names and 3; [`ListError::TooLarge`] says how many an item takes.
     ///
     /// # Errors
     /// - [`CreateError`] when shared memory is not to be had.
@@ -165,7 +167,8 @@ impl<T: Item> SharedList<T> {
         Ok(SharedList::of(place::make::<SharedList<T>>("list", len_bytes, init, Some(repair))?))
     }
 
-    /// Makes a list of these items, with as many slots, of at least `item_bytes` bytes each or as many as the largest takes.
+    /// Makes a list of these items, with as many slots, of at least `item_bytes` bytes each or as many as the
+    /// largest takes.
     ///
     /// # Errors
     /// - [`ListError::Create`], [`ListError::Codec`]: see there.
@@ -211,7 +214,8 @@ impl<T: Item> SharedList<T> {
     /// A copy of an item.
     ///
     /// # Errors
-    /// - [`ListError::OutOfRange`], [`ListError::Codec`], [`ListError::Lock`], [`ListError::Corrupt`]: see there.
+    /// - [`ListError::OutOfRange`], [`ListError::Codec`], [`ListError::Lock`], [`ListError::Corrupt`]: see
+    ///   there.
     pub fn get(&self, index: usize) -> Result<T, ListError> {
         let bytes = self.open()?.read(index)?;
         decoded(&bytes)
@@ -242,7 +246,8 @@ impl<T: Item> SharedList<T> {
     /// Adds an item at the end; its index.
     ///
     /// # Errors
-    /// - [`ListError::Full`], [`ListError::TooLarge`], [`ListError::Codec`], [`ListError::Lock`], [`ListError::Corrupt`]: see there.
+    /// - [`ListError::Full`], [`ListError::TooLarge`], [`ListError::Codec`], [`ListError::Lock`],
+    ///   [`ListError::Corrupt`]: see there.
     pub fn push(&self, item: &T) -> Result<usize, ListError> {
         let bytes = encoded(item)?;
         self.open()?.push(&bytes)
@@ -406,7 +411,8 @@ impl<T> std::fmt::Debug for SharedList<T> {
     }
 }
 
-// SAFETY: `new` makes a block of these words and slots; `of` takes the sizes from the block only if they give its length.
+// SAFETY: `new` makes a block of these words and slots; `of` takes the sizes from the block only if they give
+// its length.
 unsafe impl<T: Item> Remote for SharedList<T> {
     type Words = ListWords;
     type Value = [T];

@@ -1,7 +1,8 @@
 //! Shared objects: values, arrays, atomics, lists and named blocks that many processes use at once.
 //!
-//! All handles here are cheap clones of one object in shared memory, may be used by any thread, may stand among the operands of
-//! a launch, and may be part of arguments and results of tasks and processes; the memory goes when the last handle is gone.
+//! All handles here are cheap clones of one object in shared memory, may be used by any thread, may stand
+//! among the operands of a launch, and may be part of arguments and results of tasks and processes; the
+//! memory goes when the last handle is gone.
 //!
 //! | for | take |
 //! |---|---|

@@ -1,9 +1,10 @@
 //! `RawValue<T>` and `RawArray<T>`: plain data that many processes read and write without a lock.
 //!
 //! # Safety
-//! Elements lie at multiples of their size behind an address aligned to at least 8 bytes, so each can be moved in pieces of
-//! [`piece`] bytes, aligned to their own size. All access is atomic, piece by piece and always with the same piece size for
-//! one object, so there is no data race; a mixture of pieces of several writers is a `T` because every bit pattern is.
+//! Elements lie at multiples of their size behind an address aligned to at least 8 bytes, so each can be
+//! moved in pieces of [`piece`] bytes, aligned to their own size. All access is atomic, piece by piece and
+//! always with the same piece size for one object, so there is no data race; a mixture of pieces of several
+//! writers is a `T` because every bit pattern is.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -93,11 +94,12 @@ unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize, piece: usize) {
 /// Elements in shared memory that any number of processes read and write without a lock: what
 /// `multiprocessing.RawArray` is.
 ///
-/// No call blocks. What a thread did before it wrote an element is visible to whoever reads that element's new value. **What
-/// is whole:** elements of 1, 2, 4 or 8 bytes are read and written whole. Larger ones are moved in pieces of 8 bytes (or 4,
-/// 2 or 1, the largest that divides their size), so a reader may see pieces of several writes; and a copy of several elements
-/// is no snapshot. A writer killed in the middle leaves such a mixture. To change an element depending on what it was, take
-/// [`AtomicArray`](super::AtomicArray) or [`Array`](super::Array).
+/// No call blocks. What a thread did before it wrote an element is visible to whoever reads that element's
+/// new value. **What is whole:** elements of 1, 2, 4 or 8 bytes are read and written whole. Larger ones are
+/// moved in pieces of 8 bytes (or 4, 2 or 1, the largest that divides their size), so a reader may see pieces
+/// of several writes; and a copy of several elements is no snapshot. A writer killed in the middle leaves
+/// such a mixture. To change an element depending on what it was, take [`AtomicArray`](super::AtomicArray) or
+/// [`Array`](super::Array).
 ///
 /// ```
 /// use phalanx::shared::RawArray;
@@ -254,7 +256,8 @@ impl<T: Element> std::fmt::Debug for RawArray<T> {
     }
 }
 
-/// One value in shared memory without a lock: what `multiprocessing.RawValue` is. See [`RawArray`] for what is whole.
+/// One value in shared memory without a lock: what `multiprocessing.RawValue` is. See [`RawArray`] for what
+/// is whole.
 ///
 /// ```
 /// use phalanx::shared::RawValue;

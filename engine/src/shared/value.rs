@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// One value in shared memory, with the lock that protects it: what `multiprocessing.Value` is.
 ///
-/// Every call takes the lock; [`lock`](Value::lock) holds it over several steps. A call while the same thread holds the guard is
-/// [`LockError::WouldDeadlock`], at once. If a process dies, or panics, with the lock held, calls say
-/// [`LockError::OwnerDied`] until somebody clears it, since the value may be half changed.
+/// Every call takes the lock; [`lock`](Value::lock) holds it over several steps. A call while the same thread
+/// holds the guard is [`LockError::WouldDeadlock`], at once. If a process dies, or panics, with the lock
+/// held, calls say [`LockError::OwnerDied`] until somebody clears it, since the value may be half changed.
 ///
 /// Cost: an uncontended lock and unlock a call; 128 bytes for values up to 88.
 ///
@@ -72,7 +72,8 @@ impl<T: Element> Value<T> {
     /// Copies the value out, under the lock.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`]; with [`LockError::OwnerDied`] the lock is free again and the value still suspect.
+    /// Those of [`Lock::lock`]; with [`LockError::OwnerDied`] the lock is free again and the value still
+    /// suspect.
     pub fn get(&self) -> Result<T, LockError> {
         self.lock().map(|guard| *guard).map_err(|error| error.map(drop))
     }

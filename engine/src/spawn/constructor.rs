@@ -47,8 +47,8 @@ fn entry_index(table: usize, len: usize) -> Option<usize> {
 // A flag of this process alone, no word of a protocol: it needs no model checking.
 static IS_STRAY: AtomicBool = AtomicBool::new(false);
 
-/// Whether this process was started as a worker, by somebody whose worker it cannot be. A variable that only happens to be
-/// set makes no worker: whoever starts one gives it a packet socket as well.
+/// Whether this process was started as a worker, by somebody whose worker it cannot be. A variable that only
+/// happens to be set makes no worker: whoever starts one gives it a packet socket as well.
 pub(super) fn is_stray() -> bool {
     IS_STRAY.load(Ordering::Relaxed)
 }
@@ -84,7 +84,8 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
     }
 }
 
-/// Runs the start-up functions that would have come after ours: statics of C++ code, other crates' registrations.
+/// Runs the start-up functions that would have come after ours: statics of C++ code, other crates'
+/// registrations.
 fn run_remaining(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     let Some((table, len)) = code::own_object().and_then(|object| object.init_array()) else { return };
     let Some(own) = entry_index(table, len) else { return };

@@ -13,7 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The file of the running program, opened once, so that workers execute it even after it was removed or replaced.
+/// The file of the running program, opened once, so that workers execute it even after it was removed or
+/// replaced.
 #[derive(Debug)]
 pub(super) struct Executable {
     /// None where /proc is missing: then `path` is what the program was started by.
@@ -25,7 +26,8 @@ pub(super) struct Executable {
     pub(super) native_threads: Option<usize>,
 }
 
-/// Variables by which libraries for numeric work choose their number of threads: OpenMP, OpenBLAS, MKL, BLIS, numexpr, rayon.
+/// Variables by which libraries for numeric work choose their number of threads: OpenMP, OpenBLAS, MKL, BLIS,
+/// numexpr, rayon.
 const THREAD_VARIABLES: [&str; 6] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -48,8 +50,8 @@ impl Executable {
         }
     }
 
-    /// Without /proc: the name that the kernel was given, if it is absolute and still there. That it is the same build is
-    /// found out by the handshake.
+    /// Without /proc: the name that the kernel was given, if it is absolute and still there. That it is the
+    /// same build is found out by the handshake.
     fn by_name() -> Option<Executable> {
         use std::os::unix::ffi::OsStrExt;
         let name = Path::new(std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
@@ -63,8 +65,8 @@ impl Executable {
 
     /// Executes the program once more and greets the new process.
     ///
-    /// std's spawn does this by `posix_spawn` (a vfork and an exec), because nothing asked for here runs code of ours
-    /// between the two; the multi-threaded caller is never forked.
+    /// std's spawn does this by `posix_spawn` (a vfork and an exec), because nothing asked for here runs code
+    /// of ours between the two; the multi-threaded caller is never forked.
     pub(super) fn spawn(&self, role: Role, name: &str, preload: u64) -> Result<Starting, StartError> {
         let (ours, theirs) =
             socket::pair().map_err(|source| StartError::from_call("making a socket pair", source))?;
@@ -81,8 +83,8 @@ impl Executable {
                 command.env(name, threads.to_string());
             }
         }
-        // Dropping std's handle neither waits nor kills; from here on the pidfd is the process. `command` holds the worker's
-        // end of the socket and must go, or its death would not be end of file.
+        // Dropping std's handle neither waits nor kills; from here on the pidfd is the process. `command`
+        // holds the worker's end of the socket and must go, or its death would not be end of file.
         let pid = command.spawn().map_err(|source| self.spawn_error(source))?.id();
         drop(command);
         let starting = Starting::adopt(pid, ours)?;
@@ -107,8 +109,9 @@ fn shown_name(name: &str) -> String {
     format!("{} [phalanx {name}]", program.to_string_lossy())
 }
 
-/// Descriptors of this process that survive an exec because whoever opened them did not mark them close-on-exec. Workers
-/// close exactly these numbers: they would keep the host's pipes and files open for as long as they live.
+/// Descriptors of this process that survive an exec because whoever opened them did not mark them
+/// close-on-exec. Workers close exactly these numbers: they would keep the host's pipes and files open for as
+/// long as they live.
 fn inherited_descriptors() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());

@@ -21,14 +21,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-/// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative errno; if the
-/// worker is the server's own child, with its pidfd and the socket on which its end is reported.
+/// A request: fork a worker for the socket that comes along. The answer: the process number, or a negative
+/// errno; if the worker is the server's own child, with its pidfd and the socket on which its end is
+/// reported.
 const FORK: &[u8] = b"fork";
 
 /// The answer of a server that has come to have more than one thread.
 const HAS_THREADS: i64 = -(libc::EDEADLK as i64);
 
-/// What a server sends when it has run `preload` and takes requests; a count of shared objects follows, which must be 0.
+/// What a server sends when it has run `preload` and takes requests; a count of shared objects follows, which
+/// must be 0.
 const SERVING: &[u8] = b"serving";
 
 const SERVER_NAME: &str = "server";
@@ -244,8 +246,9 @@ impl Unannounced {
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());
-    // SAFETY: the driver sent the distance of a `fn()` in its build. This is the file that the driver runs, by its descriptor;
-    // where /proc is missing, by its name, and only the marker says that it is the same build.
+    // SAFETY: the driver sent the distance of a `fn()` in its build. This is the file that the driver runs,
+    // by its descriptor; where /proc is missing, by its name, and only the marker says that it is the same
+    // build.
     let preload = hello.preload.checked_sub(1).and_then(|at| unsafe { code::function_at::<fn()>(at) });
     if let Some(preload) = preload {
         preload();
@@ -365,7 +368,8 @@ struct Children {
 }
 
 impl Children {
-    /// Watches a child; returns what the driver needs to watch it too. A child that cannot be watched is ended.
+    /// Watches a child; returns what the driver needs to watch it too. A child that cannot be watched is
+    /// ended.
     fn add(&mut self, pid: u32) -> io::Result<OwnChild> {
         let watch = || {
             let (ours, theirs) = socket::pair()?;

@@ -1,7 +1,8 @@
 //! The first packets on a worker's socket: who starts whom, and whether both are the same build.
 //!
-//! Driver to new process: [`Hello`] followed by the numbers of descriptors to close. New process to driver: [`Ready`]. Magic
-//! and version come first in both and never move, so that different builds can tell that they differ.
+//! Driver to new process: [`Hello`] followed by the numbers of descriptors to close. New process to driver:
+//! [`Ready`]. Magic and version come first in both and never move, so that different builds can tell that
+//! they differ.
 
 use super::fingerprint::Fingerprint;
 use crate::code;
@@ -15,8 +16,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"phalanx\x01");
 /// Most descriptors named for closing, a page of numbers.
 const MAX_CLOSE: usize = 1024;
 
-/// The private environment variable that makes an executed copy of this program a worker. Its value also names this copy
-/// of the crate, since a program may link two versions of it.
+/// The private environment variable that makes an executed copy of this program a worker. Its value also
+/// names this copy of the crate, since a program may link two versions of it.
 pub(super) const MARKER: &str = "PHALANX_WORKER";
 
 /// What a started process is to be.

@@ -108,8 +108,8 @@ pub(crate) enum Note {
     Mark { _told: SyncSender<()> },
 }
 
-/// Emits what workers say in the driver, on a thread of its own: the subscriber is the program's code, and may be slow, stuck
-/// or waiting for a launch, while deaths must be dealt with.
+/// Emits what workers say in the driver, on a thread of its own: the subscriber is the program's code, and
+/// may be slow, stuck or waiting for a launch, while deaths must be dealt with.
 #[derive(Default)]
 pub(crate) struct Relay(Mutex<Stage>);
 
@@ -290,7 +290,8 @@ impl Subscriber for Forwarder {
             target: event.metadata().target().to_string(),
             message: text.0,
         };
-        // A driver that does not read fast enough loses events rather than stopping its workers; it is told how many.
+        // A driver that does not read fast enough loses events rather than stopping its workers; it is told
+        // how many.
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let unsaid = match lost {
             0 => 0,

@@ -1,5 +1,5 @@
-//! What driver and workers tell each other over the packet socket: everything but launches, which go through shared
-//! memory.
+//! What driver and workers tell each other over the packet socket: everything but launches, which go through
+//! shared memory.
 
 use crate::sys::socket::{self, Packet};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -14,8 +14,8 @@ pub(crate) const MAX_IDS: usize = 2048;
 /// From the driver.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// What it is for, told once: the distance of a [`Main`](super::worker::Main) from the anchor, and what that reads. With
-    /// the descriptors that it needs. Only segments may come before.
+    /// What it is for, told once: the distance of a [`Main`](super::worker::Main) from the anchor, and what
+    /// that reads. With the descriptors that it needs. Only segments may come before.
     Begin { main: u64, with: Vec<u8> },
     /// A segment that the next launch uses. With its descriptor.
     Segment { id: u64, len_bytes: u64 },

@@ -1,5 +1,6 @@
-//! Worker processes, whatever they are for: how one is started (by executing this program again, or by forking from a clean
-//! process that was), what it and its driver tell each other, which segments it can reach, and how it ends.
+//! Worker processes, whatever they are for: how one is started (by executing this program again, or by
+//! forking from a clean process that was), what it and its driver tell each other, which segments it can
+//! reach, and how it ends.
 //!
 //! README.md beside this file tells the protocol.
 

@@ -8,8 +8,8 @@ pub(crate) struct OomWatch {
     last: AtomicU64,
 }
 
-/// The system's count of such kills (`oom_kill` in /proc/vmstat, which includes those of memory cgroups); 0 where it
-/// cannot be read.
+/// The system's count of such kills (`oom_kill` in /proc/vmstat, which includes those of memory cgroups); 0
+/// where it cannot be read.
 fn kills() -> u64 {
     let text = descriptor::read_text("/proc/vmstat").unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)

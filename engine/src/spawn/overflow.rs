@@ -59,15 +59,16 @@ extern "C" fn on_fault(number: c_int, info: *mut libc::siginfo_t, context: *mut 
     if is_fault && is_near_stack_pointer(addr, stack_pointer(context)) {
         report();
     }
-    // The faulting instruction runs again after the return, and the default action ends the process by this signal.
+    // The faulting instruction runs again after the return, and the default action ends the process by this
+    // signal.
     process::default_signal(number);
     if !is_fault {
         process::signal_own_thread(number);
     }
 }
 
-/// A push, a call or a stack probe faults just below the stack pointer; a large frame of C code, without probes, faults
-/// further away, above or below.
+/// A push, a call or a stack probe faults just below the stack pointer; a large frame of C code, without
+/// probes, faults further away, above or below.
 fn is_near_stack_pointer(addr: usize, pointer: usize) -> bool {
     const BELOW: usize = 256 << 10;
     const ABOVE: usize = 64 << 10;

@@ -6,15 +6,16 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
-/// The last panic of any thread of a worker process: a parallel method inside a kernel hands a panic of another thread on to the
-/// one that runs the kernel.
+/// The last panic of any thread of a worker process: a parallel method inside a kernel hands a panic of
+/// another thread on to the one that runs the kernel.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
 thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// In a worker process: keeps the place of a panic for the driver's error, which tells it, instead of printing here.
+/// In a worker process: keeps the place of a panic for the driver's error, which tells it, instead of
+/// printing here.
 pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(note_place));
 }

@@ -79,7 +79,8 @@ fn signal_name(number: i32) -> Option<&'static str> {
     })
 }
 
-/// A process that was started. Dropping it closes its socket, which ends a worker that listens; it neither kills nor waits.
+/// A process that was started. Dropping it closes its socket, which ends a worker that listens; it neither
+/// kills nor waits.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     pub(crate) pid: u32,
@@ -122,8 +123,8 @@ impl WorkerProcess {
         self.ended_at.get().filter(|_| self.ended.get().is_none()).map(|at| *at + REPORTED_WITHIN)
     }
 
-    /// How it ended, or None while it runs, or while how it ended is not told yet. Never blocks; reaps the child; may be asked
-    /// again.
+    /// How it ended, or None while it runs, or while how it ended is not told yet. Never blocks; reaps the
+    /// child; may be asked again.
     pub(crate) fn try_reap(&self) -> Option<ExitCause> {
         if let Some(&cause) = self.ended.get() {
             return Some(cause);
@@ -142,7 +143,8 @@ impl WorkerProcess {
         Some(*self.ended.get_or_init(|| cause))
     }
 
-    /// The report follows within the time that the fork server needs to reap; one that was stopped is not waited for long.
+    /// The report follows within the time that the fork server needs to reap; one that was stopped is not
+    /// waited for long.
     fn told_by_others(&self) -> Option<ExitCause> {
         let report = self.reports.as_ref().map(|reports| read_report(reports.as_fd()));
         match report {

@@ -38,7 +38,8 @@ pub(crate) trait Segments: Send {
 /// The segments mapped in this worker.
 pub(crate) struct Mapped {
     socket: Arc<OwnedFd>,
-    /// Never dropped: what is mapped stays until the driver says that it is gone (`Retire`), or the process ends.
+    /// Never dropped: what is mapped stays until the driver says that it is gone (`Retire`), or the process
+    /// ends.
     by_id: ManuallyDrop<FxHashMap<u64, Mapping>>,
     retired: Vec<u64>,
 }

@@ -36,7 +36,8 @@ pub(super) fn become_worker() {
     IS_WORKER.store(true, Ordering::Relaxed);
 }
 
-/// Moves the socket away from descriptor 0, puts an empty file there, and /dev/null where the driver has closed its output.
+/// Moves the socket away from descriptor 0, puts an empty file there, and /dev/null where the driver has
+/// closed its output.
 pub(super) fn take_stdin() -> OwnedFd {
     // SAFETY: the constructor has seen that descriptor 0 is an open socket.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
@@ -69,7 +70,8 @@ pub(super) fn run_worker(socket: OwnedFd) -> ! {
     worker::run(socket)
 }
 
-/// Waits for the first packet and does what it says: bind this process's life to the driver's, and take over its name.
+/// Waits for the first packet and does what it says: bind this process's life to the driver's, and take over
+/// its name.
 pub(super) fn greeted(socket: BorrowedFd<'_>) -> Hello {
     let Some((hello, close)) = Hello::recv(socket) else { process::exit_now(EXIT_SETUP) };
     for number in close {
@@ -88,7 +90,8 @@ pub(super) fn answer(socket: BorrowedFd<'_>) {
 
 /// The set-up of a new worker process; ends it if its driver is gone already.
 pub(super) fn prepare(parent_pid: u32, name: &str) {
-    // First, so that from here on the driver's death is ours. It may have died before: then our parent is another.
+    // First, so that from here on the driver's death is ours. It may have died before: then our parent is
+    // another.
     if process::die_with_parent().is_err() || process::parent_pid() != parent_pid {
         process::exit_now(EXIT_SETUP);
     }
@@ -99,8 +102,8 @@ pub(super) fn prepare(parent_pid: u32, name: &str) {
     if let Ok(shown) = CString::new(shown) {
         process::set_name(&shown);
     }
-    // Ctrl-C goes to the whole group; the driver decides what it means. Swallowed and not ignored, so that programs
-    // that a worker executes can be interrupted.
+    // Ctrl-C goes to the whole group; the driver decides what it means. Swallowed and not ignored, so that
+    // programs that a worker executes can be interrupted.
     process::swallow_signal(libc::SIGINT);
     // As std does at the start of `main`, which does not run here.
     process::ignore_signal(libc::SIGPIPE);
@@ -108,6 +111,7 @@ pub(super) fn prepare(parent_pid: u32, name: &str) {
     process::default_signal(libc::SIGCHLD);
     process::unblock_all_signals();
     overflow::install();
-    // When memory runs out, a worker is to go and not the driver. Raising it is always allowed; /proc may be missing.
+    // When memory runs out, a worker is to go and not the driver. Raising it is always allowed; /proc may be
+    // missing.
     let _best_effort = std::fs::write("/proc/self/oom_score_adj", "1000");
 }

@@ -1,5 +1,5 @@
-//! Starts processes, and never waits for one: wishes go in, started processes and errors come out, and between the two
-//! whoever owns the starter polls what it names and lets it look again.
+//! Starts processes, and never waits for one: wishes go in, started processes and errors come out, and
+//! between the two whoever owns the starter polls what it names and lets it look again.
 
 use super::constructor;
 use super::error::StartError;
@@ -44,8 +44,8 @@ enum Server {
 
 /// Starts processes by one method.
 ///
-/// All starts come from one thread, which lives as long as the processes: the kernel kills one when the *thread* that
-/// started it ends. [`StartMethod::Fork`] forks in [`Starter::new`] already.
+/// All starts come from one thread, which lives as long as the processes: the kernel kills one when the
+/// *thread* that started it ends. [`StartMethod::Fork`] forks in [`Starter::new`] already.
 #[derive(Debug)]
 pub(crate) struct Starter {
     pub(super) executable: Executable,
@@ -69,8 +69,8 @@ impl Starter {
         Starter::with_native_threads(method, preload, None)
     }
 
-    /// As [`Self::new`]; native libraries in what is executed are told to use so many threads, where the environment does not
-    /// tell them already.
+    /// As [`Self::new`]; native libraries in what is executed are told to use so many threads, where the
+    /// environment does not tell them already.
     pub(crate) fn with_native_threads(
         method: StartMethod,
         preload: Option<fn()>,
@@ -246,8 +246,8 @@ impl Starter {
         }
     }
 
-    /// A server does not answer: it is ended, if it has not, so that two never serve. What it was asked for is wanted again,
-    /// and what it may have forked meanwhile is ended too.
+    /// A server does not answer: it is ended, if it has not, so that two never serve. What it was asked for
+    /// is wanted again, and what it may have forked meanwhile is ended too.
     fn part_with(&mut self, server: ForkServer) -> Server {
         let until = Instant::now() + ANSWER_WITHIN;
         // One that takes no request twice in a row may die of them.
@@ -267,7 +267,8 @@ impl Starter {
         }
     }
 
-    /// A server has come to nothing. Another is tried where it was killed; one that ended by itself would do so again.
+    /// A server has come to nothing. Another is tried where it was killed; one that ended by itself would do
+    /// so again.
     fn server_has_failed(&mut self, error: StartError) {
         if self.method == StartMethod::Fork {
             self.lost = Some(error);

@@ -52,7 +52,8 @@ impl Starting {
         };
         match process::try_wait(&pidfd, true) {
             Ok(Wait::Running | Wait::Ended(_)) => {}
-            // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to be used.
+            // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to
+            // be used.
             Ok(Wait::NotOurs) => return Err(gone),
             // There are pidfds, but they cannot be waited for (Linux 5.3, or a sandbox).
             Err(source) => {
@@ -72,8 +73,8 @@ impl Starting {
         Starting { process, since: Instant::now(), closed: None }
     }
 
-    /// Sends the first packet, for which there is always room. A process that has ended meanwhile, or that cannot be greeted
-    /// and is ended here, is found out by [`Starting::look`].
+    /// Sends the first packet, for which there is always room. A process that has ended meanwhile, or that
+    /// cannot be greeted and is ended here, is found out by [`Starting::look`].
     pub(super) fn greet(&self, hello: &Hello, close: &[i32]) {
         if hello.send(&self.process.socket, close).is_err() {
             self.process.kill();
@@ -93,8 +94,8 @@ impl Starting {
 
     /// Whether it has answered as a process of this build does; `None` while that is open.
     ///
-    /// The answer was sent after our pidfd was opened, so it also proves that the pidfd is the worker's and not that of
-    /// a stranger who took over its number.
+    /// The answer was sent after our pidfd was opened, so it also proves that the pidfd is the worker's and
+    /// not that of a stranger who took over its number.
     pub(super) fn look(&mut self, expected: &Fingerprint) -> Option<Result<(), StartError>> {
         if self.closed.is_some() {
             return self.end().map(Err);

@@ -1,7 +1,8 @@
 //! Start methods, end to end, against this very test binary, which is executed again like any other program.
 //!
-//! A worker whose name begins with "puppet" runs [`puppet`] and does what the rest of its name says. Tests that need a
-//! host of their own (one thread, SIGCHLD ignored, a violent death) run an ignored test as a program of its own.
+//! A worker whose name begins with "puppet" runs [`puppet`] and does what the rest of its name says. Tests
+//! that need a host of their own (one thread, SIGCHLD ignored, a violent death) run an ignored test as a
+//! program of its own.
 
 use super::handshake::{MARKER, Role};
 use super::*;
@@ -36,7 +37,8 @@ static OTHER: extern "C" fn() = other_constructor;
 #[unsafe(link_section = ".init_array.65534")]
 static EARLY: extern "C" fn() = other_constructor;
 
-/// Names the function that a host program with a single thread runs; the test harness always has more threads.
+/// Names the function that a host program with a single thread runs; the test harness always has more
+/// threads.
 const HOST: &str = "PHALANX_TEST_HOST";
 
 #[used]

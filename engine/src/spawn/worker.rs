@@ -1,4 +1,5 @@
-//! A worker process that has been set up: it waits to be told what it is for, and is that for the rest of its life.
+//! A worker process that has been set up: it waits to be told what it is for, and is that for the rest of its
+//! life.
 //!
 //! # Safety
 //! The driver sends the distance of a [`Main`], after it has seen that this process runs the same build.

@@ -58,9 +58,9 @@ pub enum BarrierError {
 
 /// A place where a fixed number of parties, threads of any processes, wait for each other, again and again.
 ///
-/// What each party did before it came is visible to all after they went on. **If a party dies**, a process that
-/// has come to this barrier before or was given its handle, all others get [`BarrierError::Broken`], now and until
-/// [`Barrier::reset`].
+/// What each party did before it came is visible to all after they went on. **If a party dies**, a process
+/// that has come to this barrier before or was given its handle, all others get [`BarrierError::Broken`], now
+/// and until [`Barrier::reset`].
 ///
 /// ```
 /// use phalanx::sync::Barrier;
@@ -91,7 +91,8 @@ impl Barrier {
         Ok(Barrier { place })
     }
 
-    /// Blocks until all parties have come; the number of those who came before this one, so 0 for exactly one of them.
+    /// Blocks until all parties have come; the number of those who came before this one, so 0 for exactly one
+    /// of them.
     ///
     /// # Errors
     /// - [`BarrierError::Broken`]: a party died, timed out or aborted, before or during the call.
@@ -145,13 +146,15 @@ impl Barrier {
         self.word().is_broken()
     }
 
-    /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the handle.
+    /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the
+    /// handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
         self.word().enroll(member)
     }
 
-    /// `member` takes part no more, so that its end breaks nothing: a worker calls it when it gives its handle back.
+    /// `member` takes part no more, so that its end breaks nothing: a worker calls it when it gives its
+    /// handle back.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn withdraw(&self, member: MemberId) {
         self.word().withdraw(member);
@@ -175,8 +178,9 @@ impl std::fmt::Debug for Barrier {
     }
 }
 
-/// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has one. Handles of a
-/// launch, and forgotten ones, are counted and never uncounted, so a count may be that of a barrier which lay here before.
+/// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has
+/// one. Handles of a launch, and forgotten ones, are counted and never uncounted, so a count may be that of a
+/// barrier which lay here before.
 type Handles = BTreeMap<(u64, u64), usize>;
 static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 

@@ -154,7 +154,8 @@ impl BarrierWord {
         }
     }
 
-    /// Breaks the present round, whichever that is: one that ends between two looks is over, the next one breaks.
+    /// Breaks the present round, whichever that is: one that ends between two looks is over, the next one
+    /// breaks.
     pub(crate) fn abort(&self, by: MemberId) {
         loop {
             let seen = Snapshot(self.state.load(Ordering::Relaxed));

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// A condition variable in shared memory, for the values of [`Lock`]s.
 ///
-/// It is one sequence number: waiting is sleeping until it moves, notifying moves it. So notifying never blocks, dropping
-/// never blocks, and a killed waiter leaves nothing behind. Waits may end without a notification; check the value, or use
-/// [`Condition::wait_while`].
+/// It is one sequence number: waiting is sleeping until it moves, notifying moves it. So notifying never
+/// blocks, dropping never blocks, and a killed waiter leaves nothing behind. Waits may end without a
+/// notification; check the value, or use [`Condition::wait_while`].
 ///
 /// ```
 /// use phalanx::sync::{Condition, Lock};
@@ -64,8 +64,8 @@ impl Condition {
         self.wait_with(guard, Patience::Forever).0
     }
 
-    /// As [`Condition::wait`], for at most `timeout`, which covers the sleep and not the taking of the lock; also
-    /// whether the time ran out.
+    /// As [`Condition::wait`], for at most `timeout`, which covers the sleep and not the taking of the lock;
+    /// also whether the time ran out.
     pub fn wait_timeout<'a, T: Pod + Send>(
         &self,
         guard: Guard<'a, T>,
@@ -89,7 +89,8 @@ impl Condition {
         Ok(guard)
     }
 
-    /// As [`Condition::wait_while`], for at most `timeout` in all; also whether `busy` still held when the time ran out.
+    /// As [`Condition::wait_while`], for at most `timeout` in all; also whether `busy` still held when the
+    /// time ran out.
     pub fn wait_while_timeout<'a, T: Pod + Send>(
         &self,
         mut guard: Guard<'a, T>,

@@ -12,9 +12,9 @@ use crate::sync::place::{self, CreateError, Place, remote};
 
 /// A 64-bit counter in shared memory that any number of threads and processes change at once.
 ///
-/// No call blocks, and a death loses nothing: an addition has happened or has not. All operations are totally ordered
-/// per counter and order nothing else; sums wrap at 2^64. For one that many workers add to all the time, [`ShardedCounter`]
-/// is faster.
+/// No call blocks, and a death loses nothing: an addition has happened or has not. All operations are totally
+/// ordered per counter and order nothing else; sums wrap at 2^64. For one that many workers add to all the
+/// time, [`ShardedCounter`] is faster.
 ///
 /// ```
 /// use phalanx::sync::Counter;
@@ -76,13 +76,14 @@ impl std::fmt::Debug for Counter {
     }
 }
 
-/// Lanes of a sharded counter; a power of two. More than this many writers share lanes, which costs only speed.
+/// Lanes of a sharded counter; a power of two. More than this many writers share lanes, which costs only
+/// speed.
 const LANES: usize = 64;
 
 /// A counter split over cache lines, so that adding never waits for another core's line.
 ///
-/// Adding is cheap and scales; reading sums all lanes and, while others add, returns a value the counter had at no
-/// single instant, though none that lacks an addition that happened before the call.
+/// Adding is cheap and scales; reading sums all lanes and, while others add, returns a value the counter had
+/// at no single instant, though none that lacks an addition that happened before the call.
 ///
 /// ```
 /// use phalanx::sync::ShardedCounter;
@@ -112,7 +113,8 @@ impl ShardedCounter {
         Ok(ShardedCounter { place })
     }
 
-    /// Adds to the calling thread's lane: one atomic instruction, nearly always on a line its core already has.
+    /// Adds to the calling thread's lane: one atomic instruction, nearly always on a line its core already
+    /// has.
     #[inline]
     pub fn add(&self, amount: u64) {
         let me = member::current();

@@ -16,7 +16,8 @@ use std::time::Duration;
 const SET: u32 = 1;
 /// Bit 1: somebody may be asleep on the word; only while the flag is down.
 const SLEEPERS: u32 = 2;
-/// Bits 2 to 31 count how often the flag was raised, so that a waiter also notices one taken down again at once.
+/// Bits 2 to 31 count how often the flag was raised, so that a waiter also notices one taken down again at
+/// once.
 const RAISED: u32 = 4;
 
 /// An event in shared memory; all zero is down.
@@ -44,8 +45,8 @@ impl EventWord {
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
             let next = (seen & !SLEEPERS).wrapping_add(if seen & SET == 0 { RAISED } else { 0 }) | SET;
-            // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what this
-            // setter did before is seen by whoever sees the flag from here on.
+            // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what
+            // this setter did before is seen by whoever sees the flag from here on.
             match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return seen,
                 Err(now) => seen = now,
@@ -100,8 +101,9 @@ impl EventWord {
 
 /// A flag in shared memory: any thread of any process raises it, all that wait for it go on.
 ///
-/// What a thread did before [`Event::set`] is visible to every thread that saw the flag. The death of a waiter disturbs
-/// nobody; the death of the one who was to set it does not end a wait, so wait with a timeout where that can happen.
+/// What a thread did before [`Event::set`] is visible to every thread that saw the flag. The death of a
+/// waiter disturbs nobody; the death of the one who was to set it does not end a wait, so wait with a timeout
+/// where that can happen.
 ///
 /// ```
 /// use phalanx::sync::Event;
@@ -128,7 +130,8 @@ impl Event {
         Ok(Event { place })
     }
 
-    /// Raises the flag and wakes all waiters; never blocks. One atomic instruction, and a system call if anybody sleeps.
+    /// Raises the flag and wakes all waiters; never blocks. One atomic instruction, and a system call if
+    /// anybody sleeps.
     pub fn set(&self) {
         self.word().set();
     }

@@ -1,10 +1,10 @@
 //! `Lock<T>`: mutual exclusion around a value in shared memory.
 //!
 //! # Safety
-//! A guard exists only while the calling thread holds the lock, and the protocol gives the lock to one thread of one
-//! process at a time, or to the next one after the holder's confirmed death. So between `lock` and the guard's drop nobody
-//! else touches the value, and references to it are exclusive. A holder killed halfway leaves some bytes old and some
-//! new, which for `Pod` is a value like any other.
+//! A guard exists only while the calling thread holds the lock, and the protocol gives the lock to one thread
+//! of one process at a time, or to the next one after the holder's confirmed death. So between `lock` and the
+//! guard's drop nobody else touches the value, and references to it are exclusive. A holder killed halfway
+//! leaves some bytes old and some new, which for `Pod` is a value like any other.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -82,7 +82,8 @@ impl<G> LockError<G> {
         }
     }
 
-    /// The same error with another guard; with `|_| ()` one that lives as long as you like, the lock given up.
+    /// The same error with another guard; with `|_| ()` one that lives as long as you like, the lock given
+    /// up.
     pub fn map<H>(self, guard: impl FnOnce(G) -> H) -> LockError<H> {
         match self {
             LockError::OwnerDied(held) => LockError::OwnerDied(guard(held)),
@@ -119,12 +120,12 @@ impl<G> std::fmt::Debug for LockError<G> {
 
 /// A value in shared memory that one thread of one process at a time may touch.
 ///
-/// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock may take it.
-/// The memory is freed with the last handle, here or on its way.
+/// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock
+/// may take it. The memory is freed with the last handle, here or on its way.
 ///
-/// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is never
-/// lost and never silently handed on. It stays so for everybody until some holder calls [`Guard::clear_poison`]. A panic
-/// while a guard is held counts as a death of the holder.
+/// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is
+/// never lost and never silently handed on. It stays so for everybody until some holder calls
+/// [`Guard::clear_poison`]. A panic while a guard is held counts as a death of the holder.
 ///
 /// Not fair: whoever comes first takes it. Not for use in signal handlers, [`Lock::try_lock`] apart.
 ///
@@ -162,15 +163,16 @@ pub struct Lock<T> {
     _value: PhantomData<T>,
 }
 
-// SAFETY: threads reach the value only through guards, one at a time; `Pod` data is free of ties to a thread, and `T: Send`
-// says the same.
+// SAFETY: threads reach the value only through guards, one at a time; `Pod` data is free of ties to a thread,
+// and `T: Send` says the same.
 unsafe impl<T: Pod + Send> Send for Lock<T> {}
 // SAFETY: as for `Send`; sharing the lock lends the value to one thread at a time.
 unsafe impl<T: Pod + Send> Sync for Lock<T> {}
 
 /// The lock is held; dropping the guard gives it up.
 ///
-/// It belongs to the thread that locked (not `Send`). Forgetting it leaves the lock held until this process ends.
+/// It belongs to the thread that locked (not `Send`). Forgetting it leaves the lock held until this process
+/// ends.
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
     pub(crate) lock: &'a Lock<T>,
@@ -235,7 +237,8 @@ impl<T: Pod + Send> Lock<T> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
             let data = unsafe { base.add(place::data_offset::<LockWord, T>()) };
-            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block
+            // yet.
             unsafe { data.cast::<T>().write(value) }
         };
         let len = place::len_of::<LockWord, T>();
@@ -245,8 +248,8 @@ impl<T: Pod + Send> Lock<T> {
 
     /// Takes the lock; blocks while another thread or process holds it.
     ///
-    /// Cost: one atomic instruction when free; else a spin of a few microseconds, then a sleep in the kernel. The
-    /// death of the holder ends the wait as soon as the driver has confirmed it.
+    /// Cost: one atomic instruction when free; else a spin of a few microseconds, then a sleep in the kernel.
+    /// The death of the holder ends the wait as soon as the driver has confirmed it.
     ///
     /// # Errors
     /// - [`LockError::OwnerDied`]: held, but see there; the guard is inside.
@@ -322,7 +325,8 @@ impl<T> std::fmt::Debug for Lock<T> {
 }
 
 impl<T: Pod> Guard<'_, T> {
-    /// Says that the value is sound again: the next holder gets [`Ok`]. Dropping the guard without it keeps the poison.
+    /// Says that the value is sound again: the next holder gets [`Ok`]. Dropping the guard without it keeps
+    /// the poison.
     pub fn clear_poison(&mut self) {
         self.held.clear_poison();
     }

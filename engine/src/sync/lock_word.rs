@@ -19,8 +19,9 @@ pub(crate) const WAITERS: u32 = 1 << 31;
 #[repr(C)]
 pub(crate) struct LockWord {
     state: AtomicU32,
-    /// The thread of the holding member, 0 while none has noted itself. Written by the holder alone, and cleared by it
-    /// before the release: so a thread reads its own number here, with its own member in `state`, only if it is the holder.
+    /// The thread of the holding member, 0 while none has noted itself. Written by the holder alone, and
+    /// cleared by it before the release: so a thread reads its own number here, with its own member in
+    /// `state`, only if it is the holder.
     thread: AtomicU32,
 }
 
@@ -170,14 +171,15 @@ impl LockWord {
         self.state.fetch_and(!POISON, Ordering::Acquire);
     }
 
-    /// After a confirmed death: if `dead` held the lock, frees and poisons it. In any case wakes all who wait, as a
-    /// wake-up may have died with its receiver, or an unlock before its wake-up.
+    /// After a confirmed death: if `dead` held the lock, frees and poisons it. In any case wakes all who
+    /// wait, as a wake-up may have died with its receiver, or an unlock before its wake-up.
     pub(crate) fn repair(&self, dead: MemberId) {
         let mut seen = self.state.load(Ordering::Relaxed);
         while seen & HOLDER == dead.0 && dead != MemberId::NOBODY {
             // Before the release, as in `unlock`: afterwards the word belongs to the next holder.
             self.thread.store(0, Ordering::Relaxed);
-            // Acquire and release: what the dead wrote, seen by whoever confirmed its death, is seen by the next holder.
+            // Acquire and release: what the dead wrote, seen by whoever confirmed its death, is seen by the
+            // next holder.
             match self.state.compare_exchange(seen, POISON, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 // A waiter noted itself meanwhile.

@@ -1,11 +1,11 @@
-//! Model checks: every interleaving of a few steps of two or three threads, one of which may stop for ever while it holds
-//! something, with the driver's repair running as soon as it has stopped.
+//! Model checks: every interleaving of a few steps of two or three threads, one of which may stop for ever
+//! while it holds something, with the driver's repair running as soon as it has stopped.
 //!
 //! # Safety
 //! Values that the protocols guard are loom cells, so every access said to be exclusive is checked to be.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its own: all
-//! interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its
+//! own: all interleavings. Without it they run as threads, for Miri and ThreadSanitizer.
 #![allow(unsafe_code)]
 
 use super::barrier_word::{BarrierWord, Missed};
@@ -84,7 +84,8 @@ fn loom_lock_excludes_and_wakes() {
     });
 }
 
-/// A takes the lock and stops; B and C want it. Both must get it, and the first of them must hear of the death.
+/// A takes the lock and stops; B and C want it. Both must get it, and the first of them must hear of the
+/// death.
 #[test]
 fn loom_lock_of_the_dead_is_handed_on() {
     check(Some(3), || {
@@ -212,7 +213,8 @@ fn loom_semaphore_repair_beside_an_acquirer() {
     });
 }
 
-/// A permit is given back without the guard at any moment of the one who waits for it, also while it is inside.
+/// A permit is given back without the guard at any moment of the one who waits for it, also while it is
+/// inside.
 #[test]
 fn loom_semaphore_release_outside_beside_an_acquirer() {
     check(Some(4), || {
@@ -311,7 +313,8 @@ fn loom_rwlock_writer_outlives_a_dead_reader() {
     });
 }
 
-/// A thread reads again while another of its process comes and goes and a writer waits: nobody reads beside the writer.
+/// A thread reads again while another of its process comes and goes and a writer waits: nobody reads beside
+/// the writer.
 #[test]
 fn loom_rwlock_reads_again_beside_another_reader_and_a_writer() {
     check(Some(2), || {

@@ -1,5 +1,5 @@
-//! Where an object's words live, and what its handles have in common: they are cheap to clone, travel in messages, and can
-//! be rebuilt over the same words by another member.
+//! Where an object's words live, and what its handles have in common: they are cheap to clone, travel in
+//! messages, and can be rebuilt over the same words by another member.
 //!
 //! # Safety
 //! See `handle::place` for the invariant of a place. Here words are registered with repair for exactly as
@@ -88,8 +88,9 @@ pub(crate) unsafe trait Remote: Sized {
     /// Rebuilds the handle for `'w`.
     ///
     /// # Safety
-    /// `base` is where this process maps the block of a live handle of the same type, aligned and mapped read-write during
-    /// `'w`, and as long as the process lives if the handle is cloned; `wire` is that handle's.
+    /// `base` is where this process maps the block of a live handle of the same type, aligned and mapped
+    /// read-write during `'w`, and as long as the process lives if the handle is cloned; `wire` is that
+    /// handle's.
     unsafe fn from_base<'w>(base: NonNull<u8>, wire: SyncWire) -> Borrowed<'w, Self> {
         // SAFETY: the caller's promise is the place's invariant.
         let place = unsafe { Place::borrowed(base, wire) };
@@ -99,8 +100,8 @@ pub(crate) unsafe trait Remote: Sized {
     }
 }
 
-/// Makes the place of a new object of type `H`: `init` fills the zeroed words, then repair knows of them, so that a death
-/// never meets half-made words.
+/// Makes the place of a new object of type `H`: `init` fills the zeroed words, then repair knows of them, so
+/// that a death never meets half-made words.
 pub(crate) fn make<H: Remote>(
     what: &'static str,
     len_bytes: usize,
@@ -155,7 +156,8 @@ pub(crate) const fn align_of_both<W, V>() -> usize {
     if align_of::<W>() > align_of::<V>() { align_of::<W>() } else { align_of::<V>() }
 }
 
-/// Implements [`Remote`], `Clone` and travelling for a handle over the words `$words`, followed by a value of type `$value`.
+/// Implements [`Remote`], `Clone` and travelling for a handle over the words `$words`, followed by a value of
+/// type `$value`.
 macro_rules! remote {
     (
         [$($bound:tt)*] $handle:ty, $what:literal, $words:ty, $value:ty,
@@ -222,7 +224,8 @@ pub(crate) use remote_slice;
 /// Implements `Clone` and travelling for a [`Remote`] handle.
 macro_rules! travels {
     ([$($bound:tt)*] $handle:ty) => {
-        /// Another handle of the same object. Costs a reference count; the object lives until the last handle is gone.
+        /// Another handle of the same object. Costs a reference count; the object lives until the last handle
+        /// is gone.
         impl<$($bound)*> Clone for $handle {
             fn clone(&self) -> Self {
                 crate::sync::place::Remote::of(crate::sync::place::Remote::place(self).clone())
@@ -250,8 +253,8 @@ pub(crate) use travels;
 
 /// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
 ///
-/// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing. A clone of that handle
-/// may live on; the object's memory is then kept as long as the driver lives.
+/// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing. A
+/// clone of that handle may live on; the object's memory is then kept as long as the driver lives.
 pub struct Borrowed<'w, H> {
     handle: ManuallyDrop<H>,
     _life: PhantomData<&'w H>,

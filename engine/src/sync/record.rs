@@ -1,9 +1,9 @@
-//! A table of what each member holds of an object, one 64-bit record a member, so that a dead member's share can be
-//! told from everybody else's and taken back.
+//! A table of what each member holds of an object, one 64-bit record a member, so that a dead member's share
+//! can be told from everybody else's and taken back.
 //!
-//! Record: bits 32 to 63 the member, bits 0 to 31 how much it holds. All zero: free. A record whose amount is zero
-//! stays with its member as a hint, and anybody who finds no free record may take it over. Every change is one
-//! compare-and-swap, so a death leaves a record either before or after it, never between.
+//! Record: bits 32 to 63 the member, bits 0 to 31 how much it holds. All zero: free. A record whose amount is
+//! zero stays with its member as a hint, and anybody who finds no free record may take it over. Every change
+//! is one compare-and-swap, so a death leaves a record either before or after it, never between.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -56,8 +56,8 @@ impl Table {
     pub(crate) fn add(&self, me: MemberId, amount: u32) -> Option<Slot> {
         loop {
             let slot = self.find(me)?;
-            // Before the record itself, so that whoever sees the record also looks that far. And before the look at it,
-            // so that a caller who finds it taken has seen a newer length and looks elsewhere.
+            // Before the record itself, so that whoever sees the record also looks that far. And before the
+            // look at it, so that a caller who finds it taken has seen a newer length and looks elsewhere.
             if self.used() <= slot.0 {
                 self.used.fetch_max((slot.0 as u32).wrapping_add(1), Ordering::Relaxed);
             }
@@ -162,8 +162,8 @@ impl Table {
         let mut held = 0;
         for word in &self.records[..self.used()] {
             let mut now = word.load(Ordering::Acquire);
-            // A failure means that somebody took one of them meanwhile (`take_one`), that another repair was here first, or
-            // that the empty record was taken over.
+            // A failure means that somebody took one of them meanwhile (`take_one`), that another repair was
+            // here first, or that the empty record was taken over.
             while member_of(now) == dead.0 {
                 match word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {

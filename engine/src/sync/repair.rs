@@ -1,8 +1,8 @@
 //! The driver's list of live objects, and what is done to each when a member has died.
 //!
 //! # Safety
-//! A registered pointer leads to live words until its `Registration` is dropped: the dropper takes the list's mutex,
-//! which `repair` holds for its whole walk, so no walk can meet returned memory.
+//! A registered pointer leads to live words until its `Registration` is dropped: the dropper takes the list's
+//! mutex, which `repair` holds for its whole walk, so no walk can meet returned memory.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -63,10 +63,11 @@ impl Drop for Registration {
 }
 
 /// Restores every live object after the death, or the orderly end, of `dead`: locks it held are poisoned and
-/// handed on, its reader marks and permits taken back, barriers it took part in broken, and **all** waiters woken.
+/// handed on, its reader marks and permits taken back, barriers it took part in broken, and **all** waiters
+/// woken.
 ///
-/// Only after the kernel confirmed that the process is gone. Safe to call twice and from several threads; never blocks
-/// on a protocol, so it may run while other members are dead and not yet repaired.
+/// Only after the kernel confirmed that the process is gone. Safe to call twice and from several threads;
+/// never blocks on a protocol, so it may run while other members are dead and not yet repaired.
 #[allow(dead_code, reason = "the team's death watch calls it")]
 pub(crate) fn repair(dead: MemberId) {
     if dead == MemberId::NOBODY {
@@ -74,7 +75,8 @@ pub(crate) fn repair(dead: MemberId) {
     }
     let objects = OBJECTS.lock();
     for entry in objects.1.values() {
-        // SAFETY: listed, and the list is locked, so the words are alive; `call` belongs to the entry's types.
+        // SAFETY: listed, and the list is locked, so the words are alive; `call` belongs to the entry's
+        // types.
         unsafe { (entry.call)(entry.words, entry.repair, dead) };
     }
     drop(objects);

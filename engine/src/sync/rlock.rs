@@ -1,8 +1,8 @@
 //! `RLock<T>`: a lock that its holder may take again.
 //!
 //! # Safety
-//! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is copied out
-//! and in, always by the one thread that holds the lock.
+//! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is
+//! copied out and in, always by the one thread that holds the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -18,8 +18,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A lock and how often its holder took it. The depth means something only while the lock is held, and only to its
-/// holder: whoever takes a free lock writes 1, also after a death at any depth.
+/// A lock and how often its holder took it. The depth means something only while the lock is held, and only
+/// to its holder: whoever takes a free lock writes 1, also after a death at any depth.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct RLockWord {
@@ -84,8 +84,9 @@ impl RLockWord {
 
 /// A value in shared memory under a lock that the thread holding it may take again.
 ///
-/// Because one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`] copy. A death
-/// is reported as by [`crate::sync::Lock`]: the next to lock gets [`LockError::OwnerDied`], whatever the dead holder's depth was.
+/// Because one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`]
+/// copy. A death is reported as by [`crate::sync::Lock`]: the next to lock gets [`LockError::OwnerDied`],
+/// whatever the dead holder's depth was.
 ///
 /// ```
 /// use phalanx::sync::RLock;
@@ -104,7 +105,8 @@ pub struct RLock<T> {
     _value: PhantomData<T>,
 }
 
-// SAFETY: the value is touched only by the thread that holds the lock; `T: Pod + Send` has no ties to a thread.
+// SAFETY: the value is touched only by the thread that holds the lock; `T: Pod + Send` has no ties to a
+// thread.
 unsafe impl<T: Pod + Send> Send for RLock<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Pod + Send> Sync for RLock<T> {}
@@ -126,7 +128,8 @@ impl<T: Pod + Send> RLock<T> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
             let data = unsafe { base.add(place::data_offset::<RLockWord, T>()) };
-            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block
+            // yet.
             unsafe { data.cast::<T>().write(value) }
         };
         let len = place::len_of::<RLockWord, T>();

@@ -9,17 +9,17 @@ use crate::sync::serial::SerialWord;
 use crate::sync::wait::{Patience, SPINS, Turn};
 use crate::sys::futex::Woken;
 
-/// Bit 29: the writer in `HOLDER` found no readers left and is inside. Without it the writer has announced itself,
-/// which keeps new readers out, and waits for the old ones.
+/// Bit 29: the writer in `HOLDER` found no readers left and is inside. Without it the writer has announced
+/// itself, which keeps new readers out, and waits for the old ones.
 const ENTERED: u32 = 1 << 29;
 /// Bit 31: a reader found no free record and may be asleep until somebody leaves.
 const CROWDED: u32 = 1 << 31;
 
 /// A reader-writer lock in shared memory; all zero is free and clean.
 ///
-/// A reader is in when its record was added *and then* no writer stood in `state`; a writer when it stood in `state` *and
-/// then* found no record with anything in it. Between the two steps each has a sequentially consistent fence, so at least
-/// one of them sees the other.
+/// A reader is in when its record was added *and then* no writer stood in `state`; a writer when it stood in
+/// `state` *and then* found no record with anything in it. Between the two steps each has a sequentially
+/// consistent fence, so at least one of them sees the other.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct RwWord {
@@ -56,7 +56,8 @@ impl RwWord {
                 }
                 if !patience.is_try() && seen & CROWDED == 0 {
                     self.state.fetch_or(CROWDED, Ordering::Relaxed);
-                    // Then look for a record once more: the one who leaves frees its record and then looks for the bit.
+                    // Then look for a record once more: the one who leaves frees its record and then looks
+                    // for the bit.
                     fence(Ordering::SeqCst);
                     continue;
                 }
@@ -69,8 +70,8 @@ impl RwWord {
         }
     }
 
-    /// Enters once more, for a thread that is in as a reader: at once, as no writer can be inside or get there before it has
-    /// left. `None` if its process has no record after all, or cannot count further.
+    /// Enters once more, for a thread that is in as a reader: at once, as no writer can be inside or get
+    /// there before it has left. `None` if its process has no record after all, or cannot count further.
     pub(crate) fn read_again(&self, me: Owner) -> Option<(Acquired, Slot)> {
         let slot = self.readers.add_to_held(me.member, 1)?;
         let poisoned = self.state.load(Ordering::Relaxed) & POISON != 0;
@@ -181,7 +182,8 @@ impl RwWord {
             return Released::NotOwner;
         }
         self.thread.store(0, Ordering::Relaxed);
-        // Release pairs with the acquire in `confirm` and `write`. CROWDED may go, as all sleepers look again.
+        // Release pairs with the acquire in `confirm` and `write`. CROWDED may go, as all sleepers look
+        // again.
         self.state.fetch_and(POISON, Ordering::Release);
         self.turn.advance();
         Released::Done
@@ -211,7 +213,8 @@ impl RwWord {
         self.state.fetch_and(!POISON, Ordering::Relaxed);
     }
 
-    /// After a confirmed death: its reader marks go; if it was the writer, its place too, poisoned only if it was inside.
+    /// After a confirmed death: its reader marks go; if it was the writer, its place too, poisoned only if it
+    /// was inside.
     pub(crate) fn repair(&self, dead: MemberId) {
         self.readers.remove(dead);
         let mut seen = self.state.load(Ordering::Relaxed);

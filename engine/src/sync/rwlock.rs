@@ -28,13 +28,14 @@ use std::time::Duration;
 
 /// A value in shared memory that many threads and processes may read at once, or one write.
 ///
-/// A waiting writer keeps new readers out, but for threads that read already: these may read again at any time. A thread that
-/// reads must not write before it dropped its guards, which is reported as [`LockError::WouldDeadlock`], at once. If a reader dies its mark is taken back and nothing is reported, since readers change nothing. If a writer dies
-/// inside, everybody after it, reader or writer, gets [`LockError::OwnerDied`] until a writer calls
-/// [`WriteGuard::clear_poison`].
+/// A waiting writer keeps new readers out, but for threads that read already: these may read again at any
+/// time. A thread that reads must not write before it dropped its guards, which is reported as
+/// [`LockError::WouldDeadlock`], at once. If a reader dies its mark is taken back and nothing is reported,
+/// since readers change nothing. If a writer dies inside, everybody after it, reader or writer, gets
+/// [`LockError::OwnerDied`] until a writer calls [`WriteGuard::clear_poison`].
 ///
-/// Cost: reading takes two atomic instructions and two fences in all; with more than 256 processes reading at once, the rest
-/// wait for one to leave. About 2 KiB of shared memory beside the value.
+/// Cost: reading takes two atomic instructions and two fences in all; with more than 256 processes reading at
+/// once, the rest wait for one to leave. About 2 KiB of shared memory beside the value.
 ///
 /// ```
 /// use phalanx::sync::RwLock;
@@ -87,7 +88,8 @@ impl<T: Pod + Send + Sync> RwLock<T> {
             unsafe { base.cast::<RwWord>().as_ref() }.serial.init();
             // SAFETY: as above.
             let data = unsafe { base.add(place::data_offset::<RwWord, T>()) };
-            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block yet.
+            // SAFETY: inside the block, aligned by `data_offset` and `ALIGN`, and nobody else knows the block
+            // yet.
             unsafe { data.cast::<T>().write(value) }
         };
         let len = place::len_of::<RwWord, T>();
@@ -186,8 +188,8 @@ thread_local! {
 }
 
 impl<T> RwLock<T> {
-    /// How the calling thread notes that it reads: this very lock, whatever lay at its address before, and this very process,
-    /// as a forked one has the notes of its parent.
+    /// How the calling thread notes that it reads: this very lock, whatever lay at its address before, and
+    /// this very process, as a forked one has the notes of its parent.
     fn reading(&self, me: Owner) -> (Serial, MemberId) {
         (self.word().serial.get(), me.member)
     }

@@ -64,11 +64,12 @@ pub enum SemaphoreError {
 
 /// A number of permits in shared memory, taken and given back by any thread of any process.
 ///
-/// Each permit taken is recorded with the process that holds it: when that process dies its permits are free again,
-/// without a report, as permits guard no data. [`Semaphore::release`] may add permits beyond the first number; a
-/// [`BoundedSemaphore`] never has more than it began with.
+/// Each permit taken is recorded with the process that holds it: when that process dies its permits are free
+/// again, without a report, as permits guard no data. [`Semaphore::release`] may add permits beyond the first
+/// number; a [`BoundedSemaphore`] never has more than it began with.
 ///
-/// Cost: two uncontended lock operations, without a system call, when permits are free. About 2 KiB of shared memory.
+/// Cost: two uncontended lock operations, without a system call, when permits are free. About 2 KiB of shared
+/// memory.
 ///
 /// ```
 /// use phalanx::sync::Semaphore;
@@ -113,7 +114,8 @@ impl Semaphore {
         Ok(Semaphore { place })
     }
 
-    /// Takes one permit; blocks until one is free. One that was made with none waits for the first [`release`](Semaphore::release).
+    /// Takes one permit; blocks until one is free. One that was made with none waits for the first
+    /// [`release`](Semaphore::release).
     ///
     /// # Errors
     /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see there.
@@ -121,8 +123,8 @@ impl Semaphore {
         self.acquire_with(1, Patience::Forever)
     }
 
-    /// Takes `n` permits at once; blocks until so many are free, also where the semaphore has fewer in all, as
-    /// [`release`](Semaphore::release) may add to them. Not fair: small requests may overtake it.
+    /// Takes `n` permits at once; blocks until so many are free, also where the semaphore has fewer in all,
+    /// as [`release`](Semaphore::release) may add to them. Not fair: small requests may overtake it.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`].
@@ -133,8 +135,8 @@ impl Semaphore {
     /// Takes one permit if one is free.
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`] when none is free (after 50 ms at most, should another
-    /// process have been killed or stopped in the middle of an operation).
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`] when none is free (after 50 ms at most,
+    /// should another process have been killed or stopped in the middle of an operation).
     pub fn try_acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
         self.acquire_with(1, Patience::Try)
     }
@@ -226,7 +228,8 @@ impl Permit<'_> {
         std::mem::forget(self);
     }
 
-    /// Uses the permits up: the semaphore has so many fewer. With [`Semaphore::release`] this hands items from makers to takers.
+    /// Uses the permits up: the semaphore has so many fewer. With [`Semaphore::release`] this hands items
+    /// from makers to takers.
     ///
     /// # Errors
     /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.

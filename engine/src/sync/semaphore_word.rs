@@ -10,8 +10,9 @@ use std::time::Duration;
 
 /// A semaphore in shared memory.
 ///
-/// The truth is `total` and the table of who holds how many. `free` is derived from both, and re-derived by the next to
-/// enter whenever `guard` is poisoned, that is, after a death inside or after repair took records away.
+/// The truth is `total` and the table of who holds how many. `free` is derived from both, and re-derived by
+/// the next to enter whenever `guard` is poisoned, that is, after a death inside or after repair took records
+/// away.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct SemaphoreWord {
@@ -34,8 +35,8 @@ const _: () = {
     assert!(size_of::<SemaphoreWord>() == 32 + 8 * crate::sync::record::RECORDS);
 };
 
-/// How long a caller that does not want to wait for permits waits for the guard: far longer than anybody alive is
-/// inside, preempted or not, on a machine in working order.
+/// How long a caller that does not want to wait for permits waits for the guard: far longer than anybody
+/// alive is inside, preempted or not, on a machine in working order.
 const INSIDE: Duration = Duration::from_millis(50);
 
 /// Why no permit was had or given back.
@@ -67,8 +68,8 @@ impl SemaphoreWord {
             self.leave(me);
             match outcome {
                 Ok(Some(slot)) => return Ok(slot),
-                // Repair came while this caller was inside: its look was at a stale count, and its ticket may be from
-                // after the move that would have told it.
+                // Repair came while this caller was inside: its look was at a stale count, and its ticket may
+                // be from after the move that would have told it.
                 Ok(None) if self.guard.is_poisoned() => continue,
                 Ok(None) => {}
                 Err(denied) => return Err(denied),
@@ -100,8 +101,9 @@ impl SemaphoreWord {
         )
     }
 
-    /// Makes a change of the truth, then of what is derived from it, inside. Where the guard is not to be had, its holder being stopped
-    /// or the word overwritten, the truth alone, as repair does: each step of it is one instruction, and the poison asks for a recount.
+    /// Makes a change of the truth, then of what is derived from it, inside. Where the guard is not to be
+    /// had, its holder being stopped or the word overwritten, the truth alone, as repair does: each step of
+    /// it is one instruction, and the poison asks for a recount.
     fn change(&self, me: Owner, truth: impl FnOnce() -> bool, derived: impl FnOnce()) -> Result<(), Denied> {
         let inside = match self.enter(me, Patience::Try) {
             Err(Denied::TimedOut) => self.enter(me, Patience::of(GRACE)),
@@ -158,7 +160,8 @@ impl SemaphoreWord {
     pub(crate) fn consume(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
         let shrunk = |total: u32| Some(total.saturating_sub(n));
         let truth = || {
-            // The total first: a death between the two loses the permits as intended, as repair drops the record.
+            // The total first: a death between the two loses the permits as intended, as repair drops the
+            // record.
             let _before = self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
             self.held.sub(me.member, slot, n)
         };
@@ -188,7 +191,8 @@ impl SemaphoreWord {
     fn enter(&self, me: Owner, patience: Patience) -> Result<(), Denied> {
         let mut locked = self.guard.lock(me, Patience::Try);
         if locked == Err(Refused::TimedOut) {
-            // Others are inside for a few instructions: no reason to fail. One who was killed there ends the patience.
+            // Others are inside for a few instructions: no reason to fail. One who was killed there ends the
+            // patience.
             locked = self.guard.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience });
         }
         match locked {
@@ -207,8 +211,8 @@ impl SemaphoreWord {
         let _ = self.guard.unlock(me);
     }
 
-    /// Inside: derives `free` anew. The poison goes first, so that records taken away meanwhile ask for another count;
-    /// should this process die before the store, its own death poisons the guard again.
+    /// Inside: derives `free` anew. The poison goes first, so that records taken away meanwhile ask for
+    /// another count; should this process die before the store, its own death poisons the guard again.
     #[cold]
     fn recount(&self) {
         self.guard.clear_poison();
@@ -217,7 +221,8 @@ impl SemaphoreWord {
         self.free.store(free as u32, Ordering::Relaxed);
     }
 
-    /// After a confirmed death: its permits are free again. Never enters, so it waits for nobody, dead or alive.
+    /// After a confirmed death: its permits are free again. Never enters, so it waits for nobody, dead or
+    /// alive.
     pub(crate) fn repair(&self, dead: MemberId) {
         self.held.remove(dead);
         // After the records went, so that the count this asks for finds them gone.

@@ -1,7 +1,8 @@
 //! Serial numbers: what tells an object in shared memory from another that lay at its address before.
 //!
-//! A process that notes something of an object for itself, in a table of its own, keys it by the serial number. An address or
-//! offset comes again when the object is gone, and what was noted, or forgotten, of the old one would pass for the new one's.
+//! A process that notes something of an object for itself, in a table of its own, keys it by the serial
+//! number. An address or offset comes again when the object is gone, and what was noted, or forgotten, of the
+//! old one would pass for the new one's.
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member;
@@ -19,7 +20,8 @@ pub(crate) struct SerialWord {
     number: AtomicU64,
 }
 
-/// A number that no other object has or had in the life of a driver: its maker's member id and the maker's own count.
+/// A number that no other object has or had in the life of a driver: its maker's member id and the maker's
+/// own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Serial {
     maker: u32,

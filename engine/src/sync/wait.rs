@@ -1,4 +1,5 @@
-//! How protocols wait: a patience, a bounded spin, then sleep; and `Turn`, the word that sleepers of an object share.
+//! How protocols wait: a patience, a bounded spin, then sleep; and `Turn`, the word that sleepers of an
+//! object share.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
@@ -8,24 +9,24 @@ use std::time::{Duration, Instant};
 /// Everybody.
 pub(crate) const ALL: u32 = u32::MAX;
 
-/// Rounds of looking at a word before sleeping. A pause takes 10 to 40 ns on current x86-64, so this is 1 to 4 us,
-/// about what one sleep and wake-up cost.
+/// Rounds of looking at a word before sleeping. A pause takes 10 to 40 ns on current x86-64, so this is 1 to
+/// 4 us, about what one sleep and wake-up cost.
 #[cfg(not(loom))]
 pub(crate) const SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const SPINS: u32 = 0;
 
-/// Looking at a contended lock before sleeping: seldom, with pauses that double. Every look takes the line from the one who works
-/// with it, who gives the lock up and takes it many times between two looks.
+/// Looking at a contended lock before sleeping: seldom, with pauses that double. Every look takes the line
+/// from the one who works with it, who gives the lock up and takes it many times between two looks.
 #[derive(Debug)]
 pub(crate) struct Spin {
     next: u32,
     left: u32,
 }
 
-/// Pauses before a second look at a contended lock: 1 to 2 us. By `phalanx-bench sync --only lock_contended` on a virtual machine
-/// of 2 Xeon cores in November 2026, 2 processes, nanoseconds a pair: a look after every pause 210 to 470; pauses from 1 on 42,
-/// from 8 on 32, from 32 on 28 (a robust mutex of the C library 98).
+/// Pauses before a second look at a contended lock: 1 to 2 us. By `phalanx-bench sync --only lock_contended`
+/// on a virtual machine of 2 Xeon cores in November 2026, 2 processes, nanoseconds a pair: a look after every
+/// pause 210 to 470; pauses from 1 on 42, from 8 on 32, from 32 on 28 (a robust mutex of the C library 98).
 const FIRST_PAUSE: u32 = 32;
 
 impl Spin {
@@ -48,11 +49,13 @@ impl Spin {
     }
 }
 
-/// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a sleeper.
+/// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a
+/// sleeper.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// How long an operation that must not fail waits for a lock which others hold for a few instructions. After that the holder is stopped,
-/// or the word was overwritten with a member that does not hold it, and the operation ends without the lock, as repair does.
+/// How long an operation that must not fail waits for a lock which others hold for a few instructions. After
+/// that the holder is stopped, or the word was overwritten with a member that does not hold it, and the
+/// operation ends without the lock, as repair does.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// How long a caller is ready to wait.
@@ -110,8 +113,9 @@ pub(crate) fn sleep(word: &AtomicU32, expected: u32, patience: Patience) -> Woke
 /// A sequence number to sleep on: it moves after every change that could end somebody's wait.
 ///
 /// Bit 0 `SLEEPERS`: somebody may be asleep on this value; set by the sleeper, cleared by the next `advance`.
-/// Bits 1 to 31: the number. A sleeper takes a ticket, looks at the object, and sleeps only while the number is still
-/// its ticket's. The number wraps after 2^31 moves; a sleeper preempted for exactly so many would sleep up to a slice.
+/// Bits 1 to 31: the number. A sleeper takes a ticket, looks at the object, and sleeps only while the number
+/// is still its ticket's. The number wraps after 2^31 moves; a sleeper preempted for exactly so many would
+/// sleep up to a slice.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Turn {
@@ -164,7 +168,8 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes one sleeper. Keeps the bit, as others may sleep on: they cannot be told from nobody.
+    /// Moves on and wakes one sleeper. Keeps the bit, as others may sleep on: they cannot be told from
+    /// nobody.
     pub(crate) fn advance_one(&self) {
         // Release pairs with the acquire in `ticket`.
         if self.word.fetch_add(STEP, Ordering::Release) & SLEEPERS != 0 {
@@ -172,17 +177,18 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes everybody, whatever the bit says: for repair, when a wake-up may have died on its way.
+    /// Moves on and wakes everybody, whatever the bit says: for repair, when a wake-up may have died on its
+    /// way.
     pub(crate) fn rouse(&self) {
         self.step();
         futex::wake(&self.word, ALL);
     }
 
-    /// Moves on, then takes the bit off; what the word was before. Somebody may fall asleep on the new number in between and
-    /// lose its bit: so the caller wakes all *afterwards* if the bit was there.
+    /// Moves on, then takes the bit off; what the word was before. Somebody may fall asleep on the new number
+    /// in between and lose its bit: so the caller wakes all *afterwards* if the bit was there.
     fn step(&self) -> u32 {
-        // Release pairs with the acquire in `ticket`. A plain addition first, not a look and a swap: cheaper, and the
-        // model checker sees the conflict with every ticket taken before.
+        // Release pairs with the acquire in `ticket`. A plain addition first, not a look and a swap: cheaper,
+        // and the model checker sees the conflict with every ticket taken before.
         let before = self.word.fetch_add(STEP, Ordering::Release);
         if before & SLEEPERS != 0 {
             self.word.fetch_and(!SLEEPERS, Ordering::Relaxed);

@@ -1,11 +1,11 @@
 //! Where a thread may run and take memory: affinity masks and NUMA policies, set and read back.
 //!
-//! Masks are 64-bit words, lowest bit of the first word for index 0, of any length: rustix's and libc's `cpu_set_t`
-//! stops at 1024 CPUs and lacks the policies, so these are the plain system calls.
+//! Masks are 64-bit words, lowest bit of the first word for index 0, of any length: rustix's and libc's
+//! `cpu_set_t` stops at 1024 CPUs and lacks the policies, so these are the plain system calls.
 //!
 //! # Safety
-//! Every call gets a pointer to words that are borrowed for its duration together with their length; the kernel
-//! keeps none of them.
+//! Every call gets a pointer to words that are borrowed for its duration together with their length; the
+//! kernel keeps none of them.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -108,7 +108,8 @@ pub(crate) fn set_memory_policy(mode: PolicyMode, words: &[u64]) -> Result<(), E
 pub(crate) fn memory_policy() -> Result<(PolicyMode, Vec<u64>), Errno> {
     let mut mode: libc::c_int = 0;
     let words = grown(16, |words| {
-        // SAFETY: the mode and the words are writable, and the kernel writes no more than the bits passed to it.
+        // SAFETY: the mode and the words are writable, and the kernel writes no more than the bits passed to
+        // it.
         let rc = unsafe {
             libc::syscall(
                 libc::SYS_get_mempolicy,
@@ -173,8 +174,9 @@ struct SchedAttr {
     period_ns: u64,
 }
 
-/// Asks for time slices of this length for the calling thread (Linux 6.12), or with 0 for the kernel's choice: its share of a busy
-/// core stays the same, but shorter pieces come sooner after a wake-up. Older kernels ignore the wish.
+/// Asks for time slices of this length for the calling thread (Linux 6.12), or with 0 for the kernel's
+/// choice: its share of a busy core stays the same, but shorter pieces come sooner after a wake-up. Older
+/// kernels ignore the wish.
 #[doc(alias = "sched_setattr")]
 pub(crate) fn set_slice(slice_ns: u64) -> Result<(), Errno> {
     let mut attr = SchedAttr { size: size_of::<SchedAttr>() as u32, ..SchedAttr::default() };

@@ -5,7 +5,8 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-/// Fetches the line of a word that is going to be written soon. A hint: nothing happens where the CPU does not know it.
+/// Fetches the line of a word that is going to be written soon. A hint: nothing happens where the CPU does
+/// not know it.
 #[inline]
 #[doc(alias = "PREFETCHW")]
 pub(crate) fn prefetch_for_writing<T>(word: &T) {

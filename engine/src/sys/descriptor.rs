@@ -1,7 +1,8 @@
 //! The one door through which descriptors come: none of ours is ever 0, 1 or 2.
 //!
-//! A program that has closed its standard streams (a daemon) still prints, reads its input, or links code that does. The
-//! lowest free number goes to whoever asks next: an array's segment as descriptor 1 would be overwritten by `println!`.
+//! A program that has closed its standard streams (a daemon) still prints, reads its input, or links code
+//! that does. The lowest free number goes to whoever asks next: an array's segment as descriptor 1 would be
+//! overwritten by `println!`.
 //!
 //! # Safety
 //! Only [`fill_standard`] touches descriptors by number, in a new process whose standard streams are its own.
@@ -51,7 +52,8 @@ pub(crate) fn counter() -> io::Result<OwnedFd> {
     kept(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// Gives a new process an empty standard input, and /dev/null for each standard stream that its parent had closed.
+/// Gives a new process an empty standard input, and /dev/null for each standard stream that its parent had
+/// closed.
 pub(crate) fn fill_standard() {
     const NULL: &CStr = c"/dev/null";
     for number in 0..FIRST {

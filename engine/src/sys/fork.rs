@@ -1,16 +1,18 @@
-//! Forks: shared memory is taken away in the child and its addresses are covered, and a child knows that it is one.
+//! Forks: shared memory is taken away in the child and its addresses are covered, and a child knows that it
+//! is one.
 //!
-//! Shared mappings are not inherited (`MADV_DONTFORK`): a child of the program must not keep arrays alive, and could only
-//! race for them. What the child has of handles and slices still holds their addresses, so these are covered with pages
-//! that nothing can touch before anything else can be mapped there. A child of any fork of the C library is *foreign*:
-//! the engine refuses to work in it, since its threads and workers are the parent's. The engine's own forks have one
-//! thread, hold no shared object, and [`adopt`] their child.
+//! Shared mappings are not inherited (`MADV_DONTFORK`): a child of the program must not keep arrays alive,
+//! and could only race for them. What the child has of handles and slices still holds their addresses, so
+//! these are covered with pages that nothing can touch before anything else can be mapped there. A child of
+//! any fork of the C library is *foreign*: the engine refuses to work in it, since its threads and workers
+//! are the parent's. The engine's own forks have one thread, hold no shared object, and [`adopt`] their
+//! child.
 //!
 //! A child made by the bare system call `clone` is covered only where the engine itself makes it ([`cover`]).
 //!
 //! # Safety
-//! A listed range belongs to whoever lists it, and is not inherited. The list is locked while a fork is on its way, so that a
-//! child finds it whole; the handlers allocate nothing and take no other lock.
+//! A listed range belongs to whoever lists it, and is not inherited. The list is locked while a fork is on
+//! its way, so that a child finds it whole; the handlers allocate nothing and take no other lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -32,8 +34,8 @@ pub(crate) fn is_foreign() -> bool {
     FOREIGN.load(Ordering::Relaxed)
 }
 
-/// Counts an object that is shared, for as long as a handle in this process leads to it: a fork would leave that handle
-/// behind.
+/// Counts an object that is shared, for as long as a handle in this process leads to it: a fork would leave
+/// that handle behind.
 #[derive(Debug)]
 pub(crate) struct Shared(());
 
@@ -106,8 +108,8 @@ impl List {
     }
 }
 
-/// Runs `change`, which maps a range that is not inherited or takes one away, while nobody forks; lists the range that it
-/// mapped.
+/// Runs `change`, which maps a range that is not inherited or takes one away, while nobody forks; lists the
+/// range that it mapped.
 pub(crate) fn while_mapping<E>(
     at: NonNull<u8>,
     len_bytes: usize,
@@ -129,8 +131,8 @@ pub(crate) fn while_unmapping(at: NonNull<u8>, unmap: impl FnOnce()) {
     });
 }
 
-/// Has `reset` called in every child. It may use what one thread can reach without waiting: atomics, its thread-locals,
-/// `try_lock`.
+/// Has `reset` called in every child. It may use what one thread can reach without waiting: atomics, its
+/// thread-locals, `try_lock`.
 pub(crate) fn reset_in_children(reset: fn()) {
     LIST.with(|content| {
         content.watch();
@@ -142,8 +144,9 @@ impl Content {
     /// Makes sure that forks are noticed.
     fn watch(&mut self) {
         if !self.has_handlers {
-            // SAFETY: the handlers are functions of this program, which is never unloaded (a library that is, calls its
-            // handlers off through the C library). Fails for want of memory only, and is tried again then.
+            // SAFETY: the handlers are functions of this program, which is never unloaded (a library that is,
+            // calls its handlers off through the C library). Fails for want of memory only, and is tried
+            // again then.
             let rc = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
             self.has_handlers = rc == 0;
         }
@@ -151,7 +154,8 @@ impl Content {
 
     fn cover(&mut self) {
         let page = memory::page_size();
-        // Taken without being freed: an allocator may not be ready in a child. The covers are inherited by later children.
+        // Taken without being freed: an allocator may not be ready in a child. The covers are inherited by
+        // later children.
         for (at, len_bytes) in &*std::mem::ManuallyDrop::new(std::mem::take(&mut self.ranges)) {
             // SAFETY: the range was ours, and is empty in a child.
             if unsafe { memory::cover(*at, len_bytes.next_multiple_of(page)) }.is_err() {
@@ -188,7 +192,8 @@ pub(crate) unsafe fn cover() {
     LIST.with(Content::cover);
 }
 
-/// Makes a child of the engine's own fork a process like any other: it has none of its parent's shared objects.
+/// Makes a child of the engine's own fork a process like any other: it has none of its parent's shared
+/// objects.
 pub(crate) fn adopt() {
     FOREIGN.store(false, Ordering::Relaxed);
     SHARED_OBJECTS.store(0, Ordering::Relaxed);

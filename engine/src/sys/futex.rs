@@ -1,8 +1,8 @@
 //! Shared futexes: wait on a word, wake its waiters, between processes.
 //!
 //! # Safety
-//! A `&AtomicU32` is a valid, aligned, mapped word for as long as the borrow lives, which is all the kernel asks.
-//! Waits work on read-only mappings too.
+//! A `&AtomicU32` is a valid, aligned, mapped word for as long as the borrow lives, which is all the kernel
+//! asks. Waits work on read-only mappings too.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -25,8 +25,8 @@ mod real {
     use std::time::Instant;
 
     pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Woken {
-        // FUTEX_WAIT takes a relative time; it is computed anew from the absolute deadline at every call, so a storm
-        // of signals cannot postpone it. Relative times also mean the same in every time namespace.
+        // FUTEX_WAIT takes a relative time; it is computed anew from the absolute deadline at every call, so
+        // a storm of signals cannot postpone it. Relative times also mean the same in every time namespace.
         let left = match deadline {
             None => None,
             Some(at) => {
@@ -41,7 +41,8 @@ mod real {
             }
         };
         let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the word and the timeout outlive the call; no private flag, as waiters live in other processes.
+        // SAFETY: the word and the timeout outlive the call; no private flag, as waiters live in other
+        // processes.
         let rc =
             unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, timeout) };
         if rc == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETIMEDOUT) {
@@ -60,8 +61,8 @@ mod real {
 
 #[cfg(loom)]
 mod model {
-    //! A futex for the model checker: compare and sleep are one step under a lock, as in the kernel, and a wake-up goes
-    //! to the first sleepers on its word and to no others, so that one too few is found.
+    //! A futex for the model checker: compare and sleep are one step under a lock, as in the kernel, and a
+    //! wake-up goes to the first sleepers on its word and to no others, so that one too few is found.
     use super::Woken;
     use crate::base::atomic::{AtomicU32, Ordering};
     use loom::sync::{Condvar, Mutex};

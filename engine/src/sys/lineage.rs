@@ -1,8 +1,9 @@
-//! A mark on a thread that the threads which it starts inherit, and theirs in turn: whether a thread descends from a member.
+//! A mark on a thread that the threads which it starts inherit, and theirs in turn: whether a thread descends
+//! from a member.
 //!
-//! The kernel hands few things from a thread to those that it starts. One is the timer slack, nanoseconds by which timed
-//! sleeps may be late (50,000 by default): its lowest bits are the mark, too little for anybody to notice. A thread that sets its own slack
-//! loses the mark.
+//! The kernel hands few things from a thread to those that it starts. One is the timer slack, nanoseconds by
+//! which timed sleeps may be late (50,000 by default): its lowest bits are the mark, too little for anybody
+//! to notice. A thread that sets its own slack loses the mark.
 //!
 //! # Safety
 //! The two calls take and return plain numbers and touch no memory.
@@ -18,12 +19,13 @@ const MASK: c_ulong = 0x3FF;
 /// What the kernel gives to the first process.
 const DEFAULT: c_ulong = 50_000;
 
-/// The process whose threads are marked, above the mark; 0 while none is. A forked child has another number, so its parent's
-/// marks say nothing in it.
+/// The process whose threads are marked, above the mark; 0 while none is. A forked child has another number,
+/// so its parent's marks say nothing in it.
 static MARK: AtomicU64 = AtomicU64::new(0);
 
-/// What the process with this number marks with, where threads that are not marked have `plain` as their slack: never what
-/// those have in its place. Another one in most other processes, which inherit the slack as well.
+/// What the process with this number marks with, where threads that are not marked have `plain` as their
+/// slack: never what those have in its place. Another one in most other processes, which inherit the slack as
+/// well.
 fn mark_for(pid: u32, plain: c_ulong) -> c_ulong {
     let first = c_ulong::from(pid.wrapping_mul(0x9E37_79B9) >> 22);
     let is_free = |mark: &c_ulong| ![plain & MASK, DEFAULT & MASK].contains(mark);

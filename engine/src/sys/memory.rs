@@ -1,9 +1,9 @@
 //! Memory calls: memfd, mappings, reservation, seals, advice.
 //!
 //! # Safety
-//! The unsafe functions here change the address space; each states what the caller must own. Functions on file
-//! descriptors are safe: a descriptor is borrowed for the call, and a memfd's pages are only reachable through
-//! mappings, whose owners answer for them.
+//! The unsafe functions here change the address space; each states what the caller must own. Functions on
+//! file descriptors are safe: a descriptor is borrowed for the call, and a memfd's pages are only reachable
+//! through mappings, whose owners answer for them.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -118,7 +118,8 @@ pub(crate) fn take_addresses(len_bytes: usize) -> io::Result<NonNull<u8>> {
     NonNull::new(at.cast()).ok_or_else(|| io::Error::other("the kernel mapped address 0"))
 }
 
-/// Covers `len_bytes` of free address space from `at` on with pages that nothing can touch; async-signal-safe.
+/// Covers `len_bytes` of free address space from `at` on with pages that nothing can touch;
+/// async-signal-safe.
 ///
 /// # Safety
 /// Whoever still refers to the range may only be ended by touching it.
@@ -200,7 +201,8 @@ pub(crate) enum Hint {
     PopulateWrite,
     /// Replace populated base pages by huge ones, at once.
     Collapse,
-    /// Give the pages of the object itself back, for every process; they read as zeros afterwards. Takes no descriptor.
+    /// Give the pages of the object itself back, for every process; they read as zeros afterwards. Takes no
+    /// descriptor.
     Remove,
 }
 
@@ -337,8 +339,8 @@ pub(crate) unsafe fn bind_pages(
 pub(crate) fn page_nodes(pages: &[*const u8], nodes: &mut [i32]) -> io::Result<()> {
     let count = pages.len().min(nodes.len());
     let nowhere = std::ptr::null::<libc::c_int>();
-    // SAFETY: with no target nodes the call only asks; it reads `count` addresses, which it does not follow, and
-    // writes as many results.
+    // SAFETY: with no target nodes the call only asks; it reads `count` addresses, which it does not follow,
+    // and writes as many results.
     let rc = unsafe {
         libc::syscall(libc::SYS_move_pages, 0, count, pages.as_ptr(), nowhere, nodes.as_mut_ptr(), 0)
     };

@@ -1,8 +1,8 @@
 //! Loaded objects: the executable and its libraries, as the dynamic linker mapped them.
 //!
 //! # Safety
-//! `dl_iterate_phdr` hands out program headers and load addresses that stay mapped as long as the object does. Only the
-//! object that holds the running code is read here, and it cannot be unloaded while it runs.
+//! `dl_iterate_phdr` hands out program headers and load addresses that stay mapped as long as the object
+//! does. Only the object that holds the running code is read here, and it cannot be unloaded while it runs.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -102,12 +102,13 @@ impl Object {
                 && load.holds(lo)
                 && load.len_bytes.checked_sub(lo.wrapping_sub(load.lo)).is_some_and(|left| len <= left)
         });
-        // SAFETY: mapped, readable and constant for as long as the object, which holds the running code, is loaded.
+        // SAFETY: mapped, readable and constant for as long as the object, which holds the running code, is
+        // loaded.
         inside.then(|| unsafe { std::slice::from_raw_parts(lo as *const u8, len) })
     }
 
-    /// The table of start-up functions (DT_INIT_ARRAY): first address and number of entries. None if the object has no
-    /// dynamic section (static and at a fixed address).
+    /// The table of start-up functions (DT_INIT_ARRAY): first address and number of entries. None if the
+    /// object has no dynamic section (static and at a fixed address).
     #[doc(alias = "DT_INIT_ARRAY")]
     pub(crate) fn init_array(&self) -> Option<(usize, usize)> {
         const DT_INIT_ARRAY: usize = 25;
@@ -119,8 +120,8 @@ impl Object {
         let (mut array, mut len_bytes) = (None, 0);
         for index in 0..entries {
             let entry = (dynamic.lo as *const [usize; 2]).wrapping_add(index);
-            // SAFETY: inside the dynamic section, which is loaded and written by the linker only before start-up
-            // functions run.
+            // SAFETY: inside the dynamic section, which is loaded and written by the linker only before
+            // start-up functions run.
             let [tag, value] = unsafe { entry.read() };
             match tag {
                 0 => break,

@@ -34,14 +34,16 @@ pub(crate) enum Wait {
     NotOurs,
 }
 
-/// A descriptor that stands for the process `pid`, which must be an unreaped child for this to be no stranger.
+/// A descriptor that stands for the process `pid`, which must be an unreaped child for this to be no
+/// stranger.
 pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     descriptor::kept(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// Sends a signal to exactly this process; ESRCH when it has been reaped. Where a sandbox refuses the call for pidfds, a child
-/// is sent it by its number, which nobody else can have taken while the child is not reaped.
+/// Sends a signal to exactly this process; ESRCH when it has been reaped. Where a sandbox refuses the call
+/// for pidfds, a child is sent it by its number, which nobody else can have taken while the child is not
+/// reaped.
 pub(crate) fn signal(pidfd: impl AsFd, pid: u32, number: i32) -> io::Result<()> {
     let pidfd = pidfd.as_fd();
     match pidfd_send_signal(pidfd, number) {
@@ -89,8 +91,8 @@ pub(crate) fn try_wait(pidfd: impl AsFd, peek: bool) -> io::Result<Wait> {
     }
 }
 
-/// Kills and reaps a child of this process by its number, which nobody else can have taken while it is unreaped. Does
-/// nothing if it is no child (any more).
+/// Kills and reaps a child of this process by its number, which nobody else can have taken while it is
+/// unreaped. Does nothing if it is no child (any more).
 pub(crate) fn end_child(pid: u32) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -111,8 +113,8 @@ struct PidfdInfo {
     exit_code: i32,
 }
 
-/// How a process ended that somebody else has reaped, where the kernel still knows (Linux 6.15 and later; the pidfd must
-/// have been opened before the reaping).
+/// How a process ended that somebody else has reaped, where the kernel still knows (Linux 6.15 and later; the
+/// pidfd must have been opened before the reaping).
 #[doc(alias = "PIDFD_GET_INFO")]
 pub(crate) fn pidfd_exit_info(pidfd: impl AsFd) -> Option<Ended> {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
@@ -169,14 +171,14 @@ unsafe extern "C" {
     static stdout: *mut libc::FILE;
 }
 
-/// Writes out what the program printed without ending the line, through std or through the C library. Waits for whoever has
-/// locked the stream.
+/// Writes out what the program printed without ending the line, through std or through the C library. Waits
+/// for whoever has locked the stream.
 #[doc(alias = "fflush")]
 pub(crate) fn flush_output() {
     // Where the stream is closed nobody waits for the text.
     let _closed = std::io::Write::flush(&mut std::io::stdout());
-    // SAFETY: the C library has set the pointer before any of our code runs; programs that change it are rare, and
-    // promise not to do so beside its use.
+    // SAFETY: the C library has set the pointer before any of our code runs; programs that change it are
+    // rare, and promise not to do so beside its use.
     let stream = unsafe { stdout };
     if !stream.is_null() {
         // SAFETY: an open stream; the C library locks it.
@@ -209,8 +211,8 @@ pub(crate) fn default_signal(number: c_int) {
     set_action(number, libc::SIG_DFL, 0);
 }
 
-/// Takes a signal and does nothing with it. Unlike an ignored one it is back at its default in programs that this process
-/// executes.
+/// Takes a signal and does nothing with it. Unlike an ignored one it is back at its default in programs that
+/// this process executes.
 pub(crate) fn swallow_signal(number: c_int) {
     extern "C" fn nothing(_number: c_int) {}
     let handler: extern "C" fn(c_int) = nothing;
@@ -229,7 +231,8 @@ fn set_action(number: c_int, handler: libc::sighandler_t, flags: c_int) {
 /// A handler that also learns where the fault was.
 pub(crate) type FaultHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// Installs a fault handler that runs on the alternate stack, unless the program has a handler of its own already.
+/// Installs a fault handler that runs on the alternate stack, unless the program has a handler of its own
+/// already.
 ///
 /// # Safety
 /// The handler is async-signal-safe.
@@ -307,15 +310,15 @@ pub(crate) fn cached_tid_address() -> Option<*mut c_int> {
     }
     // SAFETY: takes nothing.
     let tid = unsafe { libc::syscall(libc::SYS_gettid) };
-    // SAFETY: the word was registered by the C library for the life of this thread. glibc keeps the thread id in it;
-    // musl registers another word, which does not hold it.
+    // SAFETY: the word was registered by the C library for the life of this thread. glibc keeps the thread id
+    // in it; musl registers another word, which does not hold it.
     (i64::from(unsafe { address.read_volatile() }) == tid).then_some(address)
 }
 
 /// Forks a child that is not this process's child but its sibling: its parent is the parent of this process.
 ///
-/// The child's C library sees its own thread id, and its robust mutexes are registered again. Handlers of `pthread_atfork`
-/// do not run.
+/// The child's C library sees its own thread id, and its robust mutexes are registered again. Handlers of
+/// `pthread_atfork` do not run.
 ///
 /// # Safety
 /// As for [`fork`]; `cached_tid` comes from [`cached_tid_address`] of this thread.
@@ -329,14 +332,14 @@ pub(crate) unsafe fn fork_sibling(cached_tid: *mut c_int) -> io::Result<u32> {
         as c_ulong;
     let no_stack = std::ptr::null_mut::<c_void>();
     let nothing = std::ptr::null_mut::<c_void>();
-    // The last two arguments (child's tid word, TLS) stand in this order on x86-64 and in the other on aarch64; TLS is
-    // read only with CLONE_SETTLS.
+    // The last two arguments (child's tid word, TLS) stand in this order on x86-64 and in the other on
+    // aarch64; TLS is read only with CLONE_SETTLS.
     #[cfg(target_arch = "x86_64")]
     let (fourth, fifth) = (cached_tid.cast::<c_void>(), nothing);
     #[cfg(not(target_arch = "x86_64"))]
     let (fourth, fifth) = (nothing, cached_tid.cast::<c_void>());
-    // SAFETY: without CLONE_VM the child has its own copy of this address space and, with a null stack, continues here
-    // on its copy of this stack. The caller vouches for a single thread and for the word.
+    // SAFETY: without CLONE_VM the child has its own copy of this address space and, with a null stack,
+    // continues here on its copy of this stack. The caller vouches for a single thread and for the word.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, nothing, fourth, fifth) };
     if pid < 0 {
         return Err(io::Error::last_os_error());
@@ -359,8 +362,8 @@ pub(crate) fn survives_exec(number: c_int) -> bool {
     flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
-/// Closes a descriptor that came through exec and has no owner in this program. Descriptors that are close-on-exec, or
-/// standard ones, are left alone: they did not come that way.
+/// Closes a descriptor that came through exec and has no owner in this program. Descriptors that are
+/// close-on-exec, or standard ones, are left alone: they did not come that way.
 pub(crate) fn close_inherited(number: c_int) {
     if number > 2 && survives_exec(number) {
         // SAFETY: the driver has one at this number that survives exec, so this is taken for its copy. What

@@ -105,8 +105,8 @@ fn recv_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> io:
     Ok(Packet { len: message.bytes, fds })
 }
 
-/// Waits until `fd` is readable, at end of file or in error; false if `deadline` came first. On a pidfd this waits
-/// for the process to end.
+/// Waits until `fd` is readable, at end of file or in error; false if `deadline` came first. On a pidfd this
+/// waits for the process to end.
 #[doc(alias = "poll")]
 pub(crate) fn wait_readable(fd: impl AsFd, deadline: Option<Instant>) -> io::Result<bool> {
     let fd = fd.as_fd();
@@ -130,7 +130,8 @@ pub(crate) fn left_until(deadline: Instant) -> Timespec {
     }
 }
 
-/// Waits until one of the descriptors is readable, at end of file or in error, and says which is the first of them.
+/// Waits until one of the descriptors is readable, at end of file or in error, and says which is the first of
+/// them.
 pub(crate) fn wait_any(fds: &[BorrowedFd<'_>]) -> io::Result<Option<usize>> {
     let mut polled: Vec<PollFd<'_>> =
         fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();

@@ -1,15 +1,17 @@
 //! Whether the board's words make sense, looked at now and then while tasks are under way.
 //!
-//! A stray write of some process (unsafe code in a task, a library's bug) may leave words in which a task waits for ever: it is
-//! queued where nobody looks, or run by nobody. No state of a task that a member or the driver leaves behind, dying or not, lasts
-//! for two looks unless it makes sense; one that does not is the end of the pool, since what else was overwritten
-//! nobody knows. Loops over the board's words are bounded by what the driver itself noted, so that they end meanwhile.
+//! A stray write of some process (unsafe code in a task, a library's bug) may leave words in which a task
+//! waits for ever: it is queued where nobody looks, or run by nobody. No state of a task that a member or the
+//! driver leaves behind, dying or not, lasts for two looks unless it makes sense; one that does not is the
+//! end of the pool, since what else was overwritten nobody knows. Loops over the board's words are bounded by
+//! what the driver itself noted, so that they end meanwhile.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
-use crate::task::board::{SLOTS, Stage, State};
+use crate::task::board::SLOTS;
 use crate::task::queue::{Books, InFlight, TaskQueue};
+use crate::task::slot::{Stage, State};
 use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,7 +115,8 @@ impl TaskQueue {
         }
     }
 
-    /// How long the present item of a task has run, by the member's own word. A clock that cannot be true starts anew.
+    /// How long the present item of a task has run, by the member's own word. A clock that cannot be true
+    /// starts anew.
     pub(crate) fn ran(&self, index: usize, in_flight: &InFlight) -> Duration {
         let (word, now) = (&self.board.slot(index).began, ticks());
         let ns_per_tick = self.rate.ns_per_tick();

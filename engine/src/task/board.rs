@@ -1,212 +1,28 @@
 //! The task board: where tasks wait, run and are done, as words in a segment that every member maps.
 //!
-//! README.md beside this file tells the protocol: each word, each actor's steps, and what a kill after each step leaves.
-//! docs/SEGMENT-LAYOUT.md lists the bytes.
+//! README.md beside this file tells the protocol: each word, each actor's steps, and what a kill after each
+//! step leaves. docs/SEGMENT-LAYOUT.md lists the bytes.
 //!
 //! # Safety
-//! A [`TaskBoard`] is made from an address and a length that the maker promises to keep mapped for as long as the value
-//! lives. Every place in it is computed from the team's size and checked once against the length; all of it is atomics but
-//! the slots' own bytes, which belong to one side at a time: to the driver while the slot is free or done, to the member
-//! that runs it otherwise (the Release of each change of state pairs with the Acquire of the next look at it).
+//! A [`TaskBoard`] is made from an address and a length that the maker promises to keep mapped for as long as
+//! the value lives. Every place in it is computed from the team's size and checked once against the length;
+//! all of it is atomics but the slots' own bytes, which belong to one side at a time: to the driver while the
+//! slot is free or done, to the member that runs it otherwise (the Release of each change of state pairs with
+//! the Acquire of the next look at it).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::futex;
+use crate::task::slot::{Slot, Stage, State};
 use std::ptr::NonNull;
 use std::time::Instant;
 
 /// Tasks that can be on the board at once. A power of two; few for the model checker and Miri.
 pub(crate) const SLOTS: usize = if cfg!(any(loom, miri)) { 2 } else { 4096 };
-/// Bytes of arguments and results that a slot holds itself.
-pub(crate) const INLINE_BYTES: usize = 80;
 /// The driver is asked for more when so few tasks wait.
 const LOW_WATER: u64 = SLOTS as u64 / 4;
-
-/// What a slot's state word says, below the position (32 bits) and the member (29 bits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum Stage {
-    /// The driver's.
-    Free = 0,
-    /// Waits for a member.
-    Queued = 1,
-    /// The member runs it.
-    Running = 2,
-    /// The member has left its result. The driver's.
-    Done = 3,
-    /// The driver gave it up while the member ran it; a member process is going to be killed. The member's.
-    Condemned = 4,
-}
-
-/// A slot's state, as one copy of its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State(u64);
-
-impl State {
-    pub(crate) fn new(position: u64, member: u32, stage: Stage) -> State {
-        State(position << 32 | u64::from(member) << 3 | stage as u64)
-    }
-
-    /// The same task in another stage.
-    pub(crate) fn of(self, stage: Stage) -> State {
-        State(self.0 & !7 | stage as u64)
-    }
-
-    pub(crate) fn stage(self) -> Option<Stage> {
-        match self.0 & 7 {
-            0 => Some(Stage::Free),
-            1 => Some(Stage::Queued),
-            2 => Some(Stage::Running),
-            3 => Some(Stage::Done),
-            4 => Some(Stage::Condemned),
-            _ => None,
-        }
-    }
-
-    /// The position at which it was queued, as far as the word holds it.
-    pub(crate) fn position(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    pub(crate) fn member(self) -> u32 {
-        (self.0 >> 3) as u32 & ((1 << 29) - 1)
-    }
-
-    /// Whether `member`, which has died, ran the task or had done it.
-    pub(crate) fn is_left_by(self, member: u32) -> bool {
-        let is_left = matches!(self.stage(), Some(Stage::Running | Stage::Condemned | Stage::Done));
-        is_left && self.member() == member
-    }
-}
-
-/// In [`Slot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the function.
-pub(crate) const FLAG_TIMED: u32 = 1;
-
-/// Mixed from where code lies that a task leads to: a stray write there leads nowhere.
-pub(crate) fn seal_of(entry: u64, function: u64) -> u32 {
-    let mixed = entry.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ function.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
-    (mixed >> 32) as u32 & !FLAG_TIMED
-}
-
-/// Why a member could not run a task at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Trouble {
-    Types = 1,
-    Function = 2,
-    Bytes = 3,
-}
-
-impl Trouble {
-    /// What a slot's word says.
-    pub(crate) fn text(word: u32) -> &'static str {
-        const TYPES: u32 = Trouble::Types as u32;
-        const FUNCTION: u32 = Trouble::Function as u32;
-        const BYTES: u32 = Trouble::Bytes as u32;
-        match word {
-            TYPES => "the task was made for other types than its function takes",
-            FUNCTION => "its function is none of this program's",
-            BYTES => "its worker could not find its bytes",
-            _ => "its worker left it unfinished",
-        }
-    }
-}
-
-/// In [`Slot::reading`]: the member begins no further item. Set by the driver on the item whose time is over.
-pub(crate) const DOOMED: u64 = 1 << 63;
-
-/// One task: what it is, how far it is, what came out.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct Slot {
-    /// A [`State`].
-    pub(crate) state: AtomicU64,
-    // Written by the driver before the task is queued.
-    /// The monomorphised entry, and the function it calls, as offsets from the anchor.
-    pub(crate) entry: AtomicU64,
-    pub(crate) function: AtomicU64,
-    /// Hash of the types of argument and result.
-    pub(crate) layout: AtomicU64,
-    /// Offset of the task's block in the arena, plus one; 0 if its bytes are in the slot.
-    pub(crate) block: AtomicU64,
-    /// Bytes of the arguments, at the start of the block.
-    pub(crate) args_len: AtomicU64,
-    /// Bytes for results, behind them.
-    pub(crate) room: AtomicU64,
-    pub(crate) items: AtomicU64,
-    /// Bytes of the table of handles at the end of the arguments; 0 where there is none.
-    pub(crate) table: AtomicU64,
-    // Written by the driver at any time.
-    pub(crate) flags: AtomicU32,
-    /// Whether the member asks for more room, and the answer. The member waits on it.
-    pub(crate) grant: AtomicU32,
-    /// Holds the task's number when it is to stop early.
-    pub(crate) stop: AtomicU64,
-    // Written by the member.
-    pub(crate) items_done: AtomicU64,
-    /// Bytes of their results, at the front of the room.
-    pub(crate) written: AtomicU64,
-    /// Bytes of their faults, at the end of the room.
-    pub(crate) faulted: AtomicU64,
-    /// Where the arguments of item `i` begin stands in `next[i % 2]`: that of the item in work outlives the reading of it.
-    pub(crate) next: [AtomicU64; 2],
-    /// The item begun last, plus one; [`DOOMED`] is the driver's.
-    pub(crate) reading: AtomicU64,
-    /// When the task began, or with FLAG_TIMED its present item; 0 before.
-    pub(crate) began: AtomicU64,
-    pub(crate) ended: AtomicU64,
-    /// How many bytes the room is to have, of a member that asks for more.
-    pub(crate) wanted: AtomicU64,
-    /// Which room the results are in: 0 the one that the task came with, else the number of a grant.
-    pub(crate) home: AtomicU32,
-    pub(crate) rank: AtomicU32,
-    _spare: AtomicU32,
-    /// Why the task could not be run at all: a [`Trouble`], or 0.
-    pub(crate) trouble: AtomicU32,
-    bytes: [AtomicU64; INLINE_BYTES / 8],
-}
-
-impl Slot {
-    /// What `stop` holds when the present task is to stop early: never 0.
-    pub(crate) fn stop_number(&self) -> u64 {
-        (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1)
-    }
-
-    /// The member begins `item`; false if the driver has ended the task with the item before. Release, and the driver's
-    /// exchange: who sees the number sees where the next item begins, and no item is doomed that was not the one in work.
-    #[inline]
-    pub(crate) fn begin(&self, item: usize, is_timed: bool) -> bool {
-        let number = (item as u64).wrapping_add(1);
-        if !is_timed {
-            self.reading.store(number, Ordering::Release);
-            return true;
-        }
-        let before = self.reading.load(Ordering::Relaxed);
-        let exchange = || self.reading.compare_exchange(before, number, Ordering::AcqRel, Ordering::Relaxed);
-        before & DOOMED == 0 && exchange().is_ok()
-    }
-
-    /// The driver lets no item begin after the one that `reading` tells, if that is still so.
-    pub(crate) fn doom(&self, reading: u64) -> bool {
-        let doomed = reading | DOOMED;
-        self.reading.compare_exchange(reading, doomed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// Items with an outcome, and items begun: as many, or one more.
-    pub(crate) fn progress(&self) -> (usize, usize) {
-        // Acquire: pairs with the Releases in `run_items` and `begin`. What was done is counted first.
-        let done = self.items_done.load(Ordering::Acquire) as usize;
-        let reading = self.reading.load(Ordering::Acquire) & !DOOMED;
-        (done, (reading as usize).max(done))
-    }
-
-    /// Whether the driver has given up the task.
-    pub(crate) fn is_condemned(&self) -> bool {
-        State(self.state.load(Ordering::Relaxed)).stage() == Some(Stage::Condemned)
-    }
-}
 
 /// Somebody in the driver's process who sleeps until there is something to collect.
 #[derive(Debug, Default)]
@@ -311,7 +127,8 @@ pub(crate) struct TaskBoard {
     size: usize,
 }
 
-// SAFETY: everything on a board is an atomic, but for bytes that have one owner at a time (module documentation).
+// SAFETY: everything on a board is an atomic, but for bytes that have one owner at a time (module
+// documentation).
 unsafe impl Send for TaskBoard {}
 // SAFETY: as above.
 unsafe impl Sync for TaskBoard {}
@@ -328,8 +145,8 @@ pub(crate) const fn board_bytes(size: usize) -> usize {
 
 impl TaskBoard {
     /// # Safety
-    /// `base` is aligned to a page, and `board_bytes(size)` bytes there stay mapped, readable and writable, for as long as the
-    /// result is used; they were zero when the board was made.
+    /// `base` is aligned to a page, and `board_bytes(size)` bytes there stay mapped, readable and writable,
+    /// for as long as the result is used; they were zero when the board was made.
     pub(crate) unsafe fn new(base: NonNull<u8>, size: usize) -> TaskBoard {
         TaskBoard { base, size }
     }
@@ -337,7 +154,8 @@ impl TaskBoard {
     #[expect(clippy::arithmetic_side_effects, reason = "the sizes of a team that was made")]
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= board_bytes(self.size));
-        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
+        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of
+        // atomics.
         unsafe { std::slice::from_raw_parts(self.base.add(offset).cast::<T>().as_ptr(), count) }
     }
 
@@ -377,8 +195,9 @@ impl TaskBoard {
 
     // ------------------------------------------------------------------------------------------- driver
 
-    /// Queues slot `index`, whose fields are written, at `position`, the one after the last; gives its state. `None` if the ring is
-    /// full. One caller at a time, which alone knows the position: the word that tells it to members is never read.
+    /// Queues slot `index`, whose fields are written, at `position`, the one after the last; gives its state.
+    /// `None` if the ring is full. One caller at a time, which alone knows the position: the word that tells
+    /// it to members is never read.
     pub(crate) fn queue(&self, index: usize, position: u64) -> Option<State> {
         let head = self.head();
         let is_full = || position.wrapping_sub(head.head.load(Ordering::Relaxed)) >= SLOTS as u64;
@@ -566,7 +385,8 @@ impl TaskBoard {
         done.tail.store(number.wrapping_add(1), Ordering::Release);
     }
 
-    /// Wakes whoever collects, if somebody wants to hear of every task or the board runs dry; says whether it did.
+    /// Wakes whoever collects, if somebody wants to hear of every task or the board runs dry; says whether it
+    /// did.
     pub(crate) fn tell(&self) -> bool {
         let head = self.head();
         // Pairs with the fences of who sets these words and looks once more.

@@ -1,5 +1,6 @@
-//! The thread that calls the program's callbacks when nobody waits for their result: never the one that collects results and watches
-//! time limits, so a callback may be slow, or wait for other tasks, and delays only other callbacks.
+//! The thread that calls the program's callbacks when nobody waits for their result: never the one that
+//! collects results and watches time limits, so a callback may be slow, or wait for other tasks, and delays
+//! only other callbacks.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::queue::TaskQueue;
@@ -69,7 +70,8 @@ impl Calls {
         }
     }
 
-    /// Waits until no call is left to be made. For threads that may wait ([`may_wait`](crate::team::current::may_wait)).
+    /// Waits until no call is left to be made. For threads that may wait
+    /// ([`may_wait`](crate::team::current::may_wait)).
     pub(crate) fn wait_idle(&self) {
         let mut state = self.state.lock();
         while state.is_calling || !state.queue.is_empty() {

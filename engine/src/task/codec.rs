@@ -1,9 +1,9 @@
-//! Arguments and results as bytes: plain numbers as they lie in memory, everything else by its length and then as `base::notation`
-//! has it. So whatever is wrong with one value, the next begins where it should.
+//! Arguments and results as bytes: plain numbers as they lie in memory, everything else by its length and
+//! then as `base::notation` has it. So whatever is wrong with one value, the next begins where it should.
 //!
 //! # Safety
-//! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid for; that a type is one
-//! of them is asked by its `TypeId`.
+//! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid
+//! for; that a type is one of them is asked by its `TypeId`.
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
@@ -62,8 +62,8 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
     written.map(|()| len).ok_or(WriteError::NoRoom)
 }
 
-/// Appends `value` to `bytes`, which are as before where that fails. What the type's own code panics with is the caller's to catch, here
-/// and in reading.
+/// Appends `value` to `bytes`, which are as before where that fails. What the type's own code panics with is
+/// the caller's to catch, here and in reading.
 #[inline]
 pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
     let before = bytes.len();
@@ -83,8 +83,8 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Takes the bytes of the value at the start of `rest` off it. `None` where they are not all there: then nobody knows where the next
-/// begins.
+/// Takes the bytes of the value at the start of `rest` off it. `None` where they are not all there: then
+/// nobody knows where the next begins.
 #[inline]
 pub(crate) fn split<'b, T: 'static>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     let (len, bytes) = if is_plain::<T>() {
@@ -120,8 +120,8 @@ pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) ->
     })
 }
 
-/// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no number or they
-/// are not all there.
+/// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no
+/// number or they are not all there.
 pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
     if !is_plain::<T>() || bytes.len() != items.saturating_mul(size_of::<T>()) {
         return false;
@@ -135,8 +135,8 @@ pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mu
     true
 }
 
-/// A number for size and alignment of a task's argument and result, compared by the worker with its own. Types that differ
-/// otherwise (`u64` and `f64`) may share one.
+/// A number for size and alignment of a task's argument and result, compared by the worker with its own.
+/// Types that differ otherwise (`u64` and `f64`) may share one.
 pub(crate) const fn layout_of<A, R>() -> u64 {
     let argument = (size_of::<A>() as u64) << 6 | align_of::<A>() as u64;
     let result = (size_of::<R>() as u64) << 6 | align_of::<R>() as u64;

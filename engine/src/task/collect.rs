@@ -5,7 +5,6 @@ use crate::base::MemberId;
 use crate::base::atomic::Ordering;
 use crate::handle::kept;
 use crate::sys::futex;
-use crate::task::board::{Stage, Trouble};
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
 use crate::task::heap;
@@ -14,6 +13,7 @@ use crate::task::queue::{Books, InFlight, TaskQueue};
 use crate::task::queued::{Arrival, EagerGuard, QueuedTask};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
+use crate::task::slot::{Stage, Trouble};
 use crate::team::gate::Phase;
 use crate::team::roster::DeathRecord;
 use std::sync::Arc;
@@ -53,7 +53,8 @@ impl TaskQueue {
         count
     }
 
-    /// As [`Self::collect`], by a thread that is not on duty: the one that is may sleep for what was collected.
+    /// As [`Self::collect`], by a thread that is not on duty: the one that is may sleep for what was
+    /// collected.
     pub(crate) fn collect_for_others(self: &Arc<TaskQueue>) -> usize {
         let count = self.collect();
         if count > 0 {
@@ -62,7 +63,8 @@ impl TaskQueue {
         count
     }
 
-    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and what waits.
+    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and
+    /// what waits.
     fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<QueuedTask>) {
         let mut left = Vec::new();
         let placed = {
@@ -76,7 +78,8 @@ impl TaskQueue {
         kept::sweep_some();
     }
 
-    /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for [`Self::leave`].
+    /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for
+    /// [`Self::leave`].
     pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<QueuedTask>, left: &mut Vec<QueuedTask>) {
         let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
         for queued_task in rests {
@@ -243,8 +246,8 @@ impl TaskQueue {
         count
     }
 
-    /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may be running are never
-    /// used again.
+    /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may
+    /// be running are never used again.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn fail_all(self: &Arc<TaskQueue>, error: &TaskError, are_gone: bool) -> usize {
         let (under_way, backlog) = {

@@ -1,7 +1,9 @@
-//! A value that will be there, and who is told: first the engine's own, then the program's callbacks, then whoever waits.
+//! A value that will be there, and who is told: first the engine's own, then the program's callbacks, then
+//! whoever waits.
 //!
-//! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under no lock: by a thread that
-//! waits for this very value, or else by the queue's callback thread (`calls.rs`). Until that is over the value is not there.
+//! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under
+//! no lock: by a thread that waits for this very value, or else by the queue's callback thread (`calls.rs`).
+//! Until that is over the value is not there.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::arrivals::Finished;
@@ -162,7 +164,8 @@ impl<T> Completion<T> {
         self.is_due.load(Ordering::Acquire)
     }
 
-    /// Whether the program is to be called on the way to the value: then a thread that waits registers with [`Self::begin_wait`].
+    /// Whether the program is to be called on the way to the value: then a thread that waits registers with
+    /// [`Self::begin_wait`].
     pub(crate) fn has_listeners(&self) -> bool {
         self.has_listeners.load(Ordering::Acquire)
     }
@@ -237,8 +240,8 @@ impl<T> Completion<T> {
 
     // ------------------------------------------------------------------------------------------- listeners
 
-    /// Calls `callback` as soon as the value is there, or now; never, if it was taken. The caller owns the result: nobody else
-    /// can take the value meanwhile.
+    /// Calls `callback` as soon as the value is there, or now; never, if it was taken. The caller owns the
+    /// result: nobody else can take the value meanwhile.
     pub(crate) fn attach(&self, callback: Callback<T>, queue: Option<&Arc<TaskQueue>>) {
         let mut inner = self.inner.lock();
         if !self.is_done() {

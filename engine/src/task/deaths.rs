@@ -16,7 +16,8 @@ impl<T> Deaths<T> {
         Deaths { list: Mutex::new(Vec::new()), is_news: AtomicU32::new(0) }
     }
 
-    /// Adds one. The caller then wakes whoever collects ([`TaskBoard::alarm`](crate::task::board::TaskBoard::alarm)).
+    /// Adds one. The caller then wakes whoever collects
+    /// ([`TaskBoard::alarm`](crate::task::board::TaskBoard::alarm)).
     pub(crate) fn add(&self, one: T) {
         self.list.lock().push(one);
         self.mark();
@@ -24,9 +25,9 @@ impl<T> Deaths<T> {
 
     /// Has whoever collects next look, also where nobody was added.
     pub(crate) fn mark(&self) {
-        // Release, and what is told was added before: pairs with the Acquire in `take`. A store would do: of the only two that
-        // write the word, `take` swaps. The model checker (loom 0.7) knows no total order of the two, and would let a store be
-        // overwritten by a swap that came before it.
+        // Release, and what is told was added before: pairs with the Acquire in `take`. A store would do: of
+        // the only two that write the word, `take` swaps. The model checker (loom 0.7) knows no total order
+        // of the two, and would let a store be overwritten by a swap that came before it.
         self.is_news.swap(1, Ordering::AcqRel);
     }
 

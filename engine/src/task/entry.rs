@@ -1,9 +1,9 @@
 //! The member's part of a task: decode each item, call the function, leave its result.
 //!
 //! # Safety
-//! An entry is called with the bytes of a task that names it. Driver and member run the same build, and the entry compares
-//! the task's layout with its own before it looks at the bytes. A function's address is that of a `fn(A) -> R` with the
-//! entry's own `A` and `R`, since only [`Body::pointer`] puts the two together.
+//! An entry is called with the bytes of a task that names it. Driver and member run the same build, and the
+//! entry compares the task's layout with its own before it looks at the bytes. A function's address is that
+//! of a `fn(A) -> R` with the entry's own `A` and `R`, since only [`Body::pointer`] puts the two together.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -13,10 +13,11 @@ use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;
-use crate::task::board::{Slot, TaskBoard, Trouble};
+use crate::task::board::TaskBoard;
 use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
 use crate::task::results::Results;
+use crate::task::slot::{Slot, Trouble};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// Why a task, one item of a map, or a whole map gave no result.
 ///
-/// `item` counts the inputs of a map from 0, and is 0 for a single task. Cheap to clone: one death may be the error of several
-/// items.
+/// `item` counts the inputs of a map from 0, and is 0 for a single task. Cheap to clone: one death may be the
+/// error of several items.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -38,7 +38,8 @@ pub enum TaskError {
         /// Whether the kernel killed something for want of memory at that time.
         oom: bool,
     },
-    /// It ran longer than its time limit. Its worker was killed and replaced; where workers are threads, it still runs.
+    /// It ran longer than its time limit. Its worker was killed and replaced; where workers are threads, it
+    /// still runs.
     #[error("item {item} ran longer than its limit of {limit:?}{}", stopped(.still_running))]
     TimedOut {
         /// The input's number.

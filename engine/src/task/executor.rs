@@ -14,8 +14,8 @@ pub struct AsCompleted<T> {
     left: usize,
 }
 
-/// Gives results in the order in which they come, each with its place in the input. One that was taken before comes at once, as
-/// [`TaskError::Taken`](crate::TaskError::Taken).
+/// Gives results in the order in which they come, each with its place in the input. One that was taken before
+/// comes at once, as [`TaskError::Taken`](crate::TaskError::Taken).
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {

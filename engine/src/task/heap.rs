@@ -1,4 +1,5 @@
-//! Blocks of shared memory for the arguments and results of tasks: taken from the arena, and kept for the next task.
+//! Blocks of shared memory for the arguments and results of tasks: taken from the arena, and kept for the
+//! next task.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{AllocError, arena};
@@ -82,7 +83,8 @@ impl Drop for HeapBlock {
             shelf.bytes = shelf.bytes.saturating_add(block.len());
             shelf.classes[self.class].push(block);
         }
-        // What is not kept is dropped here, after the lock: locals go in the reverse order, and zeroing takes time.
+        // What is not kept is dropped here, after the lock: locals go in the reverse order, and zeroing takes
+        // time.
         else {
             drop(shelf);
             drop(block);

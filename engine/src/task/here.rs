@@ -1,5 +1,6 @@
-//! Items that run in the calling thread: for want of workers, or because a map is so quick that it is done sooner. They keep
-//! what workers promise: a panic is an error, the function sees a rank, progress is told, and a closed pool refuses.
+//! Items that run in the calling thread: for want of workers, or because a map is so quick that it is done
+//! sooner. They keep what workers promise: a panic is an error, the function sees a rank, progress is told,
+//! and a closed pool refuses.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU64;

@@ -26,7 +26,8 @@ const CHUNKS_EACH: usize = 16;
 const MAX_CHUNK: usize = 4096;
 /// A chunk is to take so many nanoseconds: less than a map's, since results are waited for one by one.
 const CHUNK_NS: f64 = 20_000.0;
-/// Items of the largest window, which is no more than the board holds either: the input may be endless, whatever is asked for.
+/// Items of the largest window, which is no more than the board holds either: the input may be endless,
+/// whatever is asked for.
 const MAX_WINDOW: usize = 1 << 20;
 
 /// The order in which results are given.
@@ -124,9 +125,9 @@ impl<I: Iterator> Iterator for Caught<'_, I> {
 /// Results of an input that is taken lazily; from [`Pool::imap`](crate::Pool::imap) and
 /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
-/// An iterator over each item's result or error. At most a window of items is under way, counted from the oldest whose result was not
-/// given yet, so endless input is no trouble, and a slow consumer slows the workers. Dropping it drops the tasks that have not begun;
-/// those that run go on to their end.
+/// An iterator over each item's result or error. At most a window of items is under way, counted from the
+/// oldest whose result was not given yet, so endless input is no trouble, and a slow consumer slows the
+/// workers. Dropping it drops the tasks that have not begun; those that run go on to their end.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct Imap<'p, I, A, R> {
     tasks: Tasks<'p>,
@@ -220,7 +221,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
                 }
                 Err(error) => {
                     let is_unknown = tasks::check(&body).is_err();
-                    // Taken from the input; of a function that workers cannot find, the error is the first item's.
+                    // Taken from the input; of a function that workers cannot find, the error is the first
+                    // item's.
                     let lost = error.item().unwrap_or(usize::from(is_unknown));
                     self.stream.fail(first, lost, error);
                     self.taken = first.saturating_add(lost);
@@ -235,7 +237,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
     }
 
-    /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not lost.
+    /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not
+    /// lost.
     pub fn next_timeout(&mut self, patience: Duration) -> Option<Result<R, TaskError>> {
         self.advance(Instant::now().checked_add(patience), patience)
     }

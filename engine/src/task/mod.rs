@@ -27,6 +27,7 @@ mod result;
 mod results;
 mod serve;
 mod settle;
+pub(crate) mod slot;
 mod star;
 mod tasks;
 mod waiting;

@@ -1,18 +1,19 @@
-//! Model checks of the board, its bells, and reaping: a driver that submits, sleeps and collects, beside two members, one of which may
-//! stop for ever at any of its steps.
+//! Model checks of the board, its bells, and reaping: a driver that submits, sleeps and collects, beside two
+//! members, one of which may stop for ever at any of its steps.
 //!
-//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are told anew here, without what they
-//! hold of users, since queued tasks lie in an arena.
+//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are told
+//! anew here, without what they hold of users, since queued tasks lie in an arena.
 //!
 //! # Safety
-//! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access said to be exclusive
-//! is checked to be.
+//! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access
+//! said to be exclusive is checked to be.
 #![allow(unsafe_code)]
 #![allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 
 use super::*;
 use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
 use crate::task::deaths::Deaths;
+use crate::task::slot::*;
 use crate::team::fork_join::ForkJoin;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::AtomicU32 as Plain;
@@ -285,7 +286,8 @@ impl Team {
         }
     }
 
-    /// As `TaskQueue::settle`: what is done is delivered, what is in work is lost; gives what is to be run elsewhere.
+    /// As `TaskQueue::settle`: what is done is delivered, what is in work is lost; gives what is to be run
+    /// elsewhere.
     fn settle(&self, books: &mut Books, index: usize, first: usize, items: usize) -> (usize, usize) {
         let (done, begun) = self.board().slot(index).progress();
         self.deliver(books, index, first, done);
@@ -384,7 +386,8 @@ fn loom_board_runs_every_task_once() {
     });
 }
 
-/// One member, one task after the other: each finds it asleep, about to sleep, or awake, and so does its end the driver.
+/// One member, one task after the other: each finds it asleep, about to sleep, or awake, and so does its end
+/// the driver.
 #[test]
 fn loom_board_wakes_a_member_and_the_driver() {
     check(Some(3), || {
@@ -445,7 +448,8 @@ fn loom_board_stray_is_whole() {
     });
 }
 
-/// Rank 1 stops at `dies`; the engine, told by the kernel, tells the driver, which sleeps or not; the survivor runs what is left.
+/// Rank 1 stops at `dies`; the engine, told by the kernel, tells the driver, which sleeps or not; the
+/// survivor runs what is left.
 fn a_member_dies(dies: Dies) {
     check(Some(2), move || {
         let team = Team::new();

@@ -11,7 +11,7 @@ use crate::handle::travel::KeepAlive;
 use crate::memory::{AllocError, AllocOptions, Segment, arena};
 use crate::sys::clock::{TickRate, ticks};
 use crate::task::audit::Audit;
-use crate::task::board::{FLAG_TIMED, SLOTS, State, TaskBoard, board_bytes, seal_of};
+use crate::task::board::{SLOTS, TaskBoard, board_bytes};
 use crate::task::calls::{Calls, discard};
 use crate::task::cost::Costs;
 use crate::task::deaths::Deaths;
@@ -19,6 +19,7 @@ use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
 use crate::task::queued::{EagerGuard, QueuedTask, Receiver, Store};
 use crate::task::serve;
+use crate::task::slot::{FLAG_TIMED, State, seal_of};
 use crate::team::crew::{Crew, Kind};
 use crate::team::gate::Phase;
 use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
@@ -64,7 +65,8 @@ impl BoardSegment {
     }
 
     fn board(&self) -> TaskBoard {
-        // SAFETY: the segment is held as long as any view (the queue keeps it), is as long as the board, and new ones are zero.
+        // SAFETY: the segment is held as long as any view (the queue keeps it), is as long as the board, and
+        // new ones are zero.
         unsafe { TaskBoard::new(self.segment.base(), self.size) }
     }
 
@@ -221,7 +223,8 @@ impl TaskQueue {
         }
     }
 
-    /// Makes the segments that handles lead to known to the workers. One that starts later is told when it serves.
+    /// Makes the segments that handles lead to known to the workers. One that starts later is told when it
+    /// serves.
     #[cold]
     fn send_segments(&self, keep_alive: &KeepAlive) {
         let mut roster = self.crew.roster.lock();
@@ -279,8 +282,8 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- receivers
 
-    /// Has `tell` tell a receiver what came of its items, and sees to it that the program's code is called for that. Under no lock:
-    /// a type's own code may read or drop values meanwhile.
+    /// Has `tell` tell a receiver what came of its items, and sees to it that the program's code is called
+    /// for that. Under no lock: a type's own code may read or drop values meanwhile.
     pub(crate) fn tell(
         self: &Arc<TaskQueue>,
         receiver: &Arc<dyn Receiver>,
@@ -394,8 +397,8 @@ impl TaskQueue {
         books.under_way = books.under_way.saturating_sub(1);
     }
 
-    /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody wants any more into `left`,
-    /// for [`Self::leave`] after the lock.
+    /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody
+    /// wants any more into `left`, for [`Self::leave`] after the lock.
     pub(crate) fn refill(&self, books: &mut Books, left: &mut Vec<QueuedTask>) -> u32 {
         let mut placed = 0;
         while let Some(queued_task) = books.backlog.pop_front() {

@@ -1,8 +1,9 @@
 //! A task on the driver's side: what it is, its bytes, and who waits for it.
 //!
 //! # Safety
-//! A queued task's bytes are the driver's while it holds the queued task and no member runs the task. They are copied in before the task
-//! is queued and looked at after it is done, or after the death of who ran it is confirmed.
+//! A queued task's bytes are the driver's while it holds the queued task and no member runs the task. They
+//! are copied in before the task is queued and looked at after it is done, or after the death of who ran it
+//! is confirmed.
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
@@ -10,18 +11,20 @@ use crate::base::with_own;
 use crate::handle::travel::{self, KeepAlive};
 use crate::memory::AllocError;
 use crate::sys::fork;
-use crate::task::board::{INLINE_BYTES, TaskBoard};
+use crate::task::board::TaskBoard;
 use crate::task::codec::{self, guarded};
 use crate::task::entry::{Argument, Body};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
+use crate::task::slot::INLINE_BYTES;
 use crate::team::program;
 use std::cell::RefCell;
 use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the queue.
+/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the
+/// queue.
 pub(crate) trait Receiver: Send + Sync {
     /// Items `first..first + items` are done, each with a result or a fault.
     fn deliver(&self, arrival: Arrival<'_>);
@@ -119,8 +122,9 @@ const FEW: usize = 4096;
 const KEEP_SCRATCH: usize = 1 << 20;
 
 impl Packed {
-    /// Packs up to `limit` items of `items`, with `room(items)` bytes for results, and stops after one that cannot be written: why
-    /// not is the second part. An error says how many items were taken from the input and are lost.
+    /// Packs up to `limit` items of `items`, with `room(items)` bytes for results, and stops after one that
+    /// cannot be written: why not is the second part. An error says how many items were taken from the input
+    /// and are lost.
     pub(crate) fn of<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
         limit: usize,
@@ -182,7 +186,8 @@ impl Packed {
         Ok(Packed { store: Store::Block(block), args_len, room, items, keep_alive })
     }
 
-    /// Numbers go straight into the block. How large that is at first is the input's word for how many there are, which may be wrong.
+    /// Numbers go straight into the block. How large that is at first is the input's word for how many there
+    /// are, which may be wrong.
     fn numbers<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
         limit: usize,
@@ -201,7 +206,8 @@ impl Packed {
         loop {
             let place = block.ptr().cast::<A>();
             for item in items.take(space.saturating_sub(count)) {
-                // SAFETY: `count` stays below `space`, for which the block is large enough; blocks are aligned to 128.
+                // SAFETY: `count` stays below `space`, for which the block is large enough; blocks are
+                // aligned to 128.
                 unsafe { place.add(count).write(item) };
                 count = count.saturating_add(1);
             }

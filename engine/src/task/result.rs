@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 /// The result of a task, or of a whole map, that is on its way.
 ///
-/// From [`Pool::apply_async`](crate::Pool::apply_async), [`Pool::map_async`](crate::Pool::map_async) and the like. It is also a
-/// [`Future`], woken by the pool's collector thread: there is no polling, and no thread per result. Dropping it does not
-/// stop the task; [`Self::cancel`] does.
+/// From [`Pool::apply_async`](crate::Pool::apply_async), [`Pool::map_async`](crate::Pool::map_async) and the
+/// like. It is also a [`Future`], woken by the pool's collector thread: there is no polling, and no thread
+/// per result. Dropping it does not stop the task; [`Self::cancel`] does.
 ///
 /// Whoever waits takes all results off the pool's board meanwhile, for everybody.
 ///
@@ -67,7 +67,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion.completion()
     }
 
-    /// Whether it is on its way in another process, from which this one was forked, where nobody will ever see it come.
+    /// Whether it is on its way in another process, from which this one was forked, where nobody will ever
+    /// see it come.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         self.link.is_some() && fork::is_foreign()
     }
@@ -89,10 +90,12 @@ impl<T: Send + 'static> AsyncResult<T> {
         value
     }
 
-    /// Waits for the result, at most for `patience`. The task goes on if the time passes: wait again, or [`Self::cancel`].
+    /// Waits for the result, at most for `patience`. The task goes on if the time passes: wait again, or
+    /// [`Self::cancel`].
     ///
     /// # Errors
-    /// [`TaskError::NotReady`] when the time has passed, [`TaskError::Taken`] when it was given before; else as [`Self::get`].
+    /// [`TaskError::NotReady`] when the time has passed, [`TaskError::Taken`] when it was given before; else
+    /// as [`Self::get`].
     ///
     /// ```
     /// use phalanx::TaskError;
@@ -117,7 +120,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Waits until the result is there. Returns at once in a fork of the process that asked for it, where it never will be.
+    /// Waits until the result is there. Returns at once in a fork of the process that asked for it, where it
+    /// never will be.
     pub fn wait(&self) {
         self.wait_until(None);
     }
@@ -182,9 +186,9 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().look(Result::is_ok)
     }
 
-    /// Gives the task up: what has not started is dropped, what runs is ended by killing its worker, which is replaced. Other tasks
-    /// are not touched. A result that is there already stays. Where workers are threads, what runs goes on to its end unless it
-    /// looks at [`is_cancelled`](crate::is_cancelled).
+    /// Gives the task up: what has not started is dropped, what runs is ended by killing its worker, which is
+    /// replaced. Other tasks are not touched. A result that is there already stays. Where workers are
+    /// threads, what runs goes on to its end unless it looks at [`is_cancelled`](crate::is_cancelled).
     pub fn cancel(&self) {
         if self.is_out_of_reach() {
             return;
@@ -198,8 +202,9 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// Calls `callback` with the value as soon as it is there, or now; before anybody can take the value.
     ///
-    /// It is called by the thread that waits for this result, or else by a thread of the pool's own, one callback after the other. It may
-    /// use the pool, and end it. A panic in it is logged, and harms nothing else.
+    /// It is called by the thread that waits for this result, or else by a thread of the pool's own, one
+    /// callback after the other. It may use the pool, and end it. A panic in it is logged, and harms nothing
+    /// else.
     pub fn on_success(self, callback: impl FnOnce(&T) + Send + 'static) -> Self {
         self.attach(Box::new(|value| {
             if let Ok(value) = value {

@@ -1,11 +1,13 @@
-//! A task's room as its member fills it: results from the front, in the order of the items, and faults from the end.
+//! A task's room as its member fills it: results from the front, in the order of the items, and faults from
+//! the end.
 //!
-//! Every outcome lies in shared memory before it is counted, so that it outlives the member. A room that is too small is
-//! exchanged for a larger one, which the driver gives, and what is there moves.
+//! Every outcome lies in shared memory before it is counted, so that it outlives the member. A room that is
+//! too small is exchanged for a larger one, which the driver gives, and what is there moves.
 //!
 //! # Safety
-//! A room is the member's to write while it runs the task. The driver may look at what has been counted meanwhile, where the
-//! member is a thread; so a `&mut` covers the free part only, and counted bytes are never written again.
+//! A room is the member's to write while it runs the task. The driver may look at what has been counted
+//! meanwhile, where the member is a thread; so a `&mut` covers the free part only, and counted bytes are
+//! never written again.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -24,7 +26,8 @@ pub(crate) struct Room<'a> {
 
 impl Room<'_> {
     /// # Safety
-    /// `size` bytes at `base` are readable and writable for as long as the result says, and nobody else writes there.
+    /// `size` bytes at `base` are readable and writable for as long as the result says, and nobody else
+    /// writes there.
     pub(crate) unsafe fn new<'a>(base: *mut u8, size: usize) -> Room<'a> {
         Room { base, size, lent: PhantomData }
     }
@@ -63,7 +66,8 @@ impl<'a> Results<'a> {
     fn free(&mut self) -> &mut [u8] {
         // SAFETY: `len` is at most the room's size.
         let base = unsafe { self.room.base.add(self.len) };
-        // SAFETY: between results and faults, hence inside the room; the member's alone, borrowed from `self`.
+        // SAFETY: between results and faults, hence inside the room; the member's alone, borrowed from
+        // `self`.
         unsafe { std::slice::from_raw_parts_mut(base, self.room.size - self.faulted - self.len) }
     }
 
@@ -90,7 +94,8 @@ impl<'a> Results<'a> {
         true
     }
 
-    /// Writes a fault before the others, and `filler` in the place of its result; false, and nothing done, if there is no room.
+    /// Writes a fault before the others, and `filler` in the place of its result; false, and nothing done, if
+    /// there is no room.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "results and faults lie in the room, and end before they meet"

@@ -1,8 +1,9 @@
 //! The member's side of the task board: claim, run, leave the result, tell.
 //!
 //! # Safety
-//! A claimed slot and its block are this member's until it changes the slot's state to done, or dies (README.md, rule 2). Entry and
-//! function are offsets of the same build's code, checked to lie in it; that an entry starts there follows from equal builds.
+//! A claimed slot and its block are this member's until it changes the slot's state to done, or dies
+//! (README.md, rule 2). Entry and function are offsets of the same build's code, checked to lie in it; that
+//! an entry starts there follows from equal builds.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -14,11 +15,10 @@ use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
-use crate::task::board::{
-    FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, TaskBoard, Trouble, board_bytes, seal_of,
-};
+use crate::task::board::{TaskBoard, board_bytes};
 use crate::task::entry::{Call, TaskEntry, resolver};
 use crate::task::results::{Results, Room};
+use crate::task::slot::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, Trouble, seal_of};
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::member::{After, IdleWork, Member};
 use crate::team::trace::EventKind;
@@ -113,7 +113,8 @@ impl Server {
         let flags = slot.flags.load(Ordering::Relaxed);
         let (at, offset) = (slot.entry.load(Ordering::Relaxed), slot.function.load(Ordering::Relaxed));
         let is_sealed = flags & !FLAG_TIMED == seal_of(at, offset);
-        // SAFETY: the seal says that these words are as the driver of the same build made them, with the offset of a `TaskEntry`.
+        // SAFETY: the seal says that these words are as the driver of the same build made them, with the
+        // offset of a `TaskEntry`.
         let entry = is_sealed.then(|| unsafe { code::function_at::<TaskEntry>(at) }).flatten();
         let function = if offset == 0 { Some(0) } else { code::address_of(offset) };
         let (Some(entry), Some(function)) = (entry, function) else {
@@ -133,7 +134,8 @@ impl Server {
         };
         // SAFETY: inside the task's bytes, which `bytes_of` has checked.
         let behind = unsafe { base.add(args_len) };
-        // SAFETY: as above, behind the arguments, and writable; the driver writes nothing there until the task is done.
+        // SAFETY: as above, behind the arguments, and writable; the driver writes nothing there until the
+        // task is done.
         let room = unsafe { Room::new(behind, room) };
         let board = self.board;
         member.within(&slot.stop, number, |member| {
@@ -262,7 +264,8 @@ impl<'a> Call<'a, '_> {
             return None;
         }
         let there = in_arena(self.board, &mut *self.segments, place.wrapping_sub(1), room).ok()?;
-        // SAFETY: `room` bytes of a block that the driver gave to this task alone, mapped for the member's life.
+        // SAFETY: `room` bytes of a block that the driver gave to this task alone, mapped for the member's
+        // life.
         Some((unsafe { Room::new(there, room) }, answer / 4))
     }
 }

@@ -1,11 +1,14 @@
-//! A task that did not come to its end: what had ended keeps its outcome, the item in work is lost, the rest is run elsewhere.
+//! A task that did not come to its end: what had ended keeps its outcome, the item in work is lost, the rest
+//! is run elsewhere.
 //!
-//! So it is whichever way the task ended: its member died, ran into the time limit, or found no room for results.
+//! So it is whichever way the task ended: its member died, ran into the time limit, or found no room for
+//! results.
 //!
 //! # Safety
-//! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after that member's death
-//! was confirmed, or as far as a living thread has counted them, which writes only between those. Lengths that a member wrote
-//! are compared with what the driver gave (README.md, rules 2 and 4).
+//! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after
+//! that member's death was confirmed, or as far as a living thread has counted them, which writes only
+//! between those. Lengths that a member wrote are compared with what the driver gave (README.md, rules 2 and
+//! 4).
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
@@ -120,7 +123,8 @@ impl TaskQueue {
         Some((base.wrapping_add(packed.args_len), packed.room))
     }
 
-    /// Settles a task that ended after part of its items. `why` is the error of what was in work, unless there is a verdict.
+    /// Settles a task that ended after part of its items. `why` is the error of what was in work, unless
+    /// there is a verdict.
     pub(crate) fn settle<'a>(
         &self,
         queued_task: &QueuedTask,

@@ -10,10 +10,10 @@ use crate::task::entry::Invoke;
 
 /// A function that takes the parts of the tuple `A` as its arguments: two to eight.
 ///
-/// Functions and closures that capture nothing have it, and nothing else can; a closure writes its arguments' types,
-/// `|x: u64, y: u32| x.pow(y)`. One that captures a value with a size does not compile. One that captures a value *without* size does:
-/// that is made anew in each worker, so it must mean the same in every process (premise P8 in docs/memory-model.md); give it as
-/// an argument instead, or do not capture it.
+/// Functions and closures that capture nothing have it, and nothing else can; a closure writes its arguments'
+/// types, `|x: u64, y: u32| x.pow(y)`. One that captures a value with a size does not compile. One that
+/// captures a value *without* size does: that is made anew in each worker, so it must mean the same in every
+/// process (premise P8 in docs/memory-model.md); give it as an argument instead, or do not capture it.
 ///
 /// ```compile_fail,E0277
 /// #[derive(Clone, Copy)]
@@ -73,8 +73,9 @@ impl<A, F: Star<A>> Invoke<A, F::Output> for ByType<F> {
     #[allow(unsafe_code)]
     unsafe fn invoke(_function: usize, arguments: A) -> F::Output {
         const { ByType::<F>::NO_CAPTURE };
-        // SAFETY: a function or closure without size, as `Star` is sealed: no bytes are read for it. The driver held one when it made
-        // the task, and it is `Copy`. A value without size that it captured means the same here, by P8.
+        // SAFETY: a function or closure without size, as `Star` is sealed: no bytes are read for it. The
+        // driver held one when it made the task, and it is `Copy`. A value without size that it captured
+        // means the same here, by P8.
         let function = unsafe { std::ptr::NonNull::<F>::dangling().read() };
         function.call(arguments)
     }

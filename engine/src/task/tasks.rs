@@ -27,16 +27,17 @@ use std::time::Duration;
 const CHUNKS_EACH: usize = 4;
 /// A chunk is to take so long, where that is known and leaves every worker enough of them.
 const CHUNK_NS: f64 = 200_000.0;
-/// A map that takes less than this in the caller stays there: about what waking two workers and being woken costs.
+/// A map that takes less than this in the caller stays there: about what waking two workers and being woken
+/// costs.
 const INLINE_NS: f64 = 100_000.0;
 /// Chunks handed over at a time, so that workers begin while the next are cut.
 const AT_ONCE: usize = 16;
 
 /// Calls through the pool with options; from [`Pool::tasks`](crate::Pool::tasks).
 ///
-/// Functions are functions or closures that capture nothing; what they need comes as arguments. Arguments and results are any
-/// serde type, whatever its attributes, and handles of shared objects. They travel through shared memory, numbers as they are,
-/// everything else in a format that describes itself.
+/// Functions are functions or closures that capture nothing; what they need comes as arguments. Arguments and
+/// results are any serde type, whatever its attributes, and handles of shared objects. They travel through
+/// shared memory, numbers as they are, everything else in a format that describes itself.
 #[must_use = "options do nothing until a call is made"]
 pub struct Tasks<'p> {
     crew: &'p Crew,
@@ -69,21 +70,23 @@ impl<'p> Tasks<'p> {
         self.crew.has_reached(Phase::Closed)
     }
 
-    /// How many items make one task. Without it, as many as take 0.2 ms, as far as earlier calls of the same function tell, and no
-    /// more than a quarter of a worker's share.
+    /// How many items make one task. Without it, as many as take 0.2 ms, as far as earlier calls of the same
+    /// function tell, and no more than a quarter of a worker's share.
     pub fn chunksize(mut self, items: usize) -> Self {
         self.options.chunksize = Some(items.max(1));
         self
     }
 
-    /// How long each item may run, counted from when a worker begins with it. Then the worker is killed and replaced, the item's
-    /// error is [`TaskError::TimedOut`], and the other items of its chunk go on elsewhere.
+    /// How long each item may run, counted from when a worker begins with it. Then the worker is killed and
+    /// replaced, the item's error is [`TaskError::TimedOut`], and the other items of its chunk go on
+    /// elsewhere.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.limit = Some(limit);
         self
     }
 
-    /// How often an item that was lost with its worker is run again. Without it, not at all: it may have done something already.
+    /// How often an item that was lost with its worker is run again. Without it, not at all: it may have done
+    /// something already.
     pub fn retry(mut self, times: u32) -> Self {
         self.options.retries = times;
         self
@@ -96,19 +99,22 @@ impl<'p> Tasks<'p> {
         self
     }
 
-    /// Always uses the workers. Without it, a `map`, `try_map` or `starmap` may run in the calling thread, which is then rank 0, when its
-    /// function has always ended well before and been so quick that the whole takes less than waking the workers. An item that
-    /// ends its process would then end the caller's, and statics are the caller's own.
+    /// Always uses the workers. Without it, a `map`, `try_map` or `starmap` may run in the calling thread,
+    /// which is then rank 0, when its function has always ended well before and been so quick that the whole
+    /// takes less than waking the workers. An item that ends its process would then end the caller's, and
+    /// statics are the caller's own.
     ///
-    /// Nothing runs in the caller that has a time limit or [`Self::progress`], nor where workers are prepared in any way (an
-    /// initializer, a preload, a life span, threads of their own), nor what does not block anyway.
+    /// Nothing runs in the caller that has a time limit or [`Self::progress`], nor where workers are prepared
+    /// in any way (an initializer, a preload, a life span, threads of their own), nor what does not block
+    /// anyway.
     pub fn always_out(mut self) -> Self {
         self.options.stays_out = true;
         self
     }
 
-    /// Calls `progress` with the number of items done, and of all if that is known, as results come in: by the thread that waits for
-    /// them, or else by a thread of the pool's own. A panic in it is logged, and harms nothing else.
+    /// Calls `progress` with the number of items done, and of all if that is known, as results come in: by
+    /// the thread that waits for them, or else by a thread of the pool's own. A panic in it is logged, and
+    /// harms nothing else.
     pub fn progress(mut self, progress: impl Fn(usize, Option<usize>) + Send + Sync + 'static) -> Self {
         self.options.progress = Some(Box::new(progress));
         self
@@ -162,8 +168,8 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- all
 
-    /// Calls `function` on every item and gives the results in order. The first error ends it: tasks that have not begun are
-    /// dropped.
+    /// Calls `function` on every item and gives the results in order. The first error ends it: tasks that
+    /// have not begun are dropped.
     ///
     /// # Errors
     /// The [`TaskError`] of the first item, among those known by then, that has one.
@@ -235,8 +241,8 @@ impl<'p> Tasks<'p> {
         self.start(body, &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
-    /// Calls `function` on every item, lazily: takes items as their turn comes, a bounded window ahead, and gives results in order
-    /// as they are asked for. For input that is large, slow or endless.
+    /// Calls `function` on every item, lazily: takes items as their turn comes, a bounded window ahead, and
+    /// gives results in order as they are asked for. For input that is large, slow or endless.
     pub fn imap<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
@@ -415,7 +421,8 @@ impl<'p> Tasks<'p> {
         }
     }
 
-    /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done sooner.
+    /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done
+    /// sooner.
     fn is_better_here(&self, queue: &TaskQueue, len: Option<usize>, cost: Option<Cost>) -> bool {
         let options = &self.options;
         let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();

@@ -1,18 +1,18 @@
 //! Who takes results off the board: a thread that waits for one, or else the queue's collector thread.
 //!
-//! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a result takes no detour
-//! through another thread. Others follow: they sleep until the one on duty has delivered something. Time limits are the
-//! collector's business, and so is everything while nobody waits.
+//! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a
+//! result takes no detour through another thread. Others follow: they sleep until the one on duty has
+//! delivered something. Time limits are the collector's business, and so is everything while nobody waits.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
 use crate::handle::kept;
 use crate::sys::clock::{TickRate, ticks, yield_core};
-use crate::task::board::Stage;
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
 use crate::task::queue::{TaskQueue, is_same};
 use crate::task::queued::{QueuedTask, Receiver};
+use crate::task::slot::Stage;
 use crate::team::current;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl TaskQueue {
         }
     }
 
-    /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the clock for others.
+    /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the
+    /// clock for others.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn until_chores(self: &Arc<TaskQueue>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
         if self.collects.load(Ordering::Relaxed) != own {
@@ -137,7 +138,8 @@ impl TaskQueue {
 
     /// As [`Self::tell_followers`], and wakes the thread on duty, by one that is not.
     pub(crate) fn tell_waiters(&self) {
-        // Pairs with the fence in `Bell::sleep` and the count in `follow`: either they see what was done, or we see them.
+        // Pairs with the fence in `Bell::sleep` and the count in `follow`: either they see what was done, or
+        // we see them.
         fence(Ordering::SeqCst);
         self.tell_followers();
         self.board.waiter().ring_if_asleep();
@@ -235,8 +237,8 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- ends
 
-    /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop, and its further items are
-    /// run elsewhere. With `reading`, only if the item in work is still that one.
+    /// Ends the task in that slot, which runs: its member process is killed; a thread is asked to stop, and
+    /// its further items are run elsewhere. With `reading`, only if the item in work is still that one.
     fn condemn(self: &Arc<TaskQueue>, index: usize, verdict: TaskError, reading: Option<u64>) {
         let slot = self.board.slot(index);
         let mut books = self.books.lock();
@@ -315,8 +317,8 @@ impl TaskQueue {
         (taken, running)
     }
 
-    /// Has everything end now, in a pool that is terminated: what waits is given up; what runs is told to stop, and its receivers hear
-    /// of it once it has, from threads at once.
+    /// Has everything end now, in a pool that is terminated: what waits is given up; what runs is told to
+    /// stop, and its receivers hear of it once it has, from threads at once.
     pub(crate) fn stop_all(self: &Arc<TaskQueue>) {
         self.close();
         let (unbegun, running) = self.take_unbegun(|_| true);

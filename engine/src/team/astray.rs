@@ -5,8 +5,9 @@ use crate::team::fork_join::Standing;
 use crate::team::register::Register;
 
 impl Crew {
-    /// Looks after the members that have not finished launch `epoch`, which has taken a while: some may be unable to find it, as the
-    /// words that call them were overwritten. Gives a rank that was struck off and has not been in the launch.
+    /// Looks after the members that have not finished launch `epoch`, which has taken a while: some may be
+    /// unable to find it, as the words that call them were overwritten. Gives a rank that was struck off and
+    /// has not been in the launch.
     pub(crate) fn look_after(&self, epoch: u64) -> Option<usize> {
         match &self.register {
             Some(register) => self.call_again(register, epoch),
@@ -26,8 +27,8 @@ impl Crew {
         }
     }
 
-    /// Calls threads again that have not entered launch `epoch` and do not see that they are called; strikes off those that will not
-    /// come, one of which it gives.
+    /// Calls threads again that have not entered launch `epoch` and do not see that they are called; strikes
+    /// off those that will not come, one of which it gives.
     fn call_again(&self, register: &Register, epoch: u64) -> Option<usize> {
         let board = self.board();
         let fork_join = board.fork_join(&self.orders);

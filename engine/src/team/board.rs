@@ -2,9 +2,10 @@
 //! `team::orders`; docs/SEGMENT-LAYOUT.md lists both byte by byte.
 //!
 //! # Safety
-//! A [`Board`] is made from a base address, behind which the maker promises to keep so many bytes mapped as [`BoardLayout`]
-//! says, for as long as the value is used. Every place is computed from the team's size alone, in this build, and never read
-//! from shared memory. All fields are atomics, for which every bit pattern is valid.
+//! A [`Board`] is made from a base address, behind which the maker promises to keep so many bytes mapped as
+//! [`BoardLayout`] says, for as long as the value is used. Every place is computed from the team's size
+//! alone, in this build, and never read from shared memory. All fields are atomics, for which every bit
+//! pattern is valid.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -154,8 +155,8 @@ unsafe impl Sync for Board {}
 
 impl Board {
     /// # Safety
-    /// `base` is page-aligned, and `layout.len_bytes` there stay mapped, readable and writable, for as long as the
-    /// result is used; they were zero when the board was made.
+    /// `base` is page-aligned, and `layout.len_bytes` there stay mapped, readable and writable, for as long
+    /// as the result is used; they were zero when the board was made.
     pub(crate) unsafe fn new(base: NonNull<u8>, layout: BoardLayout) -> Board {
         Board { base, layout, pending: None }
     }
@@ -180,7 +181,8 @@ impl Board {
     #[expect(clippy::arithmetic_side_effects, reason = "places of the layout, which lie in the mapping")]
     fn at<T>(&self, offset: usize, count: usize) -> &[T] {
         debug_assert!(offset + count * size_of::<T>() <= self.layout.len_bytes);
-        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of atomics.
+        // SAFETY: inside the mapping by the layout's construction, aligned to a line, and T is made of
+        // atomics.
         unsafe { std::slice::from_raw_parts(self.base.add(offset).cast::<T>().as_ptr(), count) }
     }
 

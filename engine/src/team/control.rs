@@ -47,8 +47,9 @@ impl Control {
         Ok(Control::Shared { orders_fd, orders, board, layout, pending: None })
     }
 
-    /// The same for a team of threads. The words that end a launch lie in the driver's own memory: whatever becomes of the board, a
-    /// launch does not end while a thread is in it, as the thread would go on with operands that are gone.
+    /// The same for a team of threads. The words that end a launch lie in the driver's own memory: whatever
+    /// becomes of the board, a launch does not end while a thread is in it, as the thread would go on with
+    /// operands that are gone.
     pub(crate) fn of_threads(size: usize) -> Result<Control, AllocError> {
         let mut control = Control::new(size)?;
         if let Control::Shared { pending, layout, .. } = &mut control {

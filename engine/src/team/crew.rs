@@ -334,7 +334,8 @@ impl Crew {
     /// The caller holds the gate, and the last launch, or the last round of this one, is over.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn write_order(&self, order: &Order, wire: WireBytes<'_>) {
-        // SAFETY: our mapping is writable; by the caller's word there is one driver at a time, and no member is in a launch.
+        // SAFETY: our mapping is writable; by the caller's word there is one driver at a time, and no member
+        // is in a launch.
         unsafe { self.orders.write(order, wire) }
     }
 }

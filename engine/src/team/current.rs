@@ -45,8 +45,8 @@ impl Drop for Leave {
     }
 }
 
-/// Has forked children of this process know that they run no part of any launch: what a fork in a kernel is a copy of would
-/// look at words that are not there.
+/// Has forked children of this process know that they run no part of any launch: what a fork in a kernel is a
+/// copy of would look at words that are not there.
 pub(crate) fn forget_in_children() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -144,8 +144,8 @@ fn learn_duties() -> u8 {
     duties
 }
 
-/// Whether launches that this thread makes would wait for this thread: it is a member, or runs a callback of a launch that it
-/// drives.
+/// Whether launches that this thread makes would wait for this thread: it is a member, or runs a callback of
+/// a launch that it drives.
 pub(crate) fn is_bound() -> bool {
     duties() & (MEMBER | DRIVING) != 0
 }
@@ -155,8 +155,8 @@ pub(crate) fn may_pass() -> bool {
     duties() & !CALLING == 0 && !is_inside()
 }
 
-/// Whether this thread may wait for a pool to end: not so in kernels, tasks and callbacks, and on members' threads, which pools wait
-/// for themselves.
+/// Whether this thread may wait for a pool to end: not so in kernels, tasks and callbacks, and on members'
+/// threads, which pools wait for themselves.
 pub(crate) fn may_wait() -> bool {
     duties() == 0 && !is_inside()
 }
@@ -175,8 +175,9 @@ pub fn current_team_size() -> Option<usize> {
 
 /// Whether the launch that runs this kernel was cancelled, ran out of time, or failed elsewhere.
 ///
-/// Members look between chunks by themselves; a kernel that runs long on one chunk can ask here and return early.
-/// Outside kernels, and on threads that a kernel started, the answer is `false`. Costs one shared read.
+/// Members look between chunks by themselves; a kernel that runs long on one chunk can ask here and return
+/// early. Outside kernels, and on threads that a kernel started, the answer is `false`. Costs one shared
+/// read.
 pub fn is_cancelled() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stopped())
 }

@@ -1,4 +1,5 @@
-//! How members come to have the segments and states of a launch, and hear of those that are gone. Nothing here waits for a member.
+//! How members come to have the segments and states of a launch, and hear of those that are gone. Nothing
+//! here waits for a member.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::{Segment, SegmentId, registry};
@@ -15,7 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Delivery {
     pub(crate) bytes: u64,
     pub(crate) system_calls: u64,
-    /// Ranks whose socket is full of packets that they have not read (they are stopped, say): they lack a segment.
+    /// Ranks whose socket is full of packets that they have not read (they are stopped, say): they lack a
+    /// segment.
     pub(crate) behind: Vec<usize>,
     /// A rank that cannot be sent what it needs, and why.
     pub(crate) refused: Option<(usize, String)>,
@@ -36,7 +38,8 @@ enum Handed {
 }
 
 impl Crew {
-    /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of what is gone.
+    /// Makes sure that `members` can reach `segments`, notes that they may make `states`, and tells them of
+    /// what is gone.
     pub(crate) fn deliver<'a>(
         &self,
         roster: &mut MutexGuard<'_, Roster>,
@@ -137,8 +140,8 @@ impl Crew {
     }
 }
 
-/// Sends a worker a segment that it does not know. Never waits: the roster is locked, and a stopped worker would hold up
-/// everything.
+/// Sends a worker a segment that it does not know. Never waits: the roster is locked, and a stopped worker
+/// would hold up everything.
 fn hand_over(segment: &Segment, slot: &mut Slot) -> Handed {
     let id = segment.id().0;
     let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {

@@ -1,8 +1,8 @@
 //! The engine thread: starts the workers, watches them, and puts right what a dead one left behind.
 //!
-//! It lives as long as the pool, because the kernel ends a worker when the *thread* that started it ends. It is not
-//! in the way of a launch: launches go from the calling thread to the workers through the board. It waits in one place
-//! only, [`wait`], for all that may happen: a start that hangs holds up nothing.
+//! It lives as long as the pool, because the kernel ends a worker when the *thread* that started it ends. It
+//! is not in the way of a launch: launches go from the calling thread to the workers through the board. It
+//! waits in one place only, [`wait`], for all that may happen: a start that hangs holds up nothing.
 
 use crate::base::atomic::Ordering;
 use crate::spawn::log::{Note, Speaker};
@@ -42,7 +42,8 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
         Ok(starter) => starter,
         Err(error) => return succession::break_up(crew, &mut crew.roster.lock(), error, None),
     };
-    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to reap it.
+    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to reap
+    // it.
     if catch_unwind(AssertUnwindSafe(|| watch(crew, &mut starter))).is_err() {
         let why = "the thread that watches the workers panicked".into();
         succession::break_up(crew, &mut crew.roster.lock(), StartError::CannotServe { why }, None);
@@ -120,7 +121,8 @@ fn wait(crew: &Crew, starter: &Starter, next_start: Option<Instant>) -> Vec<Even
     // Interrupted or out of memory: the next round looks again.
     let polled = poll(&mut fds, limit.as_ref());
     if matches!(polled, Err(errno) if errno != rustix::io::Errno::INTR) {
-        // Out of memory, or more descriptors than the limit allows by now: look at every worker, but not without rest.
+        // Out of memory, or more descriptors than the limit allows by now: look at every worker, but not
+        // without rest.
         std::thread::sleep(Duration::from_millis(10));
         return watched.iter().map(|(rank, _)| Event { rank: *rank, died: true, mail: true }).collect();
     }
@@ -161,7 +163,8 @@ fn read_mail(crew: &Crew, rank: usize) {
                 slot.owed = None;
                 roster.hindrance = None;
                 roster.refresh();
-                // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for it.
+                // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for
+                // it.
                 crew.newcomers.fetch_add(1, Ordering::Release);
                 crew.board().fork_join(&crew.orders).notify();
                 crew.death_observer().inspect(|death_observer| death_observer.joined());

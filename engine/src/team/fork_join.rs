@@ -1,11 +1,12 @@
 //! The fork-join barrier: how a launch is announced, joined, finished and waited for.
 //!
-//! Every member of the team has one *attendance* word. The driver opens it, the member enters, and whoever finds that
-//! nothing is left to do may skip a member that has not entered yet, so that one preempted worker does not delay a
-//! launch whose chunks are all done. README.md beside this file tells the protocol step by step, with what a kill
-//! after each step leaves behind.
+//! Every member of the team has one *attendance* word. The driver opens it, the member enters, and whoever
+//! finds that nothing is left to do may skip a member that has not entered yet, so that one preempted worker
+//! does not delay a launch whose chunks are all done. README.md beside this file tells the protocol step by
+//! step, with what a kill after each step leaves behind.
 //!
-//! The text is generic over where the words live: shared memory between processes, the heap under the model checker.
+//! The text is generic over where the words live: shared memory between processes, the heap under the model
+//! checker.
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
@@ -150,7 +151,8 @@ pub(crate) struct ForkJoin<'a> {
     pub(crate) bell: &'a AtomicU32,
     /// One word a rank: epoch and state.
     pub(crate) attendance: &'a [Line<Attendance>],
-    /// One bit a rank: set by the driver when it opens the launch, cleared when that member can no longer touch it.
+    /// One bit a rank: set by the driver when it opens the launch, cleared when that member can no longer
+    /// touch it.
     pub(crate) pending: &'a [Line<AtomicU64>],
     /// One bit a rank: the member sleeps on the bell, or is about to.
     pub(crate) asleep: &'a [Line<AtomicU64>],
@@ -186,8 +188,8 @@ impl ForkJoin<'_> {
         if sleepers { self.ring() } else { 0 }
     }
 
-    /// Wakes up to `count` sleeping members for something else than a launch, which was written before; returns whether a
-    /// system call was made.
+    /// Wakes up to `count` sleeping members for something else than a launch, which was written before;
+    /// returns whether a system call was made.
     pub(crate) fn call_out(&self, count: u32) -> bool {
         // Pairs with the fence in `sleep`: either the member sees what is there, or we see its bit.
         fence(Ordering::SeqCst);
@@ -206,8 +208,9 @@ impl ForkJoin<'_> {
         1
     }
 
-    /// The bits of `pending[index]` that stand for ranks of this team. Nobody would ever clear another bit, and no table
-    /// has a place for it, so whatever a stray write left there is not looked at (README.md, rule 6).
+    /// The bits of `pending[index]` that stand for ranks of this team. Nobody would ever clear another bit,
+    /// and no table has a place for it, so whatever a stray write left there is not looked at (README.md,
+    /// rule 6).
     fn pending(&self, index: usize, ordering: Ordering) -> u64 {
         let ranks = self.attendance.len() - index * RANKS_PER_WORD;
         let valid = if ranks >= RANKS_PER_WORD { u64::MAX } else { (1 << ranks) - 1 };
@@ -225,7 +228,8 @@ impl ForkJoin<'_> {
         RankSet::from_words((0..self.pending.len()).map(|index| self.pending(index, Ordering::Acquire)))
     }
 
-    /// The unfinished members whose attendance does not speak of launch `epoch`: somebody overwrote it, and they may never come.
+    /// The unfinished members whose attendance does not speak of launch `epoch`: somebody overwrote it, and
+    /// they may never come.
     pub(crate) fn astray(&self, epoch: u64) -> RankSet {
         let mut set = self.unfinished();
         for (rank, attendance) in self.attendance.iter().enumerate() {
@@ -247,15 +251,16 @@ impl ForkJoin<'_> {
         }
     }
 
-    /// Calls `rank` to launch `epoch` again, into which it goes once at most, and from which nobody skips it any more.
+    /// Calls `rank` to launch `epoch` again, into which it goes once at most, and from which nobody skips it
+    /// any more.
     pub(crate) fn recall(&self, rank: usize, epoch: u64) {
         self.attendance[rank].seal.store(seal_of(epoch), Ordering::Relaxed);
         // Release: as in `open`.
         self.attendance[rank].store(word(epoch, REQUIRED), Ordering::Release);
     }
 
-    /// The count of news, to be read before the last look at whatever else the driver waits for (a cancellation, a
-    /// death) and handed to [`Self::wait`].
+    /// The count of news, to be read before the last look at whatever else the driver waits for (a
+    /// cancellation, a death) and handed to [`Self::wait`].
     pub(crate) fn news(&self) -> u32 {
         self.news.load(Ordering::Acquire)
     }
@@ -274,8 +279,8 @@ impl ForkJoin<'_> {
         self.is_over()
     }
 
-    /// Sleeps until the launch is over, there is news since `seen_news` was read with [`Self::news`], or the deadline
-    /// passes. One system call at most.
+    /// Sleeps until the launch is over, there is news since `seen_news` was read with [`Self::news`], or the
+    /// deadline passes. One system call at most.
     pub(crate) fn wait(&self, seen_news: u32, deadline: Option<Instant>) -> Woken {
         self.driver_asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `notify`: either we see the launch over, or the notifier sees us asleep.
@@ -299,15 +304,15 @@ impl ForkJoin<'_> {
         asleep
     }
 
-    /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed. Idempotent.
-    /// Returns whether nobody is left.
+    /// Takes `rank` out of the running launch: it finished, was skipped, or its death is confirmed.
+    /// Idempotent. Returns whether nobody is left.
     ///
-    /// Only for who keeps the launch from ending or the next from opening: a member that is pending itself, the driver,
-    /// and the engine under the roster's lock (README.md, rule 3).
+    /// Only for who keeps the launch from ending or the next from opening: a member that is pending itself,
+    /// the driver, and the engine under the roster's lock (README.md, rule 3).
     pub(crate) fn strike(&self, rank: usize) -> bool {
         let bit = 1 << (rank % RANKS_PER_WORD);
-        // SeqCst: publishes this member's writes, and of two members that clear the last bits of two words at once at
-        // least one sees both clear.
+        // SeqCst: publishes this member's writes, and of two members that clear the last bits of two words at
+        // once at least one sees both clear.
         let before = self.pending[rank / RANKS_PER_WORD].fetch_and(!bit, Ordering::SeqCst);
         if self.pending.len() == 1 && before & !bit == 0 {
             return true;
@@ -316,9 +321,9 @@ impl ForkJoin<'_> {
         (0..self.pending.len()).all(|index| self.pending(index, Ordering::SeqCst) == 0)
     }
 
-    /// Clears what a dead member left in the words: its bit among the sleepers, and the strike that it owed if it died
-    /// between skipping somebody and striking that one off. Called before its rank is given to a successor, and under the lock under
-    /// which launches are opened.
+    /// Clears what a dead member left in the words: its bit among the sleepers, and the strike that it owed
+    /// if it died between skipping somebody and striking that one off. Called before its rank is given to a
+    /// successor, and under the lock under which launches are opened.
     pub(crate) fn forget(&self, rank: usize) {
         self.asleep[rank / RANKS_PER_WORD].fetch_and(!(1 << (rank % RANKS_PER_WORD)), Ordering::SeqCst);
         for absent in self.unfinished().iter() {
@@ -360,8 +365,8 @@ impl ForkJoin<'_> {
         cache::prefetch_for_writing(&*self.pending[rank / RANKS_PER_WORD]);
     }
 
-    /// The newest launch that a member of `rank` is done with that begins: it serves later ones only. One that needs the rank
-    /// and still waits for it is later, since the predecessor died before it had entered.
+    /// The newest launch that a member of `rank` is done with that begins: it serves later ones only. One
+    /// that needs the rank and still waits for it is later, since the predecessor died before it had entered.
     pub(crate) fn last_seen(&self, rank: usize) -> u64 {
         let newest = self.attendance[rank].load(Ordering::Acquire) >> 2;
         newest.saturating_sub(u64::from(self.awaits(rank)))
@@ -373,8 +378,8 @@ impl ForkJoin<'_> {
         is_required && self.unfinished().contains(rank)
     }
 
-    /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with [`Self::bell`], or
-    /// `otherwise` says that there is something else to do.
+    /// Sleeps until the bell rings, unless a launch or a ring came since `seen_bell` was read with
+    /// [`Self::bell`], or `otherwise` says that there is something else to do.
     pub(crate) fn sleep(
         &self,
         rank: usize,
@@ -400,11 +405,13 @@ impl ForkJoin<'_> {
         self.bell.load(Ordering::Acquire)
     }
 
-    /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left, and members
-    /// that have not entered are skipped. Returns whether the driver had to be woken (one system call).
+    /// Ends this member's part of launch `epoch`; with `Presence::Optional` nothing claimable may be left,
+    /// and members that have not entered are skipped. Returns whether the driver had to be woken (one system
+    /// call).
     ///
-    /// The member skips others while it is itself pending. Were it to strike itself off first, the launch could end, and the
-    /// next be opened, between its claim of an absent member and the strike, which would then hit the next launch.
+    /// The member skips others while it is itself pending. Were it to strike itself off first, the launch
+    /// could end, and the next be opened, between its claim of an absent member and the strike, which would
+    /// then hit the next launch.
     pub(crate) fn finish(&self, rank: usize, epoch: u64, presence: Presence) -> bool {
         if presence == Presence::Optional {
             self.skip_absent(epoch);

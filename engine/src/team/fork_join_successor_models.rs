@@ -1,5 +1,5 @@
-//! The successor of a member that died before it had entered a launch that needs every rank, in a model: `reaping.rs`
-//! keeps the dead one's bit, and the successor enters in its place, unless it is given up first.
+//! The successor of a member that died before it had entered a launch that needs every rank, in a model:
+//! `reaping.rs` keeps the dead one's bit, and the successor enters in its place, unless it is given up first.
 //!
 //! # Safety
 //! What the protocol guards are cells of the model, so every access said to be exclusive is checked to be.
@@ -113,7 +113,8 @@ impl Team {
         }
     }
 
-    /// The second member of rank 1: started under the lock, it looks at the board outside it, and then is ready.
+    /// The second member of rank 1: started under the lock, it looks at the board outside it, and then is
+    /// ready.
     fn succeed(&self) {
         self.roster.lock().unwrap().is_started = true;
         let last = self.words.fork_join().last_seen(1);
@@ -154,7 +155,8 @@ impl Team {
     }
 }
 
-/// Rank 1 dies at `dies` while rank 0 serves; the driver waits, or gives the successor up where none is there yet.
+/// Rank 1 dies at `dies` while rank 0 serves; the driver waits, or gives the successor up where none is there
+/// yet.
 fn rank_1_is_succeeded(dies: Dies, gives_up: bool) {
     model::check(Some(1), move || {
         let team = Team::new();

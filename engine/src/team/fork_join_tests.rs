@@ -209,8 +209,8 @@ mod models {
         model::check(Some(preemptions), f);
     }
 
-    /// A team of two with an order that the driver writes between launches, and a result that each rank writes in them.
-    /// Loom reports any access that is not ordered against another.
+    /// A team of two with an order that the driver writes between launches, and a result that each rank
+    /// writes in them. Loom reports any access that is not ordered against another.
     struct Team {
         words: Words,
         order: UnsafeCell<u64>,
@@ -352,13 +352,14 @@ mod models {
         Struck,
     }
 
-    /// Rank 1 stops at `dies`; the engine, told by the kernel, puts right what it left; the survivor ends the launch and
-    /// serves a repair round.
+    /// Rank 1 stops at `dies`; the engine, told by the kernel, puts right what it left; the survivor ends the
+    /// launch and serves a repair round.
     fn a_member_dies(dies: Dies) {
         check(2, move || {
             let team = Team::new();
             let survivor = beside(&team, move |team| team.serve(0, 0, 2));
-            // What follows the death in this thread is the engine's: the kernel's word comes after the last step.
+            // What follows the death in this thread is the engine's: the kernel's word comes after the last
+            // step.
             let dying = beside(&team, move |team| {
                 let fork_join = team.words.fork_join();
                 match dies {
@@ -388,7 +389,8 @@ mod models {
                 }
                 team.reap_dead(1);
             });
-            // Where the launch needs nobody in particular, the survivor may skip rank 1 first, which then dies in the next.
+            // Where the launch needs nobody in particular, the survivor may skip rank 1 first, which then
+            // dies in the next.
             let presence = if matches!(dies, Dies::Dozing | Dies::Skipping | Dies::HavingSkipped) {
                 Optional
             } else {
@@ -430,8 +432,8 @@ mod models {
         a_member_dies(Dies::Struck);
     }
 
-    /// Rank 0 finishes and skips rank 1, while rank 1 dies without having entered, is reaped and replaced, and the
-    /// successor serves the next launch: rank 0 must not strike it off that one.
+    /// Rank 0 finishes and skips rank 1, while rank 1 dies without having entered, is reaped and replaced,
+    /// and the successor serves the next launch: rank 0 must not strike it off that one.
     #[test]
     fn loom_fork_join_a_skip_never_reaches_the_next_launch() {
         check(2, || {

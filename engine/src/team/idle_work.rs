@@ -1,8 +1,9 @@
 //! Idle work: what members do between launches.
 //!
-//! The team knows nothing of what tasks are. A floor above hands it a segment and a function that turns the segment, in
-//! each member, into a source of tasks; members look into it whenever no launch is open to them, and a launch that opens
-//! goes on without a member that is busy with a task, or waits for it where it needs every rank.
+//! The team knows nothing of what tasks are. A floor above hands it a segment and a function that turns the
+//! segment, in each member, into a source of tasks; members look into it whenever no launch is open to them,
+//! and a launch that opens goes on without a member that is busy with a task, or waits for it where it needs
+//! every rank.
 
 use crate::memory::Segment;
 use crate::team::member::IdleWork;
@@ -31,7 +32,8 @@ pub(crate) struct IdleWorkPlace {
     pub(crate) size: usize,
 }
 
-/// Who, in the driver's process, must know what became of members. Called under the roster's lock: brief, and no launch.
+/// Who, in the driver's process, must know what became of members. Called under the roster's lock: brief, and
+/// no launch.
 pub(crate) trait DeathObserver: Send + Sync {
     /// A member's death is confirmed; what it held is repaired, and it has no successor yet.
     fn died(&self, death_record: &DeathRecord);

@@ -1,8 +1,8 @@
 //! What every worker runs before it serves: the pool's initializer.
 //!
 //! # Safety
-//! An entry is called with the bytes and the function that [`Initializer::new`] put beside it; driver and worker
-//! run the same build (checked at start, before the welcome).
+//! An entry is called with the bytes and the function that [`Initializer::new`] put beside it; driver and
+//! worker run the same build (checked at start, before the welcome).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -120,7 +120,8 @@ impl InitializerWire {
         let (offset, len) = (self.offset as usize, self.len as usize);
         let end = offset.checked_add(len).filter(|end| *end <= extent.len_bytes);
         end.ok_or_else(strange)?;
-        // SAFETY: inside the arena, which stays mapped; the driver keeps the block as it is while the pool lives.
+        // SAFETY: inside the arena, which stays mapped; the driver keeps the block as it is while the pool
+        // lives.
         let bytes = unsafe { std::slice::from_raw_parts(extent.base.wrapping_add(offset), len) };
         guarded(|| {
             // SAFETY: the driver put the three together.
@@ -147,7 +148,8 @@ where
         let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
         Ok((base, extent.len_bytes))
     };
-    // What the function keeps stays alive as long as the pool, which keeps the keep-alive set: leases need no counting.
+    // What the function keeps stays alive as long as the pool, which keeps the keep-alive set: leases need no
+    // counting.
     let (arguments, _leases) =
         travel::decode::<A>(bytes, &mut resolver).map_err(|error| error.to_string())?;
     // SAFETY: the address of a `fn(A) -> O` by the caller's promise.

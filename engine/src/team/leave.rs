@@ -1,7 +1,8 @@
-//! Leave: the word by which a member is let go. It lies on the board, for member threads in the driver's own memory (`register.rs`).
+//! Leave: the word by which a member is let go. It lies on the board, for member threads in the driver's own
+//! memory (`register.rs`).
 //!
-//! The driver gives leave; the member takes it when it would sleep, and ends. Both change the word by compare-and-swap, so leave that was
-//! not taken can be withdrawn, and then the member serves on.
+//! The driver gives leave; the member takes it when it would sleep, and ends. Both change the word by
+//! compare-and-swap, so leave that was not taken can be withdrawn, and then the member serves on.
 
 use crate::base::atomic::{AtomicU64, Ordering};
 

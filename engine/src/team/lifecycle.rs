@@ -115,9 +115,9 @@ impl Crew {
         }
     }
 
-    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way. Those that are too many
-    /// end when they have done the task they are at; those that are missing are started, and waited for. If one cannot be started,
-    /// the team stays as large as it was.
+    /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way.
+    /// Those that are too many end when they have done the task they are at; those that are missing are
+    /// started, and waited for. If one cannot be started, the team stays as large as it was.
     pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
         let active = active.clamp(1, self.size);
         let mut roster = self.roster.lock();
@@ -150,7 +150,8 @@ impl Crew {
         roster.start_error.take().or(broken).map_or(Ok(()), Err)
     }
 
-    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which are to be started.
+    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which
+    /// are to be started.
     fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize) -> Vec<usize> {
         let before = std::mem::replace(&mut roster.active, active);
         self.active.store(active, Ordering::Relaxed);
@@ -166,7 +167,8 @@ impl Crew {
         }
         for rank in before..active {
             let slot = &mut roster.slots[rank];
-            // Still at the task that it was to finish: it need not end at all. One that has asked for leave serves no more tasks.
+            // Still at the task that it was to finish: it need not end at all. One that has asked for leave
+            // serves no more tasks.
             if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
                 slot.stage = Stage::Ready;
                 self.death_observer().inspect(|death_observer| death_observer.joined());

@@ -1,8 +1,9 @@
 //! A member of the team: one loop for worker processes, worker threads and the driver's own seat.
 //!
 //! # Safety
-//! An order's entry is called with the order it came with. Both were written by the driver, which runs the same
-//! build (checked at start), and the entry compares the operand layout with its own before it touches the operands.
+//! An order's entry is called with the order it came with. Both were written by the driver, which runs the
+//! same build (checked at start), and the entry compares the operand layout with its own before it touches
+//! the operands.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -29,8 +30,8 @@ use std::time::{Duration, Instant};
 const LOOKS: u32 = 8;
 /// Looks for a task between two looks at the clock.
 const ROUNDS: u32 = 8;
-/// How long a member that got no launch sleeps before it makes sure that its driver still lives; a backstop behind
-/// the parent-death signal.
+/// How long a member that got no launch sleeps before it makes sure that its driver still lives; a backstop
+/// behind the parent-death signal.
 const LIFELINE_CHECK: Duration = Duration::from_secs(5);
 
 /// What a member is to do after a task.
@@ -62,8 +63,8 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most twice
-    /// what the best choice costs. None where members outnumber the cores that they may use.
+    /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most
+    /// twice what the best choice costs. None where members outnumber the cores that they may use.
     pub(crate) fn new(crowded: bool) -> Patience {
         Patience {
             ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) },
@@ -87,8 +88,8 @@ pub struct Member {
     pub(crate) patience: Patience,
     /// Where it notes what it does, if anybody wants to know.
     pub(crate) tracer: Option<Tracer>,
-    /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no loss: the count
-    /// has moved on at the next.
+    /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no
+    /// loss: the count has moved on at the next.
     pub(crate) mail_seen: u64,
     /// Where it notes what it does, if it is a thread.
     pub(crate) register: Option<Arc<Register>>,
@@ -96,7 +97,8 @@ pub struct Member {
     pub(crate) idle_work: Option<Box<dyn IdleWork>>,
     /// It has asked for leave.
     pub(crate) is_retiring: bool,
-    /// The present launch's time limit, where the member is the driver itself, who cannot watch the clock meanwhile.
+    /// The present launch's time limit, where the member is the driver itself, who cannot watch the clock
+    /// meanwhile.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -146,7 +148,8 @@ impl LaunchContext<'_> {
     /// A function that the order names.
     ///
     /// # Safety
-    /// `offset` is that of an `F`, as the driver, which runs the same build, puts it beside the entry that calls this.
+    /// `offset` is that of an `F`, as the driver, which runs the same build, puts it beside the entry that
+    /// calls this.
     pub(crate) unsafe fn function<F: Copy + Pointer>(&self, offset: u64) -> Result<F, Fault> {
         // SAFETY: the caller's word.
         unsafe { code::function_at(offset) }
@@ -159,7 +162,8 @@ impl LaunchContext<'_> {
     /// The driver sent the entry that calls this with a wire of type `W` (the layout alone does not show it),
     /// and `check_layout` has found the order's layout to be the entry's.
     pub(crate) unsafe fn wire<W: Copy>(&self) -> W {
-        // SAFETY: the driver wrote a `W` there for this launch; the place is aligned to 128 and WIRE_BYTES long.
+        // SAFETY: the driver wrote a `W` there for this launch; the place is aligned to 128 and WIRE_BYTES
+        // long.
         unsafe { self.member.orders.wire().cast::<W>().read_unaligned() }
     }
 }
@@ -176,7 +180,8 @@ impl Member {
 
     /// Serves launches newer than `last` until it is given leave.
     pub(crate) fn serve_from(&mut self, last: &mut u64) {
-        // The newest launch that was entered: numbers only grow, while `last` is what a stray write made of it.
+        // The newest launch that was entered: numbers only grow, while `last` is what a stray write made of
+        // it.
         let (mut seated, mut newest) = (false, 0);
         loop {
             let since = ticks();
@@ -190,7 +195,8 @@ impl Member {
             };
             *last = epoch;
             if epoch <= newest || !self.board.fork_join(&self.orders).is_called(self.rank, epoch) {
-                // Our attendance was overwritten: there is no such launch, and the last order is not ours to run again.
+                // Our attendance was overwritten: there is no such launch, and the last order is not ours to
+                // run again.
                 self.register.iter().for_each(|register| register.refuse(self.rank, epoch));
                 continue;
             }
@@ -309,7 +315,8 @@ impl Member {
             bump(&self.status().wakes, 1);
         }
         if order.flags & FLAG_SEATED == 0 {
-            // The driver needs a core to see the end, and every core may have a member that looks for launches.
+            // The driver needs a core to see the end, and every core may have a member that looks for
+            // launches.
             yield_core();
         }
     }
@@ -354,8 +361,8 @@ impl Member {
         }
     }
 
-    /// Runs `body` as part `number` of this member's work, in its own threads where it has any; it stops early when `stop`
-    /// holds the number.
+    /// Runs `body` as part `number` of this member's work, in its own threads where it has any; it stops
+    /// early when `stop` holds the number.
     pub(crate) fn within<R: Send>(
         &mut self,
         stop: &AtomicU64,
@@ -442,6 +449,6 @@ enum Call {
 struct Carried<T>(T);
 
 // SAFETY: `install` blocks the lending thread until the borrowing one is done, so only one uses the value at
-// a time; nothing in a launch context, in a member (states are `Send`) or in what `within` is given depends on the
-// thread that uses it.
+// a time; nothing in a launch context, in a member (states are `Send`) or in what `within` is given depends
+// on the thread that uses it.
 unsafe impl<T> Send for Carried<T> {}

@@ -20,7 +20,8 @@ impl Crew {
     /// Starts a thread for `rank`, if it lacks one.
     pub(super) fn start_thread(self: &Arc<Crew>, rank: usize) -> Result<(), CrewError> {
         let slot = &mut self.roster.lock().slots[rank];
-        // One that was wanted before, and then not any more, is on its way or there already; it is wanted again.
+        // One that was wanted before, and then not any more, is on its way or there already; it is wanted
+        // again.
         if slot.is_underway || slot.stage != Stage::Starting {
             return Ok(());
         }
@@ -64,7 +65,8 @@ impl Crew {
     }
 }
 
-/// A member thread's life. It holds the crew, and so all that the member looks at, until it ends; it ends with the pool.
+/// A member thread's life. It holds the crew, and so all that the member looks at, until it ends; it ends
+/// with the pool.
 fn run(crew: &Arc<Crew>, mut member: Member) {
     let rank = member.rank;
     current::become_member();

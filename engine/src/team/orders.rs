@@ -1,11 +1,12 @@
-//! The orders segment: what a launch asks the members to do. Written by the driver only; worker processes map it read-only (sealed
-//! against further writable mappings), so a stray write in a kernel cannot forge a launch.
+//! The orders segment: what a launch asks the members to do. Written by the driver only; worker processes map
+//! it read-only (sealed against further writable mappings), so a stray write in a kernel cannot forge a
+//! launch.
 //!
 //! # Safety
-//! [`Orders`] are made from a base address, behind which the maker promises to keep [`ORDERS_BYTES`] mapped for as long as the
-//! value is used. The bell is an atomic. The order and the operands behind it are plain memory: the driver writes them only
-//! while no member is in a launch, and members read them only after they entered one (the Release in `ForkJoin::open` pairs with
-//! the Acquire in `ForkJoin::poll`).
+//! [`Orders`] are made from a base address, behind which the maker promises to keep [`ORDERS_BYTES`] mapped
+//! for as long as the value is used. The bell is an atomic. The order and the operands behind it are plain
+//! memory: the driver writes them only while no member is in a launch, and members read them only after they
+//! entered one (the Release in `ForkJoin::open` pairs with the Acquire in `ForkJoin::poll`).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -97,14 +98,16 @@ pub(crate) struct Orders {
     memory: NonNull<OrdersMemory>,
 }
 
-// SAFETY: only atomics, and order and operands, whose accesses the fork-join barrier keeps apart (module documentation).
+// SAFETY: only atomics, and order and operands, whose accesses the fork-join barrier keeps apart (module
+// documentation).
 unsafe impl Send for Orders {}
 // SAFETY: as above.
 unsafe impl Sync for Orders {}
 
 impl Orders {
     /// # Safety
-    /// `base` is page-aligned and `ORDERS_BYTES` there stay mapped, readable, for as long as the result is used.
+    /// `base` is page-aligned and `ORDERS_BYTES` there stay mapped, readable, for as long as the result is
+    /// used.
     pub(crate) unsafe fn new(base: NonNull<u8>) -> Orders {
         Orders { memory: base.cast() }
     }
@@ -120,10 +123,11 @@ impl Orders {
     /// The mapping is writable, the caller is the team's only driver, and no member is in a launch.
     pub(crate) unsafe fn write(&self, order: &Order, wire: WireBytes<'_>) {
         assert!(wire.len <= WIRE_BYTES, "operands are checked against the wire's size at compile time");
-        // The epoch stands in the attendance words. Without it, launches of one kernel in a row have equal orders, and what is
-        // not written again stays in the members' caches.
+        // The epoch stands in the attendance words. Without it, launches of one kernel in a row have equal
+        // orders, and what is not written again stays in the members' caches.
         let order = Order { epoch: 0, ..*order };
-        // SAFETY: writable and unread by the contract; the wire's bytes are readable by the contract of `WireBytes`.
+        // SAFETY: writable and unread by the contract; the wire's bytes are readable by the contract of
+        // `WireBytes`.
         unsafe {
             let place = &raw mut (*self.memory.as_ptr()).order.0;
             if *place != order {

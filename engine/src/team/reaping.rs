@@ -1,5 +1,5 @@
-//! What becomes of a member that has ended: its remains are put right, its place is freed, and what its end says against its
-//! rank is kept.
+//! What becomes of a member that has ended: its remains are put right, its place is freed, and what its end
+//! says against its rank is kept.
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
@@ -150,8 +150,8 @@ fn strike(crew: &Crew, rank: usize) {
     fork_join.notify();
 }
 
-/// The launch in progress waits no longer for the successors of members that died before they had entered: they count as
-/// dead in it. A successor that is there already is waited for, or dies.
+/// The launch in progress waits no longer for the successors of members that died before they had entered:
+/// they count as dead in it. A successor that is there already is waited for, or dies.
 pub(crate) fn release(crew: &Crew, roster: &mut MutexGuard<'_, Roster>) {
     for rank in 0..roster.slots.len() {
         let slot = &mut roster.slots[rank];

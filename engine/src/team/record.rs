@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// Deaths in a row that count, after which a rank is given up.
 const MAX_DEATHS: u32 = 3;
-/// Starts in a row that came to nothing and are made up for at once. Then there is a pause before each, which doubles.
+/// Starts in a row that came to nothing and are made up for at once. Then there is a pause before each, which
+/// doubles.
 const AT_ONCE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);

@@ -1,8 +1,9 @@
 //! What member threads note of themselves in the driver's own memory, beside the words of the board.
 //!
-//! A worker process that cannot find a launch, since its attendance was overwritten, is killed, and its death ends the wait. A thread
-//! cannot be killed. So each notes which launch it has entered, or was misled to; and a driver that has waited for a while compares that
-//! with the board, and calls again who may still come, or strikes off who never will.
+//! A worker process that cannot find a launch, since its attendance was overwritten, is killed, and its death
+//! ends the wait. A thread cannot be killed. So each notes which launch it has entered, or was misled to; and
+//! a driver that has waited for a while compares that with the board, and calls again who may still come, or
+//! strikes off who never will.
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,8 @@ pub(crate) struct Register(Box<[Line<Note>]>);
 struct Note {
     /// The newest launch that it was in.
     entered: AtomicU64,
-    /// The launch that it took for called and found not to be, if nothing came after: it does not enter one of this number any more.
+    /// The launch that it took for called and found not to be, if nothing came after: it does not enter one
+    /// of this number any more.
     refused: AtomicU64,
     /// Whether it may end.
     leave: Leave,

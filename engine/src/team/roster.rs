@@ -160,7 +160,8 @@ pub(crate) struct Roster {
     pub(crate) respawns: u64,
     /// Workers replaced so far, because they asked for it.
     pub(crate) retirements: u64,
-    /// Segment ids that every ready worker has; the second, that every one but rank 0 has (whose seat the driver takes).
+    /// Segment ids that every ready worker has; the second, that every one but rank 0 has (whose seat the
+    /// driver takes).
     pub(crate) common: [FxHashSet<u64>; 2],
     /// The registry's drop count when retired segments and handles were last looked for.
     pub(crate) drops_seen: u64,
@@ -168,7 +169,8 @@ pub(crate) struct Roster {
     pub(crate) mail: u64,
     /// Ranks below this are the team; others are not there, or about to leave.
     pub(crate) active: usize,
-    /// While the team is made larger: how large it was. What goes wrong with those that come is told to whoever makes it so.
+    /// While the team is made larger: how large it was. What goes wrong with those that come is told to
+    /// whoever makes it so.
     pub(crate) growing: Option<usize>,
     /// Why a worker could not be started, the last time.
     pub(crate) hindrance: Option<String>,

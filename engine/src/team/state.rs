@@ -1,4 +1,5 @@
-//! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for it.
+//! State that a worker keeps from launch to launch, made once in each worker, and the handles that ask for
+//! it.
 
 use crate::memory::registry;
 use crate::spawn::panic_note;
@@ -12,13 +13,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
-/// The handles of this process, and how many states of each went with a worker without anybody having been told yet; `None`
-/// for states that nobody misses.
+/// The handles of this process, and how many states of each went with a worker without anybody having been
+/// told yet; `None` for states that nobody misses.
 static LIVE: LazyLock<RwLock<FxHashMap<u64, Option<u64>>>> = LazyLock::new(RwLock::default);
 /// Losses so far, of all handles: a launch that sees the number it saw at its last look has nothing to tell.
 static LOSSES: AtomicU64 = AtomicU64::new(0);
 
-/// The name of a handle, never used twice in a process. Dropping it lets members drop their states at their next launch.
+/// The name of a handle, never used twice in a process. Dropping it lets members drop their states at their
+/// next launch.
 #[derive(Debug)]
 pub(crate) struct HandleId(u64);
 
@@ -82,7 +84,8 @@ pub(crate) struct States {
 }
 
 impl States {
-    /// The state of handle `id`, made by `make` when this member meets it first; `None` if it has another type.
+    /// The state of handle `id`, made by `make` when this member meets it first; `None` if it has another
+    /// type.
     pub(crate) fn get<T: Send + 'static>(&mut self, id: u64, make: impl FnOnce() -> T) -> Option<&mut T> {
         self.by_id.entry(id).or_insert_with(|| Box::new(make())).downcast_mut()
     }

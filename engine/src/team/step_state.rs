@@ -36,7 +36,8 @@ pub(crate) struct StepState {
 pub(crate) const POISON: u32 = 1;
 
 impl StepState {
-    /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after its death.
+    /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after
+    /// its death.
     pub(crate) fn poison(&self) {
         for word in [&self.arrived, &self.released] {
             word.fetch_or(POISON, Ordering::SeqCst);

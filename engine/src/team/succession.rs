@@ -33,7 +33,8 @@ pub(crate) fn want(roster: &mut Roster, rank: usize, pause: Duration) {
     }
 }
 
-/// Sets the starts going whose time has come, and takes in what has come of others; gives when the next is due.
+/// Sets the starts going whose time has come, and takes in what has come of others; gives when the next is
+/// due.
 pub(crate) fn go_on(crew: &Crew, starter: &mut Starter) -> Option<Instant> {
     loop {
         let next = set_going(crew, starter);
@@ -120,7 +121,8 @@ fn introduction(crew: &Crew, rank: usize) -> Result<Introduction<'_>, StartError
 
 /// Gives a started worker its place.
 fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Introduction<'_>) {
-    // The roster is locked from here on, so no launch is opened between the worker's first look and our record.
+    // The roster is locked from here on, so no launch is opened between the worker's first look and our
+    // record.
     let mut roster = crew.roster.lock();
     let slot = &mut roster.slots[rank];
     slot.member = introduction.member;
@@ -207,8 +209,8 @@ pub(crate) fn failed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usi
     }
 }
 
-/// Kills workers that may end and do not: one that is stopped, or whose state's destructor never returns. Launches and resizes
-/// that need every rank wait for their successors.
+/// Kills workers that may end and do not: one that is stopped, or whose state's destructor never returns.
+/// Launches and resizes that need every rank wait for their successors.
 pub(crate) fn linger(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let board = crew.board();
@@ -221,8 +223,8 @@ pub(crate) fn linger(crew: &Crew) {
     }
 }
 
-/// Kills workers that do not get ready in time; their deaths are found by the next poll. Who makes the pool, or makes it larger,
-/// is told of the first.
+/// Kills workers that do not get ready in time; their deaths are found by the next poll. Who makes the pool,
+/// or makes it larger, is told of the first.
 pub(crate) fn overdue(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let late = |slot: &Slot| {
@@ -237,7 +239,8 @@ pub(crate) fn overdue(crew: &Crew) {
     }
 }
 
-/// Wants no further worker for `rank`: a team that was to grow stays as it was, one that needs the rank serves no more.
+/// Wants no further worker for `rank`: a team that was to grow stays as it was, one that needs the rank
+/// serves no more.
 pub(crate) fn give_up(
     crew: &Crew,
     roster: &mut MutexGuard<'_, Roster>,

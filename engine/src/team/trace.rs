@@ -1,19 +1,19 @@
 //! The trace: what members and driver did and when, for [`Pool::write_trace`](crate::Pool::write_trace).
 //!
-//! Each rank has a ring of events of fixed size in a segment that all members of the team map, so that what a killed worker
-//! did is there to read afterwards. An event is written when it begins and completed when it ends; one that has no end was
-//! cut short by a panic or a death. The newest events are kept, and how many there were is counted, so a reader knows what
-//! is missing. What the driver did stands in its own memory.
+//! Each rank has a ring of events of fixed size in a segment that all members of the team map, so that what a
+//! killed worker did is there to read afterwards. An event is written when it begins and completed when it
+//! ends; one that has no end was cut short by a panic or a death. The newest events are kept, and how many
+//! there were is counted, so a reader knows what is missing. What the driver did stands in its own memory.
 //!
-//! A ring has one writer at a time: the member of its rank, which was confirmed dead before its successor starts, or the
-//! driver in that rank's seat, in launches that the worker has no part in. It is read under the pool's gate,
-//! between launches. A kill leaves at most one event without an end, and one half-written slot beyond the
-//! count, which is not read. Tasks keep to neither: one that runs meanwhile may cost events or mix them, and
-//! harms nothing else.
+//! A ring has one writer at a time: the member of its rank, which was confirmed dead before its successor
+//! starts, or the driver in that rank's seat, in launches that the worker has no part in. It is read under
+//! the pool's gate, between launches. A kill leaves at most one event without an end, and one half-written
+//! slot beyond the count, which is not read. Tasks keep to neither: one that runs meanwhile may cost events
+//! or mix them, and harms nothing else.
 //!
 //! # Safety
-//! A [`Tracer`] is made from the address of a ring that the maker promises to keep mapped. Everything in it is an atomic, for
-//! which every bit pattern is valid, and indices are taken modulo the ring's length.
+//! A [`Tracer`] is made from the address of a ring that the maker promises to keep mapped. Everything in it
+//! is an atomic, for which every bit pattern is valid, and indices are taken modulo the ring's length.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -99,8 +99,8 @@ unsafe impl Send for Tracer {}
 
 impl Tracer {
     /// # Safety
-    /// `base` is page-aligned, and `trace_bytes(size)` bytes there, with `rank < size`, stay mapped, readable and writable, for as
-    /// long as the result is used.
+    /// `base` is page-aligned, and `trace_bytes(size)` bytes there, with `rank < size`, stay mapped, readable
+    /// and writable, for as long as the result is used.
     pub(crate) unsafe fn new(base: NonNull<u8>, rank: usize) -> Tracer {
         // SAFETY: inside the mapping by the contract.
         Tracer { ring: unsafe { base.cast::<Ring>().add(rank) } }

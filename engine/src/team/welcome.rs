@@ -22,7 +22,8 @@ pub(crate) struct Welcome {
     pub(crate) crowded: bool,
     /// Bytes of the trace's segment, whose descriptor comes next; 0 if there is none.
     pub(crate) trace_len: u64,
-    /// Bytes of the tasks' segment, whose descriptor comes next, and the function that opens it; zeros if there is none.
+    /// Bytes of the tasks' segment, whose descriptor comes next, and the function that opens it; zeros if
+    /// there is none.
     pub(crate) idle_work: (u64, u64),
     /// What to run before serving.
     pub(crate) initializer: Option<InitializerWire>,

@@ -36,8 +36,8 @@ pub(crate) fn main(given: Given) -> ! {
             if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
                 member.serve_from(&mut last);
             }
-            // States may own things that want an orderly end (files of a library, say), and handles. Nothing else is
-            // dropped: threads that tasks left running may use what is mapped until the very end.
+            // States may own things that want an orderly end (files of a library, say), and handles. Nothing
+            // else is dropped: threads that tasks left running may use what is mapped until the very end.
             member.states.let_go(member.rank);
             std::mem::forget(member);
             exit::flush_and_exit(0)

@@ -1,6 +1,7 @@
 //! Binds the calling thread and its memory, and reads back what the kernel made of it.
 //!
-//! A refusal is a value, not an error: a container that denies `set_mempolicy` still computes, only less near.
+//! A refusal is a value, not an error: a container that denies `set_mempolicy` still computes, only less
+//! near.
 
 use super::cpuset::{CpuSet, NodeSet};
 use crate::sys::affinity::{self, PolicyMode};
@@ -56,7 +57,8 @@ pub enum MemoryPolicy {
 
 /// Binds the calling thread to the PUs and reads the mask back.
 ///
-/// Threads that it starts afterwards inherit the mask. Costs two system calls (1.2 us in a probe on two cores).
+/// Threads that it starts afterwards inherit the mask. Costs two system calls (1.2 us in a probe on two
+/// cores).
 ///
 /// # Examples
 /// ```

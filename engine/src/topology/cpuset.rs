@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 /// A set of PUs, each named by the index the operating system gives it.
 ///
-/// Prints and parses as a Linux CPU list: `0-3,8`. The empty set prints as the empty string. Indices read from text
-/// are below [`CpuSet::LIMIT`].
+/// Prints and parses as a Linux CPU list: `0-3,8`. The empty set prints as the empty string. Indices read
+/// from text are below [`CpuSet::LIMIT`].
 ///
 /// # Examples
 /// ```
@@ -64,7 +64,8 @@ pub enum CpuSetError {
 }
 
 impl CpuSet {
-    /// Indices in parsed text are below this: eight times the largest `NR_CPUS` of Linux (8192, x86-64 with MAXSMP).
+    /// Indices in parsed text are below this: eight times the largest `NR_CPUS` of Linux (8192, x86-64 with
+    /// MAXSMP).
     pub const LIMIT: u32 = 1 << 16;
 
     /// Makes the empty set.
@@ -180,8 +181,8 @@ impl CpuSet {
         set
     }
 
-    /// Reads a bitmap as hwloc and sysfs print it: 32-bit words, highest first, hexadecimal with or without `0x`,
-    /// separated by commas, an empty word standing for zero.
+    /// Reads a bitmap as hwloc and sysfs print it: 32-bit words, highest first, hexadecimal with or without
+    /// `0x`, separated by commas, an empty word standing for zero.
     #[doc(alias = "hwloc_bitmap_sscanf")]
     pub(crate) fn from_bitmap(text: &str) -> Result<Self, CpuSetError> {
         let text = text.trim();

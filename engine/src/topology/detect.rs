@@ -9,8 +9,9 @@ use crate::sys::{affinity, descriptor};
 use std::io::Read;
 use std::path::Path;
 
-/// The environment variable that says from where [`Machine::detect`] reads: `hwloc`, `sysfs`, or the path of a file
-/// in hwloc's XML. Unset or empty: libhwloc if there is one, else `/sys`, else the affinity mask alone.
+/// The environment variable that says from where [`Machine::detect`] reads: `hwloc`, `sysfs`, or the path of
+/// a file in hwloc's XML. Unset or empty: libhwloc if there is one, else `/sys`, else the affinity mask
+/// alone.
 pub const TOPOLOGY_VARIABLE: &str = "PHALANX_TOPOLOGY";
 
 /// Topology files up to this size are read; the largest one in hwloc's test suite has 4 MB.
@@ -20,11 +21,12 @@ const MAX_XML_BYTES: u64 = 64 << 20;
 const FOREIGN: [&str; 4] = ["HWLOC_XMLFILE", "HWLOC_SYNTHETIC", "HWLOC_FSROOT", "HWLOC_CPUID_PATH"];
 
 impl Machine {
-    /// Describes this machine: through libhwloc if it can be loaded, else from `/sys`, else from the affinity mask.
+    /// Describes this machine: through libhwloc if it can be loaded, else from `/sys`, else from the affinity
+    /// mask.
     ///
-    /// The environment variable `PHALANX_TOPOLOGY` ([`TOPOLOGY_VARIABLE`]) forces one source. Describes the whole
-    /// machine, also PUs that this process may not use: those are a matter of [`Limits`](super::Limits). Takes some
-    /// milliseconds; nothing is kept, so keep the result.
+    /// The environment variable `PHALANX_TOPOLOGY` ([`TOPOLOGY_VARIABLE`]) forces one source. Describes the
+    /// whole machine, also PUs that this process may not use: those are a matter of
+    /// [`Limits`](super::Limits). Takes some milliseconds; nothing is kept, so keep the result.
     ///
     /// # Errors
     /// - Whatever the forced source says, if one is forced.
@@ -80,13 +82,14 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Reads a topology in hwloc's XML, version 2 or 3, as `lstopo --of xml` or any program that uses hwloc exports
-    /// it. Needs no libhwloc.
+    /// Reads a topology in hwloc's XML, version 2 or 3, as `lstopo --of xml` or any program that uses hwloc
+    /// exports it. Needs no libhwloc.
     ///
     /// # Errors
     /// - [`TopologyError::Xml`] if the text is not a topology.
     /// - [`TopologyError::Version`] if hwloc 1 wrote it.
-    /// - [`TopologyError::Set`], [`TopologyError::NoPu`], [`TopologyError::TooLarge`] for what it says about CPUs.
+    /// - [`TopologyError::Set`], [`TopologyError::NoPu`], [`TopologyError::TooLarge`] for what it says about
+    ///   CPUs.
     ///
     /// # Examples
     /// ```
@@ -135,10 +138,10 @@ impl Machine {
 
     /// Makes a machine from a description in the manner of hwloc's synthetic topologies.
     ///
-    /// Levels from the outside in, each `name:count` with the count per parent: `package`, `die`, `group` (both only
-    /// multiply), `numa`, `l4` to `l1`, `core`, `pu`; `[numa]` attaches a memory node to each object of the level
-    /// before. Attributes in parentheses: `numa:2(memory=16GiB)` (default 1 GiB, 0 for a node without memory),
-    /// `l3:1(size=32MiB)`, `pu:2(indexes=0,4,1,5)` for the operating-system indices.
+    /// Levels from the outside in, each `name:count` with the count per parent: `package`, `die`, `group`
+    /// (both only multiply), `numa`, `l4` to `l1`, `core`, `pu`; `[numa]` attaches a memory node to each
+    /// object of the level before. Attributes in parentheses: `numa:2(memory=16GiB)` (default 1 GiB, 0 for a
+    /// node without memory), `l3:1(size=32MiB)`, `pu:2(indexes=0,4,1,5)` for the operating-system indices.
     ///
     /// # Errors
     /// - [`TopologyError::Synthetic`] with the part at fault.

@@ -1,7 +1,7 @@
 //! From what a source reports to a machine without contradictions.
 //!
-//! Every reader (XML, sysfs, synthetic) fills a [`Draft`]; [`Draft::finish`] is the one place that orders the parts,
-//! repairs what firmware and kernels are known to report wrongly, and notes what it did.
+//! Every reader (XML, sysfs, synthetic) fills a [`Draft`]; [`Draft::finish`] is the one place that orders the
+//! parts, repairs what firmware and kernels are known to report wrongly, and notes what it did.
 
 use super::cpuset::CpuSet;
 use super::error::TopologyError;
@@ -116,8 +116,8 @@ impl Draft {
         for node in &mut nodes {
             node.cpuset = node.cpuset.intersection(all);
         }
-        // The kernel puts a PU in one node. A node around smaller ones that hold all its PUs is memory beside them:
-        // hwloc shows it with the PUs of the object it hangs at, the kernel without any.
+        // The kernel puts a PU in one node. A node around smaller ones that hold all its PUs is memory beside
+        // them: hwloc shows it with the PUs of the object it hangs at, the kernel without any.
         let is_beside = |node: &NumaNode| {
             let smaller = nodes.iter().filter(|other| other.cpuset.len() < node.cpuset.len());
             let inside = smaller.fold(CpuSet::new(), |set, other| set.union(&other.cpuset));

@@ -1,10 +1,10 @@
 //! libhwloc, loaded at run time: a topology goes in by its own means and comes out as its own XML.
 //!
 //! # Safety
-//! Eight functions are called, all with the C signatures that hwloc's headers have had from 2.0 on, with opaque
-//! handles and plain numbers only; no struct layout is shared. Libraries before 2.0 have another soname (5) and are
-//! not tried; of those after 2.x it is taken that they keep these signatures. A handle is destroyed once, by
-//! [`Topology`]'s drop, and a buffer is freed by the library that made it.
+//! Eight functions are called, all with the C signatures that hwloc's headers have had from 2.0 on, with
+//! opaque handles and plain numbers only; no struct layout is shared. Libraries before 2.0 have another
+//! soname (5) and are not tried; of those after 2.x it is taken that they keep these signatures. A handle is
+//! destroyed once, by [`Topology`]'s drop, and a buffer is freed by the library that made it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -52,7 +52,8 @@ fn open() -> Result<(Library, String), TopologyError> {
     let mut reason = String::new();
     for number in SONAMES {
         let name = format!("libhwloc.so.{number}");
-        // SAFETY: libhwloc's constructors and destructors only set up its own tables, at any time and on any thread.
+        // SAFETY: libhwloc's constructors and destructors only set up its own tables, at any time and on any
+        // thread.
         match unsafe { Library::new(&name) } {
             Ok(library) => return Ok((library, name)),
             Err(error) if reason.is_empty() => reason = told(&error),
@@ -105,7 +106,8 @@ impl<'lib> Topology<'lib> {
         // SAFETY: int hwloc_topology_set_xmlbuffer(hwloc_topology_t, const char *buffer, int size)
         let set: Symbol<unsafe extern "C" fn(Handle, *const c_char, c_int) -> c_int> =
             unsafe { self.library.get(CALL) }.map_err(|error| missing(CALL, &error))?;
-        // SAFETY: the handle is live and not loaded yet; the buffer is NUL-ended, of the length given, and is copied.
+        // SAFETY: the handle is live and not loaded yet; the buffer is NUL-ended, of the length given, and is
+        // copied.
         let rc = unsafe { set(self.handle.as_ptr(), text.as_ptr(), len) };
         checked(CALL, rc)
     }

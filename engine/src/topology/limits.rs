@@ -1,7 +1,7 @@
 //! What of the machine this process may use: affinity mask, cpuset, memory nodes and CPU quota.
 //!
-//! The mask is asked from the kernel, since `/sys` ignores cpusets. The quota is the smallest on the way from this
-//! process's cgroup up to the root of its hierarchy, v1 or v2.
+//! The mask is asked from the kernel, since `/sys` ignores cpusets. The quota is the smallest on the way from
+//! this process's cgroup up to the root of its hierarchy, v1 or v2.
 
 use super::cpuset::{CpuSet, NodeSet};
 use crate::sys::{affinity, descriptor};
@@ -21,7 +21,8 @@ pub struct Limits {
     pub allowed: CpuSet,
     /// The PUs of its cgroup's cpuset, where one is set and readable.
     pub cpuset: Option<CpuSet>,
-    /// The NUMA nodes that it may take memory from; `None` where asking is refused, as in Docker's default profile.
+    /// The NUMA nodes that it may take memory from; `None` where asking is refused, as in Docker's default
+    /// profile.
     pub nodes: Option<NodeSet>,
     /// How many CPUs' worth of time its cgroups grant: 1.5 is 150 ms in every 100 ms. `None` without a quota.
     pub quota_cpus: Option<f64>,
@@ -132,8 +133,8 @@ impl Hierarchy {
                 return None;
             }
             let mount = root.join(mount.trim_start_matches('/'));
-            // Inside a container that shares the host's cgroup namespace the mount shows only the container's part,
-            // while the path is the host's.
+            // Inside a container that shares the host's cgroup namespace the mount shows only the container's
+            // part, while the path is the host's.
             let below = match path.strip_prefix(mount_root.trim_end_matches('/')) {
                 Some(below) if below.is_empty() || below.starts_with('/') => below.trim_start_matches('/'),
                 _ => "",

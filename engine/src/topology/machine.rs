@@ -17,7 +17,8 @@ pub enum Source {
     Sysfs,
     /// A synthetic description.
     Synthetic,
-    /// Only the affinity mask: `/sys` could not be read, so physical cores are unknown and every PU counts as one.
+    /// Only the affinity mask: `/sys` could not be read, so physical cores are unknown and every PU counts as
+    /// one.
     AffinityMask,
 }
 
@@ -51,12 +52,13 @@ pub struct Package {
 pub struct NumaNode {
     /// The number the operating system gives it, as memory policies take it.
     pub os_index: u32,
-    /// The PUs beside it: empty for a node that only has memory. Nodes may share PUs (DRAM and HBM of one package).
+    /// The PUs beside it: empty for a node that only has memory. Nodes may share PUs (DRAM and HBM of one
+    /// package).
     pub cpuset: CpuSet,
     /// Its memory in bytes: 0 for a node without memory, `None` where the source does not say.
     pub memory_bytes: Option<u64>,
-    /// Relative distance to every node, in the order of [`Machine::nodes`] (10 = local, as the firmware says); empty
-    /// where unknown.
+    /// Relative distance to every node, in the order of [`Machine::nodes`] (10 = local, as the firmware
+    /// says); empty where unknown.
     pub distances: Vec<u32>,
 }
 
@@ -78,8 +80,8 @@ pub struct Core {
     pub cpuset: CpuSet,
     /// Its package, as an index into [`Machine::packages`].
     pub package: usize,
-    /// The kind of core as a rank, 0 for the slowest kind: on hybrid machines E cores are 0 and P cores 1. Always 0
-    /// where all cores are alike.
+    /// The kind of core as a rank, 0 for the slowest kind: on hybrid machines E cores are 0 and P cores 1.
+    /// Always 0 where all cores are alike.
     #[doc(alias = "hwloc_cpukinds_get_info")]
     pub efficiency: u32,
 }
@@ -95,8 +97,8 @@ pub struct Pu {
     pub core: usize,
     /// Its package, as an index into [`Machine::packages`].
     pub package: usize,
-    /// The operating-system index of its NUMA node: the smallest node around it, one with memory before one without,
-    /// then the lowest index. `None` on a machine that names no node for it.
+    /// The operating-system index of its NUMA node: the smallest node around it, one with memory before one
+    /// without, then the lowest index. `None` on a machine that names no node for it.
     pub node: Option<u32>,
     /// Its L2 cache, as an index into [`Machine::caches`].
     pub l2: Option<usize>,
@@ -158,7 +160,8 @@ impl Machine {
         &self.packages
     }
 
-    /// The NUMA nodes, in the order of their operating-system index; also those without PUs or without memory.
+    /// The NUMA nodes, in the order of their operating-system index; also those without PUs or without
+    /// memory.
     pub fn nodes(&self) -> &[NumaNode] {
         &self.nodes
     }
@@ -211,7 +214,8 @@ impl Machine {
         self.node(from)?.distances.get(to).copied()
     }
 
-    /// The node to take memory from when working on node `from`: itself, or if it has none the nearest that has.
+    /// The node to take memory from when working on node `from`: itself, or if it has none the nearest that
+    /// has.
     pub fn memory_node(&self, from: u32) -> Option<u32> {
         self.nearest_memory(from, |_| true)
     }
@@ -230,8 +234,8 @@ impl Machine {
         self.nodes.binary_search_by_key(&os_index, |node| node.os_index).ok()
     }
 
-    /// Checks that the description does not contradict itself: every PU in one core, every core in one package, the
-    /// caches of one level apart, the distances complete.
+    /// Checks that the description does not contradict itself: every PU in one core, every core in one
+    /// package, the caches of one level apart, the distances complete.
     ///
     /// # Errors
     /// [`TopologyError::Inconsistent`] with the first contradiction found.

@@ -1,9 +1,9 @@
 //! Topology: what the machine looks like, and which worker goes where.
 //!
-//! A [`Machine`] is plain owned values, read through libhwloc where there is one (loaded at run time, nothing to
-//! install before building), from `/sys` elsewhere, or from a recorded or synthetic description. [`plan`] is a pure
-//! function from machine, [`Limits`] and [`Request`] to a place per worker and one sentence that says why there are
-//! that many. [`bind_thread`] binds and reads the binding back.
+//! A [`Machine`] is plain owned values, read through libhwloc where there is one (loaded at run time, nothing
+//! to install before building), from `/sys` elsewhere, or from a recorded or synthetic description. [`plan`]
+//! is a pure function from machine, [`Limits`] and [`Request`] to a place per worker and one sentence that
+//! says why there are that many. [`bind_thread`] binds and reads the binding back.
 //!
 //! # Examples
 //! ```

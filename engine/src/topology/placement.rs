@@ -18,10 +18,11 @@ const MAX_THREADS: usize = 4096;
 
 /// Where workers go.
 ///
-/// With several threads per worker, a place is that many neighbouring cores (or PUs) instead of one, inside one L3,
-/// one node, one package where they fit.
+/// With several threads per worker, a place is that many neighbouring cores (or PUs) instead of one, inside
+/// one L3, one node, one package where they fit.
 ///
-/// Written as text: `per-core`, `per-pu`, `compact`, `scatter`, `per-l3`, `per-node`, `cpus:0-3,8`, `unbound`.
+/// Written as text: `per-core`, `per-pu`, `compact`, `scatter`, `per-l3`, `per-node`, `cpus:0-3,8`,
+/// `unbound`.
 ///
 /// # Examples
 /// ```
@@ -39,10 +40,11 @@ pub enum Placement {
     PerCore,
     /// One worker per PU. Fewer workers than PUs take one PU of every core before a second of any.
     PerPu,
-    /// One worker per PU, nearest first: all PUs of a core, then the cores of its L3, node, package; the fastest kind
-    /// of core first.
+    /// One worker per PU, nearest first: all PUs of a core, then the cores of its L3, node, package; the
+    /// fastest kind of core first.
     Compact,
-    /// One worker per physical core, as far apart as possible: round robin over packages, in them over nodes, L3 and
+    /// One worker per physical core, as far apart as possible: round robin over packages, in them over nodes,
+    /// L3 and
     /// L2 caches; the fastest kind of core first.
     Scatter,
     /// One worker per L3 cache, over all its PUs. Cores without an L3 form one place per package.
@@ -92,14 +94,15 @@ pub struct Plan {
 pub struct WorkerPlace {
     /// The PUs that it may run on.
     pub cpuset: CpuSet,
-    /// The operating-system index of the NUMA node that all these PUs belong to; `None` if there is no single one.
+    /// The operating-system index of the NUMA node that all these PUs belong to; `None` if there is no single
+    /// one.
     pub node: Option<u32>,
     /// The node to take memory from: `node`, or the nearest with memory that this process may use.
     pub memory_node: Option<u32>,
     /// Its first core, as an index into [`Machine::cores`]; `None` for an unbound worker.
     pub core: Option<usize>,
-    /// All other ranks, nearest first: same core, L2, L3, node, package, then by NUMA distance. Equally near ones
-    /// follow in a ring that starts after this worker, so that thieves spread.
+    /// All other ranks, nearest first: same core, L2, L3, node, package, then by NUMA distance. Equally near
+    /// ones follow in a ring that starts after this worker, so that thieves spread.
     pub steal_order: Vec<usize>,
 }
 
@@ -179,8 +182,9 @@ pub enum PlacementError {
 ///
 /// Pure: the same arguments give the same plan, and nothing is asked or changed.
 ///
-/// Physical cores are counted inside `limits.allowed` and capped by the CPU quota, rounded up. A number asked for is
-/// taken as it is up to [`MAX_WORKERS`]; workers beyond the places share them round robin, and the reason says so.
+/// Physical cores are counted inside `limits.allowed` and capped by the CPU quota, rounded up. A number asked
+/// for is taken as it is up to [`MAX_WORKERS`]; workers beyond the places share them round robin, and the
+/// reason says so.
 ///
 /// # Errors
 /// One [`PlacementError`] per bad argument; nothing is clipped silently.

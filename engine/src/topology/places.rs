@@ -144,8 +144,8 @@ impl Finder<'_> {
         self.machine.pu(unit.cpuset.first()?)
     }
 
-    /// Puts `threads` neighbours together, inside the innermost object where they fit; units are of one kind where
-    /// possible. What does not fill a place is left over, unless it is all there is.
+    /// Puts `threads` neighbours together, inside the innermost object where they fit; units are of one kind
+    /// where possible. What does not fill a place is left over, unless it is all there is.
     fn grouped(&self, units: Vec<Unit>, notes: &mut Vec<String>) -> Vec<Unit> {
         if self.threads == 1 {
             return units;

@@ -1,7 +1,7 @@
 //! The machine as Linux describes it under `/sys`, for machines without libhwloc.
 //!
-//! A missing file means "not known" and never an error, since containers hide parts of `/sys` and old kernels lack
-//! some of it; only a machine without a single CPU is refused.
+//! A missing file means "not known" and never an error, since containers hide parts of `/sys` and old kernels
+//! lack some of it; only a machine without a single CPU is refused.
 
 use super::cpuset::CpuSet;
 use super::draft::{Draft, Part};
@@ -11,9 +11,9 @@ use crate::sys::descriptor;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Kinds of cores are told apart by their highest frequency only if it differs by more than this many percent:
-/// "favoured" cores of one kind differ by a few (Intel Turbo Boost Max 3.0), P and E cores by 20 and more (the
-/// recorded Alder Lake machine in hwloc's test suite: 5.0 and 3.9 GHz).
+/// Kinds of cores are told apart by their highest frequency only if it differs by more than this many
+/// percent: "favoured" cores of one kind differ by a few (Intel Turbo Boost Max 3.0), P and E cores by 20 and
+/// more (the recorded Alder Lake machine in hwloc's test suite: 5.0 and 3.9 GHz).
 const SAME_KIND_PERCENT: u64 = 10;
 
 /// Reads the machine below `root` (`/` for this one).
@@ -27,7 +27,8 @@ pub(super) fn read(root: &Path) -> Result<Machine, TopologyError> {
             numbered(&cpu_dir, "cpu").into_iter().filter(|(_, dir)| is_online(dir)).map(|(n, _)| n).collect()
         }
     };
-    // A CPU that is online has a topology folder; where a recording lists more than it holds, believe the folders.
+    // A CPU that is online has a topology folder; where a recording lists more than it holds, believe the
+    // folders.
     let with_folder: CpuSet =
         online.iter().filter(|pu| cpu_dir.join(format!("cpu{pu}/topology")).is_dir()).collect();
     let pus = if with_folder.is_empty() { online } else { with_folder };
@@ -116,8 +117,8 @@ fn add_nodes(draft: &mut Draft, dir: &Path) {
     }
 }
 
-/// Kinds of cores: as the kernel names them on Intel's hybrid processors, else by the capacity that ARM kernels
-/// report, else by highest frequency.
+/// Kinds of cores: as the kernel names them on Intel's hybrid processors, else by the capacity that ARM
+/// kernels report, else by highest frequency.
 fn kinds(root: &Path, cpu_dir: &Path, pus: &CpuSet) -> Vec<(CpuSet, u32)> {
     let named: Vec<(CpuSet, u32)> = [("cpu_lowpower", 0), ("cpu_atom", 1), ("cpu_core", 2)]
         .iter()

@@ -1,4 +1,5 @@
-//! `&'static str` is not plain data: its bytes mean nothing, or not any bytes are a value, in another process.
+//! `&'static str` is not plain data: its bytes mean nothing, or not any bytes are a value, in another
+//! process.
 use phalanx::*;
 
 fn main() -> Result<(), Error> {

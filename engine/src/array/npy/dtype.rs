@@ -133,7 +133,8 @@ impl DType {
         DType { kind: T::KIND, width, order, descr: format!("{mark}{letter}{width}") }
     }
 
-    /// The type that a header's simple description names, in every spelling that NumPy reads: `<f8`, `f8`, `d`, `float64`.
+    /// The type that a header's simple description names, in every spelling that NumPy reads: `<f8`, `f8`,
+    /// `d`, `float64`.
     pub(super) fn parse(descr: &str) -> Result<DType, String> {
         let unknown = || format!("the element type {descr:?} is unknown");
         // One of a type is that type.

@@ -244,7 +244,8 @@ fn lengths(items: Vec<Value>) -> Result<Vec<usize>, String> {
         .collect()
 }
 
-/// Opens a regular file; anything else is refused without waiting for it. `flags` are further flags of `open`.
+/// Opens a regular file; anything else is refused without waiting for it. `flags` are further flags of
+/// `open`.
 pub(in crate::array) fn open_regular(
     path: &Path,
     options: &mut OpenOptions,
@@ -261,7 +262,8 @@ pub(in crate::array) fn open_regular(
             _ => FileKind::Other,
         })
     };
-    // Asked before, so that a device is not even opened, and after, as the name may mean something else by then.
+    // Asked before, so that a device is not even opened, and after, as the name may mean something else by
+    // then.
     let refuse = |meta: &std::fs::Metadata| match kind(meta) {
         Some(kind) => Err(NpyError::NotAFile { path: path.to_owned(), kind }),
         None => Ok(()),

@@ -141,8 +141,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A quoted string; of the escapes, those that Python's `repr` writes for quotes and backslashes, and the others
-    /// kept as they stand.
+    /// A quoted string; of the escapes, those that Python's `repr` writes for quotes and backslashes, and the
+    /// others kept as they stand.
     fn text(&mut self) -> Result<Value, String> {
         let mut chars = self.rest.chars();
         let Some(quote @ ('\'' | '"')) = chars.next() else { return Err(self.unexpected()) };
@@ -163,7 +163,8 @@ impl<'a> Parser<'a> {
         Ok(Value::Text(text))
     }
 
-    /// A whole number, also with the `L` that Python 2 wrote, underscores between its digits, or in another base.
+    /// A whole number, also with the `L` that Python 2 wrote, underscores between its digits, or in another
+    /// base.
     fn number(&mut self) -> Result<Value, String> {
         let (base, digits) = match self.rest.as_bytes() {
             [b'0', b'x' | b'X', ..] => (16, &self.rest[2..]),

@@ -1,12 +1,13 @@
 //! Values as bytes: what every argument, result and message that is not plain numbers is written in.
 //!
-//! The format describes itself: before each value stands what it is, and fields and variants go by their names. So every
-//! attribute of serde works (`tag`, `untagged`, `flatten`, `default` with `skip_serializing_if`, `skip` ..), and so do types that
-//! ask for whatever comes, such as `serde_json::Value`. Nothing is lost on the way: `Some(None)` stays apart from `None`, a NaN
-//! keeps its bits, and maps may have keys of any type. Errors keep serde's own words.
+//! The format describes itself: before each value stands what it is, and fields and variants go by their
+//! names. So every attribute of serde works (`tag`, `untagged`, `flatten`, `default` with
+//! `skip_serializing_if`, `skip` ..), and so do types that ask for whatever comes, such as
+//! `serde_json::Value`. Nothing is lost on the way: `Some(None)` stays apart from `None`, a NaN keeps its
+//! bits, and maps may have keys of any type. Errors keep serde's own words.
 //!
-//! It says that it is readable by humans, as serde's own buffers for `flatten`, `tag` and `untagged` do: an IP address, say, is
-//! written and read as text, inside of such types and elsewhere.
+//! It says that it is readable by humans, as serde's own buffers for `flatten`, `tag` and `untagged` do: an
+//! IP address, say, is written and read as text, inside of such types and elsewhere.
 //!
 //! One byte says what follows:
 //!
@@ -66,8 +67,8 @@ const LONG: u8 = 0xfe;
 /// In the place of a value or a name: there are no more.
 const END: u8 = 0xff;
 
-/// The most that values inside of each other may take of the stack while they are written or read. A thread has 2 MiB, if nobody
-/// says otherwise.
+/// The most that values inside of each other may take of the stack while they are written or read. A thread
+/// has 2 MiB, if nobody says otherwise.
 const MAX_STACK: usize = 1 << 20;
 
 /// Where the stack was when a value was begun: types call each other's code, as deep as the value is.
@@ -139,7 +140,8 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> R
     written
 }
 
-/// As [`append`], for a caller who catches panics; in the end there may be a part of the value where it fails.
+/// As [`append`], for a caller who catches panics; in the end there may be a part of the value where it
+/// fails.
 pub(crate) fn append_uncaught<T: Serialize + ?Sized>(
     value: &T,
     bytes: &mut Vec<u8>,

@@ -1,4 +1,5 @@
-//! What travels comes out as it went in, whatever attributes its type has; what does not is an error that says why.
+//! What travels comes out as it went in, whatever attributes its type has; what does not is an error that
+//! says why.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use super::*;

@@ -1,4 +1,5 @@
-//! Words that some other code wrote over: every call ends in an error or an answer, never in a panic or outside the block.
+//! Words that some other code wrote over: every call ends in an error or an answer, never in a panic or
+//! outside the block.
 //!
 //! # Safety
 //! Buffers have room for what is read into them. Words are written over while no other thread looks at them.

@@ -1,5 +1,5 @@
-//! Tests of the queues: behaviour between threads, words that some other code wrote over, and a death at every instruction.
-//! Deaths of whole workers are in `engine/tests/channel.rs`.
+//! Tests of the queues: behaviour between threads, words that some other code wrote over, and a death at
+//! every instruction. Deaths of whole workers are in `engine/tests/channel.rs`.
 //!
 //! # Safety
 //! A `Bare` owns its mapping; the core over it does not leave the test.

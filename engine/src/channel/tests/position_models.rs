@@ -1,8 +1,9 @@
-//! Model checks of positions and claims: a ring of two records whose bytes are written and read outside the lock, with one thread that
-//! stops for ever, or gives its claim up, and the driver's repair beside the others.
+//! Model checks of positions and claims: a ring of two records whose bytes are written and read outside the
+//! lock, with one thread that stops for ever, or gives its claim up, and the driver's repair beside the
+//! others.
 //!
-//! The words, the bells, repair, and what a recount reads and makes of claims are those of programs. Records lie in cells here, one a
-//! place, so the steps of `Inside` are told anew, without what is derived.
+//! The words, the bells, repair, and what a recount reads and makes of claims are those of programs. Records
+//! lie in cells here, one a place, so the steps of `Inside` are told anew, without what is derived.
 //!
 //! # Safety
 //! Every access to a record's bytes that is said to be exclusive is checked to be.

@@ -1,9 +1,9 @@
-//! The kill sweep: a put or get is run again and again, single-stepped, and killed one instruction later each time; after each
-//! death the queue is repaired, holds what it must, and serves the next comer.
+//! The kill sweep: a put or get is run again and again, single-stepped, and killed one instruction later each
+//! time; after each death the queue is repaired, holds what it must, and serves the next comer.
 //!
 //! # Safety
-//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches no allocator, only words in a
-//! shared mapping and system calls.
+//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches no
+//! allocator, only words in a shared mapping and system calls.
 #![allow(unsafe_code)]
 
 use super::Bare;
@@ -176,8 +176,9 @@ fn item(number: usize, len: usize) -> Vec<u8> {
     vec![number as u8 + 1; len]
 }
 
-/// By step, whether an item was gone that no death had counted. Once its reader has let go of it that is so for ever; but for deaths that
-/// came a few instructions earlier than the same step did at other times: an instruction that copies many bytes is stepped through unevenly.
+/// By step, whether an item was gone that no death had counted. Once its reader has let go of it that is so
+/// for ever; but for deaths that came a few instructions earlier than the same step did at other times: an
+/// instruction that copies many bytes is stepped through unevenly.
 fn check_counts(name: &str, mut uncounted: Vec<(usize, bool)>) {
     uncounted.sort_unstable();
     let Some(&(first, _)) = uncounted.iter().find(|&&(_, is_uncounted)| is_uncounted) else { return };
@@ -219,7 +220,8 @@ fn sweep(case: &Case) -> bool {
         let outcome = outcome.unwrap_or_else(|| panic!("{}, step {steps}: {} items", case.name, items.len()));
         seen[outcome] += 1;
         let lost = lost.max(control.lost.load(Ordering::Relaxed)) as usize;
-        // What is gone is counted until its reader has let go of it; nothing else is, but by a queue that counts items in hand.
+        // What is gone is counted until its reader has let go of it; nothing else is, but by a queue that
+        // counts items in hand.
         let gone = before.len() + case.outcomes[outcome].1 - items.len();
         assert!(lost <= gone || case.flags & JOINABLE != 0, "{}, step {steps}: {lost} lost", case.name);
         assert!(lost <= 1);

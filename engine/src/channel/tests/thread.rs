@@ -93,8 +93,8 @@ fn bytes_are_a_bound_too_and_the_largest_item_fits_at_any_position() {
     }
 }
 
-/// A reader dies with the item that fills most of the queue: it is lost, and another of its size fits in its place, though there is
-/// nothing to be taken that would free it.
+/// A reader dies with the item that fills most of the queue: it is lost, and another of its size fits in its
+/// place, though there is nothing to be taken that would free it.
 #[test]
 fn what_the_dead_held_is_room_again() {
     let bare = Bare::new(1 << 20, u64::MAX, 0);

@@ -54,7 +54,8 @@ pub(crate) struct ActiveLaunch<'a> {
     pub(crate) missed: Option<usize>,
     /// The launch's time limit.
     pub(crate) deadline: Option<Instant>,
-    /// What the progress callback panicked with: to be raised again when the launch is over and the gate is free.
+    /// What the progress callback panicked with: to be raised again when the launch is over and the gate is
+    /// free.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -138,7 +139,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// An error where a state of an operand was lost, and nobody told so far: before the launch, or by its end, `done`.
+    /// An error where a state of an operand was lost, and nobody told so far: before the launch, or by its
+    /// end, `done`.
     fn check_states(&self, done: bool) -> Result<(), LaunchError> {
         match state::take_losses(&self.job.description.states) {
             0 => Ok(()),

@@ -17,11 +17,13 @@ use std::time::{Duration, Instant};
 
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
-/// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads again.
+/// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads
+/// again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl ActiveLaunch<'_> {
-    /// Waits for the members, makes the segments known to them, and opens the launch. Gives the deaths counted before.
+    /// Waits for the members, makes the segments known to them, and opens the launch. Gives the deaths
+    /// counted before.
     pub(super) fn open(&mut self, order: &mut Order) -> Result<u64, LaunchError> {
         let crew = self.crew;
         let board = self.board;
@@ -29,7 +31,8 @@ impl ActiveLaunch<'_> {
         let presence = if order.flags & FLAG_REQUIRED != 0 { Presence::Required } else { Presence::Optional };
         let members = self.equipped(&mut roster, order.flags & FLAG_REPAIR != 0, presence)?;
         if self.job.steps {
-            // Under the lock: a death is recorded either before, and its rank has a successor, or after, and breaks the team.
+            // Under the lock: a death is recorded either before, and its rank has a successor, or after, and
+            // breaks the team.
             step::reset(StepStates::of(&board));
         }
         roster.death_records.clear();
@@ -38,7 +41,8 @@ impl ActiveLaunch<'_> {
         self.newcomers = crew.newcomers.load(Ordering::Relaxed);
         self.missed = None;
         order.mail = roster.mail;
-        // SAFETY: `Launcher::pass` holds the gate while the launch is on its way, and the round before was waited for.
+        // SAFETY: `Launcher::pass` holds the gate while the launch is on its way, and the round before was
+        // waited for.
         unsafe { crew.write_order(order, self.job.wire) };
         let calls = board.fork_join(&crew.orders).open(order.epoch, &members, presence);
         self.cost.system_calls = self.cost.system_calls.saturating_add(calls.into());
@@ -78,7 +82,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Sends successors that the launch waits for what they need. They wait for it, and one that does not get it says so.
+    /// Sends successors that the launch waits for what they need. They wait for it, and one that does not get
+    /// it says so.
     #[cold]
     pub(super) fn supply(&self) {
         let mut roster = self.crew.roster.lock();

@@ -35,10 +35,11 @@ pub(crate) struct Launcher {
 type Occupant = Option<Box<Member>>;
 
 thread_local! {
-    /// Seats that this thread has taken; without the member while it is in a launch. The crew is held, not borrowed: a seat that
-    /// was forgotten outlives its pool, and its member needs the board.
+    /// Seats that this thread has taken; without the member while it is in a launch. The crew is held, not
+    /// borrowed: a seat that was forgotten outlives its pool, and its member needs the board.
     static SEATS: RefCell<Vec<(Arc<Crew>, Occupant)>> = const { RefCell::new(Vec::new()) };
-    /// Launchers without members, for launches that run inline on this thread; several only while launches nest.
+    /// Launchers without members, for launches that run inline on this thread; several only while launches
+    /// nest.
     static INLINE: RefCell<Vec<(Arc<Launcher>, Member)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -48,8 +49,8 @@ impl Launcher {
         Ok(Launcher { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
     }
 
-    /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members or the
-    /// caller is itself inside a launch.
+    /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members
+    /// or the caller is itself inside a launch.
     pub(crate) fn launch(&self, options: &Options<'_>, job: &Job<'_>) -> Result<(), LaunchError> {
         self.launch_then(options, job, |_| ())
     }
@@ -172,7 +173,8 @@ impl Launcher {
         self.tally.read()
     }
 
-    /// The last launch more closely, where that was asked for. Waits for the one that is on its way, where this thread may wait.
+    /// The last launch more closely, where that was asked for. Waits for the one that is on its way, where
+    /// this thread may wait.
     pub(crate) fn detail(&self) -> Option<Detail> {
         if current::may_wait() {
             drop(self.crew.gate.lock());

@@ -68,7 +68,8 @@ impl ActiveLaunch<'_> {
             return Ok(());
         }
         let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
-        // The root of a failed region is a panic or a body's error rather than a neighbour that found the team broken.
+        // The root of a failed region is a panic or a body's error rather than a neighbour that found the
+        // team broken.
         let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
             return Err(match self.stop_wanted(Instant::now()) {
                 // A token stops the members without us, who may have been at work ourselves.

@@ -1,4 +1,5 @@
-//! What one launch cost and did, worker by worker: looked up only where a pool was asked to keep statistics or a trace.
+//! What one launch cost and did, worker by worker: looked up only where a pool was asked to keep statistics
+//! or a trace.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;

@@ -44,7 +44,8 @@ impl Tally {
         self.last_system_calls.store(cost.system_calls, Ordering::Relaxed);
     }
 
-    /// The counts now; each is right, though a launch that ends meanwhile may show in some and not yet in others.
+    /// The counts now; each is right, though a launch that ends meanwhile may show in some and not yet in
+    /// others.
     pub(crate) fn read(&self) -> Totals {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Totals {

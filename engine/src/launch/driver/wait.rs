@@ -16,8 +16,8 @@ const SPINS: u32 = 20_000;
 const LOOKS_PER_YIELD: u32 = 16;
 /// Launches that sleep at once after a yield that took long.
 const CAUTIOUS_LAUNCHES: u32 = 16;
-/// How often a waiting driver looks after members that may have lost the launch: a backstop against a board whose words were
-/// overwritten by a stray write.
+/// How often a waiting driver looks after members that may have lost the launch: a backstop against a board
+/// whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_millis(500);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -79,7 +79,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Looks after members that may have lost the launch. If one has to be left out of a launch that needs all, the launch stops.
+    /// Looks after members that may have lost the launch. If one has to be left out of a launch that needs
+    /// all, the launch stops.
     #[cold]
     fn look_after(&mut self, order: &Order) {
         self.missed = self.crew.look_after(order.epoch).or(self.missed);
@@ -88,12 +89,13 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Gives this core to the member that waits for it, again and again for as long as members look for launches; returns whether
-    /// the launch is over.
+    /// Gives this core to the member that waits for it, again and again for as long as members look for
+    /// launches; returns whether the launch is over.
     ///
-    /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from another core
-    /// costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says that the launch does, or
-    /// that the core is shared with others, to whom yielding would give too much; then launches sleep for a while.
+    /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from
+    /// another core costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says
+    /// that the launch does, or that the core is shared with others, to whom yielding would give too much;
+    /// then launches sleep for a while.
     fn yield_until_over(&mut self) -> bool {
         let fork_join = self.board.fork_join(&self.crew.orders);
         if *self.caution > 0 {

@@ -26,9 +26,10 @@ pub struct Accumulate<'a, T, D> {
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
     ///
-    /// Every leaf (a fixed part of the index space; at most 256, and 64 MiB in all) starts from `identity` everywhere.
-    /// After the launch the leaves are folded into the array, element by element, by `combine` in a fixed tree; what
-    /// the array held before is the first summand. The result has the same bits for every number of workers.
+    /// Every leaf (a fixed part of the index space; at most 256, and 64 MiB in all) starts from `identity`
+    /// everywhere. After the launch the leaves are folded into the array, element by element, by `combine` in
+    /// a fixed tree; what the array held before is the first summand. The result has the same bits for every
+    /// number of workers.
     pub fn reduce(&mut self, identity: T, combine: fn(T, T) -> T) -> Accumulate<'_, T, D> {
         Accumulate { array: self, identity, combine }
     }

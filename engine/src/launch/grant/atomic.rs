@@ -1,7 +1,8 @@
 //! `atomic`: the whole array as atomics.
 //!
 //! # Safety
-//! An atomic has the size and alignment of its number (`AtomicElement`), and while the grant lives all access goes through atomics, because it borrows the array mutably.
+//! An atomic has the size and alignment of its number (`AtomicElement`), and while the grant lives all access
+//! goes through atomics, because it borrows the array mutably.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

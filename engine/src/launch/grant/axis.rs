@@ -21,7 +21,8 @@ pub struct SplitAxis<'a, T, D>(&'a SharedArray<T, D>, usize);
 pub struct SplitAxisMut<'a, T, D>(&'a mut SharedArray<T, D>, usize);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading, as a strided ndarray view.
+    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading, as a strided ndarray
+    /// view.
     pub fn split_axis(&self, axis: usize) -> SplitAxis<'_, T, D> {
         SplitAxis(self, axis)
     }
@@ -84,8 +85,8 @@ macro_rules! along {
             }
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
                 let (start, shape, strides) = part(&local.0, local.1, chunk);
-                // SAFETY: the chunk's indices lie inside the axis (`check_rows`), so the view lies inside the array, and no
-                // other chunk has an element of it.
+                // SAFETY: the chunk's indices lie inside the axis (`check_rows`), so the view lies inside the
+                // array, and no other chunk has an element of it.
                 unsafe { $view::from_shape_ptr(shape.strides(strides), start) }
             }
         }

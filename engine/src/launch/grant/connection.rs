@@ -36,7 +36,8 @@ unsafe fn open_both<'w, S: Message, R: Message>(
 ) -> Result<Borrowed<'w, Connection<S, R>>, Fault> {
     let sender = if sender[0] == 0 { None } else { Some(locate::<Sender<S>>(sender, context)?) };
     let receiver = if receiver[0] == 0 { None } else { Some(locate::<Receiver<R>>(receiver, context)?) };
-    // SAFETY: where this process maps the blocks of the operand's own handle; ranges and alignments are checked.
+    // SAFETY: where this process maps the blocks of the operand's own handle; ranges and alignments are
+    // checked.
     Ok(unsafe { Connection::from_bases([sender, receiver]) })
 }
 
@@ -58,7 +59,8 @@ unsafe impl<S: Message, R: Message> Operand for &Connection<S, R> {
         unsafe { open_both(wire, context) }
     }
     unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w Connection<S, R> {
-        // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
+        // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what
+        // `'w` means.
         unsafe { &*std::ptr::from_ref::<Connection<S, R>>(local) }
     }
 }

@@ -1,8 +1,9 @@
-//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: chunks of the elements in row-major order, whatever the shape.
+//! `split_flat`, `split_flat_mut`, `split_flat_out`, `whole_flat`: chunks of the elements in row-major order,
+//! whatever the shape.
 //!
 //! # Safety
-//! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover exactly the
-//! chunk's elements, and the grant borrows the array for as long as any worker can touch it.
+//! As in `split.rs`: the array is seen as one of a single axis, with as many elements as it has; views cover
+//! exactly the chunk's elements, and the grant borrows the array for as long as any worker can touch it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -27,10 +28,11 @@ pub struct SplitFlatOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
 pub struct WholeFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call a chunk of the elements in row-major order, for reading: a slice, whatever the shape.
+    /// Grants each kernel call a chunk of the elements in row-major order, for reading: a slice, whatever the
+    /// shape.
     ///
-    /// The length of the launch is the number of elements, so arrays of different shapes with equally many elements go together;
-    /// compare shapes before where that is not wanted.
+    /// The length of the launch is the number of elements, so arrays of different shapes with equally many
+    /// elements go together; compare shapes before where that is not wanted.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -97,8 +99,8 @@ macro_rules! chunked {
                 Ok(local)
             }
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-                // SAFETY: the chunk's elements lie inside the array (`check_rows`), which is mapped for the launch; for
-                // writing they are this call's alone.
+                // SAFETY: the chunk's elements lie inside the array (`check_rows`), which is mapped for the
+                // launch; for writing they are this call's alone.
                 unsafe { Ix1::$make(local.base, &local.dim, chunk.span) }
             }
         }

@@ -1,9 +1,10 @@
 //! `halo`: a chunk with its neighbours, for stencils.
 //!
 //! # Safety
-//! Inner chunks are seen in place. At the array's ends, where rows beyond the edge are wanted, the chunk is copied into a buffer of
-//! the member's own, which lives in the opened operand, as long as the launch; one call's view is used before the next
-//! call makes another. Row numbers do not wrap: `padded_bytes` of the whole array is checked by the driver, and again by each member.
+//! Inner chunks are seen in place. At the array's ends, where rows beyond the edge are wanted, the chunk is
+//! copied into a buffer of the member's own, which lives in the opened operand, as long as the launch; one
+//! call's view is used before the next call makes another. Row numbers do not wrap: `padded_bytes` of the
+//! whole array is checked by the driver, and again by each member.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -58,12 +59,13 @@ pub struct Halo<'a, T, D>(&'a SharedArray<T, D>, usize, Edge<T>);
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants each kernel call its chunk and `k` rows on each side of it, for reading.
     ///
-    /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so the chunk's own row `i` is view row `i + k`. `edge`
-    /// says what stands beyond the ends of the array; with [`Edge::Shrink`] the view of the first chunk starts at row
-    /// 0 and that of the last ends at the last row.
+    /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so the chunk's own row `i` is view row
+    /// `i + k`. `edge` says what stands beyond the ends of the array; with [`Edge::Shrink`] the view of the
+    /// first chunk starts at row 0 and that of the last ends at the last row.
     ///
-    /// `k` may exceed the array, as far as there is memory for it: a halo for which there is none is refused before any work. An
-    /// array without rows has nothing to clamp to or wrap around; its views are empty then.
+    /// `k` may exceed the array, as far as there is memory for it: a halo for which there is none is refused
+    /// before any work. An array without rows has nothing to clamp to or wrap around; its views are empty
+    /// then.
     pub fn halo(&self, k: usize, edge: Edge<T>) -> Halo<'_, T, D> {
         Halo(self, k, edge)
     }
@@ -131,12 +133,13 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
         }
         let mut dim = self.array.dim.clone();
         dim.slice_mut()[0] = seen;
-        // SAFETY: the buffer holds exactly these rows, or they are none or without size; it is not touched again before the
-        // next view.
+        // SAFETY: the buffer holds exactly these rows, or they are none or without size; it is not touched
+        // again before the next view.
         unsafe { D::view_rows(buffer.as_ptr(), &dim, Span::new(0, seen)) }
     }
 
-    /// The row to show in place of `row`, or the value to fill it with. `have` is above 0, but where a value fills.
+    /// The row to show in place of `row`, or the value to fill it with. `have` is above 0, but where a value
+    /// fills.
     fn source(&self, row: isize, have: isize) -> Result<usize, T> {
         if (0..have).contains(&row) {
             return Ok(row as usize);
@@ -150,8 +153,8 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
     }
 }
 
-/// Bytes of the whole array with `k` more rows on each side, or with none where the edge shows none: the most that a view can
-/// have. `None` where no memory has so many.
+/// Bytes of the whole array with `k` more rows on each side, or with none where the edge shows none: the most
+/// that a view can have. `None` where no memory has so many.
 fn padded_bytes<T, D: Shape>(dim: &D, k: usize, edge: &Edge<T>) -> Option<usize> {
     let k = if matches!(edge, Edge::Shrink) { 0 } else { k };
     let rows = k.checked_mul(2)?.checked_add(rows(dim)).filter(|rows| isize::try_from(*rows).is_ok())?;
@@ -174,7 +177,8 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
             let why = format!("{k} rows on each side of {} rows are larger than any memory", rows(dim));
             return Err(LaunchError::BadGrant { what, why });
         };
-        // Members copy the end chunks with what lies beyond. More of that than of the array is looked at twice.
+        // Members copy the end chunks with what lies beyond. More of that than of the array is looked at
+        // twice.
         if k > rows(dim) {
             check_room(bytes)?;
         }
@@ -194,7 +198,8 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
         }
     }
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-        // SAFETY: the chunk lies inside (`check_rows`); the array is frozen for the launch; chunks come one at a time.
+        // SAFETY: the chunk lies inside (`check_rows`); the array is frozen for the launch; chunks come one
+        // at a time.
         unsafe { local.view(chunk.span) }
     }
 }

@@ -3,9 +3,8 @@
 //! # Safety
 //! Such a handle is an address in a segment. `locate` checks its length and alignment, and, by `attach`, the
 //! whole block against the segment's mapping; the operand borrows the maker's handle, which keeps the block
-//! alive until no member is in the launch.
-//! What members do to each other through it is the handle's own business: everything in the block is reached through
-//! atomics or under the lock.
+//! alive until no member is in the launch. What members do to each other through it is the handle's own
+//! business: everything in the block is reached through atomics or under the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -109,7 +108,8 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
             unsafe { open(wire, context) }
         }
         unsafe fn view<'w>(local: &Self::Local, _chunk: &Chunk) -> &'w $handle {
-            // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w` means.
+            // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what
+            // `'w` means.
             unsafe { &*std::ptr::from_ref::<$handle>(local) }
         }
     }

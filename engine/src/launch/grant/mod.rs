@@ -1,7 +1,7 @@
 //! Grants: what of an array a kernel may touch.
 //!
-//! [`Located`] resolves an array's wire to an address of this process after checking the whole array against the
-//! segment's mapping; every view of a grant stays inside it.
+//! [`Located`] resolves an array's wire to an address of this process after checking the whole array against
+//! the segment's mapping; every view of a grant stays inside it.
 #![deny(
     clippy::arithmetic_side_effects,
     reason = "sizes come from the program; what wraps would leave the array"

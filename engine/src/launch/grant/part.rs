@@ -1,8 +1,8 @@
 //! `split_at`: parts with given boundaries.
 //!
 //! # Safety
-//! The boundaries were checked to ascend inside the array by the driver; members read them from memory that they could
-//! write, so each pair is range-checked again at its use.
+//! The boundaries were checked to ascend inside the array by the driver; members read them from memory that
+//! they could write, so each pair is range-checked again at its use.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -28,8 +28,9 @@ pub struct PartsMut<'a, T, D>(&'a mut SharedArray<T, D>, Bounds);
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants one part to each kernel call: part `i` holds rows `offsets[i]..offsets[i + 1]`.
     ///
-    /// A launch has one chunk a part. Other operands split in the same launch must have as many units as there are
-    /// parts. Offsets must ascend and stay inside the array, which is checked at launch; parts may be empty.
+    /// A launch has one chunk a part. Other operands split in the same launch must have as many units as
+    /// there are parts. Offsets must ascend and stay inside the array, which is checked at launch; parts may
+    /// be empty.
     pub fn split_at(&self, offsets: &[usize]) -> Parts<'_, T, D> {
         Parts(self, share(offsets))
     }

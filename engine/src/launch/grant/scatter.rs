@@ -30,7 +30,8 @@ pub struct ScatterView<'w, T> {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call unchecked-for-overlap access to any element, for permutations and counting sorts.
+    /// Grants each kernel call unchecked-for-overlap access to any element, for permutations and counting
+    /// sorts.
     pub fn scatter(&mut self) -> Scatter<'_, T, D> {
         Scatter(self)
     }
@@ -69,7 +70,8 @@ impl<'w, T: Element> ScatterView<'w, T> {
     /// While the slice lives, no chunk of the launch writes these elements.
     pub unsafe fn slice(&self, range: Range<usize>) -> &[T] {
         let (first, len) = (self.first_of(&range), range.len());
-        // SAFETY: inside the array, all bits are values, and nobody writes them meanwhile, by the caller's word.
+        // SAFETY: inside the array, all bits are values, and nobody writes them meanwhile, by the caller's
+        // word.
         unsafe { std::slice::from_raw_parts(first, len) }
     }
 
@@ -79,7 +81,8 @@ impl<'w, T: Element> ScatterView<'w, T> {
     /// If `range` leaves the array.
     ///
     /// # Safety
-    /// While the slice lives, no chunk of the launch writes or reads these elements, nor does this one but through the slice.
+    /// While the slice lives, no chunk of the launch writes or reads these elements, nor does this one but
+    /// through the slice.
     ///
     /// # Examples
     ///
@@ -106,7 +109,8 @@ impl<'w, T: Element> ScatterView<'w, T> {
     )]
     pub unsafe fn slice_mut(&self, range: Range<usize>) -> &'w mut [T] {
         let (first, len) = (self.first_of(&range), range.len());
-        // SAFETY: inside the array, all bits are values, and nobody else touches them meanwhile, by the caller's word.
+        // SAFETY: inside the array, all bits are values, and nobody else touches them meanwhile, by the
+        // caller's word.
         unsafe { std::slice::from_raw_parts_mut(first, len) }
     }
 

@@ -1,8 +1,9 @@
 //! `split`, `split_mut`, `split_out`, `whole`: chunks along the first axis, or everything.
 //!
 //! # Safety
-//! Views of `split_mut` and `split_out` cover exactly the chunk's rows; chunks of one launch are disjoint (the bitmap
-//! and the claims see to it), and the grant borrows the array mutably until no worker can touch it.
+//! Views of `split_mut` and `split_out` cover exactly the chunk's rows; chunks of one launch are disjoint
+//! (the bitmap and the claims see to it), and the grant borrows the array mutably until no worker can touch
+//! it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -38,8 +39,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 
     /// Grants each kernel call its chunk for writing; what it holds before is unspecified.
     ///
-    /// The kernel promises to write the whole chunk without reading it, so that a chunk whose worker died may be run
-    /// again ([`Launch::retry`](crate::Launch::retry)).
+    /// The kernel promises to write the whole chunk without reading it, so that a chunk whose worker died may
+    /// be run again ([`Launch::retry`](crate::Launch::retry)).
     pub fn split_out(&mut self) -> SplitOut<'_, T, D> {
         SplitOut(self)
     }
@@ -80,8 +81,8 @@ macro_rules! chunked {
                 Ok(local)
             }
             unsafe fn view<'w>(local: &Located<T, D>, chunk: &Chunk) -> Self::View<'w> {
-                // SAFETY: the chunk's rows lie inside the array (`check_rows`), which is mapped for the launch; for writing they
-                // are this call's alone.
+                // SAFETY: the chunk's rows lie inside the array (`check_rows`), which is mapped for the
+                // launch; for writing they are this call's alone.
                 unsafe { D::$make(local.base, &local.dim, chunk.span) }
             }
         }

@@ -3,8 +3,10 @@
 //! # Safety
 //! Why `&mut T` is the only reference to its state:
 //! 1. A member runs one kernel call at a time, and a view ends with its call, since kernels are `for<'w>`.
-//! 2. No other operand of the launch leads to the same state: `Description::state` refuses a handle named twice.
-//! 3. A launch made inside a kernel runs on a member of its own, whose table of states is another (`driver::inline`).
+//! 2. No other operand of the launch leads to the same state: `Description::state` refuses a handle named
+//!    twice.
+//! 3. A launch made inside a kernel runs on a member of its own, whose table of states is another
+//!    (`driver::inline`).
 //! 4. States are dropped before a launch's entry is called (`Member::read_mail`) or when their member ends,
 //!    never while an entry runs, and what a box holds stays where it is when the table grows.
 //! 5. The state may be made on one thread of a member and used on another, one after the other: `T: Send`.
@@ -23,11 +25,12 @@ use std::marker::PhantomData;
 
 /// State that lives in each worker: made there when a kernel first asks for it, kept from launch to launch.
 ///
-/// For scratch buffers, library handles, random generators. `T` is any type that is `Send`: it never travels. Each worker makes its
-/// own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew, which launches are told
-/// ([`PerWorker::new`]) or not ([`PerWorker::scratch`]). Pass `&state` as an operand; the
-/// kernel receives `&mut T`, and no second kernel call in the same worker can be running then. Named twice among the operands
-/// of one launch, it is refused. A kernel that panics leaves its state as it is then.
+/// For scratch buffers, library handles, random generators. `T` is any type that is `Send`: it never travels.
+/// Each worker makes its own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew,
+/// which launches are told ([`PerWorker::new`]) or not ([`PerWorker::scratch`]). Pass `&state` as an operand;
+/// the kernel receives `&mut T`, and no second kernel call in the same worker can be running then. Named
+/// twice among the operands of one launch, it is refused. A kernel that panics leaves its state as it is
+/// then.
 ///
 /// When the handle is dropped, workers drop their states at their next launch, or when they end.
 ///
@@ -52,18 +55,19 @@ pub struct PerWorker<T> {
 }
 
 impl<T: Send + 'static> PerWorker<T> {
-    /// A handle for state that workers make by `make(rank)` and that may gather results: sums, counts, what was found.
+    /// A handle for state that workers make by `make(rank)` and that may gather results: sums, counts, what
+    /// was found.
     ///
-    /// If a worker that may hold such a state dies, between launches or in one, or leaves the team, the next launch with this operand
-    /// returns [`LaunchError::StateLost`], once: before it begins, or, where the worker went during that launch, instead of its `Ok`, also where
-    /// [`retry`](crate::Launch::retry) has done its chunks. So a launch that gathers what the states hold never
-    /// returns less as `Ok`.
+    /// If a worker that may hold such a state dies, between launches or in one, or leaves the team, the next
+    /// launch with this operand returns [`LaunchError::StateLost`], once: before it begins, or, where the
+    /// worker went during that launch, instead of its `Ok`, also where [`retry`](crate::Launch::retry) has
+    /// done its chunks. So a launch that gathers what the states hold never returns less as `Ok`.
     pub fn new(make: fn(usize) -> T) -> PerWorker<T> {
         PerWorker { id: HandleId::new(true), make }
     }
 
-    /// A handle for state whose contents nobody misses: scratch buffers, library handles, generators. A worker that replaces a dead
-    /// one makes it anew, and no launch is told.
+    /// A handle for state whose contents nobody misses: scratch buffers, library handles, generators. A
+    /// worker that replaces a dead one makes it anew, and no launch is told.
     pub fn scratch(make: fn(usize) -> T) -> PerWorker<T> {
         PerWorker { id: HandleId::new(false), make }
     }

@@ -90,8 +90,8 @@ impl LaunchContext<'_> {
         })
     }
 
-    /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk of each claim
-    /// unit, which is then marked done.
+    /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk
+    /// of each claim unit, which is then marked done.
     pub(crate) fn chunks(
         &mut self,
         mut kernel: impl FnMut(&Chunk),

@@ -1,8 +1,8 @@
 //! The entries of launches: what a member calls for an order, for the types of its operands.
 //!
 //! # Safety
-//! Entries are instantiated for the operand type whose wire they are handed with: the driver sends both in one order,
-//! and the entry compares the layout hash before it reads the wire.
+//! Entries are instantiated for the operand type whose wire they are handed with: the driver sends both in
+//! one order, and the entry compares the layout hash before it reads the wire.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

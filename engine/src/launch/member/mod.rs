@@ -1,4 +1,5 @@
-//! A member's side of a launch: what a worker does with an order, from its entry to the results of its chunks.
+//! A member's side of a launch: what a worker does with an order, from its entry to the results of its
+//! chunks.
 
 pub(crate) mod bitmap;
 pub(crate) mod chunk;

@@ -1,8 +1,9 @@
 //! Leaf results: where members put them and how the driver folds them.
 //!
 //! # Safety
-//! A [`Leaves`] is made by the driver after a launch that succeeded, over scratch that the launch's members filled; each
-//! taker reads the places that the same operand wrote, since both take in the order of the operands.
+//! A [`Leaves`] is made by the driver after a launch that succeeded, over scratch that the launch's members
+//! filled; each taker reads the places that the same operand wrote, since both take in the order of the
+//! operands.
 #![allow(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -38,8 +39,8 @@ impl<'a> Leaves<'a> {
         self.used = self.used.wrapping_add(stride.wrapping_mul(self.leaves));
         (0..self.leaves)
             .map(|leaf| {
-                // SAFETY: inside the scratch by the contract of `new`, at a multiple of LEAF_ALIGN, above which no `T` is aligned
-                // (`stride_of`); plain data.
+                // SAFETY: inside the scratch by the contract of `new`, at a multiple of LEAF_ALIGN, above
+                // which no `T` is aligned (`stride_of`); plain data.
                 unsafe {
                     std::slice::from_raw_parts(
                         self.base.add(start.wrapping_add(leaf.wrapping_mul(stride))).cast(),
@@ -51,7 +52,8 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// Bytes from one leaf's `len` values to the next one's; more than any memory where there is none for so many.
+/// Bytes from one leaf's `len` values to the next one's; more than any memory where there is none for so
+/// many.
 fn stride_of<T>(len: usize) -> usize {
     const { assert!(align_of::<T>() <= LEAF_ALIGN, "what is folded in leaves is aligned to 128 bytes at most") };
     let bytes = len.saturating_mul(size_of::<T>());

@@ -1,8 +1,8 @@
 //! Operands: what a kernel works on, and how it travels.
 //!
-//! An operand is described by the driver (lengths, segments, what it writes), travels as a fixed number of plain bytes (`Wire`),
-//! is opened once by each member in each launch (`Local`: the wire resolved to addresses of that process), and gives
-//! the kernel one `View` a chunk.
+//! An operand is described by the driver (lengths, segments, what it writes), travels as a fixed number of
+//! plain bytes (`Wire`), is opened once by each member in each launch (`Local`: the wire resolved to
+//! addresses of that process), and gives the kernel one `View` a chunk.
 //!
 //! # Safety
 //! Values are copied out of the wire, whose bytes the driver wrote from a value of the same type.
@@ -20,8 +20,9 @@ use crate::team::member::LaunchContext;
 use bytemuck::Pod;
 use std::ops::Range;
 
-/// Something a kernel can take: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number or array of
-/// numbers, an index range, a shared value, lock or counter, state of the worker, or a tuple of up to 8 of these.
+/// Something a kernel can take: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number
+/// or array of numbers, an index range, a shared value, lock or counter, state of the worker, or a tuple of
+/// up to 8 of these.
 ///
 /// # Safety
 /// Views of chunks of one launch that live at the same time must not alias mutably (a member has one view of
@@ -199,9 +200,9 @@ unsafe impl Operand for () {
 }
 
 macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
-    // SAFETY: each element keeps its own promises; grants of one array in one tuple are kept apart by the borrow
-    // checker, since a grant that writes borrows its array mutably; of states, each stands in a launch once,
-    // as `Description::state` sees to.
+    // SAFETY: each element keeps its own promises; grants of one array in one tuple are kept apart by the
+    // borrow checker, since a grant that writes borrows its array mutably; of states, each stands in a launch
+    // once, as `Description::state` sees to.
     unsafe impl<$($o: Operand),+> Operand for ($($o,)+) {
         type Wire = ($($o::Wire,)+);
         type Local = ($($o::Local,)+);

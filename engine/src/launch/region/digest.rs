@@ -36,8 +36,9 @@ impl Key {
 
 /// 128 bits: two mixes of the same words under different keys.
 ///
-/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence can be read back
-/// in one way only, and two that differ have different words. That they then have different digests is premise P7.
+/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence
+/// can be read back in one way only, and two that differ have different words. That they then have different
+/// digests is premise P7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     key: Key,
@@ -65,7 +66,8 @@ impl Digest {
         }
     }
 
-    /// Adds an array as an operand with a tag of its own. Its name is random, and so cannot be taken for the head of a frame.
+    /// Adds an array as an operand with a tag of its own. Its name is random, and so cannot be taken for the
+    /// head of a frame.
     #[inline]
     pub(crate) fn array(&mut self, tag: u64, ArrayName([one, two]): ArrayName) {
         self.add(one.wrapping_add(tag), two);
@@ -88,7 +90,8 @@ fn folded_product(one: u64, two: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// An array with its shape and the size of its elements, as a region's digests name it: worked out once a region.
+/// An array with its shape and the size of its elements, as a region's digests name it: worked out once a
+/// region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ArrayName([u64; 2]);
 

@@ -1,6 +1,7 @@
 //! Why a region's rank could not go on.
 
-/// What a rank of a region is told when the team cannot go on together; also what a body returns to fail of its own.
+/// What a rank of a region is told when the team cannot go on together; also what a body returns to fail of
+/// its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegionError {

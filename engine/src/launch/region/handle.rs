@@ -45,10 +45,10 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
 
     /// Grants this rank's parts for reading and writing: part `i` holds rows `offsets[i]..offsets[i + 1]`.
     ///
-    /// Neighbouring parts come in one piece, as many to each rank, but for one. Other operands that are split in the same step
-    /// must have as many rows as there are parts; `0..parts` tells which parts these are. Offsets must ascend, stay inside the
-    /// array and be the same on all ranks, which is checked at the step. In
-    /// [`Team::reduce_chunks`](crate::Team::reduce_chunks) the leaves are runs of parts.
+    /// Neighbouring parts come in one piece, as many to each rank, but for one. Other operands that are split
+    /// in the same step must have as many rows as there are parts; `0..parts` tells which parts these are.
+    /// Offsets must ascend, stay inside the array and be the same on all ranks, which is checked at the step.
+    /// In [`Team::reduce_chunks`](crate::Team::reduce_chunks) the leaves are runs of parts.
     pub fn split_at_mut<'h>(&'h mut self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
         PhasePartsMut { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
@@ -58,7 +58,8 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
         PhaseParts { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
-    /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
+    /// Grants this rank's rows and `k` on each side, for reading; see
+    /// [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
         PhaseHalo::new(self.name, self.local.clone(), k, edge)
     }
@@ -92,7 +93,8 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
         PhaseParts { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
     }
 
-    /// Grants this rank's rows and `k` on each side, for reading; see [`SharedArray::halo`](crate::SharedArray::halo).
+    /// Grants this rank's rows and `k` on each side, for reading; see
+    /// [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
         PhaseHalo::new(self.name, self.local.clone(), k, edge)
     }

@@ -1,8 +1,8 @@
 //! Regions (SPMD): one body on all members at once.
 //!
 //! Everything that the ranks do together is a *step* of one counter: phase, barrier, broadcast, all_reduce,
-//! reduce_chunks, and leaving the body. At each step every rank publishes what it is about to do, and compares it with
-//! all others before it does it; a difference is an error on every rank.
+//! reduce_chunks, and leaving the body. At each step every rank publishes what it is about to do, and
+//! compares it with all others before it does it; a difference is an error on every rank.
 //!
 //! # Safety
 //! An entry is instantiated for the operand type whose wire it is handed with, as in `launch`.

@@ -21,8 +21,8 @@ use crate::team::member::{LaunchContext, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
-/// Something the body of a region can hold: `&mut array`, `&array`, slices of up to 12 arrays, plain values, `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of
-/// up to 8 of these.
+/// Something the body of a region can hold: `&mut array`, `&array`, slices of up to 12 arrays, plain values,
+/// `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
 ///
 /// # Safety
 /// A handle must give no access to memory that another rank may write, but in phases, through atomics or
@@ -86,7 +86,8 @@ arrays!(&SharedArray<T, D>, RegionRef, false, 61);
 /// Arrays that one slice brings into a region at most.
 const MOST_IN_SLICE: usize = 12;
 
-/// Slices of arrays, of different shapes as the levels of a grid hierarchy are, become a vector of their handles.
+/// Slices of arrays, of different shapes as the levels of a grid hierarchy are, become a vector of their
+/// handles.
 macro_rules! slices {
     ($slice:ty, $handle:ident, $writes:literal, $tag:literal) => {
         // SAFETY: see the module; arrays of one slice are apart, as each owns its elements.

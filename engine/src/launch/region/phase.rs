@@ -39,8 +39,8 @@ impl PhasePlan {
         self.sealed([self.rows.unwrap_or(0)])
     }
 
-    /// The digest of the operands, and of all that their cut into leaves depends on. `result_bytes` is the size of a leaf's
-    /// result, which bounds the number of leaves.
+    /// The digest of the operands, and of all that their cut into leaves depends on. `result_bytes` is the
+    /// size of a leaf's result, which bounds the number of leaves.
     pub(crate) fn sealed_by_leaves(&self, result_bytes: usize) -> Digest {
         self.sealed([self.rows.unwrap_or(0), self.row_bytes, result_bytes])
     }
@@ -185,8 +185,8 @@ macro_rules! phase_operand {
             }
             unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
                 let ($this, $span) = (self, span);
-                // SAFETY: the span lies inside the array, whose rows all operands of the phase agree on; the rest is the
-                // caller's word.
+                // SAFETY: the span lies inside the array, whose rows all operands of the phase agree on; the
+                // rest is the caller's word.
                 unsafe { $open }
             }
         }
@@ -215,8 +215,8 @@ fn describe_parts<T: Element, D: Shape>(
 
 macro_rules! parts_operand {
     ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
-        // SAFETY: parts of disjoint spans are disjoint, since boundaries ascend (`describe_parts`), and all ranks have the
-        // same (the digest).
+        // SAFETY: parts of disjoint spans are disjoint, since boundaries ascend (`describe_parts`), and all
+        // ranks have the same (the digest).
         unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
             type View<'p> = D::$view<'p, T>;
             fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {

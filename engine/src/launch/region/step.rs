@@ -1,7 +1,7 @@
 //! Steps: how ranks meet. README.md in `launch` tells the protocol with what a kill leaves behind.
 //!
-//! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the root
-//! releases, and releases travel down.
+//! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the
+//! root releases, and releases travel down.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
@@ -28,7 +28,8 @@ const LOOKS: u32 = if cfg!(loom) { 1 } else { 64 };
 /// Longest sleep of a waiting rank: a backstop against a state whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_secs(1);
 
-/// Every rank's state and payload, wherever these words live: on the board, or on the heap under the model checker.
+/// Every rank's state and payload, wherever these words live: on the board, or on the heap under the model
+/// checker.
 #[derive(Clone, Copy)]
 pub(crate) struct StepStates<'a> {
     pub(crate) states: &'a [Line<StepState>],
@@ -204,7 +205,8 @@ impl<'a> Steps<'a> {
             if look % LOOKS == LOOKS - 1 {
                 let now = ticks();
                 began = if began == 0 { now } else { began };
-                // No yield: on a core shared with others it would give away a whole slice, where a sleeper keeps its claim.
+                // No yield: on a core shared with others it would give away a whole slice, where a sleeper
+                // keeps its claim.
                 if now.wrapping_sub(began) >= self.patience.shared.min(self.patience.ticks) {
                     self.want_short_slices();
                     sleep_on(word, watchers, target);
@@ -215,9 +217,10 @@ impl<'a> Steps<'a> {
         Err(RegionError::Broken { by: owner })
     }
 
-    /// Asks for short slices until the region ends, once: a peer that does not come in time has probably lost its core to
-    /// another program, and a team that meets often waits for its slowest member's next slice. The share of the core stays
-    /// the same. A kernel that does not know the wish serves as well on a quiet machine.
+    /// Asks for short slices until the region ends, once: a peer that does not come in time has probably lost
+    /// its core to another program, and a team that meets often waits for its slowest member's next slice.
+    /// The share of the core stays the same. A kernel that does not know the wish serves as well on a quiet
+    /// machine.
     #[cold]
     fn want_short_slices(&self) {
         if !self.short_slices.replace(true) {
@@ -244,7 +247,8 @@ impl<'a> Steps<'a> {
 /// Counts one step on and wakes who sleeps on the word.
 #[inline]
 fn advance(word: &AtomicU32, watchers: &AtomicU32) {
-    // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the sleeper.
+    // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the
+    // sleeper.
     word.fetch_add(2, Ordering::SeqCst);
     in_total_order();
     if watchers.load(Ordering::SeqCst) != 0 {

@@ -191,7 +191,8 @@ mod models {
         other.join().unwrap();
     }
 
-    /// Write, meet, read the other's, meet, write again: nothing of one phase is seen in another, and nobody sleeps for ever.
+    /// Write, meet, read the other's, meet, write again: nothing of one phase is seen in another, and nobody
+    /// sleeps for ever.
     #[test]
     fn loom_step_phases_are_apart() {
         check(2, || {
@@ -206,7 +207,8 @@ mod models {
         });
     }
 
-    /// Values of steps in a row: a fast rank does not overwrite what a slow one has yet to read, nor its digest.
+    /// Values of steps in a row: a fast rank does not overwrite what a slow one has yet to read, nor its
+    /// digest.
     #[test]
     fn loom_step_two_slots_suffice() {
         check(2, || {
@@ -237,8 +239,8 @@ mod models {
         });
     }
 
-    /// A rank dies before it arrives, or after it published and before it arrived; the engine poisons its state. The other
-    /// must not sleep for ever.
+    /// A rank dies before it arrives, or after it published and before it arrived; the engine poisons its
+    /// state. The other must not sleep for ever.
     fn a_rank_dies(published: bool) {
         check(3, move || {
             let team = Team::new();

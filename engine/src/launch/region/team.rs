@@ -1,9 +1,10 @@
 //! The team as the body of a region sees it.
 //!
 //! # Safety
-//! Operands are opened right after all ranks have met with the same description and the same cut ([`PhasePlan`]: rows, whether
-//! these are parts, and for leaves the bytes of a row and of a result); the views are gone before this rank meets
-//! the others again, since the kernel has returned or unwound; spans of different ranks are parts of that one cut, so disjoint.
+//! Operands are opened right after all ranks have met with the same description and the same cut
+//! ([`PhasePlan`]: rows, whether these are parts, and for leaves the bytes of a row and of a result); the
+//! views are gone before this rank meets the others again, since the kernel has returned or unwound; spans of
+//! different ranks are parts of that one cut, so disjoint.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -22,17 +23,19 @@ use crate::team::step_state::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Long spans are cut at multiples of this many elements, so that for no element size two ranks write one cache line.
+/// Long spans are cut at multiples of this many elements, so that for no element size two ranks write one
+/// cache line.
 const SPAN_ALIGN: usize = 64;
-/// Spans are long from this many such multiples a rank on: the unevenness is then 1 in 16 at most. Shorter ones are cut evenly
-/// (planes of a grid, say), where one line shared by two ranks costs less.
+/// Spans are long from this many such multiples a rank on: the unevenness is then 1 in 16 at most. Shorter
+/// ones are cut evenly (planes of a grid, say), where one line shared by two ranks costs less.
 const LONG_SPAN: usize = 16;
 /// Leaves of a `reduce_chunks` at most.
 const MAX_LEAVES: usize = 256;
 
 /// All members of a region, seen from one rank. Collectives are called by every rank, in the same order.
 ///
-/// Neither `Send` nor `Sync`: only the thread that runs the body can meet the others, and only once at a time.
+/// Neither `Send` nor `Sync`: only the thread that runs the body can meet the others, and only once at a
+/// time.
 pub struct Team<'w> {
     steps: Steps<'w>,
     rank: usize,
@@ -94,8 +97,8 @@ impl<'w> Team<'w> {
         Ok(self.steps.get(root, 0))
     }
 
-    /// Folds one value of each rank, in rank order, and gives every rank the result: the same bits on all, and each
-    /// time for one team size. At most 4096 bytes.
+    /// Folds one value of each rank, in rank order, and gives every rank the result: the same bits on all,
+    /// and each time for one team size. At most 4096 bytes.
     ///
     /// # Errors
     /// As [`Self::barrier`].
@@ -114,8 +117,8 @@ impl<'w> Team<'w> {
         Ok((1..self.size).fold(first, |sum, rank| combine(sum, self.steps.get(rank, 0))))
     }
 
-    /// Folds `kernel`'s results over fixed parts of the operands, and gives every rank the result: the same bits for
-    /// every team size. `identity` is the result for no rows.
+    /// Folds `kernel`'s results over fixed parts of the operands, and gives every rank the result: the same
+    /// bits for every team size. `identity` is the result for no rows.
     ///
     /// # Errors
     /// As [`Self::barrier`]; [`RegionError::Lengths`].
@@ -151,8 +154,8 @@ impl<'w> Team<'w> {
 
     /// Opens operands to this rank's kernel, after all ranks have finished the phase before.
     ///
-    /// The kernel runs at once in this process, so it may capture anything of this rank. What one phase writes is
-    /// visible in the next; views cannot leave the phase.
+    /// The kernel runs at once in this process, so it may capture anything of this rank. What one phase
+    /// writes is visible in the next; views cannot leave the phase.
     ///
     /// # Errors
     /// As [`Self::barrier`]; [`RegionError::Lengths`].

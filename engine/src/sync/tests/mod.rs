@@ -1,4 +1,5 @@
-//! Tests of the sync floor: behaviour between threads, deaths of real processes, and a death at every instruction.
+//! Tests of the sync floor: behaviour between threads, deaths of real processes, and a death at every
+//! instruction.
 
 mod process;
 mod repair;

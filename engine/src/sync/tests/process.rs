@@ -1,11 +1,11 @@
 //! Deaths of real processes.
 //!
-//! A peer is this test executable again: a constructor sees the environment variable, plays its role on the arena
-//! of the test that started it, and never reaches the test harness. So it has one thread, and may fork.
+//! A peer is this test executable again: a constructor sees the environment variable, plays its role on the
+//! arena of the test that started it, and never reaches the test harness. So it has one thread, and may fork.
 //!
 //! # Safety
-//! Peers map the starter's arena whole, at any address, and rebuild handles from offsets that the starter's live handles gave
-//! them; the starter keeps those handles until the peer is gone.
+//! Peers map the starter's arena whole, at any address, and rebuild handles from offsets that the starter's
+//! live handles gave them; the starter keeps those handles until the peer is gone.
 #![allow(unsafe_code)]
 
 use super::{sweep, travel};
@@ -58,7 +58,8 @@ impl Peer {
         self.member
     }
 
-    /// Waits for its end; exit code and what it printed. A role that hangs hangs the test: that is the finding.
+    /// Waits for its end; exit code and what it printed. A role that hangs hangs the test: that is the
+    /// finding.
     pub(super) fn finish(mut self) -> (Option<i32>, String) {
         let mut text = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();

@@ -1,9 +1,10 @@
-//! The kill sweep: an operation is run again and again, single-stepped, and killed one instruction later each time;
-//! after each death the object is repaired and must serve the next comer.
+//! The kill sweep: an operation is run again and again, single-stepped, and killed one instruction later each
+//! time; after each death the object is repaired and must serve the next comer.
 //!
 //! # Safety
-//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches only words in a
-//! shared mapping and system calls, or, for a list, its copy of the allocator. All pointers come from one mapping that lives until the process ends.
+//! Runs in a process of one thread, so that `fork` copies a consistent process; the child touches only words
+//! in a shared mapping and system calls, or, for a list, its copy of the allocator. All pointers come from
+//! one mapping that lives until the process ends.
 #![allow(unsafe_code)]
 
 use crate::base::member::{self, MemberId, Owner};
@@ -21,8 +22,8 @@ use std::ptr::NonNull;
 /// The exit code that says: could not be done here.
 pub(crate) const SKIPPED: i32 = 77;
 
-/// Steps at which the operation is killed, at most: beyond that every n-th. Unoptimised code takes ten times the steps,
-/// so there it is a sample; in a release build every instruction has its turn.
+/// Steps at which the operation is killed, at most: beyond that every n-th. Unoptimised code takes ten times
+/// the steps, so there it is a sample; in a release build every instruction has its turn.
 const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 4_000 };
 
 /// One primitive under test: what the victim does, and what must hold after its death and repair.
@@ -226,7 +227,8 @@ pub(crate) enum Died {
     Finished(usize),
 }
 
-/// Forks a child that does `operation`, lets it go `steps` instructions into it, and kills it. `None`: ptrace is refused.
+/// Forks a child that does `operation`, lets it go `steps` instructions into it, and kills it. `None`: ptrace
+/// is refused.
 pub(crate) fn step_and_kill(steps: usize, operation: impl FnOnce()) -> Option<Died> {
     // SAFETY: this process has one thread.
     let pid = unsafe { libc::fork() };
@@ -288,7 +290,8 @@ fn list_words(region: &ListRegion) -> NonNull<u8> {
 
 fn list(region: &ListRegion) -> SharedList<[u8; 4]> {
     let wire = SyncWire { len_bytes: (LIST_WORDS as u64 - 4) * 8, ..SyncWire::default() };
-    // SAFETY: the region outlives every use of the handle, has room for words and slots, and is zero or theirs.
+    // SAFETY: the region outlives every use of the handle, has room for words and slots, and is zero or
+    // theirs.
     SharedList::of(unsafe { Place::borrowed(list_words(region), wire) })
 }
 

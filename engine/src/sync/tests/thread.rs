@@ -280,7 +280,8 @@ fn a_reader_may_read_again_behind_a_waiting_writer_and_never_write() {
     });
     assert_eq!(*lock.read().unwrap(), 1);
     assert_eq!(lock.readers(), 0);
-    // A forgotten guard keeps the words' mark, and the thread's note of it is of no use to a lock that comes to lie there.
+    // A forgotten guard keeps the words' mark, and the thread's note of it is of no use to a lock that comes
+    // to lie there.
     std::mem::forget(lock.read().unwrap());
     assert!(matches!(lock.try_write(), Err(LockError::WouldDeadlock)));
     drop(lock);

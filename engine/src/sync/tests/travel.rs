@@ -152,7 +152,8 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let (bytes, _keep_alive) = encode(&lock).unwrap();
     let error = notation::read::<Lock<u64>>(&bytes[8..]).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
-    // Made up, or put aside and read inside of another message: only what that one leads to can be found, and only as what it is.
+    // Made up, or put aside and read inside of another message: only what that one leads to can be found, and
+    // only as what it is.
     let (none, _) = encode(&0u32).unwrap();
     let made_up = decode::<Lock<u64>>(&none, &mut here()).unwrap_err();
     assert!(made_up.to_string().contains("leads to 0 objects, and not to number 0"), "{made_up}");

@@ -1,10 +1,11 @@
-//! Model checks of time limits where members are threads: one that is not on duty settles a task whose member lives on, and tells
-//! the one that is, which sleeps.
+//! Model checks of time limits where members are threads: one that is not on duty settles a task whose member
+//! lives on, and tells the one that is, which sleeps.
 
 use super::*;
 use crate::base::model::Mutex;
 
-/// An item goes on after its time: a thread that is not on duty tells the one that is, which sleeps, since its member never will.
+/// An item goes on after its time: a thread that is not on duty tells the one that is, which sleeps, since
+/// its member never will.
 #[test]
 fn loom_board_item_that_never_ends_is_told_to_a_sleeper() {
     check(None, || {
@@ -47,8 +48,8 @@ fn loom_board_item_whose_time_is_over_is_lost_alone() {
 }
 
 impl Team {
-    /// As `TaskQueue::end_overdue` and `TaskQueue::condemn` for a thread: what was done is told, the item in work is lost, the rest is run
-    /// elsewhere.
+    /// As `TaskQueue::end_overdue` and `TaskQueue::condemn` for a thread: what was done is told, the item in
+    /// work is lost, the rest is run elsewhere.
     fn end_overdue(&self, books: &Mutex<Books>) {
         let board = self.board();
         let slot = board.slot(0);
