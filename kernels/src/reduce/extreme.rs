@@ -1,6 +1,6 @@
 //! Smallest and largest elements, and where they are.
 
-use super::fold;
+use super::fold::fold;
 use super::lanes::strands;
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};

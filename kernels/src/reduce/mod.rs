@@ -18,6 +18,7 @@
 
 mod count;
 mod extreme;
+mod fold;
 mod histogram;
 mod lanes;
 mod moment;
@@ -32,47 +33,3 @@ pub use extreme::{argmax, argmin, max, min, norm_inf};
 pub use histogram::{Histogram, bincount, histogram};
 pub use moment::{Moments, moments, variance};
 pub use sum::{dot, mean, norm1, norm2, sum, sum_compensated};
-
-use crate::error::KernelError;
-use crate::inline::{is_inline, repeatable};
-use crate::input::Input;
-use phalanx::{Element, Inlined, Plain, Pool};
-
-/// Folds what `kernel` makes of each chunk; of a short array what it makes of the whole.
-fn fold<T: Element, A: Element, K>(
-    pool: &Pool,
-    x: &(impl Input<Elem = T> + ?Sized),
-    identity: A,
-    kernel: K,
-    combine: fn(A, A) -> A,
-) -> Result<A, KernelError>
-where
-    K: for<'w> Fn(&'w [T]) -> A + Copy + Send + Sync + 'static,
-{
-    if is_inline(x.len()) {
-        return Ok(kernel(&x.elements()));
-    }
-    let x = x.share(pool)?;
-    let operands = (x.split_flat(), Inlined::new::<(&'static [T],)>(kernel));
-    Ok(repeatable(pool).reduce(operands, identity, |(x, kernel)| kernel(x), combine)?)
-}
-
-/// As [`fold`], for a kernel that multiplies every element by a number first.
-fn fold_scaled<T: Element, V: Plain, A: Element, K>(
-    pool: &Pool,
-    x: &(impl Input<Elem = T> + ?Sized),
-    scale: V,
-    identity: A,
-    kernel: K,
-    combine: fn(A, A) -> A,
-) -> Result<A, KernelError>
-where
-    K: for<'w> Fn(&'w [T], V) -> A + Copy + Send + Sync + 'static,
-{
-    if is_inline(x.len()) {
-        return Ok(kernel(&x.elements(), scale));
-    }
-    let x = x.share(pool)?;
-    let operands = (x.split_flat(), [scale], Inlined::new::<(&'static [T], V)>(kernel));
-    Ok(repeatable(pool).reduce(operands, identity, |(x, [scale], kernel)| kernel(x, scale), combine)?)
-}

@@ -1,8 +1,8 @@
 //! Mean, variance and higher moments about the mean, in one sweep over memory.
 
 use super::extreme::{max, min};
+use super::fold::{fold, fold_scaled};
 use super::lanes::total;
-use super::{fold, fold_scaled};
 use crate::error::KernelError;
 use crate::input::Input;
 use crate::number::Number;

@@ -1,8 +1,8 @@
 //! Sums and what follows from sums: dot products, norms, means.
 
 use super::extreme::norm_inf;
+use super::fold::{fold, fold_scaled};
 use super::lanes::{total, total2};
-use super::{fold, fold_scaled};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;

@@ -1,49 +1,13 @@
 //! Transforms of whole arrays: which lines go to which worker, and in what order the axes.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::direction::Direction;
 use super::line::Transform;
 use crate::error::KernelError;
 use crate::inline::is_inline;
-use crate::number::Real;
 use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
 use num_complex::Complex;
 use phalanx::{Pool, Shape, SharedArray};
-use rustfft::FftDirection;
-
-/// Which way to transform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// To frequencies, not scaled.
-    Forward,
-    /// Back from frequencies, divided by the number of elements transformed.
-    Inverse,
-}
-
-impl Direction {
-    pub(super) fn to_library(self) -> FftDirection {
-        match self {
-            Direction::Forward => FftDirection::Forward,
-            Direction::Inverse => FftDirection::Inverse,
-        }
-    }
-
-    /// What the results of lines of `len` elements are multiplied by.
-    #[expect(clippy::arithmetic_side_effects, reason = "floats")]
-    fn scale<T: Transform>(self, len: usize) -> T {
-        match self {
-            Direction::Forward => T::ONE,
-            Direction::Inverse => T::ONE / <T as Real>::from_f64(len as f64),
-        }
-    }
-
-    fn to_wire(self) -> u8 {
-        u8::from(self == Direction::Inverse)
-    }
-
-    fn from_wire(code: u8) -> Direction {
-        if code == 1 { Direction::Inverse } else { Direction::Forward }
-    }
-}
 
 /// Elements of a chunk of whole lines, about: 64 KiB of complex float64.
 const CHUNK_ELEMENTS: usize = 4096;

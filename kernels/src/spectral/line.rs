@@ -1,7 +1,7 @@
 //! Transforms of single lines, and blocks of lines that do not lie contiguously.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::Direction;
+use super::direction::Direction;
 use crate::number::Real;
 use ndarray::{ArrayViewMut2, s};
 use num_complex::Complex;

@@ -9,9 +9,11 @@
 //! x[j] exp(-2 pi i j k / n)`, and the inverse has the other sign and is divided by `n`, so that it undoes the forward one. NaN and
 //! infinities spread over the whole line.
 
+mod direction;
 mod fft;
 mod line;
 
-pub use fft::{Direction, fft_1d, fft_2d, fft_3d};
+pub use direction::Direction;
+pub use fft::{fft_1d, fft_2d, fft_3d};
 pub use line::Transform;
 pub use num_complex::Complex;
