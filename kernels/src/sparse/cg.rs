@@ -19,14 +19,14 @@
 
 use super::Csr;
 use super::spmv::Rows;
+use super::system::{Alone, System, Together, wide};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::input::Input;
-use crate::number::{Number, Real};
+use crate::number::Real;
 use crate::scale::{exponent_of, power};
 use ndarray::Ix1;
-use phalanx::region::{RegionMut, RegionRef};
-use phalanx::{Pool, RegionError, SharedArray, Team};
+use phalanx::{Pool, SharedArray};
 
 /// When [`conjugate_gradient`] stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,13 +100,17 @@ pub fn conjugate_gradient<T: Real>(
     }
     let limits = [options.relative, options.absolute, options.max_iterations as f64];
     if is_inline(a.entries().saturating_add(rows)) {
-        return outcome(solve_here(Rows::of(a), &b.elements(), x.as_mut_slice(), limits));
+        let b = b.elements();
+        let Ok(ended) = solve(&mut Alone::new(Rows::of(a), &b, x.as_mut_slice()), limits);
+        return outcome(ended);
     }
     let b = b.share(pool)?;
     let (mut r, mut p, mut q) = (pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?);
     let matrix = (&a.offsets, &a.columns, &a.values, &a.bounds);
-    let ended = pool
-        .region((matrix, (&*b, x), (&mut r, &mut p, &mut q), limits), |team, handles| solve(team, handles))?;
+    let ended = pool.region(
+        (matrix, (&*b, x), (&mut r, &mut p, &mut q), limits),
+        |team, (matrix, ends, work, limits)| solve(&mut Together::new(team, matrix, ends, work), limits),
+    )?;
     outcome(ended)
 }
 
@@ -209,129 +213,15 @@ fn seen<T: Real>(ended: [f64; 4], [b, x]: [f64; 2]) -> [f64; 4] {
     [BROKE_DOWN, ended[1], if vanished { b } else { f64::INFINITY }, ended[3]]
 }
 
-/// The method in one thread, for systems too small to hand out. Ends as [`solve`].
-fn solve_here<T: Real>(a: Rows<'_, T>, b: &[T], x: &mut [T], limits: [f64; 3]) -> [f64; 4] {
-    let rows = b.len();
-    let (mut r, mut p, mut q) = (vec![T::ZERO; rows], vec![T::ZERO; rows], vec![T::ZERO; rows]);
-    let mut course = Course::new(limits);
-    loop {
-        subtract(a, b, 0..rows, x, &mut r);
-        let units = match course.units::<T>([largest(b), largest(&r)]) {
-            Ok(units) => units,
-            Err(ended) => return seen::<T>(ended, [largest(b), largest(x)]),
-        };
-        take(&mut r, &mut p, units[1]);
-        let mut rr = dot(&r, &r);
-        course.aim::<T>([squares(b, units[0]), rr], units);
-        loop {
-            match course.next(rr) {
-                Next::Iterate => {}
-                Next::BeginAnew => break,
-                Next::End(ended) => return seen::<T>(ended, [largest(b), largest(x)]),
-            }
-            a.apply(0..rows, &p, &mut q, |sum, _| sum);
-            let pq = dot(&p, &q);
-            if !can_go_on(pq, rr) {
-                return course.ended(BROKE_DOWN, rr, pq);
-            }
-            let (alpha, before) = (rr / pq, rr);
-            advance(x, &p, T::from_f64(alpha * power::<f64>(units[1])));
-            advance(&mut r, &q, -T::from_f64(alpha));
-            rr = dot(&r, &r);
-            turn(&mut p, &r, T::from_f64(rr / before));
-            course.done += 1.0;
-        }
-    }
-}
-
-/// `r = b - A x` for some rows, of which `b` is the whole.
-fn subtract<T: Real>(a: Rows<'_, T>, b: &[T], rows: std::ops::Range<usize>, x: &[T], r: &mut [T]) {
-    a.apply(rows.clone(), x, r, |sum, _| sum);
-    r.iter_mut().zip(&b[rows]).for_each(|(r, b)| *r = *b - *r);
-}
-
-/// Brings `r` into units of `2^exponent` and begins with it as direction.
-fn take<T: Real>(r: &mut [T], p: &mut [T], exponent: i32) {
-    let scale = power::<T>(-exponent);
-    r.iter_mut().for_each(|r| *r = *r * scale);
-    p.copy_from_slice(r);
-}
-
-/// `p = r + beta p`.
-fn turn<T: Real>(p: &mut [T], r: &[T], beta: T) {
-    p.iter_mut().zip(r).for_each(|(p, r)| *p = *r + beta * *p);
-}
-
-/// The largest absolute value, or NaN.
-fn largest<T: Real>(x: &[T]) -> f64 {
-    x.iter().fold(0.0, |most, x| larger(most, wide(*x).abs()))
-}
-
-/// The larger of two, NaN above all.
-fn larger(a: f64, b: f64) -> f64 {
-    if a > b || a.is_nan() { a } else { b }
-}
-
-/// The inner product with itself in units of `2^exponent`.
-fn squares<T: Real>(x: &[T], exponent: i32) -> f64 {
-    let scale = power::<f64>(-exponent);
-    x.iter().map(|x| (wide(*x) * scale).powi(2)).sum()
-}
-
-/// `x += factor * p`.
-fn advance<T: Real>(x: &mut [T], p: &[T], factor: T) {
-    x.iter_mut().zip(p).for_each(|(x, p)| *x = *x + factor * *p);
-}
-
-/// Whether a step makes sense. Not where a number is NaN.
-fn can_go_on(pq: f64, rr: f64) -> bool {
-    pq > 0.0 && pq.is_finite() && rr.is_finite()
-}
-
-/// A vector that the region writes.
-type Vector<'w, T> = RegionMut<'w, T, Ix1>;
-/// One that it reads.
-type Fixed<'w, T> = RegionRef<'w, T, Ix1>;
-/// Offsets, columns, values and bounds of the parts.
-type Matrix<'w, T> = (Fixed<'w, u64>, Fixed<'w, u32>, Fixed<'w, T>, Fixed<'w, u64>);
-
-/// The matrix; b and x; r, p and q; relative and absolute tolerance, and iterations at most.
-type Handles<'w, T> =
-    (Matrix<'w, T>, (Fixed<'w, T>, Vector<'w, T>), (Vector<'w, T>, Vector<'w, T>, Vector<'w, T>), [f64; 3]);
-
-/// The body of the region. Gives how it ended, the iterations, the residual, and the last (p, q).
-fn solve<T: Real>(
-    team: &mut Team<'_>,
-    (matrix, (b, mut x), (mut r, mut p, mut q), limits): Handles<'_, T>,
-) -> Result<[f64; 4], RegionError> {
-    let a = Rows { offsets: matrix.0.view(), columns: matrix.1.view(), values: matrix.2.view() };
-    let cut: Vec<usize> = matrix.3.view().iter().map(|row| *row as usize).collect();
-    let (parts, b) = (0..cut.len() - 1, b.view());
-    let rows_of = |parts: &std::ops::Range<usize>| cut[parts.start]..cut[parts.end];
+/// The method. Returns how it ended, the iterations, the residual, and the last `(p, A p)`.
+fn solve<T: Real, S: System<T>>(system: &mut S, limits: [f64; 3]) -> Result<[f64; 4], S::Error> {
     let mut course = Course::new(limits);
     let ended = 'ended: loop {
-        let sizes = team.reduce_chunks(
-            (r.split_at_mut(&cut), x.whole(), parts.clone()),
-            [0.0; 2],
-            |(r, x, parts)| {
-                subtract(a, b, rows_of(&parts), x, r);
-                [largest(&b[rows_of(&parts)]), largest(r)]
-            },
-            |a, b| [larger(a[0], b[0]), larger(a[1], b[1])],
-        )?;
-        let units = match course.units::<T>(sizes) {
+        let units = match course.units::<T>(system.residual()?) {
             Ok(units) => units,
             Err(ended) => break ended,
         };
-        let [bb, mut rr] = team.reduce_chunks(
-            (r.split_at_mut(&cut), p.split_at_mut(&cut), parts.clone()),
-            [0.0; 2],
-            |(r, p, parts)| {
-                take(r, p, units[1]);
-                [squares(&b[rows_of(&parts)], units[0]), dot(r, r)]
-            },
-            |a, b| [a[0] + b[0], a[1] + b[1]],
-        )?;
+        let [bb, mut rr] = system.begin(units)?;
         course.aim::<T>([bb, rr], units);
         loop {
             match course.next(rr) {
@@ -339,59 +229,22 @@ fn solve<T: Real>(
                 Next::BeginAnew => break,
                 Next::End(ended) => break 'ended ended,
             }
-            let pq = team.reduce_chunks(
-                (q.split_at_mut(&cut), p.whole(), parts.clone()),
-                0.0,
-                |(q, p, parts)| {
-                    let rows = rows_of(&parts);
-                    a.apply(rows.clone(), p, q, |sum, _| sum);
-                    dot(q, &p[rows])
-                },
-                |a, b| a + b,
-            )?;
+            let pq = system.product()?;
             if !can_go_on(pq, rr) {
                 return Ok(course.ended(BROKE_DOWN, rr, pq));
             }
             let (alpha, before) = (rr / pq, rr);
-            let (alpha_x, alpha) = (T::from_f64(alpha * power::<f64>(units[1])), T::from_f64(alpha));
-            rr = team.reduce_chunks(
-                (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
-                0.0,
-                |(x, r, p, q)| {
-                    advance(x, p, alpha_x);
-                    advance(r, q, -alpha);
-                    dot(r, r)
-                },
-                |a, b| a + b,
-            )?;
-            let beta = T::from_f64(rr / before);
-            team.phase((p.split_at_mut(&cut), r.split_at(&cut)), |(p, r)| turn(p, r, beta))?;
+            rr = system.advance(T::from_f64(alpha * power::<f64>(units[1])), T::from_f64(alpha))?;
+            system.turn(T::from_f64(rr / before))?;
             course.done += 1.0;
         }
     };
-    let most = team.reduce_chunks(x.split_at(&cut), 0.0, largest, larger)?;
-    Ok(seen::<T>(ended, [largest(b), most]))
+    Ok(seen::<T>(ended, system.largest()?))
 }
 
-/// Float64 holds every value of both types. (`Float` has a `to_f64` too, which gives an option.)
-#[inline(always)]
-fn wide<T: Real>(value: T) -> f64 {
-    Number::to_f64(value)
-}
-
-/// The inner product in float64, in 8 running sums.
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a, rest_a) = a.as_chunks::<8>();
-    let (b, rest_b) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += wide(a[lane]) * wide(b[lane]);
-        }
-    }
-    let tail: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| wide(*a) * wide(*b)).sum();
-    let pairs = [sums[0] + sums[4], sums[1] + sums[5], sums[2] + sums[6], sums[3] + sums[7]];
-    (pairs[0] + pairs[2]) + (pairs[1] + pairs[3]) + tail
+/// Whether a step makes sense. Not where a number is NaN.
+fn can_go_on(pq: f64, rr: f64) -> bool {
+    pq > 0.0 && pq.is_finite() && rr.is_finite()
 }
 
 #[cfg(test)]

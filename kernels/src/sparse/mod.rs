@@ -7,6 +7,7 @@
 mod cg;
 mod csr;
 mod spmv;
+mod system;
 
 pub use cg::{CgOptions, CgOutcome, conjugate_gradient};
 pub use csr::Csr;
