@@ -1,6 +1,6 @@
-//! Kernels that condense an array into a number or a few.
+//! Kernels that reduce an array to one number or a few.
 //!
-//! | kernel | gives | reads | flops an element |
+//! | kernel | returns | reads | flops per element |
 //! |---|---|---|---|
 //! | [`sum`], [`sum_compensated`] | the sum | `x` | 1, 7 |
 //! | [`dot`] | the sum of products | `x`, `y` | 2 |
@@ -8,13 +8,13 @@
 //! | [`min`], [`max`], [`argmin`], [`argmax`] | extremes and their places | `x` | 2 |
 //! | [`mean`], [`variance`], [`moments`] | moments about the mean | `x` | 1, 5, 10 |
 //! | [`histogram`], [`bincount`] | counts by value | `x`, wide integers twice | 6, 1 |
-//! | [`count_if`], [`any`], [`all`] | how many have a property | `x` | those of the function |
+//! | [`count_if`], [`any`], [`all`] | how many elements satisfy a predicate | `x` | those of the function |
 //!
-//! Arrays of any number of axes are taken as one long vector, in row-major order. Every array is read once, from memory at its full
-//! speed.
+//! Arrays with any number of axes are treated as one long vector in row-major order. Every array is read
+//! once, at the full speed of memory.
 //!
-//! Results have the same bits for every number of workers, backend, schedule and vector width: sums are taken in a fixed order that
-//! depends on the length only. It is another order than NumPy's, so last digits may differ from NumPy's.
+//! Results have the same bits for every number of workers, backend, schedule and vector width: sums are taken
+//! in a fixed order that depends on the length only. NumPy adds in another order, so last digits may differ.
 
 mod count;
 mod extreme;

@@ -1,8 +1,8 @@
 //! The method of conjugate gradients.
 //!
-//! One region for the whole solution: an iteration is four steps of the team, and no launch. After Hestenes and Stiefel, Journal of
-//! Research of the National Bureau of Standards 49 (1952), in the form of Saad, *Iterative Methods for Sparse Linear Systems*, 2nd
-//! ed., algorithm 6.18:
+//! One region for the whole solution: an iteration is four steps of the team, and no launch. After Hestenes
+//! and Stiefel, Journal of Research of the National Bureau of Standards 49 (1952), in the form of Saad,
+//! *Iterative Methods for Sparse Linear Systems*, 2nd ed., algorithm 6.18:
 //!
 //! ```text
 //! r = b - A x;  p = r
@@ -12,10 +12,10 @@
 //!     beta = new (r, r) / old (r, r);  p = r + beta p
 //! ```
 //!
-//! r and p are kept as multiples of a power of two near the largest of the first residual, so that inner products neither overflow
-//! nor vanish, however large or small the system's numbers are; that rounds nothing. The r that is carried on says nothing of `b - A x`
-//! any more where it has shrunk by more than rounding lets that shrink; then the method begins anew from the x that it has, and gives
-//! up if that got it no further.
+//! r and p are kept in units of a power of two near the largest element of the first residual, so that inner
+//! products neither overflow nor underflow, however large or small the system's numbers are; that causes no
+//! rounding. Once the updated r has shrunk further than rounding lets `b - A x` shrink, it no longer
+//! represents it. The method then restarts from the current x, and stops if a restart makes no progress.
 
 use super::Csr;
 use super::spmv::Rows;
@@ -31,16 +31,17 @@ use phalanx::{Pool, SharedArray};
 /// When [`conjugate_gradient`] stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CgOptions {
-    /// It is done when the residual's norm is at most this times the norm of the right-hand side.
+    /// The iteration has converged when the norm of the residual is at most this times the norm of the
+    /// right-hand side.
     pub relative: f64,
-    /// Or at most this.
+    /// It has also converged when the norm of the residual is at most this.
     pub absolute: f64,
-    /// It gives up after so many iterations.
+    /// It gives up after this many iterations.
     pub max_iterations: usize,
 }
 
 impl Default for CgOptions {
-    /// 1e-5 relative, as SciPy; 10,000 iterations.
+    /// Returns a relative tolerance of 1e-5, as in SciPy, no absolute tolerance and 10,000 iterations.
     fn default() -> Self {
         CgOptions { relative: 1e-5, absolute: 0.0, max_iterations: 10_000 }
     }
@@ -51,22 +52,25 @@ impl Default for CgOptions {
 pub struct CgOutcome {
     /// Iterations made.
     pub iterations: usize,
-    /// Euclidean norm of `b - A x` as the iteration carries it on.
+    /// Euclidean norm of the residual `b - A x`, as updated by the iteration.
     pub residual: f64,
 }
 
-/// Solves `A x = b` for a symmetric, positive definite matrix; `x` holds the first guess and then the solution.
+/// Solves `A x = b` for a symmetric, positive definite matrix. `x` holds the initial guess on entry and the
+/// solution on return.
 ///
-/// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have the same bits for any number
-/// of workers. The size of the numbers does not matter: a system times any power of two takes the same iterations. That the matrix is
-/// symmetric is not checked. Cost of an iteration: one pass over the matrix and ten over vectors,
-/// `2 entries + 10 rows` operations. Three vectors of working memory.
+/// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have
+/// the same bits for any number of workers. The magnitude of the numbers does not matter: a system scaled by
+/// a power of two takes the same iterations. Symmetry is not checked. Cost of an iteration: one pass over the
+/// matrix and ten over vectors, `2 entries + 10 rows` operations. Extra memory: three vectors.
 ///
 /// # Errors
-/// - `Shape` where the matrix is not square or a vector does not fit; `Argument` for a negative or NaN tolerance: nothing is changed then.
-/// - `Breakdown` where the matrix turns out not to be positive definite, or NaN or infinities come up, in the solution too, or its numbers are
-///   too small for their type: `x` holds the last iterate.
-/// - `NotConverged` after `max_iterations`, or where rounding keeps the residual above the tolerance: likewise.
+/// - `Shape` if the matrix is not square or a vector does not match it; `Argument` if a tolerance is negative
+///   or NaN. `x` is unchanged.
+/// - `Breakdown` if the matrix proves not to be positive definite, if NaN or infinities appear, also in the
+///   solution, or if the solution underflows its type. `x` holds the last iterate.
+/// - `NotConverged` after `max_iterations`, or if rounding keeps the residual above the tolerance. `x` holds
+///   the last iterate.
 /// - `Launch`, `Memory`.
 ///
 /// ```
@@ -75,7 +79,8 @@ pub struct CgOutcome {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
 /// let mut x = pool.zeros::<f64>(2)?;
-/// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, CgOptions { relative: 1e-12, ..Default::default() })?;
+/// let options = CgOptions { relative: 1e-12, ..Default::default() };
+/// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, options)?;
 /// assert_eq!(outcome.iterations, 2);
 /// assert!((x.as_slice()[0] - 1.0 / 11.0).abs() < 1e-12);
 /// # Ok(())
@@ -136,7 +141,8 @@ const CONVERGED: f64 = 0.0;
 const EXHAUSTED: f64 = 1.0;
 const BROKE_DOWN: f64 = 2.0;
 
-/// What decides how a solution goes on: the same numbers in all members of a team. Norms are in units of `2^exponent`.
+/// What decides how a solution goes on: the same numbers in all members of a team. Norms are in units of
+/// `2^exponent`.
 struct Course {
     relative: f64,
     absolute: f64,
@@ -144,7 +150,8 @@ struct Course {
     /// Iterations made.
     done: f64,
     exponent: i32,
-    /// The largest element of the residual when the method began last, and whether it was no smaller than the time before.
+    /// The largest element of the residual when the method began last, and whether it was no smaller than the
+    /// time before.
     began: f64,
     stuck: bool,
     /// The square of the residual's norm below which it is no longer believed.
@@ -180,7 +187,8 @@ impl Course {
         Ok([exponent_of(T::from_f64(b)), self.exponent])
     }
 
-    /// Says what is small enough, from the squares of the norms of b and of the first residual, each in its own units.
+    /// Determines what is small enough, from the squares of the norms of b and of the first residual, each in
+    /// its own units.
     fn aim<T: Real>(&mut self, [bb, rr]: [f64; 2], [of_b, of_r]: [i32; 2]) {
         self.doubtful = rr * wide(T::epsilon()).powi(2);
         let relative = self.relative * bb.sqrt() * power::<f64>(of_b - of_r);
@@ -202,8 +210,9 @@ impl Course {
     }
 }
 
-/// What an end is, by the largest elements of the right-hand side and the solution. One that is not finite is none, nor one of which
-/// the least number of its type leaves fewer than ten bits, unless nothing was sought or done.
+/// What an end is, by the largest elements of the right-hand side and the solution. One that is not finite is
+/// none, nor one of which the least number of its type leaves fewer than ten bits, unless nothing was sought
+/// or done.
 fn seen<T: Real>(ended: [f64; 4], [b, x]: [f64; 2]) -> [f64; 4] {
     let vanished =
         b > 0.0 && ended[1] > 0.0 && x < 1024.0 * wide(T::epsilon()) * wide(T::min_positive_value());

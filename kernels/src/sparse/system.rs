@@ -1,6 +1,8 @@
-//! The vectors of a linear system that is being solved, and the passes over them: by one thread, or by a team in a region.
+//! The vectors of a linear system that is being solved, and the passes over them: by one thread, or by a team
+//! in a region.
 //!
-//! `r` and `p` are kept in units of a power of two; `b` and `x` are as the caller has them. All sums are float64.
+//! `r` and `p` are kept in units of a power of two; `b` and `x` are as the caller has them. All sums are
+//! float64.
 
 use super::spmv::Rows;
 use crate::number::{Number, Real};
@@ -16,7 +18,8 @@ pub(super) trait System<T> {
     type Error;
     /// `r = b - A x`. Returns the largest elements of `b` and `r`.
     fn residual(&mut self) -> Result<[f64; 2], Self::Error>;
-    /// Brings `r` into the second of these units, and `p = r`. Returns the squares of the norms of `b` and `r`, each in its units.
+    /// Brings `r` into the second of these units, and `p = r`. Returns the squares of the norms of `b` and
+    /// `r`, each in its units.
     fn begin(&mut self, units: [i32; 2]) -> Result<[f64; 2], Self::Error>;
     /// `q = A p`. Returns `(p, q)`.
     fn product(&mut self) -> Result<f64, Self::Error>;

@@ -4,10 +4,10 @@
 use crate::number::Real;
 use rustfft::FftDirection;
 
-/// Which way to transform.
+/// The direction of a transform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// To frequencies, not scaled.
+    /// To frequencies, unscaled.
     Forward,
     /// Back from frequencies, divided by the number of elements transformed.
     Inverse,

@@ -1,4 +1,4 @@
-//! Transforms of whole arrays: which lines go to which worker, and in what order the axes.
+//! Transforms of whole arrays: which lines go to which worker, and the order of the axes.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::direction::Direction;
@@ -16,8 +16,8 @@ const CHUNK_COLUMNS: usize = 64;
 
 /// Transforms every line along the last axis, in place: a batch of one-dimensional transforms.
 ///
-/// A single line is transformed by one worker. Cost: one pass over the array, about `5 n log2 n` operations a line of `n`. Arrays without
-/// elements stay as they are.
+/// A single line is transformed by one worker. Cost: one pass over the array, about `5 n log2 n` operations
+/// per line of `n` elements. Empty arrays are left as they are.
 ///
 /// # Errors
 /// `Launch`, after which the array holds unspecified values.
@@ -58,7 +58,7 @@ pub fn fft_1d<T: Transform, D: Shape>(
 
 /// Transforms a matrix along both axes, in place.
 ///
-/// Cost: two passes over the array, about `5 m n log2(m n)` operations. Otherwise as [`fft_1d`].
+/// Cost: two passes over the array, about `5 m n log2(m n)` operations. Otherwise like [`fft_1d`].
 ///
 /// # Errors
 /// As [`fft_1d`].
@@ -98,8 +98,9 @@ pub fn fft_2d<T: Transform>(
 
 /// Transforms an array of three axes along all of them, in place.
 ///
-/// The last two axes are done plane by plane, while a plane is in the cache, the first in a pass of its own. Cost: two passes over
-/// the array, about `5 n log2 n` operations for `n` elements. Otherwise as [`fft_1d`].
+/// The last two axes are transformed plane by plane, while a plane is in the cache, the first axis in a pass
+/// of its own. Cost: two passes over the array, about `5 n log2 n` operations for `n` elements. Otherwise
+/// like [`fft_1d`].
 ///
 /// # Errors
 /// As [`fft_1d`].

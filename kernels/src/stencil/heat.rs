@@ -1,9 +1,10 @@
 //! The heat equation, by explicit steps.
 //!
-//! `u' = u + r * (sum of the neighbours - 2 d u)` in `d` dimensions, with `r = diffusivity * time step / spacing^2`: forward in time,
-//! central in space, the border held fixed. All steps are one region: two arrays take turns, ranks meet once a step, and each works on
-//! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
-//! Ordinary and Partial Differential Equations*, 9.
+//! `u' = u + r * (sum of the neighbours - 2 d u)` in `d` dimensions, with
+//! `r = diffusivity * time step / spacing^2`: forward in time, central in space, the border held fixed. All
+//! steps run in one region: two arrays take turns, workers meet once per step, and each works on the same
+//! rows in every step, so that its part stays in its cache if it fits. See LeVeque, *Finite Difference
+//! Methods for Ordinary and Partial Differential Equations*, 9.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::past::way_of_many;
@@ -17,15 +18,17 @@ use ndarray::{Ix2, Ix3};
 use phalanx::{Edge, Pool, Shape, SharedArray};
 use std::ops::Range;
 
-/// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds nothing of use afterwards.
+/// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds unspecified
+/// values afterwards.
 ///
-/// Elements of the border keep their values. `r` is diffusivity times time step over the square of the spacing, without unit; above 1/4
-/// the method is unstable and values grow without bound, which is not an error. NaN spreads by one element a step. Cost of a
-/// step: one read and one write of the array, 6 operations an element.
+/// Elements of the border keep their values. `r` is the dimensionless ratio diffusivity times time step over
+/// the square of the spacing; above 1/4 the method is unstable and values grow without bound, which is not an
+/// error. NaN spreads by one element per step. Cost of a step: one read and one write of the array, 6
+/// operations per element.
 ///
 /// # Errors
-/// `Shape` where `scratch` has another shape; `Argument` where `r` is NaN or infinite; `Launch`, after which both hold unspecified
-/// values.
+/// `Shape` if `scratch` does not have the shape of `u`; `Argument` if `r` is NaN or infinite; `Launch`, after
+/// which both arrays hold unspecified values.
 ///
 /// ```
 /// use phalanx_kernels::stencil::heat_2d;
@@ -83,10 +86,11 @@ pub fn heat_2d<T: Real>(
     Ok(())
 }
 
-/// Makes `steps` steps of the heat equation in space; as [`heat_2d`], but stable up to `r` of 1/6, and 8 operations an element.
+/// Makes `steps` steps of the heat equation in space, like [`heat_2d`], but stable up to `r` of 1/6 and with
+/// 8 operations per element.
 ///
 /// # Errors
-/// As [`heat_2d`].
+/// The same as those of [`heat_2d`].
 ///
 /// ```
 /// use phalanx_kernels::stencil::heat_3d;
@@ -168,7 +172,8 @@ struct Step<T> {
 }
 
 impl<T: Real> Step<T> {
-    /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours in itself.
+    /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours
+    /// in itself.
     ///
     /// `u` begins with plane `first` of the array, `out` with plane `own.start`.
     #[expect(clippy::arithmetic_side_effects, reason = "rows of an array that has elements, in memory")]
@@ -177,7 +182,8 @@ impl<T: Real> Step<T> {
         if out.is_empty() {
             return;
         }
-        // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the cache.
+        // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the
+        // cache.
         let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).clamp(8, rows.max(8));
         vectorized(
             #[inline(always)]
