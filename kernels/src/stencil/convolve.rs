@@ -66,8 +66,9 @@ pub fn convolve_2d<T: Real>(
 /// of odd length.
 ///
 /// The result is that of [`convolve_2d`] with `kernel[u][v] = column[u] * row[v]`, up to rounding: the matrix
-/// is convolved along the rows, then along the columns. A convolved row stays in the cache until the columns
-/// have used it. Cost: two operations per element and element of `column` and `row`.
+/// is convolved along the rows, then along the columns. Sums along the rows can overflow or underflow even if
+/// the result would not. A convolved row stays in the cache until the columns have used it. Cost: two
+/// operations per element and element of `column` and `row`.
 ///
 /// # Errors
 /// The same as those of [`convolve_2d`].

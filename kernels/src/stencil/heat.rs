@@ -1,6 +1,6 @@
 //! The heat equation, by explicit steps.
 //!
-//! `u' = u + r * (sum of the neighbours - 2 d u)` in `d` dimensions, with
+//! `u' = (1 - 2 d r) u + r (sum of the neighbours)` in `d` dimensions, with
 //! `r = diffusivity * time step / spacing^2`: forward in time, central in space, the border held fixed. All
 //! steps run in one region: two arrays take turns, workers meet once per step, and each works on the same
 //! rows in every step, so that its part stays in its cache if it fits. See LeVeque, *Finite Difference
@@ -21,14 +21,15 @@ use std::ops::Range;
 /// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds unspecified
 /// values afterwards.
 ///
-/// Elements of the border keep their values. `r` is the dimensionless ratio diffusivity times time step over
-/// the square of the spacing; above 1/4 the method is unstable and values grow without bound, which is not an
-/// error. NaN spreads by one element per step. Cost of a step: one read and one write of the array, 6
-/// operations per element.
+/// A step sets each element `u` to `(1 - 4 r) u + r (sum of its 4 neighbours)`, terms added in row-major
+/// order. Elements of the border keep their values. `r` is the dimensionless ratio diffusivity times time
+/// step over the square of the spacing; above 1/4 the method is unstable and values grow without bound, which
+/// is not an error. NaN and infinities spread by one element per step. Cost of a step: one read and one write
+/// of the array, 6 operations per element.
 ///
 /// # Errors
-/// `Shape` if `scratch` does not have the shape of `u`; `Argument` if `r` is NaN or infinite; `Launch`, after
-/// which both arrays hold unspecified values.
+/// `Shape` if `scratch` does not have the shape of `u`; `Argument` if `r` is NaN, infinite, or so large that
+/// `1 - 4 r` is infinite; `Launch`, after which both arrays hold unspecified values.
 ///
 /// ```
 /// use phalanx_kernels::stencil::heat_2d;
@@ -86,8 +87,8 @@ pub fn heat_2d<T: Real>(
     Ok(())
 }
 
-/// Makes `steps` steps of the heat equation in space, like [`heat_2d`], but stable up to `r` of 1/6 and with
-/// 8 operations per element.
+/// Makes `steps` steps of the heat equation in space, like [`heat_2d`], but with 6 neighbours, `1 - 6 r`,
+/// stability up to `r` of 1/6, and 8 operations per element.
 ///
 /// # Errors
 /// The same as those of [`heat_2d`].
@@ -152,10 +153,20 @@ fn check<T: Real, D: Shape>(
     r: T,
 ) -> Result<(), KernelError> {
     check_shape("the working space of the heat equation", u.shape(), scratch.shape())?;
-    if !r.is_finite() {
-        return Err(KernelError::argument("the ratio r of the heat equation", "it must be finite"));
+    let axes = u.shape().len();
+    if !centre(r, axes).is_finite() {
+        let sides = axes.saturating_mul(2);
+        let why = format!("1 - {sides} r is not finite for {r:?}; steps are stable for r up to 1/{sides}");
+        return Err(KernelError::argument("the ratio r of the heat equation", why));
     }
     Ok(())
+}
+
+/// The weight of the element itself.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats")]
+fn centre<T: Real>(r: T, axes: usize) -> T {
+    T::ONE - T::from_f64(2.0 * axes as f64) * r
 }
 
 /// Whether no element has all its neighbours, so that no step changes anything.
@@ -228,7 +239,7 @@ impl<T: Real> Step<T> {
         let (up, down) = (line(plane - 1, row), line(plane + 1, row));
         let (front, back) =
             if AXES == 3 { (line(plane, row - 1), line(plane, row + 1)) } else { (here, here) };
-        let centre = T::ONE - T::from_f64(2.0 * AXES as f64) * r;
+        let centre = centre(r, AXES);
         to.write(
             out,
             #[inline(always)]

@@ -18,8 +18,9 @@ use phalanx::{Pool, Shape, SharedArray};
 /// `weights[axis]` has an odd number of elements, `2 r + 1`; the middle one weights the element itself. The
 /// result is the sum over both axes and over `d` in `-r..=r` of
 /// `weights[axis][r + d] * a[.. + d along axis ..]`. So `[1, -2, 1]` on each axis is the 5-point Laplacian.
-/// Cost: one read and one write of the matrix, and two operations per tap and element; radii up to about 4
-/// run at the speed of memory.
+/// The middle weights are added up first; then come the terms of the element itself and of each axis, from
+/// the lowest `d` to the highest. Cost: one read and one write of the matrix, and two operations per tap and
+/// element; radii up to about 4 run at the speed of memory.
 ///
 /// # Errors
 /// `Shape` if `out` does not have the shape of `a`; `Argument` if the number of weights along an axis is
@@ -44,7 +45,8 @@ pub fn star_2d<T: Real>(
     boundary: Boundary<T>,
     out: &mut SharedArray<T, Ix2>,
 ) -> Result<(), KernelError> {
-    let taps = Taps::star([&[T::ZERO], weights[0], weights[1]])?;
+    // Adding -0.0 leaves every number as it is, zeros included.
+    let taps = Taps::star([&[T::neg_zero()], weights[0], weights[1]])?;
     taps.apply(pool, a, boundary, out)
 }
 
@@ -96,7 +98,7 @@ impl<T: Real> Taps<T> {
     /// The taps of a star: the element itself, then each axis from the lowest offset to the highest.
     #[expect(clippy::arithmetic_side_effects, reason = "floats, and places in weights in memory")]
     fn star(weights: [&[T]; 3]) -> Result<Taps<T>, KernelError> {
-        let mut taps = vec![([0; 3], T::ZERO)];
+        let mut taps = vec![([0; 3], T::neg_zero())];
         for (axis, weights) in weights.into_iter().enumerate() {
             check_odd("the weights of a stencil along an axis", weights.len())?;
             let radius = weights.len() / 2;
