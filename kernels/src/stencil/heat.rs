@@ -44,7 +44,6 @@ use std::ops::Range;
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_2d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix2>,
@@ -52,39 +51,7 @@ pub fn heat_2d<T: Real>(
     r: T,
     steps: usize,
 ) -> Result<(), KernelError> {
-    check(u, scratch, r)?;
-    if is_all_border(u) {
-        return Ok(());
-    }
-    if is_inline(u.len()) {
-        let (rows, width) = u.dim();
-        let step = Step { shape: [rows, 1, width], r, way: CACHED };
-        for _ in 0..steps {
-            step.make::<2>(0..rows, 0, u.as_slice(), scratch.as_mut_slice());
-            std::mem::swap(u, scratch);
-        }
-        return Ok(());
-    }
-    let (rows, width) = u.dim();
-    let way = way_of_many(2 * u.len_bytes());
-    pool.region((&mut *u, &mut *scratch, [r], way, [rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], way, [rows, width, steps]) = handles;
-        let step = Step { shape: [rows, 1, width], r, way };
-        let own = team.my_span(rows).range();
-        for _ in 0..steps {
-            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
-                if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step.make::<2>(own.clone(), own.start.saturating_sub(1), u, v);
-                }
-            })?;
-            std::mem::swap(&mut u, &mut v);
-        }
-        Ok(0u8)
-    })?;
-    if steps % 2 == 1 {
-        std::mem::swap(u, scratch);
-    }
-    Ok(())
+    make_steps::<T, Ix2, 2>(pool, u, scratch, r, steps)
 }
 
 /// Makes `steps` steps of the heat equation in space, like [`heat_2d`], but with 6 neighbours, `1 - 6 r`,
@@ -105,7 +72,6 @@ pub fn heat_2d<T: Real>(
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_3d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix3>,
@@ -113,29 +79,39 @@ pub fn heat_3d<T: Real>(
     r: T,
     steps: usize,
 ) -> Result<(), KernelError> {
+    make_steps::<T, Ix3, 3>(pool, u, scratch, r, steps)
+}
+
+/// The body of both, for arrays of `AXES` axes.
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
+fn make_steps<T: Real, D: Grid, const AXES: usize>(
+    pool: &Pool,
+    u: &mut SharedArray<T, D>,
+    scratch: &mut SharedArray<T, D>,
+    r: T,
+    steps: usize,
+) -> Result<(), KernelError> {
     check(u, scratch, r)?;
     if is_all_border(u) {
         return Ok(());
     }
-    let (planes, rows, width) = u.dim();
+    let shape = D::axes(u.dim());
     if is_inline(u.len()) {
-        let step = Step { shape: [planes, rows, width], r, way: CACHED };
+        let step = Step { shape, r, way: CACHED };
         for _ in 0..steps {
-            step.make::<3>(0..planes, 0, u.as_slice(), scratch.as_mut_slice());
+            step.make::<AXES>(0..shape[0], 0, u.as_slice(), scratch.as_mut_slice());
             std::mem::swap(u, scratch);
         }
         return Ok(());
     }
     let way = way_of_many(2 * u.len_bytes());
-    pool.region((&mut *u, &mut *scratch, [r], way, [planes, rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], way, [planes, rows, width, steps]) = handles;
-        let step = Step { shape: [planes, rows, width], r, way };
-        let own = team.my_span(planes).range();
+    pool.region((&mut *u, &mut *scratch, [r], way, (shape, steps)), |team, handles| {
+        let (mut u, mut v, [r], way, (shape, steps)) = handles;
+        let step = Step { shape, r, way };
+        let own = team.my_span(shape[0]).range();
         for _ in 0..steps {
-            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
-                if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step.make::<3>(own.clone(), own.start.saturating_sub(1), u, v);
-                }
+            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(v, u)| {
+                step.make::<AXES>(own.clone(), own.start.saturating_sub(1), D::read(u), D::write(v));
             })?;
             std::mem::swap(&mut u, &mut v);
         }
@@ -146,6 +122,30 @@ pub fn heat_3d<T: Real>(
     }
     Ok(())
 }
+
+/// Arrays that are stepped, as planes of rows of elements. Views of their planes are slices.
+trait Grid: Shape {
+    /// Numbers of planes, rows of a plane and elements of a row.
+    fn axes(dim: Self::Pattern) -> [usize; 3];
+    fn read<'w, T: 'static>(planes: Self::View<'w, T>) -> &'w [T];
+    fn write<'w, T: 'static>(planes: Self::ViewMut<'w, T>) -> &'w mut [T];
+}
+
+macro_rules! grids { ($($dim:ty: $pattern:pat => $axes:expr),*) => { $(
+    impl Grid for $dim {
+        fn axes($pattern: Self::Pattern) -> [usize; 3] {
+            $axes
+        }
+        fn read<'w, T: 'static>(planes: Self::View<'w, T>) -> &'w [T] {
+            planes.to_slice().unwrap_or_default()
+        }
+        fn write<'w, T: 'static>(planes: Self::ViewMut<'w, T>) -> &'w mut [T] {
+            planes.into_slice().unwrap_or_default()
+        }
+    }
+)* } }
+// A plane of a matrix is a single row.
+grids!(Ix2: (planes, width) => [planes, 1, width], Ix3: (planes, rows, width) => [planes, rows, width]);
 
 fn check<T: Real, D: Shape>(
     u: &SharedArray<T, D>,
