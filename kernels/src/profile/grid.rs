@@ -62,7 +62,8 @@ pub trait Keyed: Number {
     fn key(self) -> u64;
     /// Returns the value with this key.
     fn from_key(key: u64) -> Self;
-    /// Lays a grid of `BINS` bins over `low ..= high`; returns the `low_key` and the exponent of a plan.
+    /// Lays a grid of `BINS` bins over `low ..= high`; returns the `low_key` and the exponent of a plan. Floats
+    /// whose distance from the lower edge overflows count as above the grid.
     fn plan_grid(low: Self, high: Self) -> (u64, i64);
     /// Unpacks the grid of a plan.
     fn grid(plan: &Plan) -> Self::Grid;
@@ -257,8 +258,15 @@ mod tests {
         }
         assert!(low.bin(grid) > BELOW && high.bin(grid) <= ABOVE, "{low:?} {high:?} {plan:?}");
         if exponent > -100 {
-            assert!(high.bin(grid) < ABOVE, "{low:?} {high:?} {plan:?}");
+            let fits = high.minus(T::from_key(low_key)).to_f64().is_finite();
+            assert_eq!(high.bin(grid) < ABOVE, fits, "{low:?} {high:?} {plan:?}");
         }
+    }
+
+    #[test]
+    fn what_lies_farther_from_the_lowest_than_any_number_is_above() {
+        check(vec![-1.7e308, -1e308, 0.0, 7e306, 4.3e307, 1.7e308], -1.7e308, 4.3e307);
+        check(vec![-3e38f32, -1.0, 0.0, 4e37, 3e38], -3e38, 3e38);
     }
 
     #[test]
