@@ -62,8 +62,8 @@ pub trait Keyed: Number {
     fn key(self) -> u64;
     /// Returns the value with this key.
     fn from_key(key: u64) -> Self;
-    /// Lays a grid of `BINS` bins over `low ..= high`; returns the `low_key` and the exponent of a plan. Floats
-    /// whose distance from the lower edge overflows count as above the grid.
+    /// Lays a grid of `BINS` bins over `low ..= high`; returns the `low_key` and the exponent of a plan.
+    /// Floats whose distance from the lower edge overflows count as above the grid.
     fn plan_grid(low: Self, high: Self) -> (u64, i64);
     /// Unpacks the grid of a plan.
     fn grid(plan: &Plan) -> Self::Grid;

@@ -87,8 +87,8 @@ impl<T: Number> Csr<T> {
     /// Cost: the arrays are moved, not copied, and checked in one pass.
     ///
     /// # Errors
-    /// `Shape` if lengths do not match; `Argument` if offsets do not ascend from 0 to the number of entries or
-    /// columns do not ascend within a row; `Index` for a column outside the matrix; `Memory`.
+    /// `Shape` if lengths do not match; `Argument` if offsets do not ascend from 0 to the number of entries
+    /// or columns do not ascend within a row; `Index` for a column outside the matrix; `Memory`.
     pub fn from_parts(
         shape: (usize, usize),
         offsets: SharedArray<u64, Ix1>,
