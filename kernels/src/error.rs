@@ -2,14 +2,14 @@
 
 use phalanx::{AllocError, LaunchError};
 
-/// Why a kernel did not give a result.
+/// Why a kernel failed.
 ///
-/// `Shape`, `Empty`, `Argument` and `Index` are raised before anything runs: outputs hold what they held. After `Launch` the outputs hold unspecified
-/// values.
+/// `Shape`, `Empty`, `Argument` and `Index` are reported before anything runs, and outputs are unchanged.
+/// After `Launch` the outputs hold unspecified values.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
-    /// An argument has another shape than the others ask for. Nothing was run.
+    /// An argument has the wrong shape for the other arguments. Nothing was run.
     #[error(
         "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit, so make it anew"
     )]
@@ -24,27 +24,27 @@ pub enum KernelError {
     /// The result is not defined for an array without elements. Nothing was run.
     #[error("{kernel} of an array without elements is not defined; ask for the length first")]
     Empty {
-        /// What was asked for.
+        /// The kernel that was called.
         kernel: &'static str,
     },
-    /// An argument's value makes no sense. Nothing was run.
+    /// An argument has an invalid value. Nothing was run.
     #[error("{what}: {why}")]
     Argument {
         /// The argument.
         what: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with it, and what is valid.
         why: String,
     },
-    /// An index lies outside of what it points into. Nothing was run.
+    /// An index is out of range. Nothing was run.
     #[error("{what}: number {at} is {index}, which lies outside 0..{len}")]
     Index {
-        /// What the index is of.
+        /// What the index refers to.
         what: &'static str,
-        /// Which one it is, counted from 0: the first that is wrong.
+        /// The position of the first invalid index, counted from 0.
         at: usize,
         /// The index.
         index: String,
-        /// What it must be below.
+        /// The bound that it must be below.
         len: usize,
     },
     /// An iteration did not reach the tolerance; the result holds the last iterate.
@@ -56,7 +56,7 @@ pub enum KernelError {
         solver: &'static str,
         /// Iterations made.
         iterations: usize,
-        /// Norm of the residual then.
+        /// Norm of the last residual.
         residual: f64,
     },
     /// An iteration cannot go on; the result holds the last iterate.
@@ -66,13 +66,13 @@ pub enum KernelError {
         solver: &'static str,
         /// Iterations made.
         iterations: usize,
-        /// What came up, and what that says of the system.
+        /// What happened, and what it means for the system.
         why: String,
     },
     /// The launch failed: a worker died too often, or a function that was passed in panicked.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// Shared memory for a copy of an input, for a result or for working space cannot be had.
+    /// There is not enough memory for a copy of an input, for a result or for working space.
     #[error("a kernel needs shared memory for a copied input, a result or working space, and got none: {0}")]
     Memory(#[source] phalanx::Error),
 }
@@ -93,7 +93,7 @@ impl From<AllocError> for KernelError {
 }
 
 impl KernelError {
-    /// An argument whose value makes no sense.
+    /// An argument with an invalid value.
     pub(crate) fn argument(what: &'static str, why: impl Into<String>) -> KernelError {
         KernelError::Argument { what, why: why.into() }
     }

@@ -1,19 +1,20 @@
-//! Which work is too short to hand out, and how the rest is launched.
+//! Which work is too short for a launch, and how the rest is launched.
 #![deny(clippy::arithmetic_side_effects)]
 
 use phalanx::{Launch, LaunchError, Pool, Span};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-/// Arrays of fewer elements are worked on by the caller itself: a launch would cost more than it gains.
+/// Arrays with fewer elements are processed by the caller itself: a launch would cost more than it gains.
 ///
-/// A launch over awake workers costs about 2 us and over sleeping ones about 45 (front page of the book), and 10,000 float64 additions of
-/// one core take 1 to 3 us. Kernels that do much more per element than a few operations have limits of their own.
+/// A launch costs about 2 us if the workers are awake and about 45 us if they sleep (see the front page of
+/// the book), and one core adds 10,000 float64 in 1 to 3 us. Kernels that do much more work per element have
+/// limits of their own.
 pub const INLINE_ELEMENTS: usize = 10_000;
 
 /// Chunks of a launch that are run again where their workers die.
 const RETRIES: u32 = 3;
 
-/// Whether `len` elements are worked on by the caller.
+/// Whether `len` elements are processed by the caller.
 #[inline]
 pub(crate) fn is_inline(len: usize) -> bool {
     len < limit()
@@ -47,8 +48,8 @@ pub(crate) fn launching<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs a function of the program's in the caller, where a panic is the same error as in a worker. What the function has left
-/// half done is for the kernel to put right.
+/// Runs a function of the program's in the caller, where a panic is the same error as in a worker. What the
+/// function has left half done is for the kernel to put right.
 #[track_caller]
 pub(crate) fn here<R>(len: usize, work: impl FnOnce() -> R) -> Result<R, LaunchError> {
     let site = Location::caller();

@@ -9,19 +9,20 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 mod sealed {
-    /// Kernels believe what an input says of itself, in unsafe code too: its view, length and elements are of one array.
+    /// Kernels trust an input, in unsafe code too: its view, length and elements must belong to one array.
     pub trait Sealed {}
 }
 use sealed::Sealed;
 
-/// An array that a kernel can read. The trait is closed: kernels rely on a view, a length and elements that agree.
+/// An array that a kernel can read. The trait is sealed: kernels rely on its view, length and elements to
+/// agree.
 ///
-/// - [`SharedArray`] and [`MappedArray`] are read where they lie.
-/// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once per call, which costs a
-///   reservation of pages and a sweep: more than most kernels themselves. For two calls over the same data make the
-///   shared array yourself, with [`Pool::from_ndarray`] or [`Pool::from_slice`].
+/// - [`SharedArray`] and [`MappedArray`] are read in place.
+/// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once
+///   per call. Reserving its pages and copying cost more than most kernels. To call kernels on the same data
+///   more than once, make the shared array yourself, with [`Pool::from_ndarray`] or [`Pool::from_slice`].
 ///
-/// Short inputs, below [`INLINE_ELEMENTS`](crate::INLINE_ELEMENTS), are read in place either way.
+/// Short inputs, below [`INLINE_ELEMENTS`](crate::INLINE_ELEMENTS), are read in place in either case.
 ///
 /// ```
 /// use ndarray::{Array2, s};
@@ -38,7 +39,7 @@ use sealed::Sealed;
 /// # }
 /// ```
 ///
-/// A type of yours passes the array that it holds; it cannot claim to be one:
+/// A type of your own passes the array that it holds; it cannot implement the trait itself:
 ///
 /// ```compile_fail,E0277
 /// use phalanx_kernels::{Input, KernelError, Shared};
@@ -59,40 +60,40 @@ use sealed::Sealed;
 /// }
 /// ```
 pub trait Input: Sealed {
-    /// Type of the elements.
+    /// The element type.
     type Elem: Element;
-    /// ndarray dimension of the array.
+    /// The ndarray dimension of the array.
     type Dim: Shape;
 
-    /// The array as an ndarray view.
+    /// Returns the array as an ndarray view.
     fn view(&self) -> ArrayView<'_, Self::Elem, Self::Dim>;
 
-    /// The array where workers can read it: itself, or a copy.
+    /// Returns the array in shared memory, where workers can read it: the array itself, or a copy.
     ///
     /// # Errors
-    /// Where memory for the copy cannot be had.
+    /// `Memory` if there is not enough for the copy.
     fn share(&self, pool: &Pool) -> Result<Shared<'_, Self::Elem, Self::Dim>, KernelError>;
 
-    /// Number of elements.
+    /// Returns the number of elements.
     fn len(&self) -> usize {
         self.view().len()
     }
 
-    /// Whether there are no elements.
+    /// Returns whether there are no elements.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Length of each axis.
+    /// Returns the length of each axis.
     fn shape(&self) -> Vec<usize> {
         self.view().shape().to_vec()
     }
 
-    /// All elements in row-major order, copied only where they do not lie so.
+    /// Returns all elements in row-major order, copied only if they are stored in another order.
     fn elements(&self) -> Cow<'_, [Self::Elem]>;
 }
 
-/// An input where workers can read it.
+/// An input in shared memory, where workers can read it.
 #[derive(Debug)]
 pub enum Shared<'a, T, D: Dimension> {
     /// The caller's array.
@@ -113,9 +114,10 @@ impl<T, D: Dimension> Deref for Shared<'_, T, D> {
 
 /// All elements of an input in row-major order, for the caller to read.
 pub(crate) enum Flat<'a, T: Element, D: Dimension> {
-    /// Where they lie, or copied where they are few.
+    /// In place, or a copy if they are few.
     Own(Cow<'a, [T]>),
-    /// Copied to where want of memory is an error: a view may repeat one element without end.
+    /// A copy in shared memory, where running out of memory is an error: a view may repeat one element
+    /// without end.
     Shared(Shared<'a, T, D>),
 }
 
@@ -129,7 +131,7 @@ impl<T: Element, D: Shape> Deref for Flat<'_, T, D> {
     }
 }
 
-/// The elements of an input of any length. Those of one that is short come more cheaply from [`Input::elements`].
+/// Returns the elements of an input of any length. For short inputs [`Input::elements`] is cheaper.
 pub(crate) fn flat<'a, I: Input + ?Sized>(
     pool: &Pool,
     x: &'a I,

@@ -4,27 +4,29 @@
 //! |---|---|
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
-//! | [`profile`] | many statistics of a dataset in one sweep: sums, extremes, bins, values inside intervals |
+//! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
-//! | [`random`] | uniform and normal floats, integers, by seed and place |
+//! | [`random`] | uniform and normal floats, integers, determined by seed and index |
 //! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
 //! # What holds for all of them
 //!
-//! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in once ([`Input`]). **Outputs** are
-//!   `&mut SharedArray` of the same shape.
-//! - **Short arrays**, below [`INLINE_ELEMENTS`], are worked on by the caller without a launch.
-//! - **The same bits** for every number of workers, every backend and every vector width of the CPU: the order of operations
-//!   depends on lengths only.
-//! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel says otherwise. Integers wrap around.
-//! - **Bad arguments** are a [`KernelError`] before any work. A worker that dies costs time, not the result, where a kernel only reads its
-//!   inputs. A function of yours that panics is an error too, in the caller as in a worker.
-//! - **Vectors**: a program built for plain x86-64 uses AVX2 or AVX-512 where the CPU has them.
+//! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
+//!   once ([`Input`]). **Outputs** are `&mut SharedArray` of the same shape.
+//! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
+//! - **Results have the same bits** for every number of workers, every backend and every vector width of the
+//!   CPU: the order of operations depends on lengths only.
+//! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel's documentation says
+//!   otherwise. Integers wrap around.
+//! - **Bad arguments** are reported as a [`KernelError`] before any work is done. If a worker dies, a kernel
+//!   that only reads its inputs repeats the lost work. If a function passed to a kernel panics, the kernel
+//!   returns an error, whether the function ran in the caller or in a worker.
+//! - **Vectors**: a program built for baseline x86-64 uses AVX2 or AVX-512 if the CPU has them.
 
 mod error;
 mod inline;

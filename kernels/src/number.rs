@@ -8,33 +8,34 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// An integer or floating-point type that kernels compute with, as NumPy does: integers wrap around, silently; floats follow
-/// IEEE 754.
+/// An integer or floating-point type that kernels compute with. As in NumPy, integers wrap around silently,
+/// and floats follow IEEE 754.
 ///
 /// Implemented for `u8` to `u64`, `usize`, `i8` to `i64`, `isize`, `f32` and `f64`.
 pub trait Number: Element + Plain + PartialOrd + Default + Debug + Display + sealed::Sealed {
-    /// What sums and products of many are made in: 64-bit integers of the same sign for integers, the type itself for floats.
+    /// The type of sums and dot products: 64-bit integers of the same signedness for integers, the type
+    /// itself for floats.
     type Total: Number<Total = Self::Total>;
     /// The additive identity.
     const ZERO: Self;
     /// The multiplicative identity.
     const ONE: Self;
-    /// Not above any value: the lowest integer, minus infinity.
+    /// The least value: the lowest integer, or minus infinity.
     const LOWEST: Self;
-    /// Not below any value: the highest integer, infinity.
+    /// The greatest value: the highest integer, or infinity.
     const HIGHEST: Self;
-    /// Whether there are NaN, infinities and rounding.
+    /// Whether this is a floating-point type.
     const IS_FLOAT: bool;
 
-    /// `self + other`; integers wrap around.
+    /// Returns `self + other`; integers wrap around.
     fn plus(self, other: Self) -> Self;
-    /// `self - other`; integers wrap around.
+    /// Returns `self - other`; integers wrap around.
     fn minus(self, other: Self) -> Self;
-    /// `self * other`; integers wrap around.
+    /// Returns `self * other`; integers wrap around.
     fn times(self, other: Self) -> Self;
-    /// The value in the type of sums; exact.
+    /// Converts the value to the type of sums, exactly.
     fn to_total(self) -> Self::Total;
-    /// The value as float64, rounded to nearest where it has more than 53 bits.
+    /// Converts the value to float64, rounded to nearest if it has more than 53 bits.
     fn to_f64(self) -> f64;
     /// The bits of the value in the low bits of a word; for integers that are not negative, the value itself.
     #[doc(hidden)]
@@ -42,7 +43,7 @@ pub trait Number: Element + Plain + PartialOrd + Default + Debug + Display + sea
     /// The value with these bits.
     #[doc(hidden)]
     fn from_word(word: u64) -> Self;
-    /// Whether this is NaN: the only values that differ from themselves.
+    /// Returns whether this is NaN, the only value that differs from itself.
     #[inline(always)]
     #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
     fn is_unordered(self) -> bool {
@@ -52,7 +53,7 @@ pub trait Number: Element + Plain + PartialOrd + Default + Debug + Display + sea
 
 /// A floating-point type: `f32` or `f64`.
 pub trait Real: Number<Total = Self> + Float {
-    /// The nearest value to a float64.
+    /// Returns the value nearest to a float64.
     fn from_f64(value: f64) -> Self;
 }
 

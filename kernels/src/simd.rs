@@ -1,9 +1,9 @@
 //! Loops compiled for several vector widths; which one runs is decided by asking the CPU once.
 //!
-//! No library is needed for that: a closure marked `#[inline(always)]` is compiled into each of the functions below, with the
-//! vectors that the function may use. No feature licenses the compiler to reorder or contract floating-point
-//! operations, so **a result has the same bits on every level**. On other processors than x86-64 there is one level, that for
-//! which the program was built (NEON on aarch64).
+//! No library is needed for that: a closure marked `#[inline(always)]` is compiled into each of the functions
+//! below, with the vectors that the function may use. No feature licenses the compiler to reorder or contract
+//! floating-point operations, so **a result has the same bits on every level**. On other processors than
+//! x86-64 there is one level, that for which the program was built (NEON on aarch64).
 //!
 //! # Safety
 //! The only unsafe operations are calls of functions compiled for CPU features that this CPU was asked for.
@@ -45,7 +45,8 @@ pub(crate) fn level() -> Level {
 
 /// Runs `work` compiled for the widest vectors of this CPU.
 ///
-/// The closure and all it calls must be marked `#[inline(always)]`, else they are compiled for the plain CPU after all:
+/// The closure and all it calls must be marked `#[inline(always)]`, else they are compiled for the plain CPU
+/// after all:
 ///
 /// ```text
 /// vectorized(#[inline(always)] || sum_body(x))

@@ -1,18 +1,21 @@
 //! How results reach memory: through the caches, or past them.
 //!
-//! A store to a line that is not in the cache reads the line first. For an output that is far longer than the caches that read
-//! is wasted, and so is the room that the line then takes. Non-temporal stores avoid both: a line of results is made in
-//! registers and goes to memory as a whole.
+//! A store to a line that is not in the cache reads the line first. For an output that is far longer than the
+//! caches that read is wasted, and so is the room that the line then takes. Non-temporal stores avoid both: a
+//! line of results is made in registers and goes to memory as a whole.
 //!
-//! Measured (one core of an Intel Xeon, family 6 model 167, KVM, Linux 6.18, 2026-11-21; float64, 64 MiB arrays in base pages of shared
-//! memory, STREAM's count of bytes over processor time): triad 19.5 instead of 14.4 GB/s, add 19.7 instead of 14.5, a map by square
-//! roots 17.0 instead of 12.1. On two cores, by hand-written loops over 256 MiB: triad 38.7 instead of 29.2 GB/s, copy 35.5 instead
-//! of 26.1, fill 42.4 instead of 15.2. Computing a block of 4 KiB before copying it out gains nothing (triad 13.9): its bursts of stores
-//! do not overlap with reads. In-place kernels (axpy) read their output anyway and gain nothing either.
+//! Measured (one core of an Intel Xeon, family 6 model 167, KVM, Linux 6.18, 2026-11-21; float64, 64 MiB
+//! arrays in base pages of shared memory, STREAM's count of bytes over processor time): triad 19.5 instead of
+//! 14.4 GB/s, add 19.7 instead of 14.5, a map by square roots 17.0 instead of 12.1. On two cores, by
+//! hand-written loops over 256 MiB: triad 38.7 instead of 29.2 GB/s, copy 35.5 instead of 26.1, fill 42.4
+//! instead of 15.2. Computing a block of 4 KiB before copying it out gains nothing (triad 13.9): its bursts
+//! of stores do not overlap with reads. In-place kernels (axpy) read their output anyway and gain nothing
+//! either.
 //!
 //! # Safety
-//! Non-temporal stores write exactly the 64 bytes of a destination line that the caller has exclusively, aligned as the
-//! instruction demands, and are fenced before the function that made them returns or unwinds. Their widths are chosen by asking the CPU.
+//! Non-temporal stores write exactly the 64 bytes of a destination line that the caller has exclusively,
+//! aligned as the instruction demands, and are fenced before the function that made them returns or unwinds.
+//! Their widths are chosen by asking the CPU.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -22,7 +25,8 @@ use phalanx::Element;
 /// Elements of a block that a kernel may compute before it copies them out by [`copy`]: 4 KiB of float64.
 pub(crate) const BLOCK: usize = 512;
 
-/// Bytes of all operands of a call from which results go past the caches: beyond two cores' second-level caches.
+/// Bytes of all operands of a call from which results go past the caches: beyond two cores' second-level
+/// caches.
 const BEYOND_CACHE_BYTES: usize = 8 << 20;
 
 /// Where results go; travels as an operand.
@@ -133,7 +137,8 @@ mod x86 {
         /// Stores a line past the caches.
         ///
         /// # Safety
-        /// 64 bytes may be read at `from` and written at `to`, which is a multiple of 64; the CPU has the instruction.
+        /// 64 bytes may be read at `from` and written at `to`, which is a multiple of 64; the CPU has the
+        /// instruction.
         unsafe fn line(to: *mut u8, from: *const u8);
     }
 
@@ -185,7 +190,8 @@ mod x86 {
         }
     }
 
-    /// Fences when it is dropped: also where the caller's function unwinds in the middle, and somebody catches it.
+    /// Fences when it is dropped: also where the caller's function unwinds in the middle, and somebody
+    /// catches it.
     struct Fence;
 
     impl Drop for Fence {
@@ -215,8 +221,9 @@ mod x86 {
             for i in 0..N {
                 line[i] = f(x[i], y[i]);
             }
-            // SAFETY: both are lines; the output's is borrowed exclusively, and aligned, since lines are counted from a multiple of 64. That
-            // the CPU has the instruction, the level said. The caller fences before anybody else can come to read it.
+            // SAFETY: both are lines; the output's is borrowed exclusively, and aligned, since lines are
+            // counted from a multiple of 64. That the CPU has the instruction, the level said. The caller
+            // fences before anybody else can come to read it.
             unsafe { L::line(out.as_mut_ptr().cast(), line.as_ptr().cast()) };
         }
         plain(out_tail, x_tail, y_tail, f);

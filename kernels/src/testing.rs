@@ -16,13 +16,15 @@ pub(crate) fn pool() -> &'static Pool {
     &pools()[1]
 }
 
-/// Lengths around every boundary of vectors, blocks, the inline limit and the engine's chunks, and primes between them.
+/// Lengths around every boundary of vectors, blocks, the inline limit and the engine's chunks, and primes
+/// between them.
 pub(crate) const LENGTHS: [usize; 24] = [
     0, 1, 2, 3, 7, 8, 9, 31, 64, 65, 127, 128, 129, 1021, 4095, 4097, 9_999, 10_000, 10_007, 32_767, 32_768,
     32_769, 65_537, 100_003,
 ];
 
-/// Numbers that look random and are the same in every run (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+/// Numbers that look random and are the same in every run (SplitMix64,
+/// <https://prng.di.unimi.it/splitmix64.c>).
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

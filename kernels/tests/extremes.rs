@@ -1,8 +1,8 @@
-//! Sizes at the ends of their type: every kernel gives the right result or a typed error, and neither panics, wraps around, runs without
-//! end nor asks for memory that ends the program.
+//! Sizes at the ends of their type: every kernel gives the right result or a typed error, and neither panics,
+//! wraps around, runs without end nor asks for memory that ends the program.
 //!
-//! A view that repeats one element has any length and costs nothing, so inputs can be as long as an index; arrays with an axis of
-//! length 0 can have others that are.
+//! A view that repeats one element has any length and costs nothing, so inputs can be as long as an index;
+//! arrays with an axis of length 0 can have others that are.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,8 @@ use std::sync::LazyLock;
 
 /// No array has so many elements.
 const ENDS: [usize; 3] = [usize::MAX, usize::MAX / 2 + 1, isize::MAX as usize];
-/// Lengths of views that no memory holds: the longest, what wraps around in bytes, and what only is far too much.
+/// Lengths of views that no memory holds: the longest, what wraps around in bytes, and what only is far too
+/// much.
 const LONG: [usize; 4] = [isize::MAX as usize, 1 << 61, (1 << 60) + 1, 1 << 42];
 /// As long as an axis beside one of length 0 may be, for any number.
 const AXIS: usize = isize::MAX as usize / 16;

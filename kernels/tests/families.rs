@@ -1,4 +1,5 @@
-//! The house keeps its shape: families of kernels do not import each other, and no file grows too long to read.
+//! The house keeps its shape: families of kernels do not import each other, and no file grows too long to
+//! read.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 

@@ -5,7 +5,8 @@
 use phalanx::{LaunchError, Pool};
 use phalanx_kernels::{KernelError, order, reduce, scan, stream};
 
-/// A function that is handed to a kernel panics: the same error from the caller, who works on short arrays, as from workers.
+/// A function that is handed to a kernel panics: the same error from the caller, who works on short arrays,
+/// as from workers.
 #[test]
 fn a_panicking_function_is_an_error_in_the_caller_too() {
     let pool = Pool::builder().workers(2).build().unwrap();

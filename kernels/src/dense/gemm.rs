@@ -1,11 +1,13 @@
 //! Matrix times matrix.
 //!
-//! The result is cut into tiles, each of which one worker computes with the [`gemm`](https://docs.rs/gemm) crate, single-threaded. That
-//! crate was the fastest of those compared: float64, 2048 x 2048 x 2048, one core of a Sapphire Rapids server, 2026-11: gemm 0.19 with
-//! AVX-512 80 Gflop/s, matrixmultiply 0.3 (AVX2) 55 Gflop/s.
+//! The result is cut into tiles, each of which one worker computes with the [`gemm`](https://docs.rs/gemm)
+//! crate, single-threaded. That crate was the fastest of those compared: float64, 2048 x 2048 x 2048, one
+//! core of a Sapphire Rapids server, 2026-11: gemm 0.19 with AVX-512 80 Gflop/s, matrixmultiply 0.3 (AVX2) 55
+//! Gflop/s.
 //!
 //! # Safety
-//! The library is handed pointers to row-major matrices whose extents were checked; tiles of the result are disjoint.
+//! The library is handed pointers to row-major matrices whose extents were checked; tiles of the result are
+//! disjoint.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -16,8 +18,8 @@ use crate::number::Real;
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 
-/// Rows and columns of a tile at most. Measured as above, one core: cut like this 2048 x 2048 costs 1.8 % over one call for
-/// all; 512 x 512 costs 6 %, since each call packs its operands anew.
+/// Rows and columns of a tile at most. Measured as above, one core: cut like this 2048 x 2048 costs 1.8 %
+/// over one call for all; 512 x 512 costs 6 %, since each call packs its operands anew.
 const TILE: (usize, usize) = (1024, 512);
 /// Tiles to share out at least, as far as that leaves them [`LEAST`] rows and columns.
 const TILES: usize = 8;
@@ -33,12 +35,14 @@ impl Product for f64 {}
 
 /// Sets `c` to `alpha * A B + beta * C` for `a` of `m x k`, `b` of `k x n` and `c` of `m x n`.
 ///
-/// Where `beta` is 0, what `c` held is not read; where `alpha` or `k` is 0, the products are 0. Otherwise NaN and infinities spread as IEEE
-/// 754 says. Sums may use fused multiply-adds. Tiles depend on the shape only, so the bits do not depend on workers (they may on the
-/// CPU, whose caches the library asks about). Cost: `2 m n k` operations; products of fewer than a million are done by the caller.
+/// If `beta` is 0, the old `c` is not read; if `alpha` or `k` is 0, the products are 0. Otherwise NaN and
+/// infinities propagate as in IEEE 754. Sums may use fused multiply-adds. Tiles depend on the shape only, so
+/// the bits do not depend on the number of workers. They may depend on the CPU, since the library adapts to
+/// its caches. Cost: `2 m n k` operations. The caller alone computes products of fewer than 2^20
+/// multiplications.
 ///
 /// # Errors
-/// `Shape` where the three do not fit; `Launch`, `Memory`.
+/// `Shape` if the shapes do not match; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::dense;
@@ -84,7 +88,8 @@ pub fn gemm<T: Product>(
         let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
         let cut = Cut::new(m, n);
         for index in tiles {
-            // SAFETY: the result has m x n elements (checked before the launch); each tile belongs to one chunk.
+            // SAFETY: the result has m x n elements (checked before the launch); each tile belongs to one
+            // chunk.
             unsafe { product(cut.tile(index), [m, n, k], factors, a, b, c.as_mut_ptr()) };
         }
     })?;
@@ -151,7 +156,7 @@ impl Cut {
 /// Computes one tile of `c` (`m x n`) from all of `a` (`m x k`) and `b` (`k x n`).
 ///
 /// # Safety
-/// At `c` lie `m x n` elements. While the call runs nobody else reads or writes those of the tile, and no
+/// `c` points to `m x n` elements. During the call nothing else reads or writes those of the tile, and no
 /// reference to them is used.
 #[expect(clippy::arithmetic_side_effects, reason = "the tile lies inside the matrices, as asserted")]
 unsafe fn product<T: Product>(

@@ -1,8 +1,8 @@
 //! Matrix times vector.
 //!
-//! A row's product is summed in [`LANES`] running sums, which are folded in a fixed tree: vectors of any width give the same
-//! bits, and rows are never divided, so workers do too. The matrix is read once: `m n` elements for `2 m n` operations, so memory
-//! sets the pace.
+//! A row's product is summed in [`LANES`] running sums, which are folded in a fixed tree, and rows are never
+//! divided: the bits depend neither on the width of vectors nor on the number of workers. The matrix is read
+//! once, `m n` elements for `2 m n` operations, so memory sets the speed.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::{KernelError, check_shape};
@@ -13,16 +13,17 @@ use crate::simd::vectorized;
 use ndarray::{Ix1, Ix2};
 use phalanx::{Pool, SharedArray};
 
-/// Running sums of a row: 4 vectors of the widest kind for float64, enough to hide the latency of an addition.
+/// Running sums of a row: 4 vectors of the widest kind for float64, enough to hide the latency of an
+/// addition.
 const LANES: usize = 32;
 
 /// Sets `y` to `alpha * A x + beta * y` for a matrix of `m x n`, `x` of `n` and `y` of `m` elements.
 ///
-/// Where `beta` is 0, what `y` held is not read. Otherwise NaN and infinities spread as IEEE 754 says. Cost: `m n` elements read, `2 m n`
-/// operations.
+/// If `beta` is 0, the old `y` is not read. Otherwise NaN and infinities propagate as in IEEE 754. Cost:
+/// `m n` elements read, `2 m n` operations.
 ///
 /// # Errors
-/// `Shape` where `x` has not `n` or `y` not `m` elements; `Launch`, `Memory`.
+/// `Shape` if `x` does not have `n` elements or `y` does not have `m`; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::dense;
@@ -113,10 +114,10 @@ fn dot<T: Real>(a: &[T], x: &[T]) -> T {
 
 /// Sets `y` to `alpha * A^T x + beta * y` for a matrix of `m x n`, `x` of `m` and `y` of `n` elements.
 ///
-/// Columns are handed out, and each is summed from the first row to the last. Otherwise as [`gemv`].
+/// Workers take columns, and each column is summed from the first row to the last. Otherwise like [`gemv`].
 ///
 /// # Errors
-/// `Shape` where `x` has not `m` or `y` not `n` elements; `Launch`, `Memory`.
+/// `Shape` if `x` does not have `m` elements or `y` does not have `n`; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::dense;
@@ -158,10 +159,12 @@ pub fn gemv_transposed<T: Real>(
     Ok(())
 }
 
-/// Columns summed side by side: 8 vectors of the widest kind for float64, which stay in registers over all rows.
+/// Columns summed side by side: 8 vectors of the widest kind for float64, which stay in registers over all
+/// rows.
 const STRIP: usize = 64;
 
-/// The body of [`gemv_transposed`]: columns from `first` on, of a row-major matrix of `n` columns, and their part of `y`.
+/// The body of [`gemv_transposed`]: columns from `first` on, of a row-major matrix of `n` columns, and their
+/// part of `y`.
 #[expect(clippy::arithmetic_side_effects, reason = "floats, and places in slices that are indexed")]
 fn columns<T: Real>([alpha, beta]: [T; 2], a: &[T], n: usize, first: usize, x: &[T], y: &mut [T]) {
     vectorized(

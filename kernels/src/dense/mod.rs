@@ -1,7 +1,8 @@
 //! Matrices: transposes and products.
 //!
-//! Matrices are row-major, `m x n` is `m` rows of `n` columns. Products follow the BLAS (reference: <https://www.netlib.org/blas/>): the
-//! result is `alpha * A B + beta * C`, and where `beta` is 0, what `C` held is not read, so a NaN in it does not spread.
+//! Matrices are row-major; `m x n` means `m` rows of `n` columns. Products follow the BLAS (reference:
+//! <https://www.netlib.org/blas/>): the result is `alpha * A B + beta * C`. If `beta` is 0, the old `C` is
+//! not read, so a NaN in it does not spread.
 
 mod gemm;
 mod gemv;

@@ -1,9 +1,9 @@
 //! Transposes: `out[j][i] = a[i][j]`.
 //!
-//! Every element is read once and written once; the art is in the lines. A tile is gathered row by row into a buffer of
-//! the first-level cache and written out column by column, so that every cache line of both matrices is touched once, in
-//! one go: with a power of two as row length all rows of a tile fall into the same few sets of the cache, which evict each
-//! other before their next element would be needed.
+//! Every element is read once and written once; what matters is the cache lines. A tile is gathered row by
+//! row into a buffer of the first-level cache and written out column by column, so that every cache line of
+//! both matrices is touched once, in one go: with a power of two as row length all rows of a tile fall into
+//! the same few sets of the cache, which evict each other before their next element would be needed.
 //!
 //! # Safety
 //! In place, a chunk owns pairs of tiles that mirror each other; pairs are disjoint.
@@ -16,19 +16,21 @@ use crate::input::Input;
 use ndarray::Ix2;
 use phalanx::{Element, Pool, SharedArray, grant};
 
-/// Side of a tile: 32 rows of 32 float64 are 8 KiB, so that buffer and lines in flight fit into any first-level cache.
+/// Side of a tile: 32 rows of 32 float64 are 8 KiB, so that buffer and lines in flight fit into any
+/// first-level cache.
 const TILE: usize = 32;
-/// Bytes of an element up to which tiles are used: larger ones fill lines of their own, and their tiles no stack.
+/// Bytes of an element up to which tiles are used: larger ones fill lines of their own, and their tiles no
+/// stack.
 const TILED_BYTES: usize = 64;
 /// Rows of the result that a chunk covers at least: one tile.
 const CHUNK_ROWS: usize = TILE;
 
 /// Writes the transpose of `a` (`m x n`) to `out` (`n x m`).
 ///
-/// Cost: `2 m n` elements of memory traffic, no arithmetic. Elements are copied bit by bit, NaN and all.
+/// Cost: `2 m n` elements of memory traffic, no arithmetic. Elements, NaN included, keep their bits.
 ///
 /// # Errors
-/// `Shape` where `out` is not `n x m`; `Launch`, `Memory`.
+/// `Shape` if `out` is not `n x m`; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::dense;
@@ -71,7 +73,8 @@ pub fn transpose<T: Element>(
     Ok(())
 }
 
-/// Rows of the result in one chunk: whole tiles, about 1 MiB, and at least 16 chunks where there are as many tiles.
+/// Rows of the result in one chunk: whole tiles, about 1 MiB, and at least 16 chunks where there are as many
+/// tiles.
 fn chunk_rows(rows: usize, row_bytes: usize) -> usize {
     let wanted = (1usize << 20).checked_div(row_bytes).unwrap_or(usize::MAX).min(rows / 16);
     wanted.next_multiple_of(TILE).max(CHUNK_ROWS)
@@ -107,13 +110,13 @@ fn transpose_columns<T: Element>(
     }
 }
 
-/// Transposes a square matrix where it lies.
+/// Transposes a square matrix in place.
 ///
 /// Cost: `2 n^2` elements of memory traffic, half the memory of [`transpose`].
 ///
 /// # Errors
-/// `Shape` where the matrix is not square; `Launch`. A worker that dies leaves part of the matrix transposed, which is reported,
-/// not repaired.
+/// `Shape` if the matrix is not square; `Launch`. If a worker dies, the call fails and part of the matrix is
+/// transposed.
 ///
 /// ```
 /// use phalanx_kernels::dense;
@@ -162,7 +165,8 @@ fn swap_by_tiles<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl
 fn swap_singly<T: Element>(a: &grant::ScatterView<'_, T>, n: usize, rows: impl Iterator<Item = usize>) {
     for i in rows.flat_map(|row| row * TILE..n.min((row + 1) * TILE)) {
         for j in 0..i {
-            // SAFETY: a pair is visited by one chunk only, the one that has its tile row; no other slice of it lives.
+            // SAFETY: a pair is visited by one chunk only, the one that has its tile row; no other slice of
+            // it lives.
             let below = unsafe { a.slice_mut(i * n + j..i * n + j + 1) };
             // SAFETY: as above; the mirror is another element.
             let above = unsafe { a.slice_mut(j * n + i..j * n + i + 1) };
@@ -183,8 +187,8 @@ fn swap_tile_row<T: Element>(
     let height = TILE.min(n - top);
     for left in (0..=top).step_by(TILE) {
         let width = TILE.min(n - left);
-        // SAFETY: elements (top.., left..) of this tile or of its mirror. A pair is visited by one chunk only, the one that has
-        // its tile row; no two slices live at once.
+        // SAFETY: elements (top.., left..) of this tile or of its mirror. A pair is visited by one chunk
+        // only, the one that has its tile row; no two slices live at once.
         let line = |i: usize, j: usize, len: usize| unsafe { a.slice_mut(i * n + j..i * n + j + len) };
         // The tile goes to the buffer, its mirror into the tile, the buffer into the mirror.
         for i in 0..height {

@@ -1,11 +1,11 @@
 //! Moving elements within an array, several workers at once.
 //!
 //! # Safety
-//! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source of at most one, and where
-//! a chain is cut the later part's first target, which the earlier part would read last, is read from its saved copy.
-//! The callers' share, which nothing here checks: [`carry`] is given whole parts of one plan, each once;
-//! [`reverse`] disjoint spans; [`append`] a counter that starts at 0 and counts this array alone. None of
-//! these launches is retried.
+//! Parts of a plan's moves touch disjoint slots: each slot is the target of at most one move and the source
+//! of at most one, and where a chain is cut the later part's first target, which the earlier part would read
+//! last, is read from its saved copy. The callers' share, which nothing here checks: [`carry`] is given whole
+//! parts of one plan, each once; [`reverse`] disjoint spans; [`append`] a counter that starts at 0 and counts
+//! this array alone. None of these launches is retried.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -29,7 +29,8 @@ pub(super) fn carry<T: Element>(
 ) {
     let place = |slot: usize| base + slot * block..base + (slot + 1) * block;
     for &[to, from] in moves {
-        // SAFETY: this part alone touches the slot, by the module's argument, and the slice ends with this turn.
+        // SAFETY: this part alone touches the slot, by the module's argument, and the slice ends with this
+        // turn.
         let target = unsafe { x.slice_mut(place(to as usize)) };
         match source(from) {
             // SAFETY: as above; no move has its own target as source.
@@ -44,7 +45,8 @@ pub(super) fn carry<T: Element>(
 pub(super) fn reverse<T: Element>(x: &ScatterView<'_, T>, span: Range<usize>) {
     let mirror = x.len() - span.end..x.len() - span.start;
     assert!(span.end <= mirror.start, "the span lies in the first half");
-    // SAFETY: spans of different chunks are disjoint, their mirrors too, and all mirrors lie behind all spans.
+    // SAFETY: spans of different chunks are disjoint, their mirrors too, and all mirrors lie behind all
+    // spans.
     let low = unsafe { x.slice_mut(span) };
     // SAFETY: as above.
     let high = unsafe { x.slice_mut(mirror) };

@@ -1,4 +1,5 @@
-//! Sorting words that fit a core's cache: two radix steps over the leading bits, then whatever ties they leave.
+//! Sorting words that fit a core's cache: two radix steps over the leading bits, then whatever ties they
+//! leave.
 //!
 //! ```text
 //! sort(v):
@@ -11,13 +12,13 @@
 //!   words of one lead  -> few: insertion; many: sort(them)
 //! ```
 //!
-//! Leads of twice the bits of a place make ties rare where words are spread evenly, so that the last line is one comparison
-//! a word; where they crowd, each round takes up to 24 bits off. Cost of a round for `n` words: `5 n` reads and `2 n` writes
-//! inside the cache.
+//! Leads of twice the bits of a place make ties rare where words are spread evenly, so that the last line is
+//! one comparison a word; where they crowd, each round takes up to 24 bits off. Cost of a round for `n`
+//! words: `5 n` reads and `2 n` writes inside the cache.
 //!
 //! # Safety
-//! The digit of a word is computed twice with the same formula: first to count, then to place. So no place lies outside, and
-//! every index is below the number of words counted.
+//! The digit of a word is computed twice with the same formula: first to count, then to place. So no place
+//! lies outside, and every index is below the number of words counted.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -118,8 +119,8 @@ fn to_heads(counts: &mut [u32]) {
     }
 }
 
-/// Places every word of `from` at its bucket's head in `to`, which advances. The heads were counted over `from` with the same
-/// digits.
+/// Places every word of `from` at its bucket's head in `to`, which advances. The heads were counted over
+/// `from` with the same digits.
 #[expect(clippy::arithmetic_side_effects, reason = "a head counts up to the next bucket's")]
 fn place<W: Word>(from: &[W], to: &mut [W], heads: &mut [u32], digit: impl Fn(W) -> usize) {
     assert!(from.len() == to.len() && u32::try_from(from.len()).is_ok());

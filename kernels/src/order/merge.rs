@@ -1,11 +1,13 @@
 //! Sorting by a comparison: runs sorted by the standard library, merged in rounds by all workers.
 //!
-//! Every round cuts its output into parts; where a part's inputs begin is found by bisection along the merge's diagonal (Deo and
-//! Sarkar, Parallel algorithms for merging and sorting, 1991), so all workers merge until the last round.
+//! Every round cuts its output into parts; where a part's inputs begin is found by bisection along the
+//! merge's diagonal (Deo and Sarkar, Parallel algorithms for merging and sorting, 1991), so all workers merge
+//! until the last round.
 //!
-//! **A comparison decides about order and about nothing else.** One that is no order (`partial_cmp(..).unwrap_or(Greater)` among NaNs)
-//! answers differently from where it is asked, so nothing is asked twice: each cut is found once, cuts are made to ascend, and
-//! both parts that meet at one take it as it is. Every element is then moved exactly once in a round, whatever was answered.
+//! **A comparison decides about order and about nothing else.** One that is no order
+//! (`partial_cmp(..).unwrap_or(Greater)` among NaNs) answers differently from where it is asked, so nothing
+//! is asked twice: each cut is found once, cuts are made to ascend, and both parts that meet at one take it
+//! as it is. Every element is then moved exactly once in a round, whatever was answered.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;
@@ -17,18 +19,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Parts of a run: what workers take in turn while two runs are merged.
 const PARTS: usize = 16;
 
-/// Sorts `x` in place by a comparison, stably: elements that compare equal keep their order.
+/// Sorts `x` in place by a comparison. The sort is stable: elements that compare equal keep their order.
 ///
-/// `compare` is a function, or a closure that captures nothing, and a total order; `Ord::cmp` sorts any element with an order of its own.
-/// If it is no total order, the elements end up in some order: none is lost and none is doubled, though the standard library may
-/// complain of the comparison on standard error. For keys that are numbers [`sort`](super::sort) and
-/// [`sort_by_key`](super::sort_by_key) are several times faster.
+/// `compare` is a function or a closure that captures nothing. It must be a total order; `Ord::cmp` sorts
+/// elements by their own order. If it is not a total order, the elements end up in some order: none is lost
+/// or duplicated, though the standard library may print a complaint to standard error. For numeric keys
+/// [`sort`](super::sort) and [`sort_by_key`](super::sort_by_key) are several times faster.
 ///
-/// Cost: the standard library's merge sort of runs, at least one a worker; then, for every doubling of runs, a sweep that reads and
-/// writes all elements. Room beside the array: as much again.
+/// Cost: the standard library's merge sort of runs, at least one per worker; then, for every doubling of the
+/// runs, a pass that reads and writes all elements. Extra memory: as much as the array.
 ///
 /// # Errors
-/// `Memory` for the room; `x` then holds what it held. `Launch`, also where `compare` panics; `x` then holds its elements in some order.
+/// `Memory` if there is not enough extra memory; `x` is unchanged. `Launch`, also if `compare` panics; `x`
+/// then holds its elements in some order.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -79,8 +82,8 @@ where
     }
 }
 
-/// Sorts a run. The standard library's sort is the fastest, and may panic where it finds that the comparison is no order; every element
-/// is there then, and a plain merge sort takes over, which believes nothing.
+/// Sorts a run. The standard library's sort is the fastest, and may panic where it finds that the comparison
+/// is no order; every element is there then, and a plain merge sort takes over, which believes nothing.
 fn sort_run<T: Copy>(run: &mut [T], compare: &impl Fn(&T, &T) -> Ordering) {
     if catch_unwind(AssertUnwindSafe(|| run.sort_by(compare))).is_err() {
         let mut room = run.to_vec();
@@ -100,7 +103,8 @@ fn sort_plainly<T: Copy>(run: &mut [T], room: &mut [T], compare: &impl Fn(&T, &T
     merge(run, room_a, room_b, compare);
 }
 
-/// Merges neighbouring runs of `from` into runs twice as long in `to`, part by part. A run is a multiple of a part.
+/// Merges neighbouring runs of `from` into runs twice as long in `to`, part by part. A run is a multiple of a
+/// part.
 #[expect(clippy::arithmetic_side_effects, reason = "places in runs of an array in memory")]
 fn merge_round<T, F>(
     pool: &Pool,
@@ -163,8 +167,8 @@ impl Pair {
     }
 }
 
-/// Makes each part take no element twice: within a pair of runs a cut is neither before the last one nor further on than a part. For a
-/// total order that changes nothing.
+/// Makes each part take no element twice: within a pair of runs a cut is neither before the last one nor
+/// further on than a part. For a total order that changes nothing.
 #[expect(clippy::arithmetic_side_effects, reason = "places in runs of an array in memory")]
 fn make_ascending(cuts: &mut [u64], len: usize, run: usize, part: usize) {
     let mut last = 0;
@@ -175,7 +179,8 @@ fn make_ascending(cuts: &mut [u64], len: usize, run: usize, part: usize) {
     }
 }
 
-/// Merges two sorted slices stably into `to`, which is as long as both. Every element is moved once, whatever `compare` says.
+/// Merges two sorted slices stably into `to`, which is as long as both. Every element is moved once, whatever
+/// `compare` says.
 #[expect(clippy::arithmetic_side_effects, reason = "places in slices that are indexed")]
 fn merge<T: Copy>(to: &mut [T], a: &[T], b: &[T], compare: &impl Fn(&T, &T) -> Ordering) {
     let (mut i, mut j) = (0, 0);

@@ -1,7 +1,8 @@
 //! Sorts that carry something along: indices, values, whole elements. All are stable.
 //!
-//! Each key is joined with its index into one wider word, `rank << bits | index`; words are sorted in place, and what is carried
-//! is gathered by the index in the low bits. No two words are equal, which makes the order of equal keys that of their indices.
+//! Each key is joined with its index into one wider word, `rank << bits | index`; words are sorted in place,
+//! and what is carried is gathered by the index in the low bits. No two words are equal, which makes the
+//! order of equal keys that of their indices.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::merge::sort_by;
@@ -58,7 +59,7 @@ enum Order {
 }
 
 impl Order {
-    /// The stable order of the keys that `key` gives for the elements of `x`.
+    /// The stable order of the keys that `key` returns for the elements of `x`.
     fn of<T, K, F>(pool: &Pool, x: &SharedArray<T>, key: F) -> Result<Order, KernelError>
     where
         T: Element,
@@ -144,15 +145,16 @@ where
     })?)
 }
 
-/// Writes to `out` the indices that would sort `x`: `x[out[0]] <= x[out[1]] <= ..`. Stable, as NumPy's `argsort(kind="stable")`.
+/// Writes to `out` the indices that would sort `x`: `x[out[0]] <= x[out[1]] <= ..`. Stable, like NumPy's
+/// `argsort(kind="stable")`.
 ///
 /// -0.0 and +0.0 count as equal, and so do all NaNs, which come last.
 ///
-/// Cost: a sort of words twice as wide (64 bits for keys of at most 32, else 128; keys of 128 bits are compared), which are also the
-/// room beside the arrays.
+/// Cost: a sort of words twice as wide as the keys (64 bits for keys of at most 32 bits, else 128; keys of
+/// 128 bits are sorted by comparison). These words are also the extra memory.
 ///
 /// # Errors
-/// `Shape` where `out` is not as long as `x`; `Memory`; `Launch`; `out` then holds unspecified values.
+/// `Shape` if `out` is not as long as `x`. `Memory`. `Launch`; `out` then holds unspecified values.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -180,14 +182,17 @@ pub fn argsort<T: Key>(
     Order::of(pool, &x, |key: &T| *key)?.write(pool, out)
 }
 
-/// Sorts `keys` in place and moves `values` along, stably: pairs with equal keys keep their order.
+/// Sorts `keys` in place and moves `values` along. The sort is stable: pairs with equal keys keep their
+/// order.
 ///
 /// -0.0 and +0.0 count as equal, and so do all NaNs, which come last. Every element keeps its bits.
 ///
-/// Cost: as [`argsort`], and a random read of every pair. Room beside the arrays: the words, and as much as the longer array.
+/// Cost: as for [`argsort`], and a random read of every pair. Extra memory: the words of [`argsort`], and as
+/// much as the longer array.
 ///
 /// # Errors
-/// `Shape` where the lengths differ. `Memory`, before anything is changed. `Launch`; both arrays then hold unspecified values.
+/// `Shape` if the lengths differ. `Memory`, before anything is changed. `Launch`; both arrays then hold
+/// unspecified values.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -221,16 +226,17 @@ pub fn sort_pairs<K: Key, V: Element>(
     order.gather(pool, values, &old_values)
 }
 
-/// Sorts `x` in place by a key that `key` computes from each element, stably.
+/// Sorts `x` in place by a key that `key` computes from each element. The sort is stable.
 ///
-/// `key` is a function, or a closure that captures nothing, and is called once for each element. -0.0 and +0.0 count as equal, and so do
-/// all NaNs, which come last.
+/// `key` is a function or a closure that captures nothing. It is called once for each element. -0.0 and +0.0
+/// count as equal, and so do all NaNs, which come last.
 ///
-/// Cost: as [`argsort`], and a random read of every element. Room beside the array: the words, and as much as the array again.
+/// Cost: as for [`argsort`], and a random read of every element. Extra memory: the words of [`argsort`], and
+/// as much as the array.
 ///
 /// # Errors
-/// `Memory`; `x` then holds what it held. `Launch`, also where `key` panics; `x` then holds what it held, or unspecified values where
-/// workers died.
+/// `Memory`; `x` is unchanged. `Launch`, also if `key` panics; `x` is unchanged then, or holds unspecified
+/// values if workers died.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

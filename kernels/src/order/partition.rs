@@ -1,26 +1,29 @@
 //! In-place partition of a long array by the leading bits of its words, by several workers at once.
 //!
 //! ```text
-//! 1 gather   every worker, on a stripe of its own: put each word into its bucket's buffer of one block; write a full
+//! 1 gather   every worker, on its stripe: put each word into its bucket's buffer of one block; write a full
 //!            buffer back over the stripe's front, where the words have been read already
-//! 2 plan     the driver: buckets' places from the counts; for every full block the slot where it shall lie
+//! 2 plan     the driver: buckets' places from the counts; for every full block its slot
 //! 3 move     every worker, on a part of the plan: copy blocks along chains of slots
-//! 4 finish   every worker, on a bucket of its own: fill the holes from what was left in the buffers; sort the bucket
+//! 4 finish   every worker, on its bucket: fill the holes from what was left in the buffers; sort the bucket
 //! ```
 //!
-//! A *slot* is a place of `block` words, counted from the array's start. Full blocks of bucket `b` go to the slots that lie wholly
-//! inside the bucket: there are at most one fewer of these than full blocks, and a block too many is put aside. Moves form chains
-//! (slot to slot, ending in an empty slot) and rings; a chain may be cut anywhere if the block at the cut is saved
-//! before the first move, so parts of equal length can run at once.
+//! A *slot* is a place of `block` words, counted from the array's start. Full blocks of bucket `b` go to the
+//! slots that lie wholly inside the bucket: there are at most one fewer of these than full blocks, and a
+//! block too many is put aside. Moves form chains (slot to slot, ending in an empty slot) and rings; a chain
+//! may be cut anywhere if the block at the cut is saved before the first move, so parts of equal length can
+//! run at once.
 //!
-//! Nothing but the buffers (a block for each bucket and stripe) is needed beside the array. The idea of filling blocks
-//! in place and permuting them is that of IPS4o (Axtmann, Witt, Ferizovic, Sanders: In-Place Parallel Super Scalar
-//! Samplesort, 2017); planning the permutation ahead instead of claiming blocks with atomics is ours.
+//! Nothing but the buffers (a block for each bucket and stripe) is needed beside the array. The idea of
+//! filling blocks in place and permuting them is that of IPS4o (Axtmann, Witt, Ferizovic, Sanders: In-Place
+//! Parallel Super Scalar Samplesort, 2017); planning the permutation ahead instead of claiming blocks with
+//! atomics is ours.
 //!
 //! Bodies on plain slices; `sort` runs them as launches.
 //!
 //! # Safety
-//! A classifier gives digits below its number of buckets, of which the tables have as many.
+//! A classifier returns digits below its number of buckets, and each table has as many entries as there are
+//! buckets.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -96,7 +99,8 @@ pub(super) struct Gathered<'a, W> {
     pub(super) labels: &'a mut [u16],
 }
 
-/// Step 1: gathers the words of one stripe into blocks of one bucket each at its front, and leftovers in the buffers.
+/// Step 1: gathers the words of one stripe into blocks of one bucket each at its front, and leftovers in the
+/// buffers.
 ///
 /// `stripe` holds the bits of keys where `FRESH`, else words; it holds words afterwards.
 #[expect(clippy::arithmetic_side_effects, reason = "at most 2048 buckets of a block in memory")]
@@ -124,7 +128,7 @@ pub(super) fn gather<K: Key, const FRESH: bool>(
     to.labels[front..].fill(EMPTY);
 }
 
-/// The loop of [`gather`]; gives the number of full blocks. `digit` gives numbers below `buckets`.
+/// The loop of [`gather`]; returns the number of full blocks. `digit` returns numbers below `buckets`.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "places in buffers whose lengths are asserted")]
 fn fill_blocks<K: Key, const FRESH: bool>(
@@ -196,8 +200,8 @@ pub(super) struct Plan {
     pub(super) saved: Vec<usize>,
 }
 
-/// Step 2: plans moves for `len` words gathered in stripes; `left` and `blocks` hold a row of `buckets` counts for each stripe,
-/// `labels` a label for each slot.
+/// Step 2: plans moves for `len` words gathered in stripes; `left` and `blocks` hold a row of `buckets`
+/// counts for each stripe, `labels` a label for each slot.
 #[expect(clippy::arithmetic_side_effects, reason = "places and counts of words in memory")]
 pub(super) fn plan(
     len: usize,
@@ -259,7 +263,8 @@ pub(super) fn plan(
     Plan { buckets, surplus, moves, part, saved }
 }
 
-/// Orders the moves `from[slot] -> slot` so that no block is overwritten before it was copied; gives the slots to save too.
+/// Orders the moves `from[slot] -> slot` so that no block is overwritten before it was copied; returns the
+/// slots to save too.
 fn chain(from: &mut [u32], labels: &[u16]) -> (Vec<[u32; 2]>, Vec<usize>) {
     let (mut moves, mut saved) = (Vec::with_capacity(from.len()), Vec::new());
     for end in (0..from.len()).filter(|slot| labels[*slot] == EMPTY) {
@@ -290,7 +295,7 @@ fn chain(from: &mut [u32], labels: &[u16]) -> (Vec<[u32; 2]>, Vec<usize>) {
     (moves, saved)
 }
 
-/// Makes the moves independent between parts of equal length; gives that length.
+/// Makes the moves independent between parts of equal length; returns that length.
 #[expect(clippy::arithmetic_side_effects, reason = "part is 1 at least")]
 fn cut(moves: &mut [[u32; 2]], saved: &mut Vec<usize>, parts: usize) -> usize {
     let part = moves.len().div_ceil(parts.max(1)).max(1);
@@ -314,8 +319,8 @@ pub(super) fn source(word: u32) -> Source {
     if word & SAVED != 0 { Source::Saved((word & !SAVED) as usize) } else { Source::Slot(word as usize) }
 }
 
-/// Step 4, first half: fills what the moves left open in a bucket. `v` is the bucket; `leftover(stripe)` its words that
-/// remained in a buffer.
+/// Step 4, first half: fills what the moves left open in a bucket. `v` is the bucket; `leftover(stripe)` its
+/// words that remained in a buffer.
 #[expect(clippy::arithmetic_side_effects, reason = "places in slices that are indexed")]
 pub(super) fn fill_holes<'a, W: Word>(
     v: &mut [W],

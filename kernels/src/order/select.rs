@@ -1,4 +1,4 @@
-//! Selection: the elements that sorting would put at given places, without sorting.
+//! Selection: the elements that sorting would put at given indices, without sorting.
 //!
 //! ```text
 //! range = [lowest word, highest word]
@@ -22,13 +22,14 @@ const BINS: usize = 4096;
 /// Elements that are left to one core.
 const FEW: usize = if cfg!(test) { 100 } else { 1 << 18 };
 
-/// The element that sorting would put at place `nth` (0 is the smallest). NaNs are last.
+/// Returns the element that sorting would put at index `nth` (0 is the smallest). NaNs are last.
 ///
-/// Cost: reads the array three times where its values are spread evenly (extremes, counts, copy of one bin), and twice more for every
-/// `2^12`-fold crowding of a bin; the order of the array is not changed. Room: at most 2 MiB, and 32 KiB for each of 256 leaves.
+/// Cost: reads the array three times if its values are spread evenly (extremes, counts, copy of one bin), and
+/// twice more for every `2^12`-fold crowding of a bin. The array is not changed. Extra memory: at most 2 MiB,
+/// and 32 KiB for each of 256 leaves.
 ///
 /// # Errors
-/// `Empty` where there are no elements; `Argument` where `nth` is no place; `Memory`; `Launch`.
+/// `Empty` if there are no elements; `Argument` if `nth` is not below the length; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -53,15 +54,17 @@ pub fn select_nth<T: Key, D: Shape>(
     Ok(T::from_word(found[0]))
 }
 
-/// Exact quantiles, as NumPy's `quantile(x, q)`: linear interpolation between the two elements next to place `q * (n - 1)`.
+/// Returns exact quantiles, like NumPy's `quantile(x, q)`, with linear interpolation between the two elements
+/// next to index `q * (n - 1)` of the sorted array.
 ///
-/// Gives one value for each of `q`, in float64. If any element is NaN, all are NaN. Between equal infinities the result is that infinity
-/// (where NumPy gives NaN).
+/// There is one value for each of `q`, in float64. If any element is NaN, all quantiles are NaN. Between
+/// equal infinities the result is that infinity (NumPy returns NaN).
 ///
-/// Cost: as [`select_nth`], with one more reading for NaNs in floats; quantiles that fall into one bin share the readings.
+/// Cost: as for [`select_nth`], with one more pass over floats to look for NaN; quantiles that fall into the
+/// same bin share the passes.
 ///
 /// # Errors
-/// `Empty` where there are no elements; `Argument` where a `q` is not in 0..=1; `Memory`; `Launch`.
+/// `Empty` if there are no elements; `Argument` if a `q` is not in 0..=1; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -125,14 +128,14 @@ fn interpolate(a: f64, b: f64, t: f64) -> f64 {
     if t >= 0.5 { b - step * (1.0 - t) } else { a + step * t }
 }
 
-/// Writes the largest elements of `x` to `out`, largest first; as many as `out` is long.
+/// Writes the largest elements of `x` to `out`, largest first, as many as `out` can hold.
 ///
 /// The order is that of [`sort`](super::sort), so NaNs count as largest.
 ///
-/// Cost: as [`select_nth`], one reading more, and a sort of `out` by the caller.
+/// Cost: as for [`select_nth`], one more pass, and a sort of `out` by the caller.
 ///
 /// # Errors
-/// `Argument` where `out` is longer than `x`; `Memory`; `Launch`.
+/// `Argument` if `out` is longer than `x`; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -387,7 +390,8 @@ mod tests {
     #[test]
     fn quantiles_follow_numpy_at_the_edges() {
         let q = |x: &[f64], q: f64| quantiles(pool(), x, &[q]).unwrap()[0];
-        // numpy.quantile([15., 20., 35., 40., 50.], 0.4) is 29.0, numpy.quantile([1., 2., 3., 4.], 0.1) is 1.3.
+        // numpy.quantile([15., 20., 35., 40., 50.], 0.4) is 29.0, numpy.quantile([1., 2., 3., 4.], 0.1) is
+        // 1.3.
         assert_eq!(q(&[15.0, 20.0, 35.0, 40.0, 50.0], 0.4), 29.0);
         assert_eq!(q(&[4.0, 2.0, 3.0, 1.0], 0.1), 1.3);
         assert!(q(&[1.0, f64::NAN, 2.0], 0.0).is_nan());

@@ -12,12 +12,14 @@ use std::ops::Range;
 
 /// Bytes of a bucket that is sorted by one worker: it and its scratch lie in a second-level cache together.
 ///
-/// This and the following sizes were chosen with `phalanx-bench kernels sort` on a 2-core virtual machine (Intel Xeon, family 6 model
-/// 167, 2 MiB of second-level cache a core), 2026-11-21. Tests use small ones, so that short arrays take every path.
+/// This and the following sizes were chosen with `phalanx-bench kernels sort` on a 2-core virtual machine
+/// (Intel Xeon, family 6 model 167, 2 MiB of second-level cache a core), 2026-11-21. Tests use small ones, so
+/// that short arrays take every path.
 const BUCKET_BYTES: usize = if cfg!(test) { 4 << 10 } else { 512 << 10 };
 /// Bytes of a bucket from which it is cut again by all workers.
 const MOST_BUCKET_BYTES: usize = if cfg!(test) { 16 << 10 } else { 4 << 20 };
-/// Bytes of a block that moves as one: long enough to stream, short enough that all buffers fit a second-level cache.
+/// Bytes of a block that moves as one: long enough to stream, short enough that all buffers fit a
+/// second-level cache.
 const BLOCK_BYTES: usize = if cfg!(test) { 256 } else { 2048 };
 /// Sample words for each bucket.
 const OVERSAMPLING: usize = 8;
@@ -26,17 +28,19 @@ const PARTS_PER_WORKER: usize = 16;
 
 /// Sorts `x` in place, ascending.
 ///
-/// Integers of every width, and floats in NumPy's order: `-inf` first, `+inf` behind all numbers, then all NaNs. -0.0 comes before +0.0
-/// (NumPy leaves open which). Elements keep their bits, so the result has the same bits for every number of workers.
+/// Integers of every width, and floats in NumPy's order: `-inf` first, then numbers, `+inf`, and all NaNs
+/// last. -0.0 comes before +0.0 (NumPy does not say which comes first). Elements keep their bits, so the
+/// result has the same bits for every number of workers.
 ///
-/// Cost: `x` is read and written three times, with counts of the leading bits, moves of blocks of 2 KiB, and a radix sort of buckets
-/// that fit a cache (see the source of `partition` and `local`); an array that ascends or descends already is read once and at most
-/// reversed. Room beside the array:
-/// a block for each bucket and worker, at most 2 MiB a worker, and twice the largest bucket. 8- and 16-bit keys are counted
-/// instead: read once, written once.
+/// Cost: `x` is read and written three times: the leading bits are counted, blocks of 2 KiB are moved, and
+/// buckets that fit a cache are radix-sorted (see the source of `partition` and `local`). An array that
+/// already ascends or descends is read once and at most reversed. Extra memory: a block for each bucket and
+/// worker, at most 2 MiB per worker, and twice the largest bucket. 8- and 16-bit keys are counted instead:
+/// read once, written once.
 ///
 /// # Errors
-/// `Memory` for the room; `x` then holds what it held. `Launch`; `x` then holds unspecified values.
+/// `Memory` if there is not enough extra memory; `x` is unchanged. `Launch`; `x` then holds unspecified
+/// values.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -93,8 +97,8 @@ fn turns<T: Key>(keys: &[T]) -> u8 {
     seen
 }
 
-/// Sorts an array that ascends or descends already, which takes one reading to see; others are left as they are. Chunks give up at the
-/// first turn.
+/// Sorts an array that ascends or descends already, which takes one reading to see; others are left as they
+/// are. Chunks give up at the first turn.
 #[expect(clippy::arithmetic_side_effects, reason = "spans lie in the array")]
 fn sort_monotone<T: Key>(pool: &Pool, x: &mut SharedArray<T>) -> Result<bool, KernelError> {
     let seen = pool.launch().retry(3).reduce(

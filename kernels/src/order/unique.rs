@@ -8,14 +8,16 @@ use crate::inline::is_inline;
 use crate::input::Input;
 use phalanx::{Pool, Shape, SharedArray};
 
-/// Elements of a part: a part's distinct elements are counted before, and written after, the parts' places are known.
+/// Elements of a part: a part's distinct elements are counted before, and written after, the parts' places
+/// are known.
 const PART: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 
-/// The distinct elements of `x`, ascending, as NumPy's `unique`.
+/// Returns the distinct elements of `x` in ascending order, like NumPy's `unique`.
 ///
-/// -0.0 and +0.0 are one element (-0.0 if there is one), and so are all NaNs, at the end.
+/// -0.0 and +0.0 count as one element (-0.0 if there is one), and so do all NaNs, which come last.
 ///
-/// Cost: a copy of `x`, its [`sort`], two readings and one writing of the distinct elements. Room: a copy of `x` and the result.
+/// Cost: a copy of `x`, its [`sort`], two passes over the sorted copy and one write of the distinct elements.
+/// Extra memory: a copy of `x`, besides the result.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -49,9 +51,9 @@ pub fn unique<T: Key, D: Shape>(
     Ok(out)
 }
 
-/// As [`unique`], and how often each occurs.
+/// Returns the distinct elements of `x` like [`unique`], and how often each occurs.
 ///
-/// Cost: as [`unique`], and 24 bytes for each distinct element.
+/// Cost: as for [`unique`], and 24 bytes for each distinct element.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -59,7 +61,8 @@ pub fn unique<T: Key, D: Shape>(
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// let (kinds, counts) = phalanx_kernels::order::unique_counts(&pool, &[0.5, f64::NAN, 0.5, 0.0, -0.0, f64::NAN])?;
+/// let x = [0.5, f64::NAN, 0.5, 0.0, -0.0, f64::NAN];
+/// let (kinds, counts) = phalanx_kernels::order::unique_counts(&pool, &x)?;
 /// assert_eq!(kinds.as_slice()[..2], [0.0, 0.5]);
 /// assert!(kinds.as_slice()[2].is_nan());
 /// assert_eq!(counts.as_slice(), [2, 2, 2]);

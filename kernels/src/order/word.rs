@@ -1,7 +1,8 @@
 //! Keys and the words they are sorted as.
 //!
-//! A [`Key`] is turned into an unsigned integer of the same width whose order is the key's, sorted as that, and turned
-//! back. The turn loses nothing: floats keep their bits, so a sorted array holds exactly the elements it held before.
+//! A [`Key`] is turned into an unsigned integer of the same width whose order is the key's, sorted as that,
+//! and turned back. The turn loses nothing: floats keep their bits, so a sorted array holds exactly the
+//! elements it held before.
 #![deny(clippy::arithmetic_side_effects)]
 
 use phalanx::{Element, Plain};
@@ -10,21 +11,21 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// An unsigned integer that is sorted by its bits. Implemented for `u8` to `u128` and closed.
+/// An unsigned integer that is sorted by its bits. Implemented for `u8` to `u128`; sealed.
 pub trait Word: Element + Plain + Ord + Default + sealed::Sealed {
-    /// Width.
+    /// Width in bits.
     const BITS: u32;
     /// The largest word.
     const MAX: Self;
-    /// `(self - lo) >> shift` as an index; 0 below `lo`, and `most` where it is larger than that.
+    /// Returns `(self - lo) >> shift` as an index, 0 if `self` is below `lo`, and at most `most`.
     fn digit(self, lo: Self, shift: u32, most: usize) -> usize;
-    /// As [`Self::digit`] for a word that is not below `lo` and whose digit fits.
+    /// Returns the same as [`Self::digit`] for a word that is not below `lo` and whose digit fits.
     fn digit_inside(self, lo: Self, shift: u32) -> usize;
-    /// Bits of `self - lo`.
+    /// Returns the number of bits of `self - lo`.
     fn width_above(self, lo: Self) -> u32;
-    /// The same number, wider.
+    /// Converts to the widest word.
     fn widen(self) -> u128;
-    /// The low bits of a wider number.
+    /// Returns the low bits of the widest word.
     fn narrow(wide: u128) -> Self;
 }
 
@@ -59,18 +60,19 @@ macro_rules! words { ($($t:ty)*) => { $(
 )* } }
 words!(u8 u16 u32 u64 u128);
 
-/// An element with a total order that radix sorting can use: all integers, `f32` and `f64`. Closed.
+/// An element with a total order that radix sorting can use: all integers, `f32` and `f64`. Sealed.
 ///
-/// Floats are ordered as NumPy orders them: `-inf` first, then numbers, `+inf`, and all NaNs last. Where a tie must be
-/// broken between elements of different bits, -0.0 comes before +0.0 and NaNs are ordered by their bits.
+/// Floats are ordered as in NumPy: `-inf` first, then numbers, `+inf`, and all NaNs last. Where ties between
+/// different bits must be broken, -0.0 comes before +0.0 and NaNs are ordered by their bits.
 pub trait Key: Element + sealed::Sealed {
     /// The unsigned integer of the same width.
     type Word: Word;
-    /// The word that sorts as this key does. Loses nothing.
+    /// Returns the word that sorts as this key does, without loss.
     fn to_word(self) -> Self::Word;
-    /// The key of a word.
+    /// Returns the key of a word.
     fn from_word(word: Self::Word) -> Self;
-    /// As [`Self::to_word`], but the same word for keys that compare equal: -0.0 and +0.0, and all NaNs.
+    /// Like [`Self::to_word`], but returns the same word for keys that compare equal: -0.0 and +0.0, and all
+    /// NaNs.
     fn to_rank(self) -> Self::Word;
 }
 
@@ -135,8 +137,8 @@ macro_rules! floats { ($($t:ty as $w:ty, $mantissa:literal);*) => { $(
     impl sealed::Sealed for $t {}
     impl Key for $t {
         type Word = $w;
-        // Negative floats sort by their complement, positive ones above them. That puts negative NaNs in front of -inf;
-        // subtracting their number turns them round to the end.
+        // Negative floats sort by their complement, positive ones above them. That puts negative NaNs in
+        // front of -inf; subtracting their number turns them round to the end.
         #[inline(always)]
         fn to_word(self) -> $w {
             const SIGN: $w = 1 << (<$w>::BITS - 1);

@@ -1,23 +1,26 @@
-//! Particles: all pairs of bodies that attract each other.
+//! Particles: bodies that attract each other, summed over all pairs.
 //!
-//! Body `i` at `x_i` with mass `m_i` is accelerated by
+//! The acceleration of body `i`, at `x_i` with mass `m_i`, is
 //!
 //! ```text
 //! a_i = sum over j of  m_j (x_j - x_i) / (|x_j - x_i|^2 + softening^2)^(3/2)
 //! ```
 //!
-//! Units are those in which the constant of gravitation is 1; multiply masses by it for others. The softening is that of H. C. Plummer (1911);
-//! with 0, bodies in one place do not attract each other, and the sum is Newton's.
+//! Units are those in which the gravitational constant is 1; for others, multiply masses by the constant. The
+//! softening is that of H. C. Plummer (1911). If it is 0, the sum is Newton's, and bodies at the same
+//! position do not attract each other.
 //!
-//! Positions, velocities and accelerations are arrays of shape `(n, 3)`, masses of length `n`; `f32` or `f64`.
-//! All sums run over `j = 0, 1, .., n - 1`, each body by itself, so results have the same bits for every number of workers and every
-//! vector width. Sums are as exact as their type: for more than some 10,000 bodies `f32` loses digits that `f64` has.
+//! Positions, velocities and accelerations are arrays of shape `(n, 3)`, masses of length `n`; `f32` or
+//! `f64`. All sums run over `j = 0, 1, .., n - 1`, each body by itself, so results have the same bits for
+//! every number of workers and every vector width. Sums are as exact as their type: with more than about
+//! 10,000 bodies `f32` loses digits.
 //!
-//! Lengths may be of any size: where squares and cubes of distances would leave the range of the type, lengths are counted in a power of two
-//! near the largest coordinate, which rounds nothing. Bodies so close, beside that, that the square of their distance vanishes are in one
-//! place.
+//! Lengths may be of any magnitude: if squares and cubes of distances would leave the range of the type,
+//! lengths are measured in units of a power of two near the largest coordinate, which causes no rounding.
+//! Bodies whose squared distance underflows in these units count as being at the same position.
 //!
-//! NaN or infinite positions and masses make NaN or infinite accelerations of all bodies that feel them, as the formula says.
+//! NaN or infinite positions and masses make the accelerations of all bodies that they act on NaN or
+//! infinite, as in the formula.
 
 #![allow(clippy::needless_range_loop, reason = "lanes and axes of several arrays advance together")]
 
@@ -39,15 +42,15 @@ const LANES: usize = 16;
 /// Chunks that the bodies are cut into at most.
 const CHUNKS: usize = 256;
 
-/// Sets `out[i]` to the acceleration of body `i` by all others.
+/// Sets `out[i]` to the acceleration of body `i` due to all others.
 ///
 /// `out` and `positions` have shape `(n, 3)`, `masses` length `n`.
 ///
-/// Cost: 20 flops, with one root and one division among them, for each of `n * n` pairs; `32 n` bytes read for every 16 bodies
-/// (`f64`), mostly from caches.
+/// Cost: 20 flops, one square root and one division among them, for each of `n * n` pairs; `32 n` bytes read
+/// for every 16 bodies (`f64`), mostly from caches.
 ///
 /// # Errors
-/// `Shape` where shapes do not agree; `Argument` where `softening` is negative or not finite; `Memory`; `Launch`.
+/// `Shape` if shapes do not agree; `Argument` if `softening` is negative or not finite; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -191,27 +194,29 @@ pub struct Energy {
 }
 
 impl Energy {
-    /// Both together, which motion under [`accelerations`] keeps.
+    /// Returns the sum of both, which motion under [`accelerations`] conserves.
     pub fn total(&self) -> f64 {
         self.kinetic + self.potential
     }
 }
 
-/// The kinetic and potential energy of bodies, summed in `f64`.
+/// Returns the kinetic and potential energy of the bodies, summed in `f64`.
 ///
-/// `positions` and `velocities` have shape `(n, 3)`, `masses` length `n`. Pairs in one place count for nothing where the softening is 0. The
-/// potential is that of [`accelerations`], so that [`leapfrog`] keeps the total up to its error of second order.
+/// `positions` and `velocities` have shape `(n, 3)`, `masses` length `n`. If the softening is 0, pairs at the
+/// same position do not contribute. The potential is that of [`accelerations`], so [`leapfrog`] conserves the
+/// total up to its second-order error.
 ///
 /// Cost: 15 flops for each of `n * n` pairs.
 ///
 /// # Errors
-/// `Shape` where shapes do not agree; `Argument` where `softening` is negative, not finite, or so small beside the positions that its square
-/// vanishes; `Memory`; `Launch`.
+/// `Shape` if shapes do not agree; `Argument` if `softening` is negative, not finite, or so small relative to
+/// the positions that its square underflows; `Memory`; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// let (positions, velocities) = (ndarray::array![[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]], ndarray::array![[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]);
+/// let positions = ndarray::array![[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]];
+/// let velocities = ndarray::array![[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]];
 /// let energy = phalanx_kernels::particles::energy(&pool, &positions, &velocities, &[4.0, 3.0], 0.0)?;
 /// assert_eq!((energy.kinetic, energy.potential), (2.0, -6.0));
 /// # Ok(())
@@ -322,15 +327,17 @@ fn potentials<T: Real>(
 
 /// Moves bodies by `steps` steps of the leapfrog (kick, drift, kick), each of `step` units of time.
 ///
-/// `positions` and `velocities` have shape `(n, 3)`, `masses` length `n`. The method is of second order, symmetric in time (a run with
-/// `-step` leads back, up to rounding) and keeps momentum; its error in the energy stays bounded. See E. Hairer, C. Lubich, G. Wanner,
-/// Geometric numerical integration illustrated by the Stormer-Verlet method, 2003, <https://doi.org/10.1017/S0962492902000144>.
+/// `positions` and `velocities` have shape `(n, 3)`, `masses` length `n`. The method is of second order,
+/// symmetric in time (a run with `-step` leads back, up to rounding) and conserves momentum; its error in the
+/// energy stays bounded. See E. Hairer, C. Lubich, G. Wanner, Geometric numerical integration illustrated by
+/// the Stormer-Verlet method, 2003, <https://doi.org/10.1017/S0962492902000144>.
 ///
-/// Cost: `steps + 1` times that of [`accelerations`], and `18 n` flops a step. Room: accelerations of shape `(n, 3)`.
+/// Cost: `steps + 1` times that of [`accelerations`], and `18 n` flops per step. Extra memory: accelerations
+/// of shape `(n, 3)`.
 ///
 /// # Errors
-/// `Shape` where shapes do not agree; `Argument` where `softening` is negative or not finite, or `step` is not finite; `Memory`: nothing is
-/// changed then. `Launch`; positions and velocities then hold unspecified values.
+/// `Shape` if shapes do not agree; `Argument` if `softening` is negative or not finite, or `step` is not
+/// finite; `Memory`: nothing is changed. `Launch`; positions and velocities then hold unspecified values.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

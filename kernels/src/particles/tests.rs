@@ -85,7 +85,7 @@ fn energies_have_the_same_bits_for_every_team() {
     });
 }
 
-/// Steps over a cloud of bodies; gives positions, velocities and masses.
+/// Steps over a cloud of bodies; returns positions, velocities and masses.
 fn run(
     pool: &Pool,
     n: usize,

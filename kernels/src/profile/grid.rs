@@ -1,14 +1,16 @@
-//! Element types as numbers: an order-preserving integer key for every value, and the grid of bins laid over the values.
+//! Element types as numbers: an order-preserving integer key for every value, and the grid of bins laid over
+//! the values.
 //!
 //! `key` maps every value that is not NaN to a `u64` with the same order, so that ranks, interval borders and
-//! bisection work on integers for all types alike. `-0.0` sorts directly below `0.0`, which is harmless: they are
-//! neighbours and compare equal.
+//! bisection work on integers for all types alike. `-0.0` sorts directly below `0.0`, which is harmless: they
+//! are neighbours and compare equal.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::number::Number;
 use bytemuck::{Pod, Zeroable};
 
-/// Bins of the grid proper; values below it, above it and NaN have a bin each besides.
+/// Number of bins of the grid itself. There is one more bin each for values below it, values above it, and
+/// NaN.
 pub const BINS: usize = 1 << 13;
 /// Bin of the values below the grid.
 pub const BELOW: usize = 0;
@@ -19,23 +21,26 @@ pub const NAN: usize = BINS + 2;
 /// Length of a table of bins, rounded up to whole cache lines.
 pub const TABLE: usize = BINS + 16;
 
-/// What every sweep needs to know beforehand; chosen from a sample, the same for all workers.
+/// The parameters of a pass. They are chosen from a sample and are the same for all workers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Plan {
-    /// Sums are taken of distances from this value (about the median), so that they lose no digits.
+    /// Sums are taken of distances from this value, which should be near the median, so that they lose no
+    /// digits.
     pub centre: f64,
-    /// Key of the lower border of the first bin.
+    /// Key of the lower edge of the first bin.
     pub low_key: u64,
-    /// Bins are 2^exponent wide, in values for floats and in keys for integers.
+    /// Bins are `2^exponent` wide, measured in values for floats and in keys for integers.
     pub exponent: i64,
 }
 
 impl Plan {
-    /// Bins of floats up to 2^450 wide, and from 2^-450 on, leave squares of distances inside the range of float64.
+    /// Bins of floats up to 2^450 wide, and from 2^-450 on, leave squares of distances inside the range of
+    /// float64.
     pub const MOST_PLAIN: i64 = 450;
 
-    /// What distances from the centre are counted in: 1, or 2^exponent where squares would overflow or vanish otherwise.
+    /// Returns the unit of distances from the centre: 1, or `2^exponent` if squares would otherwise overflow
+    /// or underflow.
     pub fn unit(&self) -> f64 {
         if (-Self::MOST_PLAIN..=Self::MOST_PLAIN).contains(&self.exponent) {
             return 1.0;
@@ -44,28 +49,30 @@ impl Plan {
     }
 }
 
-/// A type of 32 or 64 bits that the sweeps can read.
+/// A type of 32 or 64 bits that these kernels can read.
 pub trait Keyed: Number {
-    /// What `bin` needs, unpacked once per chunk.
+    /// The grid as `bin` needs it, unpacked once per chunk.
     type Grid: Copy;
 
-    /// The finite value next to a number.
+    /// Returns the finite value nearest to a number.
     fn nearest(x: f64) -> Self;
-    /// Whether this is plus or minus infinity.
+    /// Returns whether this is plus or minus infinity.
     fn is_infinite(self) -> bool;
-    /// An integer that orders like the values. Not for NaN.
+    /// Returns an integer that is ordered like the values. Not for NaN.
     fn key(self) -> u64;
-    /// The value with this key.
+    /// Returns the value with this key.
     fn from_key(key: u64) -> Self;
-    /// Lays a grid of `BINS` bins over `low ..= high`: the lower border and the exponent of a plan.
+    /// Lays a grid of `BINS` bins over `low ..= high`; returns the `low_key` and the exponent of a plan.
+    /// Floats whose distance from the lower edge overflows count as above the grid.
     fn plan_grid(low: Self, high: Self) -> (u64, i64);
     /// Unpacks the grid of a plan.
     fn grid(plan: &Plan) -> Self::Grid;
-    /// The bin of a value: never falls while the value rises; `NAN` for NaN.
+    /// Returns the bin of a value, which never decreases as the value increases; `NAN` for NaN.
     fn bin(self, grid: Self::Grid) -> usize;
-    /// The key at which a bin of the grid should start, save for rounding.
+    /// Returns the key at which a bin of the grid starts, up to rounding.
     fn guess(plan: &Plan, bin: usize) -> u64;
-    /// `b - a` as NumPy takes it between two neighbours of a percentile: in the element type, then as float64.
+    /// Returns `b - a` as NumPy computes it between the two neighbours of a percentile: in the element type,
+    /// then converted to float64.
     fn gap(a: Self, b: Self) -> f64;
 }
 
@@ -74,7 +81,8 @@ fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits((exponent.saturating_add(1023).clamp(1, 2046) as u64) << 52)
 }
 
-/// Exponent and lower border of the narrowest grid with bins of 2^e that covers `low ..= high`, e not below `least`.
+/// Exponent and lower border of the narrowest grid with bins of 2^e that covers `low ..= high`, e not below
+/// `least`.
 #[expect(clippy::arithmetic_side_effects, reason = "floats, and an exponent below 1015")]
 fn float_grid(low: f64, high: f64, least: i64) -> (f64, i64) {
     let half = high / 2.0 - low / 2.0; // high - low may overflow
@@ -202,7 +210,7 @@ integer!(u32, u32, 0);
 integer!(i64, u64, 1 << 63);
 integer!(u64, u64, 0);
 
-/// The keys that fall into bins `from ..= to`, as first and last key; `None` where no value can.
+/// Returns the first and last key that fall into bins `from ..= to`; `None` if no value can.
 #[expect(clippy::arithmetic_side_effects, reason = "keys have 64 bits, sums 128; `first < end`")]
 pub fn keys_of_bins<T: Keyed>(plan: &Plan, from: usize, to: usize) -> Option<(u64, u64)> {
     let (lowest, highest) = (T::LOWEST.key(), T::HIGHEST.key());
@@ -250,8 +258,15 @@ mod tests {
         }
         assert!(low.bin(grid) > BELOW && high.bin(grid) <= ABOVE, "{low:?} {high:?} {plan:?}");
         if exponent > -100 {
-            assert!(high.bin(grid) < ABOVE, "{low:?} {high:?} {plan:?}");
+            let fits = high.minus(T::from_key(low_key)).to_f64().is_finite();
+            assert_eq!(high.bin(grid) < ABOVE, fits, "{low:?} {high:?} {plan:?}");
         }
+    }
+
+    #[test]
+    fn what_lies_farther_from_the_lowest_than_any_number_is_above() {
+        check(vec![-1.7e308, -1e308, 0.0, 7e306, 4.3e307, 1.7e308], -1.7e308, 4.3e307);
+        check(vec![-3e38f32, -1.0, 0.0, 4e37, 3e38], -3e38, 3e38);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The sweeps that look for values inside intervals of keys: counting them in cells, or collecting them.
+//! The passes that find values inside intervals of keys: they count them in cells, or collect them.
 //!
-//! A group of elements is compared with the borders by vectors; nearly all groups hold no wanted value, and are done with then.
+//! A group of elements is compared with the borders by vectors; nearly all groups hold no wanted value, and
+//! are done with then.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::grid::Keyed;
@@ -8,15 +9,15 @@ use crate::error::KernelError;
 use crate::simd::vectorized;
 use bytemuck::{Pod, Zeroable};
 
-/// Intervals of one sweep at most.
+/// Most intervals of one pass.
 pub const MOST_INTERVALS: usize = 14;
-/// Cells an interval is divided into.
+/// Number of cells that an interval is divided into.
 pub const CELLS: usize = 512;
-/// Disjoint, ascending intervals of keys, ends included; fixed size, plain data.
+/// Disjoint, ascending intervals of keys, ends included. Plain data of fixed size.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Intervals {
-    /// How many of the following are used.
+    /// Number of intervals in use.
     pub len: u64,
     /// First keys.
     pub low: [u64; MOST_INTERVALS],
@@ -41,13 +42,13 @@ impl Intervals {
         Ok(*self)
     }
 
-    /// First and last key of each.
+    /// Returns the first and last key of each interval.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.low.iter().copied().zip(self.high).take(self.len as usize)
     }
 }
 
-/// How many values fell into a cell, and between which keys they lie. All-zero is not empty.
+/// How many values fell into a cell, and the range of their keys. An all-zero cell is not empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Cell {
@@ -63,7 +64,7 @@ impl Cell {
     /// No values: the identity of `combine`.
     pub const EMPTY: Self = Self { count: 0, min: u64::MAX, max: 0 };
 
-    /// Two cells' values together.
+    /// Returns the cell of both cells' values.
     pub fn combine(a: Self, b: Self) -> Self {
         Self { count: a.count.wrapping_add(b.count), min: a.min.min(b.min), max: a.max.max(b.max) }
     }
@@ -72,11 +73,11 @@ impl Cell {
 /// Elements that are looked at together before deciding that none is wanted.
 const GROUP: usize = 64;
 
-/// Divides each interval into [`CELLS`] cells and adds the values of a chunk to them; `cells` holds `CELLS` per interval. The body
-/// of [`refine`](super::refine).
+/// Divides each interval into [`CELLS`] cells and adds the values of a chunk to them; `cells` has `CELLS`
+/// elements per interval. This is the body of [`refine`](super::refine).
 ///
 /// # Panics
-/// If there are more intervals than [`MOST_INTERVALS`], or fewer cells than they have.
+/// If there are more intervals than [`MOST_INTERVALS`], or too few cells for them.
 pub fn refine_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell]) {
     vectorized(
         #[inline(always)]
@@ -84,7 +85,8 @@ pub fn refine_slice<T: Keyed>(chunk: &[T], wanted: &Intervals, cells: &mut [Cell
     );
 }
 
-/// Appends the keys of the wanted values of a chunk. The body of [`gather`](super::gather).
+/// Appends the keys of those values of a chunk that lie inside the intervals. This is the body of
+/// [`gather`](super::gather).
 ///
 /// # Panics
 /// If there are more intervals than [`MOST_INTERVALS`].
@@ -117,8 +119,9 @@ fn cell_shift(low: u64, high: u64) -> u32 {
     (0..64).find(|&shift| high.saturating_sub(low) >> shift < CELLS as u64).unwrap_or(63)
 }
 
-/// Calls `found` with interval and key of each wanted value. Nearly all groups hold none, and to see that is all that
-/// vectors are used for; comparing values instead of keys may let a zero of the other sign through, hence the check.
+/// Calls `found` with interval and key of each wanted value. Nearly all groups hold none, and to see that is
+/// all that vectors are used for; comparing values instead of keys may let a zero of the other sign through,
+/// hence the check.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "hits are not 0")]
 fn visit<T: Keyed>(chunk: &[T], wanted: &Intervals, mut found: impl FnMut(usize, u64)) {

@@ -1,21 +1,22 @@
-//! All statistics of a dataset in two or three sweeps, also when it is larger than memory.
+//! All statistics of a dataset in two or three passes, even if it is larger than memory.
 //!
-//! Where the kernels of [`reduce`](crate::reduce) read an array once for each question, these answer many at once, for programs that are
-//! bound by reading:
+//! The kernels of [`reduce`](crate::reduce) read an array once for each statistic. These compute many
+//! statistics in one pass, for programs whose speed is limited by reading:
 //!
-//! | kernel | gives | cost beside reading `x` once |
+//! | kernel | returns | cost besides reading `x` once |
 //! |---|---|---|
-//! | [`summarise`] | count, sums, extremes with their places, counts in 8192 bins | 10 flops and one counter's increment an element |
-//! | [`refine`] | counts and extremes of 512 cells in each of up to 14 intervals | 2 comparisons an element and interval |
-//! | [`gather`] | all values inside up to 14 intervals | 2 comparisons an element and interval |
-//! | [`tally`] | how often each value of an 8 or 16 bit type occurs, and the places of the extremes | one increment an element |
+//! | [`summarise`] | count, sums, extremes with positions, 8192 bins | 10 flops, 1 increment per element |
+//! | [`refine`] | counts, extremes in 512 cells of up to 14 intervals | 2 comparisons per element, interval |
+//! | [`gather`] | all values inside up to 14 intervals | 2 comparisons per element, interval |
+//! | [`tally`] | counts of each value of a small type, positions of extremes | 1 increment per element |
 //!
-//! The way to exact percentiles of an array of any length: [`summarise`] counts in bins, the bin of a rank is known from the counts,
-//! [`refine`] narrows it where it holds many values, [`gather`] collects it where it holds few. The program `stats` does that.
+//! Exact percentiles of an array of any length take three steps: [`summarise`] counts in bins, which
+//! determines the bin of each rank; [`refine`] narrows bins that hold many values; [`gather`] collects bins
+//! that hold few. The program `stats` does that.
 //!
-//! Kernels take a launch, so that progress, time limits and cancellation are the caller's; chunk sizes and retries are theirs.
-//! Results have the same bits for every number of workers. NaN are counted and take no part in sums and extremes, as in NumPy's
-//! `nanmean` and the like.
+//! These kernels take a launch, so that the caller can set progress, time limits and cancellation; they set
+//! chunk sizes and retries themselves. Results have the same bits for every number of workers. NaNs are
+//! counted, but ignored in sums and extremes, as in NumPy's `nanmean`.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod grid;
@@ -51,10 +52,11 @@ fn cut<'p, T>(launch: Launch<'p>, x: &SharedArray<T>) -> Launch<'p> {
     launch.chunk(bytes / size_of::<T>())
 }
 
-/// Reads everything once: number, sums, extremes with their places, and counts in bins of the plan's grid.
+/// Computes count, sums, extremes with their positions, and counts in the bins of the plan's grid, in one
+/// pass.
 ///
-/// Gives the summary and a table of [`TABLE`] counts: bin [`BELOW`] holds the values below the grid, 1 to [`BINS`] the grid's,
-/// [`ABOVE`] those above, [`NAN`] the NaN.
+/// Returns the summary and a table of [`TABLE`] counts: bin [`BELOW`] counts the values below the grid, bins
+/// 1 to [`BINS`] those in it, [`ABOVE`] those above and [`NAN`] the NaNs.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -88,7 +90,8 @@ pub fn summarise<T: Keyed>(
     Ok((summary, table.to_vec()))
 }
 
-/// Counts the values inside some intervals of keys, in [`CELLS`] cells for each, with each cell's smallest and largest key.
+/// Counts the values inside some intervals of keys, in [`CELLS`] cells for each, with each cell's smallest
+/// and largest key.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -122,12 +125,13 @@ pub fn refine<T: Keyed>(
     Ok(cells.to_vec())
 }
 
-/// Collects the keys of all values inside some intervals, in any order; the caller knows how many there are.
+/// Collects the keys of all values inside some intervals, in any order. The caller must know how many there
+/// are.
 ///
-/// Where a worker dies the call fails, since what it had delivered cannot be told from what it had not.
+/// If a worker dies, the call fails, since it is unknown which keys the worker had delivered.
 ///
 /// # Errors
-/// `Shape` where another number than `expected` was found; `Memory`, `Launch`.
+/// `Shape` if the number of keys found is not `expected`; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -169,7 +173,8 @@ pub fn gather<T: Keyed>(
     Ok(keys.to_vec())
 }
 
-/// Counts how often each value of an 8 or 16 bit type occurs, by its code, and finds the first places of the extremes.
+/// Counts how often each value of an 8- or 16-bit type occurs, by its code, and finds the first positions of
+/// the extremes.
 ///
 /// # Errors
 /// `Memory`, `Launch`.

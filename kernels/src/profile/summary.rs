@@ -1,8 +1,8 @@
-//! Pass 1 over 32 and 64 bit elements: moments, extremes with positions, and a table of bins, in one read.
+//! The first pass over 32- and 64-bit elements: moments, extremes with positions, and a table of bins.
 //!
-//! 8 to 16 bytes of cache traffic and about one table increment per element. A block of elements that fits the L1
-//! cache is read three times: for sums and extremes, for bin numbers, and (the numbers) for counting. Splitting the
-//! work this way lets the first two loops use vectors; only the counting is scalar.
+//! 8 to 16 bytes of cache traffic and about one table increment per element. A block of elements that fits
+//! the L1 cache is read three times: for sums and extremes, for bin numbers, and (the numbers) for counting.
+//! Splitting the work this way lets the first two loops use vectors; only the counting is scalar.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::grid::{Keyed, Plan, TABLE};
@@ -11,16 +11,18 @@ use bytemuck::{Pod, Zeroable};
 
 /// Elements handled at once; 2048 of 8 bytes are a third of a 48 KiB L1 cache.
 const BLOCK: usize = 2048;
-/// Independent sums per block: enough to hide the latency of an addition, few enough for the registers of AVX2.
+/// Independent sums per block: enough to hide the latency of an addition, few enough for the registers of
+/// AVX2.
 const LANES: usize = 8;
-/// "There is no such position."
+/// Stands for "no such position".
 pub const NOWHERE: u64 = u64::MAX;
 
-/// Count, sums about the plan's centre and extremes of some elements; fixed size, plain data, all-zero is not empty.
+/// Count, sums about the plan's centre and extremes of some elements. Plain data of fixed size; all-zero is
+/// not empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Summary {
-    /// Elements read, NaN included.
+    /// Number of elements read, NaN included.
     pub count: u64,
     /// Sum of `x - centre`, in the plan's [unit](Plan::unit).
     pub sum: f64,
@@ -37,11 +39,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// No elements: the identity of `combine`.
+    /// The summary of no elements: the identity of `combine`.
     pub const EMPTY: Self =
         Self { count: 0, sum: 0.0, square: 0.0, min: u64::MAX, max: 0, argmin: NOWHERE, argmax: NOWHERE };
 
-    /// Those of two sets of elements together. Equal values (of equal key) keep the lower position.
+    /// Returns the summary of two sets of elements taken together. Of equal values (of equal key) the lower
+    /// position is kept.
     pub fn combine<T: Keyed>(a: Self, b: Self) -> Self {
         let pick = |(ka, pa): (u64, u64), (kb, pb): (u64, u64), below: fn(T, T) -> bool| {
             if pa == NOWHERE || pb == NOWHERE {
@@ -57,14 +60,14 @@ impl Summary {
     }
 }
 
-/// Reads a chunk whose first element has position `first`: returns its summary and adds to the table of bins. The body of
-/// [`summarise`](super::summarise).
+/// Reads a chunk whose first element has position `first`, adds to the table of bins and returns its summary.
+/// This is the body of [`summarise`](super::summarise).
 ///
-/// The bits of the result depend on the chunk, its position and the plan only. Counts wrap around; a place beyond the last there is
-/// is [`NOWHERE`].
+/// The bits of the result depend on the chunk, its position and the plan only. Counts wrap around; a position
+/// too large for a `u64` is [`NOWHERE`].
 ///
 /// # Panics
-/// If the chunk has 2^32 elements or more, or the table another length than [`TABLE`].
+/// If the chunk has 2^32 elements or more, or if the length of the table is not [`TABLE`].
 pub fn summarise_slice<T: Keyed>(chunk: &[T], first: u64, plan: &Plan, table: &mut [u64]) -> Summary {
     vectorized(
         #[inline(always)]
@@ -160,8 +163,8 @@ struct Sums<T> {
     max: T,
 }
 
-/// Sums and extremes of a block. Two loops, because one loop with both needs more registers than there are; the
-/// folding of lanes is kept out of line, because its shape otherwise leaks into the loops as shuffles.
+/// Sums and extremes of a block. Two loops, because one loop with both needs more registers than there are;
+/// the folding of lanes is kept out of line, because its shape otherwise leaks into the loops as shuffles.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "lanes of a block")]
 fn block_sums<T: Keyed>(block: &[T], from_centre: impl Fn(T) -> f64) -> Sums<T> {

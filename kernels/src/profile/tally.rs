@@ -1,5 +1,5 @@
-//! The one pass over 8 and 16 bit elements: how often each of the 256 or 65536 possible values occurs. Everything but
-//! the positions of the extremes follows from that, exactly.
+//! The pass over 8- and 16-bit elements: how often each of the 256 or 65,536 possible values occurs.
+//! Everything but the positions of the extremes follows from that, exactly.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::summary::NOWHERE;
@@ -12,15 +12,17 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type with few enough values to count each: integers of 8 and 16 bits, and `f16` with the feature `half`. Closed.
+/// A type with few enough values to count each: integers of 8 and 16 bits, and `f16` with the feature `half`.
+/// Sealed.
 pub trait Small: Element + sealed::Sealed {
-    /// How many codes there are.
+    /// Number of codes.
     const CODES: usize;
-    /// A number that orders like the values; codes of NaN lie outside those of all values. Both zeros share one.
+    /// Returns a number that is ordered like the values. Codes of NaN lie outside those of all values; both
+    /// zeros share one code.
     fn code(self) -> usize;
-    /// The value with this code, `None` for NaN.
+    /// Returns the value with this code, `None` for NaN.
     fn value(code: usize) -> Option<f64>;
-    /// The difference as NumPy takes it between neighbours of a percentile.
+    /// Returns the difference as NumPy computes it between the two neighbours of a percentile.
     fn gap(a: f64, b: f64) -> f64 {
         b - a
     }
@@ -69,7 +71,7 @@ impl Small for f16 {
     }
 }
 
-/// Positions of the extremes; fixed size, plain data, all-zero is not empty.
+/// The extremes and their positions. Plain data of fixed size; all-zero is not empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Extremes {
@@ -84,10 +86,10 @@ pub struct Extremes {
 }
 
 impl Extremes {
-    /// Of no elements: the identity of `combine`.
+    /// The extremes of no elements: the identity of `combine`.
     pub const EMPTY: Self = Self { min: u64::MAX, max: 0, argmin: NOWHERE, argmax: NOWHERE };
 
-    /// Those of two sets of elements together.
+    /// Returns the extremes of two sets of elements taken together.
     pub fn combine(a: Self, b: Self) -> Self {
         let (min, argmin) = (a.min, a.argmin).min((b.min, b.argmin));
         let higher = match a.max.cmp(&b.max) {
@@ -99,11 +101,12 @@ impl Extremes {
     }
 }
 
-/// Reads a chunk whose first element has position `first`: adds to the counts of all codes, returns the extremes.
-/// The body of [`tally`](super::tally). Counts wrap around; a place beyond the last there is is [`NOWHERE`].
+/// Reads a chunk whose first element has position `first`, adds to the counts of all codes and returns the
+/// extremes. This is the body of [`tally`](super::tally). Counts wrap around; a position too large for a
+/// `u64` is [`NOWHERE`].
 ///
 /// # Panics
-/// If the chunk has 2^32 elements or more, or the table another length than there are codes.
+/// If the chunk has 2^32 elements or more, or if the length of the table is not the number of codes.
 pub fn tally_slice<T: Small>(chunk: &[T], first: u64, table: &mut [u64]) -> Extremes {
     assert!(u32::try_from(chunk.len()).is_ok() && table.len() == T::CODES);
     let counts = if T::CODES == 256 { tally_in::<T, 256, 8>(chunk) } else { tally_in::<T, 65536, 2>(chunk) };

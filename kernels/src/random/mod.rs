@@ -1,21 +1,23 @@
-//! Random numbers that depend on seed and place only.
+//! Random numbers that depend on seed and index only.
 //!
 //! | kernel | fills with |
 //! |---|---|
-//! | [`uniform`] | floats, evenly spread over a range |
+//! | [`uniform`] | floats, uniformly distributed over a range |
 //! | [`normal`] | floats of a normal distribution |
-//! | [`integers`] | integers, evenly spread over a range, without bias |
+//! | [`integers`] | integers, uniformly distributed over a range, without bias |
 //!
-//! Element `i` of an array (in row-major order) is a function of the seed and `i`: the same on every machine, for every number of workers,
-//! every schedule, every length of the array. The three kernels and different seeds give unrelated numbers.
+//! Element `i` of an array (in row-major order) is a function of the seed and `i`: the same on every machine,
+//! for every number of workers, every schedule and every length of the array. Different kernels and different
+//! seeds produce unrelated numbers.
 //!
 //! # How numbers are made
-//! Philox4x32-10 (Salmon and others, 2011) turns the counter `[i low, i high, attempt, kind]` under the seed as key into four words of
-//! 32 bits. `kind` is 0 for [`uniform`], 1 for [`normal`], 2 for [`integers`]; attempts above 0 occur only where
-//! [`integers`] refuses a draw. A block of four words makes four `f32`, or two elements of all other kinds, each from two words, the first
-//! the low one. These rules are part of the interface: they do not change without notice in CHANGELOG.md.
+//! Philox4x32-10 (Salmon and others, 2011) turns the counter `[i low, i high, attempt, kind]` under the seed
+//! as key into four words of 32 bits. `kind` is 0 for [`uniform`], 1 for [`normal`], 2 for [`integers`];
+//! attempts above 0 occur only if [`integers`] rejects a draw. A block of four words makes four `f32`, or two
+//! elements of all other kinds, each from two words, the first the low one. These rules are part of the
+//! interface: they do not change without notice in CHANGELOG.md.
 //!
-//! Not for secrets: the numbers can be foretold from a few of them.
+//! Not cryptographically secure: a few outputs are enough to predict the rest.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod philox;
@@ -35,15 +37,15 @@ use std::ops::{Range, RangeInclusive};
 /// Numbers of 64 bits that one step makes.
 const STEP: usize = 2 * LANES;
 
-/// Fills `out` with numbers evenly spread over `range`, the end excluded.
+/// Fills `out` with numbers uniformly distributed over `range`, the end excluded.
 ///
-/// A number is `start + (end - start) * k / 2^b` with an integer `k` of `b` bits, 53 for `f64` and 24 for `f32`, rounded; where that
-/// rounds to `end`, the next number below.
+/// A number is `start + (end - start) * k / 2^b` with an integer `k` of `b` bits, 53 for `f64` and 24 for
+/// `f32`, rounded. If that rounds to `end`, the result is the next number below.
 ///
-/// Cost: writes every element once; about 10 multiplications of 32 bits a word of output.
+/// Cost: writes every element once, with about 10 multiplications of 32 bits per word of output.
 ///
 /// # Errors
-/// `Argument` where the range is empty, not finite, or wider than the largest number. `Launch`.
+/// `Argument` if the range is empty, not finite, or wider than the largest number. `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -72,15 +74,18 @@ pub fn uniform<T: Draw, D: Shape>(
     })
 }
 
-/// Fills `out` with numbers of the normal distribution of the given mean and standard deviation.
+/// Fills `out` with normally distributed numbers of the given mean and standard deviation.
 ///
-/// A number is `mean + deviation * z`; `z` is the quantile function (Wichura, AS 241) at `(k + 1/2) / 2^52` with an integer `k` of 52
-/// bits, so it lies within 8.3 of 0. In `f32` these are rounded results of the same formula in `f64`.
+/// A number is `mean + deviation * z`; `z` is the quantile function (Wichura, AS 241) at `(k + 1/2) / 2^52`
+/// with an integer `k` of 52 bits, so it lies within 8.3 of 0. In `f32` these are rounded results of the same
+/// formula in `f64`.
 ///
-/// Cost: writes every element once; about 40 flops, and for 15 % of the elements a logarithm and a root.
+/// Cost: writes every element once, with about 40 flops, and a logarithm and a square root for 15 % of the
+/// elements.
 ///
 /// # Errors
-/// `Argument` where `mean` or `deviation` is not finite, `deviation` is negative, or numbers could become infinite. `Launch`.
+/// `Argument` if `mean` or `deviation` is not finite, `deviation` is negative, or numbers could become
+/// infinite. `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -134,15 +139,16 @@ pub fn normal<T: Draw, D: Shape>(
     })
 }
 
-/// Fills `out` with integers evenly spread over `range`, both ends included.
+/// Fills `out` with integers uniformly distributed over `range`, both ends included.
 ///
-/// Without bias: every integer of the range has exactly the same chance (D. Lemire, Fast random integer generation in an interval, 2019,
-/// <https://doi.org/10.1145/3230636>: a draw that would favour some is refused and made again from the next attempt).
+/// Without bias: every integer of the range has exactly the same chance (D. Lemire, Fast random integer
+/// generation in an interval, 2019, <https://doi.org/10.1145/3230636>: a draw that would favour some integers
+/// is rejected and repeated with the next attempt).
 ///
-/// Cost: writes every element once; one multiplication of 64 bits, and rarely a further block.
+/// Cost: writes every element once, with one multiplication of 64 bits and, rarely, a further block.
 ///
 /// # Errors
-/// `Argument` where the range is empty. `Launch`.
+/// `Argument` if the range is empty. `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -171,7 +177,8 @@ pub fn integers<T: Span, D: Shape>(
     })
 }
 
-/// Runs a fill in the caller or by the workers: `body` writes the part of the array that begins at the span's start.
+/// Runs a fill in the caller or by the workers: `body` writes the part of the array that begins at the span's
+/// start.
 fn fill<T, D, P, F>(
     pool: &Pool,
     out: &mut SharedArray<T, D>,
@@ -194,8 +201,8 @@ where
     Ok(repeatable(pool).for_each(operands, |(out, span, seed, wish, body)| body(out, span, (seed, wish)))?)
 }
 
-/// Calls `make` for every step of `N` elements that `out`, which begins at element `start`, has a part of; `make` gets the number of
-/// the step's first element.
+/// Calls `make` for every step of `N` elements that `out`, which begins at element `start`, has a part of;
+/// `make` gets the number of the step's first element.
 #[inline(always)]
 #[expect(
     clippy::arithmetic_side_effects,
@@ -309,10 +316,10 @@ fn singles(words: &Words) -> [u32; 2 * STEP] {
 
 /// An integer that can be drawn: `u8` to `u64`, `usize`, `i8` to `i64`, `isize`.
 pub trait Span: Integer {
-    /// The integer's 64-bit two's complement.
+    /// Returns the 64-bit two's complement of the integer.
     #[doc(hidden)]
     fn to_bits(self) -> u64;
-    /// The integer of a 64-bit two's complement that it fits.
+    /// Returns the integer with this 64-bit two's complement, which must fit.
     #[doc(hidden)]
     fn from_bits(bits: u64) -> Self;
 }

@@ -15,7 +15,8 @@ const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const ROUNDS: usize = 10;
 
-/// What a counter is used for, so that draws of different kinds with one seed have nothing to do with each other.
+/// What a counter is used for, so that draws of different kinds with one seed have nothing to do with each
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Domain {
     Uniform = 0,

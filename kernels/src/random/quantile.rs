@@ -1,8 +1,8 @@
 //! The quantile function of the standard normal distribution.
 //!
-//! Algorithm AS 241 (PPND16): M. J. Wichura, The percentage points of the normal distribution, Applied Statistics 37 (1988) 477-484;
-//! relative error about 1e-16. The logarithm of the tails is that of the crate `libm`, pure Rust, so that results have the same
-//! bits on every machine.
+//! Algorithm AS 241 (PPND16): M. J. Wichura, The percentage points of the normal distribution, Applied
+//! Statistics 37 (1988) 477-484; relative error about 1e-16. The logarithm of the tails is that of the crate
+//! `libm`, pure Rust, so that results have the same bits on every machine.
 
 #![allow(clippy::excessive_precision, reason = "coefficients stand as they were published")]
 

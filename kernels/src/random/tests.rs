@@ -1,4 +1,5 @@
-//! Reproducibility against naive twins that draw one element at a time, and sanity of the distributions for fixed seeds.
+//! Reproducibility against naive twins that draw one element at a time, and sanity of the distributions for
+//! fixed seeds.
 
 use super::*;
 use crate::inline::launching;

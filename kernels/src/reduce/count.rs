@@ -1,4 +1,4 @@
-//! How many elements, whether any, whether all have a property.
+//! How many elements, whether any, and whether all satisfy a predicate.
 
 use super::lanes::total;
 use crate::error::KernelError;
@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Elements that are looked at between two questions whether to stop.
 const BLOCK: usize = 1024;
 
-/// How many elements have a property.
+/// Returns how many elements satisfy a predicate.
 ///
-/// `f` is a function or a closure that captures nothing, and is inlined into the loop. Cost: every element read once, and `f`.
+/// `f` is a function or a closure that captures nothing, and is inlined into the loop. Cost: every element
+/// read once, and one call of `f` for each.
 ///
 /// # Errors
-/// `Memory`, `Launch`; also where `f` panics.
+/// `Memory`, `Launch`; also if `f` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -43,12 +44,12 @@ where
     Ok(repeatable(pool).reduce(operands, 0u64, |(x, f)| count_slice(x, f), |a, b| a + b)? as usize)
 }
 
-/// Whether at least one element has a property; false without elements.
+/// Returns whether at least one element satisfies a predicate; false for an empty array.
 ///
-/// Stops soon after one was found. Cost: at most every element read once, and `f`.
+/// Stops soon after one is found. Cost: at most every element read once, and one call of `f` for each.
 ///
 /// # Errors
-/// `Memory`, `Launch`; also where `f` panics.
+/// `Memory`, `Launch`; also if `f` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -86,12 +87,12 @@ where
     Ok(found.as_slice()[0] != 0)
 }
 
-/// Whether all elements have a property; true without elements.
+/// Returns whether all elements satisfy a predicate; true for an empty array.
 ///
-/// Stops soon after one was found that has not. Cost as [`any`].
+/// Stops soon after one is found that does not. Cost: as for [`any`].
 ///
 /// # Errors
-/// `Memory`, `Launch`; also where `f` panics.
+/// `Memory`, `Launch`; also if `f` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

@@ -1,6 +1,6 @@
-//! Smallest and largest elements, and where they are.
+//! Smallest and largest elements, and their indices.
 
-use super::fold;
+use super::fold::fold;
 use super::lanes::strands;
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
@@ -9,11 +9,11 @@ use crate::number::{Integer, Number, Real};
 use crate::simd::vectorized;
 use phalanx::Pool;
 
-/// Elements among which an extreme is looked for before its place is: 16 KiB of float64, so that the second look meets the
-/// first-level cache.
+/// Elements among which an extreme is looked for before its place is: 16 KiB of float64, so that the second
+/// look meets the first-level cache.
 const BLOCK: usize = 2048;
 
-/// The smallest element. NaN if any element is NaN; of zeros of both signs, either.
+/// Returns the smallest element. NaN if any element is NaN; if both zeros are smallest, either of them.
 ///
 /// Cost: every element read once, two operations each.
 ///
@@ -48,7 +48,7 @@ pub fn min<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
     )
 }
 
-/// The largest element. NaN if any element is NaN; of zeros of both signs, either.
+/// Returns the largest element. NaN if any element is NaN; if both zeros are largest, either of them.
 ///
 /// Cost: every element read once, two operations each.
 ///
@@ -109,7 +109,7 @@ pub(super) fn range<T: Integer>(
     )
 }
 
-/// The largest absolute value. NaN if any element is NaN.
+/// Returns the largest absolute value. NaN if any element is NaN.
 ///
 /// Cost: every element read once, three operations each.
 ///
@@ -136,9 +136,11 @@ pub fn norm_inf<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Re
     Ok(fold(pool, x, T::ZERO, further, |a, b| pick(a, b, |a, b| a.abs() > b.abs()))?.abs())
 }
 
-/// The place of the smallest element in row-major order: the first of equal ones, and the first NaN if there is one.
+/// Returns the index of the smallest element in row-major order: the first of equal elements, or the first
+/// NaN if there is one.
 ///
-/// Cost: every element read once, and for each block of 2048 that holds a new smallest element once more, from the cache.
+/// Cost: every element read once; a block of 2048 that holds a new smallest element is read again, from the
+/// cache.
 ///
 /// # Errors
 /// `Empty` without elements, `Memory`, `Launch`.
@@ -168,9 +170,10 @@ pub fn argmin<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Re
     Ok(found[1] as usize)
 }
 
-/// The place of the largest element in row-major order: the first of equal ones, and the first NaN if there is one.
+/// Returns the index of the largest element in row-major order: the first of equal elements, or the first NaN
+/// if there is one.
 ///
-/// Cost as [`argmin`].
+/// Cost: as for [`argmin`].
 ///
 /// # Errors
 /// `Empty` without elements, `Memory`, `Launch`.
@@ -267,7 +270,8 @@ type Found = [u64; 2];
 /// No place at all.
 const NOWHERE: Found = [0, u64::MAX];
 
-/// The first place of the best element of a slice that begins at place `first`; the first NaN if there is one.
+/// The first place of the best element of a slice that begins at place `first`; the first NaN if there is
+/// one.
 fn place_slice<T: Number, O: Order>(x: &[T], first: usize) -> Found {
     vectorized(
         #[inline(always)]
@@ -300,7 +304,8 @@ fn block_best<T: Number, O: Order>(block: &[T]) -> (T, bool) {
     fold_block::<T, O>(&best, &nan, rest)
 }
 
-/// Folds the lanes of a block. Out of line, because its shape otherwise leaks into the loop above as shuffles.
+/// Folds the lanes of a block. Out of line, because its shape otherwise leaks into the loop above as
+/// shuffles.
 #[inline(never)]
 fn fold_block<T: Number, O: Order>(best: &[[T; 8]; 4], nan: &[[T; 8]; 4], rest: &[T]) -> (T, bool) {
     let has_nan = nan.as_flattened().iter().chain(rest).any(|x| x.is_unordered());

@@ -1,4 +1,4 @@
-//! Counts of values: by bins of equal width, and of each small integer.
+//! Counts of values: in bins of equal width, and of each small integer.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;
@@ -18,7 +18,8 @@ const WAYS: usize = 4;
 const MOST_OWN: usize = 2048;
 /// Elements of unsigned types below this are counted without asking for the largest first.
 const NARROW: u32 = 1 << 16;
-/// Bins up to which each part of the array has a table of its own; above, all workers count in one, atomically.
+/// Bins up to which each part of the array has a table of its own; above, all workers count in one,
+/// atomically.
 const MOST_PARTED: usize = 1 << 17;
 
 /// Counts for which memory is asked for beforehand.
@@ -29,7 +30,8 @@ const MANY: usize = 1 << 20;
 pub struct Histogram {
     /// Elements in each bin.
     pub counts: Vec<u64>,
-    /// Borders of the bins, one more than bins: bin `i` holds `edges[i] <= x < edges[i + 1]`, the last also its upper border.
+    /// Edges of the bins, one more than there are bins: bin `i` holds `edges[i] <= x < edges[i + 1]`, and the
+    /// last bin also its upper edge.
     pub edges: Vec<f64>,
 }
 
@@ -86,8 +88,8 @@ impl Grid {
 
     /// The bin of a value, `bins` for those outside and NaN.
     ///
-    /// A multiplication guesses the bin, and the borders left and right of it correct the guess, so that what counts are the
-    /// borders as rounded.
+    /// A multiplication guesses the bin, and the borders left and right of it correct the guess, so that what
+    /// counts are the borders as rounded.
     #[inline(always)]
     #[expect(clippy::arithmetic_side_effects, reason = "one bin at least, says `histogram`")]
     fn bin(&self, x: f64) -> u32 {
@@ -99,21 +101,23 @@ impl Grid {
         let up = if x >= self.edge(guess + 1.0) && guess < last { 1.0 } else { 0.0 };
         let inside = x >= self.low && x <= self.high;
         let bin = if inside { guess - down + up } else { self.bins as f64 };
-        // Whole numbers below 2^32 stand in the low bits after adding 2^52: a conversion that every vector unit knows.
+        // Whole numbers below 2^32 stand in the low bits after adding 2^52: a conversion that every vector
+        // unit knows.
         (bin + 4_503_599_627_370_496.0).to_bits() as u32
     }
 }
 
 /// Counts elements in `bins` bins of equal width over a range.
 ///
-/// As `numpy.histogram(x, bins, range)`: borders are `linspace(range.start, range.end, bins + 1)`, the last bin holds its upper border
-/// too, and elements outside and NaN are not counted. Elements are compared as float64.
+/// Like `numpy.histogram(x, bins, range)`: edges are `linspace(range.start, range.end, bins + 1)`, the last
+/// bin includes its upper edge, and NaN and elements outside the range are not counted. Elements are compared
+/// as float64.
 ///
-/// Cost: every element read once, about six operations and one increment of a counter each.
+/// Cost: every element read once, with about six operations and one increment of a counter.
 ///
 /// # Errors
-/// `Argument` where the range is empty, reversed or not finite, there are no bins or more than 2^31, or more than the range has
-/// numbers to be borders; `Memory`, `Launch`.
+/// `Argument` if the range is empty, reversed or not finite, or if there are no bins, more than 2^31, or more
+/// than the range has distinct numbers for edges; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -180,16 +184,17 @@ fn unpack([low, high, step, scale]: [f64; 4], bins: usize) -> Grid {
     Grid { low, high, step, scale, bins }
 }
 
-/// Counts how often each value from 0 on occurs: `counts[v]` elements are `v`.
+/// Counts how often each value from 0 on occurs: `counts[v]` elements equal `v`.
 ///
-/// As `numpy.bincount(x, minlength)`: there are as many counts as the largest value asks for, at least `min_len`.
+/// Like `numpy.bincount(x, minlength)`: there is one count more than the largest value, and at least
+/// `min_len` counts.
 ///
-/// Cost: every element read once, and one increment of a counter each; once more before, for the largest element, where the type is wider than
-/// 16 bits or signed.
+/// Cost: every element read once, with one increment of a counter. Types that are signed or wider than 16
+/// bits are read twice, since the largest element must be found first.
 ///
 /// # Errors
-/// `Argument` where an element is negative; `Memory`, also where the largest element asks for more counts than there is memory for;
-/// `Launch`.
+/// `Argument` if an element is negative; `Memory`, also if the largest element needs more counts than memory
+/// can hold; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -283,7 +288,7 @@ fn count_values<T: Integer>(x: &[T], counts: &mut [u64]) {
     add_ways(counts, &ways);
 }
 
-/// Counts block by block: `number` gives the bins of a block to the function that it receives.
+/// Counts block by block: `number` passes the bins of a block to the function that it receives.
 #[expect(clippy::arithmetic_side_effects, reason = "counts of elements in memory")]
 fn count_blocks<T>(x: &[T], counts: &mut [u64], mut number: impl FnMut(&[T], &mut dyn FnMut(&[u32]))) {
     if counts.len() > MOST_OWN || x.len() < 4 * counts.len() {

@@ -1,17 +1,18 @@
 //! Sums in a fixed order that suits vectors and memory, and rounds little.
 //!
 //! ```text
-//! cut the slice into four strands of equal length; what is left over, fewer than 32 elements, is summed in order
-//! for each block of 512 elements a strand:
+//! cut the slice into four strands of equal length; the rest, fewer than 32 elements, is summed in order
+//! for each block of 512 elements of a strand:
 //!     lane[strand][column] += f(element)      32 sums, each of 64 elements
 //!     fold the 32 lanes in a tree
 //! fold the blocks' sums in a tree (neighbours first)
 //! ```
 //!
-//! 1. Four strands, because four streams of reads keep more memory requests under way than one: 31 instead of 28 GB/s for a sum
-//!    over 512 MiB (2 cores of an Intel Xeon, family 6 model 167, KVM, 2026-11-21).
+//! 1. Four strands, because four streams of reads keep more memory requests under way than one: 31 instead of
+//!    28 GB/s for a sum over 512 MiB (2 cores of an Intel Xeon, family 6 model 167, KVM, 2026-11-21).
 //! 2. Eight columns a strand: one cache line of float64, and 32 sums fit the registers of AVX2 twice over.
-//! 3. Trees above blocks: the rounding error grows with the logarithm of the length, as that of NumPy's pairwise sum does.
+//! 3. Trees above blocks: the rounding error grows with the logarithm of the length, as that of NumPy's
+//!    pairwise sum does.
 
 use crate::number::Number;
 

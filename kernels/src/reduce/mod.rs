@@ -1,6 +1,6 @@
-//! Kernels that condense an array into a number or a few.
+//! Kernels that reduce an array to one number or a few.
 //!
-//! | kernel | gives | reads | flops an element |
+//! | kernel | returns | reads | flops per element |
 //! |---|---|---|---|
 //! | [`sum`], [`sum_compensated`] | the sum | `x` | 1, 7 |
 //! | [`dot`] | the sum of products | `x`, `y` | 2 |
@@ -8,16 +8,17 @@
 //! | [`min`], [`max`], [`argmin`], [`argmax`] | extremes and their places | `x` | 2 |
 //! | [`mean`], [`variance`], [`moments`] | moments about the mean | `x` | 1, 5, 10 |
 //! | [`histogram`], [`bincount`] | counts by value | `x`, wide integers twice | 6, 1 |
-//! | [`count_if`], [`any`], [`all`] | how many have a property | `x` | those of the function |
+//! | [`count_if`], [`any`], [`all`] | how many elements satisfy a predicate | `x` | those of the function |
 //!
-//! Arrays of any number of axes are taken as one long vector, in row-major order. Every array is read once, from memory at its full
-//! speed.
+//! Arrays with any number of axes are treated as one long vector in row-major order. Every array is read
+//! once, at the full speed of memory.
 //!
-//! Results have the same bits for every number of workers, backend, schedule and vector width: sums are taken in a fixed order that
-//! depends on the length only. It is another order than NumPy's, so last digits may differ from NumPy's.
+//! Results have the same bits for every number of workers, backend, schedule and vector width: sums are taken
+//! in a fixed order that depends on the length only. NumPy adds in another order, so last digits may differ.
 
 mod count;
 mod extreme;
+mod fold;
 mod histogram;
 mod lanes;
 mod moment;
@@ -32,47 +33,3 @@ pub use extreme::{argmax, argmin, max, min, norm_inf};
 pub use histogram::{Histogram, bincount, histogram};
 pub use moment::{Moments, moments, variance};
 pub use sum::{dot, mean, norm1, norm2, sum, sum_compensated};
-
-use crate::error::KernelError;
-use crate::inline::{is_inline, repeatable};
-use crate::input::Input;
-use phalanx::{Element, Inlined, Plain, Pool};
-
-/// Folds what `kernel` makes of each chunk; of a short array what it makes of the whole.
-fn fold<T: Element, A: Element, K>(
-    pool: &Pool,
-    x: &(impl Input<Elem = T> + ?Sized),
-    identity: A,
-    kernel: K,
-    combine: fn(A, A) -> A,
-) -> Result<A, KernelError>
-where
-    K: for<'w> Fn(&'w [T]) -> A + Copy + Send + Sync + 'static,
-{
-    if is_inline(x.len()) {
-        return Ok(kernel(&x.elements()));
-    }
-    let x = x.share(pool)?;
-    let operands = (x.split_flat(), Inlined::new::<(&'static [T],)>(kernel));
-    Ok(repeatable(pool).reduce(operands, identity, |(x, kernel)| kernel(x), combine)?)
-}
-
-/// As [`fold`], for a kernel that multiplies every element by a number first.
-fn fold_scaled<T: Element, V: Plain, A: Element, K>(
-    pool: &Pool,
-    x: &(impl Input<Elem = T> + ?Sized),
-    scale: V,
-    identity: A,
-    kernel: K,
-    combine: fn(A, A) -> A,
-) -> Result<A, KernelError>
-where
-    K: for<'w> Fn(&'w [T], V) -> A + Copy + Send + Sync + 'static,
-{
-    if is_inline(x.len()) {
-        return Ok(kernel(&x.elements(), scale));
-    }
-    let x = x.share(pool)?;
-    let operands = (x.split_flat(), [scale], Inlined::new::<(&'static [T], V)>(kernel));
-    Ok(repeatable(pool).reduce(operands, identity, |(x, [scale], kernel)| kernel(x, scale), combine)?)
-}

@@ -1,8 +1,8 @@
-//! Mean, variance and higher moments about the mean, in one sweep over memory.
+//! Mean, variance and higher moments about the mean, in one pass over memory.
 
 use super::extreme::{max, min};
+use super::fold::{fold, fold_scaled};
 use super::lanes::total;
-use super::{fold, fold_scaled};
 use crate::error::KernelError;
 use crate::input::Input;
 use crate::number::Number;
@@ -11,8 +11,8 @@ use crate::simd::vectorized;
 use bytemuck::{Pod, Zeroable};
 use phalanx::Pool;
 
-/// Elements whose mean is taken before their distances from it: 32 KiB of float64, so that the second look meets the
-/// first-level cache.
+/// Elements whose mean is taken before their distances from it: 32 KiB of float64, so that the second look
+/// meets the first-level cache.
 const BLOCK: usize = 4096;
 
 /// Sums of powers of distances above this have lost nothing to powers that vanished, in arrays of any length.
@@ -20,16 +20,16 @@ const LEAST: f64 = 1e-200;
 
 /// Number of elements, their sum and mean, and sums of powers of their distances from their mean, in float64.
 ///
-/// Where powers of the distances themselves would overflow or vanish, distances are counted in units of `2^exponent`; otherwise the
-/// exponent is 0. Variance, skewness and the like take that into account.
+/// If powers of the distances would overflow or underflow, distances are measured in units of `2^exponent`;
+/// otherwise the exponent is 0. The methods account for that.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Moments {
     /// Number of elements.
     pub count: u64,
-    /// Their sum, which may be infinite where the mean is not.
+    /// Their sum, which may be infinite even if the mean is not.
     pub sum: f64,
-    /// Their mean; 0 without elements, NaN where it would be infinite.
+    /// Their mean; 0 if there are none, NaN where it would be infinite.
     pub mean: f64,
     /// Sum of squares of the distances.
     pub m2: f64,
@@ -42,29 +42,32 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The mean; NaN without elements.
+    /// Returns the mean; NaN if there are no elements.
     pub fn mean(&self) -> f64 {
         // Infinities leave no distances, but may have a mean.
         if self.count == 0 || self.mean.is_nan() { self.sum / self.count as f64 } else { self.mean }
     }
 
-    /// The variance: squares over `count - ddof`, NaN where that is not positive. `ddof` is 0 for the variance of the elements
-    /// themselves (NumPy's default), 1 for the estimate from a sample.
+    /// Returns the variance: the sum of squares over `count - ddof`, NaN if that is not positive. `ddof` is 0
+    /// for the variance of the elements themselves (NumPy's default), 1 for the estimate from a sample.
     pub fn variance(&self, ddof: u64) -> f64 {
         self.squares(ddof) * self.unit() * self.unit()
     }
 
-    /// The square root of the variance; finite and not 0 also where the variance is too large or too small for a float64.
+    /// Returns the square root of the variance. It is finite and not 0 even if the variance is too large or
+    /// too small for a float64.
     pub fn std(&self, ddof: u64) -> f64 {
         self.squares(ddof).sqrt() * self.unit()
     }
 
-    /// The skewness of the elements themselves, as `scipy.stats.skew` gives by default; NaN where all are equal.
+    /// Returns the skewness of the elements themselves, like `scipy.stats.skew` by default; NaN if all are
+    /// equal.
     pub fn skewness(&self) -> f64 {
         self.m3 / self.m2 / (self.m2 / self.count as f64).sqrt()
     }
 
-    /// The excess kurtosis of the elements themselves, as `scipy.stats.kurtosis` gives by default; NaN where all are equal.
+    /// Returns the excess kurtosis of the elements themselves, like `scipy.stats.kurtosis` by default; NaN if
+    /// all are equal.
     pub fn kurtosis(&self) -> f64 {
         (self.m4 / self.m2) * (self.count as f64 / self.m2) - 3.0
     }
@@ -81,10 +84,10 @@ impl Moments {
         two_to(self.exponent)
     }
 
-    /// The moments of two sets of elements together.
+    /// Returns the moments of two sets of elements taken together.
     ///
-    /// Source: P. Pébay, Formulas for Robust, One-Pass Parallel Computation of Covariances and Arbitrary-Order Statistical
-    /// Moments, Sandia report SAND2008-6212 (2008).
+    /// Source: P. Pébay, Formulas for Robust, One-Pass Parallel Computation of Covariances and
+    /// Arbitrary-Order Statistical Moments, Sandia report SAND2008-6212 (2008).
     pub fn combine(a: Moments, b: Moments) -> Moments {
         if a.count == 0 || b.count == 0 {
             return if a.count == 0 { b } else { a };
@@ -129,13 +132,13 @@ impl Moments {
     }
 }
 
-/// Mean, variance, skewness and kurtosis at once.
+/// Computes mean, variance, skewness and kurtosis in one pass.
 ///
-/// Each block of 4096 elements is centred on its own mean, and blocks are combined without cancellation. The moments of equal elements
-/// are 0. NaN and infinities make all but `count` NaN or infinite.
+/// Each block of 4096 elements is centred on its own mean, and blocks are combined without cancellation. If
+/// all elements are equal, the moments are 0. NaN and infinities make everything but `count` NaN or infinite.
 ///
-/// Cost: every element read once, about ten operations each; some four times that where fourth powers of the distances leave the
-/// range of float64.
+/// Cost: every element read once, with about ten operations; about four times that if fourth powers of the
+/// distances leave the range of float64.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -172,13 +175,15 @@ pub fn moments<T: Number>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> R
     Ok(in_place_of(&first, second, exponent))
 }
 
-/// The variance, with `ddof` degrees of freedom taken off the number of elements (0 in NumPy's default, 1 for a sample).
+/// Returns the variance, dividing by the number of elements less `ddof` (0 is NumPy's default, 1 estimates
+/// from a sample).
 ///
-/// Taken in float64 for all types, as precise as two sweeps over memory; 0 for equal elements, and infinite only where the variance itself is
-/// too large. NaN where `len - ddof` is not positive, or where an element is NaN or infinite.
+/// Computed in float64 for all types, as precisely as in two passes over memory; 0 if all elements are equal,
+/// and infinite only if the variance itself is too large. NaN if `len - ddof` is not positive, or if an
+/// element is NaN or infinite.
 ///
-/// Cost: every element read once, about five operations each; some four times that where squares of the distances leave the range of
-/// float64.
+/// Cost: every element read once, with about five operations; about four times that if squares of the
+/// distances leave the range of float64.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -273,7 +278,8 @@ fn block_moments<T: Number>(x: &[T], higher: bool, wide: impl Fn(T) -> f64 + Cop
         #[inline(always)]
         |x| wide(x) - rough,
     );
-    // What rounding left of the mean is added, and what is left then (`d`) taken off the powers. Of equal elements nothing is.
+    // What rounding left of the mean is added, and what is left then (`d`) taken off the powers. Of equal
+    // elements nothing is.
     let mean = rough + rest / n;
     let left = rest - n * (mean - rough);
     let d = left / n;

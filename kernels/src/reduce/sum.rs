@@ -1,8 +1,8 @@
 //! Sums and what follows from sums: dot products, norms, means.
 
 use super::extreme::norm_inf;
+use super::fold::{fold, fold_scaled};
 use super::lanes::{total, total2};
-use super::{fold, fold_scaled};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
@@ -11,13 +11,13 @@ use crate::scale::{exponent_of, keeps_digits, power};
 use crate::simd::vectorized;
 use phalanx::Pool;
 
-/// Adds all elements, in pairs.
+/// Returns the sum of all elements, added pairwise.
 ///
-/// Integers are added in 64 bits of the same sign and wrap around, as in NumPy. Floats are added in their own type; the error
-/// grows with the logarithm of the length. The sum of no elements is 0, and so is that of negative zeros; NaN and infinities
-/// behave as in additions, and too large sums are infinite.
+/// Integers are added in 64 bits of the same sign and wrap around, as in NumPy. Floats are added in their own
+/// type; the error grows with the logarithm of the length. The sum of no elements is 0, and so is a sum of
+/// negative zeros. NaN and infinities propagate as in additions, and sums that are too large are infinite.
 ///
-/// Cost: every element read once, one addition each.
+/// Cost: every element read once, with one addition.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -51,13 +51,15 @@ pub(crate) fn sum_slice<T: Number>(x: &[T]) -> T::Total {
     )
 }
 
-/// Adds all elements with their rounding errors: as exact as a sum in twice the precision that is rounded at its end.
+/// Returns the sum of all elements, with rounding errors compensated: as exact as a sum in twice the
+/// precision, rounded at the end.
 ///
-/// The error does not grow with the length, whatever cancels out; where [`sum`] suffices it is faster, by little where
-/// memory is the limit. Sums that are infinite or NaN are those of [`sum`].
+/// The error does not grow with the length, even if large terms cancel. [`sum`] is faster, though by little
+/// if memory is the limit. A sum that is infinite or NaN is the same as that of [`sum`].
 ///
-/// Cost: every element read once, seven operations each. Source: A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation
-/// endlicher Summen, ZAMM 54 (1974); two-sum after D. E. Knuth, The Art of Computer Programming 2, 4.2.2.
+/// Cost: every element read once, with seven operations. Source: A. Neumaier, Rundungsfehleranalyse einiger
+/// Verfahren zur Summation endlicher Summen, ZAMM 54 (1974); two-sum after D. E. Knuth, The Art of Computer
+/// Programming 2, 4.2.2.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -106,15 +108,15 @@ fn compensated_slice<T: Real>(x: &[T]) -> [T; 2] {
     )
 }
 
-/// Adds the products of all pairs of elements.
+/// Returns the sum of the products of all pairs of elements.
 ///
-/// As [`sum`]: integers in 64 bits, which wrap around; floats in pairs, each product rounded first. Arrays of more than one axis are
-/// taken as long vectors (NumPy's `vdot` of real arrays).
+/// Added like [`sum`]: integers in 64 bits, which wrap around; floats pairwise, each product rounded first.
+/// Arrays with several axes are treated as long vectors, like NumPy's `vdot` of real arrays.
 ///
-/// Cost: both arrays read once, two operations a pair.
+/// Cost: both arrays read once, with two operations per pair.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -153,9 +155,9 @@ fn dot_slices<T: Number>(x: &[T], y: &[T]) -> T::Total {
     )
 }
 
-/// The sum of absolute values.
+/// Returns the sum of absolute values.
 ///
-/// Cost and behaviour as [`sum`]; 0 for no elements.
+/// Cost and behaviour as for [`sum`]; 0 for no elements.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -188,11 +190,12 @@ pub fn norm1<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Resul
     )
 }
 
-/// The Euclidean norm: the square root of the sum of squares.
+/// Returns the Euclidean norm: the square root of the sum of squares.
 ///
-/// Infinite only where the norm itself is too large for the type, and 0 only where all elements are: where squares leave its range,
-/// they are taken once more of scaled elements. (NumPy's `linalg.norm` does not do that.) Cost as [`dot`] of one array, three times that where
-/// the norm lies below 1e-146 or above 1e154 (float32: 1e-15, 1e19); 0 for no elements.
+/// Infinite only if the norm itself is too large for the type, and 0 only if all elements are 0: if squares
+/// leave the type's range, the sum is repeated with scaled elements. (NumPy's `linalg.norm` does not do
+/// that.) Cost: as for [`dot`] of one array, three times that if the norm lies below 1e-146 or above 1e154
+/// (float32: 1e-15, 1e19). The norm of no elements is 0.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -247,10 +250,11 @@ fn squares<T: Real>(x: &[T], square: impl Fn(T) -> T) -> T {
     )
 }
 
-/// The mean: the sum in float64 over the number of elements. NaN for no elements.
+/// Returns the mean: the sum in float64 over the number of elements. NaN for no elements.
 ///
-/// Also of float32 it is taken in float64, where NumPy stays in float32. A mean of finite elements is finite, also where their sum is not,
-/// which NumPy makes infinite. Cost as [`sum`], twice that where the sum is not finite.
+/// The mean of float32 is computed in float64 too, unlike in NumPy. The mean of finite elements is finite
+/// even if their sum is not; NumPy's is infinite then. Cost: as for [`sum`], twice that if the sum is not
+/// finite.
 ///
 /// # Errors
 /// `Memory`, `Launch`.

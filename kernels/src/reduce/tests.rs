@@ -1,10 +1,11 @@
 use super::any;
 use super::*;
+use crate::error::KernelError;
 use crate::inline::launching;
 use crate::number::Number;
 use crate::testing::{Dice, LENGTHS, pool, pools};
 use ndarray::Array2;
-use phalanx::SharedArray;
+use phalanx::{Element, Pool, SharedArray};
 use proptest::prelude::*;
 
 fn shared<T: Element>(values: &[T]) -> SharedArray<T> {

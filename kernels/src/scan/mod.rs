@@ -7,13 +7,14 @@
 //! | [`inclusive`] | `out[i] = x[0] op .. op x[i]` |
 //! | [`exclusive`] | `out[i] = identity op x[0] op .. op x[i - 1]` |
 //!
-//! Arrays of more than one axis are taken as one long vector, in row-major order (NumPy's `cumsum` without an axis). The output may be of
-//! another type than the input where sums are: see [`inclusive_sum`].
+//! Arrays with several axes are treated as one long vector in row-major order, like NumPy's `cumsum` without
+//! an axis. Sums of integers have 64 bits: see [`inclusive_sum`].
 //!
-//! Cost: the input is read twice and the output written once, 24 bytes an element of 8 bytes; one operation an element in each sweep.
-//! Results have the same bits for every number of workers: the array is cut into parts that depend on its length only; the first sweep folds
-//! each, the second starts from what stands before it. Floats are added in another order than NumPy adds them,
-//! so last digits may differ, and **prefix sums of positive floats may fall by a rounding error where two parts meet**.
+//! Cost: the input is read twice and the output written once, 24 bytes per element of 8 bytes; one operation
+//! per element in each pass. Results have the same bits for every number of workers, since the array is cut
+//! into parts that depend on its length only: the first pass folds each part, the second starts from the fold
+//! of all parts before it. Floats are added in another order than in NumPy, so last digits may differ, and
+//! **prefix sums of positive floats may fall by a rounding error where two parts meet**.
 //!
 //! Source: G. E. Blelloch, Prefix Sums and Their Applications, CMU-CS-90-190 (1990).
 #![deny(clippy::arithmetic_side_effects)]
@@ -31,7 +32,8 @@ use phalanx::{Element, Inlined, Pool, Shape, SharedArray};
 
 /// Elements of a part: 128 KiB of float64.
 const PART: usize = 1 << 14;
-/// Parts that one call works on in lockstep: a chain of float additions takes four cycles a step, and four chains keep the adder busy.
+/// Parts that one call works on in lockstep: a chain of float additions takes four cycles a step, and four
+/// chains keep the adder busy.
 const STRANDS: usize = 4;
 /// Bytes of an element up to which strands run in lockstep: their blocks are on the stack.
 const STRAND_ELEMENT: usize = 64;
@@ -40,11 +42,11 @@ const MOST_PARTS: usize = 1 << 18;
 
 /// Sets `out[i]` to the sum of `x[0..=i]`.
 ///
-/// Integers are added in 64 bits of the same sign and wrap around, as in NumPy, so the output's elements are `u64` or `i64`.
-/// Floats are added in their own type. NaN and infinities go on to all later elements, as in additions.
+/// Integers are added in 64 bits of the same sign and wrap around, as in NumPy, so the output's elements are
+/// `u64` or `i64`. Floats are added in their own type. NaN and infinities carry over to all later elements.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -65,10 +67,10 @@ pub fn inclusive_sum<T: Number, D: Shape>(
 
 /// Sets `out[i]` to the sum of `x[0..i]`, so that `out[0]` is 0.
 ///
-/// As [`inclusive_sum`]; the last element of `x` is in none of the sums.
+/// Like [`inclusive_sum`], but no sum includes the last element of `x`.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -89,11 +91,12 @@ pub fn exclusive_sum<T: Number, D: Shape>(
 
 /// Sets `out[i]` to the fold of `x[0..=i]` by an associative operator.
 ///
-/// `op` is a function or a closure that captures nothing. It need not commute; where it is not associative, as additions of floats are not
-/// quite, results depend on the length of the array. `identity` is its neutral element: `op(identity, x)` must be `x`.
+/// `op` is a function or a closure that captures nothing. It need not commute. If it is not exactly
+/// associative, as with additions of floats, results depend on the length of the array. `identity` is its
+/// neutral element: `op(identity, x)` must be `x`.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`; also where `op` panics.
+/// `Shape` if the shapes differ, `Memory`, `Launch`; also if `op` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -119,10 +122,10 @@ where
 
 /// Sets `out[i]` to the fold of `x[0..i]` by an associative operator, so that `out[0]` is `identity`.
 ///
-/// As [`inclusive`].
+/// See [`inclusive`] for `op` and `identity`.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`; also where `op` panics.
+/// `Shape` if the shapes differ, `Memory`, `Launch`; also if `op` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -216,7 +219,8 @@ where
     })?)
 }
 
-/// The fold of each part of `x`: in lockstep where there are as many as strands, so that one's operation need not wait for another's.
+/// The fold of each part of `x`: in lockstep where there are as many as strands, so that one's operation need
+/// not wait for another's.
 #[expect(clippy::arithmetic_side_effects, reason = "parts of a slice that is indexed")]
 fn fold<T: Copy, A: Copy>(
     ends: &mut [A],

@@ -1,8 +1,8 @@
 //! The method of conjugate gradients.
 //!
-//! One region for the whole solution: an iteration is four steps of the team, and no launch. After Hestenes and Stiefel, Journal of
-//! Research of the National Bureau of Standards 49 (1952), in the form of Saad, *Iterative Methods for Sparse Linear Systems*, 2nd
-//! ed., algorithm 6.18:
+//! One region for the whole solution: an iteration is four steps of the team, and no launch. After Hestenes
+//! and Stiefel, Journal of Research of the National Bureau of Standards 49 (1952), in the form of Saad,
+//! *Iterative Methods for Sparse Linear Systems*, 2nd ed., algorithm 6.18:
 //!
 //! ```text
 //! r = b - A x;  p = r
@@ -12,35 +12,36 @@
 //!     beta = new (r, r) / old (r, r);  p = r + beta p
 //! ```
 //!
-//! r and p are kept as multiples of a power of two near the largest of the first residual, so that inner products neither overflow
-//! nor vanish, however large or small the system's numbers are; that rounds nothing. The r that is carried on says nothing of `b - A x`
-//! any more where it has shrunk by more than rounding lets that shrink; then the method begins anew from the x that it has, and gives
-//! up if that got it no further.
+//! r and p are kept in units of a power of two near the largest element of the first residual, so that inner
+//! products neither overflow nor underflow, however large or small the system's numbers are; that causes no
+//! rounding. Once the updated r has shrunk further than rounding lets `b - A x` shrink, it no longer
+//! represents it. The method then restarts from the current x, and stops if a restart makes no progress.
 
 use super::Csr;
 use super::spmv::Rows;
+use super::system::{Alone, System, Together, wide};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::input::Input;
-use crate::number::{Number, Real};
+use crate::number::Real;
 use crate::scale::{exponent_of, power};
 use ndarray::Ix1;
-use phalanx::region::{RegionMut, RegionRef};
-use phalanx::{Pool, RegionError, SharedArray, Team};
+use phalanx::{Pool, SharedArray};
 
 /// When [`conjugate_gradient`] stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CgOptions {
-    /// It is done when the residual's norm is at most this times the norm of the right-hand side.
+    /// The iteration has converged when the norm of the residual is at most this times the norm of the
+    /// right-hand side.
     pub relative: f64,
-    /// Or at most this.
+    /// It has also converged when the norm of the residual is at most this.
     pub absolute: f64,
-    /// It gives up after so many iterations.
+    /// It gives up after this many iterations.
     pub max_iterations: usize,
 }
 
 impl Default for CgOptions {
-    /// 1e-5 relative, as SciPy; 10,000 iterations.
+    /// Returns a relative tolerance of 1e-5, as in SciPy, no absolute tolerance and 10,000 iterations.
     fn default() -> Self {
         CgOptions { relative: 1e-5, absolute: 0.0, max_iterations: 10_000 }
     }
@@ -51,22 +52,25 @@ impl Default for CgOptions {
 pub struct CgOutcome {
     /// Iterations made.
     pub iterations: usize,
-    /// Euclidean norm of `b - A x` as the iteration carries it on.
+    /// Euclidean norm of the residual `b - A x`, as updated by the iteration.
     pub residual: f64,
 }
 
-/// Solves `A x = b` for a symmetric, positive definite matrix; `x` holds the first guess and then the solution.
+/// Solves `A x = b` for a symmetric, positive definite matrix. `x` holds the initial guess on entry and the
+/// solution on return.
 ///
-/// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have the same bits for any number
-/// of workers. The size of the numbers does not matter: a system times any power of two takes the same iterations. That the matrix is
-/// symmetric is not checked. Cost of an iteration: one pass over the matrix and ten over vectors,
-/// `2 entries + 10 rows` operations. Three vectors of working memory.
+/// Inner products are summed in float64 over the matrix's parts, so iterations, residual and solution have
+/// the same bits for any number of workers. The magnitude of the numbers does not matter: a system scaled by
+/// a power of two takes the same iterations. Symmetry is not checked. Cost of an iteration: one pass over the
+/// matrix and ten over vectors, `2 entries + 10 rows` operations. Extra memory: three vectors.
 ///
 /// # Errors
-/// - `Shape` where the matrix is not square or a vector does not fit; `Argument` for a negative or NaN tolerance: nothing is changed then.
-/// - `Breakdown` where the matrix turns out not to be positive definite, or NaN or infinities come up, in the solution too, or its numbers are
-///   too small for their type: `x` holds the last iterate.
-/// - `NotConverged` after `max_iterations`, or where rounding keeps the residual above the tolerance: likewise.
+/// - `Shape` if the matrix is not square or a vector does not match it; `Argument` if a tolerance is negative
+///   or NaN. `x` is unchanged.
+/// - `Breakdown` if the matrix proves not to be positive definite, if NaN or infinities appear, also in the
+///   solution, or if the solution underflows its type. `x` holds the last iterate.
+/// - `NotConverged` after `max_iterations`, or if rounding keeps the residual above the tolerance. `x` holds
+///   the last iterate.
 /// - `Launch`, `Memory`.
 ///
 /// ```
@@ -75,7 +79,8 @@ pub struct CgOutcome {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
 /// let mut x = pool.zeros::<f64>(2)?;
-/// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, CgOptions { relative: 1e-12, ..Default::default() })?;
+/// let options = CgOptions { relative: 1e-12, ..Default::default() };
+/// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, options)?;
 /// assert_eq!(outcome.iterations, 2);
 /// assert!((x.as_slice()[0] - 1.0 / 11.0).abs() < 1e-12);
 /// # Ok(())
@@ -100,13 +105,17 @@ pub fn conjugate_gradient<T: Real>(
     }
     let limits = [options.relative, options.absolute, options.max_iterations as f64];
     if is_inline(a.entries().saturating_add(rows)) {
-        return outcome(solve_here(Rows::of(a), &b.elements(), x.as_mut_slice(), limits));
+        let b = b.elements();
+        let Ok(ended) = solve(&mut Alone::new(Rows::of(a), &b, x.as_mut_slice()), limits);
+        return outcome(ended);
     }
     let b = b.share(pool)?;
     let (mut r, mut p, mut q) = (pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?, pool.zeros::<T>(rows)?);
     let matrix = (&a.offsets, &a.columns, &a.values, &a.bounds);
-    let ended = pool
-        .region((matrix, (&*b, x), (&mut r, &mut p, &mut q), limits), |team, handles| solve(team, handles))?;
+    let ended = pool.region(
+        (matrix, (&*b, x), (&mut r, &mut p, &mut q), limits),
+        |team, (matrix, ends, work, limits)| solve(&mut Together::new(team, matrix, ends, work), limits),
+    )?;
     outcome(ended)
 }
 
@@ -132,7 +141,8 @@ const CONVERGED: f64 = 0.0;
 const EXHAUSTED: f64 = 1.0;
 const BROKE_DOWN: f64 = 2.0;
 
-/// What decides how a solution goes on: the same numbers in all members of a team. Norms are in units of `2^exponent`.
+/// What decides how a solution goes on: the same numbers in all members of a team. Norms are in units of
+/// `2^exponent`.
 struct Course {
     relative: f64,
     absolute: f64,
@@ -140,7 +150,8 @@ struct Course {
     /// Iterations made.
     done: f64,
     exponent: i32,
-    /// The largest element of the residual when the method began last, and whether it was no smaller than the time before.
+    /// The largest element of the residual when the method began last, and whether it was no smaller than the
+    /// time before.
     began: f64,
     stuck: bool,
     /// The square of the residual's norm below which it is no longer believed.
@@ -176,7 +187,8 @@ impl Course {
         Ok([exponent_of(T::from_f64(b)), self.exponent])
     }
 
-    /// Says what is small enough, from the squares of the norms of b and of the first residual, each in its own units.
+    /// Determines what is small enough, from the squares of the norms of b and of the first residual, each in
+    /// its own units.
     fn aim<T: Real>(&mut self, [bb, rr]: [f64; 2], [of_b, of_r]: [i32; 2]) {
         self.doubtful = rr * wide(T::epsilon()).powi(2);
         let relative = self.relative * bb.sqrt() * power::<f64>(of_b - of_r);
@@ -198,8 +210,9 @@ impl Course {
     }
 }
 
-/// What an end is, by the largest elements of the right-hand side and the solution. One that is not finite is none, nor one of which
-/// the least number of its type leaves fewer than ten bits, unless nothing was sought or done.
+/// What an end is, by the largest elements of the right-hand side and the solution. One that is not finite is
+/// none, nor one of which the least number of its type leaves fewer than ten bits, unless nothing was sought
+/// or done.
 fn seen<T: Real>(ended: [f64; 4], [b, x]: [f64; 2]) -> [f64; 4] {
     let vanished =
         b > 0.0 && ended[1] > 0.0 && x < 1024.0 * wide(T::epsilon()) * wide(T::min_positive_value());
@@ -209,129 +222,15 @@ fn seen<T: Real>(ended: [f64; 4], [b, x]: [f64; 2]) -> [f64; 4] {
     [BROKE_DOWN, ended[1], if vanished { b } else { f64::INFINITY }, ended[3]]
 }
 
-/// The method in one thread, for systems too small to hand out. Ends as [`solve`].
-fn solve_here<T: Real>(a: Rows<'_, T>, b: &[T], x: &mut [T], limits: [f64; 3]) -> [f64; 4] {
-    let rows = b.len();
-    let (mut r, mut p, mut q) = (vec![T::ZERO; rows], vec![T::ZERO; rows], vec![T::ZERO; rows]);
-    let mut course = Course::new(limits);
-    loop {
-        subtract(a, b, 0..rows, x, &mut r);
-        let units = match course.units::<T>([largest(b), largest(&r)]) {
-            Ok(units) => units,
-            Err(ended) => return seen::<T>(ended, [largest(b), largest(x)]),
-        };
-        take(&mut r, &mut p, units[1]);
-        let mut rr = dot(&r, &r);
-        course.aim::<T>([squares(b, units[0]), rr], units);
-        loop {
-            match course.next(rr) {
-                Next::Iterate => {}
-                Next::BeginAnew => break,
-                Next::End(ended) => return seen::<T>(ended, [largest(b), largest(x)]),
-            }
-            a.apply(0..rows, &p, &mut q, |sum, _| sum);
-            let pq = dot(&p, &q);
-            if !can_go_on(pq, rr) {
-                return course.ended(BROKE_DOWN, rr, pq);
-            }
-            let (alpha, before) = (rr / pq, rr);
-            advance(x, &p, T::from_f64(alpha * power::<f64>(units[1])));
-            advance(&mut r, &q, -T::from_f64(alpha));
-            rr = dot(&r, &r);
-            turn(&mut p, &r, T::from_f64(rr / before));
-            course.done += 1.0;
-        }
-    }
-}
-
-/// `r = b - A x` for some rows, of which `b` is the whole.
-fn subtract<T: Real>(a: Rows<'_, T>, b: &[T], rows: std::ops::Range<usize>, x: &[T], r: &mut [T]) {
-    a.apply(rows.clone(), x, r, |sum, _| sum);
-    r.iter_mut().zip(&b[rows]).for_each(|(r, b)| *r = *b - *r);
-}
-
-/// Brings `r` into units of `2^exponent` and begins with it as direction.
-fn take<T: Real>(r: &mut [T], p: &mut [T], exponent: i32) {
-    let scale = power::<T>(-exponent);
-    r.iter_mut().for_each(|r| *r = *r * scale);
-    p.copy_from_slice(r);
-}
-
-/// `p = r + beta p`.
-fn turn<T: Real>(p: &mut [T], r: &[T], beta: T) {
-    p.iter_mut().zip(r).for_each(|(p, r)| *p = *r + beta * *p);
-}
-
-/// The largest absolute value, or NaN.
-fn largest<T: Real>(x: &[T]) -> f64 {
-    x.iter().fold(0.0, |most, x| larger(most, wide(*x).abs()))
-}
-
-/// The larger of two, NaN above all.
-fn larger(a: f64, b: f64) -> f64 {
-    if a > b || a.is_nan() { a } else { b }
-}
-
-/// The inner product with itself in units of `2^exponent`.
-fn squares<T: Real>(x: &[T], exponent: i32) -> f64 {
-    let scale = power::<f64>(-exponent);
-    x.iter().map(|x| (wide(*x) * scale).powi(2)).sum()
-}
-
-/// `x += factor * p`.
-fn advance<T: Real>(x: &mut [T], p: &[T], factor: T) {
-    x.iter_mut().zip(p).for_each(|(x, p)| *x = *x + factor * *p);
-}
-
-/// Whether a step makes sense. Not where a number is NaN.
-fn can_go_on(pq: f64, rr: f64) -> bool {
-    pq > 0.0 && pq.is_finite() && rr.is_finite()
-}
-
-/// A vector that the region writes.
-type Vector<'w, T> = RegionMut<'w, T, Ix1>;
-/// One that it reads.
-type Fixed<'w, T> = RegionRef<'w, T, Ix1>;
-/// Offsets, columns, values and bounds of the parts.
-type Matrix<'w, T> = (Fixed<'w, u64>, Fixed<'w, u32>, Fixed<'w, T>, Fixed<'w, u64>);
-
-/// The matrix; b and x; r, p and q; relative and absolute tolerance, and iterations at most.
-type Handles<'w, T> =
-    (Matrix<'w, T>, (Fixed<'w, T>, Vector<'w, T>), (Vector<'w, T>, Vector<'w, T>, Vector<'w, T>), [f64; 3]);
-
-/// The body of the region. Gives how it ended, the iterations, the residual, and the last (p, q).
-fn solve<T: Real>(
-    team: &mut Team<'_>,
-    (matrix, (b, mut x), (mut r, mut p, mut q), limits): Handles<'_, T>,
-) -> Result<[f64; 4], RegionError> {
-    let a = Rows { offsets: matrix.0.view(), columns: matrix.1.view(), values: matrix.2.view() };
-    let cut: Vec<usize> = matrix.3.view().iter().map(|row| *row as usize).collect();
-    let (parts, b) = (0..cut.len() - 1, b.view());
-    let rows_of = |parts: &std::ops::Range<usize>| cut[parts.start]..cut[parts.end];
+/// The method. Returns how it ended, the iterations, the residual, and the last `(p, A p)`.
+fn solve<T: Real, S: System<T>>(system: &mut S, limits: [f64; 3]) -> Result<[f64; 4], S::Error> {
     let mut course = Course::new(limits);
     let ended = 'ended: loop {
-        let sizes = team.reduce_chunks(
-            (r.split_at_mut(&cut), x.whole(), parts.clone()),
-            [0.0; 2],
-            |(r, x, parts)| {
-                subtract(a, b, rows_of(&parts), x, r);
-                [largest(&b[rows_of(&parts)]), largest(r)]
-            },
-            |a, b| [larger(a[0], b[0]), larger(a[1], b[1])],
-        )?;
-        let units = match course.units::<T>(sizes) {
+        let units = match course.units::<T>(system.residual()?) {
             Ok(units) => units,
             Err(ended) => break ended,
         };
-        let [bb, mut rr] = team.reduce_chunks(
-            (r.split_at_mut(&cut), p.split_at_mut(&cut), parts.clone()),
-            [0.0; 2],
-            |(r, p, parts)| {
-                take(r, p, units[1]);
-                [squares(&b[rows_of(&parts)], units[0]), dot(r, r)]
-            },
-            |a, b| [a[0] + b[0], a[1] + b[1]],
-        )?;
+        let [bb, mut rr] = system.begin(units)?;
         course.aim::<T>([bb, rr], units);
         loop {
             match course.next(rr) {
@@ -339,59 +238,22 @@ fn solve<T: Real>(
                 Next::BeginAnew => break,
                 Next::End(ended) => break 'ended ended,
             }
-            let pq = team.reduce_chunks(
-                (q.split_at_mut(&cut), p.whole(), parts.clone()),
-                0.0,
-                |(q, p, parts)| {
-                    let rows = rows_of(&parts);
-                    a.apply(rows.clone(), p, q, |sum, _| sum);
-                    dot(q, &p[rows])
-                },
-                |a, b| a + b,
-            )?;
+            let pq = system.product()?;
             if !can_go_on(pq, rr) {
                 return Ok(course.ended(BROKE_DOWN, rr, pq));
             }
             let (alpha, before) = (rr / pq, rr);
-            let (alpha_x, alpha) = (T::from_f64(alpha * power::<f64>(units[1])), T::from_f64(alpha));
-            rr = team.reduce_chunks(
-                (x.split_at_mut(&cut), r.split_at_mut(&cut), p.split_at(&cut), q.split_at(&cut)),
-                0.0,
-                |(x, r, p, q)| {
-                    advance(x, p, alpha_x);
-                    advance(r, q, -alpha);
-                    dot(r, r)
-                },
-                |a, b| a + b,
-            )?;
-            let beta = T::from_f64(rr / before);
-            team.phase((p.split_at_mut(&cut), r.split_at(&cut)), |(p, r)| turn(p, r, beta))?;
+            rr = system.advance(T::from_f64(alpha * power::<f64>(units[1])), T::from_f64(alpha))?;
+            system.turn(T::from_f64(rr / before))?;
             course.done += 1.0;
         }
     };
-    let most = team.reduce_chunks(x.split_at(&cut), 0.0, largest, larger)?;
-    Ok(seen::<T>(ended, [largest(b), most]))
+    Ok(seen::<T>(ended, system.largest()?))
 }
 
-/// Float64 holds every value of both types. (`Float` has a `to_f64` too, which gives an option.)
-#[inline(always)]
-fn wide<T: Real>(value: T) -> f64 {
-    Number::to_f64(value)
-}
-
-/// The inner product in float64, in 8 running sums.
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a, rest_a) = a.as_chunks::<8>();
-    let (b, rest_b) = b.as_chunks::<8>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += wide(a[lane]) * wide(b[lane]);
-        }
-    }
-    let tail: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| wide(*a) * wide(*b)).sum();
-    let pairs = [sums[0] + sums[4], sums[1] + sums[5], sums[2] + sums[6], sums[3] + sums[7]];
-    (pairs[0] + pairs[2]) + (pairs[1] + pairs[3]) + tail
+/// Whether a step makes sense. Not where a number is NaN.
+fn can_go_on(pq: f64, rr: f64) -> bool {
+    pq > 0.0 && pq.is_finite() && rr.is_finite()
 }
 
 #[cfg(test)]

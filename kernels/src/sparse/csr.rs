@@ -7,15 +7,16 @@ use crate::number::{Integer, Number};
 use ndarray::Ix1;
 use phalanx::{Pool, SharedArray};
 
-/// Entries and rows that a part has about, where the matrix has enough of them: some 50 KiB of values and columns.
+/// Entries and rows that a part has about, where the matrix has enough of them: some 50 KiB of values and
+/// columns.
 const PART_WORK: usize = 4096;
 /// Parts of a matrix at most: as many as a reduction has leaves.
 const MOST_PARTS: usize = 256;
 
 /// A sparse matrix in compressed rows (CSR), in shared memory.
 ///
-/// Columns ascend within a row and occur once; they are stored as `u32`, since a product is as fast as its bytes are few. Entries
-/// that are zero by value are kept.
+/// The columns of a row ascend without duplicates. They are stored as `u32`, since the number of bytes sets
+/// the speed of a product. Entries whose value is zero are kept.
 #[derive(Debug)]
 pub struct Csr<T> {
     shape: (usize, usize),
@@ -31,14 +32,17 @@ pub struct Csr<T> {
 }
 
 impl<T: Number> Csr<T> {
-    /// Makes a matrix of `shape` (rows, columns) from entries in any order: `values[k]` belongs to row `rows[k]` and column `columns[k]`.
+    /// Creates a matrix of `shape` (rows, columns) from entries in any order: `values[k]` belongs to row
+    /// `rows[k]` and column `columns[k]`.
     ///
-    /// Entries of one place are summed, in the order in which they are given. Cost: two passes over the entries by the caller, which sort
-    /// them into their rows (a counting sort), then the workers sort each row by column; about twice the memory of the result meanwhile.
+    /// Entries with the same row and column are summed in the order in which they are given. Cost: the caller
+    /// sorts the entries by row in two passes (a counting sort), then the workers sort each row by column.
+    /// Extra memory: about twice that of the result.
     ///
     /// # Errors
-    /// `Shape` where the three have different lengths; `Index` for the first entry outside the matrix; `Argument` for more than 2^32 columns, or
-    /// more rows than can be counted; `Launch`, `Memory`.
+    /// `Shape` if `rows`, `columns` and `values` have different lengths; `Index` for the first entry outside
+    /// the matrix; `Argument` if there are more than 2^32 columns, or more rows than can be counted;
+    /// `Launch`, `Memory`.
     ///
     /// ```
     /// use phalanx_kernels::sparse::Csr;
@@ -77,13 +81,14 @@ impl<T: Number> Csr<T> {
         sorted.merge_duplicates(pool)
     }
 
-    /// Makes a matrix from its compressed form: `offsets` (one more than rows), `columns` and `values`.
+    /// Creates a matrix from its compressed form: `offsets` (one more than there are rows), `columns` and
+    /// `values`.
     ///
-    /// Cost: the arrays are taken as they are and looked through once.
+    /// Cost: the arrays are moved, not copied, and checked in one pass.
     ///
     /// # Errors
-    /// `Shape` where lengths do not fit; `Argument` where offsets do not ascend from 0 to the number of entries or columns do not ascend within a
-    /// row; `Index` for a column outside the matrix; `Memory`.
+    /// `Shape` if lengths do not match; `Argument` if offsets do not ascend from 0 to the number of entries
+    /// or columns do not ascend within a row; `Index` for a column outside the matrix; `Memory`.
     pub fn from_parts(
         shape: (usize, usize),
         offsets: SharedArray<u64, Ix1>,
@@ -185,27 +190,27 @@ impl<T: Number> Csr<T> {
         Self::assemble(self.shape, offsets, columns, values)
     }
 
-    /// Rows and columns.
+    /// Returns the number of rows and of columns.
     pub fn shape(&self) -> (usize, usize) {
         self.shape
     }
 
-    /// Number of stored entries.
+    /// Returns the number of stored entries.
     pub fn entries(&self) -> usize {
         self.columns.len()
     }
 
-    /// Where each row begins, and the number of entries.
+    /// Returns where each row begins, followed by the number of entries.
     pub fn offsets(&self) -> &SharedArray<u64, Ix1> {
         &self.offsets
     }
 
-    /// The column of each entry.
+    /// Returns the column of each entry.
     pub fn columns(&self) -> &SharedArray<u32, Ix1> {
         &self.columns
     }
 
-    /// The entries' values.
+    /// Returns the values of the entries.
     pub fn values(&self) -> &SharedArray<T, Ix1> {
         &self.values
     }
@@ -215,13 +220,13 @@ impl<T: Number> Csr<T> {
         check_shape("the values of a sparse matrix", self.columns.shape(), self.values.shape())
     }
 
-    /// The entries' values, to be changed in place; the structure stays. To put an array of another length there makes products refuse
-    /// the matrix.
+    /// Returns the values of the entries, to be changed in place. If they are replaced by an array of another
+    /// length, products refuse the matrix.
     pub fn values_mut(&mut self) -> &mut SharedArray<T, Ix1> {
         &mut self.values
     }
 
-    /// Columns and values of one row.
+    /// Returns the columns and values of one row.
     ///
     /// # Panics
     /// If there is no such row.
@@ -293,7 +298,8 @@ struct Sorter<T> {
 }
 
 impl<T: Number> Sorter<T> {
-    /// Sorts a row by column, keeping the order of equal ones, and sums these; gives how many are left, at the front.
+    /// Sorts a row by column, keeping the order of equal ones, and sums these; returns how many are left, at
+    /// the front.
     #[expect(clippy::arithmetic_side_effects, reason = "places in a row that is indexed")]
     fn sort_row(&mut self, columns: &mut [u32], values: &mut [T]) -> usize {
         if columns.is_sorted_by(|left, right| left < right) {

@@ -1,7 +1,8 @@
 //! Sparse matrix times vector.
 //!
-//! Memory sets the pace: an entry is 4 bytes of column and a value, read once for two operations, besides what of `x` is not in
-//! the cache. Rows are not divided, and each is summed in an order that depends on its length only.
+//! Memory sets the speed: an entry is 4 bytes of column and a value, read once for two operations, besides
+//! what of `x` is not in the cache. Rows are not divided, and each is summed in an order that depends on its
+//! length only.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Csr;
@@ -17,12 +18,12 @@ const LANES: usize = 4;
 
 /// Sets `y` to `alpha * A x + beta * y`.
 ///
-/// Where `beta` is 0, what `y` held is not read. Entries that are not stored count as zeros even where `x` is infinite or NaN. Work
-/// is handed out by entries rather than rows, so rows of very different length do no harm; a single row is not divided. Cost: each
-/// entry read once (12 bytes for float64), 2 operations an entry.
+/// If `beta` is 0, the old `y` is not read. Entries that are not stored count as zeros even where `x` is
+/// infinite or NaN. Work is divided by entries rather than rows, so rows may have very different lengths; a
+/// single row is not divided. Cost: each entry read once (12 bytes for float64), 2 operations per entry.
 ///
 /// # Errors
-/// `Shape` where `x` has not as many elements as `a` columns, or `y` as `a` rows; `Launch`, `Memory`.
+/// `Shape` if `x` does not have one element per column of `a`, or `y` one per row; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::sparse::{Csr, spmv};

@@ -1,49 +1,13 @@
-//! Transforms of whole arrays: which lines go to which worker, and in what order the axes.
+//! Transforms of whole arrays: which lines go to which worker, and the order of the axes.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::direction::Direction;
 use super::line::Transform;
 use crate::error::KernelError;
 use crate::inline::is_inline;
-use crate::number::Real;
 use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
 use num_complex::Complex;
 use phalanx::{Pool, Shape, SharedArray};
-use rustfft::FftDirection;
-
-/// Which way to transform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// To frequencies, not scaled.
-    Forward,
-    /// Back from frequencies, divided by the number of elements transformed.
-    Inverse,
-}
-
-impl Direction {
-    pub(super) fn to_library(self) -> FftDirection {
-        match self {
-            Direction::Forward => FftDirection::Forward,
-            Direction::Inverse => FftDirection::Inverse,
-        }
-    }
-
-    /// What the results of lines of `len` elements are multiplied by.
-    #[expect(clippy::arithmetic_side_effects, reason = "floats")]
-    fn scale<T: Transform>(self, len: usize) -> T {
-        match self {
-            Direction::Forward => T::ONE,
-            Direction::Inverse => T::ONE / <T as Real>::from_f64(len as f64),
-        }
-    }
-
-    fn to_wire(self) -> u8 {
-        u8::from(self == Direction::Inverse)
-    }
-
-    fn from_wire(code: u8) -> Direction {
-        if code == 1 { Direction::Inverse } else { Direction::Forward }
-    }
-}
 
 /// Elements of a chunk of whole lines, about: 64 KiB of complex float64.
 const CHUNK_ELEMENTS: usize = 4096;
@@ -52,8 +16,8 @@ const CHUNK_COLUMNS: usize = 64;
 
 /// Transforms every line along the last axis, in place: a batch of one-dimensional transforms.
 ///
-/// A single line is transformed by one worker. Cost: one pass over the array, about `5 n log2 n` operations a line of `n`. Arrays without
-/// elements stay as they are.
+/// A single line is transformed by one worker. Cost: one pass over the array, about `5 n log2 n` operations
+/// per line of `n` elements. Empty arrays are left as they are.
 ///
 /// # Errors
 /// `Launch`, after which the array holds unspecified values.
@@ -94,7 +58,7 @@ pub fn fft_1d<T: Transform, D: Shape>(
 
 /// Transforms a matrix along both axes, in place.
 ///
-/// Cost: two passes over the array, about `5 m n log2(m n)` operations. Otherwise as [`fft_1d`].
+/// Cost: two passes over the array, about `5 m n log2(m n)` operations. Otherwise like [`fft_1d`].
 ///
 /// # Errors
 /// As [`fft_1d`].
@@ -134,8 +98,9 @@ pub fn fft_2d<T: Transform>(
 
 /// Transforms an array of three axes along all of them, in place.
 ///
-/// The last two axes are done plane by plane, while a plane is in the cache, the first in a pass of its own. Cost: two passes over
-/// the array, about `5 n log2 n` operations for `n` elements. Otherwise as [`fft_1d`].
+/// The last two axes are transformed plane by plane, while a plane is in the cache, the first axis in a pass
+/// of its own. Cost: two passes over the array, about `5 n log2 n` operations for `n` elements. Otherwise
+/// like [`fft_1d`].
 ///
 /// # Errors
 /// As [`fft_1d`].

@@ -1,7 +1,7 @@
 //! Transforms of single lines, and blocks of lines that do not lie contiguously.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::Direction;
+use super::direction::Direction;
 use crate::number::Real;
 use ndarray::{ArrayViewMut2, s};
 use num_complex::Complex;
@@ -13,14 +13,15 @@ use std::sync::Arc;
 const LONGEST_RUN: usize = 32;
 /// Bytes of a block of lines in the buffer: half of a small second-level cache.
 const BLOCK_BYTES: usize = 256 << 10;
-/// Between two lines of the block lies one cache line, so that lines as long as a power of two do not meet in one set of the cache.
+/// Between two lines of the block lies one cache line, so that lines as long as a power of two do not meet in
+/// one set of the cache.
 const LINE_BYTES: usize = 64;
 /// Lengths whose plans a worker keeps.
 const KEPT_PLANS: usize = 64;
 
-/// An element type of transforms: `f32` or `f64`, each the two parts of a complex number.
+/// An element type of transforms: `f32` or `f64`, the real and imaginary part of a complex number.
 pub trait Transform: Real + FftNum {
-    /// Lends this thread's plans and buffers, which it keeps: a plan costs more than a short line.
+    /// Lends the plans and buffers of this thread. They are kept, since a plan costs more than a short line.
     #[doc(hidden)]
     fn with_lines<R>(work: impl FnOnce(&mut Lines<Self>) -> R) -> R;
 }

@@ -1,17 +1,19 @@
 //! Fourier transforms of complex arrays.
 //!
-//! Lines along the last axis are transformed where they lie. Those along another axis are gathered, a block of neighbouring lines
-//! at a time, into a buffer in which each is contiguous, transformed, and put back: every cache line of the array is read and
-//! written once an axis. The transforms of single lines are [rustfft](https://docs.rs/rustfft)'s, which picks an algorithm by length
-//! and uses AVX where the CPU has it.
+//! Lines along the last axis are transformed in place. Lines along another axis are gathered, a block of
+//! neighbouring lines at a time, into a buffer in which each is contiguous, transformed, and copied back:
+//! every cache line of the array is read and written once per axis. Single lines are transformed by
+//! [rustfft](https://docs.rs/rustfft), which picks an algorithm by length and uses AVX if the CPU has it.
 //!
-//! As in NumPy (<https://numpy.org/doc/stable/reference/routines.fft.html>) the forward transform is `X[k] = sum over j of
-//! x[j] exp(-2 pi i j k / n)`, and the inverse has the other sign and is divided by `n`, so that it undoes the forward one. NaN and
-//! infinities spread over the whole line.
+//! As in NumPy (<https://numpy.org/doc/stable/reference/routines.fft.html>) the forward transform is
+//! `X[k] = sum over j of x[j] exp(-2 pi i j k / n)`, and the inverse has the opposite sign and is divided by
+//! `n`, so that it undoes the forward transform. NaN and infinities spread over the whole line.
 
+mod direction;
 mod fft;
 mod line;
 
-pub use fft::{Direction, fft_1d, fft_2d, fft_3d};
+pub use direction::Direction;
+pub use fft::{fft_1d, fft_2d, fft_3d};
 pub use line::Transform;
 pub use num_complex::Complex;

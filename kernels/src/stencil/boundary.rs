@@ -3,7 +3,7 @@
 
 use crate::number::Number;
 
-/// What a stencil sees beyond the border, at any distance; the names are those of `scipy.ndimage`
+/// What a stencil reads beyond the border, at any distance; the names are those of `scipy.ndimage`
 /// (<https://docs.scipy.org/doc/scipy/reference/generated/scipy.ndimage.convolve.html>).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Boundary<T> {
@@ -11,11 +11,11 @@ pub enum Boundary<T> {
     Constant(T),
     /// The nearest element: `a a a | a b c d | d d d`.
     Nearest,
-    /// The mirror image, the border element included: `c b a | a b c d | d c b`.
+    /// The mirror image, with the border element repeated: `c b a | a b c d | d c b`.
     Reflect,
-    /// The mirror image, the border element not doubled: `d c b | a b c d | c b a`.
+    /// The mirror image, with the border element not repeated: `d c b | a b c d | c b a`.
     Mirror,
-    /// The other end: `b c d | a b c d | a b c`.
+    /// The elements from the other end: `b c d | a b c d | a b c`.
     Wrap,
 }
 

@@ -15,14 +15,16 @@ use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 use std::ops::Range;
 
-/// Convolves a matrix with a small one, `kernel` of odd height `2 r + 1` and odd width `2 s + 1`, whose middle is its origin.
+/// Convolves a matrix with a small matrix `kernel`, of odd height `2 r + 1` and odd width `2 s + 1`, whose
+/// middle is its origin.
 ///
-/// The result is the sum over `u` and `v` of `kernel[r + u][s + v] * a[i - u][j - v]`: the kernel is mirrored, as in
-/// `scipy.ndimage.convolve`. Cost: two operations an element and kernel element; where the kernel is a product of a column and a row,
-/// [`convolve_separable`] does with far fewer.
+/// The result is the sum over `u` and `v` of `kernel[r + u][s + v] * a[i - u][j - v]`: the kernel is
+/// mirrored, as in `scipy.ndimage.convolve`. Cost: two operations per element and kernel element; if the
+/// kernel is a product of a column and a row, [`convolve_separable`] needs far fewer.
 ///
 /// # Errors
-/// `Shape` where `out` has another shape than `a`; `Argument` for a kernel of even height or width; `Launch`, `Memory`.
+/// `Shape` if `out` does not have the shape of `a`; `Argument` if the height or width of the kernel is even;
+/// `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::stencil::{Boundary, convolve_2d};
@@ -60,13 +62,16 @@ pub fn convolve_2d<T: Real>(
     Taps::from_fn(kernel.len(), offset, |tap| kernel[place(tap)])?.apply(pool, a, boundary, out)
 }
 
-/// Convolves a matrix with the product of a column (along the first axis) and a row (along the second), both of odd length.
+/// Convolves a matrix with the product of a column (along the first axis) and a row (along the second), both
+/// of odd length.
 ///
-/// As [`convolve_2d`] with `kernel[u][v] = column[u] * row[v]`, up to rounding: first along the rows, then along the columns. Each
-/// row is done once a chunk and kept in the cache until its columns are. Cost: two operations an element of column and row.
+/// The result is that of [`convolve_2d`] with `kernel[u][v] = column[u] * row[v]`, up to rounding: the matrix
+/// is convolved along the rows, then along the columns. Sums along the rows can overflow or underflow even if
+/// the result would not. A convolved row stays in the cache until the columns have used it. Cost: two
+/// operations per element and element of `column` and `row`.
 ///
 /// # Errors
-/// As [`convolve_2d`].
+/// The same as those of [`convolve_2d`].
 ///
 /// ```
 /// use phalanx_kernels::stencil::{Boundary, convolve_separable};
@@ -141,8 +146,8 @@ impl<T: Real> Separable<'_, T> {
         );
     }
 
-    /// Rows done along their own axis stand in a ring of as many as the column is long; each next one takes the place of
-    /// the one that is no longer needed.
+    /// Rows done along their own axis stand in a ring of as many as the column is long; each next one takes
+    /// the place of the one that is no longer needed.
     #[inline(always)]
     #[expect(
         clippy::arithmetic_side_effects,

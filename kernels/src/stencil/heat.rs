@@ -1,9 +1,10 @@
 //! The heat equation, by explicit steps.
 //!
-//! `u' = u + r * (sum of the neighbours - 2 d u)` in `d` dimensions, with `r = diffusivity * time step / spacing^2`: forward in time,
-//! central in space, the border held fixed. All steps are one region: two arrays take turns, ranks meet once a step, and each works on
-//! the same rows in every step, so that its part stays in its cache where it fits. See LeVeque, *Finite Difference Methods for
-//! Ordinary and Partial Differential Equations*, 9.
+//! `u' = (1 - 2 d r) u + r (sum of the neighbours)` in `d` dimensions, with
+//! `r = diffusivity * time step / spacing^2`: forward in time, central in space, the border held fixed. All
+//! steps run in one region: two arrays take turns, workers meet once per step, and each works on the same
+//! rows in every step, so that its part stays in its cache if it fits. See LeVeque, *Finite Difference
+//! Methods for Ordinary and Partial Differential Equations*, 9.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::past::way_of_many;
@@ -17,15 +18,18 @@ use ndarray::{Ix2, Ix3};
 use phalanx::{Edge, Pool, Shape, SharedArray};
 use std::ops::Range;
 
-/// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds nothing of use afterwards.
+/// Makes `steps` steps of the heat equation on a plate. The result is in `u`; `scratch` holds unspecified
+/// values afterwards.
 ///
-/// Elements of the border keep their values. `r` is diffusivity times time step over the square of the spacing, without unit; above 1/4
-/// the method is unstable and values grow without bound, which is not an error. NaN spreads by one element a step. Cost of a
-/// step: one read and one write of the array, 6 operations an element.
+/// A step sets each element `u` to `(1 - 4 r) u + r (sum of its 4 neighbours)`, terms added in row-major
+/// order. Elements of the border keep their values. `r` is the dimensionless ratio diffusivity times time
+/// step over the square of the spacing; above 1/4 the method is unstable and values grow without bound, which
+/// is not an error. NaN and infinities spread by one element per step. Cost of a step: one read and one write
+/// of the array, 6 operations per element.
 ///
 /// # Errors
-/// `Shape` where `scratch` has another shape; `Argument` where `r` is NaN or infinite; `Launch`, after which both hold unspecified
-/// values.
+/// `Shape` if `scratch` does not have the shape of `u`; `Argument` if `r` is NaN, infinite, or so large that
+/// `1 - 4 r` is infinite; `Launch`, after which both arrays hold unspecified values.
 ///
 /// ```
 /// use phalanx_kernels::stencil::heat_2d;
@@ -40,7 +44,6 @@ use std::ops::Range;
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_2d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix2>,
@@ -48,45 +51,14 @@ pub fn heat_2d<T: Real>(
     r: T,
     steps: usize,
 ) -> Result<(), KernelError> {
-    check(u, scratch, r)?;
-    if is_all_border(u) {
-        return Ok(());
-    }
-    if is_inline(u.len()) {
-        let (rows, width) = u.dim();
-        let step = Step { shape: [rows, 1, width], r, way: CACHED };
-        for _ in 0..steps {
-            step.make::<2>(0..rows, 0, u.as_slice(), scratch.as_mut_slice());
-            std::mem::swap(u, scratch);
-        }
-        return Ok(());
-    }
-    let (rows, width) = u.dim();
-    let way = way_of_many(2 * u.len_bytes());
-    pool.region((&mut *u, &mut *scratch, [r], way, [rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], way, [rows, width, steps]) = handles;
-        let step = Step { shape: [rows, 1, width], r, way };
-        let own = team.my_span(rows).range();
-        for _ in 0..steps {
-            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
-                if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step.make::<2>(own.clone(), own.start.saturating_sub(1), u, v);
-                }
-            })?;
-            std::mem::swap(&mut u, &mut v);
-        }
-        Ok(0u8)
-    })?;
-    if steps % 2 == 1 {
-        std::mem::swap(u, scratch);
-    }
-    Ok(())
+    make_steps::<T, Ix2, 2>(pool, u, scratch, r, steps)
 }
 
-/// Makes `steps` steps of the heat equation in space; as [`heat_2d`], but stable up to `r` of 1/6, and 8 operations an element.
+/// Makes `steps` steps of the heat equation in space, like [`heat_2d`], but with 6 neighbours, `1 - 6 r`,
+/// stability up to `r` of 1/6, and 8 operations per element.
 ///
 /// # Errors
-/// As [`heat_2d`].
+/// The same as those of [`heat_2d`].
 ///
 /// ```
 /// use phalanx_kernels::stencil::heat_3d;
@@ -100,7 +72,6 @@ pub fn heat_2d<T: Real>(
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
 pub fn heat_3d<T: Real>(
     pool: &Pool,
     u: &mut SharedArray<T, Ix3>,
@@ -108,29 +79,39 @@ pub fn heat_3d<T: Real>(
     r: T,
     steps: usize,
 ) -> Result<(), KernelError> {
+    make_steps::<T, Ix3, 3>(pool, u, scratch, r, steps)
+}
+
+/// The body of both, for arrays of `AXES` axes.
+#[expect(clippy::arithmetic_side_effects, reason = "the bytes of an array in memory")]
+fn make_steps<T: Real, D: Grid, const AXES: usize>(
+    pool: &Pool,
+    u: &mut SharedArray<T, D>,
+    scratch: &mut SharedArray<T, D>,
+    r: T,
+    steps: usize,
+) -> Result<(), KernelError> {
     check(u, scratch, r)?;
     if is_all_border(u) {
         return Ok(());
     }
-    let (planes, rows, width) = u.dim();
+    let shape = D::axes(u.dim());
     if is_inline(u.len()) {
-        let step = Step { shape: [planes, rows, width], r, way: CACHED };
+        let step = Step { shape, r, way: CACHED };
         for _ in 0..steps {
-            step.make::<3>(0..planes, 0, u.as_slice(), scratch.as_mut_slice());
+            step.make::<AXES>(0..shape[0], 0, u.as_slice(), scratch.as_mut_slice());
             std::mem::swap(u, scratch);
         }
         return Ok(());
     }
     let way = way_of_many(2 * u.len_bytes());
-    pool.region((&mut *u, &mut *scratch, [r], way, [planes, rows, width, steps]), |team, handles| {
-        let (mut u, mut v, [r], way, [planes, rows, width, steps]) = handles;
-        let step = Step { shape: [planes, rows, width], r, way };
-        let own = team.my_span(planes).range();
+    pool.region((&mut *u, &mut *scratch, [r], way, (shape, steps)), |team, handles| {
+        let (mut u, mut v, [r], way, (shape, steps)) = handles;
+        let step = Step { shape, r, way };
+        let own = team.my_span(shape[0]).range();
         for _ in 0..steps {
-            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(mut v, u)| {
-                if let (Some(u), Some(v)) = (u.as_slice(), v.as_slice_mut()) {
-                    step.make::<3>(own.clone(), own.start.saturating_sub(1), u, v);
-                }
+            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(v, u)| {
+                step.make::<AXES>(own.clone(), own.start.saturating_sub(1), D::read(u), D::write(v));
             })?;
             std::mem::swap(&mut u, &mut v);
         }
@@ -142,16 +123,50 @@ pub fn heat_3d<T: Real>(
     Ok(())
 }
 
+/// Arrays that are stepped, as planes of rows of elements. Views of their planes are slices.
+trait Grid: Shape {
+    /// Numbers of planes, rows of a plane and elements of a row.
+    fn axes(dim: Self::Pattern) -> [usize; 3];
+    fn read<'w, T: 'static>(planes: Self::View<'w, T>) -> &'w [T];
+    fn write<'w, T: 'static>(planes: Self::ViewMut<'w, T>) -> &'w mut [T];
+}
+
+macro_rules! grids { ($($dim:ty: $pattern:pat => $axes:expr),*) => { $(
+    impl Grid for $dim {
+        fn axes($pattern: Self::Pattern) -> [usize; 3] {
+            $axes
+        }
+        fn read<'w, T: 'static>(planes: Self::View<'w, T>) -> &'w [T] {
+            planes.to_slice().unwrap_or_default()
+        }
+        fn write<'w, T: 'static>(planes: Self::ViewMut<'w, T>) -> &'w mut [T] {
+            planes.into_slice().unwrap_or_default()
+        }
+    }
+)* } }
+// A plane of a matrix is a single row.
+grids!(Ix2: (planes, width) => [planes, 1, width], Ix3: (planes, rows, width) => [planes, rows, width]);
+
 fn check<T: Real, D: Shape>(
     u: &SharedArray<T, D>,
     scratch: &SharedArray<T, D>,
     r: T,
 ) -> Result<(), KernelError> {
     check_shape("the working space of the heat equation", u.shape(), scratch.shape())?;
-    if !r.is_finite() {
-        return Err(KernelError::argument("the ratio r of the heat equation", "it must be finite"));
+    let axes = u.shape().len();
+    if !centre(r, axes).is_finite() {
+        let sides = axes.saturating_mul(2);
+        let why = format!("1 - {sides} r is not finite for {r:?}; steps are stable for r up to 1/{sides}");
+        return Err(KernelError::argument("the ratio r of the heat equation", why));
     }
     Ok(())
+}
+
+/// The weight of the element itself.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats")]
+fn centre<T: Real>(r: T, axes: usize) -> T {
+    T::ONE - T::from_f64(2.0 * axes as f64) * r
 }
 
 /// Whether no element has all its neighbours, so that no step changes anything.
@@ -168,7 +183,8 @@ struct Step<T> {
 }
 
 impl<T: Real> Step<T> {
-    /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours in itself.
+    /// One step on planes `own`, in `AXES` dimensions: with 2, a plane is a single row and has no neighbours
+    /// in itself.
     ///
     /// `u` begins with plane `first` of the array, `out` with plane `own.start`.
     #[expect(clippy::arithmetic_side_effects, reason = "rows of an array that has elements, in memory")]
@@ -177,7 +193,8 @@ impl<T: Real> Step<T> {
         if out.is_empty() {
             return;
         }
-        // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the cache.
+        // Rows are done in blocks, all planes of a block before the next: three planes of a block stay in the
+        // cache.
         let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).clamp(8, rows.max(8));
         vectorized(
             #[inline(always)]
@@ -222,7 +239,7 @@ impl<T: Real> Step<T> {
         let (up, down) = (line(plane - 1, row), line(plane + 1, row));
         let (front, back) =
             if AXES == 3 { (line(plane, row - 1), line(plane, row + 1)) } else { (here, here) };
-        let centre = T::ONE - T::from_f64(2.0 * AXES as f64) * r;
+        let centre = centre(r, AXES);
         to.write(
             out,
             #[inline(always)]

@@ -1,8 +1,9 @@
-//! Stencils: every element of the result is a weighted sum of an element's neighbours.
+//! Stencils: every element of the result is a weighted sum of an element and its neighbours.
 //!
-//! All kernels here are sums over *taps*, an offset and a weight each, computed row by row along the last axis: the rows that a tap
-//! reads are slices, so that the inner loop runs over elements side by side. Taps are summed in a fixed order, one after the other; the
-//! bits depend on nothing else. What lies beyond the border of the array is said by a [`Boundary`].
+//! All kernels here are sums over *taps*, each an offset and a weight. They are computed row by row along the
+//! last axis: the rows that a tap reads are slices, so that the inner loop runs over contiguous elements.
+//! Taps are summed in a fixed order, one after the other, so results have the same bits for every number of
+//! workers. A [`Boundary`] defines what lies beyond the border of the array.
 
 mod boundary;
 mod convolve;

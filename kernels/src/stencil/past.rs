@@ -1,11 +1,11 @@
 //! Strips of results, copied out past the caches.
 //!
-//! `store` writes a whole result that way in one go. A stencil's rows come in strips with ends that are computed otherwise, and one
-//! fence after many of them is enough.
+//! `store` writes a whole result that way in one go. A stencil's rows come in strips with ends that are
+//! computed otherwise, and one fence after many of them is enough.
 //!
 //! # Safety
-//! Non-temporal stores write exactly the bytes of a destination slice that the caller has exclusively, aligned as the
-//! instruction demands; dropping the `Out` that made them fences, also where a kernel unwinds.
+//! Non-temporal stores write exactly the bytes of a destination slice that the caller has exclusively,
+//! aligned as the instruction demands; dropping the `Out` that made them fences, also where a kernel unwinds.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -14,13 +14,14 @@ use phalanx::Element;
 
 /// Bytes of input and result from which a single sweep goes past the caches.
 ///
-/// Far more than [`crate::store`] asks for: a stencil reads its input several times, and what it reads comes from the shared cache as
-/// long as results that stay there do not cost more than they give. Measured past the caches, against rayon's plain loop through
-/// them (2 busy cores of an Intel Xeon with 480 MiB of shared cache, 2026-11-21, 7 points, float64, `phalanx-bench kernels star_3d`):
-/// arrays of 32 MiB 15 against 35 GB/s, of 256 MiB 13 against 15, of 512 MiB 14 against 16.
+/// Far more than [`crate::store`] asks for: a stencil reads its input several times, and what it reads comes
+/// from the shared cache as long as results that stay there do not cost more than they gain. Measured past
+/// the caches, against rayon's plain loop through them (2 busy cores of an Intel Xeon with 480 MiB of shared
+/// cache, 2026-11-21, 7 points, float64, `phalanx-bench kernels star_3d`): arrays of 32 MiB 15 against 35
+/// GB/s, of 256 MiB 13 against 15, of 512 MiB 14 against 16.
 const ONE_SWEEP_BYTES: usize = 2 << 30;
-/// The same for many sweeps that go to and fro between two arrays. As above, `heat_3d`: 32 MiB 18 against 28 GB/s, 256 MiB 18 against
-/// 15, 512 MiB 15 against 10.
+/// The same for many sweeps that go to and fro between two arrays. As above, `heat_3d`: 32 MiB 18 against 28
+/// GB/s, 256 MiB 18 against 15, 512 MiB 15 against 10.
 const MANY_SWEEPS_BYTES: usize = 256 << 20;
 
 /// The way of one sweep over `bytes` in all.
@@ -45,7 +46,8 @@ pub(super) fn fence() {}
 
 /// Copies past the caches; other members see it after [`fence`].
 ///
-/// 128-bit stores, which every x86-64 processor has: four of them fill a line's write-combining buffer just as one of 512 bits does.
+/// 128-bit stores, which every x86-64 processor has: four of them fill a line's write-combining buffer just
+/// as one of 512 bits does.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub(super) fn copy_past_caches<T: Element>(out: &mut [T], from: &[T]) {

@@ -15,12 +15,16 @@ use phalanx::{Pool, Shape, SharedArray};
 
 /// Applies a star stencil to a matrix.
 ///
-/// `weights[axis]` has an odd number of elements, `2 r + 1`, of which the middle one belongs to the element itself: the result is the sum over
-/// both axes and over `d` in `-r..=r` of `weights[axis][r + d] * a[.. + d along axis ..]`. So `[1, -2, 1]` on each axis is the 5-point
-/// Laplacian. Cost: one read and one write of the matrix, two operations a tap; radii up to 4 or so run at the speed of memory.
+/// `weights[axis]` has an odd number of elements, `2 r + 1`; the middle one weights the element itself. The
+/// result is the sum over both axes and over `d` in `-r..=r` of
+/// `weights[axis][r + d] * a[.. + d along axis ..]`. So `[1, -2, 1]` on each axis is the 5-point Laplacian.
+/// The middle weights are added up first; then come the terms of the element itself and of each axis, from
+/// the lowest `d` to the highest. Cost: one read and one write of the matrix, and two operations per tap and
+/// element; radii up to about 4 run at the speed of memory.
 ///
 /// # Errors
-/// `Shape` where `out` has another shape than `a`; `Argument` for weights of even number; `Launch`, `Memory`.
+/// `Shape` if `out` does not have the shape of `a`; `Argument` if the number of weights along an axis is
+/// even; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::stencil::{Boundary, star_2d};
@@ -41,14 +45,15 @@ pub fn star_2d<T: Real>(
     boundary: Boundary<T>,
     out: &mut SharedArray<T, Ix2>,
 ) -> Result<(), KernelError> {
-    let taps = Taps::star([&[T::ZERO], weights[0], weights[1]])?;
+    // Adding -0.0 leaves every number as it is, zeros included.
+    let taps = Taps::star([&[T::neg_zero()], weights[0], weights[1]])?;
     taps.apply(pool, a, boundary, out)
 }
 
-/// Applies a star stencil to an array of three axes; as [`star_2d`].
+/// Applies a star stencil to an array of three axes, like [`star_2d`].
 ///
 /// # Errors
-/// As [`star_2d`].
+/// The same as those of [`star_2d`].
 ///
 /// ```
 /// use phalanx_kernels::stencil::{Boundary, star_3d};
@@ -93,7 +98,7 @@ impl<T: Real> Taps<T> {
     /// The taps of a star: the element itself, then each axis from the lowest offset to the highest.
     #[expect(clippy::arithmetic_side_effects, reason = "floats, and places in weights in memory")]
     fn star(weights: [&[T]; 3]) -> Result<Taps<T>, KernelError> {
-        let mut taps = vec![([0; 3], T::ZERO)];
+        let mut taps = vec![([0; 3], T::neg_zero())];
         for (axis, weights) in weights.into_iter().enumerate() {
             check_odd("the weights of a stencil along an axis", weights.len())?;
             let radius = weights.len() / 2;
@@ -178,8 +183,8 @@ fn three_axes(shape: &[usize]) -> [usize; 3] {
     }
 }
 
-/// Rows of a chunk, counted over both outer axes: whole planes where there are many, `reach` being how far taps go along
-/// either axis.
+/// Rows of a chunk, counted over both outer axes: whole planes where there are many, `reach` being how far
+/// taps go along either axis.
 #[expect(clippy::arithmetic_side_effects, reason = "rows of an array in memory, and a pool has workers")]
 fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) -> usize {
     if planes >= 4 * workers {
@@ -189,8 +194,8 @@ fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) ->
     }
 }
 
-/// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at least 32 times as
-/// far as taps reach, as long as every worker gets two.
+/// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at
+/// least 32 times as far as taps reach, as long as every worker gets two.
 #[expect(clippy::arithmetic_side_effects, reason = "rows and weights in memory, and a pool has workers")]
 pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize) -> usize {
     (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(2 * workers)).max(1)

@@ -101,7 +101,8 @@ impl<'a, T: Real> Sweep<'a, T> {
             .collect();
         let (ends, inside) = (ends_of(&lines, width), Inside::of(self));
         let mut to = Out::new(self.way);
-        // Blocks of rows are done plane after plane: what a plane reads of its neighbours is still in the cache then.
+        // Blocks of rows are done plane after plane: what a plane reads of its neighbours is still in the
+        // cache then.
         let block = (BLOCK_BYTES / (4 * width * size_of::<T>())).max(8);
         for top in (0..middle).step_by(block) {
             for plane in rows.start / middle..rows.end.div_ceil(middle) {

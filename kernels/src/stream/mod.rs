@@ -1,7 +1,7 @@
-//! Kernels that read each input once, write each output once and do next to nothing in between: memory bandwidth is all that
-//! counts.
+//! Kernels that read each input once, write each output once and compute little in between: memory bandwidth
+//! sets their speed.
 //!
-//! | kernel | computes | bytes an element of 8 bytes | flops |
+//! | kernel | computes | bytes per element of 8 bytes | flops |
 //! |---|---|---|---|
 //! | [`fill`] | `out = value` | 8 | 0 |
 //! | [`copy`] | `out = x` | 16 | 0 |
@@ -13,12 +13,13 @@
 //! | [`map`] | `out = f(x)` | 16 | those of `f` |
 //! | [`map2`] | `out = f(x, y)` | 24 | those of `f` |
 //!
-//! Outputs have the shape of the inputs; shapes are compared before anything is written. Where the operands of a call exceed
-//! the caches (8 MiB in all), results are stored past the caches on x86-64, which saves reading each line of the output before it
-//! is overwritten. Products and sums are rounded one by one (no fused multiply-add), so results have the bits of the formulas as
-//! written, on every machine. Integers wrap around.
+//! Outputs have the shape of the inputs; shapes are compared before anything is written. If the operands of a
+//! call exceed 8 MiB in all, results bypass the caches on x86-64, which saves reading each line of the output
+//! before it is overwritten. Each product and each sum is rounded (no fused multiply-add), so results have
+//! the same bits on every machine. Integers wrap around.
 //!
-//! After J. D. McCalpin's STREAM (<https://www.cs.virginia.edu/stream/ref.html>) and the BLAS (<https://www.netlib.org/blas/>).
+//! After J. D. McCalpin's STREAM (<https://www.cs.virginia.edu/stream/ref.html>) and the BLAS
+//! (<https://www.netlib.org/blas/>).
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use phalanx::{Element, Inlined, Pool, Shape, SharedArray, Val};
 
 /// Sets every element of `out` to `value`.
 ///
-/// Cost: `size_of::<T>()` bytes an element, no flops.
+/// Cost: `size_of::<T>()` bytes per element, no flops.
 ///
 /// # Errors
 /// `Launch`.
@@ -63,10 +64,10 @@ pub fn fill<T: Element, D: Shape>(
 
 /// Copies `x` to `out`.
 ///
-/// Cost: `2 * size_of::<T>()` bytes an element, no flops.
+/// Cost: `2 * size_of::<T>()` bytes per element, no flops.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -96,10 +97,10 @@ pub fn copy<T: Element, D: Shape>(
 
 /// Sets `out = a * x`.
 ///
-/// Cost: `2 * size_of::<T>()` bytes and one operation an element.
+/// Cost: `2 * size_of::<T>()` bytes and one operation per element.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -128,10 +129,10 @@ pub fn scale<T: Number, D: Shape>(
 
 /// Sets `out = x + y`.
 ///
-/// Cost: `3 * size_of::<T>()` bytes and one operation an element.
+/// Cost: `3 * size_of::<T>()` bytes and one operation per element.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -161,10 +162,10 @@ pub fn add<T: Number, D: Shape>(
 
 /// Sets `out = x + a * y`.
 ///
-/// Cost: `3 * size_of::<T>()` bytes and two operations an element.
+/// Cost: `3 * size_of::<T>()` bytes and two operations per element.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -196,10 +197,11 @@ pub fn triad<T: Number, D: Shape>(
 
 /// Sets `y = a * x + y`.
 ///
-/// Cost: `3 * size_of::<T>()` bytes and two operations an element. Changes `y` in place: where a worker dies the call fails.
+/// Cost: `3 * size_of::<T>()` bytes and two operations per element. Changes `y` in place, so the call fails
+/// if a worker dies.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -229,10 +231,11 @@ pub fn axpy<T: Number, D: Shape>(
 
 /// Sets `y = a * x + b * y`.
 ///
-/// Cost: `3 * size_of::<T>()` bytes and three operations an element. Changes `y` in place: where a worker dies the call fails.
+/// Cost: `3 * size_of::<T>()` bytes and three operations per element. Changes `y` in place, so the call fails
+/// if a worker dies.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`.
+/// `Shape` if the shapes differ, `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -263,11 +266,11 @@ pub fn axpby<T: Number, D: Shape>(
 
 /// Sets every `out[i]` to `f(x[i])`.
 ///
-/// `f` is a function or a closure that captures nothing, and is inlined into the loop, which is compiled for the CPU's vectors.
-/// Cost: an element of each read and written, and `f`.
+/// `f` is a function or a closure that captures nothing. It is inlined into the loop, which is compiled for
+/// the CPU's vector instructions. Cost: one element read, one written and one call of `f` per element.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`; also where `f` panics.
+/// `Shape` if the shapes differ, `Memory`, `Launch`; also if `f` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -306,10 +309,10 @@ where
 
 /// Sets every `out[i]` to `f(x[i], y[i])`.
 ///
-/// As [`map`], with two inputs.
+/// Like [`map`], with two inputs.
 ///
 /// # Errors
-/// `Shape` where the shapes differ, `Memory`, `Launch`; also where `f` panics.
+/// `Shape` if the shapes differ, `Memory`, `Launch`; also if `f` panics.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
