@@ -14,8 +14,9 @@ use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::launch::member::entry::{broadcast_entry, for_each_entry, reduce_entry, reduce_layout};
 use crate::launch::member::settle::{Leaves, fold_tree};
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, mix};
+use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
 use crate::team::member::Entry;
@@ -191,7 +192,7 @@ impl<'p> Launch<'p> {
             entry: broadcast_entry::<O>,
             kernel: kernel as usize,
             combine: 0,
-            layout: mix(O::LAYOUT, 7),
+            layout: mix(O::LAYOUT, Tag::Broadcast as u64),
             wire: WireBytes::of(&wire),
             len: description.len().unwrap_or(0),
             grid: Grid::with_chunk(ranks, 1),

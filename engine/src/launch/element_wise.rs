@@ -13,8 +13,9 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::LeafPlaces;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, mix, of};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
@@ -119,7 +120,7 @@ unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
     type Wire = ();
     type Local = ();
     type View<'w> = K;
-    const LAYOUT: u64 = mix(SEED, 35);
+    const LAYOUT: u64 = of(Tag::Inlined);
 
     fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
         Ok(())
@@ -171,7 +172,7 @@ impl Launch<'_> {
             entry: map_entry::<T, U, Out, K>,
             kernel: 0,
             combine: 0,
-            layout: mix(Out::LAYOUT, 30),
+            layout: mix(Out::LAYOUT, Tag::MapInto as u64),
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
@@ -194,7 +195,7 @@ impl Launch<'_> {
             entry: fill_entry::<U, Out, K>,
             kernel: 0,
             combine: 0,
-            layout: mix(Out::LAYOUT, 33),
+            layout: mix(Out::LAYOUT, Tag::Fill as u64),
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
@@ -221,7 +222,7 @@ impl Launch<'_> {
             entry: fill_shape_entry::<U, D, K>,
             kernel: 0,
             combine: 0,
-            layout: mix(SplitOut::<'_, U, D>::LAYOUT, 34),
+            layout: mix(SplitOut::<'_, U, D>::LAYOUT, Tag::FillShape as u64),
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&call, &description, Location::caller(), None)?;
@@ -288,7 +289,7 @@ impl Launch<'_> {
             entry: fold_entry::<T, K>,
             kernel: 0,
             combine: 0,
-            layout: mix(SEED, 31),
+            layout: of(Tag::ScanFold),
             wire: WireBytes::of(&fold_wire),
         };
         let (Some(scratch), leaves) = self.run(&fold, &description, site, None)? else { return Ok(()) };
@@ -305,7 +306,7 @@ impl Launch<'_> {
             entry: spread_entry::<T, Out, K>,
             kernel: 0,
             combine: 0,
-            layout: mix(Out::LAYOUT, 32),
+            layout: mix(Out::LAYOUT, Tag::ScanSpread as u64),
             wire: WireBytes::of(&wire),
         };
         let (scratch, _) = self.run(&spread, &description, site, Some(scratch))?;
@@ -323,7 +324,7 @@ where
     Out: Output<U>,
     K: Fn(T) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, 30))?;
+    context.check_layout(mix(Out::LAYOUT, Tag::MapInto as u64))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
     let wire: <(Out, Split<'_, T, Ix1>) as Operand>::Wire = unsafe { context.wire() };
@@ -349,7 +350,7 @@ where
     Out: Output<U>,
     K: Fn(usize) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, 33))?;
+    context.check_layout(mix(Out::LAYOUT, Tag::Fill as u64))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
     let wire: Out::Wire = unsafe { context.wire() };
@@ -376,7 +377,7 @@ where
     D: Shape,
     K: Fn(D::Pattern) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, 34))?;
+    context.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, Tag::FillShape as u64))?;
     let kernel: K = conjure();
     // SAFETY: the layout agrees.
     let wire: <SplitOut<'_, U, D> as Operand>::Wire = unsafe { context.wire() };
@@ -410,7 +411,7 @@ where
     T: Element,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(SEED, 31))?;
+    context.check_layout(of(Tag::ScanFold))?;
     let combine: K = conjure();
     // SAFETY: the layout agrees.
     let wire: <Split<'_, T, Ix1> as Operand>::Wire = unsafe { context.wire() };
@@ -440,7 +441,7 @@ where
     Out: Output<T>,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, 32))?;
+    context.check_layout(mix(Out::LAYOUT, Tag::ScanSpread as u64))?;
     let combine: K = conjure();
     // SAFETY: the layout agrees.
     let wire: <(Out, Split<'_, T, Ix1>, [u64; 1]) as Operand>::Wire = unsafe { context.wire() };

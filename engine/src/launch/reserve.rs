@@ -13,8 +13,9 @@
 use crate::launch::builder::Launch;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, of};
 use crate::launch::schedule::Schedule;
 use crate::memory::{AllocError, Segment};
 use crate::sys::memory::{self, Hint};
@@ -67,7 +68,7 @@ unsafe impl Operand for Unreserved<'_> {
     type Wire = UnreservedWire;
     type Local = UnreservedLocal;
     type View<'w> = ChunkPages<'w>;
-    const LAYOUT: u64 = mix(SEED, 40);
+    const LAYOUT: u64 = of(Tag::Unreserved);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.segment(self.segment);

@@ -11,8 +11,9 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::MAX_AXES;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::{LeafPlaces, Leaves};
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 
@@ -47,7 +48,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
     type Wire = (u64, [u64; MAX_AXES], T);
     type Local = AccumulateLocal<T, D>;
     type View<'w> = D::ViewMut<'w, T>;
-    const LAYOUT: u64 = mix(mix(SEED, 27), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Accumulate, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         let what = "a reduce() accumulator";

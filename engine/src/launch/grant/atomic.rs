@@ -10,8 +10,9 @@ use super::{ArrayWire, Located, describe};
 use crate::array::{Shape, SharedArray};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::shared::AtomicElement;
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
@@ -31,7 +32,7 @@ unsafe impl<T: AtomicElement, D: Shape> Operand for Atomics<'_, T, D> {
     type Wire = ArrayWire;
     type Local = (Located<T, D>, usize);
     type View<'w> = &'w [T::Atomic];
-    const LAYOUT: u64 = mix(mix(SEED, 25), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Atomics, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.changes_in_place();

@@ -9,8 +9,9 @@ use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
@@ -50,13 +51,13 @@ fn part<T: Element, D: Shape>(local: &Located<T, D>, axis: usize, chunk: &Chunk)
 }
 
 macro_rules! along {
-    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident) => {
+    ($grant:ident, $name:literal, $writes:literal, $view:ident) => {
         // SAFETY: see the module.
         unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
             type Wire = (ArrayWire, u64);
             type Local = (Located<T, D>, usize);
             type View<'w> = $view<'w, T, D>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 describe(self.0, $name, $writes, to)?;
@@ -92,5 +93,5 @@ macro_rules! along {
         }
     };
 }
-along!(SplitAxis, "a split_axis() array", 20, false, ArrayView);
-along!(SplitAxisMut, "a split_axis_mut() array", 21, true, ArrayViewMut);
+along!(SplitAxis, "a split_axis() array", false, ArrayView);
+along!(SplitAxisMut, "a split_axis_mut() array", true, ArrayViewMut);

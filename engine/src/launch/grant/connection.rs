@@ -9,8 +9,9 @@ use super::handle::{describe_place, layout, locate};
 use crate::channel::{Connection, Message, Receiver, Sender};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, mix};
+use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::region::RegionOperand;
 use crate::sync::{Borrowed, SyncWire};
 use crate::team::fault::Fault;
@@ -69,7 +70,7 @@ unsafe impl<S: Message, R: Message> Operand for &Connection<S, R> {
 unsafe impl<S: Message, R: Message> RegionOperand for &Connection<S, R> {
     type Wire = Directions;
     type Handle<'w> = Borrowed<'w, Connection<S, R>>;
-    const LAYOUT: u64 = mix(<Self as Operand>::LAYOUT, 67);
+    const LAYOUT: u64 = mix(<Self as Operand>::LAYOUT, Tag::OfRegion as u64);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         Operand::describe(self, to)

@@ -12,8 +12,9 @@ use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use ndarray::Ix1;
@@ -73,13 +74,13 @@ fn flat<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
 }
 
 macro_rules! chunked {
-    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
+    ($grant:ident, $name:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
         // SAFETY: see the module; `Located::open` checks the elements against their segment.
         unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
             type Wire = ArrayWire;
             type Local = Located<T, Ix1>;
             type View<'w> = <Ix1 as Shape>::$view<'w, T>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 describe(self.0, $name, $writes, to)?;
@@ -106,16 +107,16 @@ macro_rules! chunked {
         }
     };
 }
-chunked!(SplitFlat, "a split_flat() array", 40, false, false, View, view_rows);
-chunked!(SplitFlatMut, "a split_flat_mut() array", 41, true, true, ViewMut, view_rows_mut);
-chunked!(SplitFlatOut, "a split_flat_out() array", 42, true, false, ViewMut, view_rows_mut);
+chunked!(SplitFlat, "a split_flat() array", false, false, View, view_rows);
+chunked!(SplitFlatMut, "a split_flat_mut() array", true, true, ViewMut, view_rows_mut);
+chunked!(SplitFlatOut, "a split_flat_out() array", true, false, ViewMut, view_rows_mut);
 
 // SAFETY: read-only; the grant borrows the array, so nobody writes it.
 unsafe impl<T: Element, D: Shape> Operand for WholeFlat<'_, T, D> {
     type Wire = ArrayWire;
     type Local = Located<T, Ix1>;
     type View<'w> = &'w [T];
-    const LAYOUT: u64 = mix(mix(SEED, 43), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::WholeFlat, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         describe(self.0, "a whole_flat() array", false, to)

@@ -13,8 +13,9 @@ use crate::array::{Element, Shape, SharedArray, row_elems, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::memory::check_room;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
@@ -167,7 +168,7 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
     type Wire = (ArrayWire, u64, (u64, T));
     type Local = HaloLocal<T, D>;
     type View<'w> = D::View<'w, T>;
-    const LAYOUT: u64 = mix(mix(SEED, 26), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Halo, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         let (what, dim, k) = ("a halo() array", self.0.raw_dim(), self.1);

@@ -12,8 +12,9 @@ use crate::array::Element;
 use crate::channel::{JoinableQueue, Message, Queue, Receiver, Sender, SimpleQueue};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, mix, sized};
 use crate::launch::region::RegionOperand;
 use crate::shared::{Array, Atomic, AtomicArray, AtomicElement, Item, RawArray, RawValue, SharedList, Value};
 use crate::sync::place::Place;
@@ -27,7 +28,7 @@ use bytemuck::Pod;
 use std::ptr::NonNull;
 
 pub(super) const fn layout<H: Remote>() -> u64 {
-    let mut hash = mix(mix(SEED, 30), H::ALIGN as u64);
+    let mut hash = sized(Tag::Handle, H::ALIGN);
     let (name, mut at) = (H::WHAT.as_bytes(), 0);
     while at < name.len() {
         hash = mix(hash, name[at] as u64);
@@ -119,7 +120,7 @@ macro_rules! operands { ($( [$($bound:tt)*] $handle:ty );* $(;)?) => { $(
     unsafe impl<$($bound)*> RegionOperand for &$handle {
         type Wire = [u64; 3];
         type Handle<'w> = Borrowed<'w, $handle>;
-        const LAYOUT: u64 = mix(layout::<$handle>(), 67);
+        const LAYOUT: u64 = mix(layout::<$handle>(), Tag::OfRegion as u64);
 
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             describe(*self, to)

@@ -11,8 +11,9 @@ use crate::array::{Element, Shape, SharedArray, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::memory::AllocError;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
@@ -65,13 +66,13 @@ fn check(bounds: &Bounds, have: usize, what: &'static str) -> Result<usize, Laun
 }
 
 macro_rules! parts {
-    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $view:ident, $make:ident) => {
+    ($grant:ident, $name:literal, $writes:literal, $view:ident, $make:ident) => {
         // SAFETY: see the module.
         unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
             type Wire = (ArrayWire, ArrayWire);
             type Local = (Located<T, D>, Located<u64, Ix1>);
             type View<'w> = D::$view<'w, T>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 describe(self.0, $name, $writes, to)?;
@@ -112,5 +113,5 @@ macro_rules! parts {
         }
     };
 }
-parts!(Parts, "a split_at() array", 22, false, View, view_rows);
-parts!(PartsMut, "a split_at_mut() array", 23, true, ViewMut, view_rows_mut);
+parts!(Parts, "a split_at() array", false, View, view_rows);
+parts!(PartsMut, "a split_at_mut() array", true, ViewMut, view_rows_mut);

@@ -11,8 +11,9 @@ use super::{ArrayWire, Located, describe};
 use crate::array::{Element, Shape, SharedArray};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use std::marker::PhantomData;
@@ -135,7 +136,7 @@ unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
     type Wire = ArrayWire;
     type Local = (Located<T, D>, usize);
     type View<'w> = ScatterView<'w, T>;
-    const LAYOUT: u64 = mix(mix(SEED, 24), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Scatter, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.changes_in_place();

@@ -12,8 +12,9 @@ use crate::array::{Element, Shape, SharedArray, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
@@ -52,13 +53,13 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 macro_rules! chunked {
-    ($grant:ident, $name:literal, $tag:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
+    ($grant:ident, $name:literal, $writes:literal, $in_place:literal, $view:ident, $make:ident) => {
         // SAFETY: see the module; `Located::open` checks the array against its segment.
         unsafe impl<T: Element, D: Shape> Operand for $grant<'_, T, D> {
             type Wire = ArrayWire;
             type Local = Located<T, D>;
             type View<'w> = D::$view<'w, T>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 describe(self.0, $name, $writes, to)?;
@@ -88,16 +89,16 @@ macro_rules! chunked {
         }
     };
 }
-chunked!(Split, "a split() array", 16, false, false, View, view_rows);
-chunked!(SplitMut, "a split_mut() array", 17, true, true, ViewMut, view_rows_mut);
-chunked!(SplitOut, "a split_out() array", 18, true, false, ViewMut, view_rows_mut);
+chunked!(Split, "a split() array", false, false, View, view_rows);
+chunked!(SplitMut, "a split_mut() array", true, true, ViewMut, view_rows_mut);
+chunked!(SplitOut, "a split_out() array", true, false, ViewMut, view_rows_mut);
 
 // SAFETY: read-only; the grant borrows the array, so nobody writes it.
 unsafe impl<T: Element, D: Shape> Operand for Whole<'_, T, D> {
     type Wire = ArrayWire;
     type Local = Located<T, D>;
     type View<'w> = D::View<'w, T>;
-    const LAYOUT: u64 = mix(mix(SEED, 19), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Whole, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         describe(self.0, "a whole() array", false, to)

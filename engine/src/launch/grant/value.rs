@@ -9,8 +9,9 @@ use super::{ArrayWire, Located, describe};
 use crate::array::{Element, SharedValue};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use ndarray::Ix1;
@@ -20,7 +21,7 @@ unsafe impl<T: Element> Operand for &SharedValue<T> {
     type Wire = ArrayWire;
     type Local = Located<T, Ix1>;
     type View<'w> = &'w T;
-    const LAYOUT: u64 = mix(mix(SEED, 29), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::SharedValue, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         describe(self.as_array(), "a shared value", false, to)

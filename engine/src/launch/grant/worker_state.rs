@@ -16,8 +16,9 @@
 use crate::code;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
+use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, SEED, mix};
+use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use crate::team::state::HandleId;
@@ -82,7 +83,7 @@ unsafe impl<T: Send + 'static> Operand for &PerWorker<T> {
     type Wire = (u64, u64);
     type Local = StateLocal<T>;
     type View<'w> = &'w mut T;
-    const LAYOUT: u64 = mix(mix(SEED, 28), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::PerWorker, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         code::offset_of(self.make as usize)?;

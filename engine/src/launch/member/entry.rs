@@ -10,13 +10,14 @@ use crate::array::Element;
 use crate::launch::grid::block;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::LeafPlaces;
-use crate::launch::operand::{Operand, mix};
+use crate::launch::operand::Operand;
+use crate::launch::operand::tag::{Tag, mix};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use std::cell::Cell;
 
 pub(crate) const fn reduce_layout<O: Operand, A>() -> u64 {
-    mix(mix(O::LAYOUT, 6), size_of::<A>() as u64)
+    mix(mix(O::LAYOUT, Tag::Reduce as u64), size_of::<A>() as u64)
 }
 
 /// # Safety
@@ -40,7 +41,7 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>)
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
-    context.check_layout(mix(O::LAYOUT, 7))?;
+    context.check_layout(mix(O::LAYOUT, Tag::Broadcast as u64))?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
     let kernel = unsafe { context.function::<for<'w> fn(usize, O::View<'w>)>(context.order.kernel) }?;

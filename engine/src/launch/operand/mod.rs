@@ -10,11 +10,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 pub(crate) mod describe;
+pub(crate) mod tag;
 
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::Leaves;
 use crate::launch::operand::describe::Description;
+use crate::launch::operand::tag::{Tag, mix, of, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use bytemuck::Pod;
@@ -64,19 +66,6 @@ pub unsafe trait Operand {
     fn settle(&mut self, _leaves: &mut Leaves<'_>) {}
 }
 
-/// Mixes a layout tag with a number; FNV-1a, good enough to tell types apart by accident's standards.
-pub(crate) const fn mix(seed: u64, value: u64) -> u64 {
-    let (mut hash, mut shift) = (seed, 0);
-    while shift < 64 {
-        hash = (hash ^ (value >> shift & 0xff)).wrapping_mul(0x0000_0100_0000_01b3);
-        shift = u32::wrapping_add(shift, 8);
-    }
-    hash
-}
-
-/// A seed for [`mix`].
-pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
-
 /// Plain values that travel as they are.
 ///
 /// Implemented for the integer and floating-point types and arrays of them. For your own types use [`Val`].
@@ -123,7 +112,7 @@ unsafe impl<T: Plain> Operand for T {
     type Wire = T;
     type Local = T;
     type View<'w> = T;
-    const LAYOUT: u64 = mix(mix(SEED, 1), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Plain, size_of::<T>());
 
     fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
         Ok(())
@@ -144,7 +133,7 @@ unsafe impl<T: Pod> Operand for Val<T> {
     type Wire = T;
     type Local = T;
     type View<'w> = T;
-    const LAYOUT: u64 = mix(mix(SEED, 2), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::Val, size_of::<T>());
 
     fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
         Ok(())
@@ -166,7 +155,7 @@ unsafe impl Operand for Range<usize> {
     type Wire = [usize; 2];
     type Local = usize;
     type View<'w> = Range<usize>;
-    const LAYOUT: u64 = mix(SEED, 3);
+    const LAYOUT: u64 = of(Tag::Range);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.length(self.len(), "an index range")
@@ -187,7 +176,7 @@ unsafe impl Operand for () {
     type Wire = ();
     type Local = ();
     type View<'w> = ();
-    const LAYOUT: u64 = mix(SEED, 4);
+    const LAYOUT: u64 = of(Tag::Nothing);
 
     fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
         Ok(())
@@ -207,7 +196,7 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         type Wire = ($($o::Wire,)+);
         type Local = ($($o::Local,)+);
         type View<'w> = ($($o::View<'w>,)+);
-        const LAYOUT: u64 = { let hash = mix(SEED, 5); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
+        const LAYOUT: u64 = { let hash = of(Tag::Tuple); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
 
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             $( self.$i.describe(to)?; )+

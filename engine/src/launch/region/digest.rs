@@ -5,16 +5,29 @@ use crate::launch::region::step_kind::StepKind;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-/// What stands in a frame, where it is not an operand's own tag.
-pub(super) mod frame {
-    pub(in super::super) const VALUE: u64 = 0;
-    pub(super) const ARRAY: u64 = 1;
-    pub(in super::super) const BOUNDS: u64 = 2;
-    pub(in super::super) const HALO: u64 = 3;
-    pub(in super::super) const FILL: u64 = 4;
-    pub(in super::super) const UNCUT: u64 = 5;
-    pub(in super::super) const CUT: u64 = 6;
-    pub(in super::super) const CUT_INTO_PARTS: u64 = 7;
+/// What a frame is. The compiler numbers them, so no two are the same.
+#[derive(Clone, Copy)]
+pub(crate) enum Frame {
+    /// Sizes and the like.
+    Value = 1,
+    /// An array's wire.
+    Array,
+    // How rows are cut.
+    Uncut,
+    Cut,
+    CutIntoParts,
+    // Operands of phases.
+    PhaseMut,
+    PhaseRef,
+    PhasePartsMut,
+    PhaseParts,
+    PhaseWhole,
+    PhaseHalo,
+    Range,
+    // More of an operand.
+    Bounds,
+    Halo,
+    Fill,
 }
 
 /// The driver's secret: digests depend on it, so that nobody can work out two descriptions that share one.
@@ -59,18 +72,18 @@ impl Digest {
 
     /// Adds a frame; the order matters. `words` says its length exactly.
     #[inline]
-    pub(crate) fn frame(&mut self, tag: u64, mut words: impl ExactSizeIterator<Item = u64>) {
-        self.add(tag, words.len() as u64);
+    pub(crate) fn frame(&mut self, frame: Frame, mut words: impl ExactSizeIterator<Item = u64>) {
+        self.add(frame as u64, words.len() as u64);
         while let Some(word) = words.next() {
             self.add(word, words.next().unwrap_or(0));
         }
     }
 
-    /// Adds an array as an operand with a tag of its own. Its name is random, and so cannot be taken for the
+    /// Adds an array as that operand. Its name is random, and so cannot be taken for the
     /// head of a frame.
     #[inline]
-    pub(crate) fn array(&mut self, tag: u64, ArrayName([one, two]): ArrayName) {
-        self.add(one.wrapping_add(tag), two);
+    pub(crate) fn array(&mut self, operand: Frame, ArrayName([one, two]): ArrayName) {
+        self.add(one.wrapping_add(operand as u64), two);
     }
 
     #[inline]
@@ -98,8 +111,8 @@ pub(crate) struct ArrayName([u64; 2]);
 impl ArrayName {
     pub(crate) fn new(key: Key, wire: &[u64], element_bytes: usize) -> ArrayName {
         let mut digest = Digest::new(key, StepKind::Phase);
-        digest.frame(frame::ARRAY, wire.iter().copied());
-        digest.frame(frame::VALUE, [element_bytes as u64].into_iter());
+        digest.frame(Frame::Array, wire.iter().copied());
+        digest.frame(Frame::Value, [element_bytes as u64].into_iter());
         ArrayName(digest.words())
     }
 }

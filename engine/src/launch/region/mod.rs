@@ -30,7 +30,7 @@ use crate::launch::driver::job::Job;
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::mix;
+use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::region::digest::Key;
 use crate::launch::region::step::StepStates;
 use crate::spawn::panic_note;
@@ -121,7 +121,7 @@ impl Launch<'_> {
 }
 
 const fn layout<O: RegionOperand, R>() -> u64 {
-    mix(mix(O::LAYOUT, 40), size_of::<R>() as u64)
+    mix(mix(O::LAYOUT, Tag::Region as u64), size_of::<R>() as u64)
 }
 
 /// # Safety

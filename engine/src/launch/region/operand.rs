@@ -13,7 +13,8 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
-use crate::launch::operand::{Operand, Plain, SEED, Val, mix};
+use crate::launch::operand::tag::{Tag, mix, of, sized};
+use crate::launch::operand::{Operand, Plain, Val};
 use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};
 use crate::team::fault::{Fault, FaultKind};
@@ -58,12 +59,12 @@ fn name_of<T>(wire: &ArrayWire, context: &LaunchContext<'_>) -> ArrayName {
 }
 
 macro_rules! arrays {
-    ($array:ty, $handle:ident, $writes:literal, $tag:literal) => {
+    ($array:ty, $handle:ident, $writes:literal, $tag:ident) => {
         // SAFETY: see the module.
         unsafe impl<T: Element, D: Shape> RegionOperand for $array {
             type Wire = ArrayWire;
             type Handle<'w> = $handle<'w, T, D>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$tag, size_of::<T>());
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 describe(self, "an array of a region", $writes, to)
             }
@@ -80,8 +81,8 @@ macro_rules! arrays {
         }
     };
 }
-arrays!(&mut SharedArray<T, D>, RegionMut, true, 60);
-arrays!(&SharedArray<T, D>, RegionRef, false, 61);
+arrays!(&mut SharedArray<T, D>, RegionMut, true, RegionMut);
+arrays!(&SharedArray<T, D>, RegionRef, false, RegionRef);
 
 /// Arrays that one slice brings into a region at most.
 const MOST_IN_SLICE: usize = 12;
@@ -89,12 +90,12 @@ const MOST_IN_SLICE: usize = 12;
 /// Slices of arrays, of different shapes as the levels of a grid hierarchy are, become a vector of their
 /// handles.
 macro_rules! slices {
-    ($slice:ty, $handle:ident, $writes:literal, $tag:literal) => {
+    ($slice:ty, $handle:ident, $writes:literal, $tag:ident) => {
         // SAFETY: see the module; arrays of one slice are apart, as each owns its elements.
         unsafe impl<T: Element, D: Shape> RegionOperand for $slice {
             type Wire = (u64, [ArrayWire; MOST_IN_SLICE]);
             type Handle<'w> = Vec<$handle<'w, T, D>>;
-            const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<T>() as u64);
+            const LAYOUT: u64 = sized(Tag::$tag, size_of::<T>());
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
                 let what = "a slice of arrays of a region";
                 if self.len() > MOST_IN_SLICE {
@@ -129,15 +130,15 @@ macro_rules! slices {
         }
     };
 }
-slices!(&mut [SharedArray<T, D>], RegionMut, true, 68);
-slices!(&[SharedArray<T, D>], RegionRef, false, 69);
+slices!(&mut [SharedArray<T, D>], RegionMut, true, RegionMutSlice);
+slices!(&[SharedArray<T, D>], RegionRef, false, RegionRefSlice);
 
-macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal, |$this:ident| $copy:expr );* $(;)?) => { $(
+macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:ident, |$this:ident| $copy:expr );* $(;)?) => { $(
     // SAFETY: a copy; no memory is shared.
     unsafe impl<$($bound)*> RegionOperand for $value {
         type Wire = $handle;
         type Handle<'w> = $handle;
-        const LAYOUT: u64 = mix(mix(SEED, $tag), size_of::<$handle>() as u64);
+        const LAYOUT: u64 = sized(Tag::$tag, size_of::<$handle>());
         fn describe(&self, _to: &mut Description<'_>) -> Result<(), LaunchError> {
             Ok(())
         }
@@ -151,16 +152,16 @@ macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:literal,
     }
 )* } }
 values! {
-    [T: Plain] T => T, 62, |this| *this;
-    [T: Pod] Val<T> => T, 63, |this| this.0;
-    [] () => (), 64, |_this| ();
+    [T: Plain] T => T, RegionPlain, |this| *this;
+    [T: Pod] Val<T> => T, RegionVal, |this| this.0;
+    [] () => (), RegionNothing, |_this| ();
 }
 
 // SAFETY: the state is this rank's own, and stands among the operands once, as `Description::state` sees to.
 unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
     type Wire = (u64, u64);
     type Handle<'w> = &'w mut T;
-    const LAYOUT: u64 = mix(mix(SEED, 65), size_of::<T>() as u64);
+    const LAYOUT: u64 = sized(Tag::RegionState, size_of::<T>());
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         Operand::describe(self, to)
     }
@@ -182,7 +183,7 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
     unsafe impl<$($o: RegionOperand),+> RegionOperand for ($($o,)+) {
         type Wire = ($($o::Wire,)+);
         type Handle<'w> = ($($o::Handle<'w>,)+);
-        const LAYOUT: u64 = { let hash = mix(SEED, 66); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
+        const LAYOUT: u64 = { let hash = of(Tag::RegionTuple); $( let hash = mix(hash, $o::LAYOUT); )+ hash };
         fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
             $( self.$i.describe(to)?; )+
             Ok(())

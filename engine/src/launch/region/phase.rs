@@ -13,7 +13,7 @@
 use crate::array::{Element, Shape};
 use crate::base::Span;
 use crate::launch::grant::{Edge, HaloLocal, Located};
-use crate::launch::region::digest::{ArrayName, Digest, frame};
+use crate::launch::region::digest::{ArrayName, Digest, Frame};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step::packed;
 use std::marker::PhantomData;
@@ -48,26 +48,26 @@ impl PhasePlan {
     #[inline]
     fn sealed<const N: usize>(&self, sizes: [usize; N]) -> Digest {
         let mut digest = self.digest;
-        let tag = match (self.rows, self.parts) {
-            (None, _) => frame::UNCUT,
-            (Some(_), false) => frame::CUT,
-            (Some(_), true) => frame::CUT_INTO_PARTS,
+        let frame = match (self.rows, self.parts) {
+            (None, _) => Frame::Uncut,
+            (Some(_), false) => Frame::Cut,
+            (Some(_), true) => Frame::CutIntoParts,
         };
-        digest.frame(tag, sizes.into_iter().map(|size| size as u64));
+        digest.frame(frame, sizes.into_iter().map(|size| size as u64));
         digest
     }
 
     /// Adds an operand that is cut along its first axis.
     fn split<T, D: Shape>(
         &mut self,
-        tag: u64,
+        operand: Frame,
         name: ArrayName,
         local: &Located<T, D>,
     ) -> Result<(), RegionError>
     where
         T: Element,
     {
-        self.array(tag, name);
+        self.array(operand, name);
         self.row_bytes =
             self.row_bytes.max(crate::array::row_elems(&local.dim).saturating_mul(size_of::<T>()));
         self.agree(local.rows())
@@ -84,8 +84,8 @@ impl PhasePlan {
         }
     }
 
-    fn array(&mut self, tag: u64, name: ArrayName) {
-        self.digest.array(tag, name);
+    fn array(&mut self, operand: Frame, name: ArrayName) {
+        self.digest.array(operand, name);
     }
 }
 
@@ -176,12 +176,12 @@ impl<T: Element, D: Shape> PhaseHalo<'_, T, D> {
 }
 
 macro_rules! phase_operand {
-    ($grant:ident, $tag:literal, $view:ident, |$this:ident, $span:ident| $open:expr) => {
+    ($grant:ident, $view:ident, |$this:ident, $span:ident| $open:expr) => {
         // SAFETY: see the module.
         unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
             type View<'p> = D::$view<'p, T>;
             fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-                plan.split($tag, self.name, &self.local)
+                plan.split(Frame::$grant, self.name, &self.local)
             }
             unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
                 let ($this, $span) = (self, span);
@@ -192,13 +192,13 @@ macro_rules! phase_operand {
         }
     };
 }
-phase_operand!(PhaseMut, 50, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
-phase_operand!(PhaseRef, 51, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
+phase_operand!(PhaseMut, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
+phase_operand!(PhaseRef, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
 
 /// Tells a plan of parts, after checking that they ascend inside the array.
 fn describe_parts<T: Element, D: Shape>(
     plan: &mut PhasePlan,
-    tag: u64,
+    operand: Frame,
     name: ArrayName,
     local: &Located<T, D>,
     bounds: &[usize],
@@ -207,20 +207,20 @@ fn describe_parts<T: Element, D: Shape>(
     let Some(parts) = bounds.len().checked_sub(1).filter(|_| ascend) else {
         return Err(RegionError::Offsets { rows: local.rows() });
     };
-    plan.array(tag, name);
-    plan.digest.frame(frame::BOUNDS, bounds.iter().map(|bound| *bound as u64));
+    plan.array(operand, name);
+    plan.digest.frame(Frame::Bounds, bounds.iter().map(|bound| *bound as u64));
     plan.parts = true;
     plan.agree(parts)
 }
 
 macro_rules! parts_operand {
-    ($grant:ident, $tag:literal, $view:ident, $make:ident) => {
+    ($grant:ident, $view:ident, $make:ident) => {
         // SAFETY: parts of disjoint spans are disjoint, since boundaries ascend (`describe_parts`), and all
         // ranks have the same (the digest).
         unsafe impl<T: Element, D: Shape> PhaseOperand for $grant<'_, T, D> {
             type View<'p> = D::$view<'p, T>;
             fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-                describe_parts(plan, $tag, self.name, &self.local, self.bounds)
+                describe_parts(plan, Frame::$grant, self.name, &self.local, self.bounds)
             }
             unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
                 let rows = Span::new(self.bounds[span.lo], self.bounds[span.hi]);
@@ -230,14 +230,14 @@ macro_rules! parts_operand {
         }
     };
 }
-parts_operand!(PhasePartsMut, 55, ViewMut, view_rows_mut);
-parts_operand!(PhaseParts, 56, View, view_rows);
+parts_operand!(PhasePartsMut, ViewMut, view_rows_mut);
+parts_operand!(PhaseParts, View, view_rows);
 
 // SAFETY: see the module.
 unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseWhole<'_, T, D> {
     type View<'p> = D::View<'p, T>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.array(52, self.name);
+        plan.array(Frame::PhaseWhole, self.name);
         Ok(())
     }
     unsafe fn view<'p>(&self, _span: Span) -> Self::View<'p> {
@@ -253,9 +253,9 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
         if self.local.padded_bytes().is_none() {
             return Err(RegionError::Halo { k: self.k, rows: self.rows.rows() });
         }
-        plan.split(53, self.name, &self.rows)?;
-        plan.digest.frame(frame::HALO, [self.k as u64, self.edge.0].into_iter());
-        plan.digest.frame(frame::FILL, bytemuck::bytes_of(&self.edge.1).chunks(8).map(packed));
+        plan.split(Frame::PhaseHalo, self.name, &self.rows)?;
+        plan.digest.frame(Frame::Halo, [self.k as u64, self.edge.0].into_iter());
+        plan.digest.frame(Frame::Fill, bytemuck::bytes_of(&self.edge.1).chunks(8).map(packed));
         Ok(())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {
@@ -269,7 +269,7 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
 unsafe impl PhaseOperand for std::ops::Range<usize> {
     type View<'p> = std::ops::Range<usize>;
     fn describe(&self, plan: &mut PhasePlan) -> Result<(), RegionError> {
-        plan.digest.frame(54, [self.start as u64, self.end as u64].into_iter());
+        plan.digest.frame(Frame::Range, [self.start as u64, self.end as u64].into_iter());
         plan.agree(self.len())
     }
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p> {

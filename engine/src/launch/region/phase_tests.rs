@@ -21,7 +21,7 @@ enum Told {
 
 /// Small numbers, among them the tags themselves, so that words of one operand look like another.
 fn number() -> impl Strategy<Value = usize> {
-    prop_oneof![0..8_usize, 50..60_usize]
+    0..20_usize
 }
 
 fn edge() -> impl Strategy<Value = Edge<u64>> {
@@ -108,7 +108,7 @@ fn the_same_words_in_other_operands_are_another_digest() {
 fn a_digest_cannot_be_worked_out_without_the_key() {
     let of = |word| {
         let mut digest = Digest::new(Key::new(word), StepKind::Phase);
-        digest.frame(frame::VALUE, [1].into_iter());
+        digest.frame(Frame::Value, [1].into_iter());
         digest.words()
     };
     let (one, two) = (of(KEY), of(KEY + 1));
@@ -146,9 +146,9 @@ proptest! {
     /// Boundaries, then a range, against boundaries that hold what would stand there for the range.
     #[test]
     fn boundaries_do_not_pass_for_what_follows(
-        first in prop::collection::vec(0..54_usize, 1..6),
-        last in prop::collection::vec(54..64_usize, 2..4),
-        between in prop::collection::vec(prop_oneof![Just(54_usize), 0..6_usize], 0..4),
+        first in prop::collection::vec(0..20_usize, 1..6),
+        last in prop::collection::vec(20..64_usize, 2..4),
+        between in prop::collection::vec(prop_oneof![Just(Frame::Range as usize), 0..6_usize], 0..4),
         array in 0..2_usize,
     ) {
         let arrays = arrays();
@@ -158,8 +158,8 @@ proptest! {
         let mut plan = plan(StepKind::Phase);
         let all: Vec<usize> = first.into_iter().chain(between).chain(last).collect();
         // Offsets that do not ascend are refused before; their words are a digest's all the same.
-        plan.array(55, name::<u64>(&arrays[array]));
-        plan.digest.frame(frame::BOUNDS, all.iter().map(|bound| *bound as u64));
+        plan.array(Frame::PhasePartsMut, name::<u64>(&arrays[array]));
+        plan.digest.frame(Frame::Bounds, all.iter().map(|bound| *bound as u64));
         prop_assert_ne!(plan.digest, digest(&arrays, &two));
     }
 }

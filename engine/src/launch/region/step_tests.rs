@@ -6,6 +6,7 @@
 
 use super::*;
 use crate::base::atomic::AtomicU64;
+use crate::launch::region::digest::Frame;
 use crate::team::member::Patience;
 
 /// The words of a region, on the heap.
@@ -134,7 +135,7 @@ mod threads {
     fn a_digest_tells_order_and_values_apart() {
         let digest = |words: &[u64]| {
             let mut digest = digest_of(StepKind::Phase);
-            digest.frame(1, words.iter().copied());
+            digest.frame(Frame::Cut, words.iter().copied());
             digest
         };
         let all = [digest(&[]), digest(&[0]), digest(&[0, 0]), digest(&[1, 2]), digest(&[2, 1])];
@@ -216,7 +217,7 @@ mod models {
                 let mut steps = team.words.steps(rank);
                 for round in 1..=3_u64 {
                     let mut digest = steps.digest(StepKind::AllReduce);
-                    digest.frame(0, [round].into_iter());
+                    digest.frame(Frame::Value, [round].into_iter());
                     steps.put(0, &(round * 10 + rank as u64));
                     steps.meet(StepKind::AllReduce, digest, round as u32).unwrap();
                     assert_eq!(steps.get::<u64>(1 - rank, 0), round * 10 + 1 - rank as u64);

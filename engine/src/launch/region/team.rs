@@ -12,7 +12,7 @@ use crate::array::Element;
 use crate::base::Span;
 use crate::launch::grid::{Grid, block};
 use crate::launch::member::settle::fold_tree;
-use crate::launch::region::digest::{Key, frame};
+use crate::launch::region::digest::{Frame, Key};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::phase::{PhaseOperand, PhasePlan};
 use crate::launch::region::step::{self, StepStates, Steps};
@@ -89,7 +89,7 @@ impl<'w> Team<'w> {
             return Err(RegionError::NoSuchRank { rank: root, size: self.size });
         }
         let mut digest = self.steps.digest(StepKind::Broadcast);
-        digest.frame(frame::VALUE, [root as u64, size_of::<A>() as u64].into_iter());
+        digest.frame(Frame::Value, [root as u64, size_of::<A>() as u64].into_iter());
         if self.rank == root {
             self.steps.put(0, &value);
         }
@@ -110,7 +110,7 @@ impl<'w> Team<'w> {
     ) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
         let mut digest = self.steps.digest(StepKind::AllReduce);
-        digest.frame(frame::VALUE, [size_of::<A>() as u64].into_iter());
+        digest.frame(Frame::Value, [size_of::<A>() as u64].into_iter());
         self.steps.put(0, &value);
         self.steps.meet(StepKind::AllReduce, digest, Location::caller().line())?;
         let first = self.steps.get(0, 0);
