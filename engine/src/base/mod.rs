@@ -15,3 +15,20 @@ pub(crate) use line::Line;
 pub(crate) use local::with_own;
 pub use member::MemberId;
 pub use span::Span;
+
+/// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be tuples of.
+macro_rules! up_to_eight {
+    ($then:ident) => {
+        $then! {
+            (A 0)
+            (A 0, B 1)
+            (A 0, B 1, C 2)
+            (A 0, B 1, C 2, D 3)
+            (A 0, B 1, C 2, D 3, E 4)
+            (A 0, B 1, C 2, D 3, E 4, F 5)
+            (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+            (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+        }
+    };
+}
+pub(crate) use up_to_eight;

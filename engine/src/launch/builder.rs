@@ -20,7 +20,7 @@ use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
 use crate::team::member::Entry;
-use crate::team::orders::{WIRE_BYTES, WireBytes};
+use crate::team::orders::WireBytes;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -109,12 +109,6 @@ impl<'p> Launch<'p> {
     ) -> Result<(), LaunchError> {
         let description = self.describe(&operands)?;
         let wire = operands.wire();
-        const {
-            assert!(
-                size_of::<O::Wire>() <= WIRE_BYTES,
-                "too many operands: their wire form exceeds one launch"
-            )
-        };
         let call = Call {
             entry: for_each_entry::<O>,
             kernel: kernel as usize,
@@ -143,12 +137,6 @@ impl<'p> Launch<'p> {
         let mut description = self.describe(&operands)?;
         description.leaf(size_of::<A>());
         let wire = operands.wire();
-        const {
-            assert!(
-                size_of::<O::Wire>() <= WIRE_BYTES,
-                "too many operands: their wire form exceeds one launch"
-            )
-        };
         let call = Call {
             entry: reduce_entry::<O, A>,
             kernel: kernel as usize,
@@ -181,12 +169,6 @@ impl<'p> Launch<'p> {
         description.check_broadcast()?;
         self.options.check_rank_bound()?;
         let wire = operands.wire();
-        const {
-            assert!(
-                size_of::<O::Wire>() <= WIRE_BYTES,
-                "too many operands: their wire form exceeds one launch"
-            )
-        };
         let ranks = self.launcher.team_size();
         let job = Job {
             entry: broadcast_entry::<O>,

@@ -9,7 +9,7 @@
 use crate::base::MemberId;
 use crate::code;
 use crate::spawn::mail::{self, FromWorker};
-use crate::spawn::segments::{Mapped, Segments};
+use crate::spawn::segments::{Mapped, Segments, resolver};
 use crate::spawn::worker::{FAILED, Given};
 use crate::spawn::{exit, log, panic_note};
 use crate::sys::process;
@@ -83,8 +83,7 @@ static SEGMENTS: Mutex<Option<Mapped>> = Mutex::new(None);
 pub(crate) fn resolve(segment: u64, writable: bool) -> Result<(NonNull<u8>, usize), String> {
     let mut segments = SEGMENTS.lock();
     let segments = segments.as_mut().ok_or("only what was made in this process can be found from here")?;
-    let extent = segments.attach(segment, writable)?;
-    Ok((NonNull::new(extent.base).ok_or("it is mapped nowhere")?, extent.len_bytes))
+    resolver(segments)(segment, writable)
 }
 
 /// The life of a process that was started for an assignment.

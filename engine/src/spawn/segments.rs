@@ -6,6 +6,7 @@ use crate::sys::socket;
 use rustc_hash::FxHashMap;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,17 @@ pub(crate) trait Segments: Send {
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
         false
+    }
+}
+
+/// Where a process finds what handles lead to, for `handle::travel`.
+pub(crate) fn resolver(
+    segments: &mut dyn Segments,
+) -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
+    |id, writable| {
+        let extent = segments.attach(id, writable)?;
+        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
+        Ok((base, extent.len_bytes))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::base::atomic::Ordering;
 use crate::code;
 use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
-use crate::spawn::segments::Segments;
+use crate::spawn::segments::{Segments, resolver};
 use crate::sys::clock::ticks;
 use crate::task::board::TaskBoard;
 use crate::task::codec::{self, WriteError};
@@ -22,7 +22,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
 /// What may be an argument of a task: any serde type that owns its data, numbers at the cost of a copy.
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
@@ -52,17 +51,6 @@ pub(crate) struct Call<'a, 'm> {
 
 /// What is said of arguments whose bytes are not all there.
 const TORN: &str = "its bytes are not all there";
-
-/// Where a member finds what handles lead to, for `travel`.
-pub(crate) fn resolver(
-    segments: &mut dyn Segments,
-) -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
-    |id, writable| {
-        let extent = segments.attach(id, writable)?;
-        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
-        Ok((base, extent.len_bytes))
-    }
-}
 
 /// Why an item has no result.
 enum Miss {

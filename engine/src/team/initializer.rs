@@ -11,11 +11,10 @@ use crate::handle::travel::{self, KeepAlive};
 use crate::memory::{AllocError, arena};
 use crate::spawn::StartError;
 use crate::spawn::panic_note;
-use crate::spawn::segments::Segments;
+use crate::spawn::segments::{Segments, resolver};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
 /// What an initializer may return: nothing, or a `Result` whose error ends the pool.
 pub trait Opened {
@@ -143,15 +142,10 @@ where
     A: DeserializeOwned,
     O: Opened,
 {
-    let mut resolver = |id: u64, writable: bool| {
-        let extent = segments.attach(id, writable)?;
-        let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
-        Ok((base, extent.len_bytes))
-    };
     // What the function keeps stays alive as long as the pool, which keeps the keep-alive set: leases need no
     // counting.
     let (arguments, _leases) =
-        travel::decode::<A>(bytes, &mut resolver).map_err(|error| error.to_string())?;
+        travel::decode::<A>(bytes, &mut resolver(segments)).map_err(|error| error.to_string())?;
     // SAFETY: the address of a `fn(A) -> O` by the caller's promise.
     let function = unsafe { code::function_of::<fn(A) -> O>(function) };
     function(arguments).outcome()

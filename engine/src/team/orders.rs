@@ -84,6 +84,7 @@ pub(crate) struct WireBytes<'a> {
 
 impl<'a> WireBytes<'a> {
     pub(crate) fn of<W: Copy>(wire: &'a W) -> WireBytes<'a> {
+        const { assert!(size_of::<W>() <= WIRE_BYTES, "too many operands: their wire form exceeds one launch") };
         WireBytes {
             start: std::ptr::from_ref(wire).cast(),
             len: size_of::<W>(),

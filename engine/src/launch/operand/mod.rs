@@ -12,6 +12,7 @@
 pub(crate) mod describe;
 pub(crate) mod tag;
 
+use crate::base::up_to_eight;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::Leaves;
@@ -218,13 +219,4 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         }
     }
 )* } }
-tuples! {
-    (A 0)
-    (A 0, B 1)
-    (A 0, B 1, C 2)
-    (A 0, B 1, C 2, D 3)
-    (A 0, B 1, C 2, D 3, E 4)
-    (A 0, B 1, C 2, D 3, E 4, F 5)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
-}
+up_to_eight!(tuples);

@@ -37,7 +37,7 @@ use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
-use crate::team::orders::{WIRE_BYTES, WireBytes};
+use crate::team::orders::WireBytes;
 use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
@@ -79,12 +79,6 @@ impl Launch<'_> {
         body: Body<O, R>,
         site: &'static Location<'static>,
     ) -> Result<Region<R>, LaunchError> {
-        const {
-            assert!(
-                size_of::<O::Wire>() <= WIRE_BYTES,
-                "too many operands: their wire form exceeds one launch"
-            )
-        };
         const {
             assert!(
                 size_of::<R>() <= PAYLOAD_BYTES,

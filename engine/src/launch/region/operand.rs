@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, SharedArray};
-use crate::base::Span;
+use crate::base::{Span, up_to_eight};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
 use crate::launch::member::chunk::Chunk;
@@ -197,13 +197,4 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         }
     }
 )* } }
-tuples! {
-    (A 0)
-    (A 0, B 1)
-    (A 0, B 1, C 2)
-    (A 0, B 1, C 2, D 3)
-    (A 0, B 1, C 2, D 3, E 4)
-    (A 0, B 1, C 2, D 3, E 4, F 5)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
-}
+up_to_eight!(tuples);

@@ -11,7 +11,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape};
-use crate::base::Span;
+use crate::base::{Span, up_to_eight};
 use crate::launch::grant::{Edge, HaloLocal, Located};
 use crate::launch::region::digest::{ArrayName, Digest, Frame};
 use crate::launch::region::error::RegionError;
@@ -292,16 +292,7 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         }
     }
 )* } }
-tuples! {
-    (A 0)
-    (A 0, B 1)
-    (A 0, B 1, C 2)
-    (A 0, B 1, C 2, D 3)
-    (A 0, B 1, C 2, D 3, E 4)
-    (A 0, B 1, C 2, D 3, E 4, F 5)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
-    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
-}
+up_to_eight!(tuples);
 
 #[cfg(all(test, not(loom)))]
 #[path = "phase_tests.rs"]
