@@ -16,7 +16,8 @@ pub(crate) use local::with_own;
 pub use member::MemberId;
 pub use span::Span;
 
-/// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be tuples of.
+/// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be
+/// tuples of.
 macro_rules! up_to_eight {
     ($then:ident) => {
         $then! {

@@ -12,6 +12,7 @@ use crate::launch::builder::{Call, Launch};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::member::chunk::Chunk;
+use crate::launch::member::entry::open;
 use crate::launch::member::settle::LeafPlaces;
 use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
@@ -324,12 +325,9 @@ where
     Out: Output<U>,
     K: Fn(T) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, Tag::MapInto as u64))?;
     let kernel: K = conjure();
-    // SAFETY: the layout agrees.
-    let wire: <(Out, Split<'_, T, Ix1>) as Operand>::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { <(Out, Split<'_, T, Ix1>)>::open(&wire, context) }?;
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let local = unsafe { open::<(Out, Split<'_, T, Ix1>)>(context, mix(Out::LAYOUT, Tag::MapInto as u64)) }?;
     context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
@@ -350,12 +348,9 @@ where
     Out: Output<U>,
     K: Fn(usize) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, Tag::Fill as u64))?;
     let kernel: K = conjure();
-    // SAFETY: the layout agrees.
-    let wire: Out::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { Out::open(&wire, context) }?;
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let local = unsafe { open::<Out>(context, mix(Out::LAYOUT, Tag::Fill as u64)) }?;
     context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
@@ -377,12 +372,11 @@ where
     D: Shape,
     K: Fn(D::Pattern) -> U + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(SplitOut::<'_, U, D>::LAYOUT, Tag::FillShape as u64))?;
     let kernel: K = conjure();
-    // SAFETY: the layout agrees.
-    let wire: <SplitOut<'_, U, D> as Operand>::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { SplitOut::<'_, U, D>::open(&wire, context) }?;
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let local = unsafe {
+        open::<SplitOut<'_, U, D>>(context, mix(SplitOut::<'_, U, D>::LAYOUT, Tag::FillShape as u64))
+    }?;
     let row = row_elems(&local.dim);
     context.chunks(
         |chunk| {
@@ -411,12 +405,9 @@ where
     T: Element,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    context.check_layout(of(Tag::ScanFold))?;
     let combine: K = conjure();
-    // SAFETY: the layout agrees.
-    let wire: <Split<'_, T, Ix1> as Operand>::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { Split::<'_, T, Ix1>::open(&wire, context) }?;
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let local = unsafe { open::<Split<'_, T, Ix1>>(context, of(Tag::ScanFold)) }?;
     let leaves = LeafPlaces::<T>::open(context, 1)?;
     let total = Cell::new(T::zeroed());
     context.chunks(
@@ -441,12 +432,11 @@ where
     Out: Output<T>,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
-    context.check_layout(mix(Out::LAYOUT, Tag::ScanSpread as u64))?;
     let combine: K = conjure();
-    // SAFETY: the layout agrees.
-    let wire: <(Out, Split<'_, T, Ix1>, [u64; 1]) as Operand>::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::open(&wire, context) }?;
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let local = unsafe {
+        open::<(Out, Split<'_, T, Ix1>, [u64; 1])>(context, mix(Out::LAYOUT, Tag::ScanSpread as u64))
+    }?;
     let leaves = LeafPlaces::<T>::open(context, 1)?;
     let running = Cell::new(T::zeroed());
     context.chunks(

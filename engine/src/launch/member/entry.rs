@@ -20,17 +20,30 @@ pub(crate) const fn reduce_layout<O: Operand, A>() -> u64 {
     mix(mix(O::LAYOUT, Tag::Reduce as u64), size_of::<A>() as u64)
 }
 
+/// Compares the layout of the order's operands with the entry's own, and opens the operands.
+///
+/// # Safety
+/// The driver, which runs the same build, sends the entry that calls this with the wire of an `O` alone, and
+/// this member is in the launch.
+pub(crate) unsafe fn open<O: Operand>(
+    context: &mut LaunchContext<'_>,
+    layout: u64,
+) -> Result<O::Local, Fault> {
+    context.check_layout(layout)?;
+    // SAFETY: the caller's word, and the layout agrees.
+    let wire: O::Wire = unsafe { context.wire() };
+    // SAFETY: this launch's wire, and we are in the launch.
+    unsafe { O::open(&wire, context) }
+}
+
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
-    context.check_layout(O::LAYOUT)?;
+    // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
+    let local = unsafe { open::<O>(context, O::LAYOUT) }?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
     let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>)>(context.order.kernel) }?;
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, context) }?;
     context.chunks(
         // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
         |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
@@ -41,14 +54,11 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>)
 /// # Safety
 /// As [`Entry`](crate::team::member::Entry).
 pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
-    context.check_layout(mix(O::LAYOUT, Tag::Broadcast as u64))?;
+    // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
+    let local = unsafe { open::<O>(context, mix(O::LAYOUT, Tag::Broadcast as u64)) }?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
     let kernel = unsafe { context.function::<for<'w> fn(usize, O::View<'w>)>(context.order.kernel) }?;
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, context) }?;
     let (rank, size) = (context.member.rank, context.order.size as usize);
     let span = block(context.order.len as usize, rank, size);
     let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
@@ -62,16 +72,13 @@ pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>
 pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(
     context: &mut LaunchContext<'_>,
 ) -> Result<(), Fault> {
-    context.check_layout(reduce_layout::<O, A>())?;
+    // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
+    let local = unsafe { open::<O>(context, reduce_layout::<O, A>()) }?;
     // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
     // layout agrees.
     let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>) -> A>(context.order.kernel) }?;
     // SAFETY: as above.
     let combine = unsafe { context.function::<fn(A, A) -> A>(context.order.combine) }?;
-    // SAFETY: the layout agrees.
-    let wire: O::Wire = unsafe { context.wire() };
-    // SAFETY: this launch's wire, and we are in the launch.
-    let local = unsafe { O::open(&wire, context) }?;
     let leaves = LeafPlaces::<A>::open(context, 1)?;
     let partial = Cell::new(A::zeroed());
     context.chunks(

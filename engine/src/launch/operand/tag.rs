@@ -1,5 +1,5 @@
-//! What kinds of operands and entries there are, and the hash of operand types by which an entry knows that an order's operands
-//! are its own.
+//! What kinds of operands and entries there are, and the hash of operand types by which an entry knows that
+//! an order's operands are its own.
 #![deny(clippy::arithmetic_side_effects)]
 
 /// One for each kind of operand and entry. The compiler numbers them, so no two are the same.
