@@ -80,89 +80,101 @@ fn endless() {
 fn child() {
     let Ok(what) = std::env::var(VARIABLE) else { return };
     match what.as_str() {
-        "docker" => {
-            deny(&DOCKER, libc::EPERM);
-            assert_right(&processes(2));
-        }
-        "no clone3" => {
-            deny(&[libc::SYS_clone3], libc::ENOSYS);
-            assert_right(&processes(2));
-        }
-        "no affinity" => {
-            deny(&[libc::SYS_sched_setaffinity], libc::EPERM);
-            let pool = processes(2);
-            assert_right(&pool);
-            let refused: Vec<_> =
-                pool.stats().workers.into_iter().flat_map(|worker| worker.refused).collect();
-            println!("refused: {refused:?}");
-            assert!(
-                !refused.is_empty()
-                    || pool.reason().contains("not bound")
-                    || pool.reason().contains("unbound")
-            );
-        }
-        "no pidfd" => {
-            deny(&[libc::SYS_pidfd_open], libc::ENOSYS);
-            let error = Pool::builder().workers(2).build().unwrap_err().to_string();
-            assert!(error.contains("pidfd"), "{error}");
-            assert_right(&Pool::builder().workers(2).backend(phalanx::Backend::Threads).build().unwrap());
-        }
-        "no pidfd signals" => {
-            deny(&[libc::SYS_pidfd_send_signal], libc::EPERM);
-            let pool = processes(2);
-            let outcome = pool.launch().timeout(Duration::from_millis(20)).for_each(0..2, |_| endless());
-            assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })), "{outcome:?}");
-            assert_right(&pool);
-            let never = pool.apply_async(|()| endless(), ());
-            pool.terminate();
-            assert!(never.get().is_err());
-            let process = phalanx::Process::spawn(|()| endless(), ()).unwrap();
-            process.kill();
-            assert!(process.join().is_err());
-        }
-        "no memfd" => {
-            deny(&[libc::SYS_memfd_create], libc::EPERM);
-            let error = Pool::builder().workers(2).build().unwrap_err().to_string();
-            assert!(error.contains("memfd"), "{error}");
-        }
-        "few files" => {
-            // SAFETY: a limit of this process, from a plain struct.
-            let rc =
-                unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &libc::rlimit { rlim_cur: 14, rlim_max: 14 }) };
-            assert_eq!(rc, 0);
-            let error = Pool::builder().workers(8).build().unwrap_err().to_string();
-            assert!(error.contains("open files") || error.contains("limit"), "{error}");
-            let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
-            assert_eq!(children.trim(), "", "started workers are left");
-        }
-        "ignored children" => {
-            // SAFETY: no handler, a plain disposition.
-            unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-            let pool = processes(2);
-            let outcome = pool.launch().chunk(1).for_each(0..4, |i| {
-                if i.start == 1 {
-                    std::process::abort()
-                }
-            });
-            assert!(matches!(outcome, Err(LaunchError::WorkerDied { .. })), "{outcome:?}");
-            assert_right(&pool);
-        }
-        "wait forever" => {
-            // Whatever started the tests (nohup, a shell's background) may ignore some of them.
-            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-                // SAFETY: the default action is no handler that could run.
-                unsafe { libc::signal(signal, libc::SIG_DFL) };
-            }
-            let pool = processes(2);
-            println!("pids {:?}", pool.worker_pids());
-            let _never = pool.launch().chunk(1).for_each(0..1, |_| {
-                loop {
-                    std::hint::spin_loop();
-                }
-            });
-        }
+        "docker" => docker(),
+        "no clone3" => no_clone3(),
+        "no affinity" => no_affinity(),
+        "no pidfd" => no_pidfd(),
+        "no pidfd signals" => no_pidfd_signals(),
+        "no memfd" => no_memfd(),
+        "few files" => few_files(),
+        "ignored children" => ignored_children(),
+        "wait forever" => wait_forever(),
         other => panic!("{other}?"),
     }
+}
+
+fn docker() {
+    deny(&DOCKER, libc::EPERM);
+    assert_right(&processes(2));
+}
+
+fn no_clone3() {
+    deny(&[libc::SYS_clone3], libc::ENOSYS);
+    assert_right(&processes(2));
+}
+
+fn no_affinity() {
+    deny(&[libc::SYS_sched_setaffinity], libc::EPERM);
+    let pool = processes(2);
+    assert_right(&pool);
+    let refused: Vec<_> = pool.stats().workers.into_iter().flat_map(|worker| worker.refused).collect();
+    println!("refused: {refused:?}");
+    assert!(!refused.is_empty() || pool.reason().contains("not bound") || pool.reason().contains("unbound"));
+}
+
+fn no_pidfd() {
+    deny(&[libc::SYS_pidfd_open], libc::ENOSYS);
+    let error = Pool::builder().workers(2).build().unwrap_err().to_string();
+    assert!(error.contains("pidfd"), "{error}");
+    assert_right(&Pool::builder().workers(2).backend(phalanx::Backend::Threads).build().unwrap());
+}
+
+fn no_pidfd_signals() {
+    deny(&[libc::SYS_pidfd_send_signal], libc::EPERM);
+    let pool = processes(2);
+    let outcome = pool.launch().timeout(Duration::from_millis(20)).for_each(0..2, |_| endless());
+    assert!(matches!(outcome, Err(LaunchError::TimedOut { .. })), "{outcome:?}");
+    assert_right(&pool);
+    let never = pool.apply_async(|()| endless(), ());
+    pool.terminate();
+    assert!(never.get().is_err());
+    let process = phalanx::Process::spawn(|()| endless(), ()).unwrap();
+    process.kill();
+    assert!(process.join().is_err());
+}
+
+fn no_memfd() {
+    deny(&[libc::SYS_memfd_create], libc::EPERM);
+    let error = Pool::builder().workers(2).build().unwrap_err().to_string();
+    assert!(error.contains("memfd"), "{error}");
+}
+
+fn few_files() {
+    // SAFETY: a limit of this process, from a plain struct.
+    let rc = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &libc::rlimit { rlim_cur: 14, rlim_max: 14 }) };
+    assert_eq!(rc, 0);
+    let error = Pool::builder().workers(8).build().unwrap_err().to_string();
+    assert!(error.contains("open files") || error.contains("limit"), "{error}");
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children.trim(), "", "started workers are left");
+}
+
+fn ignored_children() {
+    // SAFETY: no handler, a plain disposition.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let pool = processes(2);
+    let outcome = pool.launch().chunk(1).for_each(0..4, |i| {
+        if i.start == 1 {
+            std::process::abort()
+        }
+    });
+    assert!(matches!(outcome, Err(LaunchError::WorkerDied { .. })), "{outcome:?}");
+    assert_right(&pool);
+}
+
+fn wait_forever() {
+    // Whatever started the tests (nohup, a shell's background) may ignore some of them.
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the default action is no handler that could run.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let pool = processes(2);
+    println!("pids {:?}", pool.worker_pids());
+    let _never = pool.launch().chunk(1).for_each(0..1, |_| {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
 }
 
 #[test]

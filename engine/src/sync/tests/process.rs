@@ -214,6 +214,14 @@ fn play_others(role: &str, given: &Given) -> i32 {
             given.ready();
             park()
         }
+        _ => play_waiters(role, given),
+    }
+}
+
+fn play_waiters(role: &str, given: &Given) -> i32 {
+    let (at, wire) = (given.at(1), SyncWire::default());
+    // SAFETY (all below): as in `play_others`.
+    match role {
         "come to barrier" => {
             // SAFETY: as said above.
             let barrier = unsafe { Barrier::from_base(at, wire) };
