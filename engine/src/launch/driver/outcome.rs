@@ -77,7 +77,7 @@ impl ActiveLaunch<'_> {
                 None => LaunchError::Corrupt {
                     site: self.job.site.to_string(),
                     rank: 0,
-                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                    what: "it was told to stop, but nobody asked for that; likely a kernel wrote outside its grants".into(),
                 },
             });
         };
