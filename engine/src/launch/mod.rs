@@ -1,5 +1,5 @@
-//! Launches: one kernel on some operands, run by all members. Chunks are claimed, run and recorded; what a
-//! dead member left is repaired; regions run one body on all members at once. README.md beside this file
+//! Launches: all members run one kernel on some operands. Chunks are claimed, run and recorded; what a dead
+//! member left is repaired. A region runs one body on all members at once. README.md beside this file
 //! describes the protocol.
 
 mod builder;

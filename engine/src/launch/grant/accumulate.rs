@@ -1,4 +1,4 @@
-//! `reduce`: an accumulator of its own for every leaf, folded in a fixed tree after the launch.
+//! `reduce`: one accumulator per leaf, folded in a fixed tree after the launch.
 //!
 //! # Safety
 //! A leaf's accumulator lies in the launch's scratch and is seen only by the member that claimed the leaf.

@@ -5,7 +5,7 @@ use crate::launch::region::step_kind::StepKind;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-/// What stands in a frame, where it is not an operand's own tag.
+/// Tags of frames that do not belong to an operand.
 pub(super) mod frame {
     pub(in super::super) const VALUE: u64 = 0;
     pub(super) const ARRAY: u64 = 1;
@@ -17,12 +17,13 @@ pub(super) mod frame {
     pub(in super::super) const CUT_INTO_PARTS: u64 = 7;
 }
 
-/// The driver's secret: digests depend on it, so that nobody can work out two descriptions that share one.
+/// The driver's secret key. Digests depend on it, so nobody can compute two descriptions with the same
+/// digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key([u64; 2]);
 
 impl Key {
-    /// What travels in the order.
+    /// The key as it is sent in the order.
     pub(crate) fn of_this_driver() -> u64 {
         static WORD: OnceLock<u64> = OnceLock::new();
         *WORD.get_or_init(|| RandomState::new().hash_one(0))
@@ -36,9 +37,9 @@ impl Key {
 
 /// 128 bits: two mixes of the same words under different keys.
 ///
-/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence
-/// can be read back in one way only, and two that differ have different words. That they then have different
-/// digests is premise P7.
+/// The input is a sequence of *frames*: a tag, the number of words that follow, and these words. The sequence
+/// can be read back in only one way, so two different sequences have different words. Premise P7 says that
+/// they then have different digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     key: Key,
@@ -57,7 +58,7 @@ impl Digest {
         self.state
     }
 
-    /// Adds a frame; the order matters. `words` says its length exactly.
+    /// Adds a frame; the order matters. `words` must report its exact length.
     #[inline]
     pub(crate) fn frame(&mut self, tag: u64, mut words: impl ExactSizeIterator<Item = u64>) {
         self.add(tag, words.len() as u64);
@@ -66,8 +67,8 @@ impl Digest {
         }
     }
 
-    /// Adds an array as an operand with a tag of its own. Its name is random, and so cannot be taken for the
-    /// head of a frame.
+    /// Adds an array as an operand with its own tag. The array's name is random, so it cannot be mistaken for
+    /// the head of a frame.
     #[inline]
     pub(crate) fn array(&mut self, tag: u64, ArrayName([one, two]): ArrayName) {
         self.add(one.wrapping_add(tag), two);
@@ -90,8 +91,7 @@ fn folded_product(one: u64, two: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// An array with its shape and the size of its elements, as a region's digests name it: worked out once a
-/// region.
+/// An array with its shape and element size, as a region's digests name it. Computed once per region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ArrayName([u64; 2]);
 

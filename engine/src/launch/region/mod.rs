@@ -1,4 +1,4 @@
-//! Regions (SPMD): one body on all members at once.
+//! Regions (SPMD): one body runs on all ranks at once.
 //!
 //! Everything that the ranks do together is a *step* of one counter: a phase, a barrier, a broadcast, an
 //! all_reduce, a reduce_chunks, and leaving the body. At each step, every rank publishes what it is about to

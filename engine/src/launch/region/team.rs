@@ -23,8 +23,8 @@ use crate::team::step_state::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Long spans are cut at multiples of this many elements, so that two ranks write to one cache line for no
-/// element size.
+/// Long spans are cut at multiples of this many elements, so that two ranks never write to the same cache
+/// line, whatever the element size.
 const SPAN_ALIGN: usize = 64;
 /// Spans count as long from this many such multiples per rank. The imbalance is then at most 1 in 16. Shorter
 /// spans (planes of a grid, say) are cut evenly, where one line shared by two ranks costs less.
