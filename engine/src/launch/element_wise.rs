@@ -464,8 +464,8 @@ where
     )
 }
 
-/// Writes the prefixes of one chunk; returns the fold of everything up to its end. `first` says that nothing
-/// stands before it, so that `before` is the identity and does not take part.
+/// Writes the prefixes of one chunk, and returns the fold of everything up to its end. If `first`, nothing
+/// precedes the chunk, so `before` is the identity and does not take part.
 fn prefixes<T: Copy>(
     out: &mut [T],
     input: &[T],

@@ -112,7 +112,7 @@ impl Claims<'_> {
             }
             Schedule::Dynamic(step) => {
                 let step = u64::from(step.max(1));
-                // The cursor may run past the end by one step a member, never further: each stops at its
+                // The cursor may run past the end by at most one step per member, since each stops at its
                 // first miss.
                 let lo = self.cursor.fetch_add(step, Ordering::Relaxed);
                 self.checked(lo, lo.saturating_add(step).min(self.units))
@@ -127,8 +127,8 @@ impl Claims<'_> {
         (lo < hi && hi <= self.units).then(|| Span::new(lo as usize, hi as usize))
     }
 
-    /// The range that a copy of a shared word stands for; one that leads outside the launch is noted and
-    /// counts as empty.
+    /// The range that a copy of a shared word stands for. A range outside the launch is noted and counts as
+    /// empty.
     fn range_of(&mut self, word: u64) -> Option<(u64, u64)> {
         let (lo, hi) = unpack(word);
         self.nonsense |= lo > hi || hi > self.units;

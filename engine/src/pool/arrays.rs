@@ -13,7 +13,7 @@ use crate::launch::LaunchError;
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 
-/// Size from which copying pays for several threads. Starting one costs about 10 us, as much as copying 100
+/// Size from which copying is worth several threads. Starting one costs about 10 us, as much as copying 100
 /// KiB.
 const PARALLEL_COPY_BYTES: usize = 4 << 20;
 

@@ -100,8 +100,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets the largest number of workers that [`Pool::resize`] may ask for. The default is the initial
-    /// number. Reserving more costs only address space for their control words.
+    /// Sets the largest number of workers that [`Pool::resize`] can reach. The default is the initial number.
+    /// A larger one costs only address space for control words.
     pub fn max_workers(mut self, workers: usize) -> Self {
         self.max_workers = Some(workers);
         self
@@ -185,9 +185,9 @@ impl PoolBuilder {
     }
 
     /// Sets how many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
-    /// rayon). Sets `OMP_NUM_THREADS` and similar variables for workers, unless the environment already does.
-    /// The default is [`Self::threads_per_worker`]. Has no effect with [`StartMethod::Fork`], whose workers
-    /// are already running code of this process.
+    /// rayon). For workers, this sets `OMP_NUM_THREADS` and similar variables that the environment does not
+    /// set already. The default is [`Self::threads_per_worker`]. Has no effect with [`StartMethod::Fork`],
+    /// whose workers do not start as new programs.
     pub fn native_threads(mut self, threads: usize) -> Self {
         self.native_threads = Some(threads.max(1));
         self

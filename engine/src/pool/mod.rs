@@ -78,7 +78,7 @@ impl Pool {
     /// Starts a pool with the default configuration: worker processes, one per physical core that this
     /// program may use.
     ///
-    /// Blocks until all workers are ready (a few milliseconds). Workers never start workers: in a worker
+    /// Blocks until all workers are ready (a few milliseconds). A worker never starts workers: in a worker
     /// process or inside a kernel, the new pool runs everything inline.
     ///
     /// # Errors

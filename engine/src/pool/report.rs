@@ -119,7 +119,8 @@ impl Pool {
     /// Reports what the pool and its workers have done so far. Does not wait for a running launch, which does
     /// not count yet.
     ///
-    /// In a process forked from the one that made the pool, this and the other reports are empty.
+    /// In a process forked from the one that made the pool, all counts are empty, and [`Self::memory`] covers
+    /// only that process.
     pub fn stats(&self) -> PoolStats {
         if fork::is_foreign() {
             return PoolStats::default();

@@ -26,7 +26,7 @@ pub struct Accumulate<'a, T, D> {
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
     ///
-    /// The index space is divided into at most 256 fixed leaves, whose accumulators together take at most 64
+    /// The index space is divided into at most 256 fixed leaves. Their accumulators together take at most 64
     /// MiB, unless a single one is larger. Every leaf's accumulator starts with `identity` in each element.
     /// After the launch, `combine` folds the accumulators into the array, element by element, in a fixed
     /// tree. What the array held before is the first operand. The result is bit-identical for every number of

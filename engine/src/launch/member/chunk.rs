@@ -117,7 +117,7 @@ impl LaunchContext<'_> {
                 if repair && done.is_done(unit) {
                     continue;
                 }
-                // Release: whoever reads this word after our death sees no later write of ours without it.
+                // Release: a reader of this word after our death sees no later write of ours without it.
                 status.current.store((unit as u64).wrapping_add(1), Ordering::Release);
                 let first = unit.saturating_mul(plan.unit);
                 for index in first..first.saturating_add(plan.unit).min(plan.grid.chunks) {

@@ -49,7 +49,7 @@ impl Description<'_> {
         self.unit_bytes = self.unit_bytes.max(bytes);
     }
 
-    /// Units are parts with given boundaries: one is a chunk.
+    /// Units are parts with given boundaries, each of which is one chunk.
     pub(crate) fn parts(&mut self) {
         self.parts = true;
     }

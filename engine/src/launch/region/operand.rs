@@ -1,8 +1,8 @@
 //! Operands of a region: what its body holds for the whole region.
 //!
 //! # Safety
-//! Handles of arrays give access to no data, except if no rank writes the array during the region. The other
-//! operands are copies, the rank's own state, and locks, counters and the like (`grant::handle`), whose
+//! Handles of arrays give no access to data, except to arrays that no rank writes during the region. The
+//! other operands are copies, the rank's own state, and locks, counters and the like (`grant::handle`), whose
 //! contents are reached only through atomics or under the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
@@ -25,8 +25,8 @@ use std::marker::PhantomData;
 /// shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
 ///
 /// # Safety
-/// A handle must give access to memory that another rank may write only in phases, through atomics or under a
-/// lock. `handle` must check every place that the wire names against its segment.
+/// Memory that another rank may write must be accessible through a handle only in phases, through atomics or
+/// under a lock. `handle` must check every place that the wire names against its segment.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",

@@ -219,8 +219,8 @@ impl<'a> Steps<'a> {
 
     /// Asks for short time slices until the region ends, once. A peer that is late has probably lost its core
     /// to another program, and a team that meets often waits for its slowest member's next slice. The share
-    /// of the core stays the same. On a kernel without this option, the region works as well if the machine
-    /// is quiet.
+    /// of the core stays the same. An operating system without this option performs as well on a quiet
+    /// machine.
     #[cold]
     fn want_short_slices(&self) {
         if !self.short_slices.replace(true) {
