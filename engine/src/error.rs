@@ -1,4 +1,4 @@
-//! The sum of all errors.
+//! [`Error`]: one type that holds any error of the crate.
 
 use crate::array::AttachError;
 use crate::array::npy::NpyError;
@@ -14,7 +14,7 @@ use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
 use crate::task::TaskError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
 
-/// Any error of this crate, for programs that handle them alike: `?` makes one of each.
+/// Any error of this crate. `?` converts each of them into this type.
 ///
 /// ```
 /// use phalanx::{Queue, sync::Lock};
@@ -33,73 +33,73 @@ use crate::topology::{CpuSetError, PlacementError, TopologyError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Making a pool, or resizing one.
+    /// Creating or resizing a pool failed.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// Making an array or value.
+    /// Allocating an array or value failed.
     #[error(transparent)]
     Alloc(#[from] AllocError),
-    /// Opening an array file.
+    /// Opening an array file failed.
     #[error(transparent)]
     Attach(#[from] AttachError),
-    /// Reading or writing the header of an array file.
+    /// Reading or writing the header of an array file failed.
     #[error(transparent)]
     Npy(#[from] NpyError),
-    /// A launch.
+    /// A launch failed.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// A part of a region.
+    /// A step or the body of a region failed.
     #[error(transparent)]
     Region(#[from] RegionError),
-    /// Making a lock, a counter or the like.
+    /// Creating a lock, counter or other synchronisation object failed.
     #[error(transparent)]
     Sync(#[from] CreateError),
-    /// Taking a lock. Where [`LockError::OwnerDied`] became one of these, the lock was released again.
+    /// Acquiring a lock failed. Converting [`LockError::OwnerDied`] drops its guard, so the lock is released.
     #[error(transparent)]
     Lock(LockError),
-    /// Taking a permit of a semaphore, or returning it.
+    /// Acquiring or releasing a semaphore permit failed.
     #[error(transparent)]
     Semaphore(#[from] SemaphoreError),
-    /// Waiting at a barrier.
+    /// Waiting at a barrier failed.
     #[error(transparent)]
     Barrier(#[from] BarrierError),
-    /// Making or using a queue or pipe.
+    /// Creating or using a queue or pipe failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// Making or using a shared list.
+    /// Creating or using a shared list failed.
     #[error(transparent)]
     List(#[from] ListError),
-    /// Making or opening a named block.
+    /// Creating or opening a named block failed.
     #[error(transparent)]
     Block(#[from] BlockError),
-    /// Reading the machine.
+    /// Detecting the machine's topology failed.
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    /// Reading a list of CPUs.
+    /// Parsing a list of CPUs failed.
     #[error(transparent)]
     CpuSet(#[from] CpuSetError),
-    /// Choosing places for workers.
+    /// Placing workers failed.
     #[error(transparent)]
     Placement(#[from] PlacementError),
-    /// Starting a worker.
+    /// Starting a worker failed.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// A task.
+    /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// Starting a process.
+    /// Starting a process failed.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
-    /// The end of a process.
+    /// Joining a process failed, or the process did not end well.
     #[error(transparent)]
     Join(#[from] JoinError),
-    /// Making a manager.
+    /// Starting a manager failed.
     #[error(transparent)]
     Manager(#[from] ManagerError),
-    /// A call of a hosted object.
+    /// A call to a hosted object failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// Writing a trace.
+    /// Writing a trace failed.
     #[error(transparent)]
     Trace(#[from] TraceError),
 }

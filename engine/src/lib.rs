@@ -1,8 +1,8 @@
 //! Phalanx: a shared-memory data-parallel compute engine.
 //!
-//! A team of worker processes, one per physical core and pinned there, works on the same zero-copy arrays.
+//! A team of worker processes, pinned one per physical core, works on the same arrays without copying them.
 
-// Which of these may use which others is held by tests/floors.rs.
+// tests/floors.rs checks which of these modules may use which others.
 mod array;
 mod base;
 pub mod channel;
@@ -57,7 +57,7 @@ pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::initializer::Opened;
 pub use topology::{CpuSet, Machine, Placement};
 
-/// The Rust blocks of the book and of the front page, compiled and run as doc tests so that they stay true.
+/// The Rust code blocks of the book and of the README, compiled and run as doc tests so that they stay true.
 #[cfg(doctest)]
 mod book {
     #[doc = include_str!("../../README.md")]

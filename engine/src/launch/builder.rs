@@ -24,7 +24,8 @@ use crate::team::orders::WireBytes;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A launch in the making: options first, then what to run. Made by [`Pool::launch`](crate::Pool::launch).
+/// A launch being configured: options first, then what to run. Created by
+/// [`Pool::launch`](crate::Pool::launch).
 #[derive(Clone, Copy)]
 #[must_use = "options alone run nothing: call for_each, reduce, map_into, scan or region"]
 pub struct Launch<'p> {
@@ -37,51 +38,51 @@ impl<'p> Launch<'p> {
         Launch { launcher, options: Options::default() }
     }
 
-    /// Cuts the operands into chunks of exactly `units` (elements, or rows of n-D arrays), the last may be
-    /// shorter.
+    /// Cuts the operands into chunks of exactly `units` units (elements, or rows of n-D arrays). The last
+    /// chunk may be shorter.
     ///
-    /// Without it, chunks cover about 256 KiB of the widest operand, and short arrays are cut into at least
-    /// 64 chunks where cache lines allow; boundaries then fall on cache lines.
+    /// By default, chunks cover about 256 KiB of the widest operand, and short arrays are cut into at least
+    /// 64 chunks where cache lines allow. Default boundaries fall on cache lines.
     pub fn chunk(mut self, units: usize) -> Self {
         self.options.chunk = Some(units);
         self
     }
 
-    /// Says how chunks are handed out.
+    /// Sets how chunks are assigned to workers.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.options.schedule = schedule;
         self
     }
 
-    /// Runs up to `times` chunks again whose worker died.
+    /// Runs chunks again whose worker died, up to `times` chunks in total.
     ///
-    /// Needs operands that may be written twice: [`split_out`](crate::SharedArray::split_out) instead of
-    /// `split_mut`, accumulators, or [`Self::retry_in_place`].
+    /// The operands must tolerate being written twice: use [`split_out`](crate::SharedArray::split_out)
+    /// instead of `split_mut`, accumulators, or [`Self::retry_in_place`].
     pub fn retry(mut self, times: u32) -> Self {
         self.options.retries = times;
         self
     }
 
-    /// Allows [`Self::retry`] with operands that are changed in place: the kernel does not depend on what a
+    /// Allows [`Self::retry`] with operands that are changed in place. The kernel must not depend on what a
     /// lost attempt may have left in its chunk.
     pub fn retry_in_place(mut self) -> Self {
         self.options.retry_in_place = true;
         self
     }
 
-    /// Stops the launch when `limit` has passed since the call, launches of other threads that it waits for
-    /// included.
+    /// Stops the launch once `limit` has passed since the call. The time spent waiting for launches of other
+    /// threads counts.
     ///
-    /// Workers stop at their next chunk, or where the kernel asks [`is_cancelled`](crate::is_cancelled);
-    /// worker processes that do not are killed after [`Self::grace`]. The call returns when memory is safe:
-    /// in `Backend::Threads` and `Backend::Inline`, where nothing can be killed, that is when the kernels
-    /// end.
+    /// Workers stop at their next chunk, or where the kernel checks [`is_cancelled`](crate::is_cancelled).
+    /// Worker processes that do not stop are killed after [`Self::grace`]. The call returns once no worker
+    /// can touch the operands any more. With `Backend::Threads` and `Backend::Inline`, where nothing can be
+    /// killed, that is when the kernels end.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// How long workers have to stop by themselves after a time limit or a cancellation, before they are
+    /// Sets how long workers have to stop by themselves after a time limit or a cancellation before they are
     /// killed.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
@@ -94,7 +95,8 @@ impl<'p> Launch<'p> {
         self
     }
 
-    /// Calls `callback` on the calling thread about ten times a second while the launch runs.
+    /// Calls `callback` on the calling thread about ten times a second while that thread waits for the
+    /// launch. Broadcasts and regions report no progress.
     pub fn progress(mut self, callback: &'p dyn Fn(Progress)) -> Self {
         self.options.progress = Some(callback);
         self
@@ -125,7 +127,8 @@ impl<'p> Launch<'p> {
         Ok(())
     }
 
-    /// Folds the kernel's results over all chunks. See [`Pool::reduce`](crate::Pool::reduce).
+    /// Combines the kernel's results over all chunks into one value. See
+    /// [`Pool::reduce`](crate::Pool::reduce).
     #[track_caller]
     pub fn reduce<O: Operand, A: Element>(
         self,
@@ -157,7 +160,7 @@ impl<'p> Launch<'p> {
         Ok(result)
     }
 
-    /// Runs `kernel` once on every member. See [`Pool::broadcast`](crate::Pool::broadcast).
+    /// Runs `kernel` once on every worker. See [`Pool::broadcast`](crate::Pool::broadcast).
     #[track_caller]
     pub fn broadcast<O: Operand>(
         self,
@@ -198,7 +201,7 @@ impl<'p> Launch<'p> {
         Ok(description)
     }
 
-    /// Runs a launch that is cut into chunks; gives the scratch with its leaves.
+    /// Runs a launch that is cut into chunks. Returns the scratch memory with its leaves, and their number.
     pub(crate) fn run(
         &self,
         call: &Call<'_>,

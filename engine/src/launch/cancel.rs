@@ -8,9 +8,9 @@ use std::sync::{Arc, Weak};
 
 /// Stops launches from another thread.
 ///
-/// Clones are one token. Workers stop at their next chunk, or where the kernel asks
-/// [`is_cancelled`](crate::is_cancelled); worker processes that do not are killed after the launch's grace
-/// period.
+/// All clones are the same token. Workers stop at their next chunk, or where the kernel checks
+/// [`is_cancelled`](crate::is_cancelled). Worker processes that do not stop are killed after the launch's
+/// grace period.
 ///
 /// ```
 /// use phalanx::{CancelToken, LaunchError, Pool};
@@ -38,7 +38,7 @@ struct Shared {
 /// A launch in progress that the token can stop.
 struct Waiting {
     crew: Weak<Crew>,
-    /// Its present number.
+    /// Its current number.
     epoch: AtomicU64,
 }
 
@@ -49,12 +49,12 @@ impl std::fmt::Debug for Shared {
 }
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Returns a token that is not cancelled.
     pub fn new() -> CancelToken {
         CancelToken::default()
     }
 
-    /// Cancels every launch that uses this token, now and later. Never blocks on a launch.
+    /// Cancels every current and future launch that uses this token. Never blocks on a launch.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
         if fork::is_foreign() {
@@ -68,12 +68,12 @@ impl CancelToken {
         }
     }
 
-    /// Whether [`Self::cancel`] was called.
+    /// Returns whether [`Self::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Has the driver of `crew` woken by a cancellation until the result is dropped.
+    /// Lets a cancellation wake the driver of `crew` until the returned guard is dropped.
     pub(crate) fn watch(&self, crew: &Arc<Crew>) -> Watch<'_> {
         let launch = Arc::new(Waiting { crew: Arc::downgrade(crew), epoch: AtomicU64::new(0) });
         self.shared.waiting.lock().push(launch.clone());
@@ -85,7 +85,8 @@ impl Waiting {
     /// Tells the members to stop. The driver does so too when it wakes; it does not while it runs chunks
     /// itself.
     fn stop(&self, crew: &Crew) {
-        // The largest number wins, so that a launch that has ended meanwhile takes no later one's stop away.
+        // The largest number wins, so a launch that has ended meanwhile cannot overwrite the stop of a later
+        // one.
         crew.board().stop().fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::AcqRel);
     }
 }

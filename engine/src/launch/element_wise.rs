@@ -1,9 +1,9 @@
-//! `map_into` and `scan`: kernels that run once per element, and so must be inlined into the loop.
+//! `map_into` and `scan`: kernels that run once per element and must therefore be inlined into the loop.
 //!
 //! # Safety
-//! A kernel type is conjured in the worker from nothing: it is zero-sized (checked when the program is
-//! built), `Copy`, and the caller had a value of it. Its type stands in the entry's own type, so nothing
-//! travels.
+//! The worker creates a value of the kernel's type from nothing. The type is zero-sized (checked when the
+//! program is built) and `Copy`, and the caller had a value of it. The entry's own type names it, so nothing
+//! is sent.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -35,7 +35,7 @@ impl<K> NoCapture<K> {
     );
 }
 
-/// Makes a kernel from nothing.
+/// Creates a value of a zero-sized kernel type.
 fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     const { NoCapture::<K>::OK };
     // SAFETY: a function or closure without size, and inhabited, since the driver had one; `Copy`. What it
@@ -43,13 +43,14 @@ fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
-/// Carries a function or a closure that captures nothing into a kernel, which receives the function itself.
+/// Passes a function, or a closure that captures nothing, into a kernel. The kernel receives the function
+/// itself.
 ///
-/// Its code is named by its type, so nothing travels and calls are inlined into the kernel's loop, where a
-/// function pointer would be called once an element. For kernels of your own that are generic over a
+/// The type names the code, so nothing is sent, and calls are inlined into the kernel's loop, where a
+/// function pointer would be called once per element. Meant for your own kernels that are generic over a
 /// function, as [`map_into`](crate::Pool::map_into) is. A closure that captures something does not compile,
-/// but for values without size: these are made anew in each worker, and must mean the same in every process
-/// (premise P8 in docs/memory-model.md).
+/// except for zero-sized values. These are created anew in each worker, and must mean the same in every
+/// process (premise P8 in docs/memory-model.md).
 ///
 /// ```
 /// use phalanx::{Inlined, Pool, SharedArray};
@@ -86,7 +87,7 @@ fn conjure<K: Copy + Send + Sync + 'static>() -> K {
 pub struct Inlined<K>(PhantomData<K>);
 
 impl<K: Copy + Send + Sync + 'static> Inlined<K> {
-    /// Carries `function`, of one to four arguments.
+    /// Passes `function`, which takes one to four arguments.
     pub fn new<Arguments>(function: K) -> Inlined<K>
     where
         K: Callable<Arguments>,
@@ -96,12 +97,12 @@ impl<K: Copy + Send + Sync + 'static> Inlined<K> {
     }
 }
 
-/// A function or closure of some arguments: what [`Inlined`] takes, and no other value without size, which
-/// may stand for something that holds in one process only.
+/// A function or closure with these arguments: what [`Inlined`] accepts. Other zero-sized values are refused,
+/// since they may stand for something that holds in one process only.
 pub trait Callable<Arguments>: sealed::Callable<Arguments> {}
 impl<F: sealed::Callable<Arguments>, Arguments> Callable<Arguments> for F {}
 
-/// Closed: the engine counts on there being no others.
+/// Sealed: the engine relies on there being no other implementations.
 mod sealed {
     use super::{Ix1, SplitMut, SplitOut};
 
@@ -135,13 +136,13 @@ unsafe impl<K: Copy + Send + Sync + 'static> Operand for Inlined<K> {
     }
 }
 
-/// An output of one element a unit: [`SharedArray::split_out`](crate::SharedArray::split_out) or
+/// An output of one element per unit: [`SharedArray::split_out`](crate::SharedArray::split_out) or
 /// [`split_mut`](crate::SharedArray::split_mut) of a 1-D array.
 pub trait Output<U: 'static>: sealed::Output + for<'w> Operand<View<'w> = &'w mut [U]> {}
 impl<U: Element> Output<U> for SplitMut<'_, U, Ix1> {}
 impl<U: Element> Output<U> for SplitOut<'_, U, Ix1> {}
 
-/// Which prefixes a scan gives.
+/// Which prefixes a scan computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix {
     /// Element `i` holds the fold of `0..=i`.
@@ -265,8 +266,8 @@ impl Launch<'_> {
         self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
     }
 
-    /// Two sweeps over the same leaves: each leaf's fold, then each leaf's prefixes from what stands before
-    /// it. The bits depend on the leaves only.
+    /// Sweeps twice over the same leaves: first computes each leaf's fold, then each leaf's prefixes from the
+    /// total before it. The result's bits depend only on the leaves.
     fn prefix<T, Out, K>(
         self,
         prefix: Prefix,
@@ -454,8 +455,8 @@ where
     )
 }
 
-/// Writes the prefixes of one chunk; returns the fold of everything up to its end. `first` says that nothing
-/// stands before it, so that `before` is the identity and does not take part.
+/// Writes the prefixes of one chunk, and returns the fold of everything up to its end. If `first`, nothing
+/// precedes the chunk, so `before` is the identity and does not take part.
 fn prefixes<T: Copy>(
     out: &mut [T],
     input: &[T],

@@ -1,4 +1,4 @@
-//! Why a launch failed.
+//! Errors of launches.
 
 use crate::base::Span;
 use crate::code::NoEntry;
@@ -15,12 +15,12 @@ pub struct Death {
     pub rank: usize,
     /// Its process id.
     pub pid: u32,
-    /// How it ended.
+    /// How the process ended.
     pub cause: ExitCause,
-    /// Whether the kernel killed something for want of memory at that time.
+    /// Whether the operating system killed a process for lack of memory around that time.
     pub oom: bool,
-    /// The indices it was working on; `None` if it was between chunks, so that nothing was lost, and in
-    /// regions.
+    /// The indices it was working on. `None` if it was between chunks, so that nothing was lost, and always
+    /// in broadcasts and regions.
     pub span: Option<Span>,
 }
 
@@ -48,50 +48,50 @@ impl From<NoEntry> for LaunchError {
     }
 }
 
-/// Why a launch did not succeed. When it is returned, no worker touches the operands any more.
+/// Why a launch did not succeed. Once it is returned, no worker touches the operands any more.
 ///
-/// After all but the argument errors, the elements of chunks that were running hold unspecified values;
-/// chunks that were done keep theirs.
+/// Errors marked "Nothing was run" leave the operands unchanged. After all others, the elements of chunks
+/// that were running hold unspecified values, and chunks that were done keep their results.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
-    /// Operands that are cut together have different lengths. Nothing was run.
+    /// Operands that are split together have different lengths. Nothing was run.
     #[error(
         "{what} has length {len}, but {other} has length {other_len}: operands that are split together must agree"
     )]
     Lengths {
-        /// The operand that disagrees.
+        /// The operand whose length differs.
         what: &'static str,
-        /// Its length in units of the split axis.
+        /// Its length, in units of the split axis.
         len: usize,
-        /// The first operand with a length.
+        /// The first operand that has a length.
         other: &'static str,
         /// Its length.
         other_len: usize,
     },
-    /// No operand has a length, so there is nothing to cut into chunks. Nothing was run.
+    /// No operand is split, so there is nothing to cut into chunks. Nothing was run.
     #[error(
-        "no operand of the launch at {site} is split: give an array's split(), an index range 0..n, or use region()"
+        "no operand of the launch at {site} is split: pass an array's split(), an index range 0..n, or use region()"
     )]
     NoLength {
         /// Where the launch was called.
         site: String,
     },
-    /// The chunk size asked for is 0. Nothing was run.
+    /// The requested chunk size is 0. Nothing was run.
     #[error("a chunk of 0 elements makes no progress; ask for at least 1, or leave the chunk size out")]
     ChunkZero,
-    /// The chunk size asked for gives too many chunks. Nothing was run.
+    /// The requested chunk size yields too many chunks. Nothing was run.
     #[error(
         "chunks of {chunk} cut {len} elements into {chunks} chunks, more than the {limit} of one launch; ask for chunks of at least {least}"
     )]
     TooManyChunks {
-        /// The chunk size asked for.
+        /// The requested chunk size.
         chunk: usize,
         /// The launch's length.
         len: usize,
-        /// Chunks that would result.
+        /// The resulting number of chunks.
         chunks: usize,
-        /// Chunks possible.
+        /// The largest possible number of chunks.
         limit: usize,
         /// The smallest possible chunk size.
         least: usize,
@@ -104,7 +104,7 @@ pub enum LaunchError {
         /// What is wrong with it.
         why: String,
     },
-    /// A retry was asked for, but an operand is changed in place. Nothing was run.
+    /// A retry was requested, but an operand is changed in place. Nothing was run.
     #[error(
         "chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents"
     )]
@@ -118,7 +118,7 @@ pub enum LaunchError {
         /// Where the launch was called.
         site: String,
     },
-    /// A kernel panicked; the other workers stopped at their next chunk.
+    /// A kernel panicked. The other workers stopped at their next chunk.
     #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location))]
     Panicked {
         /// Where the launch was called.
@@ -127,36 +127,36 @@ pub enum LaunchError {
         rank: usize,
         /// The indices it was working on.
         span: Span,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
-        /// Where it was raised, as far as known.
+        /// Where the panic was raised; empty if unknown.
         location: String,
     },
-    /// Workers died. All other chunks are done; `lost` lists those that are not. Of a region all is lost, and
-    /// `lost` is empty.
+    /// Workers died. All other chunks are done; `lost` lists those that are not. For a broadcast or region,
+    /// consider everything lost; `lost` is then empty.
     #[error("the launch at {site} {}: {}", loss_text(.lost), death_texts(.deaths))]
     WorkerDied {
         /// Where the launch was called.
         site: String,
         /// The deaths.
         deaths: Vec<Death>,
-        /// Indices whose chunk was running when its worker died; also the rest, where workers died again and
-        /// again without a chunk done in between.
+        /// Indices whose chunk was running when its worker died. Includes the rest of the launch if workers
+        /// died again and again without completing a chunk in between.
         lost: Vec<Span>,
     },
-    /// A worker died, or left its team, and with it went the state of a [`PerWorker`](crate::PerWorker)
-    /// operand: whatever earlier launches, or chunks of this one, had left in it. Told once; the next launch
-    /// goes on with states made anew.
+    /// A worker died or left the team, and its state of a [`PerWorker`](crate::PerWorker) operand was lost
+    /// with everything that earlier launches, or chunks of this one, had stored in it. Reported once; the
+    /// next launch continues with new states.
     #[error(
-        "{states} worker states of an operand of the launch at {site} are lost, as their workers died or left; {}: start again what was gathered in them; PerWorker::scratch makes states that nobody misses",
+        "{states} worker states of an operand of the launch at {site} were lost, because their workers died or left; {}: gather what they held again, or use PerWorker::scratch for state that may be lost",
         if *.done { "the launch has done all its chunks" } else { "nothing was run" }
     )]
     StateLost {
         /// Where the launch was called.
         site: String,
-        /// How many states were lost since the last launch with these operands.
+        /// How many states have been lost since the last launch with these operands.
         states: u64,
-        /// Whether all chunks of this launch are done; otherwise nothing was run.
+        /// Whether all chunks of this launch are done. If not, nothing was run.
         done: bool,
     },
     /// The time limit passed.
@@ -166,43 +166,43 @@ pub enum LaunchError {
         site: String,
         /// The limit.
         limit: Duration,
-        /// Workers that did not stop by themselves and were killed.
+        /// Ranks of workers that did not stop by themselves and were killed.
         killed: Vec<usize>,
     },
-    /// Another thread cancelled it.
+    /// The launch's [`CancelToken`](crate::CancelToken) was cancelled.
     #[error("the launch at {site} was cancelled{}", killed_text(.killed))]
     Cancelled {
         /// Where the launch was called.
         site: String,
-        /// Workers that did not stop by themselves and were killed.
+        /// Ranks of workers that did not stop by themselves and were killed.
         killed: Vec<usize>,
     },
-    /// A region's ranks disagreed, or its body returned an error.
+    /// The ranks of a region made different steps, or a body returned an error.
     #[error("the region at {site} failed on rank {rank}: {message}")]
     Region {
         /// Where the region was called.
         site: String,
-        /// The rank that failed first, as far as known.
+        /// The rank that failed first, if known.
         rank: usize,
         /// Why.
         message: String,
     },
-    /// The pool was joined, terminated or dropped, before the launch began or while it ran.
+    /// The pool was joined, terminated or dropped before or during the launch.
     #[error("the pool is closed and runs nothing more; make another, or end this one later")]
     PoolClosed,
-    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    /// This process was forked from one that uses phalanx. The pool belongs to the parent.
     #[error("nothing can be launched here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The pool serves no more.
+    /// The pool is broken and cannot run anything more.
     #[error("the pool can run nothing more: {reason}; make a new one")]
     PoolBroken {
         /// Why.
         reason: String,
     },
-    /// A kernel lies where workers cannot find it.
+    /// Workers cannot find the kernel's code.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The launch's working memory could not be made. Nothing was run.
+    /// The launch's working memory could not be allocated. Nothing was run.
     #[error(transparent)]
     Alloc(#[from] AllocError),
     /// A worker could not use what the driver sent.
@@ -212,7 +212,7 @@ pub enum LaunchError {
         site: String,
         /// The worker.
         rank: usize,
-        /// What was wrong.
+        /// What went wrong.
         what: String,
     },
 }

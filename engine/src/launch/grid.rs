@@ -1,7 +1,7 @@
-//! The base grid: how an index space is cut into chunks. Pure.
+//! The base grid: how an index space is cut into chunks. Pure functions.
 //!
-//! It depends on length, element sizes and an explicit chunk size only, never on caches, team or schedule, so
-//! that a reduction over it gives the same bits on every machine.
+//! The grid depends only on length, element sizes and an explicit chunk size, never on caches, team or
+//! schedule. A reduction over it is therefore bit-identical on every machine.
 
 #![deny(
     clippy::arithmetic_side_effects,
@@ -10,12 +10,12 @@
 
 use crate::base::Span;
 
-/// Bytes of the widest operand that a default chunk covers: long enough that the cost of a chunk (about 50
-/// ns) vanishes, small enough for a core's second-level cache.
+/// Bytes of the widest operand that a default chunk covers: large enough to make the cost of a chunk (about
+/// 50 ns) negligible, small enough for a core's second-level cache.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks that a short array is cut into at least, where its cache lines allow.
+/// Smallest number of chunks that a short array is cut into, where its cache lines allow.
 const FEWEST: usize = 64;
-/// Chunks that a default grid has at most.
+/// Largest number of chunks in a default grid.
 const MOST: usize = 1 << 16;
 const LINE_BYTES: usize = 64;
 const PAGE_BYTES: usize = 4096;
@@ -34,17 +34,18 @@ impl Grid {
         Grid { len, chunk_len: chunk_len.max(1), chunks: len.div_ceil(chunk_len.max(1)) }
     }
 
-    /// A good grid for units whose widest operand has `unit_bytes` bytes a unit.
+    /// A default grid for units whose widest operand has `unit_bytes` bytes per unit.
     ///
-    /// Boundaries fall on cache lines, for long arrays on pages, so no two workers write one line.
+    /// Boundaries fall on cache lines, or on pages for long arrays, so that no two workers write to the same
+    /// line.
     pub(crate) fn automatic(len: usize, unit_bytes: usize) -> Grid {
         let unit_bytes = unit_bytes.max(1);
         let total = len.saturating_mul(unit_bytes);
         let bytes = CHUNK_BYTES.min(total.div_ceil(FEWEST)).max(total.div_ceil(MOST)).max(1);
         let raw = bytes.div_ceil(unit_bytes);
         let (page, line) = (without_gcd(PAGE_BYTES, unit_bytes), without_gcd(LINE_BYTES, unit_bytes));
-        // Long units of odd sizes (rows of a matrix) would need many to meet a boundary; sharing one line in
-        // thousands costs less than chunks too large to balance.
+        // Long units of odd sizes (rows of a matrix) would need many units to reach a boundary. Sharing one
+        // line in thousands costs less than chunks too large to balance.
         let align = if page.saturating_mul(4) <= raw {
             page
         } else if line <= raw || unit_bytes < LINE_BYTES {
@@ -62,9 +63,9 @@ impl Grid {
     }
 }
 
-/// The part of `0..count` that member `rank` of `size` owns: equal but for one.
+/// The part of `0..count` that member `rank` of `size` owns. Sizes of parts differ by at most one.
 pub(crate) fn block(count: usize, rank: usize, size: usize) -> Span {
-    // No wrap: the product of two 64-bit numbers fits, and a rank is below the size.
+    // This cannot wrap: the product of two 64-bit numbers fits, and a rank is below the size.
     let cut = |rank: usize| {
         let product = (count as u128).wrapping_mul(rank as u128);
         product.checked_div(size as u128).unwrap_or(0) as usize
@@ -72,7 +73,7 @@ pub(crate) fn block(count: usize, rank: usize, size: usize) -> Span {
     Span::new(cut(rank), cut(rank.wrapping_add(1)))
 }
 
-/// `a` over what it has in common with `b`: so many of `b` make a multiple of `a`.
+/// `a` divided by its greatest common divisor with `b`: that many times `b` is a multiple of `a`.
 fn without_gcd(a: usize, b: usize) -> usize {
     a.checked_div(gcd(a, b)).unwrap_or(1)
 }

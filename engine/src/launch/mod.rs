@@ -1,5 +1,6 @@
-//! Launches. One kernel, some operands, all members: chunks are claimed, run and recorded; deaths are
-//! repaired; regions run one body on all members at once. README.md beside this file tells the protocol.
+//! Launches: all members run one kernel on some operands. Chunks are claimed, run and recorded; what a dead
+//! member left is repaired. A region runs one body on all members at once. README.md beside this file
+//! describes the protocol.
 
 mod builder;
 mod cancel;

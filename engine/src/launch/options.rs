@@ -1,17 +1,17 @@
-//! What a caller may ask of a launch.
+//! The options of a launch.
 
 use crate::launch::cancel::CancelToken;
 use crate::launch::error::LaunchError;
 use crate::launch::schedule::Schedule;
 use std::time::Duration;
 
-/// How far a launch is, as told to a progress callback.
+/// The progress of a launch, as passed to a progress callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
     /// Units (elements, rows, parts) done, counted in whole chunks.
     pub done: usize,
-    /// Units in all.
+    /// Units in total.
     pub len: usize,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Options<'a> {
 }
 
 impl Options<'_> {
-    /// Refuses what makes no sense where every rank has its own part.
+    /// Refuses options that make no sense if every rank has its own part.
     pub(crate) fn check_rank_bound(&self) -> Result<(), LaunchError> {
         if self.retries > 0 {
             let why =

@@ -1,8 +1,9 @@
-//! Reserving an array's pages where they will be used: each member its own rows, under its own memory policy.
+//! Reserving an array's pages where they will be used: each member reserves its own rows, under its own
+//! memory policy.
 //!
 //! # Safety
-//! The operand hands out addresses only, inside a mapping that the member checked; populating pages changes
-//! no contents. No array, and so no view, exists over the segment before the launch has succeeded and nothing
+//! The operand hands out only addresses, inside a mapping that the member checked; populating pages changes
+//! no contents. No array, and so no view, exists over the segment before the launch has succeeded and no page
 //! is missing.
 #![allow(unsafe_code)]
 #![deny(
@@ -27,7 +28,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// A new segment for an array of `rows` rows. As an operand it is cut as the array will be, and each kernel
+/// A new segment for an array of `rows` rows. As an operand it is split as the array will be, and each kernel
 /// call receives the pages of its chunk.
 struct Unreserved<'a> {
     segment: &'a Arc<Segment>,
@@ -55,7 +56,7 @@ struct UnreservedLocal {
     row_bytes: usize,
 }
 
-/// Whole pages of one chunk: those whose first byte lies in its rows.
+/// The whole pages of one chunk: those whose first byte lies in its rows.
 struct ChunkPages<'w> {
     at: *mut u8,
     len_bytes: usize,
@@ -106,7 +107,7 @@ unsafe impl Operand for Unreserved<'_> {
     unsafe fn view<'w>(local: &UnreservedLocal, chunk: &Chunk) -> ChunkPages<'w> {
         let page = memory::page_size();
         let first_page = |row: usize| match row == local.rows {
-            // What the segment has beyond the array goes with the last row.
+            // What the segment holds beyond the array belongs to the last row.
             true => local.len_bytes.next_multiple_of(page),
             // No wrap: inside the array, as `open` checked.
             false => row.wrapping_mul(local.row_bytes).next_multiple_of(page),
@@ -116,8 +117,8 @@ unsafe impl Operand for Unreserved<'_> {
     }
 }
 
-/// Faults the pages in. What the kernel refuses first in this member is kept for the driver; `Relaxed`
-/// suffices, since the end of the launch orders it.
+/// Faults the pages in. The first refusal in this member is kept for the driver. `Relaxed` suffices, since
+/// the end of the launch orders it.
 fn populate(pages: ChunkPages<'_>, refusals: &[AtomicI32]) {
     let Some(at) = NonNull::new(pages.at).filter(|_| pages.len_bytes > 0) else { return };
     let Some(refusal) = current::current_rank().and_then(|rank| refusals.get(rank)) else { return };
@@ -131,13 +132,12 @@ fn populate(pages: ChunkPages<'_>, refusals: &[AtomicI32]) {
 }
 
 impl Launch<'_> {
-    /// Reserves all pages of a new segment for an array of `rows` rows: each member those of the rows that it
-    /// owns under [`Schedule::Static`], which it also maps for good, so that its first sweep takes no page
-    /// fault.
+    /// Reserves all pages of a new segment for an array of `rows` rows. Each member reserves those of the
+    /// rows that it owns under [`Schedule::Static`], and maps them permanently, so that its first sweep takes
+    /// no page fault.
     ///
     /// # Errors
-    /// `Alloc` where there is no room; whatever ended the launch otherwise. The segment must not be used
-    /// then.
+    /// `Alloc` if there is no room; otherwise whatever ended the launch. The segment must not be used then.
     #[track_caller]
     pub(crate) fn reserve(
         self,
@@ -145,12 +145,12 @@ impl Launch<'_> {
         rows: usize,
         row_bytes: usize,
     ) -> Result<(), LaunchError> {
-        // One for each place: the team may be made larger before the launch has its turn.
+        // One per place, since the team may grow before the launch starts.
         let mut refusals = crate::array::SharedArray::<i32>::zeros(self.launcher.crew.size.max(1))?;
         let array = Unreserved { segment, rows, row_bytes, huge: segment.is_thp_advised() };
         self.schedule(Schedule::Static)
             .for_each((array, refusals.atomic()), |(pages, refusals)| populate(pages, refusals))?;
-        // What populating answers where the file cannot grow, or there is no memory for it.
+        // Errors of populating if the file cannot grow or memory is exhausted.
         let is_full = |errno: &i32| matches!(*errno, libc::EFAULT | libc::ENOMEM | libc::ENOSPC);
         if refusals.as_slice().iter().any(is_full) {
             let source = std::io::Error::from_raw_os_error(libc::ENOSPC);
@@ -158,7 +158,8 @@ impl Launch<'_> {
             return Err(AllocError::from_os(call, segment.len_bytes(), source).into());
         }
         if refusals.as_slice().iter().any(|errno| *errno != 0) {
-            // Unknown before Linux 5.14, or denied: the driver reserves what is missing, wherever it lands.
+            // Unsupported before Linux 5.14, or denied: the driver reserves what is missing, wherever the
+            // pages land.
             segment.reserve(0..segment.len_bytes())?;
         }
         Ok(())

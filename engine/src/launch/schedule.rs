@@ -1,14 +1,14 @@
 //! Schedules: which member gets which claim unit.
 //!
-//! A claim unit is a chunk, or for reductions a leaf of several chunks. Units are only ever *claimed* here;
-//! that each is done exactly once is recorded in the bitmap, which is what repair after a death goes by.
+//! A claim unit is a chunk or, for reductions, a leaf of several chunks. Units are only *claimed* here. That
+//! each unit is done exactly once is recorded in the bitmap, which repair after a death relies on.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Line, Span};
 use crate::launch::grid::block;
 
-/// How the chunks of a launch are handed out.
+/// How the chunks of a launch are assigned to workers.
 ///
 /// ```
 /// use phalanx::{Pool, Schedule};
@@ -22,14 +22,14 @@ use crate::launch::grid::block;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// Each worker runs its own block of neighbouring chunks, the same in every launch, and nothing else.
+    /// Each worker runs only its own block of neighbouring chunks, the same in every launch.
     Static,
-    /// Workers take this many neighbouring chunks at a time from one shared counter; 0 counts as 1.
+    /// Workers take this many neighbouring chunks at a time from one shared counter. 0 counts as 1.
     Dynamic(u32),
-    /// Like `Dynamic`, with steps that shrink with what is left.
+    /// Like `Dynamic`, with steps that shrink as less work is left.
     Guided,
-    /// Each worker starts on its own block; when done it takes half of what is left of another's, nearest in
-    /// the machine first.
+    /// Each worker starts on its own block. When that is done, it takes half of what is left of another
+    /// worker's block, nearest in the machine first.
     #[default]
     Stealing,
 }
@@ -64,7 +64,7 @@ fn unpack(word: u64) -> (u64, u64) {
     (word >> 32, word & u64::from(u32::MAX))
 }
 
-/// Sets the words that claims are made on. Driver only, before the launch opens.
+/// Initialises the words that claims are made on. Driver only, before the launch opens.
 pub(crate) fn reset(
     schedule: Schedule,
     units: usize,
@@ -98,7 +98,7 @@ pub(crate) struct Claims<'a> {
     pub(crate) taken: bool,
     /// Units taken from others, counted in claims.
     pub(crate) steals: u64,
-    /// A shared word held a range that no member can have written: somebody else did.
+    /// A shared word held a range that no member can have written.
     pub(crate) nonsense: bool,
 }
 
@@ -112,7 +112,7 @@ impl Claims<'_> {
             }
             Schedule::Dynamic(step) => {
                 let step = u64::from(step.max(1));
-                // The cursor may run past the end by one step a member, never further: each stops at its
+                // The cursor may run past the end by at most one step per member, since each stops at its
                 // first miss.
                 let lo = self.cursor.fetch_add(step, Ordering::Relaxed);
                 self.checked(lo, lo.saturating_add(step).min(self.units))
@@ -127,8 +127,8 @@ impl Claims<'_> {
         (lo < hi && hi <= self.units).then(|| Span::new(lo as usize, hi as usize))
     }
 
-    /// The range that a copy of a shared word stands for; one that leads outside the launch is noted and
-    /// counts as empty.
+    /// The range that a copy of a shared word stands for. A range outside the launch is noted and counts as
+    /// empty.
     fn range_of(&mut self, word: u64) -> Option<(u64, u64)> {
         let (lo, hi) = unpack(word);
         self.nonsense |= lo > hi || hi > self.units;

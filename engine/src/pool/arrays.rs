@@ -1,8 +1,8 @@
-//! Arrays made by the workers, each its own block.
+//! Arrays whose pages the workers allocate, each its own block.
 //!
 //! # Safety
-//! An array is put over a segment only after every page of it was reserved, by the launch made for this or by
-//! the driver where the kernel refused that (`Launch::reserve`).
+//! An array is created over a segment only after all of its pages were reserved: by the launch made for this,
+//! or by the driver if the kernel refused that (`Launch::reserve`).
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 
@@ -13,20 +13,22 @@ use crate::launch::LaunchError;
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 
-/// Bytes from which copying pays for threads of its own (starting one costs some 10 us, as copying 100 KiB).
+/// Size from which copying is worth several threads. Starting one costs about 10 us, as much as copying 100
+/// KiB.
 const PARALLEL_COPY_BYTES: usize = 4 << 20;
 
 impl Pool {
-    /// Makes an array of `len` zeros whose pages lie beside the workers that own them under
+    /// Creates an array of `len` zeros whose pages lie near the workers that own them under
     /// [`Schedule::Static`](crate::Schedule::Static).
     ///
-    /// Each worker reserves and maps its own block, in parallel, under its own memory policy, so that neither
+    /// Each worker reserves and maps its own block, in parallel, under its own memory policy. Neither page
     /// placement nor page faults are left to the first sweep. Arrays under 1 MiB come from the shared arena.
-    /// No array exists before all its pages do: touching it cannot fail.
+    /// The array is returned only once all its pages exist, so touching it cannot fail.
     ///
     /// # Errors
-    /// `Alloc` as [`SharedArray::zeros`]; `Launch` where a worker died meanwhile. Nothing is left behind
-    /// then.
+    /// [`Error::Alloc`](crate::Error::Alloc) as for [`SharedArray::zeros`];
+    /// [`Error::Launch`](crate::Error::Launch) if a worker died meanwhile. Nothing is left behind in either
+    /// case.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -41,10 +43,10 @@ impl Pool {
         self.zeros_with(len, &ArrayOptions::default())
     }
 
-    /// As [`Self::zeros`], of any shape: a length, or a tuple or array of lengths. Workers own whole rows.
+    /// Like [`Self::zeros`], for any shape: a length, or a tuple or array of lengths. Workers own whole rows.
     ///
     /// # Errors
-    /// As [`Self::zeros`].
+    /// As for [`Self::zeros`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -66,10 +68,10 @@ impl Pool {
         self.zeros_with(shape, &ArrayOptions::default())
     }
 
-    /// As [`Self::zeros_nd`], with wishes for page placement and huge pages.
+    /// Like [`Self::zeros_nd`], with options for page placement and huge pages.
     ///
     /// # Errors
-    /// As [`Self::zeros`], and `NoHugePages` where they are required and cannot be had.
+    /// As for [`Self::zeros`], and `NoHugePages` if huge pages are required and not available.
     #[track_caller]
     pub fn zeros_with<T: Element, I: IntoDimension>(
         &self,
@@ -93,10 +95,11 @@ impl Pool {
         Ok(unsafe { SharedArray::from_segment(segment, 0, dim) })
     }
 
-    /// Makes an array from a function of the index, in parallel by the workers, as [`Self::zeros`] places it.
+    /// Creates an array from a function of the index. The workers compute it in parallel, and its pages are
+    /// placed as by [`Self::zeros`].
     ///
     /// # Errors
-    /// As [`Self::zeros`]; a panic of `f` is a `Launch` error.
+    /// As for [`Self::zeros`]. A panic of `f` is reported as [`Error::Launch`](crate::Error::Launch).
     #[track_caller]
     pub fn from_fn<T: Element, F>(&self, len: usize, f: F) -> Result<SharedArray<T, Ix1>, crate::Error>
     where
@@ -107,11 +110,11 @@ impl Pool {
         Ok(array)
     }
 
-    /// Makes an array of any shape from a function of the index (a number in one dimension, a tuple in more),
-    /// in parallel by the workers, as [`Self::zeros_nd`] places it.
+    /// Creates an array of any shape from a function of the index (a number in one dimension, a tuple in
+    /// more). The workers compute it in parallel, and its pages are placed as by [`Self::zeros_nd`].
     ///
     /// # Errors
-    /// As [`Self::from_fn`].
+    /// As for [`Self::from_fn`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -137,12 +140,12 @@ impl Pool {
         Ok(array)
     }
 
-    /// Copies a slice into an array that lies as [`Self::zeros`] places it.
+    /// Copies a slice into a new array whose pages are placed as by [`Self::zeros`].
     ///
-    /// Only this process can read the slice, so its own threads copy, as many as there are workers.
+    /// Only this process can read the slice, so its own threads copy, at most one per worker.
     ///
     /// # Errors
-    /// As [`Self::zeros`].
+    /// As for [`Self::zeros`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -156,11 +159,11 @@ impl Pool {
         self.from_ndarray(&ndarray::ArrayView1::from(source))
     }
 
-    /// Copies an ndarray array or view of any layout into a row-major array that lies as [`Self::zeros_nd`]
-    /// places it.
+    /// Copies an ndarray array or view of any layout into a new row-major array whose pages are placed as by
+    /// [`Self::zeros_nd`].
     ///
     /// # Errors
-    /// As [`Self::zeros`].
+    /// As for [`Self::zeros`].
     #[track_caller]
     pub fn from_ndarray<T: Element, S, D>(
         &self,
@@ -190,7 +193,7 @@ impl Pool {
     }
 }
 
-/// The reason itself where the launch only carried it.
+/// Unwraps an allocation error that the launch only carried.
 fn as_error(error: LaunchError) -> crate::Error {
     match error {
         LaunchError::Alloc(error) => crate::Error::Alloc(error),

@@ -1,4 +1,4 @@
-//! How a pool is to be.
+//! The configuration of a pool, and its construction.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Pool, PoolError};
@@ -19,17 +19,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What workers are. All backends run the same code.
+/// What workers are: processes, threads, or the calling thread. All backends run the same code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// Processes: isolated, with their own statics; can be killed, and their deaths are survived.
+    /// Processes. Workers are isolated and have their own statics. They can be killed, and the pool survives
+    /// their deaths.
     #[default]
     Processes,
-    /// Threads of this process. No isolation: a crash takes the program down, a time limit waits for kernels
-    /// to look at [`is_cancelled`](crate::is_cancelled), statics are shared.
+    /// Threads of this process, without isolation. A crash ends the program, statics are shared, and a time
+    /// limit takes effect only at the next chunk or where the kernel checks
+    /// [`is_cancelled`](crate::is_cancelled).
     Threads,
-    /// No workers: launches run in the calling thread, for debuggers. As `Threads`, and `workers()` is 1.
+    /// No workers: launches run on the calling thread, which suits debuggers. Otherwise like `Threads`;
+    /// `workers()` returns 1.
     Inline,
 }
 
@@ -40,7 +43,7 @@ impl FromStr for Backend {
             "processes" => Ok(Backend::Processes),
             "threads" => Ok(Backend::Threads),
             "inline" => Ok(Backend::Inline),
-            other => Err(format!("'{other}' is no backend; use processes, threads or inline")),
+            other => Err(format!("'{other}' is not a backend; use processes, threads or inline")),
         }
     }
 }
@@ -55,7 +58,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// Says how a pool shall be, then makes it. From [`Pool::builder`].
+/// Configures and builds a [`Pool`]. Created by [`Pool::builder`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder makes no pool until build() is called"]
 pub struct PoolBuilder {
@@ -76,87 +79,88 @@ pub struct PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// How many workers; without it, as many as there are places within the CPU quota. More than there are
-    /// places share them.
+    /// Sets the number of workers. The default is one per place that the placement offers, within the CPU
+    /// quota. If there are more workers than places, they share them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// For work that waits for disks and networks: one worker more than there are cores.
+    /// Uses one worker more than there are cores, for work that waits for disks or networks.
     pub fn io_bound(mut self) -> Self {
         self.workers = Some(super::sizing::usable_cores(&Limits::detect()).saturating_add(1));
         self
     }
 
-    /// As many workers as the machine has room for now, see
-    /// [`recommended_workers`](crate::recommended_workers): fewer where it is busy, or has not `bytes_each`
-    /// of free memory for each. Looks for a tenth of a second.
+    /// Uses as many workers as the machine has room for now, as
+    /// [`recommended_workers`](crate::recommended_workers) reports: fewer if it is busy, or if it has less
+    /// than `bytes_each` of free memory per worker. Blocks for a tenth of a second to measure the load.
     pub fn adaptive(mut self, bytes_each: u64) -> Self {
         self.workers = Some(super::recommended_workers(bytes_each));
         self
     }
 
-    /// How many workers [`Pool::resize`] may make of them. Without it, as many as at first. Costs address
-    /// space for their words, and nothing else.
+    /// Sets the largest number of workers that [`Pool::resize`] can reach. The default is the initial number.
+    /// A larger one costs only address space for control words.
     pub fn max_workers(mut self, workers: usize) -> Self {
         self.max_workers = Some(workers);
         self
     }
 
-    /// How many threads each worker has: a pinned rayon pool inside each, in which kernels run, so that
-    /// rayon's and ndarray's parallel methods use exactly the worker's cores. Without it, 1 and no such pool.
+    /// Sets the number of threads per worker. Each worker then has a pinned rayon pool, in which its kernels
+    /// run, so that the parallel methods of rayon and ndarray use exactly the worker's cores. The default is
+    /// 1, without such a pool.
     pub fn threads_per_worker(mut self, threads: usize) -> Self {
         self.threads_per_worker = Some(threads);
         self
     }
 
-    /// What workers are.
+    /// Sets what workers are.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = backend;
         self
     }
 
-    /// How worker processes come into being.
+    /// Sets how worker processes are started.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = Some(method);
         self
     }
 
-    /// Where workers run.
+    /// Sets where workers run.
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
     }
 
-    /// A function that the fork server runs once, before it forks workers, which inherit what it prepared.
-    /// Implies [`StartMethod::ForkServer`] where no method is set.
+    /// Sets a function that the fork server runs once, before it forks workers. Workers inherit what it
+    /// prepared. Implies [`StartMethod::ForkServer`] unless a start method is set.
     pub fn preload(mut self, preload: fn()) -> Self {
         self.preload = Some(preload);
         self
     }
 
-    /// Stands before the rank in the names of workers, as `ps` and debuggers show them.
+    /// Sets a prefix for the names of workers, as `ps` and debuggers show them. The rank follows it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Places workers by this description of the machine instead of asking the machine.
+    /// Places workers according to this description of the machine instead of detecting the machine.
     pub fn machine(mut self, machine: Machine) -> Self {
         self.machine = Some(machine);
         self
     }
 
-    /// Keeps the figures of each launch for [`Pool::last_launch`]. Without it that is off: it costs a launch
-    /// a look at every worker's counters, before and after (tens of nanoseconds a worker).
+    /// Records figures of each launch for [`Pool::last_launch`]. Off by default: reading every worker's
+    /// counters before and after each launch costs tens of nanoseconds per worker.
     pub fn stats(mut self, stats: bool) -> Self {
         self.stats = stats;
         self
     }
 
-    /// A function that every worker runs, with these arguments, before it serves; so do those that replace
-    /// dead ones. If it panics or returns an error, making the pool fails with what it said.
+    /// Sets a function that every worker runs with these arguments before it serves, including workers that
+    /// replace dead ones. If the function panics or returns an error, [`Self::build`] fails with its message.
     ///
     /// ```
     /// use std::sync::OnceLock;
@@ -180,49 +184,49 @@ impl PoolBuilder {
         self
     }
 
-    /// How many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
-    /// rayon): `OMP_NUM_THREADS` and its like are set for them where the environment does not. Without it, as
-    /// many as [`Self::threads_per_worker`]. Not with [`StartMethod::Fork`], whose workers have begun
-    /// already.
+    /// Sets how many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
+    /// rayon). For workers, this sets `OMP_NUM_THREADS` and similar variables that the environment does not
+    /// set already. The default is [`Self::threads_per_worker`]. Has no effect with [`StartMethod::Fork`],
+    /// whose workers do not start as new programs.
     pub fn native_threads(mut self, threads: usize) -> Self {
         self.native_threads = Some(threads.max(1));
         self
     }
 
-    /// How many tasks a worker runs before it gives way to a fresh one, which happens between tasks and
-    /// launches; a chunk of a map is one task. Without it, as many as there are. Ends what leaks, bit by bit.
-    /// No task is lost. Threads stay.
+    /// Sets how many tasks a worker runs before a fresh one replaces it. The default is no limit. The
+    /// replacement happens between tasks and launches; a chunk of a map counts as one task. This bounds slow
+    /// leaks. No task is lost. Thread workers are never replaced.
     #[doc(alias = "maxtasksperchild")]
     pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
         self.lifespan.tasks = tasks.max(1);
         self
     }
 
-    /// How old a worker becomes before it gives way, as with [`Self::max_tasks_per_worker`].
+    /// Sets the age at which a worker is replaced, as with [`Self::max_tasks_per_worker`].
     pub fn max_worker_age(mut self, age: Duration) -> Self {
         // Beyond what the words hold there is no difference.
         self.lifespan.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX).max(1);
         self
     }
 
-    /// By how many bytes a worker's own memory grows, from what it was after its first task, before it gives
-    /// way, as with [`Self::max_tasks_per_worker`]. Shared arrays do not count.
+    /// Sets by how many bytes a worker's own memory may grow after its first task before the worker is
+    /// replaced, as with [`Self::max_tasks_per_worker`]. Shared arrays do not count.
     pub fn max_worker_growth(mut self, bytes: u64) -> Self {
         self.lifespan.growth_bytes = bytes.max(1);
         self
     }
 
-    /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]; implies [`Self::stats`].
-    /// Without it that is off.
+    /// Records what every worker does, chunk by chunk, for [`Pool::write_trace`]. Implies [`Self::stats`].
+    /// Off by default.
     ///
-    /// Takes 1.25 MiB of shared memory a worker, in which the newest 32 767 events of each are kept. A chunk
+    /// Takes 1.25 MiB of shared memory per worker, which holds each worker's newest 32 767 events. A chunk
     /// costs a few tens of nanoseconds more.
     pub fn trace(mut self, trace: bool) -> Self {
         self.trace = trace;
         self
     }
 
-    /// Starts the workers and waits until all serve.
+    /// Starts the workers and waits until all are ready.
     ///
     /// # Errors
     /// See [`PoolError`].
@@ -292,7 +296,7 @@ impl PoolBuilder {
         Request { placement, workers, threads_per_worker }
     }
 
-    /// The initializer, which has run if there is nobody else to run it.
+    /// The initializer. On an inline pool it has already run, as there is no worker to run it.
     fn ready_initializer(&self, kind: Kind) -> Result<Option<Arc<Initializer>>, PoolError> {
         let initializer = self.initializer.clone().transpose()?;
         if let (Kind::Inline, Some(initializer)) = (kind, &initializer) {
@@ -302,7 +306,7 @@ impl PoolBuilder {
         Ok(initializer)
     }
 
-    /// The memory of tasks, where somebody takes them.
+    /// The memory of the task queue, if the pool has workers that take tasks.
     fn board(&self, kind: Kind, most_workers: usize) -> Result<Option<BoardSegment>, PoolError> {
         Ok(match kind {
             Kind::Inline => None,
@@ -312,7 +316,7 @@ impl PoolBuilder {
         })
     }
 
-    /// How many workers there are at first, and the places of all there may be.
+    /// The initial number of workers, and the places for the largest number there may be.
     fn placed(
         &self,
         machine: &Machine,
@@ -331,7 +335,7 @@ impl PoolBuilder {
         }
     }
 
-    /// Whether workers are made different from the caller: then no task may run in its place.
+    /// Whether workers differ from the caller, so that no task may run on the calling thread instead.
     fn prepares_workers(&self) -> bool {
         self.initializer.is_some()
             || self.preload.is_some()

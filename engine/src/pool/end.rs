@@ -1,5 +1,4 @@
-//! The end of a pool: closed, joined, terminated or dropped, from any thread, in any order, as often as one
-//! likes.
+//! Ending a pool: close, join, terminate or drop it, from any thread, in any order, any number of times.
 
 use super::Pool;
 use crate::sys::fork;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::Ordering;
 
-/// What it takes to end a pool; outlives it where nobody may wait.
+/// What is needed to end a pool. Outlives the pool if the thread that ends it must not wait.
 #[derive(Clone)]
 struct Remains {
     crew: Arc<Crew>,
@@ -19,10 +18,11 @@ struct Remains {
 }
 
 impl Pool {
-    /// Takes no more tasks: they give [`TaskError::PoolClosed`](crate::TaskError) from now on. Those that are
-    /// under way go on, and launches too. Does not block.
+    /// Closes the pool to new tasks, which return [`TaskError::PoolClosed`](crate::TaskError) from now on.
+    /// Tasks already submitted continue, and launches still run. Does not block.
     ///
-    /// In a fork of the process that made the pool, this, joining, terminating and dropping do nothing.
+    /// In a process forked from the one that made the pool, closing, joining, terminating and dropping it do
+    /// nothing.
     pub fn close(&self) {
         if fork::is_foreign() {
             return;
@@ -33,15 +33,15 @@ impl Pool {
         }
     }
 
-    /// Closes the pool, waits until all tasks and the launch that runs are done, and ends the workers. So
-    /// does dropping it.
+    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers. Dropping
+    /// the pool does the same.
     ///
-    /// From then on launches give [`LaunchError::PoolClosed`](crate::LaunchError); one that another thread
-    /// makes meanwhile either runs completely or gives that. Several threads may end a pool at once, in any
-    /// way: the first does it, the others wait.
+    /// Later launches return [`LaunchError::PoolClosed`](crate::LaunchError). A launch made meanwhile by
+    /// another thread either runs completely or returns that error. Several threads may end a pool at once,
+    /// in any way: the first one ends it, and the others wait.
     ///
-    /// In a kernel, a task or a callback, of this pool or another, this returns at once: a thread of its own
-    /// waits instead, and so does whoever ends the pool elsewhere.
+    /// In a kernel, a task or a callback of any pool, this returns at once, and a separate thread waits
+    /// instead. Threads elsewhere that end the pool wait as usual.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -62,9 +62,9 @@ impl Pool {
         self.end();
     }
 
-    /// Ends the pool at once: kills the workers, whatever they do. Tasks and launches that were not done give
-    /// `PoolClosed`. Threads cannot be killed: what they run is asked to stop
-    /// ([`is_cancelled`](crate::is_cancelled)), and waited for, as by [`Self::join`].
+    /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
+    /// `PoolClosed`. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
+    /// and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
         if fork::is_foreign() {
             return;
@@ -78,14 +78,14 @@ impl Pool {
         Remains { crew: self.launcher.crew.clone(), queue: self.queue.clone() }
     }
 
-    /// Waits for the end; has another thread do so where this one may not.
+    /// Waits for the end, on another thread if this one must not wait.
     fn end(&self) {
         if current::may_wait() {
             return self.remains().end();
         }
         self.launcher.crew.reach(Phase::Ending);
         if !self.is_handed_over.swap(true, Ordering::AcqRel) {
-            // Without a thread it is left to whoever owns the pool.
+            // If no thread can be started, the pool's owner must end it.
             let left = !self.remains().end_elsewhere();
             self.is_handed_over.store(!left, Ordering::Release);
         }
@@ -97,14 +97,14 @@ impl Drop for Pool {
         if fork::is_foreign() {
             return;
         }
-        // Whoever unwinds does not want to wait for work that nobody will look at.
+        // A thread that unwinds does not want to wait for work whose results nobody will read.
         if std::thread::panicking() {
             self.terminate()
         } else {
             self.join()
         }
         if !current::may_wait() && !self.is_handed_over.load(Ordering::Acquire) {
-            // Nobody else has it, so no launch is on its way and none will come.
+            // The pool has no other user, so no launch is running and none will come.
             let remains = self.remains();
             remains.stop();
             remains.crew.let_go();
@@ -131,7 +131,7 @@ impl Remains {
         queue.calls.close();
     }
 
-    /// Has a thread of its own wait for the end; says whether there is one.
+    /// Waits for the end on a separate thread. Returns whether that thread was started.
     fn end_elsewhere(self) -> bool {
         std::thread::Builder::new().name("phalanx end".into()).spawn(move || self.end()).is_ok()
     }

@@ -1,4 +1,4 @@
-//! The root: what users hold. A [`Pool`] is a crew of pinned workers and the driver of its launches.
+//! The top of the crate. A [`Pool`] holds a team of pinned workers and drives their launches.
 
 mod arrays;
 mod builder;
@@ -39,12 +39,13 @@ use std::sync::Arc;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicBool;
 
-/// A team of workers, pinned one per physical core, that runs launches over shared arrays.
+/// A team of workers that runs launches over shared arrays. By default, workers are processes pinned one per
+/// physical core.
 ///
-/// `Pool` is `Send + Sync`: launches from several threads pass one at a time, in the order in which they
-/// came; a launch made inside a kernel runs inline in that worker, and so does one on a thread that a kernel
-/// or a progress callback started. Dropping the pool ends the workers and waits for them. A pool in a
-/// `static` works too; its workers then end with the process.
+/// `Pool` is `Send + Sync`. Launches from several threads run one at a time, in the order in which they were
+/// called. A launch made inside a kernel runs inline in that worker. So does a launch on a thread that a
+/// kernel or a progress callback started. Dropping the pool waits for its work and ends its workers. A pool
+/// may also live in a `static`; its workers then end with the process.
 ///
 /// ```
 /// use phalanx::Pool;
@@ -74,10 +75,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts a pool with the defaults: worker processes, one per physical core that this program may use.
+    /// Starts a pool with the default configuration: worker processes, one per physical core that this
+    /// program may use.
     ///
-    /// Blocks until all workers serve (a few milliseconds). In a worker, and where another worker's kernel
-    /// calls it, the pool runs everything inline: a worker never starts workers.
+    /// Blocks until all workers are ready (a few milliseconds). A worker never starts workers: in a worker
+    /// process or inside a kernel, the new pool runs everything inline.
     ///
     /// # Errors
     /// See [`PoolError`].
@@ -85,34 +87,34 @@ impl Pool {
         Pool::builder().build()
     }
 
-    /// Says how a pool shall be.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
     }
 
-    /// Number of workers.
+    /// Returns the number of workers.
     pub fn workers(&self) -> usize {
         self.launcher.crew.active()
     }
 
-    /// One sentence that says which cores are used and why that many.
+    /// Returns one sentence that says which cores the pool uses, and why that many.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// A launch with options: `pool.launch().chunk(4096).retry(2).for_each(..)`.
+    /// Returns a launch to configure: `pool.launch().chunk(4096).retry(2).for_each(..)`.
     pub fn launch(&self) -> Launch<'_> {
         Launch::new(&self.launcher)
     }
 
     /// Runs `kernel` once on every chunk of the operands.
     ///
-    /// The kernel is a function or a closure that captures nothing; what it needs comes as operands. Blocks
-    /// until no worker touches the operands any more. Nothing is serialised: one fixed descriptor is written,
-    /// and workers that are awake need no system call.
+    /// The kernel is a function, or a closure that captures nothing. Pass the data it needs as operands.
+    /// Blocks until no worker can touch the operands any more. Nothing is serialised: the driver writes one
+    /// fixed-size descriptor, and workers that are awake need no system call.
     ///
     /// # Errors
-    /// See [`LaunchError`]. Bad operands are refused before anything runs.
+    /// See [`LaunchError`]. Invalid operands are refused before any chunk runs.
     #[track_caller]
     pub fn for_each<O: Operand>(
         &self,
@@ -122,10 +124,11 @@ impl Pool {
         self.launch().for_each(operands, kernel)
     }
 
-    /// Runs `kernel` once on every worker, with the worker's rank and its block of the split operands.
+    /// Runs `kernel` once on every worker, and passes it the worker's rank and its block of the split
+    /// operands.
     ///
-    /// Rank `r` of `w` gets units `n*r/w .. n*(r+1)/w` in one piece; operands that are not split come whole.
-    /// The cheapest launch.
+    /// Rank `r` of `w` receives units `n*r/w .. n*(r+1)/w` in one piece. Operands that are not split are
+    /// passed whole. This is the cheapest launch.
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -148,12 +151,13 @@ impl Pool {
         self.launch().broadcast(operands, kernel)
     }
 
-    /// Folds the kernel's results over all chunks.
+    /// Combines the kernel's results over all chunks into one value.
     ///
-    /// Chunks are grouped into at most 256 leaves, which depend on the length only, and leaves are folded in
-    /// a fixed tree: the result has the same bits for every number of workers, every schedule, and with or
-    /// without a retried chunk. `identity` is the result for no elements. The last folds run in the calling
-    /// thread: a panic of `combine` there is the caller's own.
+    /// Chunks are grouped into at most 256 leaves, which are combined in a fixed tree. The grouping depends
+    /// only on the operands and the chunk size. The result is therefore bit-identical for every number of
+    /// workers and every schedule, with or without retried chunks. `identity` is the result for zero
+    /// elements. The last combinations run on the calling thread, so a panic of `combine` there unwinds into
+    /// the caller.
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -178,9 +182,10 @@ impl Pool {
         self.launch().reduce(operands, identity, kernel, combine)
     }
 
-    /// Sets every `out[i]` to `kernel(input[i])`. The kernel is inlined into the loop. It captures nothing
-    /// but values without size, which must mean the same in every process (premise P8 in
-    /// docs/memory-model.md).
+    /// Sets every `out[i]` to `kernel(input[i])`.
+    ///
+    /// The kernel is inlined into the loop. It may capture only zero-sized values, which must mean the same
+    /// in every process (premise P8 in docs/memory-model.md).
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -211,10 +216,11 @@ impl Pool {
         self.launch().map_into(out, input, kernel)
     }
 
-    /// Prefix sum: sets every `out[i]` to the fold of `input[0..=i]`, for any associative `combine`.
+    /// Computes an inclusive prefix sum (scan): sets every `out[i]` to the fold of `input[0..=i]`. `combine`
+    /// may be any associative function.
     ///
-    /// Two sweeps over the input and one over the output. The bits do not depend on the number of workers.
-    /// What `combine` may capture is as for [`map_into`](Self::map_into).
+    /// Sweeps twice over the input and once over the output. The result is bit-identical for every number of
+    /// workers. The rules for what `combine` may capture are those of [`map_into`](Self::map_into).
     ///
     /// # Errors
     /// See [`LaunchError`].
@@ -245,13 +251,15 @@ impl Pool {
         self.launch().scan(out, input, identity, combine)
     }
 
-    /// Runs `body` once on every member, all at the same time (SPMD), for iterative solvers; gives rank 0's
-    /// result.
+    /// Runs `body` once on every rank, all at the same time (SPMD), and returns rank 0's result. Meant for
+    /// iterative solvers.
     ///
-    /// Inside, ranks meet in phases and collectives of [`Team`](crate::Team). See [`region`](crate::region).
+    /// Inside the body, ranks synchronise through the phases and collectives of [`Team`](crate::Team). See
+    /// [`region`](crate::region).
     ///
     /// # Errors
-    /// See [`LaunchError`]; `Region` when ranks made different steps or a body returned an error.
+    /// See [`LaunchError`]. Returns [`LaunchError::Region`] if ranks made different steps, or if a body
+    /// returned an error.
     ///
     /// ```
     /// use phalanx::{Edge, Pool};

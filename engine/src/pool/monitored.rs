@@ -1,12 +1,12 @@
-//! How long a piece of the program takes, told in its log.
+//! Logging how long a piece of the program takes.
 
 use std::time::Instant;
 
-/// Calls `function`, logs its name and how many seconds it took, and gives what it returned.
+/// Calls `function`, logs `name` and how many seconds the call took, and returns its result.
 ///
-/// The line, `Function {name} took {seconds} seconds` with the fields `name` and `seconds`, goes to
-/// [`tracing`] at level INFO. Called in a worker, it reaches the program's subscriber as all that workers
-/// log. A panic passes through, and no line is written.
+/// Logs the line `Function {name} took {seconds} seconds`, with the fields `name` and `seconds`, through
+/// [`tracing`] at level INFO. In a worker, the line reaches the program's subscriber like everything that
+/// workers log. If `function` panics, the panic passes through and nothing is logged.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {

@@ -1,4 +1,4 @@
-//! What a pool has done and what it holds.
+//! Reports: what a pool has done, and the memory it uses.
 
 use super::Pool;
 use crate::base::atomic::Ordering;
@@ -7,37 +7,37 @@ use crate::team::crew::Kind;
 use crate::team::roster::Slot;
 use std::time::Duration;
 
-/// Counts of one worker since the pool was made.
+/// Counters and times of one worker since the pool was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct WorkerStats {
     /// Its rank.
     pub rank: usize,
-    /// Its process id, 0 while it is being replaced; the pool's own in `Threads` and `Inline`.
+    /// Its process id; 0 while it is being replaced. With `Threads` and `Inline`, the program's own.
     pub pid: u32,
     /// Launches it took part in.
     pub launches: u64,
-    /// Tasks it has begun.
+    /// Tasks it has started.
     pub tasks: u64,
     /// Chunks it ran.
     pub chunks: u64,
     /// Times it took chunks from another worker's block.
     pub steals: u64,
-    /// Panics and the like that it reported.
+    /// Faults that it reported, such as panics.
     pub faults: u64,
-    /// Times it went to sleep for want of work.
+    /// Times it went to sleep because there was no work.
     pub sleeps: u64,
-    /// Time in launches, claims included.
+    /// Time spent in launches, including claiming chunks.
     pub busy: Duration,
-    /// Time between launches, awake.
+    /// Time spent awake between launches.
     pub wait: Duration,
     /// Time spent claiming chunks.
     pub claim: Duration,
-    /// What the machine refused it (pinning, memory policy), in words.
+    /// Requests that the operating system refused (pinning, memory policy), in words.
     pub refused: Vec<String>,
 }
 
-/// Counts of a pool since it was made.
+/// Counters of a pool since it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -45,17 +45,18 @@ pub struct PoolStats {
     pub workers: Vec<WorkerStats>,
     /// Launches made.
     pub launches: u64,
-    /// System calls of launches: wake-ups of sleeping workers and waits of a sleeping caller.
+    /// System calls made by launches: to wake sleeping workers, and for the caller to sleep.
     pub system_calls: u64,
-    /// Bytes sent, once a segment and worker, to make segments known.
+    /// Bytes sent to announce segments, once per segment and worker.
     pub delivery_bytes: u64,
-    /// System calls for that.
+    /// System calls made to send them.
     pub delivery_calls: u64,
-    /// Rounds that launches took; more than `launches` where chunks were run again or left by a dead worker.
+    /// Rounds that launches took. More than `launches` if chunks were run again, or were left by a dead
+    /// worker.
     pub rounds: u64,
-    /// System calls of the last launch.
+    /// System calls made by the last launch.
     pub last_system_calls: u64,
-    /// Workers that were replaced after a death.
+    /// Workers that were replaced after they died.
     pub respawns: u64,
 }
 
@@ -69,11 +70,11 @@ pub struct LaunchWorkerStats {
     pub chunks: u64,
     /// Times it took chunks from another worker's block.
     pub steals: u64,
-    /// Time it was in the launch, claims included.
+    /// Time it spent in the launch, including claiming chunks.
     pub busy: Duration,
     /// Time it spent claiming chunks.
     pub claim: Duration,
-    /// The rest of the launch: before it came, and after it had found nothing left to do.
+    /// The rest of the launch's time: before the worker joined, and after it found nothing left to do.
     pub wait: Duration,
 }
 
@@ -81,42 +82,45 @@ pub struct LaunchWorkerStats {
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct LaunchStats {
-    /// Where it was called.
+    /// Where the launch was called.
     pub site: String,
-    /// How long the call took, from the moment no other launch was in its way.
+    /// How long the call took, without the time it waited for other launches.
     pub seconds: f64,
-    /// Chunks that were run, those of lost and repeated attempts included where their worker lived.
+    /// Chunks that were run. Lost and repeated attempts count too, if their worker lived.
     pub chunks: u64,
-    /// Times a worker took chunks from another one's block.
+    /// Times a worker took chunks from another worker's block.
     pub steals: u64,
-    /// Rounds: 1, and one more each time chunks were left by a dead worker.
+    /// Rounds: 1, plus one each time a dead worker left chunks behind.
     pub rounds: u64,
-    /// System calls that it took: at most one to wake sleeping workers and, where the caller went to sleep,
-    /// one for each time it did. None when workers were awake and done before the caller lost patience.
+    /// System calls made by the launch: at most one to wake sleeping workers, plus one each time the caller
+    /// went to sleep. Zero if workers were awake and finished before the caller stopped spinning.
     pub system_calls: u64,
-    /// Bytes sent to make segments known to workers that met them for the first time.
+    /// Bytes sent to announce segments to workers that had not mapped them before.
     pub delivery_bytes: u64,
-    /// System calls for that.
+    /// System calls made to send them.
     pub delivery_calls: u64,
     /// The workers by rank.
     pub workers: Vec<LaunchWorkerStats>,
 }
 
-/// Memory of the program and its workers. All figures in bytes.
+/// Memory used by the program and its workers, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct MemoryReport {
-    /// Proportional set size of driver and workers together: each shared page counted once.
+    /// Proportional set size of driver and workers together: each shared page counts once.
     pub pss: u64,
-    /// Of that, the workers'.
+    /// The workers' share of it.
     pub workers_pss: u64,
     /// Page tables of driver and workers.
     pub page_tables: u64,
 }
 
 impl Pool {
-    /// What pool and workers have done so far. Does not wait for a running launch, which is not counted yet.
-    /// Empty in a fork of the process that made the pool, as are the other reports.
+    /// Reports what the pool and its workers have done so far. Does not wait for a running launch, which does
+    /// not count yet.
+    ///
+    /// In a process forked from the one that made the pool, all counts are empty, and [`Self::memory`] covers
+    /// only that process.
     pub fn stats(&self) -> PoolStats {
         if fork::is_foreign() {
             return PoolStats::default();
@@ -157,9 +161,9 @@ impl Pool {
         }
     }
 
-    /// What the last launch did and cost, whether it succeeded or not; `None` before the first, for pools
-    /// without [`stats`](crate::PoolBuilder::stats), and for launches that ran inline. Waits for a running
-    /// launch.
+    /// Reports what the last launch did and cost, whether or not it succeeded. Returns `None` before the
+    /// first launch, and if the pool was made without [`stats`](crate::PoolBuilder::stats). Launches that run
+    /// inline are not recorded. Waits for a running launch.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -199,8 +203,8 @@ impl Pool {
         })
     }
 
-    /// Process ids of the workers by rank; 0 while one is being replaced, until its successor serves. Empty
-    /// for threads and inline pools.
+    /// Returns the process ids of the workers by rank. An id is 0 while the worker is being replaced, until
+    /// its successor is ready. Empty for thread and inline pools.
     pub fn worker_pids(&self) -> Vec<u32> {
         if fork::is_foreign() {
             return Vec::new();
@@ -212,8 +216,8 @@ impl Pool {
         roster.slots.iter().map(Slot::pid).collect()
     }
 
-    /// Memory of program and workers as the kernel counts it. Reads /proc for each process: milliseconds for
-    /// large ones.
+    /// Reports the memory of the program and its workers as the kernel counts it. Reads /proc for each
+    /// process, which takes milliseconds for large ones.
     pub fn memory(&self) -> MemoryReport {
         let mut report = MemoryReport::default();
         for pid in self.worker_pids().into_iter().filter(|pid| *pid != 0) {
@@ -226,7 +230,7 @@ impl Pool {
     }
 }
 
-/// A field of a /proc file that is given in kB, in bytes; 0 where it cannot be read.
+/// Reads a field of a /proc file that is in kB and returns it in bytes; 0 if it cannot be read.
 fn field_kib(path: &str, field: &str) -> u64 {
     let text = descriptor::read_text(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field));

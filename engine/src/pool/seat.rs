@@ -1,4 +1,4 @@
-//! The caller's seat.
+//! Seats: the calling thread as rank 0 of a pool.
 
 use super::{Pool, PoolError};
 use crate::base::with_own;
@@ -8,20 +8,20 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 thread_local! {
-    /// The seats that this thread has, by the address of their pool, each with the mask that the thread had
-    /// before it. They may be given up in any order.
+    /// The seats that this thread holds, keyed by the address of their pool, each with the thread's mask
+    /// before it was taken. Seats may be dropped in any order.
     static MASKS: RefCell<Vec<(usize, CpuSet)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Forgets a seat's mask; gives it where the thread is to have it back now: no later seat has bound the
-/// thread since.
+/// Removes a seat's saved mask. Returns it if the thread should restore it now, because no later seat has
+/// bound the thread since.
 fn mask_after(pool: usize) -> Option<CpuSet> {
     with_own(&MASKS, |masks| {
         let index = masks.iter().rposition(|(of, _)| *of == pool)?;
         let (_, before) = masks.remove(index);
         match masks.get_mut(index) {
             None => Some(before),
-            // That one gives it back in our stead.
+            // The later seat restores it instead.
             Some((_, later)) => {
                 *later = before;
                 None
@@ -30,9 +30,9 @@ fn mask_after(pool: usize) -> Option<CpuSet> {
     })
 }
 
-/// Makes the calling thread rank 0 of the pool until dropped. From [`Pool::join_here`].
+/// Makes the calling thread rank 0 of the pool until dropped. Returned by [`Pool::join_here`].
 ///
-/// Not `Send`: it belongs to the thread that took it.
+/// Not `Send`: the seat belongs to the thread that took it.
 #[derive(Debug)]
 #[must_use = "the seat is given up when it is dropped"]
 pub struct Seat<'p> {
@@ -42,18 +42,19 @@ pub struct Seat<'p> {
 }
 
 impl Pool {
-    /// Makes the calling thread rank 0, on that rank's core, until the result is dropped: the fastest
-    /// launches, since nobody has to wake the caller.
+    /// Makes the calling thread rank 0, on that rank's core, until the returned seat is dropped. These are
+    /// the fastest launches, since nobody has to wake the caller.
     ///
-    /// Launches of this thread then run rank 0's share here, while worker 0 sleeps; launches of other threads
-    /// still use worker 0. The share is not isolated: a crash in it takes the program down, and it is
-    /// cancelled only cooperatively. Threads that this thread starts meanwhile inherit its pinning. A kernel
-    /// must not wait for a thread that it starts and that launches on this pool: in the seat, that thread
-    /// would wait for the kernel. Costs two system calls; dropping the last seat that the thread has restores
-    /// the old mask.
+    /// Launches from this thread then run rank 0's share on it while worker 0 sleeps. Launches from other
+    /// threads still use worker 0. The share is not isolated: a crash in it ends the program, and only the
+    /// kernel's cooperation can cancel it. Threads that this thread starts meanwhile inherit its pinning.
+    /// Costs two system calls. Dropping the thread's last seat restores its old CPU mask.
+    ///
+    /// A kernel must not wait for a thread that it started and that launches on this pool. With a seat, that
+    /// thread would wait for the kernel in turn.
     ///
     /// # Errors
-    /// If the thread's present mask cannot be read.
+    /// If the thread's current CPU mask cannot be read.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -92,7 +93,7 @@ impl Drop for Seat<'_> {
         }
         self.pool.launcher.leave_seat();
         if let Some(before) = mask_after(std::ptr::from_ref(self.pool).addr()) {
-            // A refusal leaves the thread where it is, which is inside the old mask.
+            // If this is refused, the thread stays where it is, which is inside the old mask.
             let _kept = bind_thread(&before);
         }
     }

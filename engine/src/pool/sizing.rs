@@ -1,11 +1,11 @@
-//! How many workers are right for what the machine is doing now.
+//! How many workers suit the machine's current load.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::descriptor;
 use crate::topology::Limits;
 use std::time::Duration;
 
-/// What the machine is doing: how busy its CPUs are, and how much memory is free.
+/// The machine's load: how busy its CPUs are, and how much memory is free.
 ///
 /// ```
 /// let load = phalanx::Load { busy: 0.6, free_bytes: 8 << 30 };
@@ -13,14 +13,15 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Load {
-    /// Share of the CPUs' time that is spent working, 0 to 1.
+    /// Share of CPU time spent working, from 0 to 1.
     pub busy: f64,
-    /// Bytes that programs can have without others being swapped out.
+    /// Bytes that programs can allocate without swapping others out.
     pub free_bytes: u64,
 }
 
 impl Load {
-    /// Measures it over `span`, during which the caller sleeps. `None` where /proc does not tell.
+    /// Measures the load over `span`, during which the caller sleeps. Returns `None` if /proc does not report
+    /// it.
     pub fn measure(span: Duration) -> Option<Load> {
         let before = CpuTimes::read()?;
         std::thread::sleep(span);
@@ -32,9 +33,9 @@ impl Load {
         Some(Load { busy, free_bytes: free_bytes()? })
     }
 
-    /// How many workers a pool on `cores` cores should have, each of which will use `bytes_each` of memory:
-    /// all cores where the machine is less than half busy, half of them up to three quarters, else all but
-    /// two; and no more than memory is free for. At least one.
+    /// Returns how many workers a pool on `cores` cores should have if each uses `bytes_each` of memory. That
+    /// is all cores while the machine is less than half busy, half of them while it is less than three
+    /// quarters busy, and all but two above that. It is never more than free memory allows, and at least 1.
     pub fn workers(&self, cores: usize, bytes_each: u64) -> usize {
         let by_cpu = match self.busy {
             busy if busy < 0.5 => cores,
@@ -46,14 +47,15 @@ impl Load {
     }
 }
 
-/// How many workers a pool should have now: see [`Load::workers`]. Measures for a tenth of a second.
+/// Returns how many workers a pool should have now, see [`Load::workers`]. Blocks for a tenth of a second to
+/// measure the load.
 pub fn recommended_workers(bytes_each: u64) -> usize {
     let limits = Limits::detect();
     let cores = usable_cores(&limits);
     Load::measure(Duration::from_millis(100)).map_or(cores, |load| load.workers(cores, bytes_each))
 }
 
-/// CPUs that this process can keep busy at once.
+/// Number of CPUs that this process can keep busy at once.
 pub(super) fn usable_cores(limits: &Limits) -> usize {
     let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
     limits.allowed.len().min(quota).max(1)

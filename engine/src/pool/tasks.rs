@@ -1,4 +1,4 @@
-//! Tasks of a pool: calls of functions in workers.
+//! Tasks of a pool: function calls that run in workers.
 
 use super::{Pool, PoolError};
 use crate::sys::fork;
@@ -6,21 +6,23 @@ use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError
 use crate::team::gate::Phase;
 
 impl Pool {
-    /// Calls with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
+    /// Returns task calls to configure: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
     ///
-    /// In a worker, on a thread that runs a kernel, and with [`Backend::Inline`](crate::Backend::Inline),
-    /// calls run in the caller, as long as the pool is not closed.
+    /// Calls run on the calling thread in a worker, on a thread that runs a kernel, and with
+    /// [`Backend::Inline`](crate::Backend::Inline), as long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
         Tasks::new(&self.launcher.crew, self.queue.as_ref().filter(|_| !self.launcher.runs_inline()))
     }
 
     /// Calls `function` in a worker and waits for its result.
     ///
-    /// The function is a function or a closure that captures nothing; several arguments are a tuple. Argument
-    /// and result are any serde type, and handles of shared objects. About 2 us where a worker is awake.
+    /// The function is a function item, or a closure that captures nothing. Pass several arguments as a
+    /// tuple. Argument and result may be of any serde type, and handles of shared objects. A call takes about
+    /// 2 us if a worker is awake.
     ///
     /// # Errors
-    /// See [`TaskError`]: a panic, a death or a closed pool is an error, never a hang.
+    /// See [`TaskError`]. A panic, a worker's death or a closed pool is reported as an error; the call never
+    /// hangs.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -34,25 +36,25 @@ impl Pool {
         self.tasks().apply(function, argument)
     }
 
-    /// Has a worker call `function`; does not block. What goes wrong is told by the result.
+    /// Calls `function` in a worker without blocking. Errors are reported by the returned [`AsyncResult`].
     ///
     /// See [`AsyncResult`] for an example.
     pub fn apply_async<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
         self.tasks().apply_async(function, argument)
     }
 
-    /// As [`Self::apply_async`], under the name that executors give it.
+    /// Like [`Self::apply_async`], under the name that executors use.
     pub fn submit<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
         self.apply_async(function, argument)
     }
 
-    /// Calls `function` on every item and gives the results in order.
+    /// Calls `function` on every item and returns the results in order.
     ///
-    /// Items travel in chunks, see [`Tasks::chunksize`]. A map whose function has always ended well and been
-    /// so quick that workers would lose may run in the caller, see [`Tasks::always_out`].
+    /// Items are sent in chunks, see [`Tasks::chunksize`]. By default, a map whose function has always
+    /// succeeded and proved very cheap may run on the calling thread, see [`Tasks::always_out`].
     ///
     /// # Errors
-    /// The [`TaskError`] of the first item that has one; see [`Self::try_map`] for all.
+    /// Returns the [`TaskError`] of the first item that failed. Use [`Self::try_map`] to get all of them.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -69,10 +71,11 @@ impl Pool {
         self.tasks().map(function, items)
     }
 
-    /// As [`Self::map`], and gives each item's result or error: one bad item harms no other.
+    /// Like [`Self::map`], but returns a result or an error for each item. One bad item does not affect the
+    /// others.
     ///
     /// # Errors
-    /// [`TaskError::PoolClosed`] and the like, where nothing could be run.
+    /// Returns [`TaskError::PoolClosed`] or another error if nothing could be run.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -92,7 +95,7 @@ impl Pool {
         self.tasks().try_map(function, items)
     }
 
-    /// As [`Self::map`], without waiting for the results.
+    /// Like [`Self::map`], without waiting for the results.
     pub fn map_async<A: Argument, R: Output>(
         &self,
         function: fn(A) -> R,
@@ -101,10 +104,10 @@ impl Pool {
         self.tasks().map_async(function, items)
     }
 
-    /// As [`Self::map`], for a function of two to eight arguments over tuples.
+    /// Like [`Self::map`], for a function of two to eight arguments over tuples.
     ///
     /// # Errors
-    /// As [`Self::map`].
+    /// As for [`Self::map`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -123,7 +126,7 @@ impl Pool {
         self.tasks().starmap(function, items)
     }
 
-    /// As [`Self::starmap`], without waiting for the results.
+    /// Like [`Self::starmap`], without waiting for the results.
     pub fn starmap_async<A, F, I>(&self, function: F, items: I) -> AsyncResult<Vec<F::Output>>
     where
         A: Argument,
@@ -134,10 +137,10 @@ impl Pool {
         self.tasks().starmap_async(function, items)
     }
 
-    /// Calls `function` on every item, lazily, and gives each item's result or error in order.
+    /// Calls `function` on every item lazily, and yields each item's result or error in order.
     ///
-    /// Items are taken from the input as their turn comes, at most a window ahead ([`Tasks::window`]), so the
-    /// input may be endless.
+    /// Items are taken from the input as needed, at most a window ahead ([`Tasks::window`]), so the input may
+    /// be infinite.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -155,7 +158,7 @@ impl Pool {
         self.tasks().imap(function, items)
     }
 
-    /// As [`Self::imap`], and gives results as they come.
+    /// Like [`Self::imap`], but yields results as they arrive.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -174,7 +177,7 @@ impl Pool {
         self.tasks().imap_unordered(function, items)
     }
 
-    /// What the workers have done with tasks so far: counts, times, the five slowest.
+    /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks.
     pub fn insights(&self) -> Insights {
         let Some(queue) = self.queue.as_ref().filter(|_| !fork::is_foreign()) else {
             return Insights::default();
@@ -185,17 +188,18 @@ impl Pool {
         insights
     }
 
-    /// Makes the pool `workers` large, at least 1 and at most
-    /// [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers). Waits for the launch that is on its
-    /// way, and for workers that have to be started. Those that are too many end when they have done the task
-    /// they are at; what they keep between launches ([`PerWorker`](crate::PerWorker)) goes with them. Nothing
-    /// is lost.
+    /// Changes the number of workers to `workers`, at least 1 and at most
+    /// [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers).
+    ///
+    /// Blocks until the current launch is over and all new workers have started. Surplus workers end after
+    /// their current task. What they keep between launches ([`PerWorker`](crate::PerWorker)) is lost with
+    /// them; no task is lost. An inline pool stays as it is.
     ///
     /// # Errors
     /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.
     /// - [`PoolError::PoolClosed`](crate::PoolError): the pool has ended, or ends meanwhile.
-    /// - [`PoolError::Inside`](crate::PoolError): a kernel, a task or a callback of a launch asked for it,
-    ///   which it would wait for.
+    /// - [`PoolError::Inside`](crate::PoolError): called by a kernel, a task or a callback of a launch, which
+    ///   the resize would wait for.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {

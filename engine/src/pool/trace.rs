@@ -1,4 +1,4 @@
-//! The trace as a file that timeline viewers open.
+//! Writing the trace as a file for timeline viewers.
 
 use super::Pool;
 use crate::memory::draft;
@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// The pool records nothing.
+    /// The pool keeps no trace, or runs inline.
     #[error("this pool keeps no trace; make it with Pool::builder().trace(true)")]
     Off,
-    /// It was asked for in a kernel, a task or a callback of a launch: it would wait for itself.
+    /// The trace was requested in a kernel, a task or a callback of a launch, which it would wait for.
     #[error(
-        "the trace cannot be written in a kernel, a task or a callback of a launch, which it would wait for; write it elsewhere"
+        "the trace cannot be written in a kernel, a task or a callback of a launch: it would wait for itself; write it elsewhere"
     )]
     Inside,
-    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    /// This process was forked from one that uses phalanx. The pool belongs to the parent.
     #[error("no trace can be written here: {}", crate::memory::AllocError::Forked)]
     Forked,
     /// The file cannot be written.
@@ -28,7 +28,7 @@ pub enum TraceError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the operating system.
         #[source]
         source: io::Error,
     },
@@ -42,22 +42,23 @@ const fn row_of(rank: usize) -> usize {
 }
 
 impl Pool {
-    /// Writes what driver and workers have done as JSON in the Chrome trace event format. Open it at
-    /// <https://ui.perfetto.dev> (*Open trace file*; nothing leaves your machine) or in Chromium under
+    /// Writes what the driver and the workers have done, as JSON in the Chrome trace event format. Open the
+    /// file at <https://ui.perfetto.dev> (*Open trace file*; nothing leaves your machine) or in Chromium at
     /// `chrome://tracing`.
     ///
-    /// The pool is one process there. Its first row holds launches, named by the source line that called
-    /// them; below is one row for each worker with its part of each launch and, inside, the chunks it ran,
-    /// stolen ones apart (`cat` is `chunk` or `stolen`). Deaths of workers are marks on their rows; what a
-    /// killed worker did before is kept, and the chunk that it was in ends at its death with
-    /// `"unfinished": true`. Times are microseconds since the pool was made.
+    /// The viewer shows the pool as one process. Its first row holds the launches, named by the source line
+    /// of the call. Below, each worker has a row with its part of each launch and, inside that, the chunks it
+    /// ran. Stolen chunks are marked: `cat` is `chunk` or `stolen`. Deaths of workers appear as marks on
+    /// their rows. What a killed worker did before its death is kept; the chunk it was running ends at its
+    /// death with `"unfinished": true`. Times are in microseconds since the pool was made.
     ///
-    /// Waits for a running launch. The pool must have been made with [`trace`](crate::PoolBuilder::trace); of
-    /// long runs the newest events are there, and `otherData` says how many are not.
+    /// Waits for a running launch. The pool must have been made with [`trace`](crate::PoolBuilder::trace).
+    /// Only the newest events of a long run are kept; `otherData` reports how many were dropped.
     ///
     /// # Errors
     /// - [`TraceError::Off`]: the pool keeps no trace, or runs inline.
-    /// - [`TraceError::Inside`]: a kernel, a task or a callback of a launch asked for it.
+    /// - [`TraceError::Inside`]: called in a kernel, a task or a callback of a launch.
+    /// - [`TraceError::Forked`]: called in a process forked from one that uses phalanx.
     /// - [`TraceError::Io`]: the file cannot be written.
     ///
     /// ```
@@ -109,8 +110,8 @@ impl Pool {
     }
 }
 
-/// Ticks as microseconds since the trace began, in whole nanoseconds, so that parts never stick out of their
-/// wholes.
+/// Converts ticks to time since the trace began, in whole nanoseconds, so that parts never extend beyond
+/// their wholes.
 struct Clock {
     origin: u64,
     ns_per_tick: f64,
@@ -180,7 +181,8 @@ impl Sheet {
 
     fn worker(&mut self, rank: usize, events: &[Event], journal: &Journal) {
         let now = crate::sys::clock::ticks();
-        // What has no end was cut short by a death, or by a panic, which its part of the launch outlived.
+        // An event without an end was cut short by a death, or by a panic that its part of the launch
+        // outlived.
         let cut = |event: &Event| {
             let death = journal.deaths.iter().filter(|death| death.rank == rank).map(|death| death.at);
             let part = events.iter().filter(|other| {

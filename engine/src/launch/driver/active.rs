@@ -1,4 +1,4 @@
-//! A launch on its way: its rounds, from the first order to the result.
+//! A running launch: its rounds, from the first order to the result.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
@@ -21,10 +21,11 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Rounds in a row in which workers died and no chunk was done, after which a launch gives up the rest.
+/// Number of consecutive rounds in which workers died and no chunk was completed, after which a launch gives
+/// up the rest.
 const MAX_BARREN: u32 = 3;
 
-/// Why a launch was told to stop.
+/// Why a launch was stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The pool was terminated.
@@ -35,27 +36,26 @@ pub(super) enum Stop {
     Panicked,
 }
 
-/// One launch on its way.
+/// A running launch.
 pub(crate) struct ActiveLaunch<'a> {
     pub(crate) crew: &'a Arc<Crew>,
     pub(crate) board: Board,
     pub(crate) options: &'a Options<'a>,
     pub(crate) job: &'a Job<'a>,
-    /// The driver's own member, where it takes part.
+    /// The driver's own member, if it takes part.
     pub(crate) own: Option<&'a mut Member>,
-    /// Launches that are to sleep at once instead of yielding first.
+    /// Number of launches that sleep at once instead of yielding first.
     pub(crate) caution: &'a mut u32,
-    /// Number of the last launch; counted on.
+    /// Number of the last launch. Incremented by each round.
     pub(crate) epoch: &'a mut u64,
     pub(crate) cost: Cost,
-    /// Workers that had got ready when the round was opened.
+    /// Number of workers that were ready when the round was opened.
     pub(crate) newcomers: u64,
-    /// A rank that was left out of the round, as the words that call it were overwritten.
+    /// A rank that was left out of the round because the words that call it were overwritten.
     pub(crate) missed: Option<usize>,
     /// The launch's time limit.
     pub(crate) deadline: Option<Instant>,
-    /// What the progress callback panicked with: to be raised again when the launch is over and the gate is
-    /// free.
+    /// The progress callback's panic, to be resumed when the launch is over and the gate is free.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -65,7 +65,7 @@ impl ActiveLaunch<'_> {
         self.check_states(false)?;
         let outcome = self.run_rounds().and_then(|()| self.check_states(true));
         outcome.map_err(|error| match error {
-            // Whatever became of it, a pool that is terminated under it is the cause.
+            // Whatever happened to the launch, the termination of its pool is the cause.
             LaunchError::WorkerDied { .. }
             | LaunchError::PoolBroken { .. }
             | LaunchError::Region { .. }
@@ -120,7 +120,7 @@ impl ActiveLaunch<'_> {
             }
             self.take_stock(&fallen, &mut retries_left, &mut deaths, &mut lost);
             if self.job.rank_bound && !fallen.is_empty() {
-                // Whatever the other ranks made of it, this was the cause.
+                // Whatever the other ranks reported, this death was the cause.
                 return Err(self.worker_died(deaths, lost));
             }
             self.check_missed(&order)?;
@@ -139,8 +139,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// An error where a state of an operand was lost, and nobody told so far: before the launch, or by its
-    /// end, `done`.
+    /// Returns an error if a state of an operand was lost and that was not reported yet: before the launch,
+    /// or at its end (`done`).
     fn check_states(&self, done: bool) -> Result<(), LaunchError> {
         match state::take_losses(&self.job.description.states) {
             0 => Ok(()),
@@ -148,7 +148,7 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Whether members that come late may be left out.
+    /// Whether late members may be left out.
     fn presence(&self) -> Presence {
         let required = self.job.rank_bound || self.options.schedule == Schedule::Static;
         if required { Presence::Required } else { Presence::Optional }
@@ -195,7 +195,7 @@ impl ActiveLaunch<'_> {
         Bitmap::new(words, self.job.units(), self.crew.active())
     }
 
-    /// Sets the words that claims are made on.
+    /// Initialises the words that claims are made on.
     fn reset(&self) {
         debug_assert!(self.job.units() <= MAX_CHUNKS);
         let board = self.board;
@@ -209,7 +209,7 @@ impl ActiveLaunch<'_> {
         self.bitmap().clear();
     }
 
-    /// Turns the order into one for a round that runs only what is not done.
+    /// Turns the order into one for a round that runs only the chunks that are not done.
     fn prepare_repair(&self, order: &mut Order) {
         let board = self.board;
         schedule::reset(

@@ -1,4 +1,4 @@
-//! How a round of a launch is opened: who takes part, and that each has all segments of the launch.
+//! Opening a round of a launch: which members take part, and that each has all segments of the launch.
 //!
 //! # Safety
 //! Orders are written under the gate, after the last launch, or the last round of this one, was over.
@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 
 /// How long a launch waits for a worker to be replaced before it gives up.
 const RESPAWN_WITHIN: Duration = Duration::from_secs(15);
-/// How often a launch that waits for workers looks whether it was cancelled, and whether a worker reads
+/// How often a launch that waits for workers checks whether it was cancelled, and whether a worker reads
 /// again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl ActiveLaunch<'_> {
-    /// Waits for the members, makes the segments known to them, and opens the launch. Gives the deaths
-    /// counted before.
+    /// Waits for the members, announces the segments to them, and opens the launch. Returns how many deaths
+    /// were counted before.
     pub(super) fn open(&mut self, order: &mut Order) -> Result<u64, LaunchError> {
         let crew = self.crew;
         let board = self.board;
@@ -74,7 +74,7 @@ impl ActiveLaunch<'_> {
             if presence == Presence::Optional && (!members.is_empty() || self.own.is_some()) {
                 return Ok(members);
             }
-            // It is stopped, and the launch needs it: it may go on yet.
+            // The worker is stopped, and the launch needs it: it may continue later.
             if let Some(stop) = self.pause(roster, None) {
                 let killed = delivery.behind.into_iter().filter(|rank| roster.slots[*rank].kill());
                 return Err(self.stopped(stop, killed.collect()));
@@ -82,8 +82,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Sends successors that the launch waits for what they need. They wait for it, and one that does not get
-    /// it says so.
+    /// Sends replacement workers what they need for the launch. They wait for it, and report if it does not
+    /// arrive.
     #[cold]
     pub(super) fn supply(&self) {
         let mut roster = self.crew.roster.lock();
@@ -91,11 +91,11 @@ impl ActiveLaunch<'_> {
         let scratch = self.job.scratch.map(|scratch| scratch.segment());
         let segments = self.job.description.segments.iter().chain(scratch);
         self.crew.deliver(&mut roster, &members, segments, &self.job.description.states);
-        // What some have now, not all need have.
+        // Not all that need it have what some have now.
         roster.refresh();
     }
 
-    /// Waits for a change in the roster, a little while at most; says if the launch is to end meanwhile.
+    /// Waits briefly for a change in the roster. Returns why the launch should end, if it should.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     fn pause(&self, roster: &mut MutexGuard<'_, Roster>, until: Option<Instant>) -> Option<Stop> {
         let soon = Instant::now() + LOOK_EVERY;
@@ -104,7 +104,7 @@ impl ActiveLaunch<'_> {
         self.stop_wanted(Instant::now())
     }
 
-    /// The ranks that are there: everybody; in a repair round whoever serves now.
+    /// The ranks that take part: all of them, or in a repair round those that serve now.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     fn members(&self, roster: &mut MutexGuard<'_, Roster>, repair: bool) -> Result<RankSet, LaunchError> {
         let mut give_up_at = None;

@@ -21,9 +21,9 @@ pub(crate) struct Job<'a> {
     pub(crate) grid: Grid,
     /// Chunks of a claim unit.
     pub(crate) unit: usize,
-    /// Every rank has a part that nobody else can do.
+    /// Every rank has a part that no other rank can run.
     pub(crate) rank_bound: bool,
-    /// Members that it was cut for.
+    /// Number of members that it was cut for.
     pub(crate) ranks: usize,
     /// The ranks meet in steps (a region).
     pub(crate) steps: bool,

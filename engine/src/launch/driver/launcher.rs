@@ -1,4 +1,4 @@
-//! What a pool needs to drive launches: the crew, and the seats.
+//! What a pool needs to drive launches: the crew, and the callers' seats.
 
 use crate::base::with_own;
 use crate::launch::driver::active::ActiveLaunch;
@@ -22,10 +22,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What launches on one crew go through.
+/// Drives the launches of one crew.
 pub(crate) struct Launcher {
     pub(crate) crew: Arc<Crew>,
-    /// The last launch more closely, where that was asked for.
+    /// Details of the last launch, if the pool records them.
     detail: Mutex<Option<Detail>>,
     tally: Tally,
     shelf: Shelf,
@@ -35,11 +35,11 @@ pub(crate) struct Launcher {
 type Occupant = Option<Box<Member>>;
 
 thread_local! {
-    /// Seats that this thread has taken; without the member while it is in a launch. The crew is held, not
-    /// borrowed: a seat that was forgotten outlives its pool, and its member needs the board.
+    /// Seats that this thread has taken, without their member while it is in a launch. The crew is held, not
+    /// borrowed: a leaked seat outlives its pool, and its member needs the board.
     static SEATS: RefCell<Vec<(Arc<Crew>, Occupant)>> = const { RefCell::new(Vec::new()) };
-    /// Launchers without members, for launches that run inline on this thread; several only while launches
-    /// nest.
+    /// Launchers without workers, for launches that run inline on this thread. There are several only while
+    /// launches nest.
     static INLINE: RefCell<Vec<(Arc<Launcher>, Member)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -49,13 +49,13 @@ impl Launcher {
         Ok(Launcher { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
     }
 
-    /// Runs a launch: on the crew, with the caller's seat if it has one; inline where the crew has no members
-    /// or the caller is itself inside a launch.
+    /// Runs a launch on the crew, with the caller's seat if it has one. Runs inline if the crew has no
+    /// workers, or if the caller is itself inside a launch.
     pub(crate) fn launch(&self, options: &Options<'_>, job: &Job<'_>) -> Result<(), LaunchError> {
         self.launch_then(options, job, |_| ())
     }
 
-    /// As [`Self::launch`], and looks at the board before the next launch may begin.
+    /// Like [`Self::launch`], and calls `then` with the board before the next launch may begin.
     pub(crate) fn launch_then(
         &self,
         options: &Options<'_>,
@@ -66,7 +66,7 @@ impl Launcher {
             return Err(LaunchError::Forked);
         }
         if self.runs_inline() {
-            // Tasks that a pool still waits for may launch.
+            // Tasks that an ending pool still waits for may launch.
             let last = if self.crew.kind == Kind::Inline { Phase::Ending } else { Phase::Terminated };
             if self.crew.has_reached(last) {
                 return Err(LaunchError::PoolClosed);
@@ -91,7 +91,7 @@ impl Launcher {
         self.crew.kind == Kind::Inline || current::is_inside() || current::is_bound()
     }
 
-    /// Members of a launch that this thread makes now.
+    /// Number of members of a launch that this thread would make now.
     pub(crate) fn team_size(&self) -> usize {
         if self.runs_inline() { 1 } else { self.crew.active() }
     }
@@ -104,7 +104,7 @@ impl Launcher {
         own: Option<&mut Member>,
         then: impl FnOnce(&Board),
     ) -> Result<(), LaunchError> {
-        // A limit beyond what the clock can tell is none.
+        // A limit beyond the clock's range is no limit.
         let deadline = options.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let mut gate = match self.crew.pass_gate(deadline) {
             Passage::Open(gate) => gate,
@@ -141,7 +141,7 @@ impl Launcher {
         let outcome = outcome.inspect(|()| then(&board));
         drop(gate);
         match panic {
-            // The launch is over: nobody uses what unwinding is going to drop.
+            // The launch is over, so no worker uses what unwinding is about to drop.
             Some(payload) => std::panic::resume_unwind(payload),
             None => outcome,
         }
@@ -173,8 +173,8 @@ impl Launcher {
         self.tally.read()
     }
 
-    /// The last launch more closely, where that was asked for. Waits for the one that is on its way, where
-    /// this thread may wait.
+    /// Details of the last launch, if the pool records them. Waits for a running launch if this thread may
+    /// wait.
     pub(crate) fn detail(&self) -> Option<Detail> {
         if current::may_wait() {
             drop(self.crew.gate.lock());
@@ -209,7 +209,7 @@ impl Launcher {
             let index = seats.iter().position(|(crew, _)| Arc::ptr_eq(crew, &self.crew))?;
             Some(seats.remove(index))
         });
-        // Outside of the borrow: the drop of a state is the program's code, and may use this thread's seats.
+        // Outside of the borrow: dropping a state runs the program's code, which may use this thread's seats.
         if let Some(member) = left.and_then(|(_crew, member)| member) {
             leave(member);
         }
@@ -222,7 +222,7 @@ fn leave(mut member: Box<Member>) {
     member.states.let_go(member.rank);
 }
 
-/// Puts the member back into its seat when its launch is over, also when that unwinds.
+/// Puts the member back into its seat when its launch is over, even if that unwinds.
 struct PutBack<'a> {
     crew: &'a Arc<Crew>,
     member: Occupant,
@@ -235,14 +235,14 @@ impl Drop for PutBack<'_> {
                 *seat = self.member.take();
             }
         });
-        // A callback of the launch has given the seat up.
+        // The seat is gone: a callback of the launch gave it up.
         if let Some(member) = self.member.take() {
             leave(member);
         }
     }
 }
 
-/// Runs `body` with a driver that has no members but this thread.
+/// Runs `body` with a driver whose only member is this thread.
 fn inline<R>(body: impl FnOnce(&Launcher, &mut Member) -> Result<R, LaunchError>) -> Result<R, LaunchError> {
     let kept = with_own(&INLINE, Vec::pop);
     let (launcher, mut member) = match kept {

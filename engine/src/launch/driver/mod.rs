@@ -1,7 +1,7 @@
 //! The driver's side of a launch: what the calling thread does from the call to its return.
 //!
-//! `launcher` takes a [`Job`](job::Job) through the pool's gate; `active` runs it in rounds, each of which
-//! `equip` opens and `wait` ends; `outcome` says what came of it.
+//! `launcher` takes a [`Job`](job::Job) through the pool's gate. `active` runs it in rounds; `equip` opens
+//! each round, `wait` waits for its end, and `outcome` evaluates it.
 
 mod active;
 mod equip;

@@ -1,4 +1,5 @@
-//! What came of a round: members that were left out, faults that others reported, what the dead were doing.
+//! Evaluating a round: members that were left out, faults that members reported, and what dead members were
+//! doing.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
@@ -11,7 +12,7 @@ use crate::team::roster::DeathRecord;
 use std::time::Instant;
 
 impl ActiveLaunch<'_> {
-    /// Members that died in this round. No lock where nobody died.
+    /// Members that died in this round. Takes no lock if none died.
     pub(super) fn fallen(&self, deaths_before: u64) -> Vec<DeathRecord> {
         // Pairs with the Release in `reap_dead`, which counts before it strikes the dead off the launch.
         if self.crew.deaths.load(Ordering::Acquire) == deaths_before {
@@ -25,7 +26,7 @@ impl ActiveLaunch<'_> {
         LaunchError::WorkerDied { site: self.job.site.to_string(), deaths, lost }
     }
 
-    /// Counts all that is not done as lost, neighbours together.
+    /// Counts everything that is not done as lost, and merges neighbours.
     pub(super) fn give_up_rest(&self, lost: &mut Vec<Span>) {
         for unit in self.bitmap().holes() {
             let span = self.job.unit_span(unit);
@@ -36,11 +37,11 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// An error where a rank was left out that had a part of its own, or whose chunks nobody else did.
+    /// Returns an error if a rank was left out that had its own part, or whose chunks no other rank ran.
     pub(super) fn check_missed(&self, order: &Order) -> Result<(), LaunchError> {
         let Some(rank) = self.missed else { return Ok(()) };
         let needs_all = order.flags & FLAG_REQUIRED != 0;
-        // A launch that was stopped has another reason for what is not done, which is told elsewhere.
+        // If the launch was stopped, that explains what is not done, and is reported elsewhere.
         let was_stopped = self.board.stop().load(Ordering::Acquire) == order.epoch;
         if !needs_all && (was_stopped || self.bitmap().holes().next().is_none()) {
             return Ok(());
@@ -68,16 +69,16 @@ impl ActiveLaunch<'_> {
             return Ok(());
         }
         let faults = (0..self.crew.size).filter_map(|rank| Some((rank, board.fault(rank).read(epoch)?)));
-        // The root of a failed region is a panic or a body's error rather than a neighbour that found the
-        // team broken.
+        // The root cause of a failed region is a panic or a body's error, not a neighbour that found the team
+        // broken.
         let Some((rank, fault)) = faults.min_by_key(|(_, fault)| fault.kind.severity()) else {
             return Err(match self.stop_wanted(Instant::now()) {
-                // A token stops the members without us, who may have been at work ourselves.
+                // A token stops the members without the driver, which may have been running chunks itself.
                 Some(stop) => self.stopped(stop, Vec::new()),
                 None => LaunchError::Corrupt {
                     site: self.job.site.to_string(),
                     rank: 0,
-                    what: "it was told to stop, by nobody; likely a kernel wrote outside its grants".into(),
+                    what: "it was told to stop, but nobody asked for that; likely a kernel wrote outside its grants".into(),
                 },
             });
         };
@@ -97,7 +98,8 @@ impl ActiveLaunch<'_> {
         })
     }
 
-    /// Sorts out what the dead were doing: a running chunk is run again where that is allowed, else lost.
+    /// Records what dead members were doing: a running chunk is run again if that is allowed, and is lost
+    /// otherwise.
     pub(super) fn take_stock(
         &self,
         fallen: &[DeathRecord],
@@ -116,7 +118,7 @@ impl ActiveLaunch<'_> {
                 if *retries_left > 0 {
                     *retries_left = retries_left.saturating_sub(1);
                 } else {
-                    // Given up: nobody runs it again.
+                    // Marked done so that nobody runs it again.
                     done.set(unit);
                     lost.push(span);
                 }

@@ -1,5 +1,5 @@
-//! What one launch cost and did, worker by worker: looked up only where a pool was asked to keep statistics
-//! or a trace.
+//! What one launch cost and did, per worker. Collected only if the pool was asked to keep statistics or a
+//! trace.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Span;
@@ -42,7 +42,7 @@ impl StatusCounts {
     }
 }
 
-/// A launch that is over.
+/// The figures of a launch that is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail {
     pub(crate) site: &'static Location<'static>,
@@ -52,7 +52,7 @@ pub(crate) struct Detail {
     pub(crate) workers: Vec<StatusCounts>,
 }
 
-/// A launch on its way.
+/// The figures of a running launch.
 pub(crate) struct Profile {
     began: u64,
     epoch: u64,
@@ -65,13 +65,13 @@ fn counts(crew: &Crew) -> Vec<StatusCounts> {
 }
 
 impl Profile {
-    /// Before a launch; `epoch` is the last one's.
+    /// Reads the counters before a launch. `epoch` is the last launch's.
     #[cold]
     pub(crate) fn begin(crew: &Crew, epoch: u64) -> Profile {
         Profile { before: counts(crew), epoch, began: ticks() }
     }
 
-    /// After it.
+    /// Reads the counters after the launch.
     #[cold]
     pub(crate) fn end(
         self,

@@ -1,4 +1,4 @@
-//! Working memory of launches, kept by the pool for the next ones.
+//! Working memory of launches, kept by the pool for reuse.
 
 use crate::memory::arena::{self, Block};
 use crate::memory::{AllocError, AllocOptions, OWN_SEGMENT_BYTES, Segment};
@@ -61,17 +61,17 @@ impl Scratch {
     }
 }
 
-/// Scratches that no launch uses at the moment.
+/// Scratch memory that no launch is using.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     free: Mutex<Vec<Scratch>>,
 }
 
 impl Shelf {
-    /// A scratch of at least `len_bytes`; contents unspecified.
+    /// Returns a scratch of at least `len_bytes`, whose contents are unspecified.
     pub(crate) fn take(&self, len_bytes: usize) -> Result<Scratch, AllocError> {
         let mut free = self.free.lock();
-        // Those of a process from which this one was forked are not there.
+        // Those made before a fork are not mapped in this process.
         free.retain(Scratch::is_ours);
         if let Some(index) = free.iter().position(|scratch| scratch.len_bytes() >= len_bytes) {
             return Ok(free.swap_remove(index));
@@ -80,7 +80,7 @@ impl Shelf {
         Scratch::new(len_bytes)
     }
 
-    /// Keeps a scratch for later; large ones are given back to the system.
+    /// Keeps a scratch for later; large ones are returned to the system.
     pub(crate) fn put(&self, scratch: Scratch) {
         let mut free = self.free.lock();
         if matches!(scratch, Scratch::Small(_)) && free.len() < 4 {

@@ -8,7 +8,7 @@ use crate::team::board::bump;
 pub(crate) struct Cost {
     /// System calls of the driver and those that woke it.
     pub(crate) system_calls: u64,
-    /// Bytes sent to make segments known (none in steady state).
+    /// Bytes sent to announce segments (none in steady state).
     pub(crate) delivery_bytes: u64,
     pub(crate) delivery_calls: u64,
     pub(crate) rounds: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Totals {
     pub(crate) last_system_calls: u64,
 }
 
-/// The counts, written by whoever holds the pool's gate.
+/// The counts. Only the thread that holds the pool's gate writes them.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     launches: AtomicU64,
@@ -44,8 +44,8 @@ impl Tally {
         self.last_system_calls.store(cost.system_calls, Ordering::Relaxed);
     }
 
-    /// The counts now; each is right, though a launch that ends meanwhile may show in some and not yet in
-    /// others.
+    /// Reads the counts. Each one is right, but a launch that ends meanwhile may show in some of them and not
+    /// yet in others.
     pub(crate) fn read(&self) -> Totals {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Totals {

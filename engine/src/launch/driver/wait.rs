@@ -1,4 +1,4 @@
-//! How the driver waits for the end of a round, and stops it where the launch's options say so.
+//! Waiting for the end of a round, and stopping it if the launch's options ask for that.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
@@ -10,20 +10,20 @@ use crate::team::orders::{FLAG_REQUIRED, Order};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// Looks for the end of a launch before the driver sleeps, where it has a core of its own.
+/// Checks for the end of a launch before the driver sleeps, if it has a core of its own.
 const SPINS: u32 = 20_000;
-/// Looks between two yields of a driver without a core of its own.
+/// Checks between two yields of a driver without a core of its own.
 const LOOKS_PER_YIELD: u32 = 16;
-/// Launches that sleep at once after a yield that took long.
+/// Number of launches that sleep at once after a yield that took long.
 const CAUTIOUS_LAUNCHES: u32 = 16;
-/// How often a waiting driver looks after members that may have lost the launch: a backstop against a board
+/// How often a waiting driver checks for members that may have missed the launch: a backstop against a board
 /// whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_millis(500);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 impl ActiveLaunch<'_> {
-    /// Waits until no member can touch the operands; stops the launch where the options say so.
+    /// Waits until no member can touch the operands. Stops the launch if the options ask for that.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant few seconds from now")]
     pub(super) fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
         let board = self.board;
@@ -41,7 +41,7 @@ impl ActiveLaunch<'_> {
         let mut newcomers = self.newcomers;
         let mut next_look = Instant::now() + BACKSTOP;
         loop {
-            // Before the looks below, so that what they miss wakes us.
+            // Read before the checks below, so that anything they miss wakes the driver.
             let seen = fork_join.news();
             // Pairs with the Release in the engine.
             let ready = self.crew.newcomers.load(Ordering::Acquire);
@@ -79,8 +79,8 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Looks after members that may have lost the launch. If one has to be left out of a launch that needs
-    /// all, the launch stops.
+    /// Checks for members that may have missed the launch. If one must be left out of a launch that needs all
+    /// of them, the launch stops.
     #[cold]
     fn look_after(&mut self, order: &Order) {
         self.missed = self.crew.look_after(order.epoch).or(self.missed);
@@ -89,13 +89,13 @@ impl ActiveLaunch<'_> {
         }
     }
 
-    /// Gives this core to the member that waits for it, again and again for as long as members look for
-    /// launches; returns whether the launch is over.
+    /// Yields this core to the member that waits for it, repeatedly, for as long as members look for
+    /// launches. Returns whether the launch is over.
     ///
-    /// On a machine whose cores all have a member, this is the shortest way there and back: a futex wake from
-    /// another core costs an interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long says
-    /// that the launch does, or that the core is shared with others, to whom yielding would give too much;
-    /// then launches sleep for a while.
+    /// If all cores have a member, this is the fastest round trip: a futex wake from another core costs an
+    /// interrupt (12 us on a virtual machine, 2026-11-20). A yield that takes long means that the launch
+    /// takes long, or that other programs share the core and yielding would give them too much of it. The
+    /// next launches then sleep instead of yielding.
     fn yield_until_over(&mut self) -> bool {
         let fork_join = self.board.fork_join(&self.crew.orders);
         if *self.caution > 0 {
@@ -115,13 +115,13 @@ impl ActiveLaunch<'_> {
         fork_join.is_over()
     }
 
-    /// Calls the progress callback. Its panic must wait: workers still use what the caller lent.
+    /// Calls the progress callback. A panic in it must wait, since workers still use what the caller lent.
     fn tell_progress(&mut self) {
         let Some(callback) = self.options.progress.filter(|_| !self.job.rank_bound) else { return };
         let len = self.job.grid.len;
         let chunks = self.bitmap().count().saturating_mul(self.job.unit);
         let done = chunks.saturating_mul(self.job.grid.chunk_len).min(len);
-        // Launches that the callback makes run inline: the gate is ours.
+        // Launches made by the callback run inline, since this launch holds the gate.
         let _inside = current::enter_callback();
         let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
         self.panic = outcome.err();

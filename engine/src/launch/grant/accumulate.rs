@@ -1,4 +1,4 @@
-//! `reduce`: an accumulator of its own for every leaf, folded in a fixed tree after the launch.
+//! `reduce`: one accumulator per leaf, folded in a fixed tree after the launch.
 //!
 //! # Safety
 //! A leaf's accumulator lies in the launch's scratch and is seen only by the member that claimed the leaf.
@@ -17,7 +17,7 @@ use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 
-/// Accumulators. Made by [`SharedArray::reduce`].
+/// Accumulators, one per leaf. Returned by [`SharedArray::reduce`].
 pub struct Accumulate<'a, T, D> {
     array: &'a mut SharedArray<T, D>,
     identity: T,
@@ -27,10 +27,11 @@ pub struct Accumulate<'a, T, D> {
 impl<T: Element, D: Shape> SharedArray<T, D> {
     /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
     ///
-    /// Every leaf (a fixed part of the index space; at most 256, and 64 MiB in all) starts from `identity`
-    /// everywhere. After the launch the leaves are folded into the array, element by element, by `combine` in
-    /// a fixed tree; what the array held before is the first summand. The result has the same bits for every
-    /// number of workers.
+    /// The index space is divided into at most 256 fixed leaves. Their accumulators together take at most 64
+    /// MiB, unless a single one is larger. Every leaf's accumulator starts with `identity` in each element.
+    /// After the launch, `combine` folds the accumulators into the array, element by element, in a fixed
+    /// tree. What the array held before is the first operand. The result is bit-identical for every number of
+    /// workers.
     pub fn reduce(&mut self, identity: T, combine: fn(T, T) -> T) -> Accumulate<'_, T, D> {
         Accumulate { array: self, identity, combine }
     }

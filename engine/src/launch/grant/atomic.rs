@@ -17,11 +17,11 @@ use crate::shared::AtomicElement;
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
-/// The whole array as atomics. Made by [`SharedArray::atomic`].
+/// The whole array as atomics. Returned by [`SharedArray::atomic`].
 pub struct Atomics<'a, T, D>(&'a mut SharedArray<T, D>);
 
 impl<T: AtomicElement, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call all elements as atomics, in row-major order.
+    /// Grants each kernel call access to all elements as atomics, in row-major order.
     pub fn atomic(&mut self) -> Atomics<'_, T, D> {
         Atomics(self)
     }

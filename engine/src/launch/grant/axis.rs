@@ -16,21 +16,22 @@ use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
 
-/// A chunk along an axis for reading. Made by [`SharedArray::split_axis`].
+/// A read-only chunk along an axis. Returned by [`SharedArray::split_axis`].
 pub struct SplitAxis<'a, T, D>(&'a SharedArray<T, D>, usize);
-/// A chunk along an axis for reading and writing. Made by [`SharedArray::split_axis_mut`].
+/// A writable chunk along an axis. Returned by [`SharedArray::split_axis_mut`].
 pub struct SplitAxisMut<'a, T, D>(&'a mut SharedArray<T, D>, usize);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading, as a strided ndarray
+    /// Grants each kernel call read access to its chunk along `axis` (counted from 0), as a strided ndarray
     /// view.
     pub fn split_axis(&self, axis: usize) -> SplitAxis<'_, T, D> {
         SplitAxis(self, axis)
     }
 
-    /// Grants each kernel call its chunk along `axis` (counted from 0) for reading and writing.
+    /// Grants each kernel call read and write access to its chunk along `axis` (counted from 0), as a strided
+    /// ndarray view.
     ///
-    /// Neighbouring chunks share cache lines where the axis is the last: choose chunks of many lines.
+    /// If the axis is the last, neighbouring chunks share cache lines: choose chunks of many lines.
     pub fn split_axis_mut(&mut self, axis: usize) -> SplitAxisMut<'_, T, D> {
         SplitAxisMut(self, axis)
     }

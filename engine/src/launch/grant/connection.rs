@@ -1,7 +1,8 @@
 //! Both sides of a pipe as operands.
 //!
 //! # Safety
-//! A connection is the handles of one or two directions, each checked as every handle is (see `handle`).
+//! A connection consists of the handles of one or two directions, each checked like every handle (see
+//! `handle`).
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -17,7 +18,7 @@ use crate::sync::{Borrowed, SyncWire};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
-/// Both directions; all zero is one that the connection has not got.
+/// Both directions. A direction that the connection lacks is all zeros.
 type Directions = [[u64; 3]; 2];
 
 fn directions<S: Message, R: Message>(connection: &Connection<S, R>) -> Directions {

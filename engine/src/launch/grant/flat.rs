@@ -19,21 +19,21 @@ use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use ndarray::Ix1;
 
-/// A chunk of the elements for reading. Made by [`SharedArray::split_flat`].
+/// A read-only chunk of the elements. Returned by [`SharedArray::split_flat`].
 pub struct SplitFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
-/// A chunk of the elements for reading and writing. Made by [`SharedArray::split_flat_mut`].
+/// A writable chunk of the elements. Returned by [`SharedArray::split_flat_mut`].
 pub struct SplitFlatMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// A chunk of the elements for writing. Made by [`SharedArray::split_flat_out`].
+/// A chunk of the elements, to be overwritten. Returned by [`SharedArray::split_flat_out`].
 pub struct SplitFlatOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// All elements for reading. Made by [`SharedArray::whole_flat`].
+/// All elements, read-only. Returned by [`SharedArray::whole_flat`].
 pub struct WholeFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call a chunk of the elements in row-major order, for reading: a slice, whatever the
-    /// shape.
+    /// Grants each kernel call read access to a chunk of the elements in row-major order: a slice, whatever
+    /// the array's shape.
     ///
-    /// The length of the launch is the number of elements, so arrays of different shapes with equally many
-    /// elements go together; compare shapes before where that is not wanted.
+    /// The length of the launch is the number of elements. Arrays of different shapes with equally many
+    /// elements therefore go together; if that is not wanted, compare the shapes first.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -48,24 +48,25 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         SplitFlat(self)
     }
 
-    /// As [`split_flat`](Self::split_flat), for reading and writing.
+    /// Like [`split_flat`](Self::split_flat), for reading and writing.
     pub fn split_flat_mut(&mut self) -> SplitFlatMut<'_, T, D> {
         SplitFlatMut(self)
     }
 
-    /// As [`split_flat`](Self::split_flat), for writing; what a chunk holds before is unspecified, as with
-    /// [`split_out`](Self::split_out).
+    /// Like [`split_flat`](Self::split_flat), for writing. What a chunk holds beforehand is unspecified, as
+    /// with [`split_out`](Self::split_out).
     pub fn split_flat_out(&mut self) -> SplitFlatOut<'_, T, D> {
         SplitFlatOut(self)
     }
 
-    /// Grants each kernel call all elements in row-major order, for reading: a slice, whatever the shape.
+    /// Grants each kernel call read access to all elements in row-major order: a slice, whatever the array's
+    /// shape.
     pub fn whole_flat(&self) -> WholeFlat<'_, T, D> {
         WholeFlat(self)
     }
 }
 
-/// The wire of an array seen along one axis.
+/// The wire of an array treated as having one axis.
 fn flat<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
     let mut wire = ArrayWire::of(array);
     (wire.axes, wire.shape) = (1, [1; super::MAX_AXES]);

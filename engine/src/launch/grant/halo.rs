@@ -24,11 +24,11 @@ use std::cell::RefCell;
 /// What a kernel sees beyond the ends of a [`halo`](SharedArray::halo) array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge<T> {
-    /// Nothing: the first and last chunk's views are shorter.
+    /// Nothing: the views of the first and last chunks are shorter.
     Shrink,
-    /// The first or last row again.
+    /// Copies of the first or last row.
     Clamp,
-    /// The rows from the other end.
+    /// The rows from the array's other end.
     Wrap,
     /// This value.
     Fill(T),
@@ -54,19 +54,18 @@ impl<T: Element> Edge<T> {
     }
 }
 
-/// A chunk with neighbouring rows. Made by [`SharedArray::halo`].
+/// A chunk with its neighbouring rows. Returned by [`SharedArray::halo`].
 pub struct Halo<'a, T, D>(&'a SharedArray<T, D>, usize, Edge<T>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call its chunk and `k` rows on each side of it, for reading.
+    /// Grants each kernel call read access to its chunk and to `k` rows on each side of it.
     ///
-    /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so the chunk's own row `i` is view row
-    /// `i + k`. `edge` says what stands beyond the ends of the array; with [`Edge::Shrink`] the view of the
-    /// first chunk starts at row 0 and that of the last ends at the last row.
+    /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so row `i` of the chunk is row `i + k` of the
+    /// view. `edge` defines what lies beyond the ends of the array. With [`Edge::Shrink`], the first chunk's
+    /// view starts at row 0 and the last chunk's view ends at the last row.
     ///
-    /// `k` may exceed the array, as far as there is memory for it: a halo for which there is none is refused
-    /// before any work. An array without rows has nothing to clamp to or wrap around; its views are empty
-    /// then.
+    /// `k` may exceed the array's length. If no memory could hold the halo, the launch is refused before any
+    /// work. An array without rows has nothing to clamp to or wrap around, so its views are empty.
     pub fn halo(&self, k: usize, edge: Edge<T>) -> Halo<'_, T, D> {
         Halo(self, k, edge)
     }
@@ -77,7 +76,7 @@ pub struct HaloLocal<T, D> {
     array: Located<T, D>,
     k: usize,
     edge: Edge<T>,
-    /// The padded copy of an end chunk.
+    /// The padded copy of a chunk at an end of the array.
     buffer: RefCell<Vec<T>>,
 }
 
@@ -86,7 +85,7 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
         HaloLocal { array, k, edge: Edge::from_wire(edge), buffer: RefCell::new(Vec::new()) }
     }
 
-    /// The most bytes that a view can have, if any memory has so many.
+    /// Largest size of a view in bytes; `None` if no memory could hold it.
     pub(crate) fn padded_bytes(&self) -> Option<usize> {
         padded_bytes(&self.array.dim, self.k, &self.edge)
     }
@@ -139,8 +138,8 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
         unsafe { D::view_rows(buffer.as_ptr(), &dim, Span::new(0, seen)) }
     }
 
-    /// The row to show in place of `row`, or the value to fill it with. `have` is above 0, but where a value
-    /// fills.
+    /// Returns the row to show in place of `row`, or the value to fill it with. `have` must be above 0 unless
+    /// a value fills.
     fn source(&self, row: isize, have: isize) -> Result<usize, T> {
         if (0..have).contains(&row) {
             return Ok(row as usize);
@@ -154,8 +153,8 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
     }
 }
 
-/// Bytes of the whole array with `k` more rows on each side, or with none where the edge shows none: the most
-/// that a view can have. `None` where no memory has so many.
+/// Size in bytes of the whole array with `k` more rows on each side, or with none if the edge adds none: the
+/// largest that a view can be. `None` if no memory could hold it.
 fn padded_bytes<T, D: Shape>(dim: &D, k: usize, edge: &Edge<T>) -> Option<usize> {
     let k = if matches!(edge, Edge::Shrink) { 0 } else { k };
     let rows = k.checked_mul(2)?.checked_add(rows(dim)).filter(|rows| isize::try_from(*rows).is_ok())?;

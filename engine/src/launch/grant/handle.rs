@@ -1,10 +1,10 @@
 //! Locks, counters, shared values and their like as operands.
 //!
 //! # Safety
-//! Such a handle is an address in a segment. `locate` checks its length and alignment, and, by `attach`, the
-//! whole block against the segment's mapping; the operand borrows the maker's handle, which keeps the block
-//! alive until no member is in the launch. What members do to each other through it is the handle's own
-//! business: everything in the block is reached through atomics or under the lock.
+//! Such a handle is an address in a segment. `locate` checks its length and alignment and, through `attach`,
+//! the whole block against the segment's mapping. The operand borrows the maker's handle, which keeps the
+//! block alive until no member is in the launch. What members do to each other through it is the handle's
+//! responsibility: everything in the block is reached through atomics or under the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -74,7 +74,7 @@ unsafe fn open<'w, H: Remote>(
     Ok(unsafe { H::from_base(base, wire) })
 }
 
-/// Where the block of such a handle is mapped here; range and alignment checked.
+/// Where the block of such a handle is mapped in this process, after checking range and alignment.
 pub(super) fn locate<H: Remote>(
     wire: &[u64; 3],
     context: &mut LaunchContext<'_>,

@@ -1,7 +1,7 @@
-//! Grants: what of an array a kernel may touch.
+//! Grants: which elements of an array a kernel may access, and how.
 //!
-//! [`Located`] resolves an array's wire to an address of this process after checking the whole array against
-//! the segment's mapping; every view of a grant stays inside it.
+//! [`Located`] resolves an array's wire to an address in this process, after checking the whole array against
+//! the segment's mapping. Every view of a grant stays inside it.
 #![deny(
     clippy::arithmetic_side_effects,
     reason = "sizes come from the program; what wraps would leave the array"
@@ -40,10 +40,10 @@ use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use std::marker::PhantomData;
 
-/// Axes that a travelling array can have.
+/// Largest number of axes of an array that is sent to workers.
 pub(crate) const MAX_AXES: usize = 6;
 
-/// An array as it travels: its segment, place and shape.
+/// An array as it is sent: its segment, offset and shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ArrayWire {
@@ -67,7 +67,7 @@ impl ArrayWire {
         }
     }
 
-    /// All of it as numbers, for comparing descriptors between ranks.
+    /// All fields as numbers, for comparing descriptions between ranks.
     pub(crate) fn words(&self) -> [u64; 3 + MAX_AXES] {
         let [a, b, c, d, e, f] = self.shape;
         [self.segment, self.offset, self.axes, a, b, c, d, e, f]
@@ -119,7 +119,7 @@ impl<T: Element, D: Shape> Located<T, D> {
     }
 }
 
-/// Tells the driver of an array that members will reach.
+/// Reports to the driver an array that members will access.
 pub(crate) fn describe<T: Element, D: Shape>(
     array: &SharedArray<T, D>,
     what: &'static str,

@@ -1,8 +1,8 @@
 //! `split_at`: parts with given boundaries.
 //!
 //! # Safety
-//! The boundaries were checked to ascend inside the array by the driver; members read them from memory that
-//! they could write, so each pair is range-checked again at its use.
+//! The driver checked that the boundaries ascend inside the array. Members read them from memory that other
+//! members could write, so each pair is range-checked again when it is used.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -21,22 +21,22 @@ use ndarray::Ix1;
 
 type Bounds = Result<SharedArray<u64, Ix1>, String>;
 
-/// Parts with given boundaries for reading. Made by [`SharedArray::split_at`].
+/// Read-only parts with given boundaries. Returned by [`SharedArray::split_at`].
 pub struct Parts<'a, T, D>(&'a SharedArray<T, D>, Bounds);
-/// Parts with given boundaries for reading and writing. Made by [`SharedArray::split_at_mut`].
+/// Writable parts with given boundaries. Returned by [`SharedArray::split_at_mut`].
 pub struct PartsMut<'a, T, D>(&'a mut SharedArray<T, D>, Bounds);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants one part to each kernel call: part `i` holds rows `offsets[i]..offsets[i + 1]`.
+    /// Grants each kernel call read access to one part. Part `i` holds rows `offsets[i]..offsets[i + 1]`.
     ///
-    /// A launch has one chunk a part. Other operands split in the same launch must have as many units as
-    /// there are parts. Offsets must ascend and stay inside the array, which is checked at launch; parts may
-    /// be empty.
+    /// Each part is one chunk. Other operands that are split in the same launch must have as many units as
+    /// there are parts. Offsets must ascend and stay inside the array, which the launch checks. Parts may be
+    /// empty.
     pub fn split_at(&self, offsets: &[usize]) -> Parts<'_, T, D> {
         Parts(self, share(offsets))
     }
 
-    /// As [`Self::split_at`], for reading and writing.
+    /// Like [`Self::split_at`], for reading and writing.
     pub fn split_at_mut(&mut self, offsets: &[usize]) -> PartsMut<'_, T, D> {
         PartsMut(self, share(offsets))
     }

@@ -1,9 +1,8 @@
 //! `scatter`: access at computed places.
 //!
 //! # Safety
-//! Each access is the kernel's own argument: that no other chunk, and no slice of its own, touches what it
-//! writes, nor writes what it reads. That a place lies inside the array is checked, but for what goes through
-//! a bare address.
+//! For each access, the kernel must ensure that no other chunk, and no slice of its own, touches what it
+//! writes or writes what it reads. Bounds are checked, except for accesses through a bare address.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -19,10 +18,10 @@ use crate::team::member::LaunchContext;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Writes at computed places. Made by [`SharedArray::scatter`].
+/// Access at computed indices. Returned by [`SharedArray::scatter`].
 pub struct Scatter<'a, T, D>(&'a mut SharedArray<T, D>);
 
-/// What a kernel sees of a [`Scatter`]: places by row-major element index.
+/// What a kernel receives for a [`Scatter`]: access by row-major element index.
 #[derive(Clone, Copy, Debug)]
 pub struct ScatterView<'w, T> {
     base: *mut T,
@@ -31,20 +30,20 @@ pub struct ScatterView<'w, T> {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call unchecked-for-overlap access to any element, for permutations and counting
-    /// sorts.
+    /// Grants each kernel call access to any element, for permutations, counting sorts and the like. Overlap
+    /// between chunks is not checked.
     pub fn scatter(&mut self) -> Scatter<'_, T, D> {
         Scatter(self)
     }
 }
 
 impl<'w, T: Element> ScatterView<'w, T> {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -55,20 +54,21 @@ impl<'w, T: Element> ScatterView<'w, T> {
     /// If `index` is outside the array.
     ///
     /// # Safety
-    /// No other chunk of the launch writes or reads the same element, and no slice that lives covers it.
+    /// No other chunk of the launch may write or read this element, and no live slice may cover it.
     pub unsafe fn write(&self, index: usize, value: T) {
         assert!(index < self.len, "scatter to {index} of an array of {} elements", self.len);
         // SAFETY: inside the array; nobody else touches the element, and no slice does, by the caller's word.
         unsafe { self.base.add(index).write(value) }
     }
 
-    /// Some elements by row-major index, for reading: for algorithms that move blocks within an array.
+    /// Returns some elements by row-major index, for reading. Meant for algorithms that move blocks within an
+    /// array.
     ///
     /// # Panics
     /// If `range` leaves the array.
     ///
     /// # Safety
-    /// While the slice lives, no chunk of the launch writes these elements.
+    /// While the slice lives, no chunk of the launch may write these elements.
     pub unsafe fn slice(&self, range: Range<usize>) -> &[T] {
         let (first, len) = (self.first_of(&range), range.len());
         // SAFETY: inside the array, all bits are values, and nobody writes them meanwhile, by the caller's
@@ -76,14 +76,14 @@ impl<'w, T: Element> ScatterView<'w, T> {
         unsafe { std::slice::from_raw_parts(first, len) }
     }
 
-    /// Some elements by row-major index, for writing.
+    /// Returns some elements by row-major index, for reading and writing.
     ///
     /// # Panics
     /// If `range` leaves the array.
     ///
     /// # Safety
-    /// While the slice lives, no chunk of the launch writes or reads these elements, nor does this one but
-    /// through the slice.
+    /// While the slice lives, no other chunk of the launch may read or write these elements, and this chunk
+    /// may do so only through the slice.
     ///
     /// # Examples
     ///
@@ -115,9 +115,9 @@ impl<'w, T: Element> ScatterView<'w, T> {
         unsafe { std::slice::from_raw_parts_mut(first, len) }
     }
 
-    /// Address of the first element, for libraries that take one.
+    /// Returns the address of the first element, for libraries that take one.
     ///
-    /// What is read and written through it lies inside the array and keeps the rule of [`Self::slice_mut`].
+    /// Accesses through it must stay inside the array and follow the safety rule of [`Self::slice_mut`].
     pub fn as_mut_ptr(&self) -> *mut T {
         self.base
     }

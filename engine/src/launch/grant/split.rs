@@ -1,9 +1,8 @@
 //! `split`, `split_mut`, `split_out`, `whole`: chunks along the first axis, or everything.
 //!
 //! # Safety
-//! Views of `split_mut` and `split_out` cover exactly the chunk's rows; chunks of one launch are disjoint
-//! (the bitmap and the claims see to it), and the grant borrows the array mutably until no worker can touch
-//! it.
+//! Views of `split_mut` and `split_out` cover exactly the chunk's rows. Chunks of one launch are disjoint
+//! (bitmap and claims ensure that), and the grant borrows the array mutably until no worker can touch it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -18,35 +17,35 @@ use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
-/// A chunk for reading. Made by [`SharedArray::split`].
+/// A read-only chunk. Returned by [`SharedArray::split`].
 pub struct Split<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
-/// A chunk for reading and writing. Made by [`SharedArray::split_mut`].
+/// A writable chunk. Returned by [`SharedArray::split_mut`].
 pub struct SplitMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// A chunk for writing. Made by [`SharedArray::split_out`].
+/// A chunk to be overwritten. Returned by [`SharedArray::split_out`].
 pub struct SplitOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// The whole array for reading. Made by [`SharedArray::whole`].
+/// The whole array, read-only. Returned by [`SharedArray::whole`].
 pub struct Whole<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Grants each kernel call its chunk for reading: a slice in 1-D, an ndarray view of some rows in n-D.
+    /// Grants each kernel call read access to its chunk: a slice in 1-D, an ndarray view of some rows in n-D.
     pub fn split(&self) -> Split<'_, T, D> {
         Split(self)
     }
 
-    /// Grants each kernel call its chunk for reading and writing.
+    /// Grants each kernel call read and write access to its chunk.
     pub fn split_mut(&mut self) -> SplitMut<'_, T, D> {
         SplitMut(self)
     }
 
-    /// Grants each kernel call its chunk for writing; what it holds before is unspecified.
+    /// Grants each kernel call write access to its chunk. What the chunk holds beforehand is unspecified.
     ///
-    /// The kernel promises to write the whole chunk without reading it, so that a chunk whose worker died may
-    /// be run again ([`Launch::retry`](crate::Launch::retry)).
+    /// The kernel must write the whole chunk without reading it first. A chunk whose worker died can then be
+    /// run again ([`Launch::retry`](crate::Launch::retry)).
     pub fn split_out(&mut self) -> SplitOut<'_, T, D> {
         SplitOut(self)
     }
 
-    /// Grants each kernel call the whole array for reading.
+    /// Grants each kernel call read access to the whole array.
     pub fn whole(&self) -> Whole<'_, T, D> {
         Whole(self)
     }

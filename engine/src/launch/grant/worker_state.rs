@@ -1,4 +1,4 @@
-//! State that each worker makes once and keeps.
+//! State that each worker creates once and keeps.
 //!
 //! # Safety
 //! Why `&mut T` is the only reference to its state:
@@ -24,14 +24,16 @@ use crate::team::member::{LaunchContext, fault};
 use crate::team::state::HandleId;
 use std::marker::PhantomData;
 
-/// State that lives in each worker: made there when a kernel first asks for it, kept from launch to launch.
+/// State that lives in each worker: created there when a kernel first uses it, and kept between launches.
 ///
-/// For scratch buffers, library handles, random generators. `T` is any type that is `Send`: it never travels.
-/// Each worker makes its own exactly once, by `make(rank)`; a worker that replaces a dead one makes it anew,
-/// which launches are told ([`PerWorker::new`]) or not ([`PerWorker::scratch`]). Pass `&state` as an operand;
-/// the kernel receives `&mut T`, and no second kernel call in the same worker can be running then. Named
-/// twice among the operands of one launch, it is refused. A kernel that panics leaves its state as it is
-/// then.
+/// Meant for scratch buffers, library handles and random generators. `T` is any type that is `Send`; the
+/// state is never sent to another process. Each worker creates its own exactly once, by `make(rank)`. A
+/// worker that replaces a dead one creates it anew; later launches report that ([`PerWorker::new`]) or not
+/// ([`PerWorker::scratch`]).
+///
+/// Pass `&state` as an operand. The kernel receives `&mut T`; no second kernel call in the same worker can be
+/// running then. A launch that names the same state twice among its operands is refused. If a kernel panics,
+/// its state stays as it is at that point.
 ///
 /// When the handle is dropped, workers drop their states at their next launch, or when they end.
 ///
@@ -56,19 +58,20 @@ pub struct PerWorker<T> {
 }
 
 impl<T: Send + 'static> PerWorker<T> {
-    /// A handle for state that workers make by `make(rank)` and that may gather results: sums, counts, what
-    /// was found.
+    /// Returns a handle for state that workers create by `make(rank)` and that may gather results, such as
+    /// sums and counts.
     ///
-    /// If a worker that may hold such a state dies, between launches or in one, or leaves the team, the next
-    /// launch with this operand returns [`LaunchError::StateLost`], once: before it begins, or, where the
-    /// worker went during that launch, instead of its `Ok`, also where [`retry`](crate::Launch::retry) has
-    /// done its chunks. So a launch that gathers what the states hold never returns less as `Ok`.
+    /// If a worker that may hold such a state dies or leaves the team, the next launch with this operand
+    /// returns [`LaunchError::StateLost`] once, before anything runs. If the worker goes during that launch,
+    /// the launch returns the error instead of `Ok`, even if [`retry`](crate::Launch::retry) has completed
+    /// its chunks. A launch that gathers what the states hold therefore never returns an incomplete result as
+    /// `Ok`.
     pub fn new(make: fn(usize) -> T) -> PerWorker<T> {
         PerWorker { id: HandleId::new(true), make }
     }
 
-    /// A handle for state whose contents nobody misses: scratch buffers, library handles, generators. A
-    /// worker that replaces a dead one makes it anew, and no launch is told.
+    /// Returns a handle for state whose contents may be lost: scratch buffers, library handles, generators. A
+    /// worker that replaces a dead one creates it anew, and no launch reports that.
     pub fn scratch(make: fn(usize) -> T) -> PerWorker<T> {
         PerWorker { id: HandleId::new(false), make }
     }

@@ -1,7 +1,7 @@
-//! Done bits: one a claim unit, set after the unit's writes.
+//! Done bits: one per claim unit, set after the unit's writes.
 //!
-//! Bits of units that one member owns under the static schedule lie together, owners at least 128 bytes
-//! apart, so that members who work on their own blocks never write one line.
+//! Bits of units that one member owns under the static schedule lie together, and different owners' bits are
+//! at least 128 bytes apart. Members that work on their own blocks therefore never write to the same line.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};

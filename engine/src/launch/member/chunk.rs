@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl LaunchContext<'_> {
-    /// The order's grid; an order that makes no sense is a fault.
+    /// The order's grid. An invalid order is a fault.
     pub(crate) fn plan(&self) -> Result<Plan, Fault> {
         let order = &self.order;
         let corrupt = || fault(FaultKind::Corrupt, "the order's grid makes no sense");
@@ -54,7 +54,7 @@ impl LaunchContext<'_> {
         Ok(Plan { grid: Grid { len, chunk_len, chunks: order.chunks as usize }, unit, units })
     }
 
-    /// Compares an operand's units with the launch's.
+    /// Checks that an operand has as many units as the launch.
     pub(crate) fn check_rows(&self, rows: usize) -> Result<(), Fault> {
         if self.order.len == rows as u64 {
             return Ok(());
@@ -62,7 +62,7 @@ impl LaunchContext<'_> {
         Err(fault(FaultKind::Corrupt, "an operand's length is not the launch's"))
     }
 
-    /// Whether the time limit has passed, for a driver's own member: others are told by the driver.
+    /// Whether the time limit has passed. Only the driver's own member checks; the driver stops the others.
     fn is_late(&self) -> bool {
         let late = self.member.deadline.is_some_and(|at| Instant::now() >= at);
         if late {
@@ -90,8 +90,8 @@ impl LaunchContext<'_> {
         })
     }
 
-    /// Claims and runs chunks until none is left or the launch is stopped: `leaf_done` after the last chunk
-    /// of each claim unit, which is then marked done.
+    /// Claims and runs chunks until none is left or the launch is stopped. Calls `leaf_done` after the last
+    /// chunk of each claim unit, and then marks the unit done.
     pub(crate) fn chunks(
         &mut self,
         mut kernel: impl FnMut(&Chunk),
@@ -117,7 +117,7 @@ impl LaunchContext<'_> {
                 if repair && done.is_done(unit) {
                     continue;
                 }
-                // Release: whoever reads this word after our death sees no later write of ours without it.
+                // Release: a reader of this word after our death sees no later write of ours without it.
                 status.current.store((unit as u64).wrapping_add(1), Ordering::Release);
                 let first = unit.saturating_mul(plan.unit);
                 for index in first..first.saturating_add(plan.unit).min(plan.grid.chunks) {

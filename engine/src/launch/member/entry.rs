@@ -1,8 +1,9 @@
-//! The entries of launches: what a member calls for an order, for the types of its operands.
+//! The entries of launches: the functions that a member calls for an order, instantiated for the operands'
+//! types.
 //!
 //! # Safety
-//! Entries are instantiated for the operand type whose wire they are handed with: the driver sends both in
-//! one order, and the entry compares the layout hash before it reads the wire.
+//! An entry is instantiated for the operand type whose wire it receives: the driver sends both in one order,
+//! and the entry compares the layout hash before it reads the wire.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -1,8 +1,8 @@
-//! Leaf results: where members put them and how the driver folds them.
+//! Leaf results: where members store them, and how the driver folds them.
 //!
 //! # Safety
-//! A [`Leaves`] is made by the driver after a launch that succeeded, over scratch that the launch's members
-//! filled; each taker reads the places that the same operand wrote, since both take in the order of the
+//! The driver makes a [`Leaves`] after a successful launch, over the scratch that the launch's members
+//! filled. Each taker reads the places that the same operand wrote, since both take them in the order of the
 //! operands.
 #![allow(unsafe_code)]
 #![deny(
@@ -31,11 +31,12 @@ impl<'a> Leaves<'a> {
         Leaves { base, leaves, used: 0, scratch: PhantomData }
     }
 
-    /// The next operand's leaves: `len` values each.
+    /// Takes the next operand's leaves: `len` values per leaf.
     pub(crate) fn take<T: Pod>(&mut self, len: usize) -> Vec<&'a [T]> {
         let stride = stride_of::<T>(len);
         let start = self.used;
-        // No wrap, here and below: the members found these places inside the scratch (`LeafPlaces::open`).
+        // This does not wrap, here and below: the members found these places inside the scratch
+        // (`LeafPlaces::open`).
         self.used = self.used.wrapping_add(stride.wrapping_mul(self.leaves));
         (0..self.leaves)
             .map(|leaf| {
@@ -52,7 +53,7 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// Bytes from one leaf's `len` values to the next one's; more than any memory where there is none for so
+/// Bytes from one leaf's `len` values to the next leaf's. Larger than any memory if no memory can hold that
 /// many.
 fn stride_of<T>(len: usize) -> usize {
     const { assert!(align_of::<T>() <= LEAF_ALIGN, "what is folded in leaves is aligned to 128 bytes at most") };
@@ -70,7 +71,7 @@ pub(crate) struct LeafPlaces<T> {
 }
 
 impl<T: Pod> LeafPlaces<T> {
-    /// Takes the next operand's places: `len` values a leaf.
+    /// Takes the next operand's places: `len` values per leaf.
     pub(crate) fn open(context: &mut LaunchContext<'_>, len: usize) -> Result<LeafPlaces<T>, Fault> {
         let leaves = context.plan()?.units;
         let stride = stride_of::<T>(len);

@@ -1,4 +1,4 @@
-//! What operands tell the driver before a launch.
+//! What operands report to the driver before a launch.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::launch::error::LaunchError;
@@ -8,9 +8,9 @@ use crate::team::board::MAX_CHUNKS;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Leaves of a reduction at most.
+/// Largest number of leaves in a reduction.
 const MAX_LEAVES: usize = 256;
-/// Bytes of all leaves' accumulators at most.
+/// Largest size of all leaves' accumulators together, in bytes.
 const MAX_LEAF_BYTES: usize = 64 << 20;
 /// Accumulators of different leaves never share a line.
 pub(crate) const LEAF_ALIGN: usize = 128;
@@ -49,7 +49,7 @@ impl Description<'_> {
         self.unit_bytes = self.unit_bytes.max(bytes);
     }
 
-    /// Units are parts with given boundaries: one is a chunk.
+    /// Units are parts with given boundaries, each of which is one chunk.
     pub(crate) fn parts(&mut self) {
         self.parts = true;
     }
@@ -74,7 +74,7 @@ impl Description<'_> {
         Ok(())
     }
 
-    /// The kernel changes contents that it may have read: a lost chunk cannot be run again.
+    /// The kernel changes contents that it may have read, so a lost chunk cannot be run again.
     pub(crate) fn changes_in_place(&mut self) {
         self.in_place = true;
     }
@@ -89,7 +89,7 @@ impl Description<'_> {
         self.length.map(|(len, _)| len)
     }
 
-    /// A broadcast gives each rank one block, and has no leaves.
+    /// A broadcast passes each rank one block, and has no leaves.
     pub(crate) fn check_broadcast(&self) -> Result<(), LaunchError> {
         if self.parts || !self.leaf_bytes.is_empty() {
             let what = if self.parts { "a split_at() array" } else { "a reduce() accumulator" };
@@ -107,7 +107,7 @@ impl Description<'_> {
         self.leaf_bytes.iter().sum::<usize>().saturating_mul(leaves)
     }
 
-    /// The grid and the chunks of a claim unit.
+    /// The grid, and the number of chunks in a claim unit.
     pub(crate) fn grid(
         &self,
         chunk: Option<usize>,

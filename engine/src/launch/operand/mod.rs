@@ -1,8 +1,8 @@
-//! Operands: what a kernel works on, and how it travels.
+//! Operands: what a kernel works on, and how it reaches the workers.
 //!
-//! An operand is described by the driver (lengths, segments, what it writes), travels as a fixed number of
-//! plain bytes (`Wire`), is opened once by each member in each launch (`Local`: the wire resolved to
-//! addresses of that process), and gives the kernel one `View` a chunk.
+//! The driver describes an operand (lengths, segments, what it writes) and sends it as a fixed number of
+//! plain bytes (`Wire`). Each member opens it once per launch (`Local`: the wire resolved to addresses of
+//! that process) and passes the kernel one `View` per chunk.
 //!
 //! # Safety
 //! Values are copied out of the wire, whose bytes the driver wrote from a value of the same type.
@@ -23,20 +23,20 @@ use crate::team::member::LaunchContext;
 use bytemuck::Pod;
 use std::ops::Range;
 
-/// Something a kernel can take: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number
-/// or array of numbers, an index range, a shared value, lock or counter, state of the worker, or a tuple of
-/// up to 8 of these.
+/// A kernel argument: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number or an
+/// array of numbers, an index range, a shared value, lock or counter, per-worker state, or a tuple of up to 8
+/// of these.
 ///
 /// # Safety
-/// Views of chunks of one launch that live at the same time must not alias mutably (a member has one view of
-/// an operand at a time), and `open` must check every place that the wire names against its segment.
+/// Views of chunks of one launch that live at the same time must not alias mutably. (A member holds one view
+/// of an operand at a time.) `open` must check every place that the wire names against its segment.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "not an operand",
     note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain numbers and `[T; N]` of them, `Val(pod)`, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
 )]
 pub unsafe trait Operand {
-    /// What travels: fixed size, plain bytes.
+    /// What is sent: plain bytes of fixed size.
     #[doc(hidden)]
     type Wire: Copy + 'static;
     /// The wire as resolved by one member for one launch.
@@ -44,22 +44,22 @@ pub unsafe trait Operand {
     type Local;
     /// What the kernel receives for one chunk.
     type View<'w>;
-    /// Tells one operand type's layout from another's.
+    /// Distinguishes the layouts of operand types.
     #[doc(hidden)]
     const LAYOUT: u64;
-    /// Tells the driver lengths, segments and rights.
+    /// Reports lengths, segments and access rights to the driver.
     #[doc(hidden)]
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError>;
     #[doc(hidden)]
     fn wire(&self) -> Self::Wire;
     /// # Safety
-    /// The wire was made by `wire` of the same type in this launch, the launch is entered, and what this
-    /// gives is kept no longer than the launch.
+    /// `wire` was made by [`Self::wire`] of the same type in this launch, the launch is entered, and the
+    /// result is kept no longer than the launch.
     #[doc(hidden)]
     unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault>;
     /// # Safety
-    /// The chunk is claimed by this member, or in a broadcast is its rank's own. The launch lasts at least as
-    /// long as `'w`, `local` stays in place meanwhile, and the view of it before this one is gone.
+    /// The chunk is claimed by this member, or in a broadcast belongs to its rank. The launch lasts at least
+    /// as long as `'w`, `local` stays in place meanwhile, and the previous view of `local` is gone.
     #[doc(hidden)]
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w>;
     /// Folds the leaves' accumulators into the operand after a successful launch.
@@ -67,12 +67,12 @@ pub unsafe trait Operand {
     fn settle(&mut self, _leaves: &mut Leaves<'_>) {}
 }
 
-/// Plain values that travel as they are.
+/// Plain values, which are sent as they are.
 ///
-/// Implemented for the integer and floating-point types and arrays of them. For your own types use [`Val`].
+/// Implemented for the integer and floating-point types and for arrays of them. For other types use [`Val`].
 ///
 /// # Safety
-/// As `bytemuck::Pod`.
+/// As for `bytemuck::Pod`.
 pub unsafe trait Plain: Pod + Send + Sync {}
 
 macro_rules! plain { ($($t:ty)*) => { $(
@@ -84,7 +84,7 @@ plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
 // SAFETY: Pod by the bound.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] where [T; N]: Pod {}
 
-/// Carries a value of any `bytemuck::Pod` type as an operand; the kernel receives the value itself.
+/// Passes a value of any `bytemuck::Pod` type as an operand. The kernel receives the value itself.
 ///
 /// ```
 /// use bytemuck::{Pod, Zeroable};

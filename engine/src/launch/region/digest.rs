@@ -30,12 +30,13 @@ pub(crate) enum Frame {
     Fill,
 }
 
-/// The driver's secret: digests depend on it, so that nobody can work out two descriptions that share one.
+/// The driver's secret key. Digests depend on it, so nobody can compute two descriptions with the same
+/// digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key([u64; 2]);
 
 impl Key {
-    /// What travels in the order.
+    /// The key as it is sent in the order.
     pub(crate) fn of_this_driver() -> u64 {
         static WORD: OnceLock<u64> = OnceLock::new();
         *WORD.get_or_init(|| RandomState::new().hash_one(0))
@@ -49,9 +50,9 @@ impl Key {
 
 /// 128 bits: two mixes of the same words under different keys.
 ///
-/// What is digested is a sequence of *frames*: what it is, how many words follow, these words. So a sequence
-/// can be read back in one way only, and two that differ have different words. That they then have different
-/// digests is premise P7.
+/// The input is a sequence of *frames*: a tag, the number of words that follow, and these words. The sequence
+/// can be read back in only one way, so two different sequences have different words. Premise P7 says that
+/// they then have different digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     key: Key,
@@ -70,7 +71,7 @@ impl Digest {
         self.state
     }
 
-    /// Adds a frame; the order matters. `words` says its length exactly.
+    /// Adds a frame; the order matters. `words` must report its exact length.
     #[inline]
     pub(crate) fn frame(&mut self, frame: Frame, mut words: impl ExactSizeIterator<Item = u64>) {
         self.add(frame as u64, words.len() as u64);
@@ -79,8 +80,8 @@ impl Digest {
         }
     }
 
-    /// Adds an array as that operand. Its name is random, and so cannot be taken for the
-    /// head of a frame.
+    /// Adds an array as that operand. The array's name is random, so it cannot be mistaken for the head of a
+    /// frame.
     #[inline]
     pub(crate) fn array(&mut self, operand: Frame, ArrayName([one, two]): ArrayName) {
         self.add(one.wrapping_add(operand as u64), two);
@@ -103,8 +104,7 @@ fn folded_product(one: u64, two: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// An array with its shape and the size of its elements, as a region's digests name it: worked out once a
-/// region.
+/// An array with its shape and element size, as a region's digests name it. Computed once per region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ArrayName([u64; 2]);
 

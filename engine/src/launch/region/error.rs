@@ -1,7 +1,6 @@
-//! Why a region's rank could not go on.
+//! Errors inside a region.
 
-/// What a rank of a region is told when the team cannot go on together; also what a body returns to fail of
-/// its own.
+/// Why a rank of a region cannot continue. A body also returns this type to report its own failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegionError {
@@ -19,34 +18,34 @@ pub enum RegionError {
     Disagree {
         /// This rank.
         rank: usize,
-        /// What it does.
+        /// The step this rank makes.
         mine: &'static str,
-        /// Where in its source file.
+        /// Its line in the source file.
         my_line: u32,
         /// The other rank.
         other: usize,
-        /// What that does.
+        /// The step the other rank makes.
         theirs: &'static str,
-        /// Where.
+        /// Its line in the source file.
         their_line: u32,
     },
     /// Operands of a phase have different lengths.
     #[error("operands of one phase have {first} and {other} rows; split operands must agree")]
     Lengths {
-        /// Rows of the first.
+        /// Rows of the first operand.
         first: usize,
-        /// Rows of the one that disagrees.
+        /// Rows of the operand that differs.
         other: usize,
     },
-    /// A halo is too wide for any memory.
+    /// A halo is larger than any memory.
     #[error("a halo of {k} rows on each side of an array of {rows} rows is larger than any memory")]
     Halo {
-        /// Rows asked for on each side.
+        /// The requested number of rows on each side.
         k: usize,
         /// The array's rows.
         rows: usize,
     },
-    /// The boundaries of a `split_at` operand make no sense.
+    /// The offsets of a `split_at` operand do not ascend, or leave the array.
     #[error(
         "the offsets of a split_at operand must ascend and stay inside the array of {rows} rows; n parts have n + 1 offsets"
     )]
@@ -54,21 +53,21 @@ pub enum RegionError {
         /// Rows of the array.
         rows: usize,
     },
-    /// A rank that does not exist.
+    /// The rank does not exist.
     #[error("there is no rank {rank} in a team of {size}")]
     NoSuchRank {
-        /// The rank asked for.
+        /// The requested rank.
         rank: usize,
         /// The team's size.
         size: usize,
     },
-    /// The body's own error.
+    /// An error of the body's own.
     #[error("{0}")]
     Body(String),
 }
 
 impl RegionError {
-    /// An error of the body's own, told to the caller of the region with this text.
+    /// Returns an error of the body's own. The caller of the region receives its text.
     pub fn new(what: impl std::fmt::Display) -> RegionError {
         RegionError::Body(what.to_string())
     }

@@ -1,11 +1,11 @@
-//! Regions (SPMD): one body on all members at once.
+//! Regions (SPMD): one body runs on all ranks at once.
 //!
-//! Everything that the ranks do together is a *step* of one counter: phase, barrier, broadcast, all_reduce,
-//! reduce_chunks, and leaving the body. At each step every rank publishes what it is about to do, and
-//! compares it with all others before it does it; a difference is an error on every rank.
+//! Everything that the ranks do together is a *step* of one counter: a phase, a barrier, a broadcast, an
+//! all_reduce, a reduce_chunks, and leaving the body. At each step, every rank publishes what it is about to
+//! do and compares that with all others before doing it. A difference is an error on every rank.
 //!
 //! # Safety
-//! An entry is instantiated for the operand type whose wire it is handed with, as in `launch`.
+//! An entry is instantiated for the operand type whose wire it receives, as in `launch`.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -41,18 +41,19 @@ use crate::team::orders::WireBytes;
 use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-/// The body of a region.
+/// The body of a region: a function, or a closure that captures nothing.
 pub type Body<O, R> = for<'w> fn(&mut Team<'w>, <O as RegionOperand>::Handle<'w>) -> Result<R, RegionError>;
 
-/// The results of a region, by rank.
+/// The results of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region<R> {
-    /// What each rank's body returned.
+    /// What each rank's body returned, by rank.
     pub results: Vec<R>,
 }
 
 impl Launch<'_> {
-    /// Runs `body` once on every member, all at the same time. See [`Pool::region`](crate::Pool::region).
+    /// Runs `body` once on every rank, all at the same time, and returns rank 0's result. See
+    /// [`Pool::region`](crate::Pool::region).
     #[track_caller]
     pub fn region<O: RegionOperand, R: Element>(
         self,
@@ -63,7 +64,7 @@ impl Launch<'_> {
         Ok(region.results[0])
     }
 
-    /// As [`Self::region`], and gives every rank's result.
+    /// Like [`Self::region`], but returns every rank's result.
     #[track_caller]
     pub fn region_each<O: RegionOperand, R: Element>(
         self,
@@ -141,7 +142,7 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(context: &mut LaunchContext
 }
 
 impl<'a> StepStates<'a> {
-    /// Those of a board.
+    /// The step states of a board.
     pub(crate) fn of(board: &'a Board) -> StepStates<'a> {
         StepStates { states: board.steps(), payloads: board.payloads() }
     }

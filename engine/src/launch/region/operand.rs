@@ -1,9 +1,9 @@
 //! Operands of a region: what its body holds for the whole region.
 //!
 //! # Safety
-//! Handles of arrays give no access to data, but to that of an array that nobody writes during the region.
-//! The others are copies, states of the rank's own, and locks, counters and their like (`grant::handle`),
-//! behind which all is reached through atomics or under the lock.
+//! Handles of arrays give no access to data, except to arrays that no rank writes during the region. The
+//! other operands are copies, the rank's own state, and locks, counters and the like (`grant::handle`), whose
+//! contents are reached only through atomics or under the lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -22,12 +22,12 @@ use crate::team::member::{LaunchContext, fault};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
-/// Something the body of a region can hold: `&mut array`, `&array`, slices of up to 12 arrays, plain values,
-/// `Val(pod)`, shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
+/// An operand of a region: `&mut array`, `&array`, slices of up to 12 arrays, plain values, `Val(pod)`,
+/// shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
 ///
 /// # Safety
-/// A handle must give no access to memory that another rank may write, but in phases, through atomics or
-/// under a lock; `handle` must check every place that the wire names against the segment it lies in.
+/// Memory that another rank may write must be accessible through a handle only in phases, through atomics or
+/// under a lock. `handle` must check every place that the wire names against its segment.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
@@ -36,7 +36,7 @@ use std::marker::PhantomData;
 pub unsafe trait RegionOperand {
     #[doc(hidden)]
     type Wire: Copy + 'static;
-    /// What the body holds.
+    /// What the body receives.
     type Handle<'w>;
     #[doc(hidden)]
     const LAYOUT: u64;
@@ -45,7 +45,7 @@ pub unsafe trait RegionOperand {
     #[doc(hidden)]
     fn wire(&self) -> Self::Wire;
     /// # Safety
-    /// The wire was made by `wire` of the same type in this launch, which lasts for `'w`.
+    /// `wire` was made by [`Self::wire`] of the same type in this launch, which lasts for `'w`.
     #[doc(hidden)]
     unsafe fn handle<'w>(
         wire: &Self::Wire,
@@ -84,11 +84,11 @@ macro_rules! arrays {
 arrays!(&mut SharedArray<T, D>, RegionMut, true, RegionMut);
 arrays!(&SharedArray<T, D>, RegionRef, false, RegionRef);
 
-/// Arrays that one slice brings into a region at most.
+/// Largest number of arrays that one slice brings into a region.
 const MOST_IN_SLICE: usize = 12;
 
-/// Slices of arrays, of different shapes as the levels of a grid hierarchy are, become a vector of their
-/// handles.
+/// A slice of arrays, possibly of different shapes (as the levels of a grid hierarchy are), becomes a vector
+/// of their handles.
 macro_rules! slices {
     ($slice:ty, $handle:ident, $writes:literal, $tag:ident) => {
         // SAFETY: see the module; arrays of one slice are apart, as each owns its elements.

@@ -18,29 +18,29 @@ use crate::launch::region::error::RegionError;
 use crate::launch::region::step::packed;
 use std::marker::PhantomData;
 
-/// What the operands of a phase say of themselves.
+/// The description of a phase, collected from its operands.
 pub struct PhasePlan {
     pub(crate) digest: Digest,
     pub(crate) rows: Option<usize>,
     pub(crate) row_bytes: usize,
-    /// Whether the rows are parts with given boundaries, each of which is a chunk.
+    /// Whether the rows are parts with given boundaries, each of which is one chunk.
     pub(crate) parts: bool,
 }
 
 impl PhasePlan {
-    /// `digest` tells of the kind of step alone.
+    /// `digest` covers only the kind of step.
     pub(crate) fn new(digest: Digest) -> PhasePlan {
         PhasePlan { digest, rows: None, row_bytes: 1, parts: false }
     }
 
-    /// The digest of the operands, and of all that their cut into one span a rank depends on.
+    /// The digest of the operands, and of everything that decides how they are cut into one span per rank.
     #[inline]
     pub(crate) fn sealed_by_ranks(&self) -> Digest {
         self.sealed([self.rows.unwrap_or(0)])
     }
 
-    /// The digest of the operands, and of all that their cut into leaves depends on. `result_bytes` is the
-    /// size of a leaf's result, which bounds the number of leaves.
+    /// The digest of the operands, and of everything that decides how they are cut into leaves.
+    /// `result_bytes` is the size of a leaf's result, which bounds the number of leaves.
     pub(crate) fn sealed_by_leaves(&self, result_bytes: usize) -> Digest {
         self.sealed([self.rows.unwrap_or(0), self.row_bytes, result_bytes])
     }
@@ -89,11 +89,11 @@ impl PhasePlan {
     }
 }
 
-/// Something a phase can open: grants of region handles, index ranges and tuples of up to 8 of these.
+/// An operand of a phase: grants of region handles, index ranges, and tuples of up to 8 of these.
 ///
 /// # Safety
-/// `describe` must tell everything that the views of *other* ranks depend on: which array, whether it is
-/// written, and what decides on spans. Views of disjoint spans must not alias mutably.
+/// `describe` must report everything that the views of *other* ranks depend on: which array, whether it is
+/// written, and what decides the spans. Views of disjoint spans must not alias mutably.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be opened in a phase",
     label = "not an operand of a phase",
@@ -108,27 +108,29 @@ pub unsafe trait PhaseOperand {
     ///
     /// # Safety
     /// `describe` has succeeded, and `span` lies inside the rows that all operands of the phase agree on. All
-    /// ranks have met with the same description, none meets again before the view is gone, no other rank is
-    /// given an overlapping span, and the view of this operand before is gone.
+    /// ranks have met with the same description, and none meets again before the view is gone. No other rank
+    /// receives an overlapping span, and the previous view of this operand is gone.
     #[doc(hidden)]
     unsafe fn view<'p>(&self, span: Span) -> Self::View<'p>;
 }
 
-/// Own rows for reading and writing.
+/// This rank's rows, for reading and writing. Returned by
+/// [`RegionMut::split_mut`](super::RegionMut::split_mut).
 pub struct PhaseMut<'h, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h mut T>,
 }
 
-/// Own rows for reading.
+/// This rank's rows, read-only. Returned by `split` of a region's handle.
 pub struct PhaseRef<'h, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
 }
 
-/// Own parts with given boundaries, for reading and writing.
+/// This rank's parts with given boundaries, for reading and writing. Returned by
+/// [`RegionMut::split_at_mut`](super::RegionMut::split_at_mut).
 pub struct PhasePartsMut<'h, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
@@ -136,7 +138,7 @@ pub struct PhasePartsMut<'h, T, D> {
     pub(super) life: PhantomData<&'h mut T>,
 }
 
-/// Own parts with given boundaries, for reading.
+/// This rank's parts with given boundaries, read-only. Returned by `split_at` of a region's handle.
 pub struct PhaseParts<'h, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
@@ -144,14 +146,14 @@ pub struct PhaseParts<'h, T, D> {
     pub(super) life: PhantomData<&'h T>,
 }
 
-/// All rows for reading.
+/// All rows, read-only. Returned by `whole` of a region's handle.
 pub struct PhaseWhole<'h, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<&'h T>,
 }
 
-/// Own rows and neighbours for reading.
+/// This rank's rows and their neighbours, read-only. Returned by `halo` of a region's handle.
 pub struct PhaseHalo<'h, T, D> {
     name: ArrayName,
     rows: Located<T, D>,
@@ -195,7 +197,7 @@ macro_rules! phase_operand {
 phase_operand!(PhaseMut, ViewMut, |this, span| D::view_rows_mut(this.local.base, &this.local.dim, span));
 phase_operand!(PhaseRef, View, |this, span| D::view_rows(this.local.base, &this.local.dim, span));
 
-/// Tells a plan of parts, after checking that they ascend inside the array.
+/// Adds parts to a plan, after checking that they ascend inside the array.
 fn describe_parts<T: Element, D: Shape>(
     plan: &mut PhasePlan,
     operand: Frame,

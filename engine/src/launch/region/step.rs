@@ -1,7 +1,7 @@
-//! Steps: how ranks meet. README.md in `launch` tells the protocol with what a kill leaves behind.
+//! Steps: how ranks meet. README.md in `launch` describes the protocol and what a kill leaves behind.
 //!
-//! Small teams meet all to all; larger ones in a tree of fan-out 8: a rank arrives when its subtree has, the
-//! root releases, and releases travel down.
+//! In small teams, every rank meets every other one. Larger teams meet in a tree of fan-out 8: a rank arrives
+//! once its subtree has arrived, the root releases, and releases travel down.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
@@ -18,12 +18,12 @@ use bytemuck::Pod;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Ranks up to which all meet all.
+/// Largest team in which every rank meets every other one.
 const ALL_TO_ALL: usize = 8;
 /// Children of a rank in the tree.
 const FAN_OUT: usize = 8;
 
-/// Times a rank looks for its peer between two looks at the clock.
+/// How many times a rank checks for its peer between two reads of the clock.
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 64 };
 /// Longest sleep of a waiting rank: a backstop against a state whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_secs(1);
@@ -83,13 +83,13 @@ impl<'a> Steps<'a> {
         self.count as usize & 1
     }
 
-    /// The digest of a step of which nothing but its kind has been told.
+    /// The digest of a step, with nothing added yet but its kind.
     #[inline]
     pub(crate) fn digest(&self, kind: StepKind) -> Digest {
         Digest::new(self.key, kind)
     }
 
-    /// Meets all other ranks, after everything this rank wrote and before anything it reads next.
+    /// Meets all other ranks: after everything this rank has written, and before anything it reads next.
     #[inline]
     pub(crate) fn meet(&mut self, kind: StepKind, digest: Digest, line: u32) -> Result<(), RegionError> {
         if let Some(error) = &self.broken {
@@ -205,8 +205,8 @@ impl<'a> Steps<'a> {
             if look % LOOKS == LOOKS - 1 {
                 let now = ticks();
                 began = if began == 0 { now } else { began };
-                // No yield: on a core shared with others it would give away a whole slice, where a sleeper
-                // keeps its claim.
+                // No yield: on a shared core it would give away a whole time slice, whereas a sleeper keeps
+                // its claim.
                 if now.wrapping_sub(began) >= self.patience.shared.min(self.patience.ticks) {
                     self.want_short_slices();
                     sleep_on(word, watchers, target);
@@ -217,9 +217,9 @@ impl<'a> Steps<'a> {
         Err(RegionError::Broken { by: owner })
     }
 
-    /// Asks for short slices until the region ends, once: a peer that does not come in time has probably lost
-    /// its core to another program, and a team that meets often waits for its slowest member's next slice.
-    /// The share of the core stays the same. A kernel that does not know the wish serves as well on a quiet
+    /// Asks for short time slices until the region ends, once. A peer that is late has probably lost its core
+    /// to another program, and a team that meets often waits for its slowest member's next slice. The share
+    /// of the core stays the same. An operating system without this option performs as well on a quiet
     /// machine.
     #[cold]
     fn want_short_slices(&self) {
@@ -228,7 +228,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Tells everybody, for good, that this rank goes no further.
+    /// Marks permanently, for all ranks, that this rank will not continue.
     pub(crate) fn poison(&self) {
         self.at.states[self.rank].poison();
     }
@@ -244,7 +244,7 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Counts one step on and wakes who sleeps on the word.
+/// Advances the word by one step and wakes the ranks that sleep on it.
 #[inline]
 fn advance(word: &AtomicU32, watchers: &AtomicU32) {
     // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the
@@ -268,7 +268,7 @@ fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
     watchers.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Makes the states ready for a region. Driver only, before it opens.
+/// Resets the states for a region. Driver only, before the region opens.
 pub(crate) fn reset(at: StepStates<'_>) {
     for state in at.states {
         state.arrived.store(0, Ordering::Relaxed);
@@ -278,7 +278,7 @@ pub(crate) fn reset(at: StepStates<'_>) {
     }
 }
 
-/// Words that a value takes in a payload.
+/// Number of words that a value takes in a payload.
 pub(crate) fn words_of<A>() -> usize {
     size_of::<A>().div_ceil(8)
 }
@@ -308,13 +308,13 @@ fn get<A: Pod>(at: StepStates<'_>, rank: usize, parity: usize, index: usize) -> 
     value
 }
 
-/// What a rank's body returned: its value of its last step.
+/// What a rank's body returned: the value of its last step.
 pub(crate) fn left_with<R: Pod>(at: StepStates<'_>, rank: usize) -> R {
     let steps = at.states[rank].arrived.load(Ordering::Acquire) >> 1;
     get(at, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
 }
 
-/// Values of `A` that fit into one payload.
+/// Number of values of `A` that fit into one payload.
 pub(crate) const fn payload_capacity<A>() -> usize {
     let size = size_of::<A>().next_multiple_of(8);
     match PAYLOAD_BYTES.checked_div(size) {

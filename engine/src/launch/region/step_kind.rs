@@ -9,8 +9,8 @@ pub(crate) enum StepKind {
     Broadcast,
     AllReduce,
     ReduceChunks,
-    /// The second meeting of a reduce_chunks: a kind of its own, so that a rank which left the first half by
-    /// a caught panic and begins another is not taken for one that ends it.
+    /// The second meeting of a reduce_chunks. It has its own kind so that a rank that left the first half by
+    /// a caught panic and begins another reduce_chunks is not mistaken for one that ends it.
     ReduceEnd,
     Leave,
 }

@@ -23,19 +23,19 @@ use crate::team::step_state::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// Long spans are cut at multiples of this many elements, so that for no element size two ranks write one
-/// cache line.
+/// Long spans are cut at multiples of this many elements, so that two ranks never write to the same cache
+/// line, whatever the element size.
 const SPAN_ALIGN: usize = 64;
-/// Spans are long from this many such multiples a rank on: the unevenness is then 1 in 16 at most. Shorter
-/// ones are cut evenly (planes of a grid, say), where one line shared by two ranks costs less.
+/// Spans count as long from this many such multiples per rank. The imbalance is then at most 1 in 16. Shorter
+/// spans (planes of a grid, say) are cut evenly, where one line shared by two ranks costs less.
 const LONG_SPAN: usize = 16;
-/// Leaves of a `reduce_chunks` at most.
+/// Largest number of leaves in a `reduce_chunks`.
 const MAX_LEAVES: usize = 256;
 
-/// All members of a region, seen from one rank. Collectives are called by every rank, in the same order.
+/// The ranks of a region, as seen from one of them. Every rank must call the same collectives in the same
+/// order.
 ///
-/// Neither `Send` nor `Sync`: only the thread that runs the body can meet the others, and only once at a
-/// time.
+/// Neither `Send` nor `Sync`: only the thread that runs the body can meet the other ranks.
 pub struct Team<'w> {
     steps: Steps<'w>,
     rank: usize,
@@ -53,35 +53,36 @@ impl<'w> Team<'w> {
         }
     }
 
-    /// This member's number, from 0.
+    /// Returns this rank's number, counted from 0.
     pub fn rank(&self) -> usize {
         self.rank
     }
 
-    /// Number of members.
+    /// Returns the number of ranks.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The part of `0..n` that is this rank's in every phase over `n` rows.
+    /// Returns the part of `0..n` that belongs to this rank in every phase over `n` rows.
     pub fn my_span(&self, n: usize) -> Span {
         span_of(n, self.rank, self.size)
     }
 
-    /// Waits until all ranks have come here.
+    /// Blocks until all ranks have reached this barrier.
     ///
     /// # Errors
-    /// [`RegionError::Broken`] if another rank is gone, [`RegionError::Disagree`] if one makes another step.
+    /// - [`RegionError::Broken`]: another rank died, panicked or failed.
+    /// - [`RegionError::Disagree`]: another rank makes a different step.
     #[track_caller]
     pub fn barrier(&mut self) -> Result<(), RegionError> {
         let digest = self.steps.digest(StepKind::Barrier);
         self.steps.meet(StepKind::Barrier, digest, Location::caller().line())
     }
 
-    /// Gives every rank the value that `root` has. At most 4096 bytes.
+    /// Returns the value of rank `root` on every rank. The value has at most 4096 bytes.
     ///
     /// # Errors
-    /// As [`Self::barrier`]; [`RegionError::NoSuchRank`].
+    /// As for [`Self::barrier`], and [`RegionError::NoSuchRank`] if `root` is not a rank of the team.
     #[track_caller]
     pub fn broadcast<A: Element>(&mut self, root: usize, value: A) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
@@ -97,11 +98,11 @@ impl<'w> Team<'w> {
         Ok(self.steps.get(root, 0))
     }
 
-    /// Folds one value of each rank, in rank order, and gives every rank the result: the same bits on all,
-    /// and each time for one team size. At most 4096 bytes.
+    /// Folds one value from each rank, in rank order, and returns the result on every rank. The result is
+    /// bit-identical on all ranks, and for every run with the same team size. A value has at most 4096 bytes.
     ///
     /// # Errors
-    /// As [`Self::barrier`].
+    /// As for [`Self::barrier`].
     #[track_caller]
     pub fn all_reduce<A: Element>(
         &mut self,
@@ -117,11 +118,12 @@ impl<'w> Team<'w> {
         Ok((1..self.size).fold(first, |sum, rank| combine(sum, self.steps.get(rank, 0))))
     }
 
-    /// Folds `kernel`'s results over fixed parts of the operands, and gives every rank the result: the same
-    /// bits for every team size. `identity` is the result for no rows.
+    /// Folds the kernel's results over fixed parts of the operands, and returns the result on every rank. The
+    /// result is bit-identical for every team size. `identity` is the result for zero rows.
     ///
     /// # Errors
-    /// As [`Self::barrier`]; [`RegionError::Lengths`].
+    /// As for [`Self::barrier`]. Invalid operands return [`RegionError::Lengths`], [`RegionError::Halo`] or
+    /// [`RegionError::Offsets`].
     #[track_caller]
     pub fn reduce_chunks<P: PhaseOperand, A: Element>(
         &mut self,
@@ -152,13 +154,14 @@ impl<'w> Team<'w> {
         Ok(fold_tree(&partial, &combine).unwrap_or(identity))
     }
 
-    /// Opens operands to this rank's kernel, after all ranks have finished the phase before.
+    /// Opens operands to this rank's kernel, after all ranks have finished the previous phase.
     ///
-    /// The kernel runs at once in this process, so it may capture anything of this rank. What one phase
-    /// writes is visible in the next; views cannot leave the phase.
+    /// The kernel runs on the calling thread, so it may capture anything of this rank. What one phase writes
+    /// is visible in the next. Views cannot leave the phase.
     ///
     /// # Errors
-    /// As [`Self::barrier`]; [`RegionError::Lengths`].
+    /// As for [`Self::barrier`]. Invalid operands return [`RegionError::Lengths`], [`RegionError::Halo`] or
+    /// [`RegionError::Offsets`].
     #[track_caller]
     #[inline]
     pub fn phase<P: PhaseOperand, R>(
@@ -187,18 +190,18 @@ impl<'w> Team<'w> {
     }
 }
 
-/// The part of `0..n` that `rank` of `size` has.
+/// The part of `0..n` that belongs to `rank` of `size`.
 fn span_of(n: usize, rank: usize, size: usize) -> Span {
     if n < size.saturating_mul(SPAN_ALIGN * LONG_SPAN) {
         return block(n, rank, size);
     }
     let lines = block(n.div_ceil(SPAN_ALIGN), rank, size);
-    // The last line of the longest spaces there are ends beyond them.
+    // The last line of the longest possible range would end beyond `usize`.
     let start = |line: usize| line.saturating_mul(SPAN_ALIGN).min(n);
     Span::new(start(lines.lo), start(lines.hi))
 }
 
-/// How `reduce_chunks` cuts its rows: depends on their number and size, and on the result's size, only.
+/// How `reduce_chunks` cuts its rows. This depends only on their number and size, and on the result's size.
 struct LeafCut {
     grid: Grid,
     unit: usize,
