@@ -24,11 +24,11 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-/// What may be an argument of a task: any serde type that owns its data, numbers at the cost of a copy.
+/// A type that can be the argument of a task: any serde type that owns its data. Numbers cost one copy.
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
 
-/// What may be the result of a task: as [`Argument`].
+/// A type that can be the result of a task: the same types as for [`Argument`].
 pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 

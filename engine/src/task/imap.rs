@@ -122,12 +122,12 @@ impl<I: Iterator> Iterator for Caught<'_, I> {
     }
 }
 
-/// Results of an input that is taken lazily; from [`Pool::imap`](crate::Pool::imap) and
+/// An iterator over the results of a lazily consumed input; returned by [`Pool::imap`](crate::Pool::imap) and
 /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
-/// An iterator over each item's result or error. At most a window of items is under way, counted from the
-/// oldest whose result was not given yet, so endless input is no trouble, and a slow consumer slows the
-/// workers. Dropping it drops the tasks that have not begun; those that run go on to their end.
+/// Yields each item's result or error. At most one window of items is in progress, counted from the oldest
+/// item whose result has not been yielded yet. So endless input is fine, and a slow consumer slows the
+/// workers down. Dropping the iterator drops the tasks that have not begun; running ones finish.
 #[must_use = "an iterator does nothing until it is asked"]
 pub struct Imap<'p, I, A, R> {
     tasks: Tasks<'p>,
@@ -237,8 +237,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
     }
 
-    /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not
-    /// lost.
+    /// Returns the next result if it arrives within `patience`, and otherwise `Some(Err(NotReady))`. The item
+    /// is not lost then.
     pub fn next_timeout(&mut self, patience: Duration) -> Option<Result<R, TaskError>> {
         self.advance(Instant::now().checked_add(patience), patience)
     }
