@@ -22,7 +22,7 @@ use std::sync::Arc;
 // A plain atomic on purpose: a count of this process alone.
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Wishes for a process; made by [`Process::builder`].
+/// The options of a process; made by [`Process::builder`].
 ///
 /// ```
 /// use phalanx::{Process, StartMethod};
@@ -44,31 +44,32 @@ pub struct ProcessBuilder {
 static UNNAMED: AtomicU64 = AtomicU64::new(0);
 
 impl ProcessBuilder {
-    /// Names the process, for errors, logs, `ps` (the first 15 bytes) and
+    /// Sets the name of the process, used in errors, logs, `ps` (the first 15 bytes) and
     /// [`current_process`](crate::current_process).
     ///
-    /// Names need not differ. Default: `Process-1`, `Process-2` and so on.
+    /// Names need not be unique. Default: `Process-1`, `Process-2` and so on.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Whether dropping the handle kills the process (`true`) or waits for its end (`false`, the default).
+    /// Sets whether dropping the handle kills the process (`true`) or waits for its end (`false`, the
+    /// default).
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.is_daemon = daemon;
         self
     }
 
-    /// How the process comes into being. Default: [`StartMethod::ForkServer`].
+    /// Sets how the process is started. Default: [`StartMethod::ForkServer`].
     ///
-    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its
-    /// standard output and error are those that the program had when the fork server was made: at the first
-    /// start, or at the first after two seconds without a process.
+    /// Its working directory is the caller's. With [`StartMethod::ForkServer`], its environment, standard
+    /// output and standard error are those that the program had when the fork server was made: at the first
+    /// start, or at the first start after two seconds without a process.
     ///
-    /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first*
-    /// such start, which must come before the program has any further thread, those of this crate included,
-    /// and before it holds shared objects ([`StartError::SharedBeforeFork`](crate::StartError)): start a
-    /// first process, then make what the others get as arguments.
+    /// With [`StartMethod::Fork`], processes are forked from a copy of the caller as it was at the *first*
+    /// such start. That start must come before the program has any other thread, including those of this
+    /// crate, and before it holds shared objects ([`StartError::SharedBeforeFork`](crate::StartError)). So
+    /// start a first process early, then make the objects that later ones receive as arguments.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self
@@ -77,7 +78,7 @@ impl ProcessBuilder {
     /// Starts a process that calls `f(args)`; see [`Process::spawn`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Process::spawn`].
     pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,

@@ -22,9 +22,10 @@ pub enum ExitCause {
         /// Whether the kernel wrote a core dump.
         core_dumped: bool,
     },
-    /// It called exit with this status.
+    /// It called `exit` with this status.
     Exit(i32),
-    /// It has ended, and nobody can say how: the host program ignores SIGCHLD or waits for any child itself.
+    /// It has ended, and its exit status is unknown: the host program ignores SIGCHLD or reaps all children
+    /// itself.
     Unknown,
 }
 

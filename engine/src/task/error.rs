@@ -38,8 +38,8 @@ pub enum TaskError {
         /// Whether the kernel killed a process at that time because memory ran out.
         oom: bool,
     },
-    /// It ran longer than its time limit. Its worker was killed and replaced; where workers are threads, it
-    /// still runs.
+    /// The item ran longer than its time limit. Its worker was killed and replaced. Where workers are
+    /// threads, the item is still running.
     #[error("item {item} ran longer than its limit of {limit:?}{}", stopped(.still_running))]
     TimedOut {
         /// The index of the item.
@@ -50,7 +50,7 @@ pub enum TaskError {
         /// [`is_cancelled`](crate::is_cancelled).
         still_running: bool,
     },
-    /// The caller waited as long as it was willing to. The task goes on, and can be waited for again.
+    /// The result was not ready within the caller's wait. The task continues, and can be waited for again.
     #[error("no result within {waited:?}; the task goes on: wait again, or cancel() it")]
     NotReady {
         /// How long the caller waited.
@@ -65,7 +65,7 @@ pub enum TaskError {
     /// The pool accepts no more tasks: it was closed, terminated or dropped.
     #[error("the pool is closed and takes no more tasks; make another, or close() later")]
     PoolClosed,
-    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    /// This process was forked from one that uses phalanx: the pool belongs to the parent.
     #[error("no task can be run here: {}", AllocError::Forked)]
     Forked,
     /// The pool has lost its workers permanently.
@@ -141,7 +141,7 @@ fn stopped(still_running: &bool) -> &'static str {
 }
 
 impl TaskError {
-    /// The input's number, where the error is about one.
+    /// The index of the item that the error is about, if there is one.
     pub fn item(&self) -> Option<usize> {
         match self {
             TaskError::Panicked { item, .. }
