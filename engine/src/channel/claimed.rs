@@ -88,8 +88,8 @@ impl<T: Message> Drop for Held<'_, T> {
     }
 }
 
-/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`]
-/// ends it.
+/// An item that was taken from a queue but is not done yet. Dropping it returns the item to the front of the
+/// queue; [`Claimed::done`] completes it.
 #[must_use = "dropped, the item goes back into the queue"]
 pub struct Claimed<'a, T: Message> {
     pub(super) item: T,
@@ -97,7 +97,7 @@ pub struct Claimed<'a, T: Message> {
 }
 
 impl<T: Message> Claimed<'_, T> {
-    /// Says that the item needs nobody else, and hands it over.
+    /// Marks the item as done and returns it.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.

@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
 
-/// What can go through a queue: anything that serde can encode and decode again.
+/// A type that can go through a queue: anything that serde can encode and decode again.
 ///
-/// `Vec`s of plain numbers are copied as bytes, everything else in a format that describes itself.
+/// `Vec`s of plain numbers are copied as bytes, everything else in a self-describing format.
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 

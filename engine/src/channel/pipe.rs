@@ -25,10 +25,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The end of a one-way pipe that sends; see [`Pipe`].
+/// The sending end of a one-way pipe; see [`Pipe`].
 pub struct Sender<T: Message>(End<T, SENDING>);
 
-/// The end of a one-way pipe that receives; see [`Pipe`].
+/// The receiving end of a one-way pipe; see [`Pipe`].
 pub struct Receiver<T: Message>(End<T, RECEIVING>);
 
 /// One end of one direction.
@@ -105,17 +105,17 @@ impl<T: Message, const SIDE: usize> Drop for End<T, SIDE> {
 }
 
 impl<T: Message> Sender<T> {
-    /// Sends an item; blocks while the pipe is full.
+    /// Sends an item. Blocks while the pipe is full.
     ///
     /// # Errors
-    /// - [`QueueError::EndOfFile`]: nobody has the other end any more.
+    /// - [`QueueError::EndOfFile`]: the other end is gone.
     /// - Otherwise as [`Queue::put`].
     pub fn send(&self, item: &T) -> Result<(), QueueError> {
         self.0.used();
         self.0.queue.put_with(item, Patience::Forever).map_err(|error| self.0.error(error, RECEIVING))
     }
 
-    /// As [`Sender::send`], waiting for room at most `timeout`.
+    /// As [`Sender::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::Full`].
@@ -133,23 +133,23 @@ impl<T: Message> Sender<T> {
         self.0.queue.put_bytes(bytes, Patience::Forever).map_err(|error| self.0.error(error, RECEIVING))
     }
 
-    /// Ends the direction: the other side receives what was sent, then [`QueueError::EndOfFile`].
+    /// Closes this direction: the other side receives what was sent, then [`QueueError::EndOfFile`].
     pub fn close(&self) {
         self.0.queue.close();
     }
 }
 
 impl<T: Message> Receiver<T> {
-    /// Receives the next item; blocks while there is none.
+    /// Receives the next item. Blocks while there is none.
     ///
     /// # Errors
-    /// - [`QueueError::EndOfFile`]: nobody has the other end any more, and all it sent was received.
+    /// - [`QueueError::EndOfFile`]: the other end is gone, and everything it sent has been received.
     /// - Otherwise as [`Queue::get`].
     pub fn recv(&self) -> Result<T, QueueError> {
         self.recv_with(Patience::Forever)
     }
 
-    /// As [`Receiver::recv`], waiting at most `timeout`.
+    /// As [`Receiver::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::Empty`].
@@ -157,7 +157,7 @@ impl<T: Message> Receiver<T> {
         self.recv_with(Patience::of(timeout))
     }
 
-    /// Receives the next item if it is there.
+    /// Receives the next item if there is one. Does not wait.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::Empty`].
@@ -170,7 +170,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.get_with(patience).map_err(|error| self.0.error(error, SENDING))
     }
 
-    /// Receives what [`Sender::send_bytes`] sent.
+    /// Receives bytes sent by [`Sender::send_bytes`].
     ///
     /// # Errors
     /// As [`Receiver::recv`].
@@ -179,8 +179,8 @@ impl<T: Message> Receiver<T> {
         self.0.queue.get_bytes(Patience::Forever).map_err(|error| self.0.error(error, SENDING))
     }
 
-    /// Whether [`Receiver::recv`] would not block, waiting for that at most `timeout`: something is there, or
-    /// the other end is gone.
+    /// Waits at most `timeout` until [`Receiver::recv`] would not block, because an item is there or the
+    /// other end is gone. Returns whether that is so.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
@@ -190,7 +190,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.core()?.poll(patience).map_err(|refused| self.0.queue.error(refused))
     }
 
-    /// Ends the direction: whoever sends gets [`QueueError::EndOfFile`].
+    /// Closes this direction: senders get [`QueueError::EndOfFile`].
     pub fn close(&self) {
         self.0.queue.close();
     }
@@ -254,7 +254,7 @@ macro_rules! ends {
 ends!(Sender, SENDING, "sending end of a pipe");
 ends!(Receiver, RECEIVING, "receiving end of a pipe");
 
-/// One side of a [`Pipe`]: sends `S`, receives `R`.
+/// One side of a [`Pipe`], which sends `S` and receives `R`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "S: Message, R: Message")]
 pub struct Connection<S: Message, R: Message = S> {
@@ -262,7 +262,7 @@ pub struct Connection<S: Message, R: Message = S> {
     receiver: Option<Receiver<R>>,
 }
 
-/// Makes pipes: two connected [`Connection`]s, or the two ends of one direction.
+/// Makes pipes: two connected [`Connection`]s, or the two ends of a single direction.
 ///
 /// ```
 /// use phalanx::channel::{Pipe, QueueError};
@@ -282,16 +282,16 @@ pub struct Connection<S: Message, R: Message = S> {
 pub struct Pipe;
 
 impl Pipe {
-    /// A pipe for both directions with one type of items.
+    /// Makes a pipe for both directions with one type of items.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     #[allow(clippy::new_ret_no_self, reason = "its users know it as the maker of two connections")]
     pub fn new<T: Message>() -> Result<(Connection<T>, Connection<T>), CreateError> {
         Pipe::duplex()
     }
 
-    /// A pipe for both directions: the first side sends `A` and receives `B`.
+    /// Makes a pipe for both directions: the first side sends `A` and receives `B`.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -302,7 +302,7 @@ impl Pipe {
         Ok((a, Connection { sender: Some(to_a), receiver: Some(at_b) }))
     }
 
-    /// A pipe for one direction: the first side only receives, the second only sends.
+    /// Makes a pipe for one direction: the first side only receives, the second only sends.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -312,7 +312,7 @@ impl Pipe {
         Ok((receiving, Connection { sender: Some(sender), receiver: None }))
     }
 
-    /// The two ends of one direction, as types of their own.
+    /// Makes a pipe for one direction, with a separate type for each end.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -331,7 +331,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver.as_ref().ok_or(QueueError::WrongWay { can: "sends" })
     }
 
-    /// Sends an item; blocks while the pipe is full.
+    /// Sends an item. Blocks while the pipe is full.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::WrongWay`] at the receiving end of a one-way pipe.
@@ -339,7 +339,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send(item)
     }
 
-    /// As [`Connection::send`], waiting for room at most `timeout`.
+    /// As [`Connection::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Connection::send`], and [`QueueError::Full`].
@@ -355,7 +355,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send_bytes(bytes)
     }
 
-    /// Receives the next item; blocks while there is none.
+    /// Receives the next item. Blocks while there is none.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::WrongWay`] at the sending end of a one-way pipe.
@@ -363,7 +363,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv()
     }
 
-    /// As [`Connection::recv`], waiting at most `timeout`.
+    /// As [`Connection::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].
@@ -371,7 +371,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv_timeout(timeout)
     }
 
-    /// Receives the next item if it is there.
+    /// Receives the next item if there is one. Does not wait.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].
@@ -379,7 +379,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.try_recv()
     }
 
-    /// Receives what [`Connection::send_bytes`] sent.
+    /// Receives bytes sent by [`Connection::send_bytes`].
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -387,7 +387,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv_bytes()
     }
 
-    /// Whether [`Connection::recv`] would not block, waiting for that at most `timeout`.
+    /// Waits at most `timeout` until [`Connection::recv`] would not block. Returns whether that is so.
     ///
     /// # Errors
     /// As [`Receiver::poll`], and [`QueueError::WrongWay`] at the sending end of a one-way pipe.
@@ -395,7 +395,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.poll(timeout)
     }
 
-    /// Ends both directions.
+    /// Closes both directions.
     pub fn close(&self) {
         self.sender.iter().for_each(Sender::close);
         self.receiver.iter().for_each(Receiver::close);

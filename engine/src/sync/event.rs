@@ -99,11 +99,11 @@ impl EventWord {
     }
 }
 
-/// A flag in shared memory: any thread of any process raises it, all that wait for it go on.
+/// A flag in shared memory: any thread of any process sets it, and all threads that wait for it continue.
 ///
 /// What a thread did before [`Event::set`] is visible to every thread that saw the flag. The death of a
-/// waiter disturbs nobody; the death of the one who was to set it does not end a wait, so wait with a timeout
-/// where that can happen.
+/// waiter affects no other process. The death of the process that should set the flag does not end a wait, so
+/// use a timeout where that can happen.
 ///
 /// ```
 /// use phalanx::sync::Event;
@@ -121,37 +121,37 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event whose flag is down.
+    /// Makes an event whose flag is not set.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new() -> Result<Event, CreateError> {
         let place = place::make::<Event>("event", size_of::<EventWord>(), |_| (), Some(EventWord::repair))?;
         Ok(Event { place })
     }
 
-    /// Raises the flag and wakes all waiters; never blocks. One atomic instruction, and a system call if
-    /// anybody sleeps.
+    /// Sets the flag and wakes all waiters. Never blocks. Costs one atomic instruction, and a system call if
+    /// a thread sleeps.
     pub fn set(&self) {
         self.word().set();
     }
 
-    /// Takes the flag down; those who were waiting when it was raised still go on.
+    /// Clears the flag. Threads that were already waiting when it was set still continue.
     pub fn clear(&self) {
         self.word().clear();
     }
 
-    /// Whether the flag is up.
+    /// Whether the flag is set.
     pub fn is_set(&self) -> bool {
         self.word().is_set()
     }
 
-    /// Blocks until the flag is up.
+    /// Blocks until the flag is set.
     pub fn wait(&self) {
         while !self.word().wait(Patience::Forever) {}
     }
 
-    /// Blocks until the flag is up, at most `timeout`; whether it came up.
+    /// Blocks until the flag is set, at most `timeout`. Returns whether it was set.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.word().wait(Patience::of(timeout))
     }

@@ -21,9 +21,9 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// Shared memory for a lock, counter or the like could not be had.
+/// Shared memory for a lock, counter or similar object could not be allocated.
 ///
-/// Raised by the constructors of this module; nothing was made.
+/// Returned by the constructors of this module; nothing was made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a {what}: {source}; it takes {len_bytes} bytes of shared memory")]
 #[non_exhaustive]
@@ -251,10 +251,10 @@ macro_rules! travels {
 }
 pub(crate) use travels;
 
-/// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
+/// A handle to an object that lives elsewhere: what a kernel receives for a lock or counter operand.
 ///
 /// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing. A
-/// clone of that handle may live on; the object's memory is then kept as long as the driver lives.
+/// clone of the handle may outlive the launch; the object's memory is then kept as long as the driver lives.
 pub struct Borrowed<'w, H> {
     handle: ManuallyDrop<H>,
     _life: PhantomData<&'w H>,
