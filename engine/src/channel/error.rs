@@ -9,7 +9,7 @@ use crate::base::MemberId;
 pub enum QueueError {
     /// There was no room in time, or, for `try_` calls, there is none now.
     #[error(
-        "the queue was full in time: {items} items wait in it (at most {maxsize} may), {bytes} of {capacity} bytes are \
+        "the queue stayed full: {items} items wait in it (at most {maxsize} may), {bytes} of {capacity} bytes are \
          taken; its readers may be slow, stopped or gone"
     )]
     Full {
@@ -24,15 +24,16 @@ pub enum QueueError {
     },
     /// No item came in time, or, for `try_` calls, none is there now.
     #[error(
-        "the queue stayed empty for as long as the call was to wait; its writers may be slow, stopped or gone"
+        "the queue stayed empty for as long as the call waited; its writers may be slow, stopped or gone"
     )]
     Empty,
-    /// The queue was closed: nothing more can be put, and everything in it has been taken.
-    #[error("the queue is closed; nothing can be put any more, and what was in it has been taken")]
+    /// The queue was closed: nothing more can be put. A reader gets this once everything in the queue
+    /// has been taken.
+    #[error("the queue is closed: nothing more can be put, and readers get only what was already in it")]
     Closed,
-    /// The other side of a pipe is gone: it was closed or dropped, or its process died. Everything it sent
-    /// has been received.
-    #[error("the other side of the pipe is gone{}; all that it had sent has been received", name_of(.died))]
+    /// The other side of a pipe is gone: it was closed or dropped, or its process died. A reader gets this once
+    /// everything that side sent has been received.
+    #[error("the other side of the pipe is gone{}; only what it had already sent can still be received", name_of(.died))]
     EndOfFile {
         /// The process that died, if that was the reason.
         died: Option<MemberId>,
@@ -74,7 +75,7 @@ pub enum QueueError {
     /// The bytes are not an item of the queue's type, or there is no memory for a vector of plain numbers.
     /// The item is gone from the queue.
     #[error(
-        "the {bytes} bytes taken from the queue are no {type_name}: {why}; the type's Serialize and Deserialize must \
+        "the {bytes} bytes taken from the queue are not a {type_name}: {why}; the type's Serialize and Deserialize must \
          agree"
     )]
     Decode {
@@ -93,8 +94,8 @@ pub enum QueueError {
     /// All items are done, but some only because the process that had taken them died, or because it could
     /// not be determined whether they were seen.
     #[error(
-        "all items are done, but {items} of them were in the hands of processes that died before task_done; put them \
-         again where needed, then call take_lost()"
+        "all items are done, but {items} of them were held by processes that died before task_done; put them again \
+         if needed, then call take_lost()"
     )]
     Lost {
         /// The number of such items.

@@ -36,8 +36,8 @@ pub enum CallError {
     },
     /// There was no answer in time. The call may be running, or may still be carried out later.
     #[error(
-        "a hosted object did not answer within {waited:?}; the manager works on one call at a time, and another, or this \
-         one, takes long. It may still be carried out"
+        "a hosted object did not answer within {waited:?}; the manager carries out one call at a time, and this or \
+         another one takes long. This call may still be carried out"
     )]
     TimedOut {
         /// How long the caller waited.
@@ -47,7 +47,7 @@ pub enum CallError {
     #[error("the manager of this object is gone: it was dropped, or the scope that held it has ended")]
     Closed,
     /// The manager's process died, and with it everything it hosted.
-    #[error("the manager's process has died, and what it hosted with it; make a new manager")]
+    #[error("the manager's process has died, and with it everything it hosted; make a new manager")]
     ServerDied,
     /// A function running in the manager called the same manager, which would wait for itself.
     #[error(

@@ -77,7 +77,7 @@ pub enum JoinError {
         oom: bool,
     },
     /// The process is still running.
-    #[error("process '{name}' (pid {pid}) still runs after {waited:?}; it goes on, wait again or end it")]
+    #[error("process '{name}' (pid {pid}) is still running after {waited:?}: wait again, or kill it")]
     TimedOut {
         /// Name of the process.
         name: String,
@@ -95,7 +95,7 @@ pub enum JoinError {
         why: String,
     },
     /// The function's return value could not be handed over.
-    #[error("process '{name}' has run, but what its function returned was lost: {why}")]
+    #[error("process '{name}' has run, but its function's result was lost: {why}")]
     Value {
         /// Name of the process.
         name: String,

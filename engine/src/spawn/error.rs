@@ -66,7 +66,7 @@ pub enum StartError {
     /// The program runs with privileges that its caller lacks.
     #[error(
         "cannot start workers: this program runs set-user-id or with file capabilities, where instructions from the \
-         environment are not to be trusted. Use Backend::Threads, or run it without raised privileges"
+         environment cannot be trusted. Use Backend::Threads, or run it without raised privileges"
     )]
     Insecure,
     /// A system limit was reached.
@@ -119,7 +119,7 @@ pub enum StartError {
     },
     /// The kernel does not support pidfds.
     #[error(
-        "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be told for certain. \
+        "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be detected reliably. \
          They need Linux 5.4, and some emulators lack them; Backend::Threads works without"
     )]
     NoPidfd {

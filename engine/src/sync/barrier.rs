@@ -22,17 +22,15 @@ use std::time::Duration;
 pub enum BarrierError {
     /// A party died, timed out or aborted. The barrier stays broken until [`Barrier::reset`].
     #[error(
-        "the barrier is broken by {by}, which died, timed out or aborted; whoever wants to use it again calls `reset` \
-         once no party waits any more"
+        "the barrier is broken by {by}, which died, timed out or aborted; to use it again, call `reset` once no \
+         party waits any more"
     )]
     Broken {
         /// The process that broke it; [`MemberId::NOBODY`] if it was a reset.
         by: MemberId,
     },
     /// The time ran out before all parties had arrived; the barrier is broken now.
-    #[error(
-        "only {arrived} of {parties} parties came to the barrier in time; it is broken now, until `reset`"
-    )]
+    #[error("only {arrived} of {parties} parties arrived at the barrier in time; it is broken until `reset`")]
     TimedOut {
         /// The number of parties that had arrived, including the caller.
         arrived: u32,

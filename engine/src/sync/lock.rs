@@ -49,7 +49,7 @@ pub enum LockError<G = ()> {
     },
     /// An [`RLock`](crate::sync::RLock) was taken more often than it can count.
     #[error(
-        "the RLock is held {depth} times by this thread, the most it can count; a guard is probably forgotten"
+        "the RLock is held {depth} times by this thread, the most it can count; a guard was probably forgotten"
     )]
     TooDeep {
         /// How often the thread holds it.
@@ -70,7 +70,7 @@ pub enum LockError<G = ()> {
 }
 
 fn name_of(holder: &Option<Owner>) -> String {
-    holder.map_or("somebody who has left since".to_owned(), |owner| owner.to_string())
+    holder.map_or("another thread".to_owned(), |owner| owner.to_string())
 }
 
 impl<G> LockError<G> {

@@ -19,7 +19,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum SemaphoreError {
     /// Too few permits came free in time, or, for `try_` calls, too few are free now.
-    #[error("no {asked} permits of the semaphore were free in time ({free} are now); others hold the rest")]
+    #[error(
+        "{asked} permits of the semaphore did not come free in time ({free} are free now); others hold the rest"
+    )]
     TimedOut {
         /// The number of permits requested.
         asked: u32,
@@ -39,7 +41,7 @@ pub enum SemaphoreError {
     /// The call would return more permits than this process holds, or more than a semaphore can count.
     #[error(
         "{asked} permits were to be released, but this process does not hold so many of a bounded semaphore (or the \
-         semaphore's count would pass 2^32); release each permit once"
+         semaphore's count would exceed u32::MAX); release each permit once"
     )]
     NotHeld {
         /// The number of permits to be returned.

@@ -51,7 +51,7 @@ pub enum TaskError {
         still_running: bool,
     },
     /// The result was not ready within the caller's wait. The task continues, and can be waited for again.
-    #[error("no result within {waited:?}; the task goes on: wait again, or cancel() it")]
+    #[error("no result within {waited:?}; the task continues: wait again, or cancel() it")]
     NotReady {
         /// How long the caller waited.
         waited: Duration,
@@ -113,7 +113,7 @@ pub enum TaskError {
         what: String,
     },
     /// The result was already taken.
-    #[error("the result was taken already; a result is given once")]
+    #[error("the result was already taken; it can be taken only once")]
     Taken,
 }
 
