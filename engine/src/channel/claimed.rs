@@ -1,4 +1,4 @@
-//! `Claimed`: an item that is taken out but not done.
+//! `Claimed`: an item that was taken but is not done.
 //!
 //! # Safety
 //! Buffers are read only as far as they were written.
@@ -14,7 +14,7 @@ use super::word::{HEADER, stride};
 use crate::sync::{GRACE, Patience};
 use crate::sys::fork;
 
-/// A claim that goes back when it is dropped.
+/// A claim that returns its item when dropped.
 pub(super) struct Held<'a, T: Message> {
     pub(super) queue: &'a Queue<T>,
     pub(super) core: &'a Core,
@@ -66,7 +66,7 @@ impl<'a, T: Message> Held<'a, T> {
         })
     }
 
-    /// Takes the item out; in hand until the result is dropped.
+    /// Removes the item; it is in hand until the result is dropped.
     pub(super) fn finish_get(mut self, patience: Patience) -> Result<Option<Hand<'a>>, QueueError> {
         let Some(claim) = self.claim.take() else { return Ok(None) };
         self.core.finish_get(&claim, patience).map(Some).map_err(|refused| self.queue.error(refused))

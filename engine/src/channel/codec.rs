@@ -1,5 +1,5 @@
-//! Items as bytes: plain vectors as they lie in memory, everything else as `base::notation`
-//! has it.
+//! Items as bytes: vectors of plain numbers as they lie in memory, everything else in the encoding of
+//! `base::notation`.
 //!
 //! # Safety
 //! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes:

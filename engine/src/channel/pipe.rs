@@ -1,9 +1,9 @@
-//! `Pipe`: two ends that talk to each other, and notice when the other is gone.
+//! `Pipe`: two connected ends, each of which notices when the other is gone.
 //!
-//! Each direction is a queue whose block also says who has its two ends. An end is gone when nobody has it:
-//! its handles in the driver are dropped (those on their way in messages count), and the workers that had it
-//! dropped theirs or are dead; or when it is closed; or when the last worker that had it has died and the
-//! driver never used it itself.
+//! Each direction is a queue whose block also records who has its two ends. An end is gone when it has no
+//! holder: the driver has dropped its handles (those on their way in messages count), and the workers that
+//! had it have dropped theirs or are dead. It is also gone when it is closed, or when the last worker that
+//! had it has died and the driver never used it itself.
 //!
 //! # Safety
 //! Ends are handles of a queue's block.

@@ -1,4 +1,4 @@
-//! `Queue`: items from anybody to anybody, through shared memory.
+//! `Queue`: items from any thread to any thread, through shared memory.
 //!
 //! # Safety
 //! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read

@@ -187,8 +187,8 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     })
 }
 
-/// What arguments lead to. However the call ends, the server may have something of it, or come to it later:
-/// kept until it has let go.
+/// Keeps what the arguments refer to. However the call ends, the server may still have something of it, or
+/// come to it later; kept until the server has released it.
 struct Sent<'a> {
     mailbox: &'a Mailbox,
     keep_alive: Arc<KeepAlive>,

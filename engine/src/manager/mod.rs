@@ -1,4 +1,4 @@
-//! Managers, which host objects for all processes of the program. README.md beside this file tells the
+//! Managers, which host objects for all processes of the program. README.md beside this file describes the
 //! protocol.
 
 #[cfg(all(test, not(loom)))]
@@ -65,7 +65,7 @@ pub struct Manager {
 enum Server {
     Thread {
         hand: Option<JoinHandle<()>>,
-        /// Tells it to end beside the mailbox, whose words may have been overwritten.
+        /// Tells the server to end even if the mailbox's words were overwritten.
         is_over: Arc<AtomicBool>,
     },
     Process(Process),
@@ -182,8 +182,8 @@ impl Manager {
 }
 
 impl Drop for Manager {
-    /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at
-    /// most a second, then that is killed.
+    /// Ends the manager. Waits for the call in progress, unless that call is what drops the manager. If the
+    /// manager has its own process, waits at most a second, then kills the process.
     fn drop(&mut self) {
         if fork::is_foreign() {
             // Its thread and process are the parent's.

@@ -44,10 +44,10 @@ macro_rules! proxy {
 
 proxy! {
     /// A list that all processes of the program share; made by [`Manager::list`](crate::Manager::list).
-    /// A list that all processes of the program share; made by [`Manager::list`](crate::Manager::list).
     ///
     /// Each method is one call, and so atomic for all others; a sequence of calls is not. Use
     /// [`hosted`](ListProxy::hosted) for that. Every method returns [`CallError`] as [`Hosted::call`] does.
+    ///
     /// ```
     /// let manager = phalanx::Manager::new()?;
     /// let list = manager.list::<i32>()?;

@@ -40,7 +40,7 @@ pub struct ProcessBuilder {
     method: StartMethod,
 }
 
-/// Processes named so far without a name of their own.
+/// Number of processes so far that were given a generated name.
 static UNNAMED: AtomicU64 = AtomicU64::new(0);
 
 impl ProcessBuilder {
@@ -110,7 +110,7 @@ impl ProcessBuilder {
     }
 }
 
-/// Puts call and arguments into a block of the arena.
+/// Writes the call and its arguments into a block of the arena.
 fn write_down(call: Call, args: &[u8], keep_alive: KeepAlive) -> Result<Job, AllocError> {
     let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
     let job = Job { block, keep_alive };

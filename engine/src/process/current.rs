@@ -1,4 +1,4 @@
-//! Who am I, who are my children, how many CPUs are there.
+//! The calling process, its children, and the number of CPUs.
 
 use super::watch;
 use crate::process::worker;

@@ -1,4 +1,4 @@
-//! Why a process was not started, and why there is no result of one.
+//! Why a process was not started, and why it has no result.
 
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};

@@ -44,16 +44,16 @@ pub(crate) struct Call<'a, 'm> {
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
-    /// What the handles among the arguments lead to; `None` where there are none.
+    /// What the handles among the arguments refer to; `None` if there are none.
     pub(crate) manifest: Option<Manifest>,
-    /// Where this member finds what handles lead to.
+    /// Where this member finds the objects of handles.
     pub(crate) segments: &'m mut dyn Segments,
 }
 
-/// What is said of arguments whose bytes are not all there.
+/// The message for arguments whose bytes are incomplete.
 const TORN: &str = "its bytes are not all there";
 
-/// Where a member finds what handles lead to, for `travel`.
+/// The resolver with which `travel` finds the objects of handles on this member.
 pub(crate) fn resolver(
     segments: &mut dyn Segments,
 ) -> impl FnMut(u64, bool) -> Result<(NonNull<u8>, usize), String> {
@@ -67,7 +67,7 @@ pub(crate) fn resolver(
 /// Why an item has no result.
 enum Miss {
     Fault(ItemFaultKind, String),
-    /// The task ends before it, or with it: what is to become of the rest is the driver's business.
+    /// The task ends before the item, or with it: the driver decides what becomes of the rest.
     End,
 }
 
@@ -126,7 +126,7 @@ impl Call<'_, '_> {
         if is_kept { Ok(()) } else { Err(Miss::End) }
     }
 
-    /// Keeps the fault of an item in the place of its result; false if there is no room to be had.
+    /// Stores the item's fault in place of its result; false if no room can be granted.
     #[cold]
     fn leave<R: 'static>(
         &mut self,
@@ -148,7 +148,7 @@ impl Call<'_, '_> {
         is_kept
     }
 
-    /// Gets a larger room from the driver, for `need` bytes more and about as many for each item to come.
+    /// Gets a larger room from the driver: `need` bytes more, and about as many for each item to come.
     #[cold]
     fn grow(&mut self, item: usize, need: usize) -> bool {
         let least = self.results.len().saturating_add(self.results.faulted()).saturating_add(need);
@@ -249,7 +249,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
     }
 }
 
-/// Keeps what became of an item without a result; false if the task ends with it.
+/// Stores the outcome of an item without a result; false if the task ends with it.
 #[cold]
 fn missed<R: Output>(
     call: &mut Call<'_, '_>,

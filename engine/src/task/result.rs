@@ -1,4 +1,4 @@
-//! `AsyncResult`: a result that is on its way.
+//! `AsyncResult`: a pending result.
 
 use crate::sys::fork;
 use crate::task::arrivals::Finished;
@@ -56,7 +56,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         AsyncResult { completion: job.clone(), link: Some((queue.clone(), job)) }
     }
 
-    /// A result that is there already.
+    /// A result that is ready.
     pub(crate) fn done(value: Result<T, TaskError>) -> AsyncResult<T> {
         let completion = Completion::new(None);
         completion.complete(value);
@@ -67,8 +67,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion.completion()
     }
 
-    /// Whether it is on its way in another process, from which this one was forked, where nobody will ever
-    /// see it come.
+    /// Whether this process is a fork of the one that awaits the result, so that it never arrives here.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         self.link.is_some() && fork::is_foreign()
     }
@@ -84,7 +83,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.wait();
         let value = self.completion().take();
         if let (Err(_), Some((queue, receiver))) = (&value, &self.link) {
-            // The first error ends a map: what has not begun is not wanted any more.
+            // The first error ends a map: items that have not begun are no longer wanted.
             queue.take_back(receiver);
         }
         value
@@ -128,7 +127,7 @@ impl<T: Send + 'static> AsyncResult<T> {
 
     /// Waits at most `patience` for the result. Returns whether it is ready.
     pub fn wait_timeout(&self, patience: Duration) -> bool {
-        // A limit beyond what the clock can tell is none.
+        // A time beyond the clock's range is no limit.
         self.wait_until(Instant::now().checked_add(patience))
     }
 
@@ -147,7 +146,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Waits, and calls meanwhile what the program has attached to this result.
+    /// Waits, and meanwhile makes the calls that the program attached to this result.
     fn wait_and_call(
         &self,
         queue: &Arc<TaskQueue>,
@@ -225,14 +224,14 @@ impl<T: Send + 'static> AsyncResult<T> {
         }))
     }
 
-    /// Has it told as it comes, though nobody waits.
+    /// Has the result announced as soon as it comes, even if no thread waits.
     pub(crate) fn eager(&self) {
         if let Some((queue, _)) = &self.link {
             self.completion().hurry_for(queue);
         }
     }
 
-    /// Tells `watcher` when the result has come, or now.
+    /// Notifies `watcher` when the result has come, or at once if it has.
     pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize) {
         if self.is_out_of_reach() {
             return watcher.tell(number);
@@ -240,7 +239,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().watch(watcher, number, self.link.as_ref().map(|(queue, _)| queue));
     }
 
-    /// Whether the result is there, without looking for it.
+    /// Whether the result is ready, without collecting.
     pub(crate) fn is_there(&self) -> bool {
         self.completion().is_done()
     }

@@ -23,9 +23,9 @@ use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Chunks of a map for each worker, where nothing is known of its function.
+/// Chunks of a map per worker, if nothing is known of its function.
 const CHUNKS_EACH: usize = 4;
-/// A chunk is to take so long, where that is known and leaves every worker enough of them.
+/// Target duration of a chunk, if its cost is known and every worker gets enough chunks.
 const CHUNK_NS: f64 = 200_000.0;
 /// A map that takes less than this in the caller stays there: about what waking two workers and being woken
 /// costs.
@@ -45,7 +45,7 @@ pub struct Tasks<'p> {
     pub(crate) options: Options,
 }
 
-/// Called with the items done, and of all if that is known.
+/// Called with the number of items done, and the total if it is known.
 type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
 
 /// See the methods of [`Tasks`].
@@ -65,7 +65,7 @@ impl<'p> Tasks<'p> {
         Tasks { crew, queue, options: Options::default() }
     }
 
-    /// Whether the pool takes no more tasks: none runs in the caller either.
+    /// Whether the pool accepts no more tasks; then none runs in the caller either.
     pub(crate) fn is_closed(&self) -> bool {
         self.crew.has_reached(Phase::Closed)
     }
@@ -265,7 +265,7 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- parts
 
-    /// Starts a map. One that is waited for at once (`may_stay`) may run here.
+    /// Starts a map. If it is waited for at once (`may_stay`), it may run here.
     fn start<A, R, T, I>(
         mut self,
         body: Body,
@@ -287,7 +287,7 @@ impl<'p> Tasks<'p> {
         if self.is_closed() {
             return AsyncResult::done(Err(TaskError::PoolClosed));
         }
-        // What comes after the first `None` is nobody's business.
+        // Items after the first `None` do not count.
         let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
@@ -299,7 +299,7 @@ impl<'p> Tasks<'p> {
         };
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress {
-            // The input's word for its length, unless there turn out to be more.
+            // The input's own length, unless there turn out to be more items.
             Box::new(move |done| progress(done, len.filter(|len| *len >= done)))
         });
         let is_followed = progress.is_some();
@@ -324,7 +324,7 @@ impl<'p> Tasks<'p> {
         result
     }
 
-    /// Cuts the items into chunks and submits them; gives how many items there were.
+    /// Cuts the items into chunks and submits them. Returns the number of items.
     fn submit_all<A: Argument, R: Output>(
         &self,
         queue: &Arc<TaskQueue>,
@@ -369,7 +369,7 @@ impl<'p> Tasks<'p> {
         count
     }
 
-    /// Runs a map in this thread, and notes of it what is noted of tasks.
+    /// Runs a map in this thread, and records what is recorded of tasks.
     fn run_here<A, R, T>(
         &self,
         body: &Body,
@@ -422,8 +422,8 @@ impl<'p> Tasks<'p> {
         }
     }
 
-    /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done
-    /// sooner.
+    /// Whether a map can run here, keeps all that workers promise as far as is known, and is done sooner that
+    /// way.
     fn is_better_here(&self, queue: &TaskQueue, len: Option<usize>, cost: Option<Cost>) -> bool {
         let options = &self.options;
         let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();
