@@ -34,7 +34,8 @@ pub struct Receiver<T: Message>(End<T, RECEIVING>);
 /// One end of one direction.
 struct End<T: Message, const SIDE: usize> {
     queue: Queue<T>,
-    /// A handle of the process that made the pipe, noted in the holders' table until dropped.
+    /// Whether this handle belongs to the process that made the pipe, and is noted in the holders' table
+    /// until dropped.
     noted: bool,
 }
 
@@ -43,7 +44,7 @@ fn control_of(place: &Place) -> &Control {
     unsafe { place.words().cast().as_ref() }
 }
 
-/// Takes one off what this process holds of an end.
+/// Notes that this process has one handle of an end less.
 fn leave(control: &Control, side: usize) {
     let (me, holders) = (member::current_member(), &control.holders[side]);
     if let Some(slot) = holders.slot_of(me) {
@@ -54,7 +55,7 @@ fn leave(control: &Control, side: usize) {
     }
 }
 
-/// A handle came to this process, from a message or for a launch.
+/// Notes that a handle came to this process, from a message or for a launch.
 fn arrive(place: Place, side: usize) -> Option<OnLastDrop> {
     let me = member::current_member();
     if me == MemberId::DRIVER {
@@ -219,15 +220,15 @@ macro_rules! ends {
             }
         }
 
-        /// Another handle of the same end, which is gone only when all its handles are.
+        /// Makes another handle of the same end. The end is gone only when all its handles are.
         impl<T: Message> Clone for $handle<T> {
             fn clone(&self) -> Self {
                 Self::of(self.place().clone())
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so. On its
-        /// way it counts as a handle.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error. In
+        /// transit it counts as a handle.
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
@@ -237,7 +238,7 @@ macro_rules! ends {
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
         impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 Ok(Self::of(place::deserialize(&Self::expected(), from)?))
@@ -401,7 +402,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver.iter().for_each(Receiver::close);
     }
 
-    /// The places of both directions, `None` where it has not got one.
+    /// The places of the two directions; `None` for a direction that this end does not have.
     pub(crate) fn places(&self) -> [Option<&Place>; 2] {
         [self.sender.as_ref().map(Remote::place), self.receiver.as_ref().map(Remote::place)]
     }

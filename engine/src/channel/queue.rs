@@ -22,11 +22,11 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// Bytes of room where none are asked for. Address space only: memory comes as items do.
+/// Default size of the area. Address space only: memory is allocated as items come.
 const ROOM_BYTES: usize = 1 << 30;
-/// Where address space is limited, smaller rooms are tried down to this, if none was asked for.
+/// If address space is limited and no size was requested, smaller areas are tried down to this one.
 const SMALLEST_ROOM_BYTES: usize = 1 << 20;
-/// Buffers for encoding that are kept by a thread have at most so many bytes.
+/// The largest encoding buffer that a thread keeps.
 const SCRATCH_BYTES: usize = 1 << 20;
 
 /// What happens to an item whose reader is killed before its `get` has returned, or while it holds the item
@@ -158,7 +158,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends this thread's buffer; a new one where an item's own code puts another item.
+/// Lends this thread's buffer, or a new one if an item's own code puts another item.
 pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut scratch = with_own(&SCRATCH, std::mem::take);
     let result = use_it(&mut scratch);
@@ -263,7 +263,7 @@ impl<T: Message> Queue<T> {
         })
     }
 
-    /// Puts bytes as they are, which `get_bytes` takes out.
+    /// Puts bytes as they are, for `get_bytes`.
     pub(super) fn put_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), QueueError> {
         self.core()?.put(bytes, patience).map_err(|refused| self.error(refused))
     }

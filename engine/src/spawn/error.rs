@@ -143,7 +143,7 @@ impl From<NoEntry> for StartError {
 }
 
 impl StartError {
-    /// The same once more, for another that fails for the same reason.
+    /// Returns a copy, for another start that fails for the same reason.
     pub(super) fn again(&self) -> StartError {
         let copy = |source: &io::Error| match source.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
@@ -171,7 +171,7 @@ impl StartError {
         }
     }
 
-    /// Sorts a failed call into a limit or an oddity.
+    /// Classifies a failed call as a limit or as another error.
     pub(super) fn from_call(call: &'static str, source: io::Error) -> StartError {
         let what = match source.raw_os_error() {
             Some(libc::EAGAIN) => "the limit of processes is reached (ulimit -u, or the cgroup's pids.max)",

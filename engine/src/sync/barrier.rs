@@ -1,4 +1,4 @@
-//! `Barrier`: nobody goes on before all have come.
+//! `Barrier`: no party continues before all have arrived.
 //!
 //! # Safety
 //! A barrier's block is one `BarrierWord` at its base.
@@ -146,15 +146,15 @@ impl Barrier {
         self.word().is_broken()
     }
 
-    /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the
+    /// Registers `member` as taking part before it first waits; the driver calls this when it sends the
     /// handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
         self.word().enroll(member)
     }
 
-    /// `member` takes part no more, so that its end breaks nothing: a worker calls it when it gives its
-    /// handle back.
+    /// Unregisters `member`, so that its end no longer breaks the barrier; a worker calls this when it
+    /// returns its handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn withdraw(&self, member: MemberId) {
         self.word().withdraw(member);
@@ -179,12 +179,12 @@ impl std::fmt::Debug for Barrier {
 }
 
 /// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has
-/// one. Handles of a launch, and forgotten ones, are counted and never uncounted, so a count may be that of a
-/// barrier which lay here before.
+/// one. Handles of a launch, and forgotten ones, are counted but never uncounted, so a count may belong to a
+/// barrier that was here before.
 type Handles = BTreeMap<(u64, u64), usize>;
 static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 
-/// Takes part from now on; with the last handle that came in a message, takes part no more.
+/// Takes part from now on; stops when the last handle that came in a message is dropped.
 fn arrived(place: Place) -> Option<OnLastDrop> {
     let (barrier, key) = (Barrier { place }, |wire: SyncWire| (wire.segment, wire.offset));
     let key = key(barrier.place.wire());

@@ -1,4 +1,5 @@
-//! `Condition`: wait, with a lock given up meanwhile, until somebody says that the guarded value has changed.
+//! `Condition`: releases a lock, waits until notified that the guarded value has changed, and takes the lock
+//! again.
 //!
 //! # Safety
 //! A condition's block is one `Turn` at its base.
@@ -43,7 +44,7 @@ fn repair(turn: &Turn, _dead: MemberId) {
     turn.rouse();
 }
 
-/// What a wait gives back: the lock held again, or why not.
+/// What a wait returns: the lock, held again, or why not.
 type Again<'a, T> = Result<Guard<'a, T>, LockError<Guard<'a, T>>>;
 
 impl Condition {

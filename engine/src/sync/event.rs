@@ -14,13 +14,12 @@ use std::time::Duration;
 
 /// Bit 0: the flag.
 const SET: u32 = 1;
-/// Bit 1: somebody may be asleep on the word; only while the flag is down.
+/// Bit 1: a thread may be asleep on the word; only while the flag is not set.
 const SLEEPERS: u32 = 2;
-/// Bits 2 to 31 count how often the flag was raised, so that a waiter also notices one taken down again at
-/// once.
+/// Bits 2 to 31: how often the flag was set, so that a waiter also notices a flag that was cleared at once.
 const RAISED: u32 = 4;
 
-/// An event in shared memory; all zero is down.
+/// An event in shared memory; all zero is not set.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct EventWord {
@@ -34,13 +33,13 @@ impl EventWord {
         }
     }
 
-    /// What a setter that is killed before its wake-up has done.
+    /// Does what a setter has done that is killed before its wake-up.
     #[cfg(test)]
     pub(crate) fn set_and_die(&self) {
         self.raise();
     }
 
-    /// Raises the flag; what the state was.
+    /// Sets the flag. Returns the old state.
     fn raise(&self) -> u32 {
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
@@ -63,7 +62,7 @@ impl EventWord {
         self.state.load(Ordering::Acquire) & SET != 0
     }
 
-    /// True once the flag is up, or was raised since the call began.
+    /// True once the flag is set, or was set since the call began.
     pub(crate) fn wait(&self, patience: Patience) -> bool {
         let first = self.state.load(Ordering::Acquire);
         let raised = |now: u32| now & SET != 0 || now / RAISED != first / RAISED;

@@ -183,11 +183,11 @@ pub struct Guard<'a, T: Pod> {
 // SAFETY: a shared guard gives out `&T` alone.
 unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
 
-/// A lock word that the calling thread holds; dropping this gives it up.
+/// A lock word that the calling thread holds; dropping this releases it.
 #[must_use = "the lock is given up as soon as this is dropped"]
 pub(crate) struct Held<'a> {
     word: &'a LockWord,
-    /// One made while its thread already unwinds says nothing by being dropped so.
+    /// Whether its thread was already unwinding when this was made; then a drop by unwinding does not poison.
     unwinding: bool,
     _thread: PhantomData<*const ()>,
 }
@@ -207,7 +207,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Says that what the lock protects is sound again.
+    /// Declares that what the lock protects is sound again.
     pub(crate) fn clear_poison(&self) {
         self.word.clear_poison();
     }

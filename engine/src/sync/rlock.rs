@@ -1,4 +1,4 @@
-//! `RLock<T>`: a lock that its holder may take again.
+//! `RLock<T>`: a reentrant lock.
 //!
 //! # Safety
 //! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is
@@ -18,8 +18,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A lock and how often its holder took it. The depth means something only while the lock is held, and only
-/// to its holder: whoever takes a free lock writes 1, also after a death at any depth.
+/// A lock, and how often its holder has taken it. The depth has a meaning only while the lock is held, and
+/// only for its holder: whoever takes a free lock writes 1, even after a death at another depth.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct RLockWord {
@@ -207,7 +207,7 @@ impl<T> RLock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     fn word(&self) -> &RLockWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }

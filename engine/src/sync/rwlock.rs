@@ -184,18 +184,19 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 }
 
 thread_local! {
-    /// The locks that this thread has read guards of, or forgot ones of, one entry a guard.
+    /// The locks of which this thread has read guards, or has forgotten some, with one entry per guard.
     static READING: RefCell<Vec<(Serial, MemberId)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T> RwLock<T> {
-    /// How the calling thread notes that it reads: this very lock, whatever lay at its address before, and
-    /// this very process, as a forked one has the notes of its parent.
+    /// The key under which the calling thread notes that it reads: this very lock, not one that was at its
+    /// address before, and this very process, since a fork has its parent's notes.
     fn reading(&self, me: Owner) -> (Serial, MemberId) {
         (self.word().serial.get(), me.member)
     }
 
-    /// Whether the calling thread has a read guard of it, or forgot one, whose mark then stays in the words.
+    /// Whether the calling thread has a read guard of it, or forgot one, whose record then stays in the
+    /// words.
     fn is_read_here(&self, me: Owner) -> bool {
         let own = self.reading(me);
         with_own(&READING, |reading| reading.contains(&own))
@@ -227,7 +228,7 @@ impl<T> RwLock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     fn word(&self) -> &RwWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }

@@ -1,4 +1,4 @@
-//! `Semaphore` and `BoundedSemaphore`: permits that processes hold and, when they die, give back.
+//! `Semaphore` and `BoundedSemaphore`: permits that processes hold, and return when they die.
 //!
 //! # Safety
 //! A semaphore's block is one `SemaphoreWord` at its base.
@@ -326,7 +326,7 @@ impl BoundedSemaphore {
         self.0.acquire_timeout(timeout)
     }
 
-    /// Refuses what no release can bring about.
+    /// Refuses a request that no release can ever satisfy.
     fn check(&self, asked: u32) -> Result<(), SemaphoreError> {
         if fork::is_foreign() {
             return Err(SemaphoreError::Forked);
