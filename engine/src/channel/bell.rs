@@ -28,7 +28,7 @@ pub(super) struct Bell {
 pub(super) struct Ticket(u32);
 
 /// How many to wake after the lock is released.
-#[must_use = "somebody sleeps until it is called"]
+#[must_use = "a waiter sleeps until `wake` is called"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wake(u32);
 

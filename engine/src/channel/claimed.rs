@@ -90,7 +90,7 @@ impl<T: Message> Drop for Held<'_, T> {
 
 /// An item that was taken from a queue but is not done yet. Dropping it returns the item to the front of the
 /// queue; [`Claimed::done`] completes it.
-#[must_use = "dropped, the item goes back into the queue"]
+#[must_use = "dropping it returns the item to the queue"]
 pub struct Claimed<'a, T: Message> {
     pub(super) item: T,
     pub(super) held: Held<'a, T>,

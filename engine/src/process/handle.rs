@@ -53,7 +53,7 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// assert_eq!(killed.exitcode(), Some(-15));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping the handle waits for the process at once"]
+#[must_use = "dropping the handle waits at once for the process to end"]
 pub struct Process<R = ()> {
     child: Arc<Child>,
     is_detached: bool,

@@ -10,7 +10,7 @@ pub enum StartMethod {
     /// Executes this program again once; that clean, single-threaded process forks the workers. A `preload`
     /// function runs there once, and the workers inherit what it prepared, sharing the memory until they
     /// write to it. `preload` may launch, which runs inline there, but must not keep shared objects: that is
-    /// [`StartError::SharedBeforeFork`].
+    /// [`StartError::SharedBeforeFork`](crate::StartError::SharedBeforeFork).
     ///
     /// The default, since it replaces a dead worker five times faster. If that process turns out to have more
     /// than one thread (made by a library's start-up code), workers are started as with `Spawn`, unless there
@@ -21,6 +21,6 @@ pub enum StartMethod {
     /// everything that the caller has prepared. Fails if the caller has more than one thread, since locks
     /// held by another thread at that moment would stay locked in the workers for ever. Also fails if the
     /// caller holds shared objects (arrays, locks, queues ...), whose memory a fork does not have:
-    /// [`StartError::SharedBeforeFork`]. Make those afterwards.
+    /// [`StartError::SharedBeforeFork`](crate::StartError::SharedBeforeFork). Make those afterwards.
     Fork,
 }

@@ -174,7 +174,7 @@ unsafe impl<T: Pod + Send> Sync for Lock<T> {}
 ///
 /// It belongs to the thread that locked (it is not `Send`). Forgetting it leaves the lock held until this
 /// process ends.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
     pub(crate) lock: &'a Lock<T>,
     held: Held<'a>,
@@ -184,7 +184,7 @@ pub struct Guard<'a, T: Pod> {
 unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
 
 /// A lock word that the calling thread holds; dropping this releases it.
-#[must_use = "the lock is given up as soon as this is dropped"]
+#[must_use = "the lock is released as soon as this is dropped"]
 pub(crate) struct Held<'a> {
     word: &'a LockWord,
     /// Whether its thread was already unwinding when this was made; then a drop by unwinding does not poison.

@@ -112,7 +112,7 @@ unsafe impl<T: Pod + Send> Send for RLock<T> {}
 unsafe impl<T: Pod + Send> Sync for RLock<T> {}
 
 /// One level of a held [`RLock`]; dropping the last one releases the lock.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct RGuard<'a, T: Pod> {
     lock: &'a RLock<T>,
     unwinding: bool,

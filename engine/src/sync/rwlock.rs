@@ -59,7 +59,7 @@ unsafe impl<T: Pod + Send> Send for RwLock<T> {}
 unsafe impl<T: Pod + Send + Sync> Sync for RwLock<T> {}
 
 /// Shared access to the value; dropping the guard releases the lock.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct ReadGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
     slot: Slot,
@@ -67,7 +67,7 @@ pub struct ReadGuard<'a, T: Pod> {
 }
 
 /// Exclusive access to the value; dropping the guard releases the lock.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct WriteGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
     unwinding: bool,

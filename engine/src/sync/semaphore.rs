@@ -91,7 +91,7 @@ pub struct Semaphore {
 /// Permits held by this process; dropping the value returns them.
 ///
 /// They belong to the process, not to the thread, and may be sent to another thread of the process.
-#[must_use = "the permits are given back as soon as this is dropped"]
+#[must_use = "the permits are returned as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "without it nobody learns of the task's errors"]
+#[must_use = "errors of the task are reported only by its result"]
 pub struct AsyncResult<T> {
     completion: Arc<dyn Completed<T>>,
     /// None where the task ran inline and is done.
