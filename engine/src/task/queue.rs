@@ -225,6 +225,7 @@ impl TaskQueue {
 
     /// Announces to the workers the segments that handles refer to. A worker that starts later learns of them
     /// when it serves.
+    #[cold]
     fn send_segments(&self, keep_alive: &KeepAlive) {
         let mut roster = self.crew.roster.lock();
         let members = roster.ready();
