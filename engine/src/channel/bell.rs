@@ -32,13 +32,13 @@ pub(super) struct Ticket(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wake(u32);
 
-/// Nobody.
+/// Wakes no one.
 pub(super) const NOBODY: Wake = Wake(0);
 
 impl Bell {
     /// The current turn; take it before looking at what the bell announces.
     pub(super) fn ticket(&self) -> Ticket {
-        // Acquire pairs with the release in `rouse`: who sees the turn moved by it sees what repair did
+        // Acquire pairs with the release in `rouse`: whoever sees the turn changed by it sees what repair did
         // before.
         Ticket(self.turn.load(Ordering::Acquire))
     }

@@ -96,8 +96,8 @@ impl Core {
         let mut inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
         inside.spots = self.spots()?;
         if is_recounted {
-            // What the dead had claimed may be holes now: where nothing is left to be taken, nobody else
-            // would free them.
+            // What the dead had claimed may be holes now: if nothing is left to be taken, no one else would
+            // free them.
             inside.reclaim()?;
         }
         Ok(Some(inside))
@@ -125,7 +125,7 @@ impl Core {
                 break;
             }
         }
-        // One who was stopped inside ends the patience even of who does not wait otherwise.
+        // A holder that was stopped inside ends the patience even of callers that otherwise do not wait.
         lock.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience })
     }
 
@@ -354,7 +354,7 @@ impl Core {
 
     #[cold]
     fn trim_cold(&self) {
-        // An error shows at the next call that has something to say.
+        // An error shows at the next call that can report it.
         while let Ok(Some(inside)) = self.enter(Patience::Try) {
             if inside.spots.head != inside.spots.tail || !self.base.give_back() {
                 break;
@@ -365,7 +365,7 @@ impl Core {
     /// Closes the queue. Twice is harmless.
     pub(super) fn close(&self) {
         let control = self.base.control();
-        // Release pairs with nothing but the bells: who wakes sees it.
+        // Release pairs with nothing but the bells: whoever wakes sees it.
         control.closed.store(1, Ordering::Release);
         control.rouse_all();
     }
@@ -387,7 +387,7 @@ impl Core {
             if inside.find_ready()?.is_none() && !inside.is_finished() {
                 return Ok(Attempt::Wait { picky: false });
             }
-            // Nothing is taken, so whoever was to be woken for it still is.
+            // Nothing is taken, so another reader can still be woken for it.
             wake = hot.food.ring();
             Ok(Attempt::Done(()))
         });
@@ -402,13 +402,13 @@ impl Core {
     pub(super) fn task_done(&self) -> Result<(), Refused> {
         let control = self.base.control();
         let inside = self.enter(Patience::of(GRACE))?;
-        // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair
-        // apart.
+        // This member's first; otherwise any member's, since a member that takes an item may pass it on. The
+        // lock keeps others away, except repair.
         if !control.in_hand.take_one(member::current_member()) {
             return Err(Refused::TooManyDone);
         }
         let Some(inside) = inside else {
-            // Its holder is stopped, or none: those who wait look for themselves.
+            // Its holder is stopped, or there is none: waiters look for themselves.
             control.done.rouse();
             return Ok(());
         };

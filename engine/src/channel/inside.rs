@@ -77,7 +77,7 @@ impl Inside<'_> {
         }
     }
 
-    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that
+    /// Whether a record of this many bytes fits. An empty queue first moves to the start of a chunk, so that
     /// the largest item fits.
     #[expect(
         clippy::arithmetic_side_effects,
@@ -262,7 +262,7 @@ impl Inside<'_> {
         Ok(Some(Claim { position, len, index }))
     }
 
-    /// Takes a record of so many bytes out, ready or claimed by the caller; whom to wake.
+    /// Removes a record of this many bytes, ready or claimed by the caller. Returns whom to wake.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,

@@ -232,7 +232,7 @@ macro_rules! ends {
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
-                // Where nothing is packed, the next line says so.
+                // If nothing is packed, the next line reports it.
                 let _ = travel::with_packing($what, noted);
                 place::serialize(self.place(), $what, to)
             }

@@ -402,7 +402,7 @@ impl<T: Message> Queue<T> {
                 let held = Held { queue: self, core, claim: Some(claim) };
                 match held.read()? {
                     Ok(item) => Ok(Claimed { item, held }),
-                    // Nobody can read it: it must not come back for ever.
+                    // It cannot be decoded: it must not come back for ever.
                     Err(error) => held.finish(patience).and(Err(error)),
                 }
             }
@@ -417,7 +417,7 @@ impl<T: Message> Queue<T> {
         if hot.lock.is_poisoned()
             && let Ok(core) = self.core()
         {
-            // Somebody died in the middle: counted anew by whoever enters next.
+            // A process died in the middle: the next caller to enter recounts.
             let _ = core.enter(Patience::Try);
         }
         usize::try_from(hot.ready.load(Ordering::Relaxed)).unwrap_or(usize::MAX)

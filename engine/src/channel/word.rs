@@ -412,7 +412,7 @@ pub(super) const fn stride(len: u64) -> u64 {
 pub(super) fn repair(control: &Control, dead: MemberId) {
     let mut held = false;
     for claim in control.claims.iter() {
-        // The owner is dead: nobody else changes its claim, another repair apart.
+        // The owner is dead: only another repair may change its claim.
         held |= claim
             .compare_exchange(dead.get(), dead.get() | DEAD, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();

@@ -314,7 +314,7 @@ impl Words {
             {
                 sleep(&slot.turn, asleep, deadline)?;
             }
-            // Neither can be while we wait, unless the words were overwritten: then nobody would come.
+            // Neither can happen while we wait, unless the words were overwritten: then no answer would come.
             if let Some(stop) = self.is_shut() {
                 return Err(stop);
             }
@@ -370,7 +370,7 @@ impl Words {
                 self.server_asleep.store(0, Ordering::SeqCst);
             }
         }
-        // Nobody waits for a server that has left, whatever made it.
+        // No caller waits for a server that has left, for whatever reason.
         shut(self, CLOSED);
     }
 }
@@ -484,10 +484,10 @@ fn sleep(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Result<(
 }
 
 fn shut(words: &Words, state: u32) {
-    // Who was first keeps the word.
+    // The first writer wins.
     let _earlier = words.state.compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Relaxed);
     for slot in &words.slots {
-        // After the state, so that who sees the bit finds the reason. The change also keeps anybody from
+        // After the state, so that whoever sees the bit finds the reason. The change also keeps callers from
         // falling asleep.
         slot.turn.fetch_or(SHUT, Ordering::AcqRel);
         futex::wake(&slot.turn, u32::MAX);
@@ -513,7 +513,7 @@ fn repair(words: &Words, dead: MemberId) {
     }
     words.bell.fetch_add(1, Ordering::SeqCst);
     futex::wake(&words.bell, u32::MAX);
-    // A wake-up may have died with the one who got it, and its count of waiters with it.
+    // A wake-up may have died with its receiver, and its count of waiters with it.
     words.freed.fetch_add(1, Ordering::SeqCst);
     futex::wake(&words.freed, u32::MAX);
 }

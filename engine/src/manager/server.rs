@@ -148,7 +148,7 @@ pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
         let stage = &mut stages[index];
         match visit {
             Visit::Free => stage.settle(),
-            // Nobody opens an answer any more.
+            // The answer will not be opened any more.
             Visit::Abandoned => *stage = Stage::FRESH,
             Visit::Turn(turn) => serve_turn(&mut objects, stage, turn),
         }
@@ -223,7 +223,7 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
     args: &[u8],
     then: impl FnOnce(A) -> R,
 ) -> Answer {
-    // The caller keeps what they lead to, for as long as anything of it is here.
+    // The caller keeps what they refer to, as long as anything of it is here.
     let (args, _leases) = match travel::decode::<A>(args, &mut worker::resolve) {
         Ok(read) => read,
         Err(error) => return Answer::of(Kind::BadArguments, error.to_string().as_bytes()),

@@ -168,7 +168,7 @@ impl Order {
         let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
         match sent.and_then(|()| mail::send(socket, &first, &[segment.fd()])) {
             Ok(_) => Ok(child),
-            // It has ended already, which the watch finds out and its handle tells.
+            // It has already ended, which the watch finds out and its handle reports.
             Err(error) if mail::is_closed(&error) => Ok(child),
             Err(source) => {
                 child.process.kill();

@@ -135,7 +135,7 @@ impl View {
         head.function.store(call.function, Ordering::Relaxed);
         head.seal.store(call.seal(), Ordering::Relaxed);
         head.args_len.store(args.len() as u64, Ordering::Relaxed);
-        // The packet that tells of the call block orders all this before what the process reads.
+        // The packet that announces the call block orders all this before what the process reads.
         self.write(args)
     }
 

@@ -24,7 +24,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) enum Bytes {
     Copied(Vec<u8>),
-    /// A segment of its own. Its process is dead, so nobody writes to it.
+    /// A segment of its own. Its process is dead, so it no longer changes.
     Mapped(Mapping),
 }
 
@@ -216,7 +216,7 @@ impl Child {
             Some(why) => Said::CannotBegin(why),
             None => job.as_ref().map_or(Said::Nothing, |job| self.read(&job.view())),
         };
-        // What the process worked from goes before anybody learns of its end, unless the result needs it.
+        // What the process worked from is released before its end is announced, unless the result needs it.
         let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
         let keep_alive = job.map(|job| job.keep_alive).filter(|_| keeps);
         (self.ending.clone(), End { cause, oom, said, _keep_alive: keep_alive })

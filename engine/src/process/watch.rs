@@ -129,7 +129,7 @@ impl Watch {
         self.children.lock().clone()
     }
 
-    /// Waits until what processes have said so far has reached the program's subscriber.
+    /// Waits until everything that processes have logged so far has reached the program's subscriber.
     pub(super) fn settle(&self) {
         self.relay.settle();
     }
@@ -251,7 +251,7 @@ impl Watch {
         self.read_mail(child);
         let oom = self.oom.has_killed_since_last_asked();
         repair(child.member);
-        // What was kept for it, before anybody learns of the end.
+        // What was kept for it, before its end is announced.
         kept::sweep_all();
         self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
         let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);

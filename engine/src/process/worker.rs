@@ -114,7 +114,7 @@ fn begin(
     // `terminate` means this process, whatever its driver does with the signal.
     process::default_signal(libc::SIGTERM);
     if !assignment.folder.is_empty() {
-        // Gone or closed to us meanwhile: relative paths fail, and say so themselves.
+        // If it is gone or no longer accessible, relative paths fail and report that themselves.
         let _gone = std::env::set_current_dir(OsStr::from_bytes(&assignment.folder));
     }
     panic_note::install_hook_beside();

@@ -38,7 +38,7 @@ const SERVER_NAME: &str = "server";
 /// Pidfd of a worker that is the server's own child, and the end at which the report on its death arrives.
 type OwnChild = (OwnedFd, OwnedFd);
 
-/// Executes the program anew as a fork server.
+/// Executes the program again as a fork server.
 pub(super) fn spawn(executable: &Executable, preload: Option<fn()>) -> Result<Starting, StartError> {
     let preload = match preload {
         None => 0,
@@ -242,7 +242,7 @@ impl Unannounced {
     }
 }
 
-/// The server's life after the program was executed anew.
+/// The server's life if the program was executed again.
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());

@@ -290,8 +290,8 @@ impl Subscriber for Forwarder {
             target: event.metadata().target().to_string(),
             message: text.0,
         };
-        // A driver that does not read fast enough loses events rather than stopping its workers; it is told
-        // how many.
+        // A driver that does not read fast enough loses events rather than stopping its workers; it receives
+        // their number.
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let unsaid = match lost {
             0 => 0,

@@ -133,7 +133,7 @@ impl WorkerProcess {
         let cause = match process::try_wait(&self.pidfd, false) {
             Ok(Wait::Ended(ended)) => ended.into(),
             Ok(Wait::Running) => return None,
-            // Not our child, or reaped by somebody else: the pidfd still tells whether it has ended.
+            // Not our child, or reaped by other code: the pidfd still shows whether it has ended.
             Ok(Wait::NotOurs) | Err(_) => {
                 if !matches!(socket::wait_readable(&self.pidfd, Some(Instant::now())), Ok(true)) {
                     return None;

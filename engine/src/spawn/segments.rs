@@ -87,7 +87,7 @@ impl Segments for Mapped {
             && matches!(socket::wait_readable(&*self.socket, Some(until)), Ok(true))
             && !socket::is_at_end(&*self.socket)
         {
-            // A task's argument leads to it, and this worker is new: it is on its way.
+            // A task's argument refers to it, and this worker is new: it is in transit.
             self.read_mail();
         }
         let mapping =

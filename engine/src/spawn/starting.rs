@@ -41,7 +41,7 @@ impl Starting {
         let gone = StartError::DiedAtStart { cause: ExitCause::Unknown };
         let pidfd = match process::pidfd_open(pid) {
             Ok(pidfd) => pidfd,
-            // Reaped already by somebody else, which takes its death.
+            // Already reaped by other code, which learns of its death.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone),
             Err(source) => {
                 process::end_child(pid);
@@ -53,8 +53,8 @@ impl Starting {
         };
         match process::try_wait(&pidfd, true) {
             Ok(Wait::Running | Wait::Ended(_)) => {}
-            // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to
-            // be used.
+            // If SIGCHLD is ignored, the ID may belong to another process by now; this descriptor must not be
+            // used.
             Ok(Wait::NotOurs) => return Err(gone),
             // There are pidfds, but they cannot be waited for (Linux 5.3, or a sandbox).
             Err(source) => {

@@ -191,7 +191,7 @@ fn arrived(place: Place) -> Option<OnLastDrop> {
     let me = member::current_member();
     let mut handles = HANDLES.lock();
     let count = handles.entry(key).or_insert(0);
-    // The words tell the truth: with handles of this barrier, this process would stand there.
+    // The words are right: with handles of this barrier, this process would be in them.
     *count = if barrier.word().takes_part(me) { count.saturating_add(1) } else { 1 };
     // A full table is reported by `wait`.
     barrier.word().enroll(me);

@@ -43,7 +43,7 @@ const _: () = {
 /// Why a wait failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missed {
-    /// By this member; nobody, if it was reset.
+    /// Broken by this member; `NOBODY` if it was reset.
     Broken(MemberId),
     TimedOut,
     TableFull,
@@ -93,7 +93,7 @@ impl BarrierWord {
 
     /// Registers `member` as taking part, so that its death breaks the barrier. False if the table is full.
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
-        // Two threads may both find nothing and add: 2 says the same as 1.
+        // Two threads may both find nothing and add: 2 means the same as 1.
         self.takes_part(member) || self.members.add(member, 1).is_some()
     }
 
@@ -177,7 +177,7 @@ impl BarrierWord {
                 return false;
             }
             self.broken_by.store(by.0, Ordering::Relaxed);
-            // Release pairs with the acquire in `wait`: who broke it is seen with the fact.
+            // Release pairs with the acquire in `wait`: the breaker is seen together with the break.
             let next = seen.broken().0;
             match self.state.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,

@@ -44,8 +44,8 @@ impl EventWord {
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
             let next = (seen & !SLEEPERS).wrapping_add(if seen & SET == 0 { RAISED } else { 0 }) | SET;
-            // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what
-            // this setter did before is seen by whoever sees the flag from here on.
+            // Release pairs with the acquire in `wait` and `is_set`, even if the flag was already set: what
+            // this setter did before is visible to whoever sees the flag from here on.
             match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return seen,
                 Err(now) => seen = now,
@@ -92,7 +92,7 @@ impl EventWord {
         }
     }
 
-    /// A setter may have died between raising the flag and waking; nobody owns anything here.
+    /// A setter may have died between setting the flag and waking; an event has no owner.
     pub(crate) fn repair(&self, _dead: MemberId) {
         futex::wake(&self.state, ALL);
     }

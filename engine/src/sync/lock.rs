@@ -307,7 +307,7 @@ impl<T> Lock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     pub(crate) fn word(&self) -> &LockWord {
         // SAFETY: the place holds a `LockWord` at its base for as long as it lives; it is all atomics.
         unsafe { self.place.base().cast().as_ref() }

@@ -77,7 +77,7 @@ impl LockWord {
     #[cold]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Refused> {
         let mut spin = Spin::new(patience);
-        // Whoever has slept takes the lock with WAITERS set: it cannot know whether others sleep on.
+        // A thread that has slept takes the lock with WAITERS set: it cannot know whether others still sleep.
         let mut slept = 0;
         loop {
             let seen = self.state.load(Ordering::Relaxed);
@@ -178,8 +178,8 @@ impl LockWord {
         while seen & HOLDER == dead.0 && dead != MemberId::NOBODY {
             // Before the release, as in `unlock`: afterwards the word belongs to the next holder.
             self.thread.store(0, Ordering::Relaxed);
-            // Acquire and release: what the dead wrote, seen by whoever confirmed its death, is seen by the
-            // next holder.
+            // Acquire and release: what the dead holder wrote, visible to whoever confirmed its death, is
+            // visible to the next holder.
             match self.state.compare_exchange(seen, POISON, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 // A waiter noted itself meanwhile.

@@ -201,7 +201,7 @@ macro_rules! remote_slice {
             type Value = [$value];
             const WHAT: &'static str = $what;
             const ALIGN: usize = {
-                // Elements that are moved in words must be aligned to them, whatever their type says.
+                // Elements that are moved in words must be aligned to them, whatever their type requires.
                 let align = crate::sync::place::align_of_both::<$words, $value>();
                 if align < 8 { 8 } else { align }
             };

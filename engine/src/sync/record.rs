@@ -58,7 +58,7 @@ impl Table {
         loop {
             let slot = self.find(me)?;
             // Before the record itself, so that whoever sees the record also looks that far. And before the
-            // look at it, so that a caller who finds it taken has seen a newer length and looks elsewhere.
+            // look at it, so that a caller that finds it taken has seen a newer length and looks elsewhere.
             if self.used() <= slot.0 {
                 self.used.fetch_max((slot.0 as u32).wrapping_add(1), Ordering::Relaxed);
             }
@@ -165,8 +165,8 @@ impl Table {
         let mut held = 0;
         for word in &self.records[..self.used()] {
             let mut now = word.load(Ordering::Acquire);
-            // A failure means that somebody took one of them meanwhile (`take_one`), that another repair was
-            // here first, or that the empty record was taken over.
+            // A failure means that another member took one of them meanwhile (`take_one`), that another
+            // repair was here first, or that the empty record was taken over.
             while member_of(now) == dead.0 {
                 match word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {

@@ -56,8 +56,8 @@ impl RwWord {
                 }
                 if !patience.is_try() && seen & CROWDED == 0 {
                     self.state.fetch_or(CROWDED, Ordering::Relaxed);
-                    // Then look for a record once more: the one who leaves frees its record and then looks
-                    // for the bit.
+                    // Then look for a record once more: a leaving reader frees its record and then looks for
+                    // the bit.
                     fence(Ordering::SeqCst);
                     continue;
                 }

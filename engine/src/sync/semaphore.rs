@@ -250,7 +250,7 @@ impl Drop for Permit<'_> {
         if fork::is_foreign() {
             return;
         }
-        // It fails only if the words were overwritten; the next `acquire` says so.
+        // It fails only if the words were overwritten; the next `acquire` reports that.
         let _ = self.semaphore.word().release(member::current(), self.slot, self.n);
     }
 }

@@ -83,7 +83,7 @@ impl SemaphoreWord {
     /// Inside: takes `n` if that many are free.
     fn take(&self, me: Owner, n: u32) -> Result<Option<Slot>, Denied> {
         let Some(left) = self.free.load(Ordering::Relaxed).checked_sub(n) else { return Ok(None) };
-        // The record first: a death from here on is put right by re-deriving `free`.
+        // The record first: a death from here on is repaired by deriving `free` again.
         let slot = self.held.add(me.member, n).ok_or(Denied::TableFull)?;
         self.free.store(left, Ordering::Relaxed);
         Ok(Some(slot))
@@ -181,7 +181,7 @@ impl SemaphoreWord {
     /// Free permits; a snapshot.
     pub(crate) fn free(&self) -> u32 {
         if self.guard.is_poisoned() {
-            // A death whose permits nobody has counted yet.
+            // There was a death whose permits have not been counted yet.
             let total = u64::from(self.total.load(Ordering::Relaxed));
             return total.saturating_sub(self.held.total()) as u32;
         }
@@ -191,8 +191,8 @@ impl SemaphoreWord {
     fn enter(&self, me: Owner, patience: Patience) -> Result<(), Denied> {
         let mut locked = self.guard.lock(me, Patience::Try);
         if locked == Err(Refused::TimedOut) {
-            // Others are inside for a few instructions: no reason to fail. One who was killed there ends the
-            // patience.
+            // Others are inside for a few instructions: no reason to fail. A holder that was killed there
+            // ends the patience.
             locked = self.guard.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience });
         }
         match locked {

@@ -169,8 +169,8 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes one sleeper. Keeps the bit, as others may sleep on: they cannot be told from
-    /// nobody.
+    /// Moves on and wakes one sleeper. Keeps the bit, since others may still sleep: they cannot be
+    /// distinguished from none.
     pub(crate) fn advance_one(&self) {
         // Release pairs with the acquire in `ticket`.
         if self.word.fetch_add(STEP, Ordering::Release) & SLEEPERS != 0 {
@@ -178,15 +178,15 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes everybody, whatever the bit says: for repair, when a wake-up may have died on its
-    /// way.
+    /// Moves on and wakes all sleepers, whatever the bit says: for repair, when a wake-up may have died on
+    /// its way.
     pub(crate) fn rouse(&self) {
         self.step();
         futex::wake(&self.word, ALL);
     }
 
-    /// Moves on, then takes the bit off; what the word was before. Somebody may fall asleep on the new number
-    /// in between and lose its bit: so the caller wakes all *afterwards* if the bit was there.
+    /// Moves on, then clears the bit. Returns the old word. A thread may fall asleep on the new number in
+    /// between and lose its bit, so the caller wakes all *afterwards* if the bit was set.
     fn step(&self) -> u32 {
         // Release pairs with the acquire in `ticket`. A plain addition first, not a look and a swap: cheaper,
         // and the model checker sees the conflict with every ticket taken before.

@@ -87,7 +87,7 @@ impl TaskQueue {
         let lasting = books.audit.odd.iter().filter(|odd| before.contains(odd));
         let (done, lost): (Vec<_>, Vec<_>) =
             lasting.map(|(index, state)| (*index, state.stage())).partition(|odd| odd.1 == Some(Stage::Done));
-        // Done, and its member could not say so: no harm.
+        // Done, and its member could not announce it: harmless.
         books.strays.clear();
         books.strays.extend(done.into_iter().map(|(index, _)| index));
         lost.first().map(|_| "a task waits where no member looks, or is run by none")
@@ -111,7 +111,7 @@ impl TaskQueue {
                 state.position() == in_flight.queued.position()
                     && (!self.can_kill() || members.contains(&state.member()))
             }
-            // Its member is about to say so.
+            // Its member is about to announce it.
             Some(Stage::Done) | Some(Stage::Free) | None => false,
         }
     }

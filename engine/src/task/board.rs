@@ -41,7 +41,7 @@ impl Bell {
     /// Sleeps until the bell rings, unless it has rung since `seen`, or `otherwise` returns true.
     pub(crate) fn sleep(&self, seen: u32, deadline: Option<Instant>, otherwise: impl FnOnce() -> bool) {
         self.asleep.store(1, Ordering::Relaxed);
-        // Pairs with the fence of whoever rings: either we see what it has left, or it sees us asleep.
+        // Pairs with the fence of the ringer: either we see what it has left, or it sees us asleep.
         fence(Ordering::SeqCst);
         if !otherwise() {
             futex::wait(&self.count, seen, deadline);
@@ -208,7 +208,7 @@ impl TaskBoard {
             }
         }
         let state = State::new(position, 0, Stage::Queued);
-        // Release: pairs with the Acquire in `claim`; who sees the slot queued sees what it is.
+        // Release: pairs with the Acquire in `claim`; a member that sees the slot queued sees its fields.
         self.slot(index).state.store(state.0, Ordering::Release);
         self.ring()[position as usize % SLOTS].store(on_ring(position, index), Ordering::Release);
         head.tail.store(position.wrapping_add(1), Ordering::Release);
@@ -390,7 +390,7 @@ impl TaskBoard {
     /// whether it did.
     pub(crate) fn tell(&self) -> bool {
         let head = self.head();
-        // Pairs with the fences of who sets these words and looks once more.
+        // Pairs with the fences of threads that set these words and look once more.
         fence(Ordering::SeqCst);
         let is_wanted = head.eager.load(Ordering::Relaxed) != 0;
         let runs_dry = || head.backlog.load(Ordering::Relaxed) != 0 && self.waiting() < LOW_WATER;
@@ -402,7 +402,7 @@ impl TaskBoard {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md tells.
+// The layout that docs/SEGMENT-LAYOUT.md documents.
 #[cfg(not(any(loom, miri)))]
 const _: () = {
     assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);

@@ -41,7 +41,7 @@ impl Calls {
         if state.has_thread {
             return;
         }
-        // No thread to be had now: the caller's does it, and the next call tries again.
+        // No thread can be started now: the caller's makes the calls, and the next call tries again.
         while let Some(receiver) = state.queue.pop_front() {
             drop(state);
             call(&receiver, Some(queue));

@@ -27,7 +27,7 @@ impl TaskQueue {
     /// Takes finished tasks off the board and informs their receivers. Returns how many tasks came back.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn collect(self: &Arc<TaskQueue>) -> usize {
-        // Before the results: whoever died has left all that it ever will.
+        // Before the results: a dead member has left all that it ever will.
         let deaths = self.deaths.take();
         if self.board.was_asked() {
             self.answer();
@@ -147,7 +147,7 @@ impl TaskQueue {
             let member = MemberId(self.board.state(index).member());
             kept::keep(member, keep_alive.clone());
         }
-        // A thread that went on after its time: told long ago.
+        // A thread that continued after its time limit: reported long ago.
         if queued_task.is_told {
             return None;
         }
@@ -177,7 +177,7 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- room
 
-    /// Gives room to members that ask for it.
+    /// Grants room to members that ask for it.
     #[cold]
     fn answer(&self) {
         let mut books = self.books.lock();

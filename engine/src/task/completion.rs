@@ -265,7 +265,7 @@ impl<T> Completion<T> {
             drop(inner);
             return watcher.tell(number);
         }
-        // Those who gave up waiting.
+        // Drop those that gave up waiting.
         inner.watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         inner.watchers.push((Arc::downgrade(watcher), number));
         self.eager(&mut inner, queue);

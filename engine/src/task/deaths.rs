@@ -39,7 +39,7 @@ impl<T> Deaths<T> {
 
     /// Takes what was added; `None` if there was no mark.
     pub(crate) fn take(&self) -> Option<Vec<T>> {
-        // Before the list: who adds meanwhile marks it afterwards.
+        // Before the list: whoever adds meanwhile marks it afterwards.
         let is_news = self.is_news.swap(0, Ordering::AcqRel) != 0;
         is_news.then(|| std::mem::take(&mut *self.list.lock()))
     }

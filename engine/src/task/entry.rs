@@ -161,7 +161,7 @@ impl Call<'_, '_> {
         if !self.results.move_to(room) {
             return false;
         }
-        // Release: who sees the number finds the results there.
+        // Release: a thread that sees the number finds the results there.
         self.slot.home.store(home, Ordering::Release);
         true
     }
@@ -244,7 +244,8 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
             }
         }
         slot.written.store(call.results.len() as u64, Ordering::Release);
-        // Release: pairs with the Acquire in `TaskQueue::account`; who counts the item finds its outcome.
+        // Release: pairs with the Acquire in `TaskQueue::account`; a thread that counts the item finds its
+        // outcome.
         slot.items_done.store((item as u64).wrapping_add(1), Ordering::Release);
     }
 }

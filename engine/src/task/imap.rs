@@ -192,7 +192,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             return;
         }
         if self.tasks.is_closed() {
-            // Said once, however long the input is.
+            // Reported once, however long the input is.
             self.stream.fail(self.taken, 1, TaskError::PoolClosed);
             self.taken = self.taken.saturating_add(1);
             self.is_exhausted = true;

@@ -229,7 +229,7 @@ impl TaskQueue {
     fn send_segments(&self, keep_alive: &KeepAlive) {
         let mut roster = self.crew.roster.lock();
         let members = roster.ready();
-        // A worker whose socket is full finds the segment missing, and says so.
+        // A worker whose socket is full finds the segment missing, and reports that.
         let _cost =
             self.crew.deliver(&mut roster, &members, keep_alive.segments().map(|(segment, _)| segment), &[]);
     }
@@ -339,7 +339,7 @@ impl TaskQueue {
         let Some(index) = books.free.pop() else { return Some(queued_task) };
         let slot = self.board.slot(index.into());
         let offset = |address: usize| if address == 0 { Some(0) } else { code::offset_of(address).ok() };
-        // Checked when the queued task was made; an entry of 0 is told as corrupt by the member.
+        // Checked when the queued task was made; the member reports an entry of 0 as corrupt.
         let entry = offset(queued_task.body.entry as usize).unwrap_or(0);
         let function = offset(queued_task.body.function).unwrap_or(1);
         let packed = &queued_task.packed;

@@ -86,7 +86,7 @@ pub(crate) struct QueuedTask {
     pub(crate) refused: Option<Arc<AllocError>>,
     /// Why it was condemned.
     pub(crate) verdict: Option<TaskError>,
-    /// Whether its receiver was told of the verdict, though a member may still run it.
+    /// Whether its receiver was informed of the verdict, though a member may still run it.
     pub(crate) is_told: bool,
     pub(crate) queued: u64,
     /// Set if there are handles among the arguments: what they refer to is then released soon after the task
@@ -236,7 +236,8 @@ impl Packed {
         let items = self.items.saturating_sub(item);
         let room = self.room.checked_div(self.items).unwrap_or(0).saturating_mul(items);
         let copied = || {
-            // Whoever had the task may have something of it for long: the rest is a message of its own.
+            // The member that had the task may keep something of it for long: the rest is a message of its
+            // own.
             let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.again()).transpose()?;
             let table = keep_alive.as_ref().map_or(0, KeepAlive::table_bytes);
             let end = self.args_len.saturating_sub(table);
@@ -257,7 +258,7 @@ impl Packed {
     }
 }
 
-/// Room for so many arguments and their results.
+/// Allocates room for this many arguments and their results.
 fn block_for<A>(items: usize, room: impl Fn(usize) -> usize) -> Result<HeapBlock, AllocError> {
     heap::take(items.saturating_mul(size_of::<A>()).saturating_add(room(items)))
 }

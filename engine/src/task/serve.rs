@@ -169,7 +169,7 @@ impl Server {
         Ok(TaskBytes { base, args_len, room })
     }
 
-    /// Gives the task back to the driver.
+    /// Returns the task to the driver.
     fn finish(&mut self, index: usize, running: State) {
         let board = self.board;
         let done = running.of(Stage::Done);
@@ -180,7 +180,7 @@ impl Server {
                     std::thread::sleep(LOOK_AGAIN);
                 }
             }
-            // Nobody takes a task from a thread, or from a process that lives on: the word was overwritten.
+            // A task is never taken from a thread, or from a process that lives on: the word was overwritten.
             return tracing::error!(
                 rank = self.rank,
                 "the state of a task that this worker ran was overwritten"

@@ -182,7 +182,7 @@ impl TaskQueue {
 }
 
 impl QueuedTask {
-    /// The same for other items: with so many retries left, and so many fruitless returns.
+    /// The same for other items, with this many retries left and this many fruitless returns.
     fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> QueuedTask {
         QueuedTask {
             body: self.body,

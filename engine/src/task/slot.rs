@@ -82,7 +82,7 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    /// What a slot's word says.
+    /// The text of a slot's trouble word.
     pub(crate) fn text(word: u32) -> &'static str {
         const TYPES: u32 = Trouble::Types as u32;
         const FUNCTION: u32 = Trouble::Function as u32;

@@ -25,9 +25,9 @@ use crate::task::entry::Invoke;
 /// }
 /// ```
 pub trait Star<A>: sealed::Sealed<A> + Copy + Send + Sync + 'static {
-    /// What it returns.
+    /// The function's return type.
     type Output;
-    /// Calls it.
+    /// Calls the function with the parts of `arguments`.
     fn call(self, arguments: A) -> Self::Output;
 }
 

@@ -466,7 +466,7 @@ pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
     cost.map_or(0.0, |cost| cost.bytes).max(size_of::<R>() as f64 * 1.1)
 }
 
-/// Room for the results of so many items.
+/// Room for the results of this many items.
 pub(crate) fn room(items: usize, bytes: f64) -> usize {
     (items as f64 * bytes).ceil() as usize
 }

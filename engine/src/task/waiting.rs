@@ -152,7 +152,7 @@ impl TaskQueue {
     pub(crate) fn start_collector(self: &Arc<TaskQueue>) -> Result<(), TaskError> {
         let queue = Arc::downgrade(self);
         let started = std::thread::Builder::new().name("phalanx collector".into()).spawn(move || {
-            // Woken at least once in a while, so that a queue that everybody has dropped is let go.
+            // Woken at least once in a while, so that a queue with no other owner is released.
             while let Some(queue) = queue.upgrade() {
                 if queue.is_over.load(Ordering::Acquire) {
                     return;
@@ -221,7 +221,7 @@ impl TaskQueue {
                 };
                 match limit.checked_sub(ran).filter(|left| !left.is_zero()) {
                     None => overdue.push((index, limit, reading)),
-                    // A limit beyond what the clock can tell is none.
+                    // A limit beyond the clock's range is no limit.
                     Some(left) => {
                         let at = now.checked_add(left.max(Duration::from_micros(100)));
                         next = [next, at].into_iter().flatten().min();
@@ -339,7 +339,7 @@ impl TaskQueue {
     /// Fails the remaining tasks, and lets the collector end. The members are gone.
     pub(crate) fn end(self: &Arc<TaskQueue>) {
         self.close();
-        // Behind the gate: whoever is called from here must not wait for it.
+        // Behind the gate: code called from here must not wait for it.
         let _telling = current::enter_telling();
         // What members had done before they went.
         while self.collect() > 0 {}
