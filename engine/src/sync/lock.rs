@@ -127,8 +127,8 @@ impl<G> std::fmt::Debug for LockError<G> {
 /// lock is never lost and never silently passed on. All later holders get the same error until one calls
 /// [`Guard::clear_poison`]. A panic while a guard is held counts as the death of the holder.
 ///
-/// The lock is not fair: the first to arrive takes it. It must not be used in signal handlers, except for
-/// [`Lock::try_lock`].
+/// The lock is not fair: a newcomer may take it before a thread that has waited longer. It must not be used
+/// in signal handlers, except for [`Lock::try_lock`].
 ///
 /// ```
 /// use phalanx::sync::{Lock, LockError};

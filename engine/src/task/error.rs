@@ -1,4 +1,4 @@
-//! Why a task gave no result.
+//! Why a task has no result.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::AllocError;

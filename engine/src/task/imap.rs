@@ -237,8 +237,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
     }
 
-    /// Returns the next result if it arrives within `patience`, and otherwise `Some(Err(NotReady))`. The item
-    /// is not lost then.
+    /// Returns the next result if it arrives within `patience`. Otherwise returns `Some(Err(NotReady))`; the
+    /// item is not lost.
     pub fn next_timeout(&mut self, patience: Duration) -> Option<Result<R, TaskError>> {
         self.advance(Instant::now().checked_add(patience), patience)
     }

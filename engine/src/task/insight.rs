@@ -36,7 +36,7 @@ pub struct WorkerInsight {
     pub queued: Duration,
 }
 
-/// What a pool's workers have done so far, as far as tasks go.
+/// What a pool's workers have done with tasks so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Insights {
