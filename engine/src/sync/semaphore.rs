@@ -270,7 +270,7 @@ impl Drop for Permit<'_> {
 pub struct BoundedSemaphore(Semaphore);
 
 impl BoundedSemaphore {
-    /// Makes a semaphore with `permits` permits, a number that never changes.
+    /// Makes a semaphore with `permits` free permits; it never has more.
     ///
     /// # Errors
     /// - [`CreateError`] if shared memory cannot be allocated.
