@@ -73,7 +73,8 @@ impl<T: 'static> Hosted<T> {
     ///
     /// let manager = Manager::new()?;
     /// let words = manager.host(vec!["a".to_string()])?;
-    /// let count = words.call(|words, more: Vec<String>| { words.extend(more); words.len() }, vec!["b".into(), "c".into()])?;
+    /// let more = vec!["b".into(), "c".into()];
+    /// let count = words.call(|words, more: Vec<String>| { words.extend(more); words.len() }, more)?;
     /// assert_eq!(count, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -47,7 +47,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// let manager = Manager::new()?;
 /// let squares = manager.list::<u64>()?;
 /// let processes: Vec<_> = (1..=4u64)
-///     .map(|n| Process::spawn(|(squares, n)| phalanx::ListProxy::push(&squares, n * n).unwrap(), (squares.clone(), n)))
+///     .map(|n| {
+///         let args = (squares.clone(), n);
+///         Process::spawn(|(squares, n)| phalanx::ListProxy::push(&squares, n * n).unwrap(), args)
+///     })
 ///     .collect::<Result<_, _>>()?;
 /// for process in processes {
 ///     process.join()?;

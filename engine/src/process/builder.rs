@@ -27,7 +27,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ```
 /// use phalanx::{Process, StartMethod};
 ///
-/// let mapper = Process::builder().name("mapper").start_method(StartMethod::Spawn).spawn(|n: u32| n + 1, 41)?;
+/// let builder = Process::builder().name("mapper").start_method(StartMethod::Spawn);
+/// let mapper = builder.spawn(|n: u32| n + 1, 41)?;
 /// assert_eq!(mapper.name(), "mapper");
 /// assert_eq!(mapper.join()?, 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
