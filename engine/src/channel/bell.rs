@@ -1,49 +1,50 @@
-//! A bell: who waits for something to change under a lock, and wakes up when it did.
+//! A bell: threads wait on it for a change made under a lock, and are woken when it happens.
 //!
-//! `waiting` is changed only under the lock that the bell belongs to, and is never below the number of those
-//! asleep that nobody has been told to wake: a waiter adds itself before it leaves the lock, and the ringer
-//! takes off whom it wakes. It may be above, after deaths and timeouts; each unit too much costs one needless
-//! wake-up. So with nobody waiting, ringing is one look at a word on a line that the ringer has anyway.
+//! `waiting` is changed only under the lock that the bell belongs to. It is never below the number of
+//! sleepers that have not been chosen to be woken: a waiter adds itself before it leaves the lock, and the
+//! ringer subtracts those it wakes. It may be higher, after deaths and timeouts; each unit too many costs one
+//! needless wake-up. So while no thread waits, ringing is one look at a word on a line that the ringer has
+//! anyway.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::sync::{ALL, Patience, sleep};
 use crate::sys::futex::{self, Woken};
 
-/// Set in `waiting` by those whom not every change helps, so that a change wakes all.
+/// Set in `waiting` if a waiter needs one particular change; then every change wakes all waiters.
 const PICKY: u32 = 1 << 31;
 
 /// The words.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Bell {
-    /// What sleepers sleep on: moves with every ring that wakes.
+    /// The word that sleepers sleep on: changes with every ring that wakes.
     turn: AtomicU32,
     waiting: AtomicU32,
 }
 
-/// What `turn` was when its taker had looked, under the lock.
+/// The value of `turn` when its taker looked, under the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(u32);
 
-/// Whom to wake after the lock is given up.
-#[must_use = "somebody sleeps until it is called"]
+/// How many to wake after the lock is released.
+#[must_use = "a waiter sleeps until `wake` is called"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wake(u32);
 
-/// Nobody.
+/// Wakes no one.
 pub(super) const NOBODY: Wake = Wake(0);
 
 impl Bell {
-    /// What the turn is now: to be taken before looking at what the bell tells of.
+    /// The current turn; take it before looking at what the bell announces.
     pub(super) fn ticket(&self) -> Ticket {
-        // Acquire pairs with the release in `rouse`: who sees the turn moved by it sees what repair did
+        // Acquire pairs with the release in `rouse`: whoever sees the turn changed by it sees what repair did
         // before.
         Ticket(self.turn.load(Ordering::Acquire))
     }
 
-    /// Under the lock: notes the caller as waiting, before it sleeps on `ticket`. `earlier` is its ticket
-    /// from an earlier round: if nobody rang since, it is still noted.
+    /// Under the lock: registers the caller as waiting, before it sleeps on `ticket`. `earlier` is its ticket
+    /// from an earlier round: if there was no ring since, it is still registered.
     pub(super) fn enlist(&self, ticket: Ticket, earlier: Option<Ticket>, picky: bool) {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let more = u32::from(earlier != Some(ticket));
@@ -52,7 +53,7 @@ impl Bell {
         self.waiting.store(picky | count, Ordering::Relaxed);
     }
 
-    /// Under the lock: takes back what `enlist` noted, if nobody rang since.
+    /// Under the lock: undoes `enlist`, if there was no ring since.
     pub(super) fn delist(&self) {
         let waiting = self.waiting.load(Ordering::Relaxed);
         let count = (waiting & !PICKY).saturating_sub(1);
@@ -60,8 +61,8 @@ impl Bell {
         self.waiting.store(picky | count, Ordering::Relaxed);
     }
 
-    /// Under the lock: something changed that lets one waiter go on (all, where some are picky). The caller
-    /// calls [`Bell::wake`] with the answer when it has left.
+    /// Under the lock: announces a change that lets one waiter continue (all, if some are picky). The caller
+    /// passes the result to [`Bell::wake`] after it has left.
     #[inline]
     pub(super) fn ring(&self) -> Wake {
         match self.waiting.load(Ordering::Relaxed) {
@@ -78,7 +79,7 @@ impl Bell {
         Wake(if all { ALL } else { 1 })
     }
 
-    /// Under the lock: lets all go on.
+    /// Under the lock: lets all waiters continue.
     pub(super) fn ring_all(&self) -> Wake {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return NOBODY;
@@ -88,7 +89,7 @@ impl Bell {
         Wake(ALL)
     }
 
-    /// Wakes whom a ring said.
+    /// Wakes those that a ring chose.
     #[inline]
     pub(super) fn wake(&self, Wake(count): Wake) {
         if count > 0 {
@@ -96,7 +97,7 @@ impl Bell {
         }
     }
 
-    /// Without the lock: wakes everybody. For repair, and for who was woken and cannot go on.
+    /// Without the lock: wakes all waiters. For repair, and for a woken waiter that cannot continue.
     pub(super) fn rouse(&self) {
         // Release pairs with the acquire in `ticket`.
         self.turn.fetch_add(1, Ordering::Release);

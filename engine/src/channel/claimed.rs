@@ -1,4 +1,4 @@
-//! `Claimed`: an item that is taken out but not done.
+//! `Claimed`: an item that was taken but is not done.
 //!
 //! # Safety
 //! Buffers are read only as far as they were written.
@@ -14,7 +14,7 @@ use super::word::{HEADER, stride};
 use crate::sync::{GRACE, Patience};
 use crate::sys::fork;
 
-/// A claim that goes back when it is dropped.
+/// A claim that returns its item when dropped.
 pub(super) struct Held<'a, T: Message> {
     pub(super) queue: &'a Queue<T>,
     pub(super) core: &'a Core,
@@ -66,7 +66,7 @@ impl<'a, T: Message> Held<'a, T> {
         })
     }
 
-    /// Takes the item out; in hand until the result is dropped.
+    /// Removes the item; it is in hand until the result is dropped.
     pub(super) fn finish_get(mut self, patience: Patience) -> Result<Option<Hand<'a>>, QueueError> {
         let Some(claim) = self.claim.take() else { return Ok(None) };
         self.core.finish_get(&claim, patience).map(Some).map_err(|refused| self.queue.error(refused))
@@ -88,16 +88,16 @@ impl<T: Message> Drop for Held<'_, T> {
     }
 }
 
-/// An item that is taken but not done. Dropping it gives it back to the front of the queue; [`Claimed::done`]
-/// ends it.
-#[must_use = "dropped, the item goes back into the queue"]
+/// An item that was taken from a queue but is not done yet. Dropping it returns the item to the front of the
+/// queue; [`Claimed::done`] completes it.
+#[must_use = "dropping it returns the item to the queue"]
 pub struct Claimed<'a, T: Message> {
     pub(super) item: T,
     pub(super) held: Held<'a, T>,
 }
 
 impl<T: Message> Claimed<'_, T> {
-    /// Says that the item needs nobody else, and hands it over.
+    /// Marks the item as done and returns it.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.

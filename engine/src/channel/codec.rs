@@ -1,5 +1,5 @@
-//! Items as bytes: plain vectors as they lie in memory, everything else as `base::notation`
-//! has it.
+//! Items as bytes: vectors of plain numbers as they lie in memory, everything else in the encoding of
+//! `base::notation`.
 //!
 //! # Safety
 //! A vector of one of the listed number types, and only of these, is seen as its bytes and made from bytes:
@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
 
-/// What can go through a queue: anything that serde can encode and decode again.
+/// A type that can go through a queue: anything that serde can encode and decode again.
 ///
-/// `Vec`s of plain numbers are copied as bytes, everything else in a format that describes itself.
+/// `Vec`s of plain numbers are copied as bytes, everything else in a self-describing format.
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 

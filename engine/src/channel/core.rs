@@ -1,4 +1,4 @@
-//! What is done to the words, step by step; README.md beside this file says what a kill after each step
+//! The operations on the words, step by step. README.md beside this file says what a kill after each step
 //! leaves.
 //!
 //! # Safety
@@ -21,15 +21,14 @@ use std::sync::atomic::AtomicU32;
 
 /// Items up to this many bytes are copied inside the lock, which costs less than entering it twice.
 pub(super) const SMALL: usize = 2048;
-/// Looks for a change before sleeping end after so many microseconds: longer than a sleep and a wake-up cost
-/// together.
+/// How many microseconds to look for a change before sleeping: longer than a sleep and a wake-up together.
 const LOOK_US: u64 = 60;
 
-/// Of these, so many without giving the core away: a few passages of the other side.
+/// Of these, the time without giving the core away: a few passages of the other side.
 const ALONE_US: u64 = 10;
-/// Whoever lost the core for so long by giving it away shares it with somebody who needs it.
+/// A thread that lost the core for this long by giving it away shares the core with a thread that needs it.
 const SHARED_US: u64 = 20;
-/// After that, so many waits do not give the core away.
+/// After that, this many waits do not give the core away.
 const CROWDED_WAITS: u32 = 200;
 /// Between two looks at a word that the other side writes.
 const LOOK_PAUSE_NS: u64 = 150;
@@ -53,10 +52,10 @@ pub(super) struct Claim {
     pub(super) index: usize,
 }
 
-/// What a get came to.
+/// The outcome of a get.
 #[derive(Debug)]
 pub(super) enum Taken<'a> {
-    /// So many bytes lie in the caller's buffer; the record is gone, and in the caller's hand.
+    /// That many bytes are in the caller's buffer; the record is gone, and the item is in the caller's hand.
     Copied(usize, Hand<'a>),
     /// To be read, and then finished.
     Claimed(Claim),
@@ -65,16 +64,16 @@ pub(super) enum Taken<'a> {
 /// Why an attempt inside the lock did not succeed.
 pub(super) enum Attempt<T> {
     Done(T),
-    /// To be tried again after a change; picky where not every change helps.
+    /// Try again after a change; picky if not every change helps.
     Wait {
         picky: bool,
     },
-    /// To be tried again at once, by one who has yielded: no claim is free.
+    /// Try again after yielding: no claim is free.
     Yield,
 }
 
 impl Core {
-    /// Enters the lock, and recounts first if a death asks for it. `None`: it was not to be had in time.
+    /// Enters the lock, and recounts first if a death requires it. `None`: the lock was not free in time.
     #[inline]
     pub(super) fn enter(&self, patience: Patience) -> Result<Option<Inside<'_>>, Refused> {
         let me = member::current();
@@ -97,16 +96,16 @@ impl Core {
         let mut inside = Inside { core: self, me, spots: Spots { head: 0, next: 0, tail: 0 } };
         inside.spots = self.spots()?;
         if is_recounted {
-            // What the dead had claimed may be holes now: where nothing is left to be taken, nobody else
-            // would free them.
+            // What the dead had claimed may be holes now: if nothing is left to be taken, no one else would
+            // free them.
             inside.reclaim()?;
         }
         Ok(Some(inside))
     }
 
-    /// Takes the lock that somebody holds. Others are inside for less time than a sleep takes, so we look
-    /// again after ever longer pauses, in which they pass through several times without losing the line to
-    /// us; then give the core away; then sleep.
+    /// Takes a lock that is held. Others hold it for less time than a sleep takes, so we look again after
+    /// ever longer pauses, in which they pass through several times without losing the line to us; then we
+    /// give the core away; then we sleep.
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Locked> {
@@ -126,7 +125,7 @@ impl Core {
                 break;
             }
         }
-        // One who was stopped inside ends the patience even of who does not wait otherwise.
+        // A holder that was stopped inside ends the patience even of callers that otherwise do not wait.
         lock.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience })
     }
 
@@ -148,8 +147,8 @@ impl Core {
         Ok(Spots { head, next: next.clamp(head, tail), tail })
     }
 
-    /// Tries inside the lock until it is done, asleep on the bell in between. `looks` asks without the lock
-    /// whether trying could help.
+    /// Tries inside the lock until it succeeds, sleeping on the bell in between. `looks` checks without the
+    /// lock whether trying could help.
     #[inline]
     pub(super) fn wait_for<T>(
         &self,
@@ -163,7 +162,7 @@ impl Core {
         loop {
             let Some(mut inside) = self.enter(patience)? else {
                 if wait.enlisted.is_some() {
-                    // Perhaps woken to go on: somebody else should.
+                    // Perhaps this waiter was woken to continue: wake another instead.
                     bell.rouse();
                 }
                 return Err(at_end);
@@ -271,9 +270,9 @@ impl Core {
         written
     }
 
-    /// Does what ends a claim, inside the lock, which is waited for a moment beyond the caller's patience.
-    /// Where it is not to be had, which is then `late`, or where the words make no sense, the claim is given
-    /// up.
+    /// Performs the end of a claim inside the lock, waiting for the lock a moment beyond the caller's
+    /// patience. If the lock is not free by then (`late` is the result), or the words make no sense, the
+    /// claim is given up.
     pub(super) fn end<R>(
         &self,
         claim: &Claim,
@@ -355,7 +354,7 @@ impl Core {
 
     #[cold]
     fn trim_cold(&self) {
-        // An error shows at the next call that has something to say.
+        // An error shows at the next call that can report it.
         while let Ok(Some(inside)) = self.enter(Patience::Try) {
             if inside.spots.head != inside.spots.tail || !self.base.give_back() {
                 break;
@@ -363,15 +362,15 @@ impl Core {
         }
     }
 
-    /// Forbids further items. Twice is harmless.
+    /// Closes the queue. Twice is harmless.
     pub(super) fn close(&self) {
         let control = self.base.control();
-        // Release pairs with nothing but the bells: who wakes sees it.
+        // Release pairs with nothing but the bells: whoever wakes sees it.
         control.closed.store(1, Ordering::Release);
         control.rouse_all();
     }
 
-    /// Whether nothing more can be put (with the receiving end given), or will come.
+    /// Whether nothing more can be put (if the receiving end is given), or will come.
     #[inline]
     pub(super) fn is_closed(&self, end: usize) -> bool {
         let control = self.base.control();
@@ -379,7 +378,7 @@ impl Core {
         control.closed.load(Ordering::Acquire) != 0 || is_pipe && control.is_gone(end)
     }
 
-    /// Waits until an item is ready or will never come; whether that was so in time.
+    /// Waits until an item is ready or none will ever come. Returns whether that was so in time.
     pub(super) fn poll(&self, patience: Patience) -> Result<bool, Refused> {
         let hot = &self.base.control().hot;
         let mut wake = NOBODY;
@@ -388,7 +387,7 @@ impl Core {
             if inside.find_ready()?.is_none() && !inside.is_finished() {
                 return Ok(Attempt::Wait { picky: false });
             }
-            // Nothing is taken, so whoever was to be woken for it still is.
+            // Nothing is taken, so another reader can still be woken for it.
             wake = hot.food.ring();
             Ok(Attempt::Done(()))
         });
@@ -403,13 +402,13 @@ impl Core {
     pub(super) fn task_done(&self) -> Result<(), Refused> {
         let control = self.base.control();
         let inside = self.enter(Patience::of(GRACE))?;
-        // Mine first; else anybody's, as who takes an item may hand it on. The lock keeps others away, repair
-        // apart.
+        // This member's first; otherwise any member's, since a member that takes an item may pass it on. The
+        // lock keeps others away, except repair.
         if !control.in_hand.take_one(member::current_member()) {
             return Err(Refused::TooManyDone);
         }
         let Some(inside) = inside else {
-            // Its holder is stopped, or none: those who wait look for themselves.
+            // Its holder is stopped, or there is none: waiters look for themselves.
             control.done.rouse();
             return Ok(());
         };
@@ -419,7 +418,7 @@ impl Core {
         Ok(())
     }
 
-    /// Items not done, as far as one look can tell.
+    /// Items not done; a snapshot.
     pub(super) fn unfinished(&self) -> usize {
         let inside = self.enter(Patience::Try).ok().flatten();
         inside.map_or(0, |inside| usize::try_from(inside.unfinished()).unwrap_or(usize::MAX))
@@ -467,11 +466,11 @@ fn is_over(patience: Patience) -> bool {
     matches!(patience, Patience::Until(at) if std::time::Instant::now() >= at)
 }
 
-/// Waits of this process, so many, that sleep instead of giving the core away.
+/// How many more waits of this process sleep instead of giving the core away.
 static CROWDED: AtomicU32 = AtomicU32::new(0);
 
-/// Gives the core away for a moment; false where that took long lately. Others need the core then, and among
-/// many a sleeper gets it back sooner than one who gave way.
+/// Gives the core away for a moment. Returns false if that took long recently: then others need the core, and
+/// among many threads a sleeper gets it back sooner than one that yielded.
 fn give_way() -> bool {
     let left = CROWDED.load(Ordering::Relaxed);
     if left > 0 {
@@ -485,8 +484,8 @@ fn give_way() -> bool {
     is_free
 }
 
-/// Looks for a change for a while: where both sides are awake, neither makes a system call that sleeps or
-/// wakes. First without, then with giving the core away in between; ends at once where another thread needs
+/// Looks for a change for a while: if both sides are awake, neither makes a system call that sleeps or wakes.
+/// First without giving the core away, then giving it away in between; ends at once if another thread needs
 /// the core for long.
 #[expect(clippy::arithmetic_side_effects, reason = "ticks of a few microseconds")]
 fn look(changed: &impl Fn() -> bool, patience: Patience) {

@@ -2,44 +2,46 @@
 
 use crate::base::MemberId;
 
-/// An item did not go in or come out. Unless said otherwise the queue is as it was before the call.
+/// Why an item could not be put, taken, sent or received. Unless stated otherwise the queue is as it was
+/// before the call.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// There was no room in time; for `try_` calls: now.
+    /// There was no room in time, or, for `try_` calls, there is none now.
     #[error(
-        "the queue was full in time: {items} items wait in it (at most {maxsize} may), {bytes} of {capacity} bytes are \
+        "the queue stayed full: {items} items wait in it (at most {maxsize} may), {bytes} of {capacity} bytes are \
          taken; its readers may be slow, stopped or gone"
     )]
     Full {
-        /// Items that wait, those being written included.
+        /// Items that wait, including those being written.
         items: u64,
-        /// The bound on items; `u64::MAX` where there is none.
+        /// The limit on items; `u64::MAX` if there is none.
         maxsize: u64,
-        /// Bytes taken.
+        /// Bytes in use.
         bytes: u64,
-        /// Bytes there are.
+        /// Bytes in total.
         capacity: u64,
     },
-    /// Nothing came in time; for `try_` calls: nothing is there now.
+    /// No item came in time, or, for `try_` calls, none is there now.
     #[error(
-        "the queue stayed empty for as long as the call was to wait; its writers may be slow, stopped or gone"
+        "the queue stayed empty for as long as the call waited; its writers may be slow, stopped or gone"
     )]
     Empty,
-    /// The queue was closed: nothing can be put, and all that was in it has been taken.
-    #[error("the queue is closed; nothing can be put any more, and what was in it has been taken")]
+    /// The queue was closed: nothing more can be put. A reader gets this once everything in the queue
+    /// has been taken.
+    #[error("the queue is closed: nothing more can be put, and readers get only what was already in it")]
     Closed,
-    /// The other side of a pipe is gone: closed, dropped, or its process has died; all that it sent has been
-    /// received.
-    #[error("the other side of the pipe is gone{}; all that it had sent has been received", name_of(.died))]
+    /// The other side of a pipe is gone: it was closed or dropped, or its process died. A reader gets this
+    /// once everything that side sent has been received.
+    #[error("the other side of the pipe is gone{}; only what it had already sent can still be received", name_of(.died))]
     EndOfFile {
-        /// Who died, if that was the reason.
+        /// The process that died, if that was the reason.
         died: Option<MemberId>,
     },
-    /// This end of a one-way pipe is for the other direction.
+    /// This end of a one-way pipe is for the opposite direction.
     #[error("this end of the one-way pipe only {can}; use the other end")]
     WrongWay {
-        /// What it is for: `receives` or `sends`.
+        /// What this end does: `receives` or `sends`.
         can: &'static str,
     },
     /// The item can never fit.
@@ -48,39 +50,40 @@ pub enum QueueError {
          capacity_bytes, or put a handle of a SharedArray instead"
     )]
     TooBig {
-        /// Bytes of the item as encoded, its header included.
+        /// Size of the encoded item in bytes, including its header.
         item: u64,
-        /// Bytes that the largest item may have.
+        /// Size of the largest possible item in bytes.
         capacity: u64,
     },
-    /// The system has no memory for the item; it was not put.
+    /// There is no memory for the item. A writer has not put it; for a reader it stays in the queue.
     #[error("no memory for an item of {item} bytes: {source}; take items out, or make the queue smaller")]
     NoMemory {
-        /// Bytes of the item as encoded.
+        /// Size of the encoded item in bytes.
         item: u64,
-        /// What the kernel said, or who counted.
+        /// The kernel's error, or that of the check that found too little memory.
         source: std::io::Error,
     },
-    /// The item cannot be turned into bytes; nothing was put. Handles of shared objects inside of items are
-    /// refused, too, as nobody would keep the object alive on the way.
+    /// The item cannot be encoded; nothing was put. This includes items that contain handles of shared
+    /// objects, since nothing would keep the object alive on the way.
     #[error("an item of type {type_name} cannot be put into a queue: {why}")]
     Encode {
         /// The item's type.
         type_name: &'static str,
-        /// What the encoder said.
+        /// The encoder's message.
         why: String,
     },
-    /// The bytes are no item of the queue's type. The item is gone from the queue.
+    /// The bytes are not an item of the queue's type, or there is no memory for a vector of plain numbers.
+    /// The item is gone from the queue.
     #[error(
-        "the {bytes} bytes taken from the queue are no {type_name}: {why}; the type's Serialize and Deserialize must \
+        "the {bytes} bytes taken from the queue are not a {type_name}: {why}; the type's Serialize and Deserialize must \
          agree"
     )]
     Decode {
-        /// Bytes of the item.
+        /// Size of the item in bytes.
         bytes: usize,
-        /// The type asked for.
+        /// The type of the queue's items.
         type_name: &'static str,
-        /// What the decoder said.
+        /// The decoder's message.
         why: String,
     },
     /// `task_done` was called more often than items were taken.
@@ -88,28 +91,28 @@ pub enum QueueError {
         "task_done was called once more than items were taken from the queue; call it once for each item"
     )]
     TooManyDone,
-    /// Every item is done, but some are so because the process that had taken them died, or because nobody
-    /// could be asked whether they were seen.
+    /// All items are done, but some only because the process that had taken them died, or because it could
+    /// not be determined whether they were seen.
     #[error(
-        "all items are done, but {items} of them were in the hands of processes that died before task_done; put them \
-         again where needed, then call take_lost()"
+        "all items are done, but {items} of them were held by processes that died before task_done; put them again \
+         if needed, then call take_lost()"
     )]
     Lost {
-        /// How many.
+        /// The number of such items.
         items: u64,
     },
-    /// This process was forked from one that uses phalanx: the queue is the parent's.
+    /// This process was forked from one that uses phalanx: the queue belongs to the parent.
     #[error("the queue cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The words in shared memory hold what no queue operation writes.
+    /// The words in shared memory hold a value that no queue operation writes.
     #[error(
         "the queue's {what} in shared memory is {seen:#x}, which no queue operation writes; unsafe code in some process \
          wrote past its data; make a new queue"
     )]
     Corrupt {
-        /// Which word.
+        /// The word.
         what: &'static str,
-        /// What it holds.
+        /// Its value.
         seen: u64,
     },
 }

@@ -1,9 +1,9 @@
-//! What a reader has taken out and not returned yet: noted beside its claim before the item goes, so that its
-//! death is counted.
+//! The item that a reader has removed but not returned to its caller yet. It is noted beside the reader's
+//! claim before it is removed, so that the reader's death counts it as lost.
 //!
-//! `taking[i]` is the position of the item that the owner of claim `i` takes out, plus one; 0 where it takes
-//! none. Positions are never used twice, so a recount knows whether the item had gone: no record stands there
-//! any more.
+//! `taking[i]` is the position of the item that the owner of claim `i` is removing, plus one; 0 if there is
+//! none. Positions are never used twice, so a recount can tell whether the item was removed: then no record
+//! is at that position.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::core::{Claim, Core};
@@ -13,7 +13,7 @@ use super::word::{CLAIMS, Control, JOINABLE};
 use crate::base::atomic::Ordering;
 use crate::sync::Patience;
 
-/// A claim on an item that is no longer in the queue. Dropped when the reader's caller has it.
+/// A claim on an item that is no longer in the queue. Dropped when the reader's caller has the item.
 #[derive(Debug)]
 pub(super) struct Hand<'a> {
     control: &'a Control,
@@ -37,7 +37,7 @@ impl Core {
         Hand { control: self.base.control(), index }
     }
 
-    /// Takes a claimed item out, which is in the caller's hand then.
+    /// Removes a claimed item, which is then in the caller's hand.
     #[cold]
     pub(super) fn finish_get(&self, claim: &Claim, patience: Patience) -> Result<Hand<'_>, Refused> {
         let (index, after) = self.end(claim, patience, Refused::Empty, |inside| {
@@ -53,8 +53,8 @@ impl Core {
 }
 
 impl Inside<'_> {
-    /// Notes that the caller is about to take out the item at that position; gives the claim's number. None,
-    /// which is no claim's, where all are taken, or where items in hand are counted by another table.
+    /// Notes that the caller is about to remove the item at that position. Returns the number of the claim;
+    /// none, a number that belongs to no claim, if all are taken or if another table counts items in hand.
     #[inline]
     pub(super) fn hold(&self, position: u64) -> usize {
         let control = self.core.base.control();

@@ -1,4 +1,4 @@
-//! What is done inside the lock: records are found, claimed, written and removed.
+//! The operations inside the lock: finding, claiming, writing and removing records.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::bell::Wake;
@@ -8,14 +8,14 @@ use super::word::{CLAIMS, HEADER, JOINABLE, Kind, REDELIVER, Record, SENDING, st
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member::Owner;
 
-/// The caller is inside the lock; left by dropping.
+/// Proof that the caller is inside the lock; dropping it leaves the lock.
 pub(super) struct Inside<'a> {
     pub(super) core: &'a Core,
     pub(super) me: Owner,
     pub(super) spots: Spots,
 }
 
-/// Positions, copied once and found in order.
+/// Positions, copied once and checked to be in order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spots {
     pub(super) head: u64,
@@ -40,13 +40,13 @@ fn sub(word: &AtomicU64, n: u64) {
 }
 
 impl Inside<'_> {
-    /// Items that count against the bound.
+    /// Items that count towards the limit.
     pub(super) fn waiting_items(&self) -> u64 {
         let hot = &self.core.base.control().hot;
         hot.ready.load(Ordering::Relaxed).saturating_add(hot.writing.load(Ordering::Relaxed).into())
     }
 
-    /// Whether nothing will come any more.
+    /// Whether no more items will come.
     pub(super) fn is_finished(&self) -> bool {
         let control = self.core.base.control();
         let hot = &control.hot;
@@ -56,7 +56,7 @@ impl Inside<'_> {
         self.core.is_closed(SENDING) && hot.writing.load(Ordering::Relaxed) == 0 && !returning
     }
 
-    /// Items in the queue, being read, or in somebody's hand.
+    /// Items in the queue, being read, or in hand.
     pub(super) fn unfinished(&self) -> u64 {
         let control = self.core.base.control();
         let claimed = control.hot.claimed.load(Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Inside<'_> {
         }
     }
 
-    /// Whether a record of so many bytes fits. An empty queue first moves to where a chunk begins, so that
+    /// Whether a record of this many bytes fits. An empty queue first moves to the start of a chunk, so that
     /// the largest item fits.
     #[expect(
         clippy::arithmetic_side_effects,
@@ -159,8 +159,8 @@ impl Inside<'_> {
         Ok(Some(Claim { position: tail, len, index }))
     }
 
-    /// Ends the writing of a large record, which is ready or a hole then; whom to wake. The claim goes last:
-    /// until then a failure gives it up.
+    /// Ends the writing of a large record, which then is ready or a hole. Returns whom to wake. The claim is
+    /// removed last: until then a failure gives it up.
     pub(super) fn end_writing(&mut self, claim: &Claim, kind: Kind) -> Result<After, Refused> {
         self.set(claim.position, Record::new(kind, claim.len))?;
         let control = self.core.base.control();
@@ -182,7 +182,7 @@ impl Inside<'_> {
         Ok(after)
     }
 
-    /// Ends a claim on an item, which is gone then or back in its place; whom to wake.
+    /// Ends a claim on an item, which then is gone or back in its place. Returns whom to wake.
     pub(super) fn end_reading(&mut self, claim: &Claim, is_taken: bool) -> Result<After, Refused> {
         let control = self.core.base.control();
         let mut after = After::default();
@@ -199,7 +199,7 @@ impl Inside<'_> {
         Ok(after)
     }
 
-    /// One item less is claimed.
+    /// Notes that one item less is claimed.
     pub(super) fn uncount_claim(&self, after: &mut After) {
         let hot = &self.core.base.control().hot;
         hot.claimed.store(hot.claimed.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
@@ -262,7 +262,7 @@ impl Inside<'_> {
         Ok(Some(Claim { position, len, index }))
     }
 
-    /// Takes a record of so many bytes out, ready or claimed by the caller; whom to wake.
+    /// Removes a record of this many bytes, ready or claimed by the caller. Returns whom to wake.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,

@@ -15,9 +15,9 @@ use crate::sync::place::{CreateError, Place, Remote, travels};
 use std::ops::Deref;
 use std::time::Duration;
 
-/// The queue with the fewest calls: put, get, empty.
+/// A queue with the fewest calls: put, get, empty.
 ///
-/// Everything that is true of a [`Queue`] without a bound is true of it.
+/// Behaves in every respect like a [`Queue`] without a limit on items.
 ///
 /// ```
 /// let queue = phalanx::channel::SimpleQueue::<String>::new()?;
@@ -37,7 +37,7 @@ impl<T: Message> SimpleQueue<T> {
         Queue::new().map(SimpleQueue)
     }
 
-    /// Puts an item at the end.
+    /// Appends an item.
     ///
     /// # Errors
     /// As [`Queue::put`].
@@ -45,7 +45,7 @@ impl<T: Message> SimpleQueue<T> {
         self.0.put(item)
     }
 
-    /// Takes the first item; blocks while there is none.
+    /// Takes the first item. Blocks while there is none.
     ///
     /// # Errors
     /// As [`Queue::get`].
@@ -53,26 +53,26 @@ impl<T: Message> SimpleQueue<T> {
         self.0.get()
     }
 
-    /// Whether no item waits now.
+    /// Whether no item is waiting now.
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Forbids further items; see [`Queue::close`].
+    /// Closes the queue to further items; see [`Queue::close`].
     pub fn close(&self) {
         self.0.close();
     }
 }
 
-/// A queue that knows when all that was ever put into it has been dealt with.
+/// A queue that knows when every item ever put into it has been processed.
 ///
-/// Whoever takes an item calls [`task_done`](JoinableQueue::task_done) when it is finished with it;
-/// [`join`](JoinableQueue::join) waits until that has been done for every item. It dereferences to the
-/// [`Queue`] for all else.
+/// A consumer calls [`task_done`](JoinableQueue::task_done) when it has finished an item;
+/// [`join`](JoinableQueue::join) waits until that has happened for every item. For everything else the type
+/// dereferences to [`Queue`].
 ///
-/// **If a process dies with items in its hands** they hold nobody up: they are counted as lost, and `join`
-/// says so.
+/// **If a process dies while holding items**, they hold up no one: they are counted as lost, and `join`
+/// reports them.
 ///
 /// ```
 /// use phalanx::channel::JoinableQueue;
@@ -105,7 +105,7 @@ impl<T: Message> JoinableQueue<T> {
         JoinableQueue::with_options(QueueOptions::default())
     }
 
-    /// Makes a queue in which at most `maxsize` items wait (0: any number).
+    /// Makes a queue in which at most `maxsize` items wait (0: no limit).
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -113,7 +113,7 @@ impl<T: Message> JoinableQueue<T> {
         JoinableQueue::with_options(QueueOptions { maxsize, ..QueueOptions::default() })
     }
 
-    /// Makes a queue.
+    /// Makes a queue with these options.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -121,11 +121,11 @@ impl<T: Message> JoinableQueue<T> {
         Queue::joinable(options).map(JoinableQueue)
     }
 
-    /// Says that an item which was taken earlier needs nothing more. One that this process took, or else one
-    /// that another took and handed on.
+    /// Marks an item taken earlier as done: one that this process took, or otherwise one that another process
+    /// took and passed on.
     ///
     /// # Errors
-    /// - [`QueueError::TooManyDone`]: no item is in anybody's hands.
+    /// - [`QueueError::TooManyDone`]: no process holds an item.
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn task_done(&self) -> Result<(), QueueError> {
         self.0.core()?.task_done().map_err(|refused| self.0.error(refused))
@@ -134,14 +134,14 @@ impl<T: Message> JoinableQueue<T> {
     /// Waits until every item that was put has been taken and is done, or was lost.
     ///
     /// # Errors
-    /// - [`QueueError::Lost`]: so many were lost by deaths since the last
+    /// - [`QueueError::Lost`]: deaths lost this many items since the last
     ///   [`take_lost`](JoinableQueue::take_lost).
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn join(&self) -> Result<(), QueueError> {
         self.join_with(Patience::Forever).map(|_| ())
     }
 
-    /// As [`JoinableQueue::join`], waiting at most `timeout`; whether everything is done.
+    /// As [`JoinableQueue::join`], but waits at most `timeout`. Returns whether everything is done.
     ///
     /// # Errors
     /// As [`JoinableQueue::join`].
@@ -160,12 +160,13 @@ impl<T: Message> JoinableQueue<T> {
         }
     }
 
-    /// Items not yet done: waiting, being taken, or in somebody's hands.
+    /// The number of items not yet done: waiting, being taken, or held by a consumer.
     pub fn unfinished(&self) -> usize {
         self.0.core().map_or(0, |core| core.unfinished())
     }
 
-    /// Takes note of the lost items: how many since the last call. [`JoinableQueue::join`] is content again.
+    /// Returns the number of items lost since the last call, and clears it, so that [`JoinableQueue::join`]
+    /// succeeds again.
     pub fn take_lost(&self) -> u64 {
         self.0.control().lost_untold.swap(0, Ordering::Relaxed)
     }

@@ -1,7 +1,6 @@
 //! Queues and pipes through shared memory.
 //!
-//! What the words are, what each step does and what a kill after it leaves is told in README.md beside this
-//! file.
+//! README.md beside this file describes the words, what each step does, and what a kill after it leaves.
 
 mod bell;
 mod claimed;

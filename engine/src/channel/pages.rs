@@ -20,9 +20,9 @@ use std::ops::Range;
 
 /// Memory that an empty queue keeps for the next items.
 const KEPT_BYTES: u64 = 16 << 20;
-/// Chunks given back inside the lock at one time: a few tens of microseconds.
+/// Chunks whose memory is freed inside the lock at one time: a few tens of microseconds.
 const GIVE_BACK: u32 = 16;
-/// Populating so much at one time looks up first whether there is room for it.
+/// Populating this much at a time first checks that there is memory for it.
 const CHECK_ROOM: u64 = 1 << 20;
 
 fn bit(words: &[AtomicU64], chunk: u32) -> bool {
@@ -54,7 +54,7 @@ impl Base {
         self.nth(head)..self.nth(tail + (self.shape.chunk_bytes() as u64 - 1))
     }
 
-    /// Whether `need` bytes at `tail` leave every chunk of positions a chunk of its own.
+    /// Whether `need` bytes at `tail` leave each chunk of positions a chunk of its own.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
@@ -128,7 +128,7 @@ impl Base {
         None
     }
 
-    /// Inside the lock: takes back the chunks of a span that was mapped and not used after all.
+    /// Inside the lock: returns the chunks of a span that was mapped but then not used.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked on entry to lie far below the end, and lengths are at most the capacity"
@@ -141,7 +141,7 @@ impl Base {
         }
     }
 
-    /// Inside the lock: frees the chunks that the head has left behind.
+    /// Inside the lock: frees the chunks that the head has passed.
     pub(super) fn leave_chunks(&self, old_head: u64, new_head: u64) {
         for nth in self.nth(old_head)..self.nth(new_head) {
             if let Ok(chunk) = self.chunk_of(nth) {
@@ -201,13 +201,12 @@ impl Base {
             && chunks.all(|nth| self.chunk_of(nth).is_ok_and(|chunk| bit(self.backed(), chunk)))
     }
 
-    /// Whether so much memory is behind chunks that an empty queue should give some back.
+    /// Whether so much memory backs the chunks that an empty queue should free some.
     pub(super) fn has_excess(&self) -> bool {
         u64::from(self.control().backed.load(Ordering::Relaxed)) << self.shape.shift > KEPT_BYTES
     }
 
-    /// Inside the lock: gives back the memory of some chunks that nothing uses; whether there is more to
-    /// give.
+    /// Inside the lock: frees the memory of some unused chunks. Returns whether there is more to free.
     pub(super) fn give_back(&self) -> bool {
         let mut left = GIVE_BACK;
         for chunk in (0..self.shape.chunks).rev() {

@@ -1,9 +1,9 @@
-//! `Pipe`: two ends that talk to each other, and notice when the other is gone.
+//! `Pipe`: two connected ends, each of which notices when the other is gone.
 //!
-//! Each direction is a queue whose block also says who has its two ends. An end is gone when nobody has it:
-//! its handles in the driver are dropped (those on their way in messages count), and the workers that had it
-//! dropped theirs or are dead; or when it is closed; or when the last worker that had it has died and the
-//! driver never used it itself.
+//! Each direction is a queue whose block also records who has its two ends. An end is gone when it has no
+//! holder: the driver has dropped its handles (those on their way in messages count), and the workers that
+//! had it have dropped theirs or are dead. It is also gone when it is closed, or when the last worker that
+//! had it has died and the driver never used it itself.
 //!
 //! # Safety
 //! Ends are handles of a queue's block.
@@ -25,16 +25,17 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The end of a one-way pipe that sends; see [`Pipe`].
+/// The sending end of a one-way pipe; see [`Pipe`].
 pub struct Sender<T: Message>(End<T, SENDING>);
 
-/// The end of a one-way pipe that receives; see [`Pipe`].
+/// The receiving end of a one-way pipe; see [`Pipe`].
 pub struct Receiver<T: Message>(End<T, RECEIVING>);
 
 /// One end of one direction.
 struct End<T: Message, const SIDE: usize> {
     queue: Queue<T>,
-    /// A handle of the process that made the pipe, noted in the holders' table until dropped.
+    /// Whether this handle belongs to the process that made the pipe, and is noted in the holders' table
+    /// until dropped.
     noted: bool,
 }
 
@@ -43,7 +44,7 @@ fn control_of(place: &Place) -> &Control {
     unsafe { place.words().cast().as_ref() }
 }
 
-/// Takes one off what this process holds of an end.
+/// Notes that this process has one handle of an end less.
 fn leave(control: &Control, side: usize) {
     let (me, holders) = (member::current_member(), &control.holders[side]);
     if let Some(slot) = holders.slot_of(me) {
@@ -54,7 +55,7 @@ fn leave(control: &Control, side: usize) {
     }
 }
 
-/// A handle came to this process, from a message or for a launch.
+/// Notes that a handle came to this process, from a message or for a launch.
 fn arrive(place: Place, side: usize) -> Option<OnLastDrop> {
     let me = member::current_member();
     if me == MemberId::DRIVER {
@@ -105,17 +106,17 @@ impl<T: Message, const SIDE: usize> Drop for End<T, SIDE> {
 }
 
 impl<T: Message> Sender<T> {
-    /// Sends an item; blocks while the pipe is full.
+    /// Sends an item. Blocks while the pipe is full.
     ///
     /// # Errors
-    /// - [`QueueError::EndOfFile`]: nobody has the other end any more.
+    /// - [`QueueError::EndOfFile`]: the other end is gone.
     /// - Otherwise as [`Queue::put`].
     pub fn send(&self, item: &T) -> Result<(), QueueError> {
         self.0.used();
         self.0.queue.put_with(item, Patience::Forever).map_err(|error| self.0.error(error, RECEIVING))
     }
 
-    /// As [`Sender::send`], waiting for room at most `timeout`.
+    /// As [`Sender::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::Full`].
@@ -133,23 +134,23 @@ impl<T: Message> Sender<T> {
         self.0.queue.put_bytes(bytes, Patience::Forever).map_err(|error| self.0.error(error, RECEIVING))
     }
 
-    /// Ends the direction: the other side receives what was sent, then [`QueueError::EndOfFile`].
+    /// Closes this direction: the other side receives what was sent, then [`QueueError::EndOfFile`].
     pub fn close(&self) {
         self.0.queue.close();
     }
 }
 
 impl<T: Message> Receiver<T> {
-    /// Receives the next item; blocks while there is none.
+    /// Receives the next item. Blocks while there is none.
     ///
     /// # Errors
-    /// - [`QueueError::EndOfFile`]: nobody has the other end any more, and all it sent was received.
+    /// - [`QueueError::EndOfFile`]: the other end is gone, and everything it sent has been received.
     /// - Otherwise as [`Queue::get`].
     pub fn recv(&self) -> Result<T, QueueError> {
         self.recv_with(Patience::Forever)
     }
 
-    /// As [`Receiver::recv`], waiting at most `timeout`.
+    /// As [`Receiver::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::Empty`].
@@ -157,7 +158,7 @@ impl<T: Message> Receiver<T> {
         self.recv_with(Patience::of(timeout))
     }
 
-    /// Receives the next item if it is there.
+    /// Receives the next item if there is one. Does not wait.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::Empty`].
@@ -170,7 +171,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.get_with(patience).map_err(|error| self.0.error(error, SENDING))
     }
 
-    /// Receives what [`Sender::send_bytes`] sent.
+    /// Receives bytes sent by [`Sender::send_bytes`].
     ///
     /// # Errors
     /// As [`Receiver::recv`].
@@ -179,8 +180,8 @@ impl<T: Message> Receiver<T> {
         self.0.queue.get_bytes(Patience::Forever).map_err(|error| self.0.error(error, SENDING))
     }
 
-    /// Whether [`Receiver::recv`] would not block, waiting for that at most `timeout`: something is there, or
-    /// the other end is gone.
+    /// Waits at most `timeout` until [`Receiver::recv`] would not block, because an item is there or the
+    /// other end is gone. Returns whether that is so.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
@@ -190,7 +191,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.core()?.poll(patience).map_err(|refused| self.0.queue.error(refused))
     }
 
-    /// Ends the direction: whoever sends gets [`QueueError::EndOfFile`].
+    /// Closes this direction: senders get [`QueueError::EndOfFile`].
     pub fn close(&self) {
         self.0.queue.close();
     }
@@ -219,25 +220,25 @@ macro_rules! ends {
             }
         }
 
-        /// Another handle of the same end, which is gone only when all its handles are.
+        /// Makes another handle of the same end. The end is gone only when all its handles are.
         impl<T: Message> Clone for $handle<T> {
             fn clone(&self) -> Self {
                 Self::of(self.place().clone())
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so. On its
-        /// way it counts as a handle.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error. In
+        /// transit it counts as a handle.
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
-                // Where nothing is packed, the next line says so.
+                // If nothing is packed, the next line reports it.
                 let _ = travel::with_packing($what, noted);
                 place::serialize(self.place(), $what, to)
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
         impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 Ok(Self::of(place::deserialize(&Self::expected(), from)?))
@@ -254,7 +255,7 @@ macro_rules! ends {
 ends!(Sender, SENDING, "sending end of a pipe");
 ends!(Receiver, RECEIVING, "receiving end of a pipe");
 
-/// One side of a [`Pipe`]: sends `S`, receives `R`.
+/// One side of a [`Pipe`], which sends `S` and receives `R`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "S: Message, R: Message")]
 pub struct Connection<S: Message, R: Message = S> {
@@ -262,7 +263,7 @@ pub struct Connection<S: Message, R: Message = S> {
     receiver: Option<Receiver<R>>,
 }
 
-/// Makes pipes: two connected [`Connection`]s, or the two ends of one direction.
+/// Makes pipes: two connected [`Connection`]s, or the two ends of a single direction.
 ///
 /// ```
 /// use phalanx::channel::{Pipe, QueueError};
@@ -282,16 +283,16 @@ pub struct Connection<S: Message, R: Message = S> {
 pub struct Pipe;
 
 impl Pipe {
-    /// A pipe for both directions with one type of items.
+    /// Makes a pipe for both directions with one type of items.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     #[allow(clippy::new_ret_no_self, reason = "its users know it as the maker of two connections")]
     pub fn new<T: Message>() -> Result<(Connection<T>, Connection<T>), CreateError> {
         Pipe::duplex()
     }
 
-    /// A pipe for both directions: the first side sends `A` and receives `B`.
+    /// Makes a pipe for both directions: the first side sends `A` and receives `B`.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -302,7 +303,7 @@ impl Pipe {
         Ok((a, Connection { sender: Some(to_a), receiver: Some(at_b) }))
     }
 
-    /// A pipe for one direction: the first side only receives, the second only sends.
+    /// Makes a pipe for one direction: the first side only receives, the second only sends.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -312,7 +313,7 @@ impl Pipe {
         Ok((receiving, Connection { sender: Some(sender), receiver: None }))
     }
 
-    /// The two ends of one direction, as types of their own.
+    /// Makes a pipe for one direction, with a separate type for each end.
     ///
     /// # Errors
     /// As [`Pipe::new`].
@@ -331,7 +332,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver.as_ref().ok_or(QueueError::WrongWay { can: "sends" })
     }
 
-    /// Sends an item; blocks while the pipe is full.
+    /// Sends an item. Blocks while the pipe is full.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::WrongWay`] at the receiving end of a one-way pipe.
@@ -339,7 +340,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send(item)
     }
 
-    /// As [`Connection::send`], waiting for room at most `timeout`.
+    /// As [`Connection::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Connection::send`], and [`QueueError::Full`].
@@ -355,7 +356,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send_bytes(bytes)
     }
 
-    /// Receives the next item; blocks while there is none.
+    /// Receives the next item. Blocks while there is none.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::WrongWay`] at the sending end of a one-way pipe.
@@ -363,7 +364,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv()
     }
 
-    /// As [`Connection::recv`], waiting at most `timeout`.
+    /// As [`Connection::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].
@@ -371,7 +372,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv_timeout(timeout)
     }
 
-    /// Receives the next item if it is there.
+    /// Receives the next item if there is one. Does not wait.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].
@@ -379,7 +380,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.try_recv()
     }
 
-    /// Receives what [`Connection::send_bytes`] sent.
+    /// Receives bytes sent by [`Connection::send_bytes`].
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -387,7 +388,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv_bytes()
     }
 
-    /// Whether [`Connection::recv`] would not block, waiting for that at most `timeout`.
+    /// Waits at most `timeout` until [`Connection::recv`] would not block. Returns whether that is so.
     ///
     /// # Errors
     /// As [`Receiver::poll`], and [`QueueError::WrongWay`] at the sending end of a one-way pipe.
@@ -395,13 +396,13 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.poll(timeout)
     }
 
-    /// Ends both directions.
+    /// Closes both directions.
     pub fn close(&self) {
         self.sender.iter().for_each(Sender::close);
         self.receiver.iter().for_each(Receiver::close);
     }
 
-    /// The places of both directions, `None` where it has not got one.
+    /// The places of the two directions; `None` for a direction that this end does not have.
     pub(crate) fn places(&self) -> [Option<&Place>; 2] {
         [self.sender.as_ref().map(Remote::place), self.receiver.as_ref().map(Remote::place)]
     }

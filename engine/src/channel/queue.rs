@@ -1,4 +1,4 @@
-//! `Queue`: items from anybody to anybody, through shared memory.
+//! `Queue`: items from any thread to any thread, through shared memory.
 //!
 //! # Safety
 //! A queue's place is one block of a shape that its maker noted; `Base::open` compares both. Buffers are read
@@ -22,49 +22,50 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// Bytes of room where none are asked for. Address space only: memory comes as items do.
+/// Default size of the area. Address space only: memory is allocated as items come.
 const ROOM_BYTES: usize = 1 << 30;
-/// Where address space is limited, smaller rooms are tried down to this, if none was asked for.
+/// If address space is limited and no size was requested, smaller areas are tried down to this one.
 const SMALLEST_ROOM_BYTES: usize = 1 << 20;
-/// Buffers for encoding that are kept by a thread have at most so many bytes.
+/// The largest encoding buffer that a thread keeps.
 const SCRATCH_BYTES: usize = 1 << 20;
 
-/// What becomes of an item whose reader is killed before its `get` has returned, or while it holds the item
+/// What happens to an item whose reader is killed before its `get` has returned, or while it holds the item
 /// in a [`Claimed`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// It goes back to the front of the queue. With `get` nobody has seen it then, so each item is still seen
-    /// once (in its last moment, taken out and on its way to the caller, it is gone instead, and counted by
-    /// [`Queue::lost`]); an item in a [`Claimed`] may have been worked on, and is worked on again.
+    /// The item goes back to the front of the queue. An item taken with `get` has not been seen then, so each
+    /// item is still seen once. (Only at the very end of `get`, when the item is already removed and on its
+    /// way to the caller, it is lost instead, and counted by [`Queue::lost`].) An item in a [`Claimed`] may
+    /// have been processed already, and is processed again.
     #[default]
     AtLeastOnce,
-    /// It is gone, and counted by [`Queue::lost`].
+    /// The item is lost, and counted by [`Queue::lost`].
     AtMostOnce,
 }
 
-/// How a queue is made.
+/// The options of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueOptions {
-    /// Items that may wait at one time; 0: any number, as far as the bytes go.
+    /// The number of items that may wait at one time; 0: no limit other than the bytes.
     pub maxsize: usize,
-    /// Bytes that the items may take together as encoded, rounded up to a power of two; 0: a gigabyte, or
-    /// less where the process's address space is limited. Memory is taken as items come and given back as the
-    /// queue empties.
+    /// The number of bytes that the encoded items may take together, rounded up to a power of two; 0: a
+    /// gigabyte, or less if the process's address space is limited. Memory is allocated as items come and
+    /// freed as the queue empties.
     pub capacity_bytes: usize,
-    /// What becomes of an item whose reader dies.
+    /// What happens to an item whose reader dies.
     pub delivery: Delivery,
 }
 
-/// A queue of items of any serde type, between all threads of the driver and its workers.
+/// A queue of items of any serde type, shared by all threads of the driver and its workers.
 ///
-/// Any number of writers and readers. Items of one writer come out in the order in which it put them. A
-/// handle is cheap to clone, is an operand of launches, and travels in arguments of tasks. Items are copied
-/// into shared memory by `put` and out of it by `get`; vectors of plain numbers as they are, everything else
-/// in a format that describes itself.
+/// Any number of writers and readers may use it. Items of one writer come out in the order in which it put
+/// them. A handle is cheap to clone, can be an operand of launches, and travels in arguments of tasks. `put`
+/// copies an item into shared memory and `get` copies it out: vectors of plain numbers as they are,
+/// everything else in a self-describing format.
 ///
-/// **If a writer is killed** in the middle of `put`, its item is not put, and all others stay in order. **If
-/// a reader is killed** in the middle of `get`, its item goes back to the front, or is counted as lost: see
-/// [`Delivery`]. Nobody ever sees half an item, and nobody waits for the dead.
+/// **If a writer is killed** during `put`, its item is not put, and all others stay in order. **If a reader
+/// is killed** during `get`, its item goes back to the front or is counted as lost; see [`Delivery`]. No
+/// reader ever sees half an item, and no call waits for a dead process.
 ///
 /// ```
 /// use phalanx::channel::{Queue, QueueError};
@@ -157,7 +158,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends this thread's buffer; a new one where an item's own code puts another item.
+/// Lends this thread's buffer, or a new one if an item's own code puts another item.
 pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut scratch = with_own(&SCRATCH, std::mem::take);
     let result = use_it(&mut scratch);
@@ -168,15 +169,15 @@ pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 }
 
 impl<T: Message> Queue<T> {
-    /// Makes a queue for any number of items.
+    /// Makes a queue without a limit on the number of items.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new() -> Result<Queue<T>, CreateError> {
         Queue::with_options(QueueOptions::default())
     }
 
-    /// Makes a queue in which at most `maxsize` items wait (0: any number).
+    /// Makes a queue in which at most `maxsize` items wait (0: no limit).
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -184,7 +185,7 @@ impl<T: Message> Queue<T> {
         Queue::with_options(QueueOptions { maxsize, ..QueueOptions::default() })
     }
 
-    /// Makes a queue for items of together at most about `capacity_bytes`, rounded up to a power of two.
+    /// Makes a queue whose items take at most about `capacity_bytes` together, rounded up to a power of two.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -192,12 +193,12 @@ impl<T: Message> Queue<T> {
         Queue::with_options(QueueOptions { capacity_bytes, ..QueueOptions::default() })
     }
 
-    /// Makes a queue.
+    /// Makes a queue with these options.
     ///
     /// Cost: address space for the capacity, and memory for its tables: 75 KiB for a gigabyte. A process has
-    /// 8 TiB for all its queues, pipes and other shared objects, so about 8000 queues of a gigabyte, or
-    /// 100,000 of 64 MiB; where its address space is limited, less. One that asks for no capacity gets less
-    /// where a gigabyte is not to be had.
+    /// 8 TiB for all its queues, pipes and other shared objects, enough for about 8000 queues of a gigabyte
+    /// or 100,000 of 64 MiB; less if its address space is limited. A queue that asks for no capacity gets
+    /// less than a gigabyte if that much is not available.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -222,13 +223,13 @@ impl<T: Message> Queue<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// Puts an item at the end; blocks while there is no room.
+    /// Appends an item. Blocks while there is no room.
     ///
-    /// Cost: one pass through a lock and a copy of the encoded item, two passes for large ones, which are
-    /// copied outside the lock; a system call only if somebody sleeps who could take it.
+    /// Cost: one pass through a lock and one copy of the encoded item; two passes for large items, which are
+    /// copied outside the lock. A system call is made only if a reader sleeps that could take the item.
     ///
     /// # Errors
-    /// - [`QueueError::Closed`]: somebody closed the queue, perhaps while this call waited.
+    /// - [`QueueError::Closed`]: the queue was closed, perhaps while this call waited.
     /// - [`QueueError::TooBig`]: the item is larger than the queue can hold.
     /// - [`QueueError::NoMemory`]: the system has no memory for it.
     /// - [`QueueError::Encode`]: the item cannot be encoded.
@@ -237,15 +238,15 @@ impl<T: Message> Queue<T> {
         self.put_with(item, Patience::Forever)
     }
 
-    /// As [`Queue::put`], waiting for room at most `timeout`.
+    /// As [`Queue::put`], but waits at most `timeout` for room.
     ///
     /// # Errors
-    /// As [`Queue::put`], and [`QueueError::Full`] if there was none in time.
+    /// As [`Queue::put`], and [`QueueError::Full`] if there was no room in time.
     pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<(), QueueError> {
         self.put_with(item, Patience::of(timeout))
     }
 
-    /// Puts an item if there is room; never waits for any.
+    /// Appends an item if there is room. Does not wait for room.
     ///
     /// # Errors
     /// As [`Queue::put`], and [`QueueError::Full`].
@@ -262,32 +263,34 @@ impl<T: Message> Queue<T> {
         })
     }
 
-    /// Puts bytes as they are, which `get_bytes` takes out.
+    /// Puts bytes as they are, for `get_bytes`.
     pub(super) fn put_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), QueueError> {
         self.core()?.put(bytes, patience).map_err(|refused| self.error(refused))
     }
 
-    /// Takes the first item; blocks while there is none.
+    /// Takes the first item. Blocks while there is none.
     ///
     /// Cost: as [`Queue::put`].
     ///
     /// # Errors
-    /// - [`QueueError::Closed`]: the queue is closed, and all that was in it has been taken.
-    /// - [`QueueError::Decode`]: the bytes are no `T`; the item is gone.
+    /// - [`QueueError::Closed`]: the queue is closed, and everything in it has been taken.
+    /// - [`QueueError::Decode`]: the bytes are not a `T`, or are a vector of plain numbers too large for this
+    ///   process's memory; the item is gone.
+    /// - [`QueueError::NoMemory`]: there is no memory to read the item, which stays in the queue.
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn get(&self) -> Result<T, QueueError> {
         self.get_with(Patience::Forever)
     }
 
-    /// As [`Queue::get`], waiting at most `timeout`.
+    /// As [`Queue::get`], but waits at most `timeout`.
     ///
     /// # Errors
-    /// As [`Queue::get`], and [`QueueError::Empty`] if nothing came in time.
+    /// As [`Queue::get`], and [`QueueError::Empty`] if no item came in time.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, QueueError> {
         self.get_with(Patience::of(timeout))
     }
 
-    /// Takes the first item if there is one; never waits for one.
+    /// Takes the first item if there is one. Does not wait for one.
     ///
     /// # Errors
     /// As [`Queue::get`], and [`QueueError::Empty`].
@@ -360,10 +363,11 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// Takes the first item without ending the claim on it: dropped unfinished, by a panic say, or if this
-    /// process is killed, the item goes back to the front ([`Delivery::AtLeastOnce`]) or is lost and counted
-    /// (after a death, with [`Delivery::AtMostOnce`]). Blocks while there is none. At most 256 claims are
-    /// open at one time in a queue.
+    /// Takes the first item, but keeps a claim on it until [`Claimed::done`]. Blocks while there is no item.
+    ///
+    /// If the [`Claimed`] is dropped before that, by a panic for example, the item goes back to the front. If
+    /// this process is killed, the item goes back to the front ([`Delivery::AtLeastOnce`]) or is lost and
+    /// counted ([`Delivery::AtMostOnce`]). A queue has at most 256 open claims at a time.
     ///
     /// ```
     /// let jobs = phalanx::channel::Queue::<u32>::new()?;
@@ -382,7 +386,7 @@ impl<T: Message> Queue<T> {
         self.claim_with(Patience::Forever)
     }
 
-    /// As [`Queue::claim`], waiting at most `timeout`.
+    /// As [`Queue::claim`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Queue::get_timeout`].
@@ -398,7 +402,7 @@ impl<T: Message> Queue<T> {
                 let held = Held { queue: self, core, claim: Some(claim) };
                 match held.read()? {
                     Ok(item) => Ok(Claimed { item, held }),
-                    // Nobody can read it: it must not come back for ever.
+                    // It cannot be decoded: it must not come back for ever.
                     Err(error) => held.finish(patience).and(Err(error)),
                 }
             }
@@ -406,76 +410,76 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// Items that wait now, those being written not included.
+    /// The number of items waiting now, not including those being written.
     #[doc(alias = "qsize")]
     pub fn len(&self) -> usize {
         let hot = &self.control().hot;
         if hot.lock.is_poisoned()
             && let Ok(core) = self.core()
         {
-            // Somebody died in the middle: counted anew by whoever enters next.
+            // A process died in the middle: the next caller to enter recounts.
             let _ = core.enter(Patience::Try);
         }
         usize::try_from(hot.ready.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    /// Whether no item waits now.
+    /// Whether no item is waiting now.
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether as many items wait as may, or are being written.
+    /// Whether the limit on items is reached, including items being written.
     #[doc(alias = "full")]
     pub fn is_full(&self) -> bool {
         let writing = self.control().hot.writing.load(Ordering::Relaxed) as usize;
         self.maxsize().is_some_and(|maxsize| self.len().saturating_add(writing) >= maxsize)
     }
 
-    /// Items that may wait at one time.
+    /// The number of items that may wait at one time; `None` if there is no limit.
     pub fn maxsize(&self) -> Option<usize> {
         let bound = self.core.as_ref()?.base.shape.maxsize;
         (bound != u64::MAX).then(|| usize::try_from(bound).unwrap_or(usize::MAX))
     }
 
-    /// Bytes that items may take together.
+    /// The number of bytes that the items may take together.
     pub fn capacity_bytes(&self) -> usize {
         self.core.as_ref().map_or(0, |core| core.base.shape.capacity() as usize)
     }
 
-    /// Bytes of memory behind the queue's room now.
+    /// The number of bytes of memory that are allocated for items now.
     pub fn memory_bytes(&self) -> usize {
         let backed = self.control().backed.load(Ordering::Relaxed) as usize;
         self.core.as_ref().map_or(0, |core| backed.saturating_mul(core.base.shape.chunk_bytes()))
     }
 
-    /// Forbids further items: whoever puts, or waits to, gets [`QueueError::Closed`]; readers get what is
-    /// there, then [`QueueError::Closed`]. For all processes, and for good; twice is harmless.
+    /// Closes the queue to further items, permanently and for all processes. Writers, including those that
+    /// wait, get [`QueueError::Closed`]. Readers get the remaining items, then [`QueueError::Closed`].
+    /// Closing twice is harmless.
     pub fn close(&self) {
         if let Ok(core) = self.core() {
             core.close();
         }
     }
 
-    /// Whether somebody closed it.
+    /// Whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.control().closed.load(Ordering::Relaxed) != 0
     }
 
-    /// Items that deaths took, ever: those that a killed reader had taken out and whose `get` had not
-    /// returned, those of killed readers with [`Delivery::AtMostOnce`], and those in the hands of killed
-    /// processes before `task_done`. May count one too many when two processes die in the same step, never
-    /// one too few.
+    /// The number of items ever lost to deaths: items that a killed reader had removed when its `get` had not
+    /// returned yet, items of killed readers with [`Delivery::AtMostOnce`], and items that killed processes
+    /// held before `task_done`. May be one too high if two processes die in the same step, but never too low.
     pub fn lost(&self) -> u64 {
         self.control().lost.load(Ordering::Relaxed)
     }
 
-    /// Takes items until the queue is closed and empty.
+    /// Returns an iterator that takes items until the queue is closed and empty.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self, patience: Patience::Forever }
     }
 
-    /// Takes the items that wait now, and ends instead of waiting.
+    /// Returns an iterator that takes the items waiting now, and ends instead of waiting for more.
     pub fn try_iter(&self) -> Iter<'_, T> {
         Iter { queue: self, patience: Patience::Try }
     }
@@ -524,7 +528,7 @@ impl<'a, T: Message> IntoIterator for &'a Queue<T> {
     }
 }
 
-/// The items of a queue, taken one by one.
+/// An iterator that takes the items of a queue one by one.
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     queue: &'a Queue<T>,

@@ -1,5 +1,5 @@
-//! After a death inside the lock, or of somebody with a claim: what is derived is derived again, and what the
-//! dead had claimed goes where the queue's policy says.
+//! After a death inside the lock, or of a claim's owner: recomputes derived words, and disposes of what the
+//! dead had claimed according to the queue's policy.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::core::Core;
@@ -63,8 +63,8 @@ impl Core {
         Ok(())
     }
 
-    /// Puts right what the dead had claimed, and counts. Leaves in `taken` those positions, plus one, at
-    /// which no record stands.
+    /// Settles what the dead had claimed, and counts. Leaves in `taken` the positions, plus one, that have no
+    /// record.
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "positions are checked first, and records end before the tail"

@@ -1,4 +1,4 @@
-//! The words of a queue, byte by byte, and what of them a handle knows by heart.
+//! The words of a queue, byte by byte, and the parts of them that a handle keeps a copy of.
 //!
 //! # Safety
 //! A [`Base`] leads to a `Control` and its tables, all atomics, followed by the area of `chunks << shift`
@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 /// Claims that may be open at one time: transfers of large items, and items held by a `Claimed`. Few for
 /// the model checker and Miri.
 pub(super) const CLAIMS: usize = if cfg!(any(loom, miri)) { 3 } else { 256 };
-/// Chunks of the area at most.
+/// Maximum number of chunks in the area.
 pub(super) const MAX_CHUNKS: usize = 1 << 14;
 /// Chunks are no smaller than a page and no larger than they must be.
 const CHUNK_SHIFTS: std::ops::RangeInclusive<u32> = 12..=16;
@@ -78,9 +78,9 @@ pub(super) struct Hot {
     /// Records being written, and records being read or held. Derived.
     pub(super) writing: AtomicU32,
     pub(super) claimed: AtomicU32,
-    /// Waiting for something to take.
+    /// Readers waiting for an item.
     pub(super) food: Bell,
-    /// Waiting for room.
+    /// Writers waiting for room.
     pub(super) room: Bell,
 }
 
@@ -89,29 +89,30 @@ pub(super) struct Hot {
 #[repr(C)]
 pub(crate) struct Control {
     pub(super) hot: Line<Hot>,
-    /// Waiting for everything to be done.
+    /// Threads waiting until everything is done.
     pub(super) done: Bell,
     /// 1: closed.
     pub(super) closed: AtomicU32,
     /// Chunks with memory behind them. A hint.
     pub(super) backed: AtomicU32,
-    /// Items that a death took, in all, and since `take_lost`.
+    /// Items lost to deaths: in all, and since the last `take_lost`.
     pub(super) lost: AtomicU64,
     pub(super) lost_untold: AtomicU64,
-    /// For each end of a pipe's direction: the member whose death left it to nobody.
+    /// For each end of a pipe's direction: the member whose death left it without a holder.
     pub(super) ended_by: [AtomicU32; 2],
     /// For each end of a pipe's direction: whether the driver itself has used it.
     pub(super) driver_uses: [AtomicU32; 2],
-    /// The shape, packed: written by the maker before anybody else knows the block, and compared with its
-    /// length by others.
+    /// The shape, packed. The maker writes it before any other process knows the block; others compare it
+    /// with the block's length.
     pub(super) shape: [AtomicU64; 2],
-    /// Claims: 0 free, a member, or a member with `DEAD` on top.
+    /// Claims: 0 is free; otherwise a member, with `DEAD` added if it is dead.
     pub(super) claims: Claims,
-    /// For each claim: where the item stood that its owner takes out and has not returned, plus one; else 0.
+    /// For each claim: the position, plus one, of the item that its owner is removing and has not returned;
+    /// otherwise 0.
     pub(super) taking: Taking,
-    /// Items taken and not done, by member.
+    /// Items taken but not done, by member.
     pub(super) in_hand: Table,
-    /// Who has the ends of a pipe's direction: handles in the driver, and what arrived in workers.
+    /// Holders of the ends of a pipe's direction: handles in the driver, and those that arrived in workers.
     pub(super) holders: [Table; 2],
 }
 
@@ -120,13 +121,13 @@ pub(super) const SENDING: usize = 0;
 pub(super) const RECEIVING: usize = 1;
 
 impl Control {
-    /// Whether nobody has this end of a pipe's direction any more.
+    /// Whether this end of a pipe's direction has no holder any more.
     pub(super) fn is_gone(&self, end: usize) -> bool {
         self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
     }
 
-    /// Gives a claim of a living member up without the lock, as repair does for the dead: the next recount
-    /// deals with the record.
+    /// Gives up a living member's claim without the lock, as repair does for the dead: the next recount
+    /// handles the record.
     #[cold]
     pub(super) fn give_up(&self, index: usize, me: MemberId) {
         // Release: a recount that sees the mark sees what was done with the record before.
@@ -142,7 +143,7 @@ impl Control {
         self.rouse_all();
     }
 
-    /// Whoever waits for anything looks again.
+    /// Makes all waiters look again.
     pub(super) fn rouse_all(&self) {
         for bell in [&self.hot.food, &self.hot.room, &self.done] {
             bell.rouse();
@@ -160,15 +161,15 @@ const _: () = {
 /// On top of a claim: its owner is dead.
 pub(super) const DEAD: u32 = 1 << 31;
 
-/// What is decided when a queue is made. Noted in the block; a handle reads it once, when it is made,
-/// compares it with the block's length, and goes by its own copy.
+/// What is decided when a queue is made, as noted in the block. A handle reads it once, when it is made,
+/// compares it with the block's length, and then uses its own copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Chunks of the area: a power of two.
     pub(super) chunks: u32,
     /// A chunk has `1 << shift` bytes.
     pub(super) shift: u32,
-    /// Items that may wait; `u64::MAX`: no bound.
+    /// Limit on waiting items; `u64::MAX`: none.
     pub(super) maxsize: u64,
     pub(super) flags: u32,
 }
@@ -227,7 +228,7 @@ impl Shape {
         (tables + ALIGN).next_multiple_of(page) - ALIGN
     }
 
-    /// Bytes of the whole block; `None` where no address space is so large.
+    /// Bytes of the whole block; `None` if no address space is that large.
     pub(super) fn block_bytes(&self, page: usize) -> Option<usize> {
         usize::try_from(self.capacity()).ok()?.checked_add(self.area_offset(page))
     }
@@ -341,18 +342,18 @@ pub(super) struct Record(pub(super) u64);
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Nothing: taken, given up, or a gap.
+    /// Empty: taken, given up, or a gap.
     Hole,
     /// Being written by the owner of the claim.
     Writing(usize),
-    /// To be taken.
+    /// Ready to be taken.
     Ready,
     /// Being read by the owner of the claim.
     Claimed(usize),
 }
 
 impl Kind {
-    /// What it becomes once the owner of its claim is dead, in a queue that redelivers or does not.
+    /// What it becomes once its claim's owner is dead, in a queue that redelivers or not.
     pub(super) fn without_owner(self, redelivers: bool) -> Kind {
         match self {
             Kind::Claimed(_) if redelivers => Kind::Ready,
@@ -364,7 +365,7 @@ impl Kind {
 
 pub(super) const HEADER: u64 = 8;
 const LEN_BITS: u32 = 48;
-/// Bytes that an item may have at most, whatever the queue.
+/// The largest possible item in bytes, in any queue.
 pub(super) const MAX_LEN: u64 = (1 << LEN_BITS) - 1;
 
 impl Record {
@@ -406,12 +407,12 @@ pub(super) const fn stride(len: u64) -> u64 {
     HEADER + len.next_multiple_of(8)
 }
 
-/// Repair, in the driver, after a confirmed death: marks the claims of the dead, takes back what it had in
-/// hand and asks for a recount; wakes all. Only atomics; may run twice.
+/// Repair, in the driver, after a confirmed death: marks the dead member's claims, takes back what it held,
+/// asks for a recount, and wakes all. Only atomics; may run twice.
 pub(super) fn repair(control: &Control, dead: MemberId) {
     let mut held = false;
     for claim in control.claims.iter() {
-        // The owner is dead: nobody else changes its claim, another repair apart.
+        // The owner is dead: only another repair may change its claim.
         held |= claim
             .compare_exchange(dead.get(), dead.get() | DEAD, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();

@@ -4,11 +4,11 @@ use crate::process::SpawnError;
 use crate::sync::CreateError;
 use std::time::Duration;
 
-/// Why a [`Manager`](crate::Manager) could not be made. Nothing is left behind.
+/// Why a [`Manager`](crate::Manager) could not be made. Nothing is left behind after such an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
-    /// There is no shared memory for its mailbox.
+    /// Shared memory for its mailbox could not be allocated.
     #[error("cannot make a manager: {0}")]
     Memory(#[from] CreateError),
     /// Its thread could not be started.
@@ -23,33 +23,33 @@ pub enum ManagerError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The function panicked. The manager serves on; the object is as the function left it.
+    /// The function panicked. The manager continues to serve; the object is as the function left it.
     #[error(
         "the call to a hosted object panicked{}: {message}. The object is as the call left it",
         if .location.is_empty() { String::new() } else { format!(" at {}", .location) }
     )]
     Panicked {
-        /// What the panic said.
+        /// The panic message.
         message: String,
-        /// File, line and column; empty where the manager is a thread, whose panic message says them.
+        /// File, line and column. Empty if the manager is a thread: the panic message then contains them.
         location: String,
     },
-    /// There was no answer in time. The call may still be carried out later, or be at work.
+    /// There was no answer in time. The call may be running, or may still be carried out later.
     #[error(
-        "a hosted object did not answer within {waited:?}; the manager works on one call at a time, and another, or this \
-         one, takes long. It may still be carried out"
+        "a hosted object did not answer within {waited:?}; the manager carries out one call at a time, and this or \
+         another one takes long. This call may still be carried out"
     )]
     TimedOut {
-        /// How long it was waited for.
+        /// How long the caller waited.
         waited: Duration,
     },
     /// The manager was dropped.
     #[error("the manager of this object is gone: it was dropped, or the scope that held it has ended")]
     Closed,
     /// The manager's process died, and with it everything it hosted.
-    #[error("the manager's process has died, and what it hosted with it; make a new manager")]
+    #[error("the manager's process has died, and with it everything it hosted; make a new manager")]
     ServerDied,
-    /// A hosted object's own function called the same manager, which would wait for itself.
+    /// A function running in the manager called the same manager, which would wait for itself.
     #[error(
         "a function that runs in a manager called the same manager, which would wait for itself for ever; do both in one \
          function, or use two managers"
@@ -58,22 +58,22 @@ pub enum CallError {
     /// The object was removed.
     #[error("the hosted object is gone: it was removed from its manager")]
     Removed,
-    /// The arguments could not be written or read.
+    /// The arguments could not be serialised or deserialised.
     #[error("the arguments of a call to a hosted object cannot be handed over: {why}")]
     Arguments {
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The result could not be written or read.
+    /// The result could not be serialised or deserialised.
     #[error("the result of a call to a hosted object cannot be handed over: {why}. The call was carried out")]
     Value {
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// This process was forked from one that uses phalanx: the manager is the parent's.
+    /// This process was forked from one that uses phalanx: the manager belongs to the parent.
     #[error("the manager cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The words in shared memory make no sense.
+    /// The words in shared memory are invalid.
     #[error(
         "the manager's words in shared memory make no sense; unsafe code in some process wrote past its data"
     )]

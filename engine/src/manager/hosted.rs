@@ -16,10 +16,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
+/// The handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
 ///
-/// Cheap to clone; goes anywhere as an argument of a task or process, and works the same there. Functions
-/// that are called through it run one at a time, where the object is, with `&mut` on it.
+/// Cheap to clone. It can be passed as an argument to any task or process, and works the same there.
+/// Functions called through it run where the object is, one at a time, with `&mut` access to it.
 ///
 /// The object lives until its manager is dropped, or until [`remove`](Hosted::remove).
 #[derive(Serialize, Deserialize)]
@@ -59,21 +59,22 @@ impl<T: 'static> Hosted<T> {
         Ok(Hosted { mailbox: mailbox.clone(), object, kind: PhantomData })
     }
 
-    /// Calls `function(object, args)` where the object is, and gives back what it returns.
+    /// Calls `function(object, args)` where the object is, and returns its result.
     ///
-    /// `function` is a `fn` or a closure that captures nothing. Blocks until it is done; of calls from
-    /// several threads and processes one is carried out at a time, in no particular order. If this process
-    /// dies meanwhile the call is carried out to its end all the same, or not at all.
+    /// `function` is a `fn` or a closure that captures nothing. Blocks until the call is done. Calls from
+    /// several threads and processes are carried out one at a time, in no particular order. If the calling
+    /// process dies meanwhile, the call is either carried out completely or not at all.
     ///
-    /// Costs two wake-ups (some 6 us in all on a 2-core virtual machine), and a copy of arguments and result
-    /// at each end.
+    /// Costs two wake-ups (about 6 us in all on a 2-core virtual machine), and one copy of arguments and
+    /// result on each side.
     ///
     /// ```
     /// use phalanx::Manager;
     ///
     /// let manager = Manager::new()?;
     /// let words = manager.host(vec!["a".to_string()])?;
-    /// let count = words.call(|words, more: Vec<String>| { words.extend(more); words.len() }, vec!["b".into(), "c".into()])?;
+    /// let more = vec!["b".into(), "c".into()];
+    /// let count = words.call(|words, more: Vec<String>| { words.extend(more); words.len() }, more)?;
     /// assert_eq!(count, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -88,7 +89,7 @@ impl<T: 'static> Hosted<T> {
         self.call_by(function, &args, None)
     }
 
-    /// As [`call`](Hosted::call), and waits at most so long.
+    /// As [`call`](Hosted::call), but waits at most `limit`.
     ///
     /// # Errors
     /// - [`CallError::TimedOut`] if there was no answer by then; the call may still be carried out.
@@ -126,7 +127,7 @@ impl<T: 'static> Hosted<T> {
         ask(&self.mailbox, head, args, limit)
     }
 
-    /// Drops the object; other handles of it get [`CallError::Removed`] from then on. Removing it again does
+    /// Drops the object. From then on its other handles return [`CallError::Removed`]. Removing it again does
     /// nothing.
     ///
     /// # Errors
@@ -187,8 +188,8 @@ fn ask<A: Serialize, R: DeserializeOwned>(
     })
 }
 
-/// What arguments lead to. However the call ends, the server may have something of it, or come to it later:
-/// kept until it has let go.
+/// Keeps what the arguments refer to. However the call ends, the server may still have something of it, or
+/// come to it later; kept until the server has released it.
 struct Sent<'a> {
     mailbox: &'a Mailbox,
     keep_alive: Arc<KeepAlive>,

@@ -1,5 +1,5 @@
-//! The mailbox: words in shared memory over which callers hand a server requests and get answers. README.md
-//! tells the protocol.
+//! The mailbox: words in shared memory through which callers pass requests to a server and receive answers.
+//! README.md describes the protocol.
 //!
 //! # Safety
 //! Bytes of a slot are touched by the one whose turn it is: the owner, or the server. The turn passes by a
@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Calls that can be at the mailbox at one time; further callers wait for a slot.
 pub(super) const SLOTS: usize = if cfg!(any(loom, miri)) { 1 } else { 32 };
-/// Bytes that pass at one turn.
+/// Bytes passed per turn.
 pub(super) const PIECE_BYTES: usize = if cfg!(any(loom, miri)) { 8 } else { 8 << 10 };
-/// Longest sleep: a backstop, should a word be overwritten by a stray write.
+/// Longest sleep: a backstop in case a stray write overwrites a word.
 const SLICE: Duration = Duration::from_secs(1);
 /// Looks at a word before sleeping.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
@@ -56,7 +56,7 @@ pub(super) struct Words {
     state: AtomicU32,
     /// Member whose death is the server's.
     server: AtomicU32,
-    /// Counts whatever the server should look at.
+    /// Counts the events that the server should look at.
     bell: AtomicU32,
     server_asleep: AtomicU32,
     /// Counts slots given back.
@@ -74,7 +74,7 @@ struct Slot {
     owner: AtomicU64,
     turn: AtomicU32,
     len: AtomicU32,
-    /// Who wrote what lies in `bytes`, and whether more follows; no other value is believed.
+    /// Who wrote the contents of `bytes`, and whether more follows; no other value is accepted.
     piece: AtomicU32,
     _pad: [u32; 27],
     bytes: [AtomicU64; PIECE_BYTES / 8],
@@ -114,7 +114,7 @@ impl Mailbox {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// Tells this mailbox from others in this process.
+    /// Distinguishes this mailbox from others in this process.
     pub(super) fn key(&self) -> usize {
         self.place.base().addr().get()
     }
@@ -135,7 +135,7 @@ impl Mailbox {
         shut(self.words(), DEAD);
     }
 
-    /// Sends a request, waits for its answer, and has it read: what it leads to is kept until then.
+    /// Sends a request, waits for its answer, and has it read. What the answer refers to is kept until then.
     pub(super) fn exchange<R>(
         &self,
         request: &[u8],
@@ -160,7 +160,7 @@ impl Mailbox {
         }
     }
 
-    /// Its words, from the first, to be scribbled on.
+    /// Its words from the first on, for tests that overwrite them.
     #[cfg(test)]
     pub(super) fn as_words(&self) -> &[AtomicU32] {
         let words = std::ptr::from_ref(self.words()).cast::<AtomicU32>();
@@ -174,8 +174,8 @@ impl Mailbox {
         self.words().slots.iter().filter(|slot| slot.owner.load(Ordering::Acquire) != 0).count()
     }
 
-    /// Does what `dead` had done of a call when it was killed: claimed; passed the only piece; the first of
-    /// two; freed in part.
+    /// Leaves a call as `dead` would if it was killed after this step: claimed; passed the only piece; passed
+    /// the first of two; freed in part.
     #[cfg(test)]
     pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
         let owner = Owner { member: dead, thread: 1 }.pack();
@@ -199,7 +199,7 @@ impl Mailbox {
         MemberId(self.words().server.load(Ordering::Acquire))
     }
 
-    /// Has the server look.
+    /// Makes the server look.
     pub(super) fn ring(&self) {
         self.words().ring();
     }
@@ -314,7 +314,7 @@ impl Words {
             {
                 sleep(&slot.turn, asleep, deadline)?;
             }
-            // Neither can be while we wait, unless the words were overwritten: then nobody would come.
+            // Neither can happen while we wait, unless the words were overwritten: then no answer would come.
             if let Some(stop) = self.is_shut() {
                 return Err(stop);
             }
@@ -324,7 +324,7 @@ impl Words {
         }
     }
 
-    /// Has the server look.
+    /// Makes the server look.
     fn ring(&self) {
         self.bell.fetch_add(1, Ordering::SeqCst);
         in_total_order();
@@ -333,7 +333,7 @@ impl Words {
         }
     }
 
-    /// The server's looks: calls `on` with every slot that waits for it; returns when the mailbox is shut, or
+    /// The server's loop: calls `on` with every slot that waits for it. Returns when the mailbox is shut, or
     /// when `is_over` says so, which no stray write into the mailbox can change.
     fn serve(&self, is_over: &AtomicBool, mut on: impl FnMut(usize, Visit<'_>)) {
         let mut spins = SPINS;
@@ -370,12 +370,12 @@ impl Words {
                 self.server_asleep.store(0, Ordering::SeqCst);
             }
         }
-        // Nobody waits for a server that has left, whatever made it.
+        // No caller waits for a server that has left, for whatever reason.
         shut(self, CLOSED);
     }
 }
 
-/// A slot of which its owner is done: free when this is dropped.
+/// A slot that its owner has finished with; freed when this is dropped.
 struct Returned<'a> {
     words: &'a Words,
     slot: &'a Slot,
@@ -389,35 +389,35 @@ impl Drop for Returned<'_> {
 
 /// What the server finds at a slot.
 pub(super) enum Visit<'a> {
-    /// Its owner is dead or gone; what was gathered for it is to be forgotten.
+    /// Its owner is dead or gone; discard what was gathered for it.
     Abandoned,
-    /// Nobody has it.
+    /// The slot is free.
     Free,
     Turn(Turn<'a>),
 }
 
-/// The server's turn at a slot; over with [`Turn::answer`] or [`Turn::ask_more`].
+/// The server's turn at a slot; [`Turn::answer`] or [`Turn::ask_more`] ends it.
 pub(super) struct Turn<'a> {
     slot: &'a Slot,
 }
 
 impl Turn<'_> {
-    /// Who asks.
+    /// The caller.
     pub(super) fn caller(&self) -> MemberId {
         Owner::unpack(self.slot.owner.load(Ordering::Relaxed) & !ABANDONED).member
     }
 
-    /// Appends the piece that lies there; whether more follow. `None` if that makes no sense.
+    /// Appends the piece that is there. Returns whether more follow, or `None` if the piece makes no sense.
     pub(super) fn take(&self, to: &mut Vec<u8>) -> Option<bool> {
         self.slot.take(to, REQUEST)
     }
 
-    /// Gives the turn back without an answer yet.
+    /// Passes the turn back without an answer yet.
     pub(super) fn ask_more(self) {
         self.pass();
     }
 
-    /// Gives a piece of the answer.
+    /// Passes a piece of the answer.
     pub(super) fn answer(self, piece: &[u8], more: bool) {
         self.slot.put(piece, ANSWER, more);
         self.pass();
@@ -442,7 +442,7 @@ impl Slot {
         self.piece.store(from | u32::from(more), Ordering::Relaxed);
     }
 
-    /// Appends the piece that `from` wrote; whether more follow. `None` if there is none.
+    /// Appends the piece that `from` wrote. Returns whether more follow, or `None` if there is none.
     fn take(&self, to: &mut Vec<u8>, from: u32) -> Option<bool> {
         let len = self.len.load(Ordering::Relaxed) as usize;
         let piece = self.piece.load(Ordering::Relaxed);
@@ -484,10 +484,10 @@ fn sleep(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Result<(
 }
 
 fn shut(words: &Words, state: u32) {
-    // Who was first keeps the word.
+    // The first writer wins.
     let _earlier = words.state.compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Relaxed);
     for slot in &words.slots {
-        // After the state, so that who sees the bit finds the reason. The change also keeps anybody from
+        // After the state, so that whoever sees the bit finds the reason. The change also keeps callers from
         // falling asleep.
         slot.turn.fetch_or(SHUT, Ordering::AcqRel);
         futex::wake(&slot.turn, u32::MAX);
@@ -513,7 +513,7 @@ fn repair(words: &Words, dead: MemberId) {
     }
     words.bell.fetch_add(1, Ordering::SeqCst);
     futex::wake(&words.bell, u32::MAX);
-    // A wake-up may have died with the one who got it, and its count of waiters with it.
+    // A wake-up may have died with its receiver, and its count of waiters with it.
     words.freed.fetch_add(1, Ordering::SeqCst);
     futex::wake(&words.freed, u32::MAX);
 }

@@ -1,4 +1,4 @@
-//! Managers, which host objects for all processes of the program. README.md beside this file tells the
+//! Managers, which host objects for all processes of the program. README.md beside this file describes the
 //! protocol.
 
 #[cfg(all(test, not(loom)))]
@@ -31,15 +31,15 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A host for objects of any type that processes, workers and threads use together: Python's `Manager`.
 ///
-/// The objects live in one place, a thread of this process ([`Manager::new`]) or a process of their own
-/// ([`Manager::in_process`]); everybody else has [`Hosted`] handles and calls functions on them, one at a
-/// time. Slower than what lies in shared memory itself ([`SharedArray`](crate::SharedArray),
-/// [`Lock`](crate::sync::Lock), [`Counter`](crate::sync::Counter)), for types that cannot: maps, strings,
-/// open files, connections.
+/// The objects live in one place, either a thread of this process ([`Manager::new`]) or a process of their
+/// own ([`Manager::in_process`]). Everyone else has [`Hosted`] handles and calls functions on the objects,
+/// one at a time. This is slower than objects in shared memory ([`SharedArray`](crate::SharedArray),
+/// [`Lock`](crate::sync::Lock), [`Counter`](crate::sync::Counter)), and meant for types that cannot be there:
+/// maps, strings, open files, connections.
 ///
-/// A caller that dies holds up nobody. If the manager's process dies every caller gets
-/// [`CallError::ServerDied`], also those that wait. Dropping the manager ends it, and every call after that
-/// is [`CallError::Closed`].
+/// A caller that dies does not hold up the others. If the manager's process dies, all callers get
+/// [`CallError::ServerDied`], including those that wait. Dropping the manager ends it; every later call
+/// returns [`CallError::Closed`].
 ///
 /// ```
 /// use phalanx::{Manager, Process};
@@ -47,7 +47,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// let manager = Manager::new()?;
 /// let squares = manager.list::<u64>()?;
 /// let processes: Vec<_> = (1..=4u64)
-///     .map(|n| Process::spawn(|(squares, n)| phalanx::ListProxy::push(&squares, n * n).unwrap(), (squares.clone(), n)))
+///     .map(|n| {
+///         let args = (squares.clone(), n);
+///         Process::spawn(|(squares, n)| phalanx::ListProxy::push(&squares, n * n).unwrap(), args)
+///     })
 ///     .collect::<Result<_, _>>()?;
 /// for process in processes {
 ///     process.join()?;
@@ -65,15 +68,15 @@ pub struct Manager {
 enum Server {
     Thread {
         hand: Option<JoinHandle<()>>,
-        /// Tells it to end beside the mailbox, whose words may have been overwritten.
+        /// Tells the server to end even if the mailbox's words were overwritten.
         is_over: Arc<AtomicBool>,
     },
     Process(Process),
 }
 
 impl Manager {
-    /// Starts a manager on a thread of this process. What it hosts may hold what belongs to this process,
-    /// open files say.
+    /// Starts a manager on a thread of this process. Hosted objects may hold resources of this process, such
+    /// as open files.
     ///
     /// # Errors
     /// See [`ManagerError`].
@@ -90,8 +93,8 @@ impl Manager {
         Ok(Manager { mailbox, server: Server::Thread { hand: Some(hand), is_over } })
     }
 
-    /// Starts a manager in a process of its own: what it hosts can use up memory or crash without taking this
-    /// process down.
+    /// Starts a manager in a process of its own. Hosted objects can then use up memory or crash without
+    /// taking this process down.
     ///
     /// # Errors
     /// See [`ManagerError`].
@@ -109,7 +112,7 @@ impl Manager {
         Ok(Manager { mailbox, server: Server::Process(process) })
     }
 
-    /// The process that hosts the objects: this one's number, or that of its own.
+    /// The ID of the process that hosts the objects: this process, or the manager's own.
     pub fn pid(&self) -> u32 {
         match &self.server {
             Server::Thread { .. } => std::process::id(),
@@ -117,7 +120,7 @@ impl Manager {
         }
     }
 
-    /// Hosts a value, which travels there as arguments do.
+    /// Hosts a value. The value is transferred in the same way as an argument.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -125,8 +128,8 @@ impl Manager {
         Hosted::make(&self.mailbox, |value: T| value, &value)
     }
 
-    /// Hosts what `make(args)` returns, which is called where the object is to be: it may be of any type,
-    /// also one that cannot be sent or written down.
+    /// Hosts what `make(args)` returns. `make` runs where the object is to live, so the object may be of any
+    /// type, including types that cannot be sent or serialised.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -145,7 +148,7 @@ impl Manager {
         self.host_with(|()| Vec::new(), ()).map(ListProxy::of)
     }
 
-    /// Hosts an empty dict, which keeps its keys sorted.
+    /// Hosts an empty dict, whose keys are kept sorted.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -153,7 +156,7 @@ impl Manager {
         self.host_with(|()| std::collections::BTreeMap::new(), ()).map(DictProxy::of)
     }
 
-    /// Hosts an empty namespace: values of any types under names.
+    /// Hosts an empty namespace, which maps names to values of any type.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -169,7 +172,7 @@ impl Manager {
         self.host(start).map(CounterProxy::of)
     }
 
-    /// Hosts one value.
+    /// Hosts a single value.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -182,8 +185,8 @@ impl Manager {
 }
 
 impl Drop for Manager {
-    /// Ends the manager. Waits for the call at work, unless that call drops it; in a process of its own at
-    /// most a second, then that is killed.
+    /// Ends the manager. Waits for the call in progress, unless that call is what drops the manager. If the
+    /// manager has its own process, waits at most a second, then kills the process.
     fn drop(&mut self) {
         if fork::is_foreign() {
             // Its thread and process are the parent's.

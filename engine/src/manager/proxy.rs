@@ -22,7 +22,7 @@ macro_rules! proxy {
                 Self { hosted }
             }
 
-            /// The hosted object itself, for calls of your own that are one step for everybody else.
+            /// The hosted object itself, for calls of your own that are atomic for all others.
             pub fn hosted(&self) -> &Hosted<$object> {
                 &self.hosted
             }
@@ -45,8 +45,8 @@ macro_rules! proxy {
 proxy! {
     /// A list that all processes of the program share; made by [`Manager::list`](crate::Manager::list).
     ///
-    /// Each method is one call, so one step for everybody else; several of them in a row are not. For those
-    /// use [`hosted`](ListProxy::hosted). Every method returns [`CallError`] as [`Hosted::call`] does.
+    /// Each method is one call, and so atomic for all others; a sequence of calls is not. Use
+    /// [`hosted`](ListProxy::hosted) for that. Every method returns [`CallError`] as [`Hosted::call`] does.
     ///
     /// ```
     /// let manager = phalanx::Manager::new()?;
@@ -68,18 +68,18 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, value| list.push(value), value)
     }
 
-    /// Appends several values, next to each other.
+    /// Appends several values, contiguously.
     pub fn extend(&self, values: Vec<E>) -> Result<(), CallError> {
         self.hosted.call(|list, values: Vec<E>| list.extend(values), values)
     }
 
-    /// Takes the last value off.
+    /// Removes the last value and returns it.
     pub fn pop(&self) -> Result<Option<E>, CallError> {
         self.hosted.call(|list, ()| list.pop(), ())
     }
 
-    /// Puts a value at an index; the value that was there, or `None`, and nothing done, if there is no such
-    /// index.
+    /// Replaces the value at an index and returns the old one. Does nothing and returns `None` if the index
+    /// is out of range.
     pub fn set(&self, index: usize, value: E) -> Result<Option<E>, CallError> {
         self.hosted.call(
             |list, (index, value): (usize, E)| list.get_mut(index).map(|slot| std::mem::replace(slot, value)),
@@ -87,7 +87,7 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         )
     }
 
-    /// Takes out the value at an index, if there is one.
+    /// Removes the value at an index and returns it, if the index is in range.
     pub fn remove(&self, index: usize) -> Result<Option<E>, CallError> {
         self.hosted.call(|list, index: usize| (index < list.len()).then(|| list.remove(index)), index)
     }
@@ -97,34 +97,33 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, ()| list.len(), ())
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> Result<bool, CallError> {
         Ok(self.len()? == 0)
     }
 
-    /// Takes all values out.
+    /// Removes all values.
     pub fn clear(&self) -> Result<(), CallError> {
         self.hosted.call(|list, ()| list.clear(), ())
     }
 }
 
 impl<E: Serialize + DeserializeOwned + 'static + Clone> ListProxy<E> {
-    /// The value at an index, if there is one.
+    /// The value at an index, if the index is in range.
     pub fn get(&self, index: usize) -> Result<Option<E>, CallError> {
         self.hosted.call(|list, index: usize| list.get(index).cloned(), index)
     }
 
-    /// All values as they are now.
+    /// A copy of all current values.
     pub fn to_vec(&self) -> Result<Vec<E>, CallError> {
         self.hosted.call(|list, ()| list.clone(), ())
     }
 }
 
 proxy! {
-    /// A map that all processes of the program share, its keys sorted; made by
-    /// [`Manager::dict`](crate::Manager::dict).
+    /// A sorted map that all processes of the program share; made by [`Manager::dict`](crate::Manager::dict).
     ///
-    /// Each method is one call; for several steps at once use [`hosted`](DictProxy::hosted). Every method
+    /// Each method is one call. For several steps at once use [`hosted`](DictProxy::hosted). Every method
     /// returns [`CallError`] as [`Hosted::call`] does.
     ///
     /// ```
@@ -141,17 +140,17 @@ proxy! {
 impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + DeserializeOwned + 'static>
     DictProxy<K, V>
 {
-    /// Puts a value under a key; the value that was there.
+    /// Inserts a value under a key and returns the old one.
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>, CallError> {
         self.hosted.call(|dict, (key, value): (K, V)| dict.insert(key, value), (key, value))
     }
 
-    /// Takes the value of a key out.
+    /// Removes a key and returns its value.
     pub fn remove(&self, key: K) -> Result<Option<V>, CallError> {
         self.hosted.call(|dict, key: K| dict.remove(&key), key)
     }
 
-    /// Whether there is such a key.
+    /// Whether the key exists.
     pub fn contains_key(&self, key: K) -> Result<bool, CallError> {
         self.hosted.call(|dict, key: K| dict.contains_key(&key), key)
     }
@@ -161,12 +160,12 @@ impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + Deserialize
         self.hosted.call(|dict, ()| dict.len(), ())
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> Result<bool, CallError> {
         Ok(self.len()? == 0)
     }
 
-    /// Takes everything out.
+    /// Removes all keys.
     pub fn clear(&self) -> Result<(), CallError> {
         self.hosted.call(|dict, ()| dict.clear(), ())
     }
@@ -182,17 +181,17 @@ impl<
         self.hosted.call(|dict, key: K| dict.get(&key).cloned(), key)
     }
 
-    /// All keys as they are now.
+    /// All current keys.
     pub fn keys(&self) -> Result<Vec<K>, CallError> {
         self.hosted.call(|dict, ()| dict.keys().cloned().collect(), ())
     }
 
-    /// All values as they are now, in the order of their keys.
+    /// All current values, in the order of their keys.
     pub fn values(&self) -> Result<Vec<V>, CallError> {
         self.hosted.call(|dict, ()| dict.values().cloned().collect(), ())
     }
 
-    /// All keys and values as they are now.
+    /// All current keys and values.
     pub fn items(&self) -> Result<Vec<(K, V)>, CallError> {
         self.hosted.call(|dict, ()| dict.clone().into_iter().collect(), ())
     }
@@ -202,7 +201,7 @@ impl<
 pub(super) type Names = BTreeMap<String, Vec<u8>>;
 
 proxy! {
-    /// Values of any types under names, which all processes of the program share; made by
+    /// Named values of any type that all processes of the program share; made by
     /// [`Manager::namespace`](crate::Manager::namespace).
     ///
     /// ```
@@ -235,11 +234,11 @@ impl NamespaceProxy {
         )
     }
 
-    /// The value of a name, read as the type it was set with.
+    /// Returns the value of a name, read as the type it was set with.
     ///
     /// # Errors
-    /// - [`CallError::Value`] if it cannot be read as a `V`; a value of another type may read as nonsense
-    ///   instead.
+    /// - [`CallError::Value`] if it cannot be read as a `V`. A value of another type may also be read as
+    ///   nonsense without an error.
     /// - Otherwise see [`CallError`].
     pub fn get<V: Serialize + DeserializeOwned + 'static>(&self, name: &str) -> Result<Option<V>, CallError> {
         let bytes = self.hosted.call(|names, name: String| names.get(&name).cloned(), name.to_string())?;
@@ -247,7 +246,7 @@ impl NamespaceProxy {
         bytes.map(read).transpose().map_err(|error| CallError::Value { why: error.to_string() })
     }
 
-    /// Takes a name out; whether it was there.
+    /// Removes a name. Returns whether it existed.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -271,7 +270,7 @@ proxy! {
 }
 
 impl CounterProxy {
-    /// Adds, wrapping around at the ends; what it was before.
+    /// Adds to the number, wrapping around at the limits, and returns the old value.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -279,7 +278,7 @@ impl CounterProxy {
         self.hosted.call(|count, amount: i64| std::mem::replace(count, count.wrapping_add(amount)), amount)
     }
 
-    /// The number now.
+    /// The current number.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -287,7 +286,7 @@ impl CounterProxy {
         self.hosted.call(|count, ()| *count, ())
     }
 
-    /// Sets it; what it was before.
+    /// Sets the number and returns the old one.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -303,7 +302,7 @@ proxy! {
 }
 
 impl<V: Serialize + DeserializeOwned + 'static> ValueProxy<V> {
-    /// Sets it; what it was before.
+    /// Sets the value and returns the old one.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -313,7 +312,7 @@ impl<V: Serialize + DeserializeOwned + 'static> ValueProxy<V> {
 }
 
 impl<V: Serialize + DeserializeOwned + 'static + Clone> ValueProxy<V> {
-    /// The value now.
+    /// The current value.
     ///
     /// # Errors
     /// See [`CallError`].

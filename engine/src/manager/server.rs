@@ -1,4 +1,4 @@
-//! The serving side: one thread, or process, that owns the hosted objects and works on one call at a time.
+//! The serving side: one thread or process that owns the hosted objects and carries out one call at a time.
 //!
 //! # Safety
 //! A request names the distances of an [`Entry`] and of a function; both come from this same build, the
@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What stands before the arguments in a request.
+/// The head of a request, before the arguments.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Head {
@@ -36,7 +36,7 @@ pub(super) struct Head {
     pub(super) layout: u64,
     /// The object; 0 for none.
     pub(super) object: u64,
-    /// Mixed from the others.
+    /// Checksum of the others.
     pub(super) seal: u64,
 }
 
@@ -78,7 +78,7 @@ impl Kind {
 /// The hosted objects.
 pub(super) struct Objects {
     last: u64,
-    /// Who asks at present.
+    /// The member whose call is being carried out.
     caller: MemberId,
     by_id: FxHashMap<u64, Box<dyn Any>>,
 }
@@ -89,7 +89,7 @@ pub(super) struct Objects {
 /// Called with a head that names this entry.
 pub(super) type Entry = unsafe fn(&mut Objects, &Head, &[u8]) -> Answer;
 
-/// What a request is answered, and what handles in it lead to.
+/// The answer to a request, and what the handles in it refer to.
 pub(super) struct Answer {
     bytes: Vec<u8>,
     keep_alive: Option<KeepAlive>,
@@ -113,7 +113,7 @@ pub(super) fn is_serving(mailbox: &Mailbox) -> bool {
     SERVED.get() == mailbox.key()
 }
 
-/// A call on its way through a slot.
+/// The progress of a call through a slot.
 enum Stage {
     Gathering(Vec<u8>),
     Answering {
@@ -121,7 +121,7 @@ enum Stage {
         told: usize,
         caller: MemberId,
     },
-    /// The caller has all, and opens what the answer leads to before it gives the slot back.
+    /// The caller has the whole answer, and opens what it refers to before it frees the slot.
     Answered {
         keep_alive: KeepAlive,
         caller: MemberId,
@@ -131,7 +131,7 @@ enum Stage {
 impl Stage {
     const FRESH: Stage = Stage::Gathering(Vec::new());
 
-    /// The slot was given back: the caller has something of the answer, or nothing.
+    /// The slot was freed: the caller now holds something of the answer, or nothing.
     fn settle(&mut self) {
         if let Stage::Answered { keep_alive, caller } = std::mem::replace(self, Stage::FRESH) {
             kept::keep(caller, Arc::new(keep_alive));
@@ -148,7 +148,7 @@ pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
         let stage = &mut stages[index];
         match visit {
             Visit::Free => stage.settle(),
-            // Nobody opens an answer any more.
+            // The answer will not be opened any more.
             Visit::Abandoned => *stage = Stage::FRESH,
             Visit::Turn(turn) => serve_turn(&mut objects, stage, turn),
         }
@@ -168,7 +168,7 @@ pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
     SERVED.set(0);
 }
 
-/// Takes a piece of a request, carries out a whole one, gives a piece of an answer.
+/// Takes a piece of a request, carries out a complete one, passes a piece of an answer.
 fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
     if let Stage::Answered { .. } = stage {
         stage.settle();
@@ -223,7 +223,7 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
     args: &[u8],
     then: impl FnOnce(A) -> R,
 ) -> Answer {
-    // The caller keeps what they lead to, for as long as anything of it is here.
+    // The caller keeps what they refer to, as long as anything of it is here.
     let (args, _leases) = match travel::decode::<A>(args, &mut worker::resolve) {
         Ok(read) => read,
         Err(error) => return Answer::of(Kind::BadArguments, error.to_string().as_bytes()),

@@ -22,12 +22,13 @@ use std::sync::Arc;
 // A plain atomic on purpose: a count of this process alone.
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Wishes for a process; made by [`Process::builder`].
+/// The options of a process; made by [`Process::builder`].
 ///
 /// ```
 /// use phalanx::{Process, StartMethod};
 ///
-/// let mapper = Process::builder().name("mapper").start_method(StartMethod::Spawn).spawn(|n: u32| n + 1, 41)?;
+/// let builder = Process::builder().name("mapper").start_method(StartMethod::Spawn);
+/// let mapper = builder.spawn(|n: u32| n + 1, 41)?;
 /// assert_eq!(mapper.name(), "mapper");
 /// assert_eq!(mapper.join()?, 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,35 +41,36 @@ pub struct ProcessBuilder {
     method: StartMethod,
 }
 
-/// Processes named so far without a name of their own.
+/// Number of processes so far that were given a generated name.
 static UNNAMED: AtomicU64 = AtomicU64::new(0);
 
 impl ProcessBuilder {
-    /// Names the process, for errors, logs, `ps` (the first 15 bytes) and
+    /// Sets the name of the process, used in errors, logs, `ps` (the first 15 bytes) and
     /// [`current_process`](crate::current_process).
     ///
-    /// Names need not differ. Default: `Process-1`, `Process-2` and so on.
+    /// Names need not be unique. Default: `Process-1`, `Process-2` and so on.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Whether dropping the handle kills the process (`true`) or waits for its end (`false`, the default).
+    /// Sets whether dropping the handle kills the process (`true`) or waits for its end (`false`, the
+    /// default).
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.is_daemon = daemon;
         self
     }
 
-    /// How the process comes into being. Default: [`StartMethod::ForkServer`].
+    /// Sets how the process is started. Default: [`StartMethod::ForkServer`].
     ///
-    /// Its working directory is that of the caller. With [`StartMethod::ForkServer`] its environment and its
-    /// standard output and error are those that the program had when the fork server was made: at the first
-    /// start, or at the first after two seconds without a process.
+    /// Its working directory is the caller's. With [`StartMethod::ForkServer`], its environment, standard
+    /// output and standard error are those that the program had when the fork server was made: at the first
+    /// start, or at the first start after two seconds without a process.
     ///
-    /// With [`StartMethod::Fork`] processes are forked from a copy of the caller as it was at the *first*
-    /// such start, which must come before the program has any further thread, those of this crate included,
-    /// and before it holds shared objects ([`StartError::SharedBeforeFork`](crate::StartError)): start a
-    /// first process, then make what the others get as arguments.
+    /// With [`StartMethod::Fork`], processes are forked from a copy of the caller as it was at the *first*
+    /// such start. That start must come before the program has any other thread, including those of this
+    /// crate, and before it holds shared objects ([`StartError::SharedBeforeFork`](crate::StartError)). So
+    /// start a first process early, then make the objects that later ones receive as arguments.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self
@@ -77,7 +79,7 @@ impl ProcessBuilder {
     /// Starts a process that calls `f(args)`; see [`Process::spawn`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Process::spawn`].
     pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,
@@ -109,7 +111,7 @@ impl ProcessBuilder {
     }
 }
 
-/// Puts call and arguments into a block of the arena.
+/// Writes the call and its arguments into a block of the arena.
 fn write_down(call: Call, args: &[u8], keep_alive: KeepAlive) -> Result<Job, AllocError> {
     let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
     let job = Job { block, keep_alive };
@@ -167,7 +169,7 @@ impl Order {
         let sent = segments.iter().try_for_each(|segment| announce(segment).map(drop));
         match sent.and_then(|()| mail::send(socket, &first, &[segment.fd()])) {
             Ok(_) => Ok(child),
-            // It has ended already, which the watch finds out and its handle tells.
+            // It has already ended, which the watch finds out and its handle reports.
             Err(error) if mail::is_closed(&error) => Ok(child),
             Err(source) => {
                 child.process.kill();

@@ -1,9 +1,8 @@
-//! The call block: the block of the arena through which a process gets its arguments and leaves what came of
-//! them.
+//! The call block: the block of the arena through which a process gets its arguments and returns its outcome.
 //!
 //! A head of six words, then room for bytes: first the arguments, later, over them, the outcome. The driver
-//! writes before the process is told of the call block and reads after its death is confirmed, the process in
-//! between: never two at a time.
+//! writes before the process learns of the call block and reads after the process's death is confirmed; the
+//! process uses the block in between. So it never has two users at a time.
 //!
 //! # Safety
 //! A [`View`] spans a block of at least [`HEAD_BYTES`], aligned to 8, initialised, and mapped read-write
@@ -17,17 +16,17 @@ use std::ptr::NonNull;
 
 /// Bytes before the arguments.
 pub(super) const HEAD_BYTES: usize = 64;
-/// Bytes for an outcome at least; one that is longer comes in a segment of its own.
+/// Minimum number of bytes for an outcome; a longer one comes in a segment of its own.
 pub(super) const ROOM_BYTES: usize = 4096 - HEAD_BYTES;
 
-/// The words. All zero: nothing was left yet.
+/// The words. All zero: nothing has been left yet.
 #[repr(C)]
 struct Head {
     /// Hash of the types of function, arguments and result.
     layout: AtomicU64,
     /// The function: its distance from the anchor.
     function: AtomicU64,
-    /// Mixed from these two.
+    /// Checksum of these two.
     seal: AtomicU64,
     args_len: AtomicU64,
     /// What the process left: a [`Left`], written last.
@@ -45,17 +44,17 @@ const _: () = {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(super) enum Left {
-    /// It did not come that far.
+    /// The process did not get that far.
     Nothing = 0,
     /// What the function returned.
     Value = 1,
     /// The same, in a segment that was sent.
     FarValue = 2,
-    /// The function panicked: message and place.
+    /// The function panicked: message and location.
     Panic = 3,
     /// The arguments could not be read: why.
     BadArguments = 4,
-    /// What the function returned cannot be handed over: why.
+    /// The function's return value cannot be handed over: why.
     BadValue = 5,
 }
 
@@ -75,7 +74,7 @@ pub(super) struct View {
     len_bytes: usize,
 }
 
-/// What the driver says in the head.
+/// What the driver writes into the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) layout: u64,
@@ -136,11 +135,11 @@ impl View {
         head.function.store(call.function, Ordering::Relaxed);
         head.seal.store(call.seal(), Ordering::Relaxed);
         head.args_len.store(args.len() as u64, Ordering::Relaxed);
-        // The packet that tells of the call block orders all this before what the process reads.
+        // The packet that announces the call block orders all this before what the process reads.
         self.write(args)
     }
 
-    /// What is to be called; `None` if something was written over it.
+    /// The call; `None` if something was written over it.
     pub(super) fn call(&self) -> Option<Call> {
         let head = self.head();
         let (layout, function) = (head.layout.load(Ordering::Relaxed), head.function.load(Ordering::Relaxed));
@@ -153,7 +152,7 @@ impl View {
         self.read(self.head().args_len.load(Ordering::Relaxed))
     }
 
-    /// Leaves an outcome; false, and nothing done, if it does not fit.
+    /// Leaves an outcome. Returns false, and does nothing, if it does not fit.
     pub(super) fn leave(&self, left: Left, bytes: &[u8]) -> bool {
         if !self.write(bytes) {
             return false;
@@ -164,7 +163,7 @@ impl View {
         true
     }
 
-    /// What was left, and its bytes; `None` if that makes no sense.
+    /// What was left, and its bytes; `None` if the words make no sense.
     pub(super) fn left(&self) -> Option<(Left, &[u8])> {
         // Acquire: pairs with the release in `leave`.
         let left = Left::of(self.head().left.load(Ordering::Acquire))?;

@@ -1,4 +1,4 @@
-//! A started process as the driver keeps it.
+//! A started process, as the driver keeps track of it.
 //!
 //! # Safety
 //! The call block lies in a block that the child's job holds; see `call_block.rs` for who uses it when.
@@ -24,7 +24,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) enum Bytes {
     Copied(Vec<u8>),
-    /// A segment of its own. Its process is dead, so nobody writes to it.
+    /// A segment of its own. Its process is dead, so it no longer changes.
     Mapped(Mapping),
 }
 
@@ -41,7 +41,7 @@ impl Bytes {
     }
 }
 
-/// What a process said before it ended.
+/// What a process reported before it ended.
 #[derive(Debug)]
 pub(super) enum Said {
     Nothing,
@@ -59,12 +59,12 @@ pub(super) struct End {
     pub(super) cause: ExitCause,
     pub(super) oom: bool,
     pub(super) said: Said,
-    /// What the handles in its result lead to: they are those of its arguments.
+    /// Keeps alive what the handles in its result refer to: the objects of its arguments.
     _keep_alive: Option<KeepAlive>,
 }
 
 impl End {
-    /// The exit status, or the negative number of the signal; `None` if nobody can say.
+    /// The exit status, or the negative number of the signal; `None` if it is unknown.
     pub(super) fn exit_code(&self) -> Option<i32> {
         match (self.cause, &self.said) {
             (ExitCause::Exit(code), _) => Some(code),
@@ -77,10 +77,10 @@ impl End {
     }
 }
 
-/// What a process is working from; given back when it has ended.
+/// What a process works from; returned when it has ended.
 pub(super) struct Job {
     pub(super) block: Block,
-    /// What the handles among its arguments lead to.
+    /// Keeps alive what the handles among its arguments refer to.
     pub(super) keep_alive: KeepAlive,
 }
 
@@ -101,9 +101,9 @@ pub(super) struct Child {
     pub(super) process: WorkerProcess,
     /// The process that started it.
     pub(super) owner: u32,
-    /// Somebody here asked for its end.
+    /// Whether this program asked it to end.
     pub(super) is_dismissed: AtomicBool,
-    /// Its socket is at its end: nothing more will come from there.
+    /// Whether its socket has reached its end: nothing more will come from there.
     pub(super) is_silent: AtomicBool,
     job: Mutex<Option<Job>>,
     /// An outcome too long for the call block.
@@ -112,7 +112,7 @@ pub(super) struct Child {
     ending: Arc<Ending>,
 }
 
-/// Where a process's end is waited for.
+/// Where a process's end is awaited.
 #[derive(Default)]
 pub(super) struct Ending {
     end: Mutex<Option<Arc<End>>>,
@@ -120,8 +120,8 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Tells everybody who waits. The caller holds the child no more: who learns of the end and drops the
-    /// last handle has closed the last descriptor.
+    /// Announces the end to all waiting threads. The caller no longer holds the child: a thread that learns
+    /// of the end and drops the last handle closes the last descriptor.
     pub(super) fn announce(&self, end: End) {
         *self.end.lock() = Some(Arc::new(end));
         self.ended.notify_all();
@@ -180,7 +180,7 @@ impl Child {
         }
     }
 
-    /// Sends a signal on behalf of this program.
+    /// Sends a signal because this program asked for it.
     pub(super) fn dismiss(&self, number: i32) {
         self.is_dismissed.store(true, Ordering::Relaxed);
         self.process.signal(number);
@@ -191,12 +191,12 @@ impl Child {
         self.owner == crate::sys::process::own_pid()
     }
 
-    /// It says that it cannot begin.
+    /// Notes that the process reports it cannot begin.
     pub(super) fn refuse(&self, why: String) {
         self.refusal.lock().get_or_insert(why);
     }
 
-    /// Takes over an outcome that came in a segment of its own.
+    /// Takes an outcome that came in a segment of its own.
     pub(super) fn take_far(&self, len_bytes: u64, fd: Option<&OwnedFd>) {
         let len = usize::try_from(len_bytes).ok();
         let Some((fd, len)) = fd.zip(len) else { return };
@@ -209,14 +209,14 @@ impl Child {
         }
     }
 
-    /// Closes the book on it, after its death was confirmed and repaired; the result is to be announced.
+    /// Records its end, after its death was confirmed and repaired; the result is to be announced.
     pub(super) fn reap_dead(&self, cause: ExitCause, oom: bool) -> (Arc<Ending>, End) {
         let job = self.job.lock().take();
         let said = match self.refusal.lock().take() {
             Some(why) => Said::CannotBegin(why),
             None => job.as_ref().map_or(Said::Nothing, |job| self.read(&job.view())),
         };
-        // What the process worked from goes before anybody learns of its end, unless the result needs it.
+        // What the process worked from is released before its end is announced, unless the result needs it.
         let keeps = matches!(&said, Said::Value(bytes) if travel::has_handles(bytes.as_slice()));
         let keep_alive = job.map(|job| job.keep_alive).filter(|_| keeps);
         (self.ending.clone(), End { cause, oom, said, _keep_alive: keep_alive })

@@ -1,4 +1,4 @@
-//! Who am I, who are my children, how many CPUs are there.
+//! The calling process, its children, and the number of CPUs.
 
 use super::watch;
 use crate::process::worker;
@@ -6,11 +6,11 @@ use crate::spawn::worker_name;
 use crate::sys::process;
 use crate::topology::{Limits, Machine, Request, TopologyError, plan};
 
-/// What kind of process runs the caller.
+/// The kind of the calling process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessKind {
-    /// The one that was started by somebody else and runs `main`.
+    /// The main process: it runs `main` and was not started by this crate.
     Main,
     /// A [`Process`](crate::Process).
     Process,
@@ -18,23 +18,23 @@ pub enum ProcessKind {
     Worker,
 }
 
-/// The process that runs the caller, as [`current_process`] found it.
+/// The calling process, as reported by [`current_process`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CurrentProcess {
-    /// The name it was started with; `MainProcess` for the main one, `worker 3` for a worker.
+    /// Its name: the one it was started with, `MainProcess` for the main process, `worker 3` for a worker.
     pub name: String,
-    /// Its process number.
+    /// Its process ID.
     pub pid: u32,
-    /// The process number of its parent.
+    /// The process ID of its parent.
     pub parent_pid: u32,
-    /// What it is.
+    /// Its kind.
     pub kind: ProcessKind,
     /// Whether dropping its handle kills it.
     pub is_daemon: bool,
 }
 
-/// The process that runs the caller.
+/// Returns a description of the calling process.
 ///
 /// ```
 /// use phalanx::{Process, current_process};
@@ -53,20 +53,20 @@ pub fn current_process() -> CurrentProcess {
     CurrentProcess { name, pid: process::own_pid(), parent_pid: process::parent_pid(), kind, is_daemon }
 }
 
-/// A running [`Process`](crate::Process), as [`active_children`] found it.
+/// A running [`Process`](crate::Process), as reported by [`active_children`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActiveChild {
     /// Its name.
     pub name: String,
-    /// Its process number.
+    /// Its process ID.
     pub pid: u32,
     /// Whether dropping its handle kills it.
     pub is_daemon: bool,
 }
 
-/// The processes that this program has started and that have not ended, oldest first. Workers of pools are
-/// not among them.
+/// Returns the processes that this program has started and that have not ended, oldest first. Workers of
+/// pools are not included.
 ///
 /// ```
 /// use phalanx::{Process, active_children};
@@ -86,25 +86,25 @@ pub fn active_children() -> Vec<ActiveChild> {
     children.iter().map(describe).collect()
 }
 
-/// Numbers of CPUs, as [`cpu_count`] counted them.
+/// Numbers of CPUs, as counted by [`cpu_count`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CpuCount {
-    /// CPUs that the system schedules on (hardware threads): what Python's `os.cpu_count()` tells.
+    /// CPUs that the system schedules on (hardware threads), as returned by Python's `os.cpu_count()`.
     pub logical: usize,
-    /// Physical cores of the machine; equal to `logical` where that cannot be found out.
+    /// Physical cores of the machine; equal to `logical` if they cannot be determined.
     pub physical: usize,
-    /// Physical cores that this process may keep busy, inside its affinity mask and CPU quota: what a pool
-    /// takes by default.
+    /// Physical cores that this process may keep busy, within its affinity mask and CPU quota: the default
+    /// size of a pool.
     pub usable: usize,
 }
 
-/// Counts the machine's CPUs, and those of them that are for this process.
+/// Counts the machine's CPUs, and those available to this process.
 ///
-/// Reads the topology anew each time (some files, or libhwloc), so keep the answer.
+/// Reads the topology on every call (some files, or libhwloc), so keep the result.
 ///
 /// # Errors
-/// - [`TopologyError`] if no source tells the topology.
+/// - [`TopologyError`] if no source reports the topology.
 ///
 /// ```
 /// let count = phalanx::cpu_count()?;

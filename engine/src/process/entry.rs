@@ -1,4 +1,4 @@
-//! What runs in the new process: reads the arguments, calls the function, leaves what came of it.
+//! What runs in the new process: reads the arguments, calls the function, leaves the outcome.
 //!
 //! # Safety
 //! The entry of types `A` and `R` is named only by the driver's `ProcessBuilder::spawn::<A, R>` of the same
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-/// Bytes of a panic's message, or of another text, that are kept.
+/// Number of bytes of a panic message, or another text, that are kept.
 const TEXT_BYTES: usize = 3072;
 
 /// Calls the function; the result is the exit status.

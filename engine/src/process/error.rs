@@ -1,4 +1,4 @@
-//! Why a process was not started, and why there is no result of one.
+//! Why a process was not started, and why it has no result.
 
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The caller is a process of this program's own making.
+    /// The caller is itself a process that this program started.
     #[error(
         "'{name}' cannot be started from inside {inside}: only the main process starts processes, so that it can watch them \
          all. Start it there, or use threads here"
@@ -16,23 +16,23 @@ pub enum SpawnError {
     Nested {
         /// The process that was to be started.
         name: String,
-        /// The one that tried.
+        /// The process that tried to start it.
         inside: String,
     },
-    /// The arguments cannot be written down.
+    /// The arguments cannot be serialised.
     #[error("the arguments of '{name}' cannot be handed over: {why}")]
     Arguments {
         /// The process that was to be started.
         name: String,
-        /// What the serialiser said.
+        /// The serialiser's message.
         why: String,
     },
-    /// There is no shared memory for the arguments.
+    /// Shared memory for the arguments could not be allocated.
     #[error("no shared memory for the arguments of '{name}': {source}")]
     Memory {
         /// The process that was to be started.
         name: String,
-        /// Why.
+        /// The cause.
         source: AllocError,
     },
     /// The process could not be started.
@@ -40,12 +40,12 @@ pub enum SpawnError {
     Start {
         /// The process that was to be started.
         name: String,
-        /// Why.
+        /// The cause.
         source: StartError,
     },
 }
 
-/// Why [`Process::join`](crate::Process::join) has nothing to give.
+/// Why [`Process::join`](crate::Process::join) has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -54,9 +54,9 @@ pub enum JoinError {
     Panicked {
         /// Name of the process.
         name: String,
-        /// Its process number.
+        /// Its process ID.
         pid: u32,
-        /// What the panic said.
+        /// The panic message.
         message: String,
         /// File, line and column.
         location: String,
@@ -69,48 +69,48 @@ pub enum JoinError {
     Died {
         /// Name of the process.
         name: String,
-        /// Its process number.
+        /// Its process ID.
         pid: u32,
-        /// How it ended. An exit with status 0 is here too: somebody called `exit`.
+        /// How it ended. This includes an exit with status 0, by a call of `exit`.
         cause: ExitCause,
-        /// Whether the kernel killed something for want of memory at that time.
+        /// Whether the kernel killed a process at that time because memory ran out.
         oom: bool,
     },
-    /// The process still runs.
-    #[error("process '{name}' (pid {pid}) still runs after {waited:?}; it goes on, wait again or end it")]
+    /// The process is still running.
+    #[error("process '{name}' (pid {pid}) is still running after {waited:?}: wait again, or kill it")]
     TimedOut {
         /// Name of the process.
         name: String,
-        /// Its process number.
+        /// Its process ID.
         pid: u32,
-        /// How long it was waited for.
+        /// How long the caller waited.
         waited: Duration,
     },
-    /// The new process could not read its arguments: the type does not read what it writes.
+    /// The new process could not read its arguments: the type's `Deserialize` does not match its `Serialize`.
     #[error("process '{name}' could not read its arguments, and its function was not called: {why}")]
     Arguments {
         /// Name of the process.
         name: String,
-        /// What the deserialiser said.
+        /// The deserialiser's message.
         why: String,
     },
-    /// What the function returned could not be handed over.
-    #[error("process '{name}' has run, but what its function returned was lost: {why}")]
+    /// The function's return value could not be handed over.
+    #[error("process '{name}' has run, but its function's result was lost: {why}")]
     Value {
         /// Name of the process.
         name: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The process could not begin.
+    /// The process was started but could not set itself up.
     #[error("process '{name}' was started but could not begin: {why}")]
     CannotBegin {
         /// Name of the process.
         name: String,
-        /// Why, in its own words.
+        /// The cause, as reported by the process.
         why: String,
     },
-    /// The words in shared memory make no sense.
+    /// The words in shared memory are invalid.
     #[error(
         "what process '{name}' left in shared memory makes no sense; unsafe code in some process wrote past its data"
     )]
@@ -118,7 +118,7 @@ pub enum JoinError {
         /// Name of the process.
         name: String,
     },
-    /// The caller is a fork of the process that started it.
+    /// The caller is a fork of the process that started this one.
     #[error(
         "process '{name}' belongs to another process, of which this one is a fork; only that one can wait for it"
     )]
@@ -129,7 +129,7 @@ pub enum JoinError {
 }
 
 impl JoinError {
-    /// Whether the process still runs.
+    /// Whether the process is still running.
     pub fn is_timeout(&self) -> bool {
         matches!(self, JoinError::TimedOut { .. })
     }

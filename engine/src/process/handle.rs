@@ -14,32 +14,31 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What [`Process::join`] gives.
+/// The result of [`Process::join`].
 pub type ProcessResult<R> = Result<R, JoinError>;
 
-/// A process of its own that runs one function: Python's `multiprocessing.Process`, and a killable
-/// [`std::thread::JoinHandle`].
+/// A process that runs one function: Python's `multiprocessing.Process`, and a [`std::thread::JoinHandle`]
+/// that can be killed.
 ///
-/// The function is a `fn`, or a closure that captures nothing; what it works on comes as its argument, any
-/// serde type, and what it returns comes back in the same way. Both travel through shared memory, never
-/// through a pipe. The process runs this same program but not its `main`: nothing needs to stand at the top
-/// of `main`, and there is no `if __name__ == "__main__"`. Statics have their initial values in it, and
-/// handles of open files are not inherited.
+/// The function is a `fn`, or a closure that captures nothing. Its argument and its result can be any serde
+/// type; both travel through shared memory, never through a pipe. The process runs this same program but not
+/// its `main`: nothing needs to stand at the top of `main`, and there is no `if __name__ == "__main__"`.
+/// Statics have their initial values in the process, and open files are not inherited.
 ///
-/// **Its life.** Its standard input is empty; it ignores Ctrl-C, which is for the main process to answer; it
-/// ends with the main process, however that ends. What it logs through `tracing` reaches the main process's
-/// subscriber, with the fields `process` and `pid`. Locks that it held when it died are [handed on as
-/// `OwnerDied`](crate::sync::LockError::OwnerDied), before [`join`](Process::join) returns. Only the main
-/// process starts processes: inside one, [`Process::spawn`] is refused, and a pool runs inline, so a mistake
-/// cannot start ever more of them.
+/// **Life cycle.** Standard input is empty. The process ignores Ctrl-C, which is for the main process to
+/// handle, and it ends when the main process ends, however that happens. Its `tracing` events reach the main
+/// process's subscriber, with the fields `process` and `pid`. Locks that it held when it died are [handed on
+/// as `OwnerDied`](crate::sync::LockError::OwnerDied) before [`join`](Process::join) returns. Only the main
+/// process starts processes: inside another process [`Process::spawn`] fails and a pool runs inline, so a
+/// mistake cannot start processes without end.
 ///
-/// **Dropping the handle** waits for the end of the process, so that none outlives the scope that started it;
-/// of a [daemon](ProcessBuilder::daemon), and while the thread panics, it kills the process first.
+/// **Dropping the handle** waits for the process to end, so that it does not outlive the scope that started
+/// it. If the process is a [daemon](ProcessBuilder::daemon), or the thread is panicking, it is killed first.
 /// [`detach`](Process::detach) lets it run on.
 ///
-/// All methods take `&self` and may be called from several threads. From start to joined end takes about 0.3
-/// ms, 1.2 ms with `Spawn` (release build, 2-core virtual machine under load), two descriptors and 4 KiB of
-/// shared memory: for many small tasks use a pool.
+/// All methods take `&self` and may be called from several threads. Starting and joining a process takes
+/// about 0.3 ms, 1.2 ms with `Spawn` (release build, 2-core virtual machine under load), two descriptors and
+/// 4 KiB of shared memory. For many small tasks use a pool.
 ///
 /// ```
 /// use phalanx::Process;
@@ -54,7 +53,7 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// assert_eq!(killed.exitcode(), Some(-15));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping the handle waits for the process at once"]
+#[must_use = "dropping the handle waits at once for the process to end"]
 pub struct Process<R = ()> {
     child: Arc<Child>,
     is_detached: bool,
@@ -62,23 +61,23 @@ pub struct Process<R = ()> {
 }
 
 impl Process<()> {
-    /// Wishes for a process: a name, daemon or not, the start method.
+    /// Returns a builder that sets the name, the start method and whether the process is a daemon.
     pub fn builder() -> ProcessBuilder {
         ProcessBuilder::default()
     }
 }
 
 impl<R> Process<R> {
-    /// Starts a process that calls `f(args)`, with a name of its own, not a daemon, by the default start
+    /// Starts a process that calls `f(args)`, with a generated name, not as a daemon, by the default start
     /// method.
     ///
-    /// Returns when the process runs; that `f` has begun is not waited for.
+    /// Returns once the process runs, without waiting until `f` has begun.
     ///
     /// # Errors
     /// - [`SpawnError::Nested`] inside a worker or another process.
-    /// - [`SpawnError::Arguments`] if `args` cannot be written down.
-    /// - [`SpawnError::Memory`] if there is no shared memory for them.
-    /// - [`SpawnError::Start`] if the system refuses.
+    /// - [`SpawnError::Arguments`] if `args` cannot be serialised.
+    /// - [`SpawnError::Memory`] if shared memory for them cannot be allocated.
+    /// - [`SpawnError::Start`] if the process cannot be started.
     pub fn spawn<A>(f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,
@@ -96,47 +95,47 @@ impl<R> Process<R> {
         Process { child, is_detached: false, result: PhantomData }
     }
 
-    /// Its name.
+    /// The name of the process.
     pub fn name(&self) -> &str {
         &self.child.name
     }
 
-    /// Its process number. The system may use it for another process once this one has been waited for.
+    /// The process ID. The system may reuse it once the process has been waited for.
     pub fn pid(&self) -> u32 {
         self.child.process.pid
     }
 
-    /// Whether dropping the handle kills it.
+    /// Whether dropping the handle kills the process.
     pub fn is_daemon(&self) -> bool {
         self.child.is_daemon
     }
 
-    /// Whether it still runs. After the end, what it held has been repaired.
+    /// Whether the process is still running. When this reports its end, what it held has been repaired.
     pub fn is_alive(&self) -> bool {
         self.child.is_ours() && self.child.end().is_none()
     }
 
-    /// The exit status; minus the signal's number if a signal ended it; `None` while it runs.
+    /// The exit status; minus the signal's number if a signal ended the process; `None` while it runs.
     ///
-    /// 0: the function has returned. 1: it panicked. Also `None` where this program ignores SIGCHLD or reaps
-    /// its children itself and the kernel cannot tell (before Linux 6.15).
+    /// 0: the function returned. 1: it panicked. Also `None` if this program ignores SIGCHLD or reaps its
+    /// children itself and the kernel cannot report the status (before Linux 6.15).
     pub fn exitcode(&self) -> Option<i32> {
         self.child.end()?.exit_code()
     }
 
-    /// How it ended; `None` while it runs.
+    /// How the process ended; `None` while it runs.
     pub fn exit_cause(&self) -> Option<ExitCause> {
         Some(self.child.end()?.cause)
     }
 
-    /// Asks it to end, by SIGTERM, which ends it at once unless its function handles that signal. Does
-    /// nothing once it has ended.
+    /// Asks the process to end, with SIGTERM, which ends it at once unless its function handles that signal.
+    /// Does nothing if the process has ended.
     #[doc(alias = "SIGTERM")]
     pub fn terminate(&self) {
         self.send(libc::SIGTERM);
     }
 
-    /// Ends it, by SIGKILL, also when it is stopped. Does nothing once it has ended.
+    /// Kills the process with SIGKILL, even if it is stopped. Does nothing if it has ended.
     #[doc(alias = "SIGKILL")]
     pub fn kill(&self) {
         self.send(libc::SIGKILL);
@@ -148,7 +147,7 @@ impl<R> Process<R> {
         }
     }
 
-    /// Waits for its end, without a look at what it returned.
+    /// Waits for the process to end, without reading its result.
     ///
     /// # Errors
     /// - [`JoinError::Forked`] in a fork of the process that started it.
@@ -156,7 +155,7 @@ impl<R> Process<R> {
         self.end_by(None).map(|end| end.cause)
     }
 
-    /// Lets go of it: it runs on until its function returns or this program ends.
+    /// Detaches the handle: the process runs on until its function returns or this program ends.
     pub fn detach(mut self) {
         self.is_detached = true;
     }
@@ -180,27 +179,27 @@ impl<R> Process<R> {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Waits for its end and gives what its function returned.
+    /// Waits for the process to end and returns its function's result.
     ///
-    /// May be called again: each call reads the result anew. Everything it logged has reached the subscriber
-    /// by then, unless the subscriber takes more than a second.
+    /// May be called again: each call reads the result anew. By then everything the process logged has
+    /// reached the subscriber, unless the subscriber takes more than a second.
     ///
     /// # Errors
-    /// - [`JoinError::Panicked`] with message and place.
-    /// - [`JoinError::Died`] if it ended before its function had returned: by a signal, or by calling `exit`,
-    ///   with whatever status.
-    /// - [`JoinError::Arguments`], [`JoinError::Value`] if what travelled could not be read.
+    /// - [`JoinError::Panicked`] if the function panicked, with message and location.
+    /// - [`JoinError::Died`] if the process ended before its function returned: by a signal, or by a call of
+    ///   `exit` with any status.
+    /// - [`JoinError::Arguments`], [`JoinError::Value`] if the arguments or the result could not be read.
     /// - [`JoinError::CannotBegin`] if the new process could not set itself up.
     /// - [`JoinError::Corrupt`] if unsafe code overwrote the result.
-    /// - [`JoinError::Forked`] in a fork of the process that started it.
+    /// - [`JoinError::Forked`] in a fork of the process that started this one.
     pub fn join(&self) -> ProcessResult<R> {
         self.read(&*self.end_by(None)?)
     }
 
-    /// As [`join`](Process::join), and waits at most so long.
+    /// As [`join`](Process::join), but waits at most `limit`.
     ///
     /// # Errors
-    /// - [`JoinError::TimedOut`] if it still runs then. It goes on.
+    /// - [`JoinError::TimedOut`] if the process is still running then. It continues.
     /// - Otherwise as [`join`](Process::join).
     pub fn join_timeout(&self, limit: Duration) -> ProcessResult<R> {
         self.read(&*self.end_by(Some(limit))?)

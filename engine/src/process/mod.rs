@@ -1,4 +1,4 @@
-//! Processes outside any team, each of which runs one function. README.md beside this file tells the
+//! Processes outside any team, each of which runs one function. README.md beside this file describes the
 //! protocol.
 
 mod builder;

@@ -1,4 +1,4 @@
-//! The watch: one thread that starts processes, learns of their deaths, and puts right what they left behind.
+//! The watch: one thread that starts processes, learns of their deaths, and repairs what they left behind.
 //!
 //! It is made at the first start and lives as long as the program, because the kernel ends a process when the
 //! *thread* that started it ends.
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// How long a fork server without processes is kept for the next start.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A wish for a process, from any thread.
+/// A request for a process, from any thread.
 struct Request {
     method: StartMethod,
     name: String,
@@ -38,7 +38,7 @@ type Answer = SyncSender<Result<WorkerProcess, StartError>>;
 
 /// What callers and the watching thread share.
 pub(super) struct Watch {
-    /// The process whose thread watches; its forks have none.
+    /// The process whose thread watches; forks of it have none.
     owner: u32,
     /// Wakes the thread.
     call: OwnedFd,
@@ -53,8 +53,8 @@ pub(super) struct Watch {
 }
 
 static WATCH: Mutex<Option<&'static Watch>> = Mutex::new(None);
-/// Held while a watch is made. Not `WATCH` itself, which a copy made by `Fork` would then find locked for
-/// ever.
+/// Held while a watch is made. It is not `WATCH` itself, because a copy made by `Fork` would find that locked
+/// for ever.
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The watch of this process, if it has one already.
@@ -124,12 +124,12 @@ impl Watch {
         self.wake();
     }
 
-    /// The processes whose end is not settled.
+    /// The processes whose end has not been settled.
     pub(super) fn children(&self) -> Vec<Arc<Child>> {
         self.children.lock().clone()
     }
 
-    /// Waits until what processes have said so far has reached the program's subscriber.
+    /// Waits until everything that processes have logged so far has reached the program's subscriber.
     pub(super) fn settle(&self) {
         self.relay.settle();
     }
@@ -142,8 +142,7 @@ impl Watch {
     fn run(&self) {
         let mut starters = Starters::default();
         loop {
-            // Whatever goes wrong in here, nobody may wait for ever for a process that no longer has anybody
-            // to reap it.
+            // A panic here must not leave callers waiting for a process that nobody will reap.
             if catch_unwind(AssertUnwindSafe(|| self.round(&mut starters))).is_err() {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -170,8 +169,8 @@ impl Watch {
         }
     }
 
-    /// Waits for a death, mail, a call, news of a start, or for [`LINGER`] where nothing goes on; the number
-    /// of descriptors that had something.
+    /// Waits for a death, mail, a call or news of a start; for at most [`LINGER`] if nothing is going on.
+    /// Returns the number of descriptors that are ready.
     fn wait(
         &self,
         children: &[Arc<Child>],
@@ -199,8 +198,8 @@ impl Watch {
         let all = match polled {
             Ok(_) => false,
             Err(Errno::INTR) => return polled,
-            // Out of memory, or more descriptors than the limit allows by now: look at each, but not without
-            // rest.
+            // Out of memory, or more descriptors than the limit now allows: look at each, but pause in
+            // between.
             Err(_) => {
                 std::thread::sleep(Duration::from_millis(10));
                 true
@@ -252,7 +251,7 @@ impl Watch {
         self.read_mail(child);
         let oom = self.oom.has_killed_since_last_asked();
         repair(child.member);
-        // What was kept for it, before anybody learns of the end.
+        // What was kept for it, before its end is announced.
         kept::sweep_all();
         self.children.lock().retain(|other| !Arc::ptr_eq(other, child));
         let was_asked_for = child.is_dismissed.load(Ordering::Relaxed);
@@ -263,7 +262,7 @@ impl Watch {
     }
 }
 
-/// Ends that are to be announced: when this is dropped, so that no panic in between keeps them back.
+/// Ends to be announced. Done when this is dropped, so that no panic in between keeps them back.
 #[derive(Default)]
 struct Endings(Vec<(Arc<Ending>, End)>);
 
@@ -273,8 +272,8 @@ impl Drop for Endings {
     }
 }
 
-/// What processes are started with; made when first needed, and given up when nothing runs for a while, but
-/// for the copy.
+/// What processes are started with. Made when first needed, and given up, except for the copy, when nothing
+/// has run for a while.
 #[derive(Default)]
 struct Starters {
     spawn: Option<Starter>,
@@ -282,7 +281,7 @@ struct Starters {
     copy: Option<Starter>,
     /// Requests so far.
     count: u64,
-    /// Who waits for what is being started.
+    /// The callers that wait for processes being started.
     waiting: FxHashMap<u64, Answer>,
 }
 
@@ -315,7 +314,7 @@ impl Starters {
         }
     }
 
-    /// Tells callers what has become of their processes.
+    /// Informs callers of what has become of their processes.
     fn advance(&mut self) {
         for starter in [&mut self.spawn, &mut self.server, &mut self.copy].into_iter().flatten() {
             for (tag, outcome) in starter.advance() {

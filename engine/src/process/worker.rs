@@ -1,4 +1,4 @@
-//! The worker's side of an assignment: a process outside any team, which calls one function and ends.
+//! The worker's side of an assignment: a process outside any team that calls one function and ends.
 //!
 //! # Safety
 //! The driver runs the same build (checked at start, before the assignment) and sends the distance of an
@@ -22,13 +22,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
-/// The one thing that a process outside any team is started for.
+/// What a process outside any team is started for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Assignment {
     pub(crate) member: u32,
     pub(crate) name: String,
     pub(crate) is_daemon: bool,
-    /// The driver's working directory, which a fork server may have had another of; empty if it has none.
+    /// The driver's working directory, since that of a fork server may differ; empty if the driver has none.
     pub(crate) folder: Vec<u8>,
     pub(crate) arena: u64,
     pub(crate) arena_len: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Hands the driver what did not fit into the block.
+    /// Hands over to the driver what did not fit into the block.
     pub(crate) fn send_outcome(&self, len_bytes: usize, fd: BorrowedFd<'_>) -> io::Result<()> {
         mail::send(&*self.socket, &FromWorker::Outcome { len_bytes: len_bytes as u64 }, &[fd]).map(drop)
     }
@@ -71,7 +71,7 @@ pub(crate) struct Me {
 
 static ME: OnceLock<Me> = OnceLock::new();
 
-/// What this process was started as, if that was an assignment.
+/// What this process was started as, if it was started for an assignment.
 pub(crate) fn me() -> Option<&'static Me> {
     ME.get()
 }
@@ -113,7 +113,7 @@ fn begin(
     // `terminate` means this process, whatever its driver does with the signal.
     process::default_signal(libc::SIGTERM);
     if !assignment.folder.is_empty() {
-        // Gone or closed to us meanwhile: relative paths fail, and say so themselves.
+        // If it is gone or no longer accessible, relative paths fail and report that themselves.
         let _gone = std::env::set_current_dir(OsStr::from_bytes(&assignment.folder));
     }
     panic_note::install_hook_beside();

@@ -28,7 +28,8 @@ type StartUp = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 #[cfg_attr(not(miri), unsafe(link_section = ".init_array"))]
 static ENTRY: StartUp = at_load;
 
-/// Whether the entry really is in the program's table. Asking also makes the linker take this file in.
+/// Whether the entry really is in the program's table. The reference here also makes the linker include this
+/// file.
 pub(super) fn is_linked() -> bool {
     code::own_object().is_some_and(|object| match object.init_array() {
         Some((table, len)) => entry_index(table, len).is_some(),
@@ -47,8 +48,8 @@ fn entry_index(table: usize, len: usize) -> Option<usize> {
 // A flag of this process alone, no word of a protocol: it needs no model checking.
 static IS_STRAY: AtomicBool = AtomicBool::new(false);
 
-/// Whether this process was started as a worker, by somebody whose worker it cannot be. A variable that only
-/// happens to be set makes no worker: whoever starts one gives it a packet socket as well.
+/// Whether this process was started as a worker, but by a process whose worker it cannot be. A variable that
+/// only happens to be set makes no worker: a real starter also passes a packet socket.
 pub(super) fn is_stray() -> bool {
     IS_STRAY.load(Ordering::Relaxed)
 }
@@ -84,8 +85,8 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
     }
 }
 
-/// Runs the start-up functions that would have come after ours: statics of C++ code, other crates'
-/// registrations.
+/// Runs the start-up functions that would have come after ours: statics of C++ code, registrations of other
+/// crates.
 fn run_remaining(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     let Some((table, len)) = code::own_object().and_then(|object| object.init_array()) else { return };
     let Some(own) = entry_index(table, len) else { return };

@@ -5,29 +5,29 @@ use crate::code::NoEntry;
 use std::io;
 use std::time::Duration;
 
-/// Why a worker process could not be started. Nothing is left running when one is returned.
+/// Why a worker process could not be started. Nothing is left running after such an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The running program's file cannot be found or opened.
+    /// The file of the running program cannot be found or opened.
     #[error(
         "cannot start workers: the running program's own file cannot be opened ({source}). \
          Workers execute /proc/self/exe: mount /proc, or start the program by an absolute path"
     )]
     ExeGone {
-        /// What opening it said.
+        /// The error from opening it.
         source: io::Error,
     },
-    /// The kernel would not execute the program again.
+    /// The kernel refused to execute the program again.
     #[error(
         "cannot start a worker: executing this program again failed ({source}). \
          Likely its file system is now mounted noexec, or a sandbox forbids it; Backend::Threads needs no new process"
     )]
     ExecRefused {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// What was executed is not the build that is running.
+    /// The executed file is not the running build.
     #[error(
         "cannot start a worker: the file of the running program now holds another build. \
          Likely it was replaced while the program ran; restart the program"
@@ -54,7 +54,7 @@ pub enum StartError {
          constructor, a `preload` function) hangs or waits, or the machine is overloaded"
     )]
     StartTimeout {
-        /// How long it was waited for.
+        /// How long the driver waited.
         waited: Duration,
     },
     /// A worker tried to start workers.
@@ -66,24 +66,24 @@ pub enum StartError {
     /// The program runs with privileges that its caller lacks.
     #[error(
         "cannot start workers: this program runs set-user-id or with file capabilities, where instructions from the \
-         environment are not to be trusted. Use Backend::Threads, or run it without raised privileges"
+         environment cannot be trusted. Use Backend::Threads, or run it without raised privileges"
     )]
     Insecure,
-    /// A limit of the system is reached.
+    /// A system limit was reached.
     #[error("cannot start a worker: {what} ({source}). Use fewer workers, or raise the limit")]
     Limit {
-        /// Which limit, as far as the kernel tells.
+        /// Which limit, if known.
         what: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// Fork was asked for in a process with several threads.
+    /// [`StartMethod::Fork`](crate::StartMethod::Fork) was requested in a process with several threads.
     #[error(
         "StartMethod::Fork needs a process with one thread, and this one has {threads}: locks held by the others would \
          stay locked in the workers for ever. Make the pool before any thread, or use StartMethod::ForkServer"
     )]
     ForkNeedsOneThread {
-        /// Threads of the process; 0 if /proc does not tell.
+        /// Number of threads of the process; 0 if /proc does not tell.
         threads: usize,
     },
     /// Workers were to be forked from a process that holds shared objects.
@@ -93,7 +93,7 @@ pub enum StartError {
          Make them later and pass them as operands or arguments, or use StartMethod::ForkServer without `preload`"
     )]
     SharedBeforeFork {
-        /// Handles of shared objects in the process from which the workers were to be forked.
+        /// Number of handles of shared objects in the process from which the workers were to be forked.
         objects: usize,
     },
     /// The process from which workers are forked has ended.
@@ -114,24 +114,24 @@ pub enum StartError {
     /// A started worker cannot serve.
     #[error("a worker was started but cannot serve: {why}")]
     CannotServe {
-        /// Why, in the worker's words.
+        /// The cause, as reported by the worker.
         why: String,
     },
-    /// The kernel cannot name a process by a descriptor.
+    /// The kernel does not support pidfds.
     #[error(
-        "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be told for certain. \
+        "cannot start workers: the kernel has no pidfds ({source}), so a worker's death could not be detected reliably. \
          They need Linux 5.4, and some emulators lack them; Backend::Threads works without"
     )]
     NoPidfd {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A system call failed for another reason.
+    /// A system call failed for some other reason.
     #[error("cannot start a worker: {call} failed ({source})")]
     System {
-        /// The call.
+        /// The system call.
         call: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }
@@ -143,7 +143,7 @@ impl From<NoEntry> for StartError {
 }
 
 impl StartError {
-    /// The same once more, for another that fails for the same reason.
+    /// Returns a copy, for another start that fails for the same reason.
     pub(super) fn again(&self) -> StartError {
         let copy = |source: &io::Error| match source.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
@@ -171,7 +171,7 @@ impl StartError {
         }
     }
 
-    /// Sorts a failed call into a limit or an oddity.
+    /// Classifies a failed call as a limit or as another error.
     pub(super) fn from_call(call: &'static str, source: io::Error) -> StartError {
         let what = match source.raw_os_error() {
             Some(libc::EAGAIN) => "the limit of processes is reached (ulimit -u, or the cgroup's pids.max)",

@@ -13,16 +13,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The file of the running program, opened once, so that workers execute it even after it was removed or
+/// The file of the running program, opened once, so that workers can execute it even after it was removed or
 /// replaced.
 #[derive(Debug)]
 pub(super) struct Executable {
-    /// None where /proc is missing: then `path` is what the program was started by.
+    /// None if /proc is missing: then `path` is the program's own path.
     file: Option<File>,
     path: PathBuf,
     /// Taken when the file was opened; every started process must have the same.
     pub(super) fingerprint: Fingerprint,
-    /// What native libraries in executed processes are told of how many threads to use.
+    /// The number of threads that native libraries in executed processes are told to use.
     pub(super) native_threads: Option<usize>,
 }
 
@@ -50,8 +50,8 @@ impl Executable {
         }
     }
 
-    /// Without /proc: the name that the kernel was given, if it is absolute and still there. That it is the
-    /// same build is found out by the handshake.
+    /// Without /proc: the name that the kernel was given, if it is absolute and the file still exists. The
+    /// handshake checks that it is the same build.
     fn by_name() -> Option<Executable> {
         use std::os::unix::ffi::OsStrExt;
         let name = Path::new(std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
@@ -63,7 +63,7 @@ impl Executable {
         })
     }
 
-    /// Executes the program once more and greets the new process.
+    /// Executes the program again and greets the new process.
     ///
     /// std's spawn does this by `posix_spawn` (a vfork and an exec), because nothing asked for here runs code
     /// of ours between the two; the multi-threaded caller is never forked.
@@ -109,9 +109,8 @@ fn shown_name(name: &str) -> String {
     format!("{} [phalanx {name}]", program.to_string_lossy())
 }
 
-/// Descriptors of this process that survive an exec because whoever opened them did not mark them
-/// close-on-exec. Workers close exactly these numbers: they would keep the host's pipes and files open for as
-/// long as they live.
+/// Descriptors of this process that survive an exec because they were not opened close-on-exec. Workers close
+/// exactly these numbers; otherwise they would keep the host's pipes and files open as long as they live.
 fn inherited_descriptors() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());

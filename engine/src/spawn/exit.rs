@@ -1,15 +1,15 @@
-//! How a worker process ends in good order.
+//! The orderly end of a worker process.
 
 use crate::sys::process;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-/// How long what was printed may take to be written out. A thread that a task left running may hold the
-/// stream for ever, and a pipe may have no reader.
+/// How long writing out printed text may take. A thread that a task left running may hold the stream for
+/// ever, and a pipe may have no reader.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 
-/// Writes out what was printed and ends the process. Nothing is unmapped and no destructor runs: threads that
-/// tasks left running may use all of it until the very end.
+/// Writes out printed text and ends the process. Nothing is unmapped and no destructor runs: threads that
+/// tasks left running may use everything until the very end.
 pub(crate) fn flush_and_exit(status: i32) -> ! {
     let (done, is_done) = sync_channel(1);
     let flush = move || {

@@ -1,4 +1,4 @@
-//! What tells one build of this program from another.
+//! What distinguishes one build of this program from another.
 
 use crate::code;
 use crate::sys::object::{Object, PT_LOAD, PT_NOTE};
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 /// The running program's file.
 pub(super) const EXE: &str = "/proc/self/exe";
 
-/// What tells one build, and one file, from another.
+/// What distinguishes one build, and one file, from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Fingerprint {

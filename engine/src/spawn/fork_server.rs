@@ -26,11 +26,11 @@ use std::time::Instant;
 /// reported.
 const FORK: &[u8] = b"fork";
 
-/// The answer of a server that has come to have more than one thread.
+/// The answer of a server that now has more than one thread.
 const HAS_THREADS: i64 = -(libc::EDEADLK as i64);
 
-/// What a server sends when it has run `preload` and takes requests; a count of shared objects follows, which
-/// must be 0.
+/// What a server sends when it has run `preload` and accepts requests. A count of shared objects follows,
+/// which must be 0.
 const SERVING: &[u8] = b"serving";
 
 const SERVER_NAME: &str = "server";
@@ -38,7 +38,7 @@ const SERVER_NAME: &str = "server";
 /// Pidfd of a worker that is the server's own child, and the end at which the report on its death arrives.
 type OwnChild = (OwnedFd, OwnedFd);
 
-/// Executes the program anew as a fork server.
+/// Executes the program again as a fork server.
 pub(super) fn spawn(executable: &Executable, preload: Option<fn()>) -> Result<Starting, StartError> {
     let preload = match preload {
         None => 0,
@@ -77,9 +77,9 @@ pub(super) fn fork(preload: Option<fn()>) -> Result<Starting, StartError> {
     Ok(starting)
 }
 
-/// What has come of a server's `preload`.
+/// The state of a server's `preload`.
 pub(super) enum Preparation {
-    /// It runs, and may take its time.
+    /// It is running, and may take its time.
     UnderWay,
     Done,
     Refused(StartError),
@@ -87,7 +87,7 @@ pub(super) enum Preparation {
     Gone,
 }
 
-/// Looks whether a server that has answered takes requests by now.
+/// Checks whether a server that has answered accepts requests by now.
 pub(super) fn preparation(server: &WorkerProcess) -> Preparation {
     let mut buffer = [0; 16];
     let packet = match socket::try_recv(&server.socket, &mut buffer) {
@@ -104,29 +104,29 @@ pub(super) fn preparation(server: &WorkerProcess) -> Preparation {
     }
 }
 
-/// A worker that a server was asked for.
+/// A worker that was requested from a server.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) wish: Wish,
     pub(super) ours: OwnedFd,
 }
 
-/// The driver's handle on a fork server that takes requests.
+/// The driver's handle of a fork server that accepts requests.
 #[derive(Debug)]
 pub(super) struct ForkServer {
     pub(super) process: WorkerProcess,
-    /// What it has not answered yet, in the order of the answers.
+    /// Requests it has not answered yet, in the order of the answers.
     pub(super) asked: VecDeque<Asked>,
     /// When it was last asked with nothing to answer, or answered.
     heard: Instant,
 }
 
-/// What a server said.
+/// A server's answer.
 pub(super) enum Answer {
-    /// Nothing yet.
+    /// No answer yet.
     Nothing,
     Forked(Wish, Result<Starting, StartError>),
-    /// It has more than one thread, and forks nobody.
+    /// It has more than one thread, and does not fork.
     HasThreads(Wish),
     /// It is gone, or does not answer.
     Gone,
@@ -145,7 +145,7 @@ impl ForkServer {
         ForkServer { process, asked: VecDeque::new(), heard: Instant::now() }
     }
 
-    /// Has a worker forked. The answer comes by [`Self::hear`].
+    /// Requests a worker. The answer comes by [`Self::hear`].
     pub(super) fn ask(&mut self, wish: Wish) -> Result<(), (Wish, Unasked)> {
         let (ours, theirs) = match socket::pair() {
             Ok(pair) => pair,
@@ -166,7 +166,7 @@ impl ForkServer {
         Ok(())
     }
 
-    /// When it must have answered, if it was asked.
+    /// When it must have answered, if there is a request.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment after one that was")]
     pub(super) fn due(&self) -> Option<Instant> {
         (!self.asked.is_empty()).then(|| self.heard + ANSWER_WITHIN)
@@ -216,7 +216,7 @@ impl ForkServer {
     }
 }
 
-/// A worker that a server may have forked before it died, and that it told nobody of. It tells us itself.
+/// A worker that a server may have forked before it died, without announcing it. The worker announces itself.
 #[derive(Debug)]
 pub(super) struct Unannounced {
     pub(super) socket: OwnedFd,
@@ -228,7 +228,7 @@ impl Unannounced {
         Unannounced { socket }
     }
 
-    /// The process, if there is one; an error when nobody holds the other end. `None` while that is open.
+    /// The process, if there is one; an error if the other end has no holder. `None` while that is unknown.
     pub(super) fn look(&self) -> Option<Result<u32, ()>> {
         let mut buffer = [0; 256];
         match socket::try_recv(&self.socket, &mut buffer) {
@@ -242,7 +242,7 @@ impl Unannounced {
     }
 }
 
-/// The server's life after the program was executed anew.
+/// The server's life if the program was executed again.
 pub(super) fn serve_executed(socket: OwnedFd) -> ! {
     let hello = setup::greeted(socket.as_fd());
     setup::answer(socket.as_fd());
@@ -368,8 +368,8 @@ struct Children {
 }
 
 impl Children {
-    /// Watches a child; returns what the driver needs to watch it too. A child that cannot be watched is
-    /// ended.
+    /// Watches a child, and returns what the driver needs to watch it too. A child that cannot be watched is
+    /// killed.
     fn add(&mut self, pid: u32) -> io::Result<OwnChild> {
         let watch = || {
             let (ours, theirs) = socket::pair()?;

@@ -1,7 +1,7 @@
-//! The first packets on a worker's socket: who starts whom, and whether both are the same build.
+//! The first packets on a worker's socket: which process starts which, and whether both are the same build.
 //!
-//! Driver to new process: [`Hello`] followed by the numbers of descriptors to close. New process to driver:
-//! [`Ready`]. Magic and version come first in both and never move, so that different builds can tell that
+//! Driver to new process: [`Hello`], followed by the numbers of descriptors to close. New process to driver:
+//! [`Ready`]. Magic and version come first in both and never move, so that different builds can detect that
 //! they differ.
 
 use super::fingerprint::Fingerprint;
@@ -89,7 +89,7 @@ impl Hello {
         socket::send(to, &packet, &[])
     }
 
-    /// Waits for it; None if the driver is gone or speaks otherwise.
+    /// Waits for it. None if the driver is gone or uses another format.
     pub(super) fn recv(from: BorrowedFd<'_>) -> Option<(Hello, Vec<i32>)> {
         let mut buffer = vec![0u8; size_of::<Hello>() + MAX_CLOSE * size_of::<i32>()];
         let packet = socket::recv(from, &mut buffer).ok()?;

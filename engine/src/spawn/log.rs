@@ -1,4 +1,4 @@
-//! A worker's log events, told to the driver's `tracing` subscriber with the worker's rank.
+//! Passes a worker's log events to the driver's `tracing` subscriber, with the worker's rank.
 
 use super::mail::{self, FromWorker};
 use super::panic_note;
@@ -18,11 +18,11 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Notes that wait for the subscriber at most; further ones are counted instead.
+/// Maximum number of notes that wait for the subscriber; further ones are only counted.
 const LINE_NOTES: usize = 4096;
-/// How long the end of a pool waits for its subscriber.
+/// How long the end of a pool waits for the subscriber.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Origin of what the relay itself says.
+/// The target of the relay's own events.
 const ORIGIN: &str = "phalanx::log";
 
 /// How verbose the driver's subscriber is, as a number for the welcome.
@@ -64,7 +64,7 @@ pub(crate) fn install(socket: Arc<OwnedFd>, level: u8) {
     }
 }
 
-/// Who said something.
+/// The origin of an event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Speaker {
     /// The worker of this rank.
@@ -96,26 +96,26 @@ impl Speaker {
     }
 }
 
-/// Something to be told to the driver's subscriber.
+/// Something to pass to the driver's subscriber.
 pub(crate) enum Note {
     /// A worker's event.
     Event { speaker: Speaker, level: u8, target: String, message: String },
-    /// Events of a worker that did not come through.
+    /// Events of a worker that were lost.
     Lost { speaker: Speaker, count: u64 },
     /// A worker's death.
     Death { speaker: Speaker, pid: u32, cause: ExitCause },
-    /// Everything passed before has been told once this has been dropped.
+    /// When this is dropped, everything passed before it has been emitted.
     Mark { _told: SyncSender<()> },
 }
 
-/// Emits what workers say in the driver, on a thread of its own: the subscriber is the program's code, and
-/// may be slow, stuck or waiting for a launch, while deaths must be dealt with.
+/// Emits workers' events in the driver, on a thread of its own: the subscriber is the program's code and may
+/// be slow, stuck or waiting for a launch, while deaths must be handled.
 #[derive(Default)]
 pub(crate) struct Relay(Mutex<Stage>);
 
 #[derive(Default)]
 enum Stage {
-    /// Nobody has said anything yet: there is no thread.
+    /// No event so far: there is no thread.
     #[default]
     Silent,
     Running(Line),
@@ -128,7 +128,7 @@ struct Line {
     lost: Arc<Lost>,
 }
 
-/// Events by speaker that did not fit into the line.
+/// Number of events that did not fit into the queue, by origin.
 #[derive(Default)]
 struct Lost(Mutex<BTreeMap<Speaker, u64>>);
 
@@ -151,7 +151,7 @@ impl Lost {
 }
 
 impl Relay {
-    /// Hands a note to the thread, without waiting for it.
+    /// Passes a note to the thread, without waiting for it.
     pub(crate) fn pass(&self, note: Note) {
         let mut stage = self.0.lock();
         if let Stage::Silent = *stage {
@@ -164,7 +164,7 @@ impl Relay {
         }
     }
 
-    /// Waits until all that was passed so far is told, unless the subscriber takes too long for that.
+    /// Waits until everything passed so far has been emitted, unless the subscriber takes too long.
     pub(crate) fn settle(&self) {
         let (told, is_told) = std::sync::mpsc::sync_channel(0);
         match &*self.0.lock() {
@@ -176,7 +176,7 @@ impl Relay {
         let _told = is_told.recv_timeout(LAST_WORDS);
     }
 
-    /// Waits until all is told, unless the subscriber takes too long for that.
+    /// Waits until everything has been emitted, unless the subscriber takes too long.
     pub(crate) fn close(&self) {
         let stage = std::mem::replace(&mut *self.0.lock(), Stage::Over);
         if let Stage::Running(Line { notes, ended, .. }) = stage {
@@ -290,8 +290,8 @@ impl Subscriber for Forwarder {
             target: event.metadata().target().to_string(),
             message: text.0,
         };
-        // A driver that does not read fast enough loses events rather than stopping its workers; it is told
-        // how many.
+        // A driver that does not read fast enough loses events rather than stopping its workers; it receives
+        // their number.
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let unsaid = match lost {
             0 => 0,

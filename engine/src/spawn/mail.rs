@@ -1,4 +1,4 @@
-//! What driver and workers tell each other over the packet socket: everything but launches, which go through
+//! The messages between driver and workers on the packet socket: everything except launches, which go through
 //! shared memory.
 
 use crate::sys::socket::{self, Packet};
@@ -8,35 +8,35 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// Largest packet, in bytes.
 const MAX_BYTES: usize = 64 << 10;
-/// Ids in one packet at most.
+/// Maximum number of IDs in one packet.
 pub(crate) const MAX_IDS: usize = 2048;
 
 /// From the driver.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// What it is for, told once: the distance of a [`Main`](super::worker::Main) from the anchor, and what
-    /// that reads. With the descriptors that it needs. Only segments may come before.
+    /// What the worker is for, sent once: the distance of a [`Main`](super::worker::Main) from the anchor,
+    /// and the data for it. With the descriptors that it needs. Only segments may come before.
     Begin { main: u64, with: Vec<u8> },
     /// A segment that the next launch uses. With its descriptor.
     Segment { id: u64, len_bytes: u64 },
     /// Segments that are gone.
     Retire(Vec<u64>),
-    /// Handles of per-worker state that are gone.
+    /// Handles of per-worker states that are gone.
     Forget(Vec<u64>),
 }
 
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// It serves launches from now on. What the machine refused, in words.
+    /// It serves launches from now on. What the machine refused, as text.
     Ready { refused: Vec<String> },
     /// It cannot serve.
     Failed { why: String },
-    /// It wants to end, and serves launches until it is given leave.
+    /// It wants to end, and serves launches until it is allowed to.
     Retiring,
-    /// So many log events did not fit into the socket before this.
+    /// This many log events did not fit into the socket before this.
     Lost { count: u64 },
-    /// What an assignment gave, in shared memory of its own. With its descriptor.
+    /// The outcome of an assignment, in shared memory of its own. With its descriptor.
     Outcome { len_bytes: u64 },
     /// A log event.
     Log { level: u8, target: String, message: String },

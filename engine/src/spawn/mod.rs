@@ -1,8 +1,8 @@
 //! Worker processes, whatever they are for: how one is started (by executing this program again, or by
-//! forking from a clean process that was), what it and its driver tell each other, which segments it can
+//! forking from a clean process that was), the messages between it and its driver, which segments it can
 //! reach, and how it ends.
 //!
-//! README.md beside this file tells the protocol.
+//! README.md beside this file describes the protocol.
 
 mod constructor;
 mod error;

@@ -1,9 +1,9 @@
-//! Whether the kernel killed something for want of memory.
+//! Detects whether the kernel killed a process because memory ran out.
 
 use crate::sys::descriptor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of the kernel's out-of-memory kills, compared between two questions.
+/// The kernel's count of out-of-memory kills, compared between two queries.
 pub(crate) struct OomWatch {
     last: AtomicU64,
 }
@@ -20,7 +20,7 @@ impl OomWatch {
         OomWatch { last: AtomicU64::new(kills()) }
     }
 
-    /// Whether there was one since the last question. Another process may have been the victim.
+    /// Whether there was one since the last query. Another process may have been the victim.
     pub(crate) fn has_killed_since_last_asked(&self) -> bool {
         let now = kills();
         self.last.swap(now, Ordering::Relaxed) != now

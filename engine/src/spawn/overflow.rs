@@ -1,4 +1,4 @@
-//! Stack overflow in a worker: say so, with rank and chunk, and die of the signal.
+//! Stack overflow in a worker: reports it, with rank and chunk, and dies of the signal.
 //!
 //! std's own report comes from its start-up code, which does not run in a worker.
 //!
@@ -14,7 +14,7 @@ use crate::sys::process;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the worker is at work on. Words of this process alone, read only by its own signal handler.
+/// What the worker is working on. Words of this process alone, read only by its own signal handler.
 struct Note {
     /// 1 + rank; 0 before the first chunk.
     rank: AtomicU64,
@@ -24,7 +24,7 @@ struct Note {
 
 static NOTE: Note = Note { rank: AtomicU64::new(0), lo: AtomicU64::new(0), hi: AtomicU64::new(0) };
 
-/// Notes the chunk at hand for the report of a stack overflow: three plain stores.
+/// Notes the current chunk for the report of a stack overflow: three plain stores.
 #[inline]
 pub(crate) fn set_overflow_note(rank: u32, chunk_lo: u64, chunk_hi: u64) {
     NOTE.rank.store(u64::from(rank) + 1, Ordering::Relaxed);
@@ -44,7 +44,7 @@ pub(super) fn install() {
     unsafe { process::handle_fault(libc::SIGBUS, on_fault) };
 }
 
-/// Gives a further thread of a worker the stack on which an overflow of its own can be reported.
+/// Gives another thread of a worker the stack needed to report an overflow of its own.
 pub(crate) fn guard_this_thread() {
     let len_bytes = STACK_BYTES.saturating_add(process::min_signal_stack_bytes());
     let _report_missing_at_worst = process::add_signal_stack(len_bytes);

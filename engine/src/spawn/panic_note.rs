@@ -1,4 +1,4 @@
-//! What a kernel's panic said, and where.
+//! The message and location of a kernel's panic.
 
 use crate::sys::fork;
 use parking_lot::Mutex;
@@ -6,21 +6,21 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
-/// The last panic of any thread of a worker process: a parallel method inside a kernel hands a panic of
-/// another thread on to the one that runs the kernel.
+/// The last panic of any thread of a worker process: a parallel method inside a kernel passes a panic of
+/// another thread on to the thread that runs the kernel.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
 thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// In a worker process: keeps the place of a panic for the driver's error, which tells it, instead of
+/// In a worker process: keeps the location of a panic for the driver's error, which reports it, instead of
 /// printing here.
 pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(note_place));
 }
 
-/// In a process that may end unasked after: keeps the place, and prints as before.
+/// In a process that may end before anyone asks: keeps the location, and prints as before.
 pub(crate) fn install_hook_beside() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -42,11 +42,11 @@ fn note_place(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// What a caught panic said, and where it was.
+/// The message and location of a caught panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PanicNote {
     pub(crate) message: String,
-    /// File, line and column; empty if it is not known.
+    /// File, line and column; empty if unknown.
     pub(crate) location: String,
 }
 

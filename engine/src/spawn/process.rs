@@ -1,4 +1,4 @@
-//! A started process as its driver holds it: a pidfd, a socket, and how it ended.
+//! A started process, as its driver holds it: a pidfd, a socket, and how it ended.
 
 use crate::sys::process::{self, Ended, Wait};
 use crate::sys::socket;
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long the report on a process that has ended may take.
+/// How long the report on an ended process may take.
 const REPORTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How a process ended.
@@ -22,9 +22,10 @@ pub enum ExitCause {
         /// Whether the kernel wrote a core dump.
         core_dumped: bool,
     },
-    /// It called exit with this status.
+    /// It called `exit` with this status.
     Exit(i32),
-    /// It has ended, and nobody can say how: the host program ignores SIGCHLD or waits for any child itself.
+    /// It has ended, and its exit status is unknown: the host program ignores SIGCHLD or reaps all children
+    /// itself.
     Unknown,
 }
 
@@ -79,8 +80,8 @@ fn signal_name(number: i32) -> Option<&'static str> {
     })
 }
 
-/// A process that was started. Dropping it closes its socket, which ends a worker that listens; it neither
-/// kills nor waits.
+/// A started process. Dropping it closes its socket, which ends a worker that listens; it neither kills nor
+/// waits.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     pub(crate) pid: u32,
@@ -90,7 +91,7 @@ pub(crate) struct WorkerProcess {
     pub(crate) socket: OwnedFd,
     /// Where the fork server reports the end of a worker that is its own child and not ours.
     reports: Option<OwnedFd>,
-    /// When its end was seen whose report is still on its way.
+    /// When its end was first seen, while the report on it is still on its way.
     ended_at: OnceLock<Instant>,
     ended: OnceLock<ExitCause>,
 }
@@ -105,12 +106,12 @@ impl WorkerProcess {
         self.signal(libc::SIGKILL);
     }
 
-    /// Sends it a signal. A process that took over its number is never hit.
+    /// Sends it a signal. Never hits another process that reuses its ID.
     pub(crate) fn signal(&self, number: i32) {
         let _gone_already = process::signal(&self.pidfd, self.pid, number);
     }
 
-    /// What becomes readable when there is more to know about its end.
+    /// What becomes readable when there is more to learn about its end.
     pub(crate) fn death(&self) -> BorrowedFd<'_> {
         match &self.reports {
             Some(reports) if self.ended_at.get().is_some() => reports.as_fd(),
@@ -118,13 +119,13 @@ impl WorkerProcess {
         }
     }
 
-    /// When its end is to be looked at though nothing became readable.
+    /// When to look at its end even if nothing became readable.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.ended_at.get().filter(|_| self.ended.get().is_none()).map(|at| *at + REPORTED_WITHIN)
     }
 
-    /// How it ended, or None while it runs, or while how it ended is not told yet. Never blocks; reaps the
-    /// child; may be asked again.
+    /// How it ended, or None while it runs, or while that is not reported yet. Never blocks; reaps the child;
+    /// may be called again.
     pub(crate) fn try_reap(&self) -> Option<ExitCause> {
         if let Some(&cause) = self.ended.get() {
             return Some(cause);
@@ -132,7 +133,7 @@ impl WorkerProcess {
         let cause = match process::try_wait(&self.pidfd, false) {
             Ok(Wait::Ended(ended)) => ended.into(),
             Ok(Wait::Running) => return None,
-            // Not our child, or reaped by somebody else: the pidfd still tells whether it has ended.
+            // Not our child, or reaped by other code: the pidfd still shows whether it has ended.
             Ok(Wait::NotOurs) | Err(_) => {
                 if !matches!(socket::wait_readable(&self.pidfd, Some(Instant::now())), Ok(true)) {
                     return None;
@@ -143,8 +144,8 @@ impl WorkerProcess {
         Some(*self.ended.get_or_init(|| cause))
     }
 
-    /// The report follows within the time that the fork server needs to reap; one that was stopped is not
-    /// waited for long.
+    /// The report follows within the time that the fork server needs to reap; a stopped server is not waited
+    /// for long.
     fn told_by_others(&self) -> Option<ExitCause> {
         let report = self.reports.as_ref().map(|reports| read_report(reports.as_fd()));
         match report {
@@ -160,7 +161,7 @@ impl WorkerProcess {
         Some(process::pidfd_exit_info(&self.pidfd).map_or(ExitCause::Unknown, ExitCause::from))
     }
 
-    /// Waits for its end, until `deadline` at the longest.
+    /// Waits for its end, at most until `deadline`.
     pub(crate) fn reap_by(&self, deadline: Instant) -> Option<ExitCause> {
         loop {
             let until = self.due().map_or(deadline, |due| due.min(deadline));
@@ -184,7 +185,7 @@ impl WorkerProcess {
     }
 }
 
-/// Reads the report on a worker whose pidfd says that it has ended; `WouldBlock` while there is none.
+/// Reads the report on a worker whose pidfd shows that it has ended; `WouldBlock` while there is none.
 fn read_report(reports: BorrowedFd<'_>) -> io::Result<ExitCause> {
     let mut words = [0i32; 3];
     let packet = socket::try_recv(reports, bytemuck::bytes_of_mut(&mut words))?;

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a segment may be on its way to a worker that has begun to need it.
+/// How long a segment may be in transit to a worker that already needs it.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// A segment as mapped in this process.
@@ -26,9 +26,9 @@ pub(crate) trait Segments: Send {
     fn attach(&mut self, id: u64, writable: bool) -> Result<Extent, String>;
     /// Reads what the driver sent since the last launch (new segments, retired ones).
     fn read_mail(&mut self) {}
-    /// Those of the states of these handles that are to be dropped, since the handle is gone.
+    /// Those of the held states that must be dropped because their handles are gone.
     fn retired_states(&mut self, held: &[u64]) -> Vec<u64>;
-    /// Tells the driver that this member wants to end; it goes on serving launches until it is given leave.
+    /// Tells the driver that this member wants to end; it serves launches until it is allowed to.
     fn ask_leave(&mut self) {}
     /// Whether the driver is gone.
     fn driver_is_gone(&self) -> bool {
@@ -50,8 +50,8 @@ pub(crate) fn resolver(
 /// The segments mapped in this worker.
 pub(crate) struct Mapped {
     socket: Arc<OwnedFd>,
-    /// Never dropped: what is mapped stays until the driver says that it is gone (`Retire`), or the process
-    /// ends.
+    /// Never dropped: a mapping stays until the driver reports that the segment is gone (`Retire`), or the
+    /// process ends.
     by_id: ManuallyDrop<FxHashMap<u64, Mapping>>,
     retired: Vec<u64>,
 }
@@ -61,7 +61,8 @@ impl Mapped {
         Mapped { socket, by_id: ManuallyDrop::default(), retired: Vec::new() }
     }
 
-    /// Waits for the driver to say what this process is for: a main function's distance, and what that reads.
+    /// Waits for the driver's message about what this process is for: a main function's distance, and its
+    /// data.
     pub(super) fn first_mail(&mut self) -> Result<(u64, Vec<u8>, Vec<OwnedFd>), String> {
         loop {
             let (mail, packet) = mail::recv::<ToWorker>(&*self.socket)
@@ -98,7 +99,7 @@ impl Segments for Mapped {
             && matches!(socket::wait_readable(&*self.socket, Some(until)), Ok(true))
             && !socket::is_at_end(&*self.socket)
         {
-            // A task's argument leads to it, and this worker is new: it is on its way.
+            // A task's argument refers to it, and this worker is new: it is in transit.
             self.read_mail();
         }
         let mapping =

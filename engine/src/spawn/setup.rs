@@ -1,4 +1,4 @@
-//! What a new process does to itself before it works: the worker's first steps.
+//! The first steps of a new process: what it sets up before it works.
 //!
 //! # Safety
 //! The process is new: executed just now, when start-up functions alone have run, or forked with one thread.
@@ -70,8 +70,7 @@ pub(super) fn run_worker(socket: OwnedFd) -> ! {
     worker::run(socket)
 }
 
-/// Waits for the first packet and does what it says: bind this process's life to the driver's, and take over
-/// its name.
+/// Waits for the first packet and acts on it: binds this process's life to the driver's, and takes its name.
 pub(super) fn greeted(socket: BorrowedFd<'_>) -> Hello {
     let Some((hello, close)) = Hello::recv(socket) else { process::exit_now(EXIT_SETUP) };
     for number in close {
@@ -81,7 +80,7 @@ pub(super) fn greeted(socket: BorrowedFd<'_>) -> Hello {
     hello
 }
 
-/// Tells the driver that this process is up, and of which build.
+/// Reports to the driver that this process is up, and of which build it is.
 pub(super) fn answer(socket: BorrowedFd<'_>) {
     if Ready::send(socket).is_err() {
         process::exit_now(EXIT_SETUP);

@@ -1,5 +1,5 @@
-//! Starts processes, and never waits for one: wishes go in, started processes and errors come out, and
-//! between the two whoever owns the starter polls what it names and lets it look again.
+//! Starts processes, and never waits for one: requests go in, started processes and errors come out. In
+//! between, the owner of the starter polls what it names and lets it look again.
 
 use super::constructor;
 use super::error::StartError;
@@ -17,17 +17,17 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Fork servers in a row that may be killed before one has forked a worker.
+/// How many fork servers in a row may be killed before one has forked a worker.
 const MAX_SERVER_DEATHS: u32 = 3;
-/// When a full socket is tried again, with no answer to wait for.
+/// When to try a full socket again, if there is no answer to wait for.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 /// How long dropping a starter waits for the ends of what it killed.
 const REAPED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What became of a wish, by its tag.
+/// The outcome of a request, by its tag.
 pub(crate) type Started = (u64, Result<WorkerProcess, StartError>);
 
-/// The process from which workers are forked, on its way through life.
+/// The process from which workers are forked, in the stages of its life.
 #[derive(Debug)]
 enum Server {
     Starting(Starting),
@@ -52,7 +52,7 @@ pub(crate) struct Starter {
     method: StartMethod,
     preload: Option<fn()>,
     server: Option<Server>,
-    /// What became of the one server that cannot be made again.
+    /// What happened to the one server that cannot be made again.
     lost: Option<StartError>,
     server_deaths: u32,
     wishes: VecDeque<Wish>,
@@ -69,8 +69,8 @@ impl Starter {
         Starter::with_native_threads(method, preload, None)
     }
 
-    /// As [`Self::new`]; native libraries in what is executed are told to use so many threads, where the
-    /// environment does not tell them already.
+    /// As [`Self::new`]; native libraries in executed processes are told to use this many threads, unless the
+    /// environment already sets a number.
     pub(crate) fn with_native_threads(
         method: StartMethod,
         preload: Option<fn()>,
@@ -106,12 +106,12 @@ impl Starter {
         })
     }
 
-    /// Wants a process. [`Self::advance`] starts it, and gives the outcome some time.
+    /// Requests a process. [`Self::advance`] starts it, and returns the outcome some time later.
     pub(crate) fn wish(&mut self, wish: Wish) {
         self.wishes.push_back(wish);
     }
 
-    /// Ends a process that came too late to be of use, and sees to its burial.
+    /// Kills a process that came too late to be of use, and reaps it later.
     pub(crate) fn discard(&mut self, process: WorkerProcess) {
         process.kill();
         self.dying.push(process);
@@ -131,7 +131,7 @@ impl Starter {
         server.into_iter().chain(starting).chain(unannounced).chain(dying).collect()
     }
 
-    /// When to advance though nothing became readable.
+    /// When to advance even if nothing became readable.
     pub(crate) fn due(&self) -> Option<Instant> {
         let server = self.server.as_ref().and_then(|server| match server {
             Server::Starting(starting) => Some(starting.due()),
@@ -151,7 +151,7 @@ impl Starter {
         server.into_iter().chain(starting).chain(unannounced).chain(dying).min()
     }
 
-    /// Takes every step that can be taken now; gives what has come out.
+    /// Takes every step that can be taken now. Returns the outcomes.
     pub(crate) fn advance(&mut self) -> Vec<Started> {
         self.reap_dead();
         self.look_at_server();
@@ -246,8 +246,8 @@ impl Starter {
         }
     }
 
-    /// A server does not answer: it is ended, if it has not, so that two never serve. What it was asked for
-    /// is wanted again, and what it may have forked meanwhile is ended too.
+    /// Handles a server that does not answer: it is killed, if it has not ended, so that two never serve. Its
+    /// open requests are made again, and workers it may have forked meanwhile are killed too.
     fn part_with(&mut self, server: ForkServer) -> Server {
         let until = Instant::now() + ANSWER_WITHIN;
         // One that takes no request twice in a row may die of them.
@@ -267,8 +267,8 @@ impl Starter {
         }
     }
 
-    /// A server has come to nothing. Another is tried where it was killed; one that ended by itself would do
-    /// so again.
+    /// Handles a failed server. Another is tried if it was killed; one that ended by itself would do so
+    /// again.
     fn server_has_failed(&mut self, error: StartError) {
         if self.method == StartMethod::Fork {
             self.lost = Some(error);
@@ -302,7 +302,7 @@ impl Starter {
         }
     }
 
-    /// Has the server fork a worker, or makes a server; false if there is nothing to do but wait.
+    /// Asks the server for a worker, or makes a server. Returns false if the only thing left is to wait.
     fn ask(&mut self, wish: Wish) -> bool {
         match self.server.take() {
             Some(Server::Serving(mut server)) => {

@@ -1,4 +1,4 @@
-//! A process between its start and its answer. Nothing here waits: whoever starts processes polls.
+//! A process between its start and its answer. Nothing here waits: the owner polls.
 
 use super::error::StartError;
 use super::fingerprint::Fingerprint;
@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 /// How long a started process may take to answer, and a fork server to fork.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a process whose socket is closed may take to end. One that lives on is no worker of this build.
+/// How long a process whose socket is closed may take to end. One that lives on is not a worker of this
+/// build.
 pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A worker that is wanted.
+/// A requested worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
-    /// Whoever wishes finds the outcome by it.
+    /// Identifies the outcome for the caller.
     pub(crate) tag: u64,
     /// Shown by `ps`, as in `PROGRAM [phalanx worker 3]`.
     pub(crate) name: String,
@@ -40,7 +41,7 @@ impl Starting {
         let gone = StartError::DiedAtStart { cause: ExitCause::Unknown };
         let pidfd = match process::pidfd_open(pid) {
             Ok(pidfd) => pidfd,
-            // Reaped already by somebody else, which takes its death.
+            // Already reaped by other code, which learns of its death.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Err(gone),
             Err(source) => {
                 process::end_child(pid);
@@ -52,8 +53,8 @@ impl Starting {
         };
         match process::try_wait(&pidfd, true) {
             Ok(Wait::Running | Wait::Ended(_)) => {}
-            // Where SIGCHLD is ignored the number may belong to a stranger by now; this descriptor is not to
-            // be used.
+            // If SIGCHLD is ignored, the ID may belong to another process by now; this descriptor must not be
+            // used.
             Ok(Wait::NotOurs) => return Err(gone),
             // There are pidfds, but they cannot be waited for (Linux 5.3, or a sandbox).
             Err(source) => {
@@ -73,8 +74,8 @@ impl Starting {
         Starting { process, since: Instant::now(), closed: None }
     }
 
-    /// Sends the first packet, for which there is always room. A process that has ended meanwhile, or that
-    /// cannot be greeted and is ended here, is found out by [`Starting::look`].
+    /// Sends the first packet, for which there is always room. [`Starting::look`] finds out if the process
+    /// has ended meanwhile, or cannot be greeted and is killed here.
     pub(super) fn greet(&self, hello: &Hello, close: &[i32]) {
         if hello.send(&self.process.socket, close).is_err() {
             self.process.kill();
@@ -86,7 +87,7 @@ impl Starting {
         if self.closed.is_some() { self.process.death() } else { self.process.socket.as_fd() }
     }
 
-    /// When to look though nothing became readable.
+    /// When to look even if nothing became readable.
     pub(super) fn due(&self) -> Instant {
         let due = self.closed.map_or(self.since + ANSWER_WITHIN, |closed| closed + ENDS_WITHIN);
         self.process.due().map_or(due, |other| other.min(due))

@@ -1,5 +1,5 @@
-//! A worker process that has been set up: it waits to be told what it is for, and is that for the rest of its
-//! life.
+//! A worker process that has been set up: it waits for the message about what it is for, and does that for
+//! the rest of its life.
 //!
 //! # Safety
 //! The driver sends the distance of a [`Main`], after it has seen that this process runs the same build.
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// What a worker process does once it knows what it is for.
 pub(crate) type Main = fn(Given) -> !;
 
-/// What a worker's main function is given.
+/// What a worker's main function receives.
 pub(crate) struct Given {
     /// The worker's end of the packet socket to the driver; end of file there means that the driver is gone.
     pub(crate) socket: Arc<OwnedFd>,
@@ -49,7 +49,7 @@ pub(super) fn run(socket: OwnedFd) -> ! {
     }
 }
 
-/// Tells the driver why this process cannot do what it is for, and ends it.
+/// Reports to the driver why this process cannot do its work, and ends it.
 pub(crate) fn fail(socket: &OwnedFd, why: String) -> ! {
     let _gone = mail::send(socket, &FromWorker::Failed { why }, &[]);
     process::exit_now(FAILED)

@@ -1,4 +1,4 @@
-//! `Barrier`: nobody goes on before all have come.
+//! `Barrier`: no party continues before all have arrived.
 //!
 //! # Safety
 //! A barrier's block is one `BarrierWord` at its base.
@@ -16,51 +16,49 @@ use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A barrier did not let its parties through.
+/// Why a barrier did not let a party through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BarrierError {
-    /// A party died, gave up, or aborted; it stays broken until [`Barrier::reset`].
+    /// A party died, timed out or aborted. The barrier stays broken until [`Barrier::reset`].
     #[error(
-        "the barrier is broken by {by}, which died, timed out or aborted; whoever wants to use it again calls `reset` \
-         once no party waits any more"
+        "the barrier is broken by {by}, which died, timed out or aborted; to use it again, call `reset` once no \
+         party waits any more"
     )]
     Broken {
-        /// Who broke it; [`MemberId::NOBODY`] if a reset did.
+        /// The process that broke it; [`MemberId::NOBODY`] if it was a reset.
         by: MemberId,
     },
-    /// The deadline passed before all had come; the barrier is broken now.
-    #[error(
-        "only {arrived} of {parties} parties came to the barrier in time; it is broken now, until `reset`"
-    )]
+    /// The time ran out before all parties had arrived; the barrier is broken now.
+    #[error("only {arrived} of {parties} parties arrived at the barrier in time; it is broken until `reset`")]
     TimedOut {
-        /// How many had come, the caller among them.
+        /// The number of parties that had arrived, including the caller.
         arrived: u32,
-        /// How many it takes.
+        /// The number of parties the barrier waits for.
         parties: u32,
     },
     /// More processes take part than the barrier has records for.
     #[error("{RECORDS} processes take part in the barrier already, the most it can keep records of")]
     TableFull,
-    /// This process was forked from one that uses phalanx: the barrier is the parent's.
+    /// This process was forked from one that uses phalanx: the barrier belongs to the parent.
     #[error("the barrier cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The words in shared memory hold what no barrier operation writes.
+    /// The words in shared memory hold a value that no barrier operation writes.
     #[error(
         "the barrier's state in shared memory is {seen:#018x}, which no barrier operation writes; unsafe code in \
          some process wrote past its data; make a new barrier"
     )]
     Corrupt {
-        /// The word.
+        /// The value.
         seen: u64,
     },
 }
 
-/// A place where a fixed number of parties, threads of any processes, wait for each other, again and again.
+/// A point where a fixed number of parties, threads of any processes, wait for each other, again and again.
 ///
-/// What each party did before it came is visible to all after they went on. **If a party dies**, a process
-/// that has come to this barrier before or was given its handle, all others get [`BarrierError::Broken`], now
-/// and until [`Barrier::reset`].
+/// What each party did before it arrived is visible to all parties after the wait. **If a party dies** (a
+/// process that has waited at this barrier before or was given its handle), all others get
+/// [`BarrierError::Broken`] until [`Barrier::reset`] is called.
 ///
 /// ```
 /// use phalanx::sync::Barrier;
@@ -78,10 +76,10 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// Makes a barrier for `parties`, 1 to 65 535; others are taken as the nearest of these.
+    /// Makes a barrier for `parties` parties, 1 to 65 535; other numbers are clamped to this range.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(parties: u32) -> Result<Barrier, CreateError> {
         let parties = parties.clamp(1, MAX_PARTIES);
         // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
@@ -91,17 +89,17 @@ impl Barrier {
         Ok(Barrier { place })
     }
 
-    /// Blocks until all parties have come; the number of those who came before this one, so 0 for exactly one
-    /// of them.
+    /// Blocks until all parties have arrived. Returns the number of parties that arrived before this one, so
+    /// exactly one of them gets 0.
     ///
     /// # Errors
     /// - [`BarrierError::Broken`]: a party died, timed out or aborted, before or during the call.
-    /// - [`BarrierError::TableFull`], [`BarrierError::Corrupt`]: see there.
+    /// - [`BarrierError::TableFull`], [`BarrierError::Corrupt`]: see [`BarrierError`].
     pub fn wait(&self) -> Result<u32, BarrierError> {
         self.wait_with(Patience::Forever)
     }
 
-    /// As [`Barrier::wait`], for at most `timeout`; running out of time breaks the barrier for all.
+    /// As [`Barrier::wait`], but waits at most `timeout`. A timeout breaks the barrier for all parties.
     ///
     /// # Errors
     /// As [`Barrier::wait`], and [`BarrierError::TimedOut`].
@@ -121,40 +119,42 @@ impl Barrier {
         })
     }
 
-    /// Breaks the barrier: all who wait or come get [`BarrierError::Broken`]. Never blocks.
+    /// Breaks the barrier: all parties that wait now or arrive later get [`BarrierError::Broken`]. Never
+    /// blocks.
     pub fn abort(&self) {
         self.word().abort(member::current_member());
     }
 
-    /// Mends the barrier: nobody has come. Those who wait get [`BarrierError::Broken`]. Never blocks.
+    /// Resets the barrier to its initial state, in which no party has arrived. Parties that wait now get
+    /// [`BarrierError::Broken`]. Never blocks.
     pub fn reset(&self) {
         self.word().reset();
     }
 
-    /// How many parties it takes.
+    /// The number of parties.
     pub fn parties(&self) -> u32 {
         self.word().parties()
     }
 
-    /// How many wait now, as far as one look can tell.
+    /// The number of parties waiting now; a snapshot.
     pub fn waiting(&self) -> u32 {
         self.word().waiting()
     }
 
-    /// Who broke it, if it is broken.
+    /// The process that broke the barrier, if it is broken.
     pub fn broken_by(&self) -> Option<MemberId> {
         self.word().is_broken()
     }
 
-    /// Notes that `member` takes part before it comes for the first time; the driver calls it as it sends the
+    /// Registers `member` as taking part before it first waits; the driver calls this when it sends the
     /// handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
         self.word().enroll(member)
     }
 
-    /// `member` takes part no more, so that its end breaks nothing: a worker calls it when it gives its
-    /// handle back.
+    /// Unregisters `member`, so that its end no longer breaks the barrier; a worker calls this when it
+    /// returns its handle.
     #[allow(dead_code, reason = "the launch floor calls it")]
     pub(crate) fn withdraw(&self, member: MemberId) {
         self.word().withdraw(member);
@@ -179,19 +179,19 @@ impl std::fmt::Debug for Barrier {
 }
 
 /// Leased handles of barriers in this process, by segment and offset: a process takes part as long as it has
-/// one. Handles of a launch, and forgotten ones, are counted and never uncounted, so a count may be that of a
-/// barrier which lay here before.
+/// one. Handles of a launch, and forgotten ones, are counted but never uncounted, so a count may belong to a
+/// barrier that was here before.
 type Handles = BTreeMap<(u64, u64), usize>;
 static HANDLES: Mutex<Handles> = Mutex::new(Handles::new());
 
-/// Takes part from now on; with the last handle that came in a message, takes part no more.
+/// Takes part from now on; stops when the last handle that came in a message is dropped.
 fn arrived(place: Place) -> Option<OnLastDrop> {
     let (barrier, key) = (Barrier { place }, |wire: SyncWire| (wire.segment, wire.offset));
     let key = key(barrier.place.wire());
     let me = member::current_member();
     let mut handles = HANDLES.lock();
     let count = handles.entry(key).or_insert(0);
-    // The words tell the truth: with handles of this barrier, this process would stand there.
+    // The words are right: with handles of this barrier, this process would be in them.
     *count = if barrier.word().takes_part(me) { count.saturating_add(1) } else { 1 };
     // A full table is reported by `wait`.
     barrier.word().enroll(me);

@@ -7,11 +7,11 @@ use crate::sync::record::Table;
 use crate::sync::wait::{Patience, SPINS, Turn};
 use crate::sys::futex::Woken;
 
-/// Bits 0 to 15 of the state: how many have arrived in this round.
+/// Bits 0 to 15 of the state: number of arrivals in this round.
 const ARRIVED: u64 = 0xffff;
 /// Bits 16 to 31: the round, modulo 2^16.
 const ROUND: u32 = 16;
-/// Bits 32 to 63: bit (round modulo 32) says that the round was broken; for this round and the 31 before.
+/// Bits 32 to 63: bit (round modulo 32) is set if the round was broken; for this round and the 31 before.
 const BROKEN: u32 = 32;
 
 /// The most parties a barrier can have.
@@ -21,11 +21,11 @@ pub(crate) const MAX_PARTIES: u32 = ARRIVED as u32;
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct BarrierWord {
-    /// The truth: arrivals, round and which rounds were broken, changed together.
+    /// Arrivals, round and broken rounds, which change together; all else is derived.
     state: AtomicU64,
-    /// How many arrivals end a round; written before anybody else knows the word.
+    /// Number of arrivals that end a round; written before any other process knows the word.
     parties: AtomicU32,
-    /// Who broke it last; for the error's text.
+    /// The member that broke it last, for the error text.
     broken_by: AtomicU32,
     turn: Turn,
     _pad: AtomicU32,
@@ -40,17 +40,17 @@ const _: () = {
     assert!(size_of::<BarrierWord>() == 32 + 8 * crate::sync::record::RECORDS);
 };
 
-/// What became of a wait.
+/// Why a wait failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missed {
-    /// By this member; nobody, if it was reset.
+    /// Broken by this member; `NOBODY` if it was reset.
     Broken(MemberId),
     TimedOut,
     TableFull,
     Corrupt(u64),
 }
 
-/// One look at the state.
+/// A copy of the state.
 #[derive(Clone, Copy)]
 struct Snapshot(u64);
 
@@ -73,7 +73,7 @@ impl Snapshot {
         Snapshot(self.0 | 1 << (BROKEN + self.round() % 32))
     }
 
-    /// The next round: nobody has arrived, not broken.
+    /// The next round: no arrivals, not broken.
     fn next(self) -> Snapshot {
         let round = self.round().wrapping_add(1) & 0xffff;
         let history = self.0 >> BROKEN & !(1 << (round % 32));
@@ -82,7 +82,7 @@ impl Snapshot {
 }
 
 impl BarrierWord {
-    /// Gives a fresh word its parties; before anybody else knows it.
+    /// Sets the parties of a fresh word, before any other process knows it.
     pub(crate) fn init(&self, parties: u32) {
         self.parties.store(parties, Ordering::Relaxed);
     }
@@ -91,9 +91,9 @@ impl BarrierWord {
         self.parties.load(Ordering::Relaxed)
     }
 
-    /// Notes that `member` takes part, so that its death breaks the barrier. False if the table is full.
+    /// Registers `member` as taking part, so that its death breaks the barrier. False if the table is full.
     pub(crate) fn enroll(&self, member: MemberId) -> bool {
-        // Two threads may both find nothing and add: 2 says the same as 1.
+        // Two threads may both find nothing and add: 2 means the same as 1.
         self.takes_part(member) || self.members.add(member, 1).is_some()
     }
 
@@ -102,7 +102,7 @@ impl BarrierWord {
         self.members.slot_of(member).is_some()
     }
 
-    /// Arrives and waits for the others; the number of those who were there before.
+    /// Arrives and waits for the others. Returns the number of earlier arrivals.
     pub(crate) fn wait(&self, me: Owner, patience: Patience) -> Result<u32, Missed> {
         if !self.enroll(me.member) {
             return Err(Missed::TableFull);
@@ -154,8 +154,7 @@ impl BarrierWord {
         }
     }
 
-    /// Breaks the present round, whichever that is: one that ends between two looks is over, the next one
-    /// breaks.
+    /// Breaks the current round, whichever it is: if one ends between two looks, the next one breaks.
     pub(crate) fn abort(&self, by: MemberId) {
         loop {
             let seen = Snapshot(self.state.load(Ordering::Relaxed));
@@ -165,12 +164,12 @@ impl BarrierWord {
         }
     }
 
-    /// `member` takes part no more: its end breaks nothing.
+    /// Unregisters `member`: its end no longer breaks the barrier.
     pub(crate) fn withdraw(&self, member: MemberId) {
         self.members.remove(member);
     }
 
-    /// Breaks `round` if it is still the present one; whether it did.
+    /// Breaks `round` if it is still the current one. Returns whether it did.
     fn break_round(&self, by: MemberId, round: u32) -> bool {
         let mut seen = Snapshot(self.state.load(Ordering::Relaxed));
         loop {
@@ -178,7 +177,7 @@ impl BarrierWord {
                 return false;
             }
             self.broken_by.store(by.0, Ordering::Relaxed);
-            // Release pairs with the acquire in `wait`: who broke it is seen with the fact.
+            // Release pairs with the acquire in `wait`: the breaker is seen together with the break.
             let next = seen.broken().0;
             match self.state.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
@@ -189,7 +188,7 @@ impl BarrierWord {
         true
     }
 
-    /// Starts a new round with nobody in it; those who wait in the present one find it broken.
+    /// Starts a new round with no arrivals; those that wait in the current one find it broken.
     pub(crate) fn reset(&self) {
         self.broken_by.store(MemberId::NOBODY.0, Ordering::Relaxed);
         let mut seen = Snapshot(self.state.load(Ordering::Relaxed));
@@ -204,13 +203,13 @@ impl BarrierWord {
         self.turn.advance();
     }
 
-    /// Who broke it, if it is broken.
+    /// The member that broke it, if it is broken.
     pub(crate) fn is_broken(&self) -> Option<MemberId> {
         let seen = Snapshot(self.state.load(Ordering::Acquire));
         seen.is_broken(seen.round()).then(|| MemberId(self.broken_by.load(Ordering::Relaxed)))
     }
 
-    /// How many wait now, as far as one look can tell.
+    /// Number of waiting parties; a snapshot.
     pub(crate) fn waiting(&self) -> u32 {
         Snapshot(self.state.load(Ordering::Relaxed)).arrived()
     }
@@ -219,7 +218,7 @@ impl BarrierWord {
         Missed::Broken(MemberId(self.broken_by.load(Ordering::Relaxed)))
     }
 
-    /// After a confirmed death: broken, if the dead took part.
+    /// After a confirmed death: breaks the barrier if the dead member took part.
     pub(crate) fn repair(&self, dead: MemberId) {
         if self.members.remove(dead) > 0 {
             self.abort(dead);

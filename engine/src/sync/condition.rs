@@ -1,4 +1,5 @@
-//! `Condition`: wait, with a lock given up meanwhile, until somebody says that the guarded value has changed.
+//! `Condition`: releases a lock, waits until notified that the guarded value has changed, and takes the lock
+//! again.
 //!
 //! # Safety
 //! A condition's block is one `Turn` at its base.
@@ -16,9 +17,9 @@ use std::time::Duration;
 
 /// A condition variable in shared memory, for the values of [`Lock`]s.
 ///
-/// It is one sequence number: waiting is sleeping until it moves, notifying moves it. So notifying never
-/// blocks, dropping never blocks, and a killed waiter leaves nothing behind. Waits may end without a
-/// notification; check the value, or use [`Condition::wait_while`].
+/// It is a single sequence number: a waiter sleeps until the number changes, and notifying changes it. So
+/// neither notifying nor dropping ever blocks, and a killed waiter leaves nothing behind. A wait may end
+/// without a notification: check the value, or use [`Condition::wait_while`].
 ///
 /// ```
 /// use phalanx::sync::{Condition, Lock};
@@ -43,29 +44,29 @@ fn repair(turn: &Turn, _dead: MemberId) {
     turn.rouse();
 }
 
-/// What a wait gives back: the lock held again, or why not.
+/// What a wait returns: the lock, held again, or why not.
 type Again<'a, T> = Result<Guard<'a, T>, LockError<Guard<'a, T>>>;
 
 impl Condition {
     /// Makes a condition.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new() -> Result<Condition, CreateError> {
         let place = place::make::<Condition>("condition", size_of::<Turn>(), |_| (), Some(repair))?;
         Ok(Condition { place })
     }
 
-    /// Gives the lock up, sleeps until notified, and takes the lock again.
+    /// Releases the lock, sleeps until notified, and takes the lock again.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`], from taking it again; with [`LockError::OwnerDied`] it is held.
+    /// Those of [`Lock::lock`], from taking the lock again; with [`LockError::OwnerDied`] it is held.
     pub fn wait<'a, T: Pod + Send>(&self, guard: Guard<'a, T>) -> Again<'a, T> {
         self.wait_with(guard, Patience::Forever).0
     }
 
-    /// As [`Condition::wait`], for at most `timeout`, which covers the sleep and not the taking of the lock;
-    /// also whether the time ran out.
+    /// As [`Condition::wait`], but sleeps at most `timeout`; taking the lock again may take longer. Also
+    /// returns whether the time ran out.
     pub fn wait_timeout<'a, T: Pod + Send>(
         &self,
         guard: Guard<'a, T>,
@@ -74,7 +75,7 @@ impl Condition {
         self.wait_with(guard, Patience::of(timeout))
     }
 
-    /// Waits for as long as `busy` holds of the value; it is asked with the lock held.
+    /// Waits as long as `busy` returns `true` for the value. `busy` is called with the lock held.
     ///
     /// # Errors
     /// As [`Condition::wait`].
@@ -89,8 +90,8 @@ impl Condition {
         Ok(guard)
     }
 
-    /// As [`Condition::wait_while`], for at most `timeout` in all; also whether `busy` still held when the
-    /// time ran out.
+    /// As [`Condition::wait_while`], but waits at most `timeout` in all. Also returns whether `busy` still
+    /// held when the time ran out.
     pub fn wait_while_timeout<'a, T: Pod + Send>(
         &self,
         mut guard: Guard<'a, T>,
@@ -113,8 +114,8 @@ impl Condition {
         (Ok(guard), false)
     }
 
-    /// Wakes one waiter. Costs a system call also when nobody waits, once somebody has waited since the last
-    /// [`Condition::notify_all`].
+    /// Wakes one waiter. Once a thread has waited since the last [`Condition::notify_all`], this costs a
+    /// system call even if no thread waits.
     pub fn notify_one(&self) {
         self.turn().advance_one();
     }

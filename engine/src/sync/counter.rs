@@ -10,11 +10,11 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member;
 use crate::sync::place::{self, CreateError, Place, remote};
 
-/// A 64-bit counter in shared memory that any number of threads and processes change at once.
+/// A 64-bit counter in shared memory that any number of threads and processes change concurrently.
 ///
-/// No call blocks, and a death loses nothing: an addition has happened or has not. All operations are totally
-/// ordered per counter and order nothing else; sums wrap at 2^64. For one that many workers add to all the
-/// time, [`ShardedCounter`] is faster.
+/// No call blocks. A death loses nothing: an addition has either happened or not. The operations on one
+/// counter are totally ordered, and order no other memory accesses; sums wrap at 2^64. If many workers add
+/// all the time, [`ShardedCounter`] is faster.
 ///
 /// ```
 /// use phalanx::sync::Counter;
@@ -32,7 +32,7 @@ impl Counter {
     /// Makes a counter that starts at `value`.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: u64) -> Result<Counter, CreateError> {
         let place = place::make::<Counter>("counter", size_of::<AtomicU64>(), |_| (), None)?;
         let counter = Counter { place };
@@ -40,26 +40,26 @@ impl Counter {
         Ok(counter)
     }
 
-    /// Adds and returns what the counter was before: each caller of `add(1)` gets another number.
+    /// Adds, and returns the old value: each caller of `add(1)` gets a different number.
     #[doc(alias = "fetch_add")]
     #[inline]
     pub fn add(&self, amount: u64) -> u64 {
         self.word().fetch_add(amount, Ordering::Relaxed)
     }
 
-    /// Subtracts and returns what the counter was before.
+    /// Subtracts, and returns the old value.
     #[inline]
     pub fn sub(&self, amount: u64) -> u64 {
         self.word().fetch_sub(amount, Ordering::Relaxed)
     }
 
-    /// The value now.
+    /// Returns the current value.
     #[inline]
     pub fn get(&self) -> u64 {
         self.word().load(Ordering::Relaxed)
     }
 
-    /// Sets it and returns what it was before.
+    /// Sets the value and returns the old one.
     pub fn set(&self, value: u64) -> u64 {
         self.word().swap(value, Ordering::Relaxed)
     }
@@ -80,10 +80,10 @@ impl std::fmt::Debug for Counter {
 /// speed.
 const LANES: usize = 64;
 
-/// A counter split over cache lines, so that adding never waits for another core's line.
+/// A counter split over cache lines, so that an addition never waits for a line on another core.
 ///
-/// Adding is cheap and scales; reading sums all lanes and, while others add, returns a value the counter had
-/// at no single instant, though none that lacks an addition that happened before the call.
+/// Adding is cheap and scales. Reading sums all lanes; while others add, the sum may be a value that the
+/// counter never had at any single instant, but it includes every addition that happened before the call.
 ///
 /// ```
 /// use phalanx::sync::ShardedCounter;
@@ -107,14 +107,14 @@ impl ShardedCounter {
     /// Makes a counter that starts at 0. It takes 8 KiB.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new() -> Result<ShardedCounter, CreateError> {
         let place = place::make::<ShardedCounter>("sharded counter", size_of::<Lanes>(), |_| (), None)?;
         Ok(ShardedCounter { place })
     }
 
-    /// Adds to the calling thread's lane: one atomic instruction, nearly always on a line its core already
-    /// has.
+    /// Adds to the calling thread's lane: one atomic instruction, nearly always on a line that is in the
+    /// core's own cache.
     #[inline]
     pub fn add(&self, amount: u64) {
         let me = member::current();
@@ -123,12 +123,12 @@ impl ShardedCounter {
         self.lanes()[lane].fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// The sum over all lanes.
+    /// Returns the sum over all lanes.
     pub fn sum(&self) -> u64 {
         self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.load(Ordering::Relaxed)))
     }
 
-    /// Sets every lane to 0 and returns what they held: additions meanwhile are in this sum or in the next.
+    /// Sets every lane to 0 and returns the sum. A concurrent addition is in this sum or in the next.
     pub fn take(&self) -> u64 {
         self.lanes().iter().fold(0, |sum, lane| sum.wrapping_add(lane.swap(0, Ordering::Relaxed)))
     }

@@ -14,13 +14,12 @@ use std::time::Duration;
 
 /// Bit 0: the flag.
 const SET: u32 = 1;
-/// Bit 1: somebody may be asleep on the word; only while the flag is down.
+/// Bit 1: a thread may be asleep on the word; only while the flag is not set.
 const SLEEPERS: u32 = 2;
-/// Bits 2 to 31 count how often the flag was raised, so that a waiter also notices one taken down again at
-/// once.
+/// Bits 2 to 31: how often the flag was set, so that a waiter also notices a flag that was cleared at once.
 const RAISED: u32 = 4;
 
-/// An event in shared memory; all zero is down.
+/// An event in shared memory; all zero is not set.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct EventWord {
@@ -34,19 +33,19 @@ impl EventWord {
         }
     }
 
-    /// What a setter that is killed before its wake-up has done.
+    /// Does what a setter has done that is killed before its wake-up.
     #[cfg(test)]
     pub(crate) fn set_and_die(&self) {
         self.raise();
     }
 
-    /// Raises the flag; what the state was.
+    /// Sets the flag. Returns the old state.
     fn raise(&self) -> u32 {
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
             let next = (seen & !SLEEPERS).wrapping_add(if seen & SET == 0 { RAISED } else { 0 }) | SET;
-            // Release pairs with the acquire in `wait` and `is_set`, also when the flag was up already: what
-            // this setter did before is seen by whoever sees the flag from here on.
+            // Release pairs with the acquire in `wait` and `is_set`, even if the flag was already set: what
+            // this setter did before is visible to whoever sees the flag from here on.
             match self.state.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return seen,
                 Err(now) => seen = now,
@@ -63,7 +62,7 @@ impl EventWord {
         self.state.load(Ordering::Acquire) & SET != 0
     }
 
-    /// True once the flag is up, or was raised since the call began.
+    /// True once the flag is set, or was set since the call began.
     pub(crate) fn wait(&self, patience: Patience) -> bool {
         let first = self.state.load(Ordering::Acquire);
         let raised = |now: u32| now & SET != 0 || now / RAISED != first / RAISED;
@@ -93,17 +92,17 @@ impl EventWord {
         }
     }
 
-    /// A setter may have died between raising the flag and waking; nobody owns anything here.
+    /// A setter may have died between setting the flag and waking; an event has no owner.
     pub(crate) fn repair(&self, _dead: MemberId) {
         futex::wake(&self.state, ALL);
     }
 }
 
-/// A flag in shared memory: any thread of any process raises it, all that wait for it go on.
+/// A flag in shared memory: any thread of any process sets it, and all threads that wait for it continue.
 ///
 /// What a thread did before [`Event::set`] is visible to every thread that saw the flag. The death of a
-/// waiter disturbs nobody; the death of the one who was to set it does not end a wait, so wait with a timeout
-/// where that can happen.
+/// waiter affects no other process. The death of the process that should set the flag does not end a wait, so
+/// use a timeout where that can happen.
 ///
 /// ```
 /// use phalanx::sync::Event;
@@ -121,37 +120,37 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event whose flag is down.
+    /// Makes an event whose flag is not set.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new() -> Result<Event, CreateError> {
         let place = place::make::<Event>("event", size_of::<EventWord>(), |_| (), Some(EventWord::repair))?;
         Ok(Event { place })
     }
 
-    /// Raises the flag and wakes all waiters; never blocks. One atomic instruction, and a system call if
-    /// anybody sleeps.
+    /// Sets the flag and wakes all waiters. Never blocks. Costs one atomic instruction, and a system call if
+    /// a thread sleeps.
     pub fn set(&self) {
         self.word().set();
     }
 
-    /// Takes the flag down; those who were waiting when it was raised still go on.
+    /// Clears the flag. Threads that were already waiting when it was set still continue.
     pub fn clear(&self) {
         self.word().clear();
     }
 
-    /// Whether the flag is up.
+    /// Whether the flag is set.
     pub fn is_set(&self) -> bool {
         self.word().is_set()
     }
 
-    /// Blocks until the flag is up.
+    /// Blocks until the flag is set.
     pub fn wait(&self) {
         while !self.word().wait(Patience::Forever) {}
     }
 
-    /// Blocks until the flag is up, at most `timeout`; whether it came up.
+    /// Blocks until the flag is set, at most `timeout`. Returns whether it was set.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.word().wait(Patience::of(timeout))
     }

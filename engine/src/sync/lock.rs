@@ -19,62 +19,62 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A lock could not be taken, or was taken from the dead.
+/// Why a lock could not be taken, or that it was taken over from a holder that died.
 ///
 /// `G` is the guard: [`LockError::OwnerDied`] carries it, since the lock **is** held then.
 #[non_exhaustive]
 #[derive(thiserror::Error)]
 pub enum LockError<G = ()> {
-    /// The lock is held now, but an earlier holder died, or panicked, while holding it, and nobody has called
-    /// the guard's `clear_poison` since: what it protects may be half changed.
+    /// An earlier holder died or panicked while holding the lock, and the guard's `clear_poison` has not been
+    /// called since. The lock **is** held now, but the value may be half changed.
     #[error(
         "an earlier holder of the lock died while holding it, so what it protects may be half changed; the lock is \
          yours now: check or rewrite the value, then call `clear_poison` on the guard"
     )]
     OwnerDied(G),
-    /// The calling thread holds the lock already and would wait for itself.
+    /// The calling thread already holds the lock and would wait for itself.
     #[error(
         "this thread holds the lock already and would wait for itself for ever; drop the first guard, or use an RLock"
     )]
     WouldDeadlock,
-    /// The deadline passed, or for `try_` calls: somebody holds it.
+    /// The lock was not free in time, or, for `try_` calls, it is held now.
     #[error(
         "the lock was not free in time: {} holds it; it may be in a long section, stopped, or waiting for a lock \
          that you hold",
         name_of(.holder)
     )]
     TimedOut {
-        /// Who held it at the last look.
+        /// The holder at the last check.
         holder: Option<Owner>,
     },
-    /// An [`crate::sync::RLock`] was taken more often than it can count.
+    /// An [`RLock`](crate::sync::RLock) was taken more often than it can count.
     #[error(
-        "the RLock is held {depth} times by this thread, the most it can count; a guard is probably forgotten"
+        "the RLock is held {depth} times by this thread, the most it can count; a guard was probably forgotten"
     )]
     TooDeep {
-        /// How often it is held.
+        /// How often the thread holds it.
         depth: u32,
     },
-    /// This process was forked from one that uses phalanx: the lock is the parent's.
+    /// This process was forked from one that uses phalanx: the lock belongs to the parent.
     #[error("the lock cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The lock's words hold what no lock operation writes: some code wrote over them.
+    /// The lock's words hold a value that no lock operation writes: other code overwrote them.
     #[error(
         "the lock's state in shared memory is {seen:#010x}, which no lock operation writes; unsafe code in some \
          process wrote past its data; make a new lock"
     )]
     Corrupt {
-        /// The state word.
+        /// The value of the state word.
         seen: u32,
     },
 }
 
 fn name_of(holder: &Option<Owner>) -> String {
-    holder.map_or("somebody who has left since".to_owned(), |owner| owner.to_string())
+    holder.map_or("another thread".to_owned(), |owner| owner.to_string())
 }
 
 impl<G> LockError<G> {
-    /// The guard, if the lock is held after all.
+    /// Returns the guard if the lock is held, that is, after [`LockError::OwnerDied`].
     pub fn into_guard(self) -> Option<G> {
         match self {
             LockError::OwnerDied(guard) => Some(guard),
@@ -82,8 +82,8 @@ impl<G> LockError<G> {
         }
     }
 
-    /// The same error with another guard; with `|_| ()` one that lives as long as you like, the lock given
-    /// up.
+    /// Returns the same error with another guard. With `|_| ()` the lock is released and the error no longer
+    /// borrows from it.
     pub fn map<H>(self, guard: impl FnOnce(G) -> H) -> LockError<H> {
         match self {
             LockError::OwnerDied(held) => LockError::OwnerDied(guard(held)),
@@ -118,16 +118,17 @@ impl<G> std::fmt::Debug for LockError<G> {
     }
 }
 
-/// A value in shared memory that one thread of one process at a time may touch.
+/// A value in shared memory that only one thread of one process accesses at a time.
 ///
-/// The value lives beside the lock's word; any thread of the driver or of a worker that was given the lock
-/// may take it. The memory is freed with the last handle, here or on its way.
+/// The value lies beside the lock's word. Any thread of the driver, or of a worker that was given the lock,
+/// may take it. The memory is freed with the last handle, including handles in transit.
 ///
-/// **If a holder dies** the next one to lock gets [`LockError::OwnerDied`] with the guard inside: the lock is
-/// never lost and never silently handed on. It stays so for everybody until some holder calls
-/// [`Guard::clear_poison`]. A panic while a guard is held counts as a death of the holder.
+/// **If a holder dies**, the next thread to lock gets [`LockError::OwnerDied`] with the guard inside: the
+/// lock is never lost and never silently passed on. All later holders get the same error until one calls
+/// [`Guard::clear_poison`]. A panic while a guard is held counts as the death of the holder.
 ///
-/// Not fair: whoever comes first takes it. Not for use in signal handlers, [`Lock::try_lock`] apart.
+/// The lock is not fair: a newcomer may take it before a thread that has waited longer. It must not be used
+/// in signal handlers, except for [`Lock::try_lock`].
 ///
 /// ```
 /// use phalanx::sync::{Lock, LockError};
@@ -169,11 +170,11 @@ unsafe impl<T: Pod + Send> Send for Lock<T> {}
 // SAFETY: as for `Send`; sharing the lock lends the value to one thread at a time.
 unsafe impl<T: Pod + Send> Sync for Lock<T> {}
 
-/// The lock is held; dropping the guard gives it up.
+/// Holds the lock; dropping the guard releases it.
 ///
-/// It belongs to the thread that locked (not `Send`). Forgetting it leaves the lock held until this process
-/// ends.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+/// It belongs to the thread that locked (it is not `Send`). Forgetting it leaves the lock held until this
+/// process ends.
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct Guard<'a, T: Pod> {
     pub(crate) lock: &'a Lock<T>,
     held: Held<'a>,
@@ -182,11 +183,11 @@ pub struct Guard<'a, T: Pod> {
 // SAFETY: a shared guard gives out `&T` alone.
 unsafe impl<T: Pod + Sync> Sync for Guard<'_, T> {}
 
-/// A lock word that the calling thread holds; dropping this gives it up.
-#[must_use = "the lock is given up as soon as this is dropped"]
+/// A lock word that the calling thread holds; dropping this releases it.
+#[must_use = "the lock is released as soon as this is dropped"]
 pub(crate) struct Held<'a> {
     word: &'a LockWord,
-    /// One made while its thread already unwinds says nothing by being dropped so.
+    /// Whether its thread was already unwinding when this was made; then a drop by unwinding does not poison.
     unwinding: bool,
     _thread: PhantomData<*const ()>,
 }
@@ -206,7 +207,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Says that what the lock protects is sound again.
+    /// Declares that what the lock protects is sound again.
     pub(crate) fn clear_poison(&self) {
         self.word.clear_poison();
     }
@@ -229,10 +230,10 @@ impl Drop for Held<'_> {
 impl<T: Pod + Send> Lock<T> {
     /// Makes an unlocked lock around `value`.
     ///
-    /// Cost: one block of shared memory, as long as `T` and 8 bytes, on cache lines of its own.
+    /// Cost: one block of shared memory, as long as `T` plus 8 bytes, on cache lines of its own.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<Lock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
@@ -246,14 +247,14 @@ impl<T: Pod + Send> Lock<T> {
         Ok(Lock { place, _value: PhantomData })
     }
 
-    /// Takes the lock; blocks while another thread or process holds it.
+    /// Takes the lock. Blocks while another thread or process holds it.
     ///
-    /// Cost: one atomic instruction when free; else a spin of a few microseconds, then a sleep in the kernel.
-    /// The death of the holder ends the wait as soon as the driver has confirmed it.
+    /// Cost: one atomic instruction if the lock is free; otherwise a spin of a few microseconds, then a sleep
+    /// in the kernel. If the holder dies, the wait ends as soon as the driver has confirmed the death.
     ///
     /// # Errors
-    /// - [`LockError::OwnerDied`]: held, but see there; the guard is inside.
-    /// - [`LockError::WouldDeadlock`]: this thread holds it already.
+    /// - [`LockError::OwnerDied`]: the lock is held, with the guard inside; an earlier holder died.
+    /// - [`LockError::WouldDeadlock`]: this thread holds the lock already.
     /// - [`LockError::Corrupt`]: the word in shared memory was overwritten.
     #[doc(alias("acquire", "pthread_mutex_lock"))]
     #[inline]
@@ -261,18 +262,18 @@ impl<T: Pod + Send> Lock<T> {
         self.lock_with(Patience::Forever)
     }
 
-    /// Takes the lock if it is free; never blocks.
+    /// Takes the lock if it is free. Never blocks.
     ///
     /// # Errors
-    /// As [`Lock::lock`], and [`LockError::TimedOut`] when somebody else holds it.
+    /// As [`Lock::lock`], and [`LockError::TimedOut`] if another thread or process holds it.
     pub fn try_lock(&self) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
         self.lock_with(Patience::Try)
     }
 
-    /// Takes the lock, waiting for it at most `timeout`.
+    /// Takes the lock, waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`Lock::lock`], and [`LockError::TimedOut`] when it was held all the time.
+    /// As [`Lock::lock`], and [`LockError::TimedOut`] if it was held all that time.
     pub fn lock_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
         self.lock_with(Patience::of(timeout))
     }
@@ -290,12 +291,12 @@ impl<T: Pod + Send> Lock<T> {
 }
 
 impl<T> Lock<T> {
-    /// Who holds it, as far as one look can tell.
+    /// The current holder; a snapshot.
     pub fn holder(&self) -> Option<Owner> {
         self.looked_at().holder()
     }
 
-    /// Whether a holder died and nobody called [`Guard::clear_poison`] since.
+    /// Whether a holder died and [`Guard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().is_poisoned()
     }
@@ -306,7 +307,7 @@ impl<T> Lock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     pub(crate) fn word(&self) -> &LockWord {
         // SAFETY: the place holds a `LockWord` at its base for as long as it lives; it is all atomics.
         unsafe { self.place.base().cast().as_ref() }
@@ -325,8 +326,8 @@ impl<T> std::fmt::Debug for Lock<T> {
 }
 
 impl<T: Pod> Guard<'_, T> {
-    /// Says that the value is sound again: the next holder gets [`Ok`]. Dropping the guard without it keeps
-    /// the poison.
+    /// Declares the value sound again: later holders get [`Ok`]. Dropping the guard without calling this
+    /// keeps the lock poisoned.
     pub fn clear_poison(&mut self) {
         self.held.clear_poison();
     }

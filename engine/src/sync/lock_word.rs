@@ -5,13 +5,13 @@ use crate::base::member::{MemberId, Owner};
 use crate::sync::wait::{ALL, Patience, Spin, sleep};
 use crate::sys::futex::{self, Woken};
 
-/// Bits 0 to 28: the member that holds it, 0 when free. The one truth about who holds the lock.
+/// Bits 0 to 28: the member that holds it, 0 when free. The only truth about the holder.
 pub(crate) const HOLDER: u32 = MemberId::MAX.0;
 /// Bit 29: never set; a word that has it was not written by this protocol.
 const UNUSED: u32 = 1 << 29;
 /// Bit 30: an owner died, or gave up halfway; stays until a holder clears it. Free or held.
 pub(crate) const POISON: u32 = 1 << 30;
-/// Bit 31: somebody may be asleep on the word; only while held.
+/// Bit 31: a thread may be asleep on the word; only while held.
 pub(crate) const WAITERS: u32 = 1 << 31;
 
 /// A lock in shared memory; all zero is free and clean.
@@ -19,9 +19,9 @@ pub(crate) const WAITERS: u32 = 1 << 31;
 #[repr(C)]
 pub(crate) struct LockWord {
     state: AtomicU32,
-    /// The thread of the holding member, 0 while none has noted itself. Written by the holder alone, and
-    /// cleared by it before the release: so a thread reads its own number here, with its own member in
-    /// `state`, only if it is the holder.
+    /// The thread of the holding member; 0 until it has noted itself. Written by the holder alone, and
+    /// cleared by it before the release. So a thread reads its own number here, together with its own member
+    /// in `state`, only if it is the holder.
     thread: AtomicU32,
 }
 
@@ -36,22 +36,22 @@ const _: () = {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acquired {
     Clean,
-    /// And what it protects is suspect.
+    /// The caller holds it, and what it protects is suspect.
     OwnerDied,
 }
 
 /// The caller does not hold what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It holds it already.
+    /// The caller already holds it.
     WouldDeadlock,
-    /// Its patience ended.
+    /// The time ran out.
     TimedOut,
-    /// The word, as seen, is none that this protocol writes.
+    /// The word, as seen, is not one that this protocol writes.
     Corrupt(u32),
 }
 
-/// What an unlock came to.
+/// The outcome of an unlock.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
@@ -77,7 +77,7 @@ impl LockWord {
     #[cold]
     fn lock_cold(&self, me: Owner, patience: Patience) -> Result<Acquired, Refused> {
         let mut spin = Spin::new(patience);
-        // Whoever has slept takes the lock with WAITERS set: it cannot know whether others sleep on.
+        // A thread that has slept takes the lock with WAITERS set: it cannot know whether others still sleep.
         let mut slept = 0;
         loop {
             let seen = self.state.load(Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl LockWord {
         }
     }
 
-    /// Gives the lock up; POISON stays.
+    /// Releases the lock; POISON stays.
     #[inline]
     pub(crate) fn unlock(&self, me: Owner) -> Released {
         if !self.is_held_by(self.state.load(Ordering::Relaxed), me) {
@@ -140,7 +140,7 @@ impl LockWord {
         seen & HOLDER == me.member.0 && self.thread.load(Ordering::Relaxed) == me.thread
     }
 
-    /// Who holds it, as far as one look can tell; the thread may lag behind.
+    /// The current holder; a snapshot. The thread may lag behind.
     pub(crate) fn holder(&self) -> Option<Owner> {
         let member = MemberId(self.state.load(Ordering::Relaxed) & HOLDER);
         let thread = self.thread.load(Ordering::Relaxed);
@@ -153,7 +153,7 @@ impl LockWord {
         self.is_held_by(self.state.load(Ordering::Relaxed), me)
     }
 
-    /// Whether an owner died and nobody cleared it yet.
+    /// Whether an owner died and the poison has not been cleared since.
     #[inline]
     pub(crate) fn is_poisoned(&self) -> bool {
         self.state.load(Ordering::Relaxed) & POISON != 0
@@ -165,21 +165,21 @@ impl LockWord {
         self.state.fetch_or(POISON, Ordering::Release);
     }
 
-    /// Marks what it protects as sound; the holder alone calls it.
+    /// Marks what it protects as sound; only the holder calls it.
     pub(crate) fn clear_poison(&self) {
         // Acquire pairs with the release in `poison` and in `repair`.
         self.state.fetch_and(!POISON, Ordering::Acquire);
     }
 
-    /// After a confirmed death: if `dead` held the lock, frees and poisons it. In any case wakes all who
-    /// wait, as a wake-up may have died with its receiver, or an unlock before its wake-up.
+    /// After a confirmed death: frees and poisons the lock if `dead` held it. In any case wakes all waiters,
+    /// since a wake-up may have died with its receiver, or an unlocker before its wake-up.
     pub(crate) fn repair(&self, dead: MemberId) {
         let mut seen = self.state.load(Ordering::Relaxed);
         while seen & HOLDER == dead.0 && dead != MemberId::NOBODY {
             // Before the release, as in `unlock`: afterwards the word belongs to the next holder.
             self.thread.store(0, Ordering::Relaxed);
-            // Acquire and release: what the dead wrote, seen by whoever confirmed its death, is seen by the
-            // next holder.
+            // Acquire and release: what the dead holder wrote, visible to whoever confirmed its death, is
+            // visible to the next holder.
             match self.state.compare_exchange(seen, POISON, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 // A waiter noted itself meanwhile.

@@ -1,8 +1,8 @@
 //! Locks, semaphores, events, conditions, barriers and counters that work between processes.
 //!
-//! Every object is a few words in shared memory and a protocol on them, told in README.md beside this file.
-//! Words name their owner, so that the driver can take back what a dead process held: no call here waits for
-//! the dead.
+//! Every object is a few words in shared memory with a protocol, described in README.md beside this file. The
+//! words name their owner, so that the driver can take back what a dead process held. No call here waits for
+//! a dead process.
 
 mod barrier;
 mod barrier_word;

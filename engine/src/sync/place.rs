@@ -21,9 +21,9 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// Shared memory for a lock, counter or the like could not be had.
+/// Shared memory for a lock, counter or similar object could not be allocated.
 ///
-/// Raised by the constructors of this module; nothing was made.
+/// Returned by the constructors of this module; nothing was made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a {what}: {source}; it takes {len_bytes} bytes of shared memory")]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub struct CreateError {
 }
 
 impl CreateError {
-    /// `what`, of so many bytes, could not be had because of `source`.
+    /// `what`, with this many bytes, could not be allocated because of `source`.
     pub(crate) fn new(what: &'static str, len_bytes: usize, source: AllocError) -> CreateError {
         CreateError { what, len_bytes, source }
     }
@@ -61,7 +61,7 @@ pub(crate) unsafe trait Remote: Sized {
     const WHAT: &'static str;
     /// Alignment of the first word.
     const ALIGN: usize;
-    /// Whether words and value may have so many bytes.
+    /// Whether words and value may have this many bytes.
     fn fits(len_bytes: usize) -> bool;
     /// Where it lies.
     fn place(&self) -> &Place;
@@ -71,11 +71,12 @@ pub(crate) unsafe trait Remote: Sized {
     }
     /// The handle over a place of its kind.
     fn of(place: Place) -> Self;
-    /// A handle has come to this process, over the place given; what to do when its last clone goes.
+    /// Called when a handle has come to this process, over the given place. Returns what to do when its last
+    /// clone is dropped.
     fn arrived(_place: Place) -> Option<OnLastDrop> {
         None
     }
-    /// What a handle of this type expects where it is sent to.
+    /// What a handle of this type expects at its destination.
     fn expected() -> Expected {
         Expected {
             what: Self::WHAT,
@@ -100,8 +101,8 @@ pub(crate) unsafe trait Remote: Sized {
     }
 }
 
-/// Makes the place of a new object of type `H`: `init` fills the zeroed words, then repair knows of them, so
-/// that a death never meets half-made words.
+/// Makes the place of a new object of type `H`: `init` fills the zeroed words; then they are registered with
+/// repair, so that a death never meets half-made words.
 pub(crate) fn make<H: Remote>(
     what: &'static str,
     len_bytes: usize,
@@ -131,7 +132,7 @@ pub(crate) fn make_sparse<H: Remote>(
     place.map_err(|source| CreateError { what, len_bytes, source })
 }
 
-/// Fills the words, then tells repair of them.
+/// Fills the words, then registers them with repair.
 fn upkeep<H: Remote>(
     init: impl FnOnce(NonNull<u8>),
     repair: Option<RepairFn<H::Words>>,
@@ -200,7 +201,7 @@ macro_rules! remote_slice {
             type Value = [$value];
             const WHAT: &'static str = $what;
             const ALIGN: usize = {
-                // Elements that are moved in words must be aligned to them, whatever their type says.
+                // Elements that are moved in words must be aligned to them, whatever their type requires.
                 let align = crate::sync::place::align_of_both::<$words, $value>();
                 if align < 8 { 8 } else { align }
             };
@@ -224,15 +225,15 @@ pub(crate) use remote_slice;
 /// Implements `Clone` and travelling for a [`Remote`] handle.
 macro_rules! travels {
     ([$($bound:tt)*] $handle:ty) => {
-        /// Another handle of the same object. Costs a reference count; the object lives until the last handle
-        /// is gone.
+        /// Makes another handle of the same object. Costs a reference count; the object lives until its last
+        /// handle is gone.
         impl<$($bound)*> Clone for $handle {
             fn clone(&self) -> Self {
                 crate::sync::place::Remote::of(crate::sync::place::Remote::place(self).clone())
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
         impl<$($bound)*> serde::Serialize for $handle {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 use crate::sync::place::Remote;
@@ -240,7 +241,7 @@ macro_rules! travels {
             }
         }
 
-        /// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
         impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
             fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
                 use crate::sync::place::Remote;
@@ -251,10 +252,10 @@ macro_rules! travels {
 }
 pub(crate) use travels;
 
-/// A handle to an object that lives elsewhere: what a kernel gets for a lock or counter operand.
+/// A handle to an object that lives elsewhere: what a kernel receives for a lock or counter operand.
 ///
 /// It dereferences to the handle itself and cannot outlive the launch `'w`; dropping it frees nothing. A
-/// clone of that handle may live on; the object's memory is then kept as long as the driver lives.
+/// clone of the handle may outlive the launch; the object's memory is then kept as long as the driver lives.
 pub struct Borrowed<'w, H> {
     handle: ManuallyDrop<H>,
     _life: PhantomData<&'w H>,

@@ -1,15 +1,16 @@
-//! A table of what each member holds of an object, one 64-bit record a member, so that a dead member's share
-//! can be told from everybody else's and taken back.
+//! A table of what each member holds of an object, with one 64-bit record per member, so that a dead member's
+//! share can be told apart and taken back.
 //!
-//! Record: bits 32 to 63 the member, bits 0 to 31 how much it holds. All zero: free. A record whose amount is
-//! zero stays with its member as a hint, and anybody who finds no free record may take it over. Every change
-//! is one compare-and-swap, so a death leaves a record either before or after it, never between.
+//! Record: bits 32 to 63 are the member, bits 0 to 31 the amount it holds. All zero: free. A record with
+//! amount zero stays with its member as a hint; a member that finds no free record may take it over. Every
+//! change is one compare-and-swap, so a death leaves a record either before or after the change, never in
+//! between.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::MemberId;
 
-/// Records a table has: members that may hold something at one time.
+/// Records per table: the number of members that may hold something at one time.
 #[cfg(not(loom))]
 pub(crate) const RECORDS: usize = 256;
 #[cfg(loom)]
@@ -52,12 +53,12 @@ const fn amount_of(record: u64) -> u32 {
 }
 
 impl Table {
-    /// Adds to what `me` holds. `None` when every record is some other member's with something in it.
+    /// Adds to what `me` holds. `None` if every record belongs to another member that holds something.
     pub(crate) fn add(&self, me: MemberId, amount: u32) -> Option<Slot> {
         loop {
             let slot = self.find(me)?;
             // Before the record itself, so that whoever sees the record also looks that far. And before the
-            // look at it, so that a caller who finds it taken has seen a newer length and looks elsewhere.
+            // look at it, so that a caller that finds it taken has seen a newer length and looks elsewhere.
             if self.used() <= slot.0 {
                 self.used.fetch_max((slot.0 as u32).wrapping_add(1), Ordering::Relaxed);
             }
@@ -75,7 +76,7 @@ impl Table {
         }
     }
 
-    /// Adds to what `me` holds, if it holds anything at that very instant.
+    /// Adds to what `me` holds, if it holds anything at that instant.
     pub(crate) fn add_to_held(&self, me: MemberId, amount: u32) -> Option<Slot> {
         let slot = self.slot_of(me)?;
         let word = &self.records[slot.0];
@@ -90,7 +91,7 @@ impl Table {
         None
     }
 
-    /// `me`'s record, else a free one, else another member's empty one.
+    /// `me`'s record, or else a free one, or else another member's empty one.
     #[inline]
     fn find(&self, me: MemberId) -> Option<Slot> {
         let used = self.used();
@@ -112,7 +113,8 @@ impl Table {
         free.or_else(fresh).or_else(empty)
     }
 
-    /// Takes from what `me` holds in `slot`; false, and nothing done, if it holds less or not there.
+    /// Subtracts from what `me` holds in `slot`. Returns false, and does nothing, if it holds less, or
+    /// nothing there.
     #[inline]
     pub(crate) fn sub(&self, me: MemberId, slot: Slot, amount: u32) -> bool {
         let word = &self.records[slot.0];
@@ -134,7 +136,7 @@ impl Table {
         }
     }
 
-    /// Takes one from what `me` holds, or else from what anybody holds; false if nobody holds anything.
+    /// Takes one from what `me` holds, or else from what any member holds; false if no member holds anything.
     pub(crate) fn take_one(&self, me: MemberId) -> bool {
         let mine = self.slot_of(me).is_some_and(|slot| self.sub(me, slot, 1));
         mine || (0..self.used()).any(|i| {
@@ -143,7 +145,7 @@ impl Table {
         })
     }
 
-    /// Whether anybody beside `member` holds anything.
+    /// Whether any member other than `member` holds anything.
     pub(crate) fn is_held_beside(&self, member: MemberId) -> bool {
         let held = |word: &AtomicU64| word.load(Ordering::Acquire);
         self.records[..self.used()]
@@ -157,13 +159,14 @@ impl Table {
         self.records[..self.used()].iter().position(|word| holds(word, me)).map(Slot)
     }
 
-    /// Empties every record of `dead`; what it held. Twice is harmless: the second time finds nothing.
+    /// Empties every record of `dead`. Returns what it held. Twice is harmless: the second time finds
+    /// nothing.
     pub(crate) fn remove(&self, dead: MemberId) -> u64 {
         let mut held = 0;
         for word in &self.records[..self.used()] {
             let mut now = word.load(Ordering::Acquire);
-            // A failure means that somebody took one of them meanwhile (`take_one`), that another repair was
-            // here first, or that the empty record was taken over.
+            // A failure means that another member took one of them meanwhile (`take_one`), that another
+            // repair was here first, or that the empty record was taken over.
             while member_of(now) == dead.0 {
                 match word.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {
@@ -184,7 +187,7 @@ impl Table {
         amounts.map(u64::from).sum()
     }
 
-    /// Who holds how much, as far as one look can tell.
+    /// Which members hold how much; a snapshot.
     pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
         let records = self.records[..self.used()].iter().map(|word| word.load(Ordering::Relaxed));
         records

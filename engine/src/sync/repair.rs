@@ -1,4 +1,4 @@
-//! The driver's list of live objects, and what is done to each when a member has died.
+//! The driver's list of live objects, and the repair of each when a member has died.
 //!
 //! # Safety
 //! A registered pointer leads to live words until its `Registration` is dropped: the dropper takes the list's

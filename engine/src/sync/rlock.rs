@@ -1,4 +1,4 @@
-//! `RLock<T>`: a lock that its holder may take again.
+//! `RLock<T>`: a reentrant lock.
 //!
 //! # Safety
 //! As for `Lock`, but guards of one thread may coexist, so none of them gives out a reference: the value is
@@ -18,8 +18,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A lock and how often its holder took it. The depth means something only while the lock is held, and only
-/// to its holder: whoever takes a free lock writes 1, also after a death at any depth.
+/// A lock, and how often its holder has taken it. The depth has a meaning only while the lock is held, and
+/// only for its holder: whoever takes a free lock writes 1, even after a death at another depth.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct RLockWord {
@@ -82,11 +82,11 @@ impl RLockWord {
     }
 }
 
-/// A value in shared memory under a lock that the thread holding it may take again.
+/// A value in shared memory under a reentrant lock: the thread that holds it may take it again.
 ///
-/// Because one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`]
-/// copy. A death is reported as by [`crate::sync::Lock`]: the next to lock gets [`LockError::OwnerDied`],
-/// whatever the dead holder's depth was.
+/// Since one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`]
+/// copy. A death is reported as by [`crate::sync::Lock`]: the next thread to lock gets
+/// [`LockError::OwnerDied`], whatever the dead holder's depth.
 ///
 /// ```
 /// use phalanx::sync::RLock;
@@ -111,8 +111,8 @@ unsafe impl<T: Pod + Send> Send for RLock<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Pod + Send> Sync for RLock<T> {}
 
-/// One level of a held [`RLock`]; dropping the last one gives the lock up.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+/// One level of a held [`RLock`]; dropping the last one releases the lock.
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct RGuard<'a, T: Pod> {
     lock: &'a RLock<T>,
     unwinding: bool,
@@ -123,7 +123,7 @@ impl<T: Pod + Send> RLock<T> {
     /// Makes an unlocked lock around `value`.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<RLock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value.
@@ -137,21 +137,22 @@ impl<T: Pod + Send> RLock<T> {
         Ok(RLock { place, _value: PhantomData })
     }
 
-    /// Takes the lock, or takes it once more; blocks while another thread or process holds it.
+    /// Takes the lock, or takes it once more. Blocks while another thread or process holds it.
     ///
     /// # Errors
-    /// - [`LockError::OwnerDied`]: held, the guard is inside, the value is suspect.
-    /// - [`LockError::TooDeep`]: taken about a million times by this thread already.
+    /// - [`LockError::OwnerDied`]: the lock is held, with the guard inside; an earlier holder died and the
+    ///   value may be inconsistent.
+    /// - [`LockError::TooDeep`]: this thread has already taken the lock about a million times.
     /// - [`LockError::Corrupt`]: the words in shared memory were overwritten.
     #[inline]
     pub fn lock(&self) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
         self.lock_with(Patience::Forever)
     }
 
-    /// Takes the lock if no other thread holds it; never blocks.
+    /// Takes the lock if no other thread holds it. Never blocks.
     ///
     /// # Errors
-    /// As [`RLock::lock`], and [`LockError::TimedOut`] when another thread holds it.
+    /// As [`RLock::lock`], and [`LockError::TimedOut`] if another thread holds it.
     pub fn try_lock(&self) -> Result<RGuard<'_, T>, LockError<RGuard<'_, T>>> {
         self.lock_with(Patience::Try)
     }
@@ -190,12 +191,12 @@ impl<T: Pod + Send> RLock<T> {
 }
 
 impl<T> RLock<T> {
-    /// Who holds it, as far as one look can tell.
+    /// The current holder; a snapshot.
     pub fn holder(&self) -> Option<Owner> {
         self.looked_at().holder()
     }
 
-    /// Whether a holder died and nobody called [`RGuard::clear_poison`] since.
+    /// Whether a holder died and [`RGuard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().lock.is_poisoned()
     }
@@ -206,7 +207,7 @@ impl<T> RLock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     fn word(&self) -> &RLockWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -228,24 +229,24 @@ impl<T> std::fmt::Debug for RLock<T> {
 }
 
 impl<T: Pod> RGuard<'_, T> {
-    /// Copies the value out.
+    /// Returns a copy of the value.
     pub fn get(&self) -> T {
         // SAFETY: this thread holds the lock and is inside this call, so nobody writes meanwhile.
         unsafe { self.lock.data().read() }
     }
 
-    /// Copies a value in.
+    /// Replaces the value by `value`.
     pub fn set(&self, value: T) {
         // SAFETY: this thread holds the lock and no reference to the value exists anywhere.
         unsafe { self.lock.data().write(value) }
     }
 
-    /// Replaces the value by `change` of it.
+    /// Replaces the value by the result of `change`.
     pub fn update(&self, change: impl FnOnce(T) -> T) {
         self.set(change(self.get()));
     }
 
-    /// Says that the value is sound again; dropping all guards without it keeps the poison.
+    /// Declares the value sound again. Dropping all guards without calling this keeps the lock poisoned.
     pub fn clear_poison(&self) {
         self.lock.word().lock.clear_poison();
     }

@@ -9,16 +9,16 @@ use crate::sync::serial::SerialWord;
 use crate::sync::wait::{Patience, SPINS, Turn};
 use crate::sys::futex::Woken;
 
-/// Bit 29: the writer in `HOLDER` found no readers left and is inside. Without it the writer has announced
-/// itself, which keeps new readers out, and waits for the old ones.
+/// Bit 29: the writer in `HOLDER` found no readers left and is inside. Without this bit the writer has
+/// announced itself, which keeps new readers out, and waits for the old ones.
 const ENTERED: u32 = 1 << 29;
-/// Bit 31: a reader found no free record and may be asleep until somebody leaves.
+/// Bit 31: a reader found no free record and may be asleep until another reader leaves.
 const CROWDED: u32 = 1 << 31;
 
 /// A reader-writer lock in shared memory; all zero is free and clean.
 ///
-/// A reader is in when its record was added *and then* no writer stood in `state`; a writer when it stood in
-/// `state` *and then* found no record with anything in it. Between the two steps each has a sequentially
+/// A reader is inside if its record was added *and then* no writer was in `state`. A writer is inside if it
+/// was in `state` *and then* found every record empty. Between the two steps each has a sequentially
 /// consistent fence, so at least one of them sees the other.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -29,7 +29,7 @@ pub(crate) struct RwWord {
     thread: AtomicU32,
     turn: Turn,
     _pad: AtomicU32,
-    /// Tells this lock from others that lay here.
+    /// Distinguishes this lock from others that were at its address before.
     pub(crate) serial: SerialWord,
     readers: Table,
 }
@@ -56,8 +56,8 @@ impl RwWord {
                 }
                 if !patience.is_try() && seen & CROWDED == 0 {
                     self.state.fetch_or(CROWDED, Ordering::Relaxed);
-                    // Then look for a record once more: the one who leaves frees its record and then looks
-                    // for the bit.
+                    // Then look for a record once more: a leaving reader frees its record and then looks for
+                    // the bit.
                     fence(Ordering::SeqCst);
                     continue;
                 }
@@ -70,8 +70,9 @@ impl RwWord {
         }
     }
 
-    /// Enters once more, for a thread that is in as a reader: at once, as no writer can be inside or get
-    /// there before it has left. `None` if its process has no record after all, or cannot count further.
+    /// Enters once more, for a thread that is already reading: at once, since no writer can be inside, or get
+    /// inside before this thread has left. `None` if its process has no record after all, or cannot count
+    /// further.
     pub(crate) fn read_again(&self, me: Owner) -> Option<(Acquired, Slot)> {
         let slot = self.readers.add_to_held(me.member, 1)?;
         let poisoned = self.state.load(Ordering::Relaxed) & POISON != 0;
@@ -88,7 +89,7 @@ impl RwWord {
         self.readers.total().try_into().unwrap_or(u32::MAX)
     }
 
-    /// The reader's second step: in, or out again because of a writer.
+    /// The reader's second step: enters, or leaves again because of a writer.
     #[inline]
     fn confirm(&self, me: Owner, slot: Slot) -> Option<Acquired> {
         fence(Ordering::SeqCst);
@@ -157,7 +158,7 @@ impl RwWord {
         Ok(if poisoned { Acquired::OwnerDied } else { Acquired::Clean })
     }
 
-    /// The writer's second step: no readers left, or the patience ended.
+    /// The writer's second step: waits until no readers are left, or its time runs out.
     fn drain(&self, patience: Patience) -> bool {
         let mut spins = if patience.is_try() { 0 } else { SPINS };
         fence(Ordering::SeqCst);
@@ -194,7 +195,7 @@ impl RwWord {
         seen & HOLDER == me.member.0 && self.thread.load(Ordering::Relaxed) == me.thread
     }
 
-    /// The writer that is in or waits to be, as far as one look can tell.
+    /// The writer that is inside or waits to be; a snapshot.
     pub(crate) fn writer(&self) -> Option<Owner> {
         let member = MemberId(self.state.load(Ordering::Relaxed) & HOLDER);
         let thread = self.thread.load(Ordering::Relaxed);
@@ -213,8 +214,8 @@ impl RwWord {
         self.state.fetch_and(!POISON, Ordering::Relaxed);
     }
 
-    /// After a confirmed death: its reader marks go; if it was the writer, its place too, poisoned only if it
-    /// was inside.
+    /// After a confirmed death: removes its reader records. If it was the writer, removes that too, and
+    /// poisons the lock only if it was inside.
     pub(crate) fn repair(&self, dead: MemberId) {
         self.readers.remove(dead);
         let mut seen = self.state.load(Ordering::Relaxed);

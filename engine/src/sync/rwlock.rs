@@ -26,16 +26,16 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A value in shared memory that many threads and processes may read at once, or one write.
+/// A value in shared memory that many threads and processes may read at once, or one may write.
 ///
-/// A waiting writer keeps new readers out, but for threads that read already: these may read again at any
-/// time. A thread that reads must not write before it dropped its guards, which is reported as
-/// [`LockError::WouldDeadlock`], at once. If a reader dies its mark is taken back and nothing is reported,
-/// since readers change nothing. If a writer dies inside, everybody after it, reader or writer, gets
+/// A waiting writer keeps new readers out, except for threads that are reading already: these may read again
+/// at any time. A thread that reads must drop its guards before it writes; otherwise it gets
+/// [`LockError::WouldDeadlock`] at once. If a reader dies its record is removed and nothing is reported,
+/// since readers change nothing. If a writer dies while writing, every later reader and writer gets
 /// [`LockError::OwnerDied`] until a writer calls [`WriteGuard::clear_poison`].
 ///
-/// Cost: reading takes two atomic instructions and two fences in all; with more than 256 processes reading at
-/// once, the rest wait for one to leave. About 2 KiB of shared memory beside the value.
+/// Cost: a read takes two atomic instructions and two fences in all. At most 256 processes read at once; the
+/// rest wait until one leaves. About 2 KiB of shared memory besides the value.
 ///
 /// ```
 /// use phalanx::sync::RwLock;
@@ -58,16 +58,16 @@ unsafe impl<T: Pod + Send> Send for RwLock<T> {}
 // SAFETY: readers share the value (`T: Sync`), a writer has it alone (`T: Send`).
 unsafe impl<T: Pod + Send + Sync> Sync for RwLock<T> {}
 
-/// The value may be read; dropping the guard leaves.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+/// Shared access to the value; dropping the guard releases the lock.
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct ReadGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
     slot: Slot,
     _thread: PhantomData<*const ()>,
 }
 
-/// The value may be written; dropping the guard leaves.
-#[must_use = "the lock is given up as soon as the guard is dropped"]
+/// Exclusive access to the value; dropping the guard releases the lock.
+#[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct WriteGuard<'a, T: Pod> {
     lock: &'a RwLock<T>,
     unwinding: bool,
@@ -81,7 +81,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
     /// Makes a free lock around `value`.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<RwLock<T>, CreateError> {
         let write = |base: NonNull<u8>| {
             // SAFETY: the block has room for words and value, and all zero is a valid word.
@@ -97,17 +97,18 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         Ok(RwLock { place, _value: PhantomData })
     }
 
-    /// Enters as a reader; blocks while a writer is in or waits.
+    /// Takes the lock for reading. Blocks while a writer holds it or waits for it.
     ///
     /// # Errors
-    /// - [`LockError::OwnerDied`]: entered, the guard is inside; a writer died and the value is suspect.
-    /// - [`LockError::WouldDeadlock`]: this thread is the writer.
+    /// - [`LockError::OwnerDied`]: the lock is held, with the guard inside; a writer died and the value may
+    ///   be inconsistent.
+    /// - [`LockError::WouldDeadlock`]: this thread holds the lock for writing.
     /// - [`LockError::Corrupt`]: the words in shared memory were overwritten.
     pub fn read(&self) -> Read<'_, T> {
         self.read_with(Patience::Forever)
     }
 
-    /// Enters as a reader if no writer is in or waits; never blocks.
+    /// Takes the lock for reading if no writer holds it or waits for it. Never blocks.
     ///
     /// # Errors
     /// As [`RwLock::read`], and [`LockError::TimedOut`].
@@ -115,7 +116,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         self.read_with(Patience::Try)
     }
 
-    /// Enters as a reader, waiting at most `timeout`.
+    /// Takes the lock for reading, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`RwLock::read`], and [`LockError::TimedOut`].
@@ -123,15 +124,15 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         self.read_with(Patience::of(timeout))
     }
 
-    /// Enters as the writer; blocks until everybody else has left.
+    /// Takes the lock for writing. Blocks until all other readers and writers have released it.
     ///
     /// # Errors
-    /// As [`RwLock::read`], and [`LockError::WouldDeadlock`] when this thread has a read guard.
+    /// As [`RwLock::read`], and [`LockError::WouldDeadlock`] if this thread has a read guard.
     pub fn write(&self) -> Write<'_, T> {
         self.write_with(Patience::Forever)
     }
 
-    /// Enters as the writer if nobody else is in; never blocks.
+    /// Takes the lock for writing if it is free. Never blocks.
     ///
     /// # Errors
     /// As [`RwLock::read`], and [`LockError::TimedOut`].
@@ -139,7 +140,7 @@ impl<T: Pod + Send + Sync> RwLock<T> {
         self.write_with(Patience::Try)
     }
 
-    /// Enters as the writer, waiting at most `timeout`.
+    /// Takes the lock for writing, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`RwLock::read`], and [`LockError::TimedOut`].
@@ -183,18 +184,19 @@ impl<T: Pod + Send + Sync> RwLock<T> {
 }
 
 thread_local! {
-    /// The locks that this thread has read guards of, or forgot ones of, one entry a guard.
+    /// The locks of which this thread has read guards, or has forgotten some, with one entry per guard.
     static READING: RefCell<Vec<(Serial, MemberId)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T> RwLock<T> {
-    /// How the calling thread notes that it reads: this very lock, whatever lay at its address before, and
-    /// this very process, as a forked one has the notes of its parent.
+    /// The key under which the calling thread notes that it reads: this very lock, not one that was at its
+    /// address before, and this very process, since a fork has its parent's notes.
     fn reading(&self, me: Owner) -> (Serial, MemberId) {
         (self.word().serial.get(), me.member)
     }
 
-    /// Whether the calling thread has a read guard of it, or forgot one, whose mark then stays in the words.
+    /// Whether the calling thread has a read guard of it, or forgot one, whose record then stays in the
+    /// words.
     fn is_read_here(&self, me: Owner) -> bool {
         let own = self.reading(me);
         with_own(&READING, |reading| reading.contains(&own))
@@ -205,17 +207,17 @@ impl<T> RwLock<T> {
         LockError::of(refused, self.word().writer())
     }
 
-    /// How many readers are in, of all processes, as far as one look can tell.
+    /// The number of readers in all processes; a snapshot.
     pub fn readers(&self) -> u32 {
         self.looked_at().readers()
     }
 
-    /// The writer that is in or waits to be, as far as one look can tell.
+    /// The writer that holds the lock or waits for it; a snapshot.
     pub fn writer(&self) -> Option<Owner> {
         self.looked_at().writer()
     }
 
-    /// Whether a writer died inside and nobody called [`WriteGuard::clear_poison`] since.
+    /// Whether a writer died while writing and [`WriteGuard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().is_poisoned()
     }
@@ -226,7 +228,7 @@ impl<T> RwLock<T> {
         unsafe { self.place.words().cast().as_ref() }
     }
 
-    /// The words; whoever calls has seen that this is no fork of the program's own.
+    /// The words; the caller has checked that this process is not a fork.
     fn word(&self) -> &RwWord {
         // SAFETY: the place holds one at its base for as long as it lives.
         unsafe { self.place.base().cast().as_ref() }
@@ -248,7 +250,7 @@ impl<T> std::fmt::Debug for RwLock<T> {
 }
 
 impl<T: Pod> WriteGuard<'_, T> {
-    /// Says that the value is sound again.
+    /// Declares the value sound again.
     pub fn clear_poison(&mut self) {
         self.lock.word().clear_poison();
     }

@@ -1,4 +1,4 @@
-//! `Semaphore` and `BoundedSemaphore`: permits that processes hold and, when they die, give back.
+//! `Semaphore` and `BoundedSemaphore`: permits that processes hold, and return when they die.
 //!
 //! # Safety
 //! A semaphore's block is one `SemaphoreWord` at its base.
@@ -14,61 +14,63 @@ use crate::sys::fork;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A permit was not to be had, or not to be given back.
+/// Why permits could not be taken or returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SemaphoreError {
-    /// The deadline passed, or for `try_` calls: too few permits were free.
-    #[error("no {asked} permits of the semaphore were free in time ({free} are now); others hold the rest")]
+    /// Too few permits came free in time, or, for `try_` calls, too few are free now.
+    #[error(
+        "{asked} permits of the semaphore did not come free in time ({free} are free now); others hold the rest"
+    )]
     TimedOut {
-        /// How many were asked for.
+        /// The number of permits requested.
         asked: u32,
-        /// How many were free at the last look.
+        /// The number of permits that were free at the last check.
         free: u32,
     },
-    /// More asked for at once than a bounded semaphore has: the call would wait for ever.
+    /// The call requested more permits than the bounded semaphore has, and would wait for ever.
     #[error(
         "{asked} permits were asked for, but the bounded semaphore has {total} in all; ask for fewer at once"
     )]
     TooMany {
-        /// How many were asked for.
+        /// The number of permits requested.
         asked: u32,
-        /// How many there are, held or free.
+        /// The total number of permits, held or free.
         total: u32,
     },
-    /// More to give back than this process holds, or than a semaphore can count.
+    /// The call would return more permits than this process holds, or more than a semaphore can count.
     #[error(
         "{asked} permits were to be released, but this process does not hold so many of a bounded semaphore (or the \
-         semaphore's count would pass 2^32); release each permit once"
+         semaphore's count would exceed u32::MAX); release each permit once"
     )]
     NotHeld {
-        /// How many were to be released.
+        /// The number of permits to be returned.
         asked: u32,
     },
     /// More processes hold permits than the semaphore has records for.
     #[error("{RECORDS} processes hold permits of the semaphore already, the most it can keep records of")]
     TableFull,
-    /// This process was forked from one that uses phalanx: the semaphore is the parent's.
+    /// This process was forked from one that uses phalanx: the semaphore belongs to the parent.
     #[error("the semaphore cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
-    /// The words in shared memory hold what no semaphore operation writes.
+    /// The words in shared memory hold a value that no semaphore operation writes.
     #[error(
         "the semaphore's state in shared memory is {seen:#010x}, which no semaphore operation writes; unsafe code in \
          some process wrote past its data; make a new semaphore"
     )]
     Corrupt {
-        /// The word.
+        /// The value.
         seen: u32,
     },
 }
 
-/// A number of permits in shared memory, taken and given back by any thread of any process.
+/// A number of permits in shared memory, taken and returned by any thread of any process.
 ///
-/// Each permit taken is recorded with the process that holds it: when that process dies its permits are free
-/// again, without a report, as permits guard no data. [`Semaphore::release`] may add permits beyond the first
-/// number; a [`BoundedSemaphore`] never has more than it began with.
+/// Each permit taken is recorded with the process that holds it. When that process dies its permits become
+/// free again; nothing is reported, since permits guard no data. [`Semaphore::release`] may add permits
+/// beyond the initial number; a [`BoundedSemaphore`] never has more than it began with.
 ///
-/// Cost: two uncontended lock operations, without a system call, when permits are free. About 2 KiB of shared
+/// Cost: two uncontended lock operations, without a system call, if permits are free. About 2 KiB of shared
 /// memory.
 ///
 /// ```
@@ -86,10 +88,10 @@ pub struct Semaphore {
     place: Place,
 }
 
-/// Permits held by this process; dropping gives them back.
+/// Permits held by this process; dropping the value returns them.
 ///
-/// They belong to the process, not to the thread, and may be sent to another thread of it.
-#[must_use = "the permits are given back as soon as this is dropped"]
+/// They belong to the process, not to the thread, and may be sent to another thread of the process.
+#[must_use = "the permits are returned as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
@@ -98,10 +100,10 @@ pub struct Permit<'a> {
 }
 
 impl Semaphore {
-    /// Makes a semaphore with so many free permits.
+    /// Makes a semaphore with `permits` free permits.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
         // SAFETY: the block is long enough, zeroed, and all zero is a valid word.
         let init = |base: NonNull<u8>| unsafe { base.cast::<SemaphoreWord>().as_ref() }.init(permits);
@@ -114,17 +116,17 @@ impl Semaphore {
         Ok(Semaphore { place })
     }
 
-    /// Takes one permit; blocks until one is free. One that was made with none waits for the first
-    /// [`release`](Semaphore::release).
+    /// Takes one permit. Blocks until one is free; if the semaphore was made with none, that is after the
+    /// first [`release`](Semaphore::release).
     ///
     /// # Errors
-    /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see there.
+    /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see [`SemaphoreError`].
     pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
         self.acquire_with(1, Patience::Forever)
     }
 
-    /// Takes `n` permits at once; blocks until so many are free, also where the semaphore has fewer in all,
-    /// as [`release`](Semaphore::release) may add to them. Not fair: small requests may overtake it.
+    /// Takes `n` permits at once. Blocks until that many are free, even if the semaphore has fewer in all,
+    /// since [`release`](Semaphore::release) may add more. Not fair: smaller requests may overtake this one.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`].
@@ -135,8 +137,8 @@ impl Semaphore {
     /// Takes one permit if one is free.
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`] when none is free (after 50 ms at most,
-    /// should another process have been killed or stopped in the middle of an operation).
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TimedOut`] if none is free. That answer takes up to
+    /// 50 ms if another process was killed or stopped in the middle of an operation.
     pub fn try_acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
         self.acquire_with(1, Patience::Try)
     }
@@ -149,7 +151,7 @@ impl Semaphore {
         self.acquire_with(1, Patience::of(timeout))
     }
 
-    /// Takes `n` permits at once if so many are free.
+    /// Takes `n` permits at once if that many are free.
     ///
     /// # Errors
     /// As [`Semaphore::try_acquire`].
@@ -173,11 +175,11 @@ impl Semaphore {
         taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
     }
 
-    /// Adds `n` free permits, whoever held them or nobody did: for signalling how many items are ready.
+    /// Adds `n` free permits, whether or not anyone held them: for signalling how many items are ready.
     ///
     /// # Errors
-    /// - [`SemaphoreError::NotHeld`]: the count would pass 2^32.
-    /// - [`SemaphoreError::Corrupt`]: see there.
+    /// - [`SemaphoreError::NotHeld`]: the count would exceed `u32::MAX`.
+    /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.
     pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
         if fork::is_foreign() {
             return Err(SemaphoreError::Forked);
@@ -185,12 +187,12 @@ impl Semaphore {
         self.word().grow(member::current(), n).map_err(|denied| self.error(denied, n))
     }
 
-    /// Permits nobody holds, as far as one look can tell.
+    /// The number of free permits; a snapshot.
     pub fn available(&self) -> u32 {
         self.word().free()
     }
 
-    /// Who holds how many permits, as far as one look can tell; by process, as permits belong to processes.
+    /// The processes that hold permits and how many each holds; a snapshot.
     pub fn holders(&self) -> Vec<(MemberId, u32)> {
         self.word().holders()
     }
@@ -217,19 +219,19 @@ impl std::fmt::Debug for Semaphore {
 }
 
 impl Permit<'_> {
-    /// How many permits these are.
+    /// The number of permits.
     pub fn count(&self) -> u32 {
         self.n
     }
 
-    /// Leaves the permits with this process, without a guard: until [`BoundedSemaphore::release`], or the
-    /// process ends.
+    /// Drops this guard but leaves the permits with the process, until [`BoundedSemaphore::release`] or the
+    /// end of the process.
     pub fn keep(self) {
         std::mem::forget(self);
     }
 
-    /// Uses the permits up: the semaphore has so many fewer. With [`Semaphore::release`] this hands items
-    /// from makers to takers.
+    /// Uses the permits up: the semaphore has that many fewer. Together with [`Semaphore::release`] this
+    /// passes items from producers to consumers.
     ///
     /// # Errors
     /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.
@@ -248,7 +250,7 @@ impl Drop for Permit<'_> {
         if fork::is_foreign() {
             return;
         }
-        // It fails only if the words were overwritten; the next `acquire` says so.
+        // It fails only if the words were overwritten; the next `acquire` reports that.
         let _ = self.semaphore.word().release(member::current(), self.slot, self.n);
     }
 }
@@ -268,19 +270,19 @@ impl Drop for Permit<'_> {
 pub struct BoundedSemaphore(Semaphore);
 
 impl BoundedSemaphore {
-    /// Makes a semaphore with so many permits, now and for ever.
+    /// Makes a semaphore with `permits` free permits; it never has more.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(permits: u32) -> Result<BoundedSemaphore, CreateError> {
         Semaphore::new(permits).map(BoundedSemaphore)
     }
 
-    /// Gives back `n` permits that this process [keeps](Permit::keep).
+    /// Returns `n` permits that this process [keeps](Permit::keep).
     ///
     /// # Errors
-    /// - [`SemaphoreError::NotHeld`]: this process holds fewer; nothing is given back.
-    /// - [`SemaphoreError::Corrupt`]: see there.
+    /// - [`SemaphoreError::NotHeld`]: this process holds fewer; nothing is returned.
+    /// - [`SemaphoreError::Corrupt`]: the words in shared memory were overwritten.
     pub fn release(&self, n: u32) -> Result<(), SemaphoreError> {
         if fork::is_foreign() {
             return Err(SemaphoreError::Forked);
@@ -291,7 +293,7 @@ impl BoundedSemaphore {
     /// Takes one permit; see [`Semaphore::acquire`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`]: more than there are in all.
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`] if the semaphore has none in all.
     pub fn acquire(&self) -> Result<Permit<'_>, SemaphoreError> {
         self.check(1)?;
         self.0.acquire()
@@ -300,7 +302,7 @@ impl BoundedSemaphore {
     /// Takes `n` permits at once; see [`Semaphore::acquire_many`].
     ///
     /// # Errors
-    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`]: more than there are in all.
+    /// As [`Semaphore::acquire`], and [`SemaphoreError::TooMany`] if `n` is more than there are in all.
     pub fn acquire_many(&self, n: u32) -> Result<Permit<'_>, SemaphoreError> {
         self.check(n)?;
         self.0.acquire_many(n)
@@ -324,7 +326,7 @@ impl BoundedSemaphore {
         self.0.acquire_timeout(timeout)
     }
 
-    /// Refuses what no release can bring about.
+    /// Refuses a request that no release can ever satisfy.
     fn check(&self, asked: u32) -> Result<(), SemaphoreError> {
         if fork::is_foreign() {
             return Err(SemaphoreError::Forked);
@@ -333,17 +335,17 @@ impl BoundedSemaphore {
         if asked > total { Err(SemaphoreError::TooMany { asked, total }) } else { Ok(()) }
     }
 
-    /// Permits nobody holds, as far as one look can tell.
+    /// The number of free permits; a snapshot.
     pub fn available(&self) -> u32 {
         self.0.available()
     }
 
-    /// Who holds how many permits; see [`Semaphore::holders`].
+    /// The processes that hold permits and how many each holds; see [`Semaphore::holders`].
     pub fn holders(&self) -> Vec<(MemberId, u32)> {
         self.0.holders()
     }
 
-    /// Takes `n` permits at once if so many are free; see [`Semaphore::try_acquire_many`].
+    /// Takes `n` permits at once if that many are free; see [`Semaphore::try_acquire_many`].
     ///
     /// # Errors
     /// As [`Semaphore::try_acquire`], and [`SemaphoreError::TooMany`].

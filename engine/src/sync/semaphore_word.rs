@@ -10,17 +10,17 @@ use std::time::Duration;
 
 /// A semaphore in shared memory.
 ///
-/// The truth is `total` and the table of who holds how many. `free` is derived from both, and re-derived by
-/// the next to enter whenever `guard` is poisoned, that is, after a death inside or after repair took records
-/// away.
+/// The truth is `total` and the table of who holds how many. `free` is derived from both. It is derived again
+/// by the next caller to enter after `guard` was poisoned, that is, after a death inside or after repair
+/// removed records.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct SemaphoreWord {
     /// Held for a few instructions by whoever changes the words below; sleepers never hold it.
     guard: LockWord,
-    /// Permits there are, held or free; changed inside.
+    /// All permits, held or free; changed inside.
     total: AtomicU32,
-    /// Permits nobody holds; changed inside.
+    /// Free permits; changed inside.
     free: AtomicU32,
     turn: Turn,
     _pad: AtomicU32,
@@ -35,24 +35,24 @@ const _: () = {
     assert!(size_of::<SemaphoreWord>() == 32 + 8 * crate::sync::record::RECORDS);
 };
 
-/// How long a caller that does not want to wait for permits waits for the guard: far longer than anybody
-/// alive is inside, preempted or not, on a machine in working order.
+/// How long a caller that does not wait for permits waits for the guard: far longer than any living process
+/// is inside, preempted or not, on a machine in working order.
 const INSIDE: Duration = Duration::from_millis(50);
 
-/// Why no permit was had or given back.
+/// Why permits were not taken or returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     TimedOut,
-    /// More given back than the member holds, or more permits than the word can count.
+    /// More permits returned than the member holds, or more than the word can count.
     NotHeld,
     /// No record free for this member.
     TableFull,
-    /// The guard's word, as seen.
+    /// The guard's word has this value, which is invalid.
     Corrupt(u32),
 }
 
 impl SemaphoreWord {
-    /// Gives a fresh word its permits; before anybody else knows it.
+    /// Sets the permits of a fresh word, before any other process knows it.
     pub(crate) fn init(&self, permits: u32) {
         self.total.store(permits, Ordering::Relaxed);
         self.free.store(permits, Ordering::Relaxed);
@@ -68,8 +68,8 @@ impl SemaphoreWord {
             self.leave(me);
             match outcome {
                 Ok(Some(slot)) => return Ok(slot),
-                // Repair came while this caller was inside: its look was at a stale count, and its ticket may
-                // be from after the move that would have told it.
+                // Repair came while this caller was inside: the caller saw a stale count, and its ticket may
+                // be from after the move that would have woken it.
                 Ok(None) if self.guard.is_poisoned() => continue,
                 Ok(None) => {}
                 Err(denied) => return Err(denied),
@@ -80,16 +80,16 @@ impl SemaphoreWord {
         }
     }
 
-    /// Inside: takes `n` if there are so many.
+    /// Inside: takes `n` if that many are free.
     fn take(&self, me: Owner, n: u32) -> Result<Option<Slot>, Denied> {
         let Some(left) = self.free.load(Ordering::Relaxed).checked_sub(n) else { return Ok(None) };
-        // The record first: a death from here on is put right by re-deriving `free`.
+        // The record first: a death from here on is repaired by deriving `free` again.
         let slot = self.held.add(me.member, n).ok_or(Denied::TableFull)?;
         self.free.store(left, Ordering::Relaxed);
         Ok(Some(slot))
     }
 
-    /// Gives back `n` permits that `me`'s process holds in `slot`.
+    /// Returns `n` permits that `me`'s process holds in `slot`.
     pub(crate) fn release(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
         self.change(
             me,
@@ -101,9 +101,9 @@ impl SemaphoreWord {
         )
     }
 
-    /// Makes a change of the truth, then of what is derived from it, inside. Where the guard is not to be
-    /// had, its holder being stopped or the word overwritten, the truth alone, as repair does: each step of
-    /// it is one instruction, and the poison asks for a recount.
+    /// Inside: changes the truth, then what is derived from it. If the guard is not free, because its holder
+    /// is stopped or the word was overwritten, changes only the truth, as repair does: each step of that is
+    /// one instruction, and the poison asks for a recount.
     fn change(&self, me: Owner, truth: impl FnOnce() -> bool, derived: impl FnOnce()) -> Result<(), Denied> {
         let inside = match self.enter(me, Patience::Try) {
             Err(Denied::TimedOut) => self.enter(me, Patience::of(GRACE)),
@@ -140,7 +140,7 @@ impl SemaphoreWord {
         self.outside(|| self.held.sub(me.member, slot, n))
     }
 
-    /// Gives back `n` of the permits that `me`'s process holds, wherever they are recorded.
+    /// Returns `n` of the permits that `me`'s process holds, wherever they are recorded.
     pub(crate) fn release_kept(&self, me: Owner, n: u32) -> Result<(), Denied> {
         let slot = self.held.slot_of(me.member).ok_or(Denied::NotHeld)?;
         self.release(me, slot, n)
@@ -156,7 +156,7 @@ impl SemaphoreWord {
         )
     }
 
-    /// Uses up `n` permits that `me`'s process holds in `slot`: afterwards there are so many fewer.
+    /// Uses up `n` permits that `me`'s process holds in `slot`: the semaphore then has that many fewer.
     pub(crate) fn consume(&self, me: Owner, slot: Slot, n: u32) -> Result<(), Denied> {
         let shrunk = |total: u32| Some(total.saturating_sub(n));
         let truth = || {
@@ -168,20 +168,20 @@ impl SemaphoreWord {
         self.change(me, truth, || ())
     }
 
-    /// Who holds how many permits.
+    /// Which members hold how many permits.
     pub(crate) fn holders(&self) -> Vec<(MemberId, u32)> {
         self.held.holders()
     }
 
-    /// Permits there are, held or free, as far as one look can tell.
+    /// All permits, held or free; a snapshot.
     pub(crate) fn total(&self) -> u32 {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Permits nobody holds, as far as one look can tell.
+    /// Free permits; a snapshot.
     pub(crate) fn free(&self) -> u32 {
         if self.guard.is_poisoned() {
-            // A death whose permits nobody has counted yet.
+            // There was a death whose permits have not been counted yet.
             let total = u64::from(self.total.load(Ordering::Relaxed));
             return total.saturating_sub(self.held.total()) as u32;
         }
@@ -191,8 +191,8 @@ impl SemaphoreWord {
     fn enter(&self, me: Owner, patience: Patience) -> Result<(), Denied> {
         let mut locked = self.guard.lock(me, Patience::Try);
         if locked == Err(Refused::TimedOut) {
-            // Others are inside for a few instructions: no reason to fail. One who was killed there ends the
-            // patience.
+            // Others are inside for a few instructions: no reason to fail. A holder that was killed there
+            // ends the patience.
             locked = self.guard.lock(me, if patience.is_try() { Patience::of(INSIDE) } else { patience });
         }
         match locked {
@@ -211,8 +211,8 @@ impl SemaphoreWord {
         let _ = self.guard.unlock(me);
     }
 
-    /// Inside: derives `free` anew. The poison goes first, so that records taken away meanwhile ask for
-    /// another count; should this process die before the store, its own death poisons the guard again.
+    /// Inside: derives `free` again. The poison is cleared first, so that records removed meanwhile ask for
+    /// another count; if this process dies before the store, its own death poisons the guard again.
     #[cold]
     fn recount(&self) {
         self.guard.clear_poison();
@@ -221,8 +221,7 @@ impl SemaphoreWord {
         self.free.store(free as u32, Ordering::Relaxed);
     }
 
-    /// After a confirmed death: its permits are free again. Never enters, so it waits for nobody, dead or
-    /// alive.
+    /// After a confirmed death: frees its permits. Never enters, so it waits for no process, dead or alive.
     pub(crate) fn repair(&self, dead: MemberId) {
         self.held.remove(dead);
         // After the records went, so that the count this asks for finds them gone.

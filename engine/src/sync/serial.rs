@@ -1,8 +1,8 @@
-//! Serial numbers: what tells an object in shared memory from another that lay at its address before.
+//! Serial numbers, which distinguish an object in shared memory from another that was at its address before.
 //!
-//! A process that notes something of an object for itself, in a table of its own, keys it by the serial
-//! number. An address or offset comes again when the object is gone, and what was noted, or forgotten, of the
-//! old one would pass for the new one's.
+//! A process that notes something about an object in a table of its own uses the serial number as the key.
+//! Addresses and offsets are reused when an object is gone, and notes about the old object would pass for
+//! notes about the new one.
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member;
@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicU64 as Count;
 
 static LAST: Count = Count::new(0);
 
-/// A serial number in the object's words, written once, before anybody else knows it; all zero until then.
+/// A serial number in the object's words, written once, before any other process knows the object; all zero
+/// until then.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct SerialWord {
@@ -20,8 +21,8 @@ pub(crate) struct SerialWord {
     number: AtomicU64,
 }
 
-/// A number that no other object has or had in the life of a driver: its maker's member id and the maker's
-/// own count.
+/// A number that no other object has or had while the driver lives: the maker's member ID and the maker's own
+/// count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Serial {
     maker: u32,

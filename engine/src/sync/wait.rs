@@ -1,4 +1,4 @@
-//! How protocols wait: a patience, a bounded spin, then sleep; and `Turn`, the word that sleepers of an
+//! How protocols wait: a patience, a bounded spin, then a sleep; and `Turn`, the word that the sleepers of an
 //! object share.
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -6,7 +6,7 @@ use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::sys::futex::{self, Woken};
 use std::time::{Duration, Instant};
 
-/// Everybody.
+/// Wake all sleepers.
 pub(crate) const ALL: u32 = u32::MAX;
 
 /// Rounds of looking at a word before sleeping. A pause takes 10 to 40 ns on current x86-64, so this is 1 to
@@ -16,8 +16,8 @@ pub(crate) const SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const SPINS: u32 = 0;
 
-/// Looking at a contended lock before sleeping: seldom, with pauses that double. Every look takes the line
-/// from the one who works with it, who gives the lock up and takes it many times between two looks.
+/// Looking at a contended lock before sleeping: rarely, with pauses that double. Every look takes the line
+/// away from the lock's users, who release the lock and take it many times between two looks.
 #[derive(Debug)]
 pub(crate) struct Spin {
     next: u32,
@@ -25,8 +25,9 @@ pub(crate) struct Spin {
 }
 
 /// Pauses before a second look at a contended lock: 1 to 2 us. By `phalanx-bench sync --only lock_contended`
-/// on a virtual machine of 2 Xeon cores in November 2026, 2 processes, nanoseconds a pair: a look after every
-/// pause 210 to 470; pauses from 1 on 42, from 8 on 32, from 32 on 28 (a robust mutex of the C library 98).
+/// on a virtual machine of 2 Xeon cores in November 2026, 2 processes, nanoseconds per pair: a look after
+/// every pause 210 to 470; pauses from 1 on 42, from 8 on 32, from 32 on 28 (a robust mutex of the C library
+/// 98).
 const FIRST_PAUSE: u32 = 32;
 
 impl Spin {
@@ -49,16 +50,16 @@ impl Spin {
     }
 }
 
-/// The longest single sleep. No protocol needs it: it bounds the damage should a word be wiped under a
+/// The longest single sleep. No protocol needs it: it limits the damage if a word is overwritten under a
 /// sleeper.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// How long an operation that must not fail waits for a lock which others hold for a few instructions. After
-/// that the holder is stopped, or the word was overwritten with a member that does not hold it, and the
-/// operation ends without the lock, as repair does.
+/// How long an operation that must not fail waits for a lock that others hold for a few instructions. After
+/// that the holder is stopped, or the word was overwritten with a member that does not hold the lock; then
+/// the operation ends without the lock, as repair does.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a caller is ready to wait.
+/// How long a caller is willing to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
     /// Not at all.
@@ -70,12 +71,12 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
-    /// Up to `timeout` from now; one that no clock can express is for ever.
+    /// Until `timeout` from now; a timeout that no clock can express means for ever.
     pub(crate) fn of(timeout: Duration) -> Patience {
         Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
     }
 
-    /// As this one, but at least `moment` from now.
+    /// This patience, but at least until `moment` from now.
     pub(crate) fn at_least(self, moment: Duration) -> Patience {
         match (self, Patience::of(moment)) {
             (Patience::Forever, _) => Patience::Forever,
@@ -90,7 +91,7 @@ impl Patience {
     }
 }
 
-/// Sleeps while `*word == expected`. `TimedOut` only when the caller's own patience is at its end.
+/// Sleeps while `*word == expected`. Returns `TimedOut` only when the caller's own patience is over.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "a second from now; what a caller asks for comes through `Patience::of`"
@@ -110,12 +111,12 @@ pub(crate) fn sleep(word: &AtomicU32, expected: u32, patience: Patience) -> Woke
     }
 }
 
-/// A sequence number to sleep on: it moves after every change that could end somebody's wait.
+/// A sequence number to sleep on: it changes after every change that could end a wait.
 ///
-/// Bit 0 `SLEEPERS`: somebody may be asleep on this value; set by the sleeper, cleared by the next `advance`.
+/// Bit 0 `SLEEPERS`: a thread may be asleep on this value; set by the sleeper, cleared by the next `advance`.
 /// Bits 1 to 31: the number. A sleeper takes a ticket, looks at the object, and sleeps only while the number
-/// is still its ticket's. The number wraps after 2^31 moves; a sleeper preempted for exactly so many would
-/// sleep up to a slice.
+/// is still its ticket's. The number wraps after 2^31 changes; a sleeper preempted for exactly that many
+/// would sleep up to a slice.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Turn {
@@ -125,12 +126,12 @@ pub(crate) struct Turn {
 const SLEEPERS: u32 = 1;
 const STEP: u32 = 2;
 
-/// What the turn was before its taker looked at the object.
+/// The turn before its taker looked at the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 
 impl Turn {
-    /// Takes a ticket. What happened before the turn it names is visible afterwards.
+    /// Takes a ticket. Everything that happened before the turn it names is visible afterwards.
     pub(crate) fn ticket(&self) -> Ticket {
         // Acquire pairs with the release in `advance`, `advance_one` and `rouse`.
         Ticket(self.word.load(Ordering::Acquire) & !SLEEPERS)
@@ -168,8 +169,8 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes one sleeper. Keeps the bit, as others may sleep on: they cannot be told from
-    /// nobody.
+    /// Moves on and wakes one sleeper. Keeps the bit, since others may still sleep: they cannot be
+    /// distinguished from none.
     pub(crate) fn advance_one(&self) {
         // Release pairs with the acquire in `ticket`.
         if self.word.fetch_add(STEP, Ordering::Release) & SLEEPERS != 0 {
@@ -177,15 +178,15 @@ impl Turn {
         }
     }
 
-    /// Moves on and wakes everybody, whatever the bit says: for repair, when a wake-up may have died on its
-    /// way.
+    /// Moves on and wakes all sleepers, whatever the bit says: for repair, when a wake-up may have died on
+    /// its way.
     pub(crate) fn rouse(&self) {
         self.step();
         futex::wake(&self.word, ALL);
     }
 
-    /// Moves on, then takes the bit off; what the word was before. Somebody may fall asleep on the new number
-    /// in between and lose its bit: so the caller wakes all *afterwards* if the bit was there.
+    /// Moves on, then clears the bit. Returns the old word. A thread may fall asleep on the new number in
+    /// between and lose its bit, so the caller wakes all *afterwards* if the bit was set.
     fn step(&self) -> u32 {
         // Release pairs with the acquire in `ticket`. A plain addition first, not a look and a swap: cheaper,
         // and the model checker sees the conflict with every ticket taken before.

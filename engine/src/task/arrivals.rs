@@ -1,9 +1,9 @@
-//! What waits for several results at once is told here which of them have come.
+//! Tells a thread that waits for several results at once which of them have arrived.
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 
-/// Numbers of results that are there, in the order in which they came.
+/// Numbers of the results that are ready, in order of completion.
 #[derive(Default)]
 pub(crate) struct Finished {
     pub(super) numbers: Mutex<VecDeque<usize>>,

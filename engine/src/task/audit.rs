@@ -1,10 +1,11 @@
-//! Whether the board's words make sense, looked at now and then while tasks are under way.
+//! Checks from time to time, while tasks are in progress, whether the board's words make sense.
 //!
-//! A stray write of some process (unsafe code in a task, a library's bug) may leave words in which a task
-//! waits for ever: it is queued where nobody looks, or run by nobody. No state of a task that a member or the
-//! driver leaves behind, dying or not, lasts for two looks unless it makes sense; one that does not is the
-//! end of the pool, since what else was overwritten nobody knows. Loops over the board's words are bounded by
-//! what the driver itself noted, so that they end meanwhile.
+//! A stray write by some process (unsafe code in a task, a library's bug) may leave words in which a task
+//! waits for ever: it is queued where no member looks, or marked as running although no member runs it. A
+//! state that a member or the driver leaves behind, dying or not, either makes sense or is gone by the next
+//! check. So an odd state that lasts for two checks ends the pool, since nobody knows what else was
+//! overwritten. Loops over the board's words are bounded by what the driver itself noted, so that they end
+//! even while words are being overwritten.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
@@ -16,16 +17,16 @@ use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two looks.
+/// Time between two checks.
 const EVERY: Duration = Duration::from_millis(500);
 /// Clocks of two cores differ by less.
 const SKEW: Duration = Duration::from_millis(100);
 
-/// What a look needs to know.
+/// What a check needs to know.
 pub(crate) struct Audit {
-    /// When to look again.
+    /// When to check next.
     next: Instant,
-    /// What the last look found odd.
+    /// What the last check found odd.
     odd: Vec<(usize, State)>,
     /// The board's rules as they were written.
     rules: [u64; 4],
@@ -64,7 +65,7 @@ impl TaskQueue {
         }
     }
 
-    /// What cannot be.
+    /// Looks for a state that is impossible.
     fn look(&self, books: &mut Books, members: &[u32]) -> Option<&'static str> {
         // Before any task's state: the head passes no task that is still queued.
         let head = self.board.head_position();
@@ -86,13 +87,13 @@ impl TaskQueue {
         let lasting = books.audit.odd.iter().filter(|odd| before.contains(odd));
         let (done, lost): (Vec<_>, Vec<_>) =
             lasting.map(|(index, state)| (*index, state.stage())).partition(|odd| odd.1 == Some(Stage::Done));
-        // Done, and its member could not say so: no harm.
+        // Done, and its member could not announce it: harmless.
         books.strays.clear();
         books.strays.extend(done.into_iter().map(|(index, _)| index));
         lost.first().map(|_| "a task waits where no member looks, or is run by none")
     }
 
-    /// Whether the task will go on, if it stays as it is.
+    /// Whether a task in this state will make progress.
     fn makes_sense(
         &self,
         index: usize,
@@ -110,13 +111,13 @@ impl TaskQueue {
                 state.position() == in_flight.queued.position()
                     && (!self.can_kill() || members.contains(&state.member()))
             }
-            // Its member is about to say so.
+            // Its member is about to announce it.
             Some(Stage::Done) | Some(Stage::Free) | None => false,
         }
     }
 
-    /// How long the present item of a task has run, by the member's own word. A clock that cannot be true
-    /// starts anew.
+    /// How long the current item of a task has run, by the member's own clock word. A clock that cannot be
+    /// right is restarted.
     pub(crate) fn ran(&self, index: usize, in_flight: &InFlight) -> Duration {
         let (word, now) = (&self.board.slot(index).began, ticks());
         let ns_per_tick = self.rate.ns_per_tick();
@@ -132,7 +133,7 @@ impl TaskQueue {
         Duration::ZERO
     }
 
-    /// The pool serves no more: words in shared memory make no sense.
+    /// Ends the pool: words in shared memory make no sense.
     pub(crate) fn break_down(self: &Arc<TaskQueue>, what: &str) {
         tracing::error!(what, "the task board was overwritten; its workers are killed");
         self.crew.break_down(&format!(

@@ -9,12 +9,12 @@ const BAR: &str = "{msg} {wide_bar} {pos}/{len} {per_sec} {elapsed} ETA {eta}";
 const NO_BAR: &str = "{msg} {spinner} {pos} {per_sec} {elapsed}";
 
 impl Tasks<'_> {
-    /// Shows a progress bar on standard error: items done, of all if that is known, items per second, and the
-    /// time to go. Nothing is shown where standard error is no terminal. What [`Self::progress`] was given
-    /// before is called as well. The total, and with it the time to go, is known for maps over inputs that
-    /// tell their length, and for `imap` when its input has ended.
+    /// Shows a progress bar on standard error: items done, the total if it is known, items per second, and
+    /// the time remaining. Nothing is shown where standard error is not a terminal. A callback set earlier
+    /// with [`Self::progress`] is still called. The total, and with it the remaining time, is known for maps
+    /// over inputs that report their length, and for `imap` once its input has ended.
     ///
-    /// With the cargo feature `indicatif`.
+    /// Requires the cargo feature `indicatif`.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {

@@ -21,10 +21,10 @@ use std::time::Instant;
 
 /// Tasks that can be on the board at once. A power of two; few for the model checker and Miri.
 pub(crate) const SLOTS: usize = if cfg!(any(loom, miri)) { 2 } else { 4096 };
-/// The driver is asked for more when so few tasks wait.
+/// The driver is asked for more tasks when fewer than this wait.
 const LOW_WATER: u64 = SLOTS as u64 / 4;
 
-/// Somebody in the driver's process who sleeps until there is something to collect.
+/// A thread in the driver's process that sleeps until there is something to collect.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Bell {
@@ -33,15 +33,15 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// The count, to be read before the last look.
+    /// The count; read it before the last check.
     pub(crate) fn count(&self) -> u32 {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Sleeps until the bell rings, unless it did since `seen`, or `otherwise` says not to.
+    /// Sleeps until the bell rings, unless it has rung since `seen`, or `otherwise` returns true.
     pub(crate) fn sleep(&self, seen: u32, deadline: Option<Instant>, otherwise: impl FnOnce() -> bool) {
         self.asleep.store(1, Ordering::Relaxed);
-        // Pairs with the fence of whoever rings: either we see what it has left, or it sees us asleep.
+        // Pairs with the fence of the ringer: either we see what it has left, or it sees us asleep.
         fence(Ordering::SeqCst);
         if !otherwise() {
             futex::wait(&self.count, seen, deadline);
@@ -53,7 +53,7 @@ impl Bell {
         self.asleep.load(Ordering::Relaxed) != 0
     }
 
-    /// Rings where somebody sleeps. After a fence that follows what there is to see.
+    /// Rings if a thread sleeps. Call it after a fence that follows the writes the sleeper is to see.
     pub(crate) fn ring_if_asleep(&self) {
         if self.is_asleep() {
             self.ring();
@@ -66,22 +66,22 @@ impl Bell {
     }
 }
 
-/// What the driver says once, before the first member starts.
+/// What the driver writes once, before the first member starts.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Rules {
     /// The segment in which blocks lie.
     pub(crate) arena: AtomicU64,
-    /// After so many tasks a member retires; 0: never.
+    /// A member retires after this many tasks; 0: never.
     pub(crate) max_tasks: AtomicU64,
-    /// After so many milliseconds, likewise.
+    /// A member retires after this many milliseconds; 0: never.
     pub(crate) max_age_ms: AtomicU64,
-    /// When it has grown by so many bytes, likewise.
+    /// A member retires when it has grown by this many bytes; 0: never.
     pub(crate) max_growth: AtomicU64,
 }
 
 impl Rules {
-    /// What all of them say.
+    /// All rules as words.
     pub(crate) fn words(&self) -> [u64; 4] {
         [&self.arena, &self.max_tasks, &self.max_age_ms, &self.max_growth]
             .map(|word| word.load(Ordering::Relaxed))
@@ -93,9 +93,9 @@ impl Rules {
 struct Head {
     /// Position after the last queued task. Written by the driver.
     tail: Line<AtomicU64>,
-    /// No task before this position is queued. Moved on by whoever sees that.
+    /// No task before this position is queued. Advanced by any member that finds this out.
     head: Line<AtomicU64>,
-    /// Threads of the driver that want to hear of every task.
+    /// Number of the driver's threads that want to be woken for every task.
     eager: Line<AtomicU32>,
     /// Whether more tasks wait than the board has room for.
     backlog: Line<AtomicU32>,
@@ -107,7 +107,7 @@ struct Head {
     collector: Line<Bell>,
 }
 
-/// What a rank has done, in order.
+/// The tasks a rank has done, in order.
 #[repr(C)]
 #[cfg_attr(loom, derive(Default))]
 struct DoneRing {
@@ -115,7 +115,7 @@ struct DoneRing {
     slots: Line<[AtomicU32; SLOTS]>,
 }
 
-/// What the ring holds for a task at `position`.
+/// The ring's word for a task at `position`.
 fn on_ring(position: u64, index: usize) -> u64 {
     position << 16 | index as u64
 }
@@ -195,9 +195,9 @@ impl TaskBoard {
 
     // ------------------------------------------------------------------------------------------- driver
 
-    /// Queues slot `index`, whose fields are written, at `position`, the one after the last; gives its state.
-    /// `None` if the ring is full. One caller at a time, which alone knows the position: the word that tells
-    /// it to members is never read.
+    /// Queues slot `index`, whose fields are written, at `position`, the one after the last. Returns its
+    /// state, or `None` if the ring is full. Called by one thread at a time, which alone knows the position:
+    /// the word that publishes it to members is never read back.
     pub(crate) fn queue(&self, index: usize, position: u64) -> Option<State> {
         let head = self.head();
         let is_full = || position.wrapping_sub(head.head.load(Ordering::Relaxed)) >= SLOTS as u64;
@@ -208,14 +208,14 @@ impl TaskBoard {
             }
         }
         let state = State::new(position, 0, Stage::Queued);
-        // Release: pairs with the Acquire in `claim`; who sees the slot queued sees what it is.
+        // Release: pairs with the Acquire in `claim`; a member that sees the slot queued sees its fields.
         self.slot(index).state.store(state.0, Ordering::Release);
         self.ring()[position as usize % SLOTS].store(on_ring(position, index), Ordering::Release);
         head.tail.store(position.wrapping_add(1), Ordering::Release);
         Some(state)
     }
 
-    /// Position after the last queued task, as members are told it.
+    /// Position after the last queued task, as published to members.
     pub(crate) fn tail_position(&self) -> u64 {
         self.head().tail.load(Ordering::Relaxed)
     }
@@ -239,12 +239,13 @@ impl TaskBoard {
         State(self.slot(index).state.load(Ordering::Acquire))
     }
 
-    /// Gives a slot back to the driver, in whose hands it is.
+    /// Returns a slot to the driver's free ones. The driver must own it.
     pub(crate) fn free(&self, index: usize) {
         self.slot(index).state.store(0, Ordering::Relaxed);
     }
 
-    /// How many slots rank has done since the driver had taken `taken`; `None` if that cannot be.
+    /// How many slots the rank has done since the driver had taken `taken`; `None` if the number is
+    /// impossible.
     pub(crate) fn done_since(&self, rank: usize, taken: u64) -> Option<u64> {
         // Acquire: pairs with the Release in `put_done`.
         let count = self.done(rank).tail.load(Ordering::Acquire).wrapping_sub(taken);
@@ -262,7 +263,7 @@ impl TaskBoard {
         self.head().backlog.store(u32::from(is_there), Ordering::Relaxed);
     }
 
-    /// A thread wants to hear of every task from now on.
+    /// Registers a thread that wants to be woken for every task from now on.
     pub(crate) fn be_eager(&self) {
         self.head().eager.fetch_add(1, Ordering::SeqCst);
     }
@@ -281,14 +282,14 @@ impl TaskBoard {
         asking.load(Ordering::Relaxed) != 0 && asking.swap(0, Ordering::AcqRel) != 0
     }
 
-    /// Wakes the driver for a slot whose `grant` says that room is asked for.
+    /// Wakes the driver for a slot whose `grant` asks for room.
     pub(crate) fn ask(&self) {
         self.head().asking.fetch_add(1, Ordering::AcqRel);
         self.collector().ring();
         self.waiter().ring();
     }
 
-    /// Wakes whoever collects results.
+    /// Wakes the thread that collects results.
     pub(crate) fn notify(&self) {
         // Pairs with the fence in `Bell::sleep`.
         fence(Ordering::SeqCst);
@@ -300,7 +301,7 @@ impl TaskBoard {
         }
     }
 
-    /// Wakes whoever collects for something else than results, which was written before.
+    /// Wakes the collecting thread for something other than results, which was written before.
     pub(crate) fn alarm(&self) {
         self.notify();
         self.collector().ring();
@@ -315,11 +316,11 @@ impl TaskBoard {
         waiting.min(SLOTS as u64)
     }
 
-    /// Claims the oldest waiting task for `member`; gives its slot and its state.
+    /// Claims the oldest waiting task for `member`. Returns its slot and its state.
     pub(crate) fn claim(&self, member: u32) -> Option<(usize, State)> {
         let head = self.head();
         let mut position = head.head.load(Ordering::Relaxed);
-        // Once round the ring: more there is not, unless words were overwritten.
+        // Once round the ring: there are no more, unless words were overwritten.
         for _ in 0..=SLOTS {
             if position >= head.tail.load(Ordering::Acquire) {
                 return None;
@@ -368,7 +369,7 @@ impl TaskBoard {
         }
     }
 
-    /// All words, by parts: for those who write over them.
+    /// All words, by part, for tests that overwrite them.
     #[cfg(test)]
     #[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
     pub(crate) fn parts(&self) -> Vec<&[AtomicU64]> {
@@ -385,11 +386,11 @@ impl TaskBoard {
         done.tail.store(number.wrapping_add(1), Ordering::Release);
     }
 
-    /// Wakes whoever collects, if somebody wants to hear of every task or the board runs dry; says whether it
-    /// did.
+    /// Wakes the collecting thread if a thread wants to hear of every task or the board runs dry. Returns
+    /// whether it did.
     pub(crate) fn tell(&self) -> bool {
         let head = self.head();
-        // Pairs with the fences of who sets these words and looks once more.
+        // Pairs with the fences of threads that set these words and look once more.
         fence(Ordering::SeqCst);
         let is_wanted = head.eager.load(Ordering::Relaxed) != 0;
         let runs_dry = || head.backlog.load(Ordering::Relaxed) != 0 && self.waiting() < LOW_WATER;
@@ -401,7 +402,7 @@ impl TaskBoard {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md tells.
+// The layout that docs/SEGMENT-LAYOUT.md documents.
 #[cfg(not(any(loom, miri)))]
 const _: () = {
     assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);

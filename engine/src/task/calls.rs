@@ -1,6 +1,6 @@
-//! The thread that calls the program's callbacks when nobody waits for their result: never the one that
-//! collects results and watches time limits, so a callback may be slow, or wait for other tasks, and delays
-//! only other callbacks.
+//! The thread that calls the program's callbacks when no thread waits for their result. It is never the
+//! thread that collects results and watches time limits. So a callback may be slow, or wait for other tasks,
+//! and delays only other callbacks.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::queue::TaskQueue;
@@ -22,12 +22,12 @@ struct State {
     queue: VecDeque<Arc<dyn Receiver>>,
     has_thread: bool,
     is_calling: bool,
-    /// The queue has ended: the thread goes when it has nothing left to do.
+    /// The queue has ended: the thread ends when it has nothing left to do.
     is_over: bool,
 }
 
 impl Calls {
-    /// Has the callback thread, which is started at the first need, make this receiver's calls.
+    /// Has the callback thread make this receiver's calls. Starts the thread when it is first needed.
     pub(crate) fn push(self: &Arc<Calls>, queue: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let mut state = self.state.lock();
         state.queue.push_back(receiver.clone());
@@ -41,7 +41,7 @@ impl Calls {
         if state.has_thread {
             return;
         }
-        // No thread to be had now: the caller's does it, and the next call tries again.
+        // No thread can be started now: the caller's makes the calls, and the next call tries again.
         while let Some(receiver) = state.queue.pop_front() {
             drop(state);
             call(&receiver, Some(queue));
@@ -79,7 +79,7 @@ impl Calls {
         }
     }
 
-    /// Lets the thread go when all calls are made.
+    /// Lets the thread end once all calls are made.
     pub(crate) fn close(&self) {
         self.state.lock().is_over = true;
         self.changed.notify_all();

@@ -1,6 +1,6 @@
-//! Arguments and results as bytes: plain numbers as they lie in memory, everything else by its length and
-//! then as `base::notation` has it. So whatever is wrong with one value, the next begins where it should.
-//!
+//! Arguments and results as bytes: plain numbers as they lie in memory, everything else as its length
+//! followed by its encoding in `base::notation`. So even if one value is invalid, the next one can still be
+//! found.
 //! # Safety
 //! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid
 //! for; that a type is one of them is asked by its `TypeId`.
@@ -33,14 +33,14 @@ pub(crate) fn is_plain<T: 'static>() -> bool {
     one_of!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64)
 }
 
-/// What cannot be written: it needs more room than there is, or the type refuses.
+/// Why a value cannot be written: it needs more room than there is, or its type refuses.
 #[derive(Debug)]
 pub(crate) enum WriteError {
     NoRoom,
     Refused(String),
 }
 
-/// Writes `value` at the start of `room`; gives the bytes used.
+/// Writes `value` at the start of `room`. Returns the number of bytes used.
 #[inline]
 pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Result<usize, WriteError> {
     if is_plain::<T>() {
@@ -62,8 +62,8 @@ pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Resul
     written.map(|()| len).ok_or(WriteError::NoRoom)
 }
 
-/// Appends `value` to `bytes`, which are as before where that fails. What the type's own code panics with is
-/// the caller's to catch, here and in reading.
+/// Appends `value` to `bytes`, which stay unchanged on failure. The caller must catch panics of the type's
+/// own code, here and when reading.
 #[inline]
 pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
     let before = bytes.len();
@@ -83,8 +83,8 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Takes the bytes of the value at the start of `rest` off it. `None` where they are not all there: then
-/// nobody knows where the next begins.
+/// Splits the bytes of the first value off `rest`. `None` if they are incomplete: then the start of the next
+/// value is unknown.
 #[inline]
 pub(crate) fn split<'b, T: 'static>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     let (len, bytes) = if is_plain::<T>() {
@@ -111,7 +111,7 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(own: &[u8]) -> Result<T, Strin
     notation::read_uncaught(own).map_err(|error| error.to_string())
 }
 
-/// Runs a type's own code, whose panic is an error.
+/// Runs a type's own code and turns a panic into an error.
 pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let fault = panic_note::take(payload);
@@ -120,8 +120,8 @@ pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) ->
     })
 }
 
-/// Appends `items` numbers, which lie one after the other in `bytes`; false, and nothing done, if `T` is no
-/// number or they are not all there.
+/// Appends `items` numbers, which lie one after the other in `bytes`. Returns false, and does nothing, if `T`
+/// is not a number or the bytes are incomplete.
 pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
     if !is_plain::<T>() || bytes.len() != items.saturating_mul(size_of::<T>()) {
         return false;

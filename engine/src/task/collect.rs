@@ -1,4 +1,4 @@
-//! What comes back from the board: results, the remains of dead members' tasks, and questions for room.
+//! What comes back from the board: results, the unfinished tasks of dead members, and requests for room.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
@@ -18,16 +18,16 @@ use crate::team::gate::Phase;
 use crate::team::roster::DeathRecord;
 use std::sync::Arc;
 
-/// A room at least doubles with each grant, so that more are never wanted.
+/// A room at least doubles with each grant, so no task needs more grants than this.
 const MAX_GRANTS: usize = 64;
 /// Results taken at a time, so that slots come free while the next are delivered.
 const AT_ONCE: usize = 256;
 
 impl TaskQueue {
-    /// Takes what is there, and tells the receivers. Gives how many tasks came back.
+    /// Takes finished tasks off the board and informs their receivers. Returns how many tasks came back.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn collect(self: &Arc<TaskQueue>) -> usize {
-        // Before the results: whoever died has left all that it ever will.
+        // Before the results: a dead member has left all that it ever will.
         let deaths = self.deaths.take();
         if self.board.was_asked() {
             self.answer();
@@ -53,7 +53,7 @@ impl TaskQueue {
         count
     }
 
-    /// As [`Self::collect`], by a thread that is not on duty: the one that is may sleep for what was
+    /// As [`Self::collect`], for a thread that is not on duty: the one that is may be sleeping for what was
     /// collected.
     pub(crate) fn collect_for_others(self: &Arc<TaskQueue>) -> usize {
         let count = self.collect();
@@ -63,8 +63,7 @@ impl TaskQueue {
         count
     }
 
-    /// Gives back the slots of tasks that are over, and puts tasks on the board: what is left of some, and
-    /// what waits.
+    /// Frees the slots of finished tasks, and puts tasks on the board: the rest of some, and those that wait.
     fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<QueuedTask>) {
         let mut left = Vec::new();
         let placed = {
@@ -78,7 +77,7 @@ impl TaskQueue {
         kept::sweep_some();
     }
 
-    /// Has what is left of tasks wait for slots; puts into `left` what nobody will run any more, for
+    /// Queues what is left of tasks to wait for slots. What no member will run any more goes into `left`, for
     /// [`Self::leave`].
     pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<QueuedTask>, left: &mut Vec<QueuedTask>) {
         let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
@@ -138,7 +137,7 @@ impl TaskQueue {
         Some((index, in_flight))
     }
 
-    /// Tells a task's receiver what came out; gives what is left of a task that did not come to its end.
+    /// Gives a task's receiver its outcome. Returns what is left of a task that did not finish.
     fn deliver(self: &Arc<TaskQueue>, index: usize, in_flight: &InFlight) -> Option<QueuedTask> {
         let (slot, queued_task) = (self.board.slot(index), &in_flight.queued_task);
         let items = queued_task.packed.items;
@@ -148,7 +147,7 @@ impl TaskQueue {
             let member = MemberId(self.board.state(index).member());
             kept::keep(member, keep_alive.clone());
         }
-        // A thread that went on after its time: told long ago.
+        // A thread that continued after its time limit: reported long ago.
         if queued_task.is_told {
             return None;
         }
@@ -178,7 +177,7 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- room
 
-    /// Gives room to members that ask for it.
+    /// Grants room to members that ask for it.
     #[cold]
     fn answer(&self) {
         let mut books = self.books.lock();
@@ -215,7 +214,7 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- death
 
-    /// Deals with the tasks of a dead member; gives how many there were.
+    /// Handles the tasks of a dead member. Returns how many there were.
     #[cold]
     fn reap_dead(self: &Arc<TaskQueue>, death_record: &DeathRecord) -> usize {
         let mut remains: Vec<(usize, InFlight)> = Vec::new();
@@ -246,8 +245,8 @@ impl TaskQueue {
         count
     }
 
-    /// Fails everything that is under way or waits. Unless the members are gone, the bytes of what they may
-    /// be running are never used again.
+    /// Fails everything in progress or waiting. Unless the members are gone, the memory of tasks they may
+    /// still be running is never reused.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn fail_all(self: &Arc<TaskQueue>, error: &TaskError, are_gone: bool) -> usize {
         let (under_way, backlog) = {

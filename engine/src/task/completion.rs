@@ -1,9 +1,9 @@
-//! A value that will be there, and who is told: first the engine's own, then the program's callbacks, then
-//! whoever waits.
+//! A value that will arrive, and the listeners it is announced to: first the engine's own, then the program's
+//! callbacks, then waiting threads.
 //!
-//! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and under
-//! no lock: by a thread that waits for this very value, or else by the queue's callback thread (`calls.rs`).
-//! Until that is over the value is not there.
+//! The program's code is called in one place, [`Completion::make_calls`], by one thread at a time and without
+//! a lock held: by a thread that waits for this very value, or else by the queue's callback thread
+//! (`calls.rs`). The value counts as ready only after these calls.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::arrivals::Finished;
@@ -26,37 +26,37 @@ pub(crate) struct Completion<T> {
     is_done: AtomicBool,
     /// The value has come, though callbacks may still be called with it. Changes under the lock.
     has_arrived: AtomicBool,
-    /// The program's code is to be called, and nobody is at it.
+    /// There are calls to make, and no thread is making them.
     is_due: AtomicBool,
-    /// Whether it has any such code.
+    /// Whether there is code of the program to call.
     has_listeners: AtomicBool,
     progress: Option<Progress>,
     inner: Mutex<Inner<T>>,
 }
 
 struct Inner<T> {
-    /// Not here while callbacks look at it.
+    /// Absent while callbacks look at it.
     value: Option<Result<T, TaskError>>,
-    /// Items done, and of how many progress was told.
+    /// Items done, and the number last reported to the progress callback.
     reached: usize,
     told: usize,
     is_calling: bool,
-    /// The callback thread knows.
+    /// Whether the callback thread has been informed.
     is_passed_on: bool,
-    /// Threads that wait for it, and make its calls.
+    /// Number of threads that wait for the value and make its calls.
     waiters: usize,
     wakers: Vec<Waker>,
     callbacks: Vec<Callback<T>>,
     watchers: Vec<(Weak<Finished>, usize)>,
-    /// The queue that is eager for this one.
+    /// The queue that collects eagerly because of this one.
     eager_for: Option<Arc<TaskQueue>>,
 }
 
-/// What is to be called next.
+/// The next call to make.
 enum Next<T> {
     Progress(usize),
     Callbacks(Result<T, TaskError>, Vec<Callback<T>>),
-    /// Nothing; whoever waits is to be woken.
+    /// Nothing to call; waiting threads are to be woken.
     Wakers(Vec<Waker>, Option<Arc<TaskQueue>>),
 }
 
@@ -97,7 +97,7 @@ impl<T> Completion<T> {
         self.has_arrived.load(Ordering::Acquire)
     }
 
-    /// So many items are done.
+    /// Notes that this many items are done.
     pub(crate) fn reach(&self, items: usize) {
         if self.progress.is_some() {
             let mut inner = self.inner.lock();
@@ -109,7 +109,7 @@ impl<T> Completion<T> {
         }
     }
 
-    /// The value is there; only the first counts.
+    /// Sets the value; only the first one counts.
     pub(crate) fn complete(&self, value: Result<T, TaskError>) {
         let mut inner = self.inner.lock();
         if self.has_arrived() {
@@ -132,7 +132,7 @@ impl<T> Completion<T> {
         });
     }
 
-    /// All calls were made: the value can be taken.
+    /// All calls are made: the value can be taken.
     fn finish(&self, inner: &mut Inner<T>) -> (Vec<Waker>, Option<Arc<TaskQueue>>) {
         self.is_done.store(true, Ordering::Release);
         (std::mem::take(&mut inner.wakers), inner.eager_for.take())
@@ -142,7 +142,7 @@ impl<T> Completion<T> {
         self.inner.lock().value.take().unwrap_or(Err(TaskError::Taken))
     }
 
-    /// Looks at the value, if it is there and was not taken.
+    /// Looks at the value, if it is ready and has not been taken.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Result<T, TaskError>) -> R) -> Option<R> {
         self.inner.lock().value.as_ref().map(look)
     }
@@ -164,13 +164,13 @@ impl<T> Completion<T> {
         self.is_due.load(Ordering::Acquire)
     }
 
-    /// Whether the program is to be called on the way to the value: then a thread that waits registers with
-    /// [`Self::begin_wait`].
+    /// Whether the program's code is called before the value is ready: then a thread that waits registers
+    /// with [`Self::begin_wait`].
     pub(crate) fn has_listeners(&self) -> bool {
         self.has_listeners.load(Ordering::Acquire)
     }
 
-    /// Whether the callback thread must make the calls, and does not know yet.
+    /// Whether the callback thread must make the calls and has not been informed yet.
     pub(crate) fn pass_on(&self) -> bool {
         if !self.is_due() {
             return false;
@@ -189,7 +189,7 @@ impl<T> Completion<T> {
         inner.waiters = inner.waiters.saturating_sub(1);
     }
 
-    /// Calls the program's code for what has come, unless another thread is at it.
+    /// Makes the calls that are due, unless another thread is making them.
     pub(crate) fn make_calls(&self) {
         {
             let mut inner = self.inner.lock();
@@ -240,8 +240,8 @@ impl<T> Completion<T> {
 
     // ------------------------------------------------------------------------------------------- listeners
 
-    /// Calls `callback` as soon as the value is there, or now; never, if it was taken. The caller owns the
-    /// result: nobody else can take the value meanwhile.
+    /// Calls `callback` as soon as the value is ready, or at once if it is; never, if it was taken. The
+    /// caller owns the result, so no other thread can take the value meanwhile.
     pub(crate) fn attach(&self, callback: Callback<T>, queue: Option<&Arc<TaskQueue>>) {
         let mut inner = self.inner.lock();
         if !self.is_done() {
@@ -258,20 +258,20 @@ impl<T> Completion<T> {
         self.inner.lock().value = value;
     }
 
-    /// Tells `watcher` when the value has come, or now, also if it was taken.
+    /// Notifies `watcher` when the value has arrived, or at once if it has, even if it was taken.
     pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize, queue: Option<&Arc<TaskQueue>>) {
         let mut inner = self.inner.lock();
         if self.has_arrived() {
             drop(inner);
             return watcher.tell(number);
         }
-        // Those who gave up waiting.
+        // Drop those that gave up waiting.
         inner.watchers.retain(|(watcher, _)| watcher.strong_count() > 0);
         inner.watchers.push((Arc::downgrade(watcher), number));
         self.eager(&mut inner, queue);
     }
 
-    /// Has `waker` woken when the value is there; false if it is.
+    /// Registers `waker` to be woken when the value is ready; false if it already is.
     pub(crate) fn wake_later(&self, waker: &Waker, queue: Option<&Arc<TaskQueue>>) -> bool {
         // A waker's own code: not under the lock.
         let waker = waker.clone();
@@ -304,7 +304,7 @@ impl<T> Completion<T> {
         {
             queue.board.be_eager();
             inner.eager_for = Some(queue.clone());
-            // What was done before nobody was told of.
+            // Results that were done before may not have been announced to anyone.
             queue.board.collector().ring();
         }
     }

@@ -1,4 +1,4 @@
-//! What tasks of each function have cost so far: the ground on which chunks are cut.
+//! What the tasks of each function have cost so far; the basis for cutting chunks.
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -9,15 +9,15 @@ const NEWEST: f64 = 0.3;
 /// Means over a function's latest tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Cost {
-    /// Nanoseconds that an item takes in a worker.
+    /// Nanoseconds per item on a worker.
     pub(crate) ns: f64,
     /// Bytes of an item's result.
     pub(crate) bytes: f64,
-    /// Every item so far gave a result: none panicked, died or ran too long.
+    /// Whether every item so far gave a result: none panicked, died or ran too long.
     pub(crate) ended_well: bool,
 }
 
-/// By function. Functions are few: they are part of the program.
+/// By function. There are few functions: they are part of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Costs {
     known: Mutex<Known>,
@@ -38,13 +38,13 @@ impl Costs {
         known.by_function.get(&function).map(|cost| Cost { ended_well, ..*cost })
     }
 
-    /// An item of the function gave no result.
+    /// Notes that an item of the function gave no result.
     #[cold]
     pub(crate) fn note_bad_end(&self, function: usize) {
         self.known.lock().ended_badly.insert(function);
     }
 
-    /// A task of `items` took so long and gave so many bytes.
+    /// Notes that a task of `items` items took this long and returned this many bytes.
     pub(crate) fn note(&self, function: usize, items: usize, ns: f64, bytes: usize) {
         let items = items.max(1) as f64;
         let seen = Cost { ns: ns / items, bytes: bytes as f64 / items, ended_well: true };

@@ -23,11 +23,11 @@ use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What may be an argument of a task: any serde type that owns its data, numbers at the cost of a copy.
+/// A type that can be the argument of a task: any serde type that owns its data. Numbers cost one copy.
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
 
-/// What may be the result of a task: as [`Argument`].
+/// A type that can be the result of a task: the same types as for [`Argument`].
 pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 
@@ -43,19 +43,19 @@ pub(crate) struct Call<'a, 'm> {
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
-    /// What the handles among the arguments lead to; `None` where there are none.
+    /// What the handles among the arguments refer to; `None` if there are none.
     pub(crate) manifest: Option<Manifest>,
-    /// Where this member finds what handles lead to.
+    /// Where this member finds the objects of handles.
     pub(crate) segments: &'m mut dyn Segments,
 }
 
-/// What is said of arguments whose bytes are not all there.
+/// The message for arguments whose bytes are incomplete.
 const TORN: &str = "its bytes are not all there";
 
 /// Why an item has no result.
 enum Miss {
     Fault(ItemFaultKind, String),
-    /// The task ends before it, or with it: what is to become of the rest is the driver's business.
+    /// The task ends before the item, or with it: the driver decides what becomes of the rest.
     End,
 }
 
@@ -114,7 +114,7 @@ impl Call<'_, '_> {
         if is_kept { Ok(()) } else { Err(Miss::End) }
     }
 
-    /// Keeps the fault of an item in the place of its result; false if there is no room to be had.
+    /// Stores the item's fault in place of its result; false if no room can be granted.
     #[cold]
     fn leave<R: 'static>(
         &mut self,
@@ -136,7 +136,7 @@ impl Call<'_, '_> {
         is_kept
     }
 
-    /// Gets a larger room from the driver, for `need` bytes more and about as many for each item to come.
+    /// Gets a larger room from the driver: `need` bytes more, and about as many for each item to come.
     #[cold]
     fn grow(&mut self, item: usize, need: usize) -> bool {
         let least = self.results.len().saturating_add(self.results.faulted()).saturating_add(need);
@@ -149,7 +149,7 @@ impl Call<'_, '_> {
         if !self.results.move_to(room) {
             return false;
         }
-        // Release: who sees the number finds the results there.
+        // Release: a thread that sees the number finds the results there.
         self.slot.home.store(home, Ordering::Release);
         true
     }
@@ -232,12 +232,13 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
             }
         }
         slot.written.store(call.results.len() as u64, Ordering::Release);
-        // Release: pairs with the Acquire in `TaskQueue::account`; who counts the item finds its outcome.
+        // Release: pairs with the Acquire in `TaskQueue::account`; a thread that counts the item finds its
+        // outcome.
         slot.items_done.store((item as u64).wrapping_add(1), Ordering::Release);
     }
 }
 
-/// Keeps what became of an item without a result; false if the task ends with it.
+/// Stores the outcome of an item without a result; false if the task ends with it.
 #[cold]
 fn missed<R: Output>(
     call: &mut Call<'_, '_>,

@@ -1,4 +1,4 @@
-//! Why a task gave no result.
+//! Why a task has no result.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::memory::AllocError;
@@ -7,112 +7,113 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a task, one item of a map, or a whole map gave no result.
+/// Why a task, one item of a map, or a whole map has no result.
 ///
-/// `item` counts the inputs of a map from 0, and is 0 for a single task. Cheap to clone: one death may be the
-/// error of several items.
+/// `item` is the position in a map's input, counted from 0; it is 0 for a single task. Cheap to clone, since
+/// one death may be the error of several items.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The function panicked. The worker lives on.
+    /// The function panicked. The worker survives.
     #[error("item {item} panicked: {message}{}", at(.location))]
     Panicked {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
-        /// What the panic said.
+        /// The panic message.
         message: String,
-        /// Where it was raised, as far as known.
+        /// Where it panicked, if known.
         location: String,
     },
-    /// The worker that ran it died, and the item was not to be run again.
+    /// The worker that ran it died, and the item was not retried.
     #[error("item {item} was lost: worker {rank} (pid {pid}) {}{}", was(.cause), of_memory(.oom))]
     WorkerDied {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
         /// The worker's rank.
         rank: usize,
-        /// Its process id.
+        /// The worker's process ID.
         pid: u32,
         /// How it ended.
         cause: ExitCause,
-        /// Whether the kernel killed something for want of memory at that time.
+        /// Whether the kernel killed a process at that time because memory ran out.
         oom: bool,
     },
-    /// It ran longer than its time limit. Its worker was killed and replaced; where workers are threads, it
-    /// still runs.
+    /// The item ran longer than its time limit. Its worker was killed and replaced. Where workers are
+    /// threads, the item is still running.
     #[error("item {item} ran longer than its limit of {limit:?}{}", stopped(.still_running))]
     TimedOut {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
         /// The limit.
         limit: Duration,
-        /// Threads cannot be stopped: it goes on until it looks at [`is_cancelled`](crate::is_cancelled).
+        /// Whether the item is still running: a thread cannot be stopped, and continues until it checks
+        /// [`is_cancelled`](crate::is_cancelled).
         still_running: bool,
     },
-    /// The caller waited as long as it was willing to. The task goes on, and can be waited for again.
-    #[error("no result within {waited:?}; the task goes on: wait again, or cancel() it")]
+    /// The result was not ready within the caller's wait. The task continues, and can be waited for again.
+    #[error("no result within {waited:?}; the task continues: wait again, or cancel() it")]
     NotReady {
-        /// How long it waited.
+        /// How long the caller waited.
         waited: Duration,
     },
-    /// It was cancelled before it was done.
+    /// The task was cancelled before it was done.
     #[error("item {item} was cancelled")]
     Cancelled {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
     },
-    /// The pool takes no more tasks: it was closed, terminated or dropped.
+    /// The pool accepts no more tasks: it was closed, terminated or dropped.
     #[error("the pool is closed and takes no more tasks; make another, or close() later")]
     PoolClosed,
-    /// This process was forked from one that uses phalanx: the pool is the parent's.
+    /// This process was forked from one that uses phalanx: the pool belongs to the parent.
     #[error("no task can be run here: {}", AllocError::Forked)]
     Forked,
-    /// The pool lost its workers for good.
+    /// The pool has lost its workers permanently.
     #[error("the pool is broken: {reason}; make another")]
     PoolBroken {
         /// What broke it.
         reason: String,
     },
-    /// The thread that collects results cannot be started now. The pool is whole: the next task tries again.
+    /// The thread that collects results could not be started. The pool is intact: the next task tries again.
     #[error(
         "cannot start the thread that collects results: {source}; likely a limit on threads or memory is reached: \
          raise it, or call again later"
     )]
     NoThread {
-        /// What the system said.
+        /// The system's error.
         source: Arc<std::io::Error>,
     },
     /// An argument or a result cannot be turned into bytes, or back.
     #[error("{what} of item {item} cannot travel: {why}")]
     Codec {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
-        /// Argument or result.
+        /// `the argument` or `the result`.
         what: &'static str,
-        /// What the encoder or decoder said.
+        /// The message of the encoder or decoder.
         why: String,
     },
-    /// There is no shared memory for arguments or results.
+    /// Shared memory for arguments or results could not be allocated.
     #[error("no shared memory for item {item}: {source}")]
     Memory {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
-        /// Why not.
+        /// The cause.
         source: Arc<AllocError>,
     },
     /// The function is not part of this program's own code.
     #[error(transparent)]
     NoEntry(Arc<StartError>),
-    /// A worker found words in shared memory that make no sense.
+    /// A worker found invalid words in shared memory.
     #[error("item {item} could not be run: {what}; unsafe code in some process probably wrote past its data")]
     Corrupt {
-        /// The input's number.
+        /// The index of the item.
         item: usize,
         /// What was wrong.
         what: String,
     },
-    /// Its result was taken already.
-    #[error("the result was taken already; a result is given once")]
+    /// The result was already taken.
+    #[error("the result was already taken; it can be taken only once")]
     Taken,
 }
 
@@ -140,7 +141,7 @@ fn stopped(still_running: &bool) -> &'static str {
 }
 
 impl TaskError {
-    /// The input's number, where the error is about one.
+    /// The index of the item that the error is about, if there is one.
     pub fn item(&self) -> Option<usize> {
         match self {
             TaskError::Panicked { item, .. }

@@ -7,15 +7,15 @@ use crate::task::result::AsyncResult;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Results in the order in which they come; from [`as_completed`].
+/// An iterator over results in order of completion; returned by [`as_completed`].
 pub struct AsCompleted<T> {
     results: Vec<Option<AsyncResult<T>>>,
     finished: Arc<Finished>,
     left: usize,
 }
 
-/// Gives results in the order in which they come, each with its place in the input. One that was taken before
-/// comes at once, as [`TaskError::Taken`](crate::TaskError::Taken).
+/// Returns an iterator over results in order of completion, each with its index in the input. A result that
+/// was already taken comes at once, as [`TaskError::Taken`](crate::TaskError::Taken).
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -71,16 +71,16 @@ impl<T: Send + 'static> Iterator for AsCompleted<T> {
     }
 }
 
-/// Waits until all results are there, at most for `patience`; says whether they are.
+/// Waits at most `patience` for all results. Returns whether all of them are ready.
 pub fn wait_all<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duration) -> bool {
     let deadline = Instant::now().checked_add(patience);
     let left = || deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
     results.iter().all(|result| result.wait_timeout(left()))
 }
 
-/// Waits until one of the results is there, at most for `patience`; gives its place.
+/// Waits at most `patience` for any of the results. Returns the index of one that is ready.
 ///
-/// Whether a result is an error makes no difference.
+/// A result that is an error counts as ready.
 pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Duration) -> Option<usize> {
     let ready = || results.iter().position(AsyncResult::is_there);
     if results.is_empty() || ready().is_some() {

@@ -1,6 +1,6 @@
-//! Items that run in the calling thread: for want of workers, or because a map is so quick that it is done
-//! sooner. They keep what workers promise: a panic is an error, the function sees a rank, progress is told,
-//! and a closed pool refuses.
+//! Items that run in the calling thread, either because there are no workers, or because the map is so fast
+//! that this takes less time. Everything that holds on workers holds here too: a panic becomes an error, the
+//! function sees a rank, progress is reported, and a closed pool refuses.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use crate::team::{current, program};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a run came to.
+/// The outcome of a run.
 pub(crate) struct Tally {
     pub(crate) items: usize,
     pub(crate) has_errors: bool,
@@ -50,7 +50,7 @@ pub(crate) fn run<A, R, T>(
     (finish(gathered), tally)
 }
 
-/// Tells the progress of a call that this thread makes or follows.
+/// Reports the progress of a call that this thread makes or follows.
 pub(crate) fn tell(tasks: &Tasks<'_>, done: usize, all: Option<usize>) {
     if let Some(progress) = &tasks.options.progress {
         program::call("a progress callback", || progress(done, all.filter(|all| *all >= done)));
@@ -62,7 +62,7 @@ pub(crate) fn call<A, R>(function: fn(A) -> R, argument: A) -> Result<R, TaskErr
     caught(|| function(argument))
 }
 
-/// Calls code that is meant for a worker: as rank 0, unless a worker or a kernel calls it.
+/// Calls code meant for a worker: as rank 0, unless a worker or a kernel is the caller.
 pub(crate) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let stop = AtomicU64::new(0);
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));

@@ -1,4 +1,4 @@
-//! `imap`: results of an input that is taken lazily, a bounded window ahead.
+//! `imap`: results of an input that is consumed lazily, a bounded window ahead.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::fork;
@@ -20,35 +20,35 @@ use std::time::{Duration, Instant};
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Chunks of the window for each worker, where no window is asked for.
+/// Default size of the window, in chunks per worker.
 const CHUNKS_EACH: usize = 16;
-/// Items of one chunk, where nothing is known of the function, and at most.
+/// Items per chunk if nothing is known of the function, and at most.
 const MAX_CHUNK: usize = 4096;
-/// A chunk is to take so many nanoseconds: less than a map's, since results are waited for one by one.
+/// Target duration of a chunk. Shorter than a map's, since results are waited for one by one.
 const CHUNK_NS: f64 = 20_000.0;
-/// Items of the largest window, which is no more than the board holds either: the input may be endless,
-/// whatever is asked for.
+/// Items of the largest window, which is also limited by what the board holds: the input may be endless,
+/// whatever window is requested.
 const MAX_WINDOW: usize = 1 << 20;
 
-/// The order in which results are given.
+/// The order in which results are yielded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     OfInput,
     OfCompletion,
 }
 
-/// Receives what comes, until it is asked for.
+/// Receives results and keeps them until they are asked for.
 struct Stream<R> {
     shelf: Mutex<Shelf<R>>,
     order: Order,
-    /// Items whose results can be given now.
+    /// Items whose results can be yielded now.
     ready: AtomicUsize,
     is_closed: AtomicBool,
 }
 
 struct Shelf<R> {
     ready: VecDeque<Result<R, TaskError>>,
-    /// In the order of the input: what came too early, by its first item.
+    /// In input order: results that came too early, by their first item.
     early: BTreeMap<usize, Vec<Result<R, TaskError>>>,
     next: usize,
 }
@@ -98,7 +98,7 @@ impl<R: Output> Receiver for Stream<R> {
     }
 }
 
-/// An input whose panic is an end, until what was taken before is on its way.
+/// An input whose panic ends it, once everything taken before is submitted.
 struct Caught<'i, I> {
     items: &'i mut I,
     panic: Option<Box<dyn Any + Send>>,
@@ -122,28 +122,28 @@ impl<I: Iterator> Iterator for Caught<'_, I> {
     }
 }
 
-/// Results of an input that is taken lazily; from [`Pool::imap`](crate::Pool::imap) and
+/// An iterator over the results of a lazily consumed input; returned by [`Pool::imap`](crate::Pool::imap) and
 /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
-/// An iterator over each item's result or error. At most a window of items is under way, counted from the
-/// oldest whose result was not given yet, so endless input is no trouble, and a slow consumer slows the
-/// workers. Dropping it drops the tasks that have not begun; those that run go on to their end.
-#[must_use = "an iterator does nothing until it is asked"]
+/// Yields each item's result or error. At most one window of items is in progress, counted from the oldest
+/// item whose result has not been yielded yet. So endless input is fine, and a slow consumer slows the
+/// workers down. Dropping the iterator drops the tasks that have not begun; running ones finish.
+#[must_use = "the iterator does nothing until it is advanced"]
 pub struct Imap<'p, I, A, R> {
     tasks: Tasks<'p>,
     function: fn(A) -> R,
     items: Fuse<I>,
     stream: Arc<Stream<R>>,
-    /// The same, as the queue knows it.
+    /// The same stream, as the queue knows it.
     receiver: Arc<dyn Receiver>,
     chunk: usize,
     window: usize,
     bytes: f64,
-    /// Items taken from the input, and results given.
+    /// Items taken from the input, and results yielded.
     taken: usize,
     given: usize,
     is_exhausted: bool,
-    /// How many items there are in all, if the input is right about it.
+    /// The total number of items, if the input reports it correctly.
     len: Option<usize>,
 }
 
@@ -192,7 +192,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             return;
         }
         if self.tasks.is_closed() {
-            // Said once, however long the input is.
+            // Reported once, however long the input is.
             self.stream.fail(self.taken, 1, TaskError::PoolClosed);
             self.taken = self.taken.saturating_add(1);
             self.is_exhausted = true;
@@ -237,8 +237,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
     }
 
-    /// The next result, if it comes within `patience`; `Some(Err(NotReady))` if not, and the item is not
-    /// lost.
+    /// Returns the next result if it arrives within `patience`. Otherwise returns `Some(Err(NotReady))`; the
+    /// item is not lost.
     pub fn next_timeout(&mut self, patience: Duration) -> Option<Result<R, TaskError>> {
         self.advance(Instant::now().checked_add(patience), patience)
     }

@@ -10,29 +10,29 @@ const SLOWEST: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlowTask {
-    /// How long it ran in the worker.
+    /// How long it ran on the worker.
     pub duration: Duration,
-    /// The number of its first item.
+    /// The index of its first item.
     pub item: usize,
-    /// How many items it had.
+    /// The number of its items.
     pub items: usize,
-    /// The worker that ran it.
+    /// The rank of the worker that ran it.
     pub rank: usize,
 }
 
-/// What one worker has done.
+/// What one worker has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerInsight {
     /// Its rank.
     pub rank: usize,
-    /// Tasks it has done, and items in them.
+    /// The number of tasks it has completed.
     pub tasks: u64,
-    /// See [`Self::tasks`].
+    /// The number of items in those tasks.
     pub items: u64,
-    /// Time in the tasks' functions, decoding and encoding included.
+    /// Time spent in the tasks' functions, including decoding and encoding.
     pub working: Duration,
-    /// Time that its tasks waited on the board before it took them.
+    /// Time its tasks spent queued before the worker took them.
     pub queued: Duration,
 }
 
@@ -40,13 +40,13 @@ pub struct WorkerInsight {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Insights {
-    /// By rank.
+    /// One entry per worker, by rank.
     pub workers: Vec<WorkerInsight>,
-    /// The slowest tasks, slowest first: at most five.
+    /// The slowest tasks, at most five, slowest first.
     pub slowest: Vec<SlowTask>,
     /// Workers replaced because they died.
     pub deaths: u64,
-    /// Workers replaced because they had served long enough.
+    /// Workers replaced at the end of their life span.
     pub retirements: u64,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Display for Insights {
         for worker in &self.workers {
             writeln!(
                 f,
-                "worker {}: {} tasks, {} items, {:.1?} working, {:.1?} of waiting for it",
+                "worker {}: {} tasks, {} items, {:.1?} working, {:.1?} queued",
                 worker.rank, worker.tasks, worker.items, worker.working, worker.queued
             )?;
         }

@@ -1,4 +1,4 @@
-//! Who receives results: one task's, or those of a whole map, put in order.
+//! The receivers of results: of one task, or of a whole map, whose results are put in order.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::task::codec;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The results of an arrival, item by item.
+/// Decodes the results of an arrival, item by item.
 pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (usize, Result<R, TaskError>)> {
     let mut rest = arrival.results;
     let mut faults = arrival.faults.into_iter().peekable();
@@ -81,17 +81,17 @@ pub(crate) struct Gathered<R> {
     pub(crate) errors: BTreeMap<usize, TaskError>,
 }
 
-/// What a map's result is made of.
+/// How a map's result is built.
 pub(crate) struct Shape<R, T> {
     pub(crate) finish: fn(Gathered<R>) -> Result<T, TaskError>,
-    /// The first error ends it.
+    /// Whether the first error ends the map.
     pub(crate) fail_fast: bool,
 }
 
 /// Receives the results of a map.
 pub(crate) struct Many<R, T> {
     completion: Completion<T>,
-    /// Items in all; more than there can be until that is known.
+    /// Total number of items; larger than any real number until it is known.
     len: AtomicUsize,
     shape: Shape<R, T>,
     state: Mutex<State<R>>,
@@ -105,15 +105,15 @@ struct State<R> {
     ahead: BTreeMap<usize, (usize, Vec<R>)>,
     /// Items done, anywhere.
     done: usize,
-    /// What was gathered is on its way to who waits: what comes later is not wanted.
+    /// The gathered results are being handed over: later ones are ignored.
     is_over: bool,
 }
 
 impl<R: Output, T: Send> Many<R, T> {
-    /// For about `hint` items; how many they are is told by [`Self::set_len`].
+    /// For about `hint` items; [`Self::set_len`] sets the actual number.
     pub(crate) fn new(hint: usize, shape: Shape<R, T>, progress: Option<Progress>) -> Many<R, T> {
         let mut values = Vec::new();
-        // The input's word, which may be wrong: no room is no error.
+        // The input's own estimate, which may be wrong: failing to reserve is not an error.
         let _room = values.try_reserve(hint);
         let gathered = Gathered { values, errors: BTreeMap::new() };
         let state = State { gathered, next: 0, ahead: BTreeMap::new(), done: 0, is_over: false };
@@ -121,7 +121,7 @@ impl<R: Output, T: Send> Many<R, T> {
         Many { completion: Completion::new(progress), len, shape, state: Mutex::new(state) }
     }
 
-    /// There are so many items, all of them submitted.
+    /// Sets the number of items, all of which are submitted.
     pub(crate) fn set_len(&self, len: usize) {
         let state = self.state.lock();
         self.len.store(len, Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl<R: Output, T: Send> Many<R, T> {
         }
     }
 
-    /// Takes numbers as they lie; false, and nothing done, if the arrival holds something else.
+    /// Takes numbers as they lie. Returns false, and does nothing, if the arrival holds something else.
     fn take_numbers(&self, arrival: &Arrival<'_>) -> bool {
         let (first, items) = (arrival.first, arrival.items);
         if !codec::is_plain::<R>() || !arrival.faults.is_empty() {
@@ -172,7 +172,7 @@ impl<R: Output, T: Send> Many<R, T> {
 }
 
 impl<R> State<R> {
-    /// Takes what follows without a gap from what came too early.
+    /// Takes early results that now follow without a gap.
     fn close_gap(&mut self) {
         while let Some((items, values)) = self.ahead.remove(&self.next) {
             self.gathered.values.extend(values);

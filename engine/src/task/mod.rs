@@ -1,6 +1,6 @@
-//! Tasks, calls of functions in workers: apply, map, imap, their results and their ends.
+//! Tasks, which are calls of functions on workers: apply, map, imap, their results and their ends.
 //!
-//! README.md beside this file tells the protocol of the board.
+//! README.md beside this file describes the board's protocol.
 
 mod arrivals;
 mod audit;

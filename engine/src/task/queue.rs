@@ -1,4 +1,4 @@
-//! The driver's side of the task board: tasks that wait, tasks under way, and who may add more.
+//! The driver's side of the task board: tasks that wait, tasks in progress, and whether more may be added.
 //!
 //! # Safety
 //! Bytes are copied into a slot before it is queued, while it is the driver's (README.md, rule 2).
@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// When members give way to fresh ones; zeros mean never.
+/// When members are replaced by fresh ones; zeros mean never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifespan {
     pub(crate) tasks: u64,
@@ -70,7 +70,7 @@ impl BoardSegment {
         unsafe { TaskBoard::new(self.segment.base(), self.size) }
     }
 
-    /// How members come to it.
+    /// How members reach the board.
     pub(crate) fn plan(&self) -> IdleWorkPlan {
         IdleWorkPlan { segment: self.segment.clone(), open: serve::open }
     }
@@ -94,14 +94,14 @@ pub(crate) struct Books {
     pub(crate) tail: u64,
     /// How many results of each rank have been taken.
     pub(crate) taken: Vec<u64>,
-    /// Done, but in no rank's list.
+    /// Slots that are done but in no rank's list.
     pub(crate) strays: Vec<usize>,
     pub(crate) audit: Audit,
     /// Tasks that the board has no slot for yet.
     pub(crate) backlog: VecDeque<QueuedTask>,
     /// Tasks on the board or being delivered.
     pub(crate) under_way: usize,
-    /// On the board with a time limit.
+    /// Number of tasks on the board that have a time limit.
     pub(crate) timed: usize,
     pub(crate) is_closed: bool,
     is_ready: bool,
@@ -113,16 +113,16 @@ pub(crate) struct TaskQueue {
     pub(crate) board: TaskBoard,
     pub(crate) books: Mutex<Books>,
     pub(crate) costs: Costs,
-    /// Workers are prepared for their tasks in a way that the caller is not.
+    /// Whether workers are prepared for their tasks in a way that the caller is not.
     pub(crate) are_prepared: bool,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) deaths: Deaths<DeathRecord>,
-    /// Held by the waiting thread that collects for all, which is named beside it (`waiting.rs`).
+    /// Held by the waiting thread that collects for all others; `on_duty` names that thread (`waiting.rs`).
     pub(crate) duty: Mutex<()>,
     pub(crate) on_duty: AtomicUsize,
-    /// Code of the program that is to be called.
+    /// Calls into the program's code that are due.
     pub(crate) calls: Arc<Calls>,
-    /// Other waiting threads.
+    /// Number of other waiting threads.
     pub(crate) followers: AtomicUsize,
     pub(crate) follow: Mutex<()>,
     pub(crate) delivered: Condvar,
@@ -191,7 +191,7 @@ impl TaskQueue {
         matches!(self.crew.kind, Kind::Processes(_))
     }
 
-    /// Adds tasks. What cannot be added is told to its receiver.
+    /// Adds tasks. A task that cannot be added is reported to its receiver.
     pub(crate) fn submit(self: &Arc<TaskQueue>, queued_tasks: impl IntoIterator<Item = QueuedTask>) {
         if let Err(error) = self.prepare() {
             return queued_tasks.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
@@ -223,18 +223,18 @@ impl TaskQueue {
         }
     }
 
-    /// Makes the segments that handles lead to known to the workers. One that starts later is told when it
-    /// serves.
+    /// Announces to the workers the segments that handles refer to. A worker that starts later learns of them
+    /// when it serves.
     #[cold]
     fn send_segments(&self, keep_alive: &KeepAlive) {
         let mut roster = self.crew.roster.lock();
         let members = roster.ready();
-        // A worker whose socket is full finds the segment missing, and says so.
+        // A worker whose socket is full finds the segment missing, and reports that.
         let _cost =
             self.crew.deliver(&mut roster, &members, keep_alive.segments().map(|(segment, _)| segment), &[]);
     }
 
-    /// Tells new workers of the segments that tasks lead to.
+    /// Announces to new workers the segments that tasks refer to.
     pub(crate) fn equip_newcomers(&self) {
         let books = self.books.lock();
         let flying =
@@ -251,7 +251,7 @@ impl TaskQueue {
         }
     }
 
-    /// Why nothing more is taken.
+    /// Why no more tasks are accepted.
     pub(crate) fn closed_error(&self) -> TaskError {
         match &self.crew.roster.lock().broken {
             Some(reason) if !self.crew.has_reached(Phase::Closed) => {
@@ -261,7 +261,7 @@ impl TaskQueue {
         }
     }
 
-    /// Takes the board's pages and starts the collector, once; what fails is tried again with the next task.
+    /// Takes the board's pages and starts the collector, once. If that fails, the next task tries again.
     fn prepare(self: &Arc<TaskQueue>) -> Result<(), TaskError> {
         if self.collector.get().is_some() {
             return Ok(());
@@ -282,8 +282,8 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- receivers
 
-    /// Has `tell` tell a receiver what came of its items, and sees to it that the program's code is called
-    /// for that. Under no lock: a type's own code may read or drop values meanwhile.
+    /// Lets `tell` report to a receiver what came of its items, and makes sure that the program's code is
+    /// called for that. Called without a lock held: a type's own code may read or drop values meanwhile.
     pub(crate) fn tell(
         self: &Arc<TaskQueue>,
         receiver: &Arc<dyn Receiver>,
@@ -295,19 +295,19 @@ impl TaskQueue {
         self.pass_on(receiver);
     }
 
-    /// Has the callback thread call the program's code for `receiver`, if nobody else will.
+    /// Has the callback thread call the program's code for `receiver`, if no other thread will.
     pub(crate) fn pass_on(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         if receiver.pass_on() {
             self.calls.push(self, receiver);
         }
     }
 
-    /// Refuses tasks that nobody will run: the pool has ended, or their receivers want no more.
+    /// Refuses tasks that will not be run: the pool has ended, or their receivers want no more.
     pub(crate) fn leave(self: &Arc<TaskQueue>, left: impl IntoIterator<Item = QueuedTask>) {
         left.into_iter().for_each(|queued_task| self.refuse(queued_task, &TaskError::PoolClosed));
     }
 
-    /// Tells a task's receiver that it was not taken, or is not run any more.
+    /// Tells a task's receiver that the task was not accepted, or will not be run any more.
     pub(crate) fn refuse(self: &Arc<TaskQueue>, queued_task: QueuedTask, error: &TaskError) {
         let (first, items) = (queued_task.first, queued_task.packed.items);
         self.tell(&queued_task.receiver, |receiver| {
@@ -318,7 +318,7 @@ impl TaskQueue {
 
     // ------------------------------------------------------------------------------------------- places
 
-    /// Puts a task on the board, or behind those that wait for a slot; says whether it is on the board.
+    /// Puts a task on the board, or in the backlog if there is no slot. Returns whether it is on the board.
     fn add(&self, books: &mut Books, queued_task: QueuedTask) -> bool {
         if !books.backlog.is_empty() {
             books.backlog.push_back(queued_task);
@@ -334,12 +334,12 @@ impl TaskQueue {
         }
     }
 
-    /// Puts a task on the board; gives it back where there is no slot.
+    /// Puts a task on the board. Returns it if there is no slot.
     fn place(&self, books: &mut Books, mut queued_task: QueuedTask) -> Option<QueuedTask> {
         let Some(index) = books.free.pop() else { return Some(queued_task) };
         let slot = self.board.slot(index.into());
         let offset = |address: usize| if address == 0 { Some(0) } else { code::offset_of(address).ok() };
-        // Checked when the queued task was made; an entry of 0 is told as corrupt by the member.
+        // Checked when the queued task was made; the member reports an entry of 0 as corrupt.
         let entry = offset(queued_task.body.entry as usize).unwrap_or(0);
         let function = offset(queued_task.body.function).unwrap_or(1);
         let packed = &queued_task.packed;
@@ -390,15 +390,15 @@ impl TaskQueue {
         None
     }
 
-    /// Gives a slot back whose task is over.
+    /// Frees the slot of a finished task.
     pub(crate) fn release(&self, books: &mut Books, index: usize) {
         self.board.free(index);
         books.free.push(index as u16);
         books.under_way = books.under_way.saturating_sub(1);
     }
 
-    /// Moves waiting tasks to the board while there are slots; gives how many, and puts those that nobody
-    /// wants any more into `left`, for [`Self::leave`] after the lock.
+    /// Moves waiting tasks to the board while there are slots, and returns how many. Tasks that are no longer
+    /// wanted go into `left`, for [`Self::leave`] after the lock is released.
     pub(crate) fn refill(&self, books: &mut Books, left: &mut Vec<QueuedTask>) -> u32 {
         let mut placed = 0;
         while let Some(queued_task) = books.backlog.pop_front() {
@@ -418,13 +418,13 @@ impl TaskQueue {
         placed
     }
 
-    /// Whether nothing is under way or waiting.
+    /// Whether nothing is in progress or waiting.
     pub(crate) fn is_idle(&self) -> bool {
         let books = self.books.lock();
         books.under_way == 0 && books.backlog.is_empty()
     }
 
-    /// Takes no more tasks from now on.
+    /// Stops accepting tasks.
     pub(crate) fn close(&self) {
         self.books.lock().is_closed = true;
     }
@@ -454,7 +454,7 @@ impl DeathObserver for TaskQueue {
     }
 }
 
-/// A receiver is known by its address.
+/// Whether two receivers are the same, compared by address.
 pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }

@@ -1,4 +1,4 @@
-//! A task on the driver's side: what it is, its bytes, and who waits for it.
+//! A task on the driver's side: what it is, its bytes, and its receiver.
 //!
 //! # Safety
 //! A queued task's bytes are the driver's while it holds the queued task and no member runs the task. They
@@ -23,8 +23,8 @@ use std::mem::needs_drop;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who waits for the results of some items. Called by whichever thread collects, never under a lock of the
-/// queue.
+/// Receives the results of some items. Called by whichever thread collects, never with a lock of the queue
+/// held.
 pub(crate) trait Receiver: Send + Sync {
     /// Items `first..first + items` are done, each with a result or a fault.
     fn deliver(&self, arrival: Arrival<'_>);
@@ -32,11 +32,11 @@ pub(crate) trait Receiver: Send + Sync {
     fn fail(&self, first: usize, items: usize, error: TaskError);
     /// Whether more items are still wanted; a task of a receiver that wants none is dropped before it starts.
     fn is_open(&self) -> bool;
-    /// Whether code of the program is to be called that nobody else will call: by [`Self::make_calls`].
+    /// Whether code of the program must be called, by [`Self::make_calls`], that no other thread will call.
     fn pass_on(&self) -> bool {
         false
     }
-    /// Calls what the program wants called for what has come.
+    /// Makes the program's calls for what has arrived.
     fn make_calls(&self) {}
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Packed {
     pub(crate) args_len: usize,
     pub(crate) room: usize,
     pub(crate) items: usize,
-    /// What the handles among the arguments lead to: kept until the member has let go of it.
+    /// Keeps alive what the handles among the arguments refer to, until the member has released it.
     pub(crate) keep_alive: Option<Arc<KeepAlive>>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Packed {
 pub(crate) struct QueuedTask {
     pub(crate) body: Body,
     pub(crate) packed: Packed,
-    /// Larger rooms, given while it ran, in the order of their numbers.
+    /// Larger rooms granted while it ran, in the order of their numbers.
     pub(crate) granted: Vec<HeapBlock>,
     pub(crate) receiver: Arc<dyn Receiver>,
     /// The number of its first item.
@@ -80,20 +80,21 @@ pub(crate) struct QueuedTask {
     pub(crate) limit: Option<Duration>,
     /// How often an item that was lost with its worker may be run again.
     pub(crate) retries: u32,
-    /// How often it came back without an item begun.
+    /// How often it came back with no item begun.
     pub(crate) returns: u32,
-    /// Why there was no larger room, the last time that one was asked for.
+    /// Why the last request for a larger room was refused.
     pub(crate) refused: Option<Arc<AllocError>>,
     /// Why it was condemned.
     pub(crate) verdict: Option<TaskError>,
-    /// Its receiver was told of the verdict, though a member may still run it.
+    /// Whether its receiver was informed of the verdict, though a member may still run it.
     pub(crate) is_told: bool,
     pub(crate) queued: u64,
-    /// Where handles are among the arguments, what they lead to is let go soon after the task.
+    /// Set if there are handles among the arguments: what they refer to is then released soon after the task
+    /// ends.
     pub(crate) eager: Option<EagerGuard>,
 }
 
-/// While it lives, the queue's collector hears of every task. Never outlives the queue.
+/// While it lives, the queue's collector is woken for every task. Never outlives the queue.
 pub(crate) struct EagerGuard(TaskBoard);
 
 impl EagerGuard {
@@ -116,14 +117,14 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Numbers for which there is room at first, where nobody knows how many there will be.
+/// Numbers for which there is room at first, if their number is unknown.
 const FEW: usize = 4096;
 /// Scratch larger than this is given back.
 const KEEP_SCRATCH: usize = 1 << 20;
 
 impl Packed {
     /// Packs up to `limit` items of `items`, with `room(items)` bytes for results, and stops after one that
-    /// cannot be written: why not is the second part. An error says how many items were taken from the input
+    /// cannot be written; the second part says why. An error says how many items were taken from the input
     /// and are lost.
     pub(crate) fn of<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
@@ -186,8 +187,8 @@ impl Packed {
         Ok(Packed { store: Store::Block(block), args_len, room, items, keep_alive })
     }
 
-    /// Numbers go straight into the block. How large that is at first is the input's word for how many there
-    /// are, which may be wrong.
+    /// Numbers go straight into the block. Its first size is the input's estimate of their number, which may
+    /// be wrong.
     fn numbers<A: Argument>(
         items: &mut dyn Iterator<Item = A>,
         limit: usize,
@@ -235,7 +236,8 @@ impl Packed {
         let items = self.items.saturating_sub(item);
         let room = self.room.checked_div(self.items).unwrap_or(0).saturating_mul(items);
         let copied = || {
-            // Whoever had the task may have something of it for long: the rest is a message of its own.
+            // The member that had the task may keep something of it for long: the rest is a message of its
+            // own.
             let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.again()).transpose()?;
             let table = keep_alive.as_ref().map_or(0, KeepAlive::table_bytes);
             let end = self.args_len.saturating_sub(table);
@@ -256,7 +258,7 @@ impl Packed {
     }
 }
 
-/// Room for so many arguments and their results.
+/// Allocates room for this many arguments and their results.
 fn block_for<A>(items: usize, room: impl Fn(usize) -> usize) -> Result<HeapBlock, AllocError> {
     heap::take(items.saturating_mul(size_of::<A>()).saturating_add(room(items)))
 }

@@ -1,4 +1,4 @@
-//! `AsyncResult`: a result that is on its way.
+//! `AsyncResult`: a pending result.
 
 use crate::sys::fork;
 use crate::task::arrivals::Finished;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The result of a task, or of a whole map, that is on its way.
+/// The pending result of a task or of a whole map.
 ///
-/// From [`Pool::apply_async`](crate::Pool::apply_async), [`Pool::map_async`](crate::Pool::map_async) and the
-/// like. It is also a [`Future`], woken by the pool's collector thread: there is no polling, and no thread
-/// per result. Dropping it does not stop the task; [`Self::cancel`] does.
+/// Returned by [`Pool::apply_async`](crate::Pool::apply_async), [`Pool::map_async`](crate::Pool::map_async)
+/// and similar calls. It is also a [`Future`], woken by the pool's collector thread: no polling, and no
+/// thread per result. Dropping it does not stop the task; [`Self::cancel`] does.
 ///
-/// Whoever waits takes all results off the pool's board meanwhile, for everybody.
+/// A thread that waits for one result meanwhile collects the results of all the pool's tasks.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "without it nobody learns of the task's errors"]
+#[must_use = "errors of the task are reported only by its result"]
 pub struct AsyncResult<T> {
     completion: Arc<dyn Completed<T>>,
     /// None where the task ran inline and is done.
@@ -56,7 +56,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         AsyncResult { completion: job.clone(), link: Some((queue.clone(), job)) }
     }
 
-    /// A result that is there already.
+    /// A result that is ready.
     pub(crate) fn done(value: Result<T, TaskError>) -> AsyncResult<T> {
         let completion = Completion::new(None);
         completion.complete(value);
@@ -67,8 +67,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion.completion()
     }
 
-    /// Whether it is on its way in another process, from which this one was forked, where nobody will ever
-    /// see it come.
+    /// Whether this process is a fork of the one that awaits the result, so that it never arrives here.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         self.link.is_some() && fork::is_foreign()
     }
@@ -84,18 +83,18 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.wait();
         let value = self.completion().take();
         if let (Err(_), Some((queue, receiver))) = (&value, &self.link) {
-            // The first error ends a map: what has not begun is not wanted any more.
+            // The first error ends a map: items that have not begun are no longer wanted.
             queue.take_back(receiver);
         }
         value
     }
 
-    /// Waits for the result, at most for `patience`. The task goes on if the time passes: wait again, or
+    /// Waits at most `patience` for the result. If the time runs out the task continues: wait again, or call
     /// [`Self::cancel`].
     ///
     /// # Errors
-    /// [`TaskError::NotReady`] when the time has passed, [`TaskError::Taken`] when it was given before; else
-    /// as [`Self::get`].
+    /// [`TaskError::NotReady`] if the time ran out, [`TaskError::Taken`] if the result was already taken.
+    /// Otherwise as [`Self::get`].
     ///
     /// ```
     /// use phalanx::TaskError;
@@ -120,15 +119,15 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Waits until the result is there. Returns at once in a fork of the process that asked for it, where it
-    /// never will be.
+    /// Waits until the result is ready. Returns at once in a fork of the process that asked for it, since the
+    /// result never arrives there.
     pub fn wait(&self) {
         self.wait_until(None);
     }
 
-    /// Waits until the result is there, at most for `patience`; says whether it is.
+    /// Waits at most `patience` for the result. Returns whether it is ready.
     pub fn wait_timeout(&self, patience: Duration) -> bool {
-        // A limit beyond what the clock can tell is none.
+        // A time beyond the clock's range is no limit.
         self.wait_until(Instant::now().checked_add(patience))
     }
 
@@ -147,7 +146,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Waits, and calls meanwhile what the program has attached to this result.
+    /// Waits, and meanwhile makes the calls that the program attached to this result.
     fn wait_and_call(
         &self,
         queue: &Arc<TaskQueue>,
@@ -167,7 +166,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         completion.is_done()
     }
 
-    /// Whether the result is there.
+    /// Whether the result is ready.
     pub fn ready(&self) -> bool {
         if self.is_out_of_reach() {
             return false;
@@ -178,7 +177,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().is_done()
     }
 
-    /// Whether the task has succeeded; `None` while it has not ended, and when its result was taken.
+    /// Whether the task succeeded; `None` while it has not ended, and if its result was already taken.
     pub fn successful(&self) -> Option<bool> {
         if !self.ready() {
             return None;
@@ -186,9 +185,10 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().look(Result::is_ok)
     }
 
-    /// Gives the task up: what has not started is dropped, what runs is ended by killing its worker, which is
-    /// replaced. Other tasks are not touched. A result that is there already stays. Where workers are
-    /// threads, what runs goes on to its end unless it looks at [`is_cancelled`](crate::is_cancelled).
+    /// Cancels the task. What has not started is dropped. What is running is stopped by killing its worker,
+    /// which is replaced. Other tasks are not affected, and a result that is already there stays. Where
+    /// workers are threads, a running task continues to its end unless it checks
+    /// [`is_cancelled`](crate::is_cancelled).
     pub fn cancel(&self) {
         if self.is_out_of_reach() {
             return;
@@ -200,11 +200,12 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Calls `callback` with the value as soon as it is there, or now; before anybody can take the value.
+    /// Calls `callback` with the value as soon as it is ready, or at once if it already is. The call comes
+    /// before anyone can take the value.
     ///
-    /// It is called by the thread that waits for this result, or else by a thread of the pool's own, one
-    /// callback after the other. It may use the pool, and end it. A panic in it is logged, and harms nothing
-    /// else.
+    /// The callback runs on the thread that waits for this result, or else on a thread of the pool, where
+    /// callbacks run one after another. It may use the pool, and even shut it down. A panic in it is logged
+    /// and has no other effect.
     pub fn on_success(self, callback: impl FnOnce(&T) + Send + 'static) -> Self {
         self.attach(Box::new(|value| {
             if let Ok(value) = value {
@@ -213,7 +214,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         }))
     }
 
-    /// Calls `callback` with the error as soon as there is one, or now; as [`Self::on_success`].
+    /// Calls `callback` with the error as soon as there is one, or at once if there already is. Otherwise as
+    /// [`Self::on_success`].
     pub fn on_error(self, callback: impl FnOnce(&TaskError) + Send + 'static) -> Self {
         self.attach(Box::new(|value| {
             if let Err(error) = value {
@@ -222,14 +224,14 @@ impl<T: Send + 'static> AsyncResult<T> {
         }))
     }
 
-    /// Has it told as it comes, though nobody waits.
+    /// Has the result announced as soon as it comes, even if no thread waits.
     pub(crate) fn eager(&self) {
         if let Some((queue, _)) = &self.link {
             self.completion().hurry_for(queue);
         }
     }
 
-    /// Tells `watcher` when the result has come, or now.
+    /// Notifies `watcher` when the result has come, or at once if it has.
     pub(crate) fn watch(&self, watcher: &Arc<Finished>, number: usize) {
         if self.is_out_of_reach() {
             return watcher.tell(number);
@@ -237,7 +239,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().watch(watcher, number, self.link.as_ref().map(|(queue, _)| queue));
     }
 
-    /// Whether the result is there, without looking for it.
+    /// Whether the result is ready, without collecting.
     pub(crate) fn is_there(&self) -> bool {
         self.completion().is_done()
     }

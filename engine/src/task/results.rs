@@ -113,7 +113,7 @@ impl<'a> Results<'a> {
         true
     }
 
-    /// Forgets what an item has left that did not end well.
+    /// Drops what a failed item has written.
     pub(crate) fn back_to(&mut self, len: usize) {
         self.len = len;
     }

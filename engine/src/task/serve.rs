@@ -1,4 +1,4 @@
-//! The member's side of the task board: claim, run, leave the result, tell.
+//! The member's side of the task board: claim a task, run it, leave its result, notify the driver.
 //!
 //! # Safety
 //! A claimed slot and its block are this member's until it changes the slot's state to done, or dies
@@ -25,9 +25,9 @@ use crate::team::trace::EventKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// How often a member looks at its own size.
+/// How often a member checks its own size.
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
-/// Longest sleep of a member that waits for room: then it looks whether it was given up.
+/// Longest sleep of a member that waits for room; then it checks whether it was given up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A [`Slot::grant`], below the number of the grant (from bit 2 on).
 pub(crate) const GRANTED: u32 = 1;
@@ -62,7 +62,7 @@ struct Server {
     weighed: Instant,
     /// Bytes of its own memory after the first task.
     first_weight: Option<u64>,
-    /// Tasks were done that nobody was told of.
+    /// Tasks were done whose end has not been announced.
     has_untold: bool,
 }
 
@@ -169,7 +169,7 @@ impl Server {
         Ok(TaskBytes { base, args_len, room })
     }
 
-    /// Gives the task back to the driver.
+    /// Returns the task to the driver.
     fn finish(&mut self, index: usize, running: State) {
         let board = self.board;
         let done = running.of(Stage::Done);
@@ -180,7 +180,7 @@ impl Server {
                     std::thread::sleep(LOOK_AGAIN);
                 }
             }
-            // Nobody takes a task from a thread, or from a process that lives on: the word was overwritten.
+            // A task is never taken from a thread, or from a process that lives on: the word was overwritten.
             return tracing::error!(
                 rank = self.rank,
                 "the state of a task that this worker ran was overwritten"
@@ -239,7 +239,7 @@ fn in_arena(
 }
 
 impl<'a> Call<'a, '_> {
-    /// Asks the driver for a room of so many bytes; gives it, and its number.
+    /// Asks the driver for a room of this many bytes. Returns it and its number.
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     pub(crate) fn ask_for_room(&mut self, len_bytes: usize) -> Option<(Room<'a>, u32)> {

@@ -1,8 +1,8 @@
-//! A task that did not come to its end: what had ended keeps its outcome, the item in work is lost, the rest
-//! is run elsewhere.
+//! Settles a task that did not finish: completed items keep their outcome, the item in progress is lost, and
+//! the rest runs elsewhere.
 //!
-//! So it is whichever way the task ended: its member died, ran into the time limit, or found no room for
-//! results.
+//! This holds whichever way the task ended: its member died, it exceeded the time limit, or it found no room
+//! for results.
 //!
 //! # Safety
 //! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after
@@ -37,7 +37,7 @@ pub(crate) struct Account<'a> {
     next: [usize; 2],
 }
 
-/// What is to be told of a task, and what is left of it.
+/// What to report of a task, and what is left of it.
 pub(crate) struct Settlement<'a> {
     receiver: Arc<dyn Receiver>,
     first: usize,
@@ -50,7 +50,7 @@ pub(crate) struct Settlement<'a> {
 }
 
 impl Settlement<'_> {
-    /// Tells the receiver; gives what is to be run elsewhere.
+    /// Informs the receiver. Returns what is to be run elsewhere.
     pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Option<QueuedTask> {
         let Settlement { receiver, first, done, results, faults, lost, rest } = self;
         if done > 0 {
@@ -64,12 +64,12 @@ impl Settlement<'_> {
         rest
     }
 
-    /// The same, without a look at the task's memory.
+    /// The same, without a reference to the task's memory.
     pub(crate) fn into_owned(self) -> Settlement<'static> {
         Settlement { results: Cow::Owned(self.results.into_owned()), ..self }
     }
 
-    /// Takes what is left, to be put back before anybody is told.
+    /// Takes what is left, so that it can be queued again before the receiver is informed.
     pub(crate) fn take_rest(&mut self) -> Option<QueuedTask> {
         self.rest.take()
     }
@@ -123,7 +123,7 @@ impl TaskQueue {
         Some((base.wrapping_add(packed.args_len), packed.room))
     }
 
-    /// Settles a task that ended after part of its items. `why` is the error of what was in work, unless
+    /// Settles a task that ended after some of its items. `why` is the error of the item in progress, unless
     /// there is a verdict.
     pub(crate) fn settle<'a>(
         &self,
@@ -182,7 +182,7 @@ impl TaskQueue {
 }
 
 impl QueuedTask {
-    /// The same for other items: with so many retries left, and so many fruitless returns.
+    /// The same for other items, with this many retries left and this many fruitless returns.
     fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> QueuedTask {
         QueuedTask {
             body: self.body,

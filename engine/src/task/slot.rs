@@ -6,7 +6,7 @@ use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 /// Bytes of arguments and results that a slot holds itself.
 pub(crate) const INLINE_BYTES: usize = 80;
 
-/// What a slot's state word says, below the position (32 bits) and the member (29 bits).
+/// The stage in a slot's state word, below the position (32 bits) and the member (29 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Stage {
@@ -66,7 +66,7 @@ impl State {
 /// In [`Slot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the function.
 pub(crate) const FLAG_TIMED: u32 = 1;
 
-/// Mixed from where code lies that a task leads to: a stray write there leads nowhere.
+/// A checksum of the code offsets in a task, so that a stray write to them is noticed.
 pub(crate) fn seal_of(entry: u64, function: u64) -> u32 {
     let mixed = entry.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ function.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
     (mixed >> 32) as u32 & !FLAG_TIMED
@@ -82,7 +82,7 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    /// What a slot's word says.
+    /// The text of a slot's trouble word.
     pub(crate) fn text(word: u32) -> &'static str {
         const TYPES: u32 = Trouble::Types as u32;
         const FUNCTION: u32 = Trouble::Function as u32;
@@ -157,9 +157,9 @@ impl Slot {
         (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1)
     }
 
-    /// The member begins `item`; false if the driver has ended the task with the item before. Release, and
-    /// the driver's exchange: who sees the number sees where the next item begins, and no item is doomed that
-    /// was not the one in work.
+    /// The member begins `item`; false if the driver has ended the task after the item before. Release, as is
+    /// the driver's exchange: a thread that sees the number also sees where the next item begins, and only
+    /// the item in progress can be doomed.
     #[inline]
     pub(crate) fn begin(&self, item: usize, is_timed: bool) -> bool {
         let number = (item as u64).wrapping_add(1);
@@ -172,7 +172,7 @@ impl Slot {
         before & DOOMED == 0 && exchange().is_ok()
     }
 
-    /// The driver lets no item begin after the one that `reading` tells, if that is still so.
+    /// Keeps the member from beginning an item after the one that `reading` names, if that is still current.
     pub(crate) fn doom(&self, reading: u64) -> bool {
         let doomed = reading | DOOMED;
         self.reading.compare_exchange(reading, doomed, Ordering::AcqRel, Ordering::Relaxed).is_ok()

@@ -8,12 +8,13 @@ mod sealed {
 
 use crate::task::entry::Invoke;
 
-/// A function that takes the parts of the tuple `A` as its arguments: two to eight.
+/// A function that takes the parts of the tuple `A`, two to eight, as its arguments.
 ///
-/// Functions and closures that capture nothing have it, and nothing else can; a closure writes its arguments'
-/// types, `|x: u64, y: u32| x.pow(y)`. One that captures a value with a size does not compile. One that
-/// captures a value *without* size does: that is made anew in each worker, so it must mean the same in every
-/// process (premise P8 in docs/memory-model.md); give it as an argument instead, or do not capture it.
+/// Implemented for functions and for closures that capture nothing; nothing else can implement it. A closure
+/// has to state the types of its arguments: `|x: u64, y: u32| x.pow(y)`. A closure that captures a value with
+/// a size does not compile. One that captures a zero-sized value does compile: the value is made anew in each
+/// worker, so it must mean the same in every process (premise P8 in docs/memory-model.md). Pass such a value
+/// as an argument instead, or do not capture it.
 ///
 /// ```compile_fail,E0277
 /// #[derive(Clone, Copy)]
@@ -24,9 +25,9 @@ use crate::task::entry::Invoke;
 /// }
 /// ```
 pub trait Star<A>: sealed::Sealed<A> + Copy + Send + Sync + 'static {
-    /// What it returns.
+    /// The function's return type.
     type Output;
-    /// Calls it.
+    /// Calls the function with the parts of `arguments`.
     fn call(self, arguments: A) -> Self::Output;
 }
 

@@ -23,9 +23,9 @@ use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Chunks of a map for each worker, where nothing is known of its function.
+/// Chunks of a map per worker, if nothing is known of its function.
 const CHUNKS_EACH: usize = 4;
-/// A chunk is to take so long, where that is known and leaves every worker enough of them.
+/// Target duration of a chunk, if its cost is known and every worker gets enough chunks.
 const CHUNK_NS: f64 = 200_000.0;
 /// A map that takes less than this in the caller stays there: about what waking two workers and being woken
 /// costs.
@@ -33,11 +33,11 @@ const INLINE_NS: f64 = 100_000.0;
 /// Chunks handed over at a time, so that workers begin while the next are cut.
 const AT_ONCE: usize = 16;
 
-/// Calls through the pool with options; from [`Pool::tasks`](crate::Pool::tasks).
+/// Calls through the pool, with options; returned by [`Pool::tasks`](crate::Pool::tasks).
 ///
-/// Functions are functions or closures that capture nothing; what they need comes as arguments. Arguments and
-/// results are any serde type, whatever its attributes, and handles of shared objects. They travel through
-/// shared memory, numbers as they are, everything else in a format that describes itself.
+/// The functions are plain functions or closures that capture nothing; pass what they need as arguments.
+/// Arguments and results can be any serde type, whatever its attributes, and handles of shared objects. They
+/// travel through shared memory: numbers as they are, everything else in a self-describing format.
 #[must_use = "options do nothing until a call is made"]
 pub struct Tasks<'p> {
     crew: &'p Crew,
@@ -45,7 +45,7 @@ pub struct Tasks<'p> {
     pub(crate) options: Options,
 }
 
-/// Called with the items done, and of all if that is known.
+/// Called with the number of items done, and the total if it is known.
 type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
 
 /// See the methods of [`Tasks`].
@@ -65,56 +65,56 @@ impl<'p> Tasks<'p> {
         Tasks { crew, queue, options: Options::default() }
     }
 
-    /// Whether the pool takes no more tasks: none runs in the caller either.
+    /// Whether the pool accepts no more tasks; then none runs in the caller either.
     pub(crate) fn is_closed(&self) -> bool {
         self.crew.has_reached(Phase::Closed)
     }
 
-    /// How many items make one task. Without it, as many as take 0.2 ms, as far as earlier calls of the same
-    /// function tell, and no more than a quarter of a worker's share.
+    /// Sets the number of items per task. By default a task has as many items as take 0.2 ms, judging by
+    /// earlier calls of the same function, and at most a quarter of one worker's share.
     pub fn chunksize(mut self, items: usize) -> Self {
         self.options.chunksize = Some(items.max(1));
         self
     }
 
-    /// How long each item may run, counted from when a worker begins with it. Then the worker is killed and
-    /// replaced, the item's error is [`TaskError::TimedOut`], and the other items of its chunk go on
-    /// elsewhere.
+    /// Sets how long each item may run, counted from when a worker starts it. If an item runs longer, its
+    /// worker is killed and replaced, the item's error is [`TaskError::TimedOut`], and the other items of its
+    /// chunk run on other workers.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.limit = Some(limit);
         self
     }
 
-    /// How often an item that was lost with its worker is run again. Without it, not at all: it may have done
-    /// something already.
+    /// Sets how often an item is run again if its worker dies. Default: never, since the item may already
+    /// have had effects.
     pub fn retry(mut self, times: u32) -> Self {
         self.options.retries = times;
         self
     }
 
-    /// How many items of an `imap` may be under way, results that nobody has taken yet included: at most 4096
-    /// chunks, and about a million items. Without it, 16 chunks a worker.
+    /// Sets how many items of an `imap` may be in progress, including results that have not been taken yet.
+    /// The limit is 4096 chunks and about a million items. Default: 16 chunks per worker.
     pub fn window(mut self, items: usize) -> Self {
         self.options.window = Some(items.max(1));
         self
     }
 
-    /// Always uses the workers. Without it, a `map`, `try_map` or `starmap` may run in the calling thread,
-    /// which is then rank 0, when its function has always ended well before and been so quick that the whole
-    /// takes less than waking the workers. An item that ends its process would then end the caller's, and
-    /// statics are the caller's own.
+    /// Always runs on the workers. By default a `map`, `try_map` or `starmap` may run in the calling thread,
+    /// which is then rank 0. It does so if its function has always ended well and has been so fast that the
+    /// whole call takes less time than waking the workers. Then an item that ends its process ends the
+    /// caller's, and the function uses the caller's own statics.
     ///
-    /// Nothing runs in the caller that has a time limit or [`Self::progress`], nor where workers are prepared
-    /// in any way (an initializer, a preload, a life span, threads of their own), nor what does not block
-    /// anyway.
+    /// Calls with a time limit or with [`Self::progress`] never run in the caller, nor do calls that do not
+    /// block, nor any call on a pool whose workers are prepared in some way (an initializer, a preload, a
+    /// life span, threads of their own).
     pub fn always_out(mut self) -> Self {
         self.options.stays_out = true;
         self
     }
 
-    /// Calls `progress` with the number of items done, and of all if that is known, as results come in: by
-    /// the thread that waits for them, or else by a thread of the pool's own. A panic in it is logged, and
-    /// harms nothing else.
+    /// Calls `progress` as results arrive, with the number of items done and the total if it is known. The
+    /// callback runs on the thread that waits for the results, or else on a thread of the pool. A panic in it
+    /// is logged and has no other effect.
     pub fn progress(mut self, progress: impl Fn(usize, Option<usize>) + Send + Sync + 'static) -> Self {
         self.options.progress = Some(Box::new(progress));
         self
@@ -122,7 +122,7 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- one
 
-    /// Calls `function` in a worker and waits for its result.
+    /// Calls `function` on a worker and waits for its result.
     ///
     /// # Errors
     /// See [`TaskError`].
@@ -130,7 +130,7 @@ impl<'p> Tasks<'p> {
         self.apply_async(function, argument).get()
     }
 
-    /// Has a worker call `function`. Does not block; what is wrong is told by the result.
+    /// Calls `function` on a worker without blocking. Errors are reported by the returned [`AsyncResult`].
     pub fn apply_async<A: Argument, R: Output>(
         mut self,
         function: fn(A) -> R,
@@ -168,11 +168,11 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- all
 
-    /// Calls `function` on every item and gives the results in order. The first error ends it: tasks that
-    /// have not begun are dropped.
+    /// Calls `function` on every item and returns the results in order. The first error ends the map: tasks
+    /// that have not begun are dropped.
     ///
     /// # Errors
-    /// The [`TaskError`] of the first item, among those known by then, that has one.
+    /// The [`TaskError`] of the first item that has one, among the items whose outcome is known by then.
     pub fn map<A, R, I>(self, function: fn(A) -> R, items: I) -> Result<Vec<R>, TaskError>
     where
         A: Argument,
@@ -183,10 +183,11 @@ impl<'p> Tasks<'p> {
         self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, true).get()
     }
 
-    /// As [`Self::map`], and loses nothing: gives each item's result or error. One bad item harms no other.
+    /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
+    /// the others.
     ///
     /// # Errors
-    /// [`TaskError::PoolClosed`] and the like, where nothing could be run.
+    /// [`TaskError::PoolClosed`] and similar errors, if nothing could be run.
     pub fn try_map<A, R, I>(
         self,
         function: fn(A) -> R,
@@ -201,7 +202,7 @@ impl<'p> Tasks<'p> {
         self.start(Body::pointer(function), &run, items, each, Ends::WithTheLast, true).get()
     }
 
-    /// As [`Self::map`], without waiting for the results. Takes all items before it returns.
+    /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
     pub fn map_async<A, R, I>(self, function: fn(A) -> R, items: I) -> AsyncResult<Vec<R>>
     where
         A: Argument,
@@ -212,7 +213,7 @@ impl<'p> Tasks<'p> {
         self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
-    /// As [`Self::map`], for a function of two to eight arguments over tuples.
+    /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
     ///
     /// # Errors
     /// As [`Self::map`].
@@ -241,8 +242,8 @@ impl<'p> Tasks<'p> {
         self.start(body, &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
-    /// Calls `function` on every item, lazily: takes items as their turn comes, a bounded window ahead, and
-    /// gives results in order as they are asked for. For input that is large, slow or endless.
+    /// Calls `function` on every item lazily: takes items from the input as their turn comes, a bounded
+    /// window ahead, and yields results in order. For input that is large, slow or endless.
     pub fn imap<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
@@ -252,7 +253,7 @@ impl<'p> Tasks<'p> {
         Imap::new(self, function, items.into_iter(), Order::OfInput)
     }
 
-    /// As [`Self::imap`], and gives results as they come.
+    /// As [`Self::imap`], but yields results in order of completion.
     pub fn imap_unordered<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
@@ -264,7 +265,7 @@ impl<'p> Tasks<'p> {
 
     // ------------------------------------------------------------------------------------------- parts
 
-    /// Starts a map. One that is waited for at once (`may_stay`) may run here.
+    /// Starts a map. If it is waited for at once (`may_stay`), it may run here.
     fn start<A, R, T, I>(
         mut self,
         body: Body,
@@ -286,7 +287,7 @@ impl<'p> Tasks<'p> {
         if self.is_closed() {
             return AsyncResult::done(Err(TaskError::PoolClosed));
         }
-        // What comes after the first `None` is nobody's business.
+        // Items after the first `None` do not count.
         let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
@@ -298,7 +299,7 @@ impl<'p> Tasks<'p> {
         };
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress {
-            // The input's word for its length, unless there turn out to be more.
+            // The input's own length, unless there turn out to be more items.
             Box::new(move |done| progress(done, len.filter(|len| *len >= done)))
         });
         let is_followed = progress.is_some();
@@ -323,7 +324,7 @@ impl<'p> Tasks<'p> {
         result
     }
 
-    /// Cuts the items into chunks and submits them; gives how many items there were.
+    /// Cuts the items into chunks and submits them. Returns the number of items.
     fn submit_all<A: Argument, R: Output>(
         &self,
         queue: &Arc<TaskQueue>,
@@ -368,7 +369,7 @@ impl<'p> Tasks<'p> {
         count
     }
 
-    /// Runs a map in this thread, and notes of it what is noted of tasks.
+    /// Runs a map in this thread, and records what is recorded of tasks.
     fn run_here<A, R, T>(
         &self,
         body: &Body,
@@ -421,8 +422,8 @@ impl<'p> Tasks<'p> {
         }
     }
 
-    /// Whether a map keeps all that workers promise, as far as anybody knows, when it runs here, and is done
-    /// sooner.
+    /// Whether a map can run here, keeps all that workers promise as far as is known, and is done sooner that
+    /// way.
     fn is_better_here(&self, queue: &TaskQueue, len: Option<usize>, cost: Option<Cost>) -> bool {
         let options = &self.options;
         let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();
@@ -465,7 +466,7 @@ pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
     cost.map_or(0.0, |cost| cost.bytes).max(size_of::<R>() as f64 * 1.1)
 }
 
-/// Room for the results of so many items.
+/// Room for the results of this many items.
 pub(crate) fn room(items: usize, bytes: f64) -> usize {
     (items as f64 * bytes).ceil() as usize
 }

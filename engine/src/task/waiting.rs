@@ -1,8 +1,9 @@
-//! Who takes results off the board: a thread that waits for one, or else the queue's collector thread.
+//! Which thread takes results off the board: one that waits for a result, or else the queue's collector
+//! thread.
 //!
-//! A thread that waits goes on duty and collects for everybody until it has what it waits for, so that a
-//! result takes no detour through another thread. Others follow: they sleep until the one on duty has
-//! delivered something. Time limits are the collector's business, and so is everything while nobody waits.
+//! A waiting thread goes on duty and collects for all others until its own result is there, so that a result
+//! takes no detour through another thread. The others follow: they sleep until the thread on duty has
+//! delivered something. Time limits are the collector's job, and so is everything while no thread waits.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
@@ -68,7 +69,7 @@ impl TaskQueue {
         }
     }
 
-    /// How long to wait at a time: the collector, where a type's own code has it wait, still watches the
+    /// How long to wait at a time. The collector, if a type's own code makes it wait, must still watch the
     /// clock for others.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn until_chores(self: &Arc<TaskQueue>, own: usize, deadline: Option<Instant>) -> Option<Instant> {
@@ -107,7 +108,7 @@ impl TaskQueue {
         }
     }
 
-    /// Nobody is on duty any more: others may want to be.
+    /// Leaves duty, so that another thread can take it.
     fn hand_over(&self) {
         self.tell_followers();
         if self.board.is_eager() {
@@ -115,7 +116,7 @@ impl TaskQueue {
         }
     }
 
-    /// Sleeps until somebody has delivered something, or duty is free.
+    /// Sleeps until the thread on duty has delivered something, or duty is free.
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn follow(&self, deadline: Option<Instant>, is_done: &impl Fn() -> bool) {
         let backstop = Instant::now() + BACKSTOP;
@@ -136,7 +137,7 @@ impl TaskQueue {
         }
     }
 
-    /// As [`Self::tell_followers`], and wakes the thread on duty, by one that is not.
+    /// As [`Self::tell_followers`], and also wakes the thread on duty; called by a thread that is not.
     pub(crate) fn tell_waiters(&self) {
         // Pairs with the fence in `Bell::sleep` and the count in `follow`: either they see what was done, or
         // we see them.
@@ -151,7 +152,7 @@ impl TaskQueue {
     pub(crate) fn start_collector(self: &Arc<TaskQueue>) -> Result<(), TaskError> {
         let queue = Arc::downgrade(self);
         let started = std::thread::Builder::new().name("phalanx collector".into()).spawn(move || {
-            // Woken at least once in a while, so that a queue that everybody has dropped is let go.
+            // Woken at least once in a while, so that a queue with no other owner is released.
             while let Some(queue) = queue.upgrade() {
                 if queue.is_over.load(Ordering::Acquire) {
                     return;
@@ -193,7 +194,7 @@ impl TaskQueue {
         });
     }
 
-    /// Ends tasks that have run longer than they may; gives when to look again.
+    /// Ends tasks that have exceeded their time limit. Returns when to check again.
     fn end_overdue(self: &Arc<TaskQueue>) -> Option<Instant> {
         let now = Instant::now();
         let (mut next, mut overdue) = (None::<Instant>, Vec::new());
@@ -220,7 +221,7 @@ impl TaskQueue {
                 };
                 match limit.checked_sub(ran).filter(|left| !left.is_zero()) {
                     None => overdue.push((index, limit, reading)),
-                    // A limit beyond what the clock can tell is none.
+                    // A limit beyond the clock's range is no limit.
                     Some(left) => {
                         let at = now.checked_add(left.max(Duration::from_micros(100)));
                         next = [next, at].into_iter().flatten().min();
@@ -281,14 +282,14 @@ impl TaskQueue {
         running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
     }
 
-    /// Drops a receiver's tasks that wait; gives the slots of those that run.
+    /// Drops a receiver's waiting tasks. Returns the slots of those that run.
     pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
         let (dropped, running) = self.take_unbegun(|queued_task| is_same(&queued_task.receiver, receiver));
         dropped.into_iter().for_each(discard);
         running
     }
 
-    /// Takes back the tasks that wait, of those that `is_meant`; and gives the slots of those that run.
+    /// Takes back the waiting tasks for which `is_meant` holds. Returns the slots of those that run.
     fn take_unbegun(&self, is_meant: impl Fn(&QueuedTask) -> bool) -> (Vec<QueuedTask>, Vec<usize>) {
         let mut running = Vec::new();
         let mut books = self.books.lock();
@@ -317,8 +318,8 @@ impl TaskQueue {
         (taken, running)
     }
 
-    /// Has everything end now, in a pool that is terminated: what waits is given up; what runs is told to
-    /// stop, and its receivers hear of it once it has, from threads at once.
+    /// Ends everything in a terminated pool now. Waiting tasks are given up. Running ones are told to stop,
+    /// and their receivers are informed once they have; where workers are threads, at once.
     pub(crate) fn stop_all(self: &Arc<TaskQueue>) {
         self.close();
         let (unbegun, running) = self.take_unbegun(|_| true);
@@ -335,16 +336,16 @@ impl TaskQueue {
         }
     }
 
-    /// Fails the tasks that are there, and lets the collector go. The members are gone.
+    /// Fails the remaining tasks, and lets the collector end. The members are gone.
     pub(crate) fn end(self: &Arc<TaskQueue>) {
         self.close();
-        // Behind the gate: whoever is called from here must not wait for it.
+        // Behind the gate: code called from here must not wait for it.
         let _telling = current::enter_telling();
         // What members had done before they went.
         while self.collect() > 0 {}
         self.is_over.store(true, Ordering::Release);
         self.fail_all(&TaskError::PoolClosed, true);
-        // What members had of messages.
+        // What members still held of messages.
         kept::sweep_all();
         self.tell_followers();
         self.board.collector().ring();
