@@ -1,8 +1,8 @@
-//! Shared objects: values, arrays, atomics, lists and named blocks that many processes use at once.
+//! Shared objects: values, arrays, atomics, lists and named blocks for concurrent use by many processes.
 //!
-//! All handles here are cheap clones of one object in shared memory, may be used by any thread, may stand
-//! among the operands of a launch, and may be part of arguments and results of tasks and processes; the
-//! memory goes when the last handle is gone.
+//! All types here are handles to an object in shared memory. Handles are cheap to clone, may be used by any
+//! thread, may be operands of a launch, and may be part of arguments and results of processes. The memory is
+//! freed when the last handle is dropped.
 //!
 //! | for | take |
 //! |---|---|
