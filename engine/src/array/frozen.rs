@@ -26,10 +26,10 @@ use std::ptr::NonNull;
 /// A read-only array that any number of handles, threads and processes can share.
 ///
 /// Created by [`SharedArray::freeze`]. Cloning a handle only increments a reference count. A handle may be
-/// part of an argument or result of a task or process: only a few numbers are sent, and the receiver reads
-/// the same memory, mapped once per worker and read-only if the array is large. The memory is freed when the
-/// last handle is dropped, including handles in transit. To use the array in a launch, call
-/// [`as_array`](FrozenArray::as_array).
+/// part of an argument of a task or process, of the result of a process, or of a call to a manager: only a
+/// few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
+/// array is large. The memory is freed when the last handle is dropped, including handles in transit. To use
+/// the array in a launch, call [`as_array`](FrozenArray::as_array).
 ///
 /// ```
 /// use phalanx::{FrozenArray, SharedArray};
@@ -235,14 +235,16 @@ impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
     }
 }
 
-/// Works only in arguments and results of tasks and processes; elsewhere it returns an error that says so.
+/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Elsewhere it returns an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         place::serialize(&self.place, WHAT, to)
     }
 }
 
-/// Works only in arguments and results of tasks and processes; elsewhere it returns an error that says so.
+/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Elsewhere it returns an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
         let place = place::deserialize(&expected::<T, D>(), from)?;

@@ -1,18 +1,18 @@
 //! Shared objects: values, arrays, atomics, lists and named blocks for concurrent use by many processes.
 //!
 //! All types here are handles to an object in shared memory. Handles are cheap to clone, may be used by any
-//! thread, may be operands of a launch, and may be part of arguments and results of processes. The memory is
-//! freed when the last handle is dropped.
+//! thread, may be operands of a launch, and may be part of arguments of tasks and processes, and of results
+//! of processes. The memory of objects without a name is freed when the last handle is dropped.
 //!
 //! | for | take |
 //! |---|---|
-//! | one value that is changed as a whole | [`Value`]: with its lock |
-//! | many elements that are changed together | [`Array`]: with its lock |
-//! | flags, progress, results with one writer each | [`RawValue`], [`RawArray`]: no lock, each element whole |
-//! | numbers that all add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`](crate::sync::ShardedCounter) |
+//! | a single value | [`Value`], with its lock |
+//! | many elements under one lock | [`Array`], with its lock |
+//! | flags, progress, results with one writer each | [`RawValue`], [`RawArray`]: no lock, small elements are atomic |
+//! | numbers that many processes add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`](crate::sync::ShardedCounter) |
 //! | a few items of any serde type | [`SharedList`] |
-//! | memory that other programs open by its name | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
-//! | arrays that are computed on | [`SharedArray`] and its grants, [`FrozenArray`](crate::FrozenArray) to share for reading |
+//! | memory that other programs open by name | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
+//! | arrays to compute on | [`SharedArray`] and its grants; [`FrozenArray`](crate::FrozenArray) for read-only sharing |
 //!
 //! [`SharedArray`]: crate::SharedArray
 //! [`SharedArray::create_npy`]: crate::SharedArray::create_npy
