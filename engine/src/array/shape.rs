@@ -16,8 +16,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The shape of a shared array: [`Ix1`](type@Ix1) to [`Ix6`](type@Ix6) or [`IxDyn`](type@IxDyn).
-/// Elements lie in row-major order.
+/// The shape of a shared array: [`Ix1`](type@Ix1) to [`Ix6`](type@Ix6) or [`IxDyn`](type@IxDyn). Elements are
+/// stored in row-major order.
 ///
 /// Kernels see one-dimensional arrays as slices, others as ndarray views.
 pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {

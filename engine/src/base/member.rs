@@ -19,7 +19,7 @@ pub struct MemberId(pub(crate) u32);
 impl MemberId {
     /// No process.
     pub const NOBODY: MemberId = MemberId(0);
-    /// The process that owns the pool.
+    /// The driver: the process that owns the pool.
     pub const DRIVER: MemberId = MemberId(1);
     /// The largest possible id (29 bits).
     pub const MAX: MemberId = MemberId((1 << 29) - 1);

@@ -51,7 +51,7 @@ pub enum AllocError {
     NoSpace {
         /// Requested bytes.
         asked: u64,
-        /// Bytes free.
+        /// Free bytes.
         free: u64,
         /// The source of that number: a memory cgroup, the system's memory, or a filesystem.
         source_name: String,
@@ -78,7 +78,7 @@ pub enum AllocError {
     /// A limit of this process or of the system was exceeded.
     #[error("cannot make {asked} bytes of shared memory: {which} is {limit}; raise it")]
     Limit {
-        /// Which limit.
+        /// The limit.
         which: LimitKind,
         /// Requested bytes.
         asked: u64,
@@ -114,7 +114,7 @@ pub enum AllocError {
     Filesystem {
         /// The file.
         path: PathBuf,
-        /// Which kind of filesystem it is.
+        /// The type of the filesystem.
         kind: &'static str,
     },
     /// This process was forked from the one that created the shared memory, and has no access to it.

@@ -42,7 +42,7 @@ atomics!(
 
 macro_rules! float {
     ($name:ident, $float:ty, $bits:ty, $what:literal) => {
-        #[doc = concat!("An `", $what, "` that several workers change at once.")]
+        #[doc = concat!("An `", $what, "` that several workers may change concurrently.")]
         ///
         /// ```
         #[doc = concat!("let x = phalanx::shared::", stringify!($name), "::new(1.0);")]

@@ -34,7 +34,7 @@ pub enum BlockError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the system.
         source: io::Error,
     },
     /// The path is a symbolic link or not a regular file, or the file belongs to another user.

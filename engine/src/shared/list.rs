@@ -82,9 +82,9 @@ pub enum ListError {
          past its data; make a new list"
     )]
     Corrupt {
-        /// Which word.
+        /// The affected word.
         what: &'static str,
-        /// What it holds.
+        /// The value found there.
         seen: u64,
     },
 }

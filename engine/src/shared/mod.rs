@@ -8,12 +8,14 @@
 //! |---|---|
 //! | a single value | [`Value`], with its lock |
 //! | many elements under one lock | [`Array`], with its lock |
-//! | flags, progress, results with one writer each | [`RawValue`], [`RawArray`]: no lock, small elements are atomic |
-//! | numbers that many processes add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`](crate::sync::ShardedCounter) |
+//! | flags, progress, single-writer results | [`RawValue`], [`RawArray`]: no lock, small elements atomic |
+//! | numbers that many processes add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`] |
 //! | a few items of any serde type | [`SharedList`] |
-//! | memory that other programs open by name | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
-//! | arrays to compute on | [`SharedArray`] and its grants; [`FrozenArray`](crate::FrozenArray) for read-only sharing |
+//! | named memory for other programs | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
+//! | arrays to compute on | [`SharedArray`] and its grants; [`FrozenArray`] for read-only sharing |
 //!
+//! [`FrozenArray`]: crate::FrozenArray
+//! [`ShardedCounter`]: crate::sync::ShardedCounter
 //! [`SharedArray`]: crate::SharedArray
 //! [`SharedArray::create_npy`]: crate::SharedArray::create_npy
 

@@ -55,7 +55,7 @@ pub enum NpyError {
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The type of the path.
         kind: FileKind,
     },
     /// The file is empty.
@@ -69,7 +69,7 @@ pub enum NpyError {
     NotNpy {
         /// The file.
         path: PathBuf,
-        /// What it looks like instead.
+        /// A hint at what the file is instead.
         hint: &'static str,
     },
     /// The format version is unknown.
@@ -115,7 +115,7 @@ pub enum NpyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error from the kernel.
         source: io::Error,
     },
 }
