@@ -5,29 +5,29 @@ use super::{Element, Shape};
 use crate::memory::AllocError;
 use std::path::{Path, PathBuf};
 
-/// Why a file was not attached, mapped or loaded as an array.
+/// A file could not be attached, mapped or loaded as an array.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// The file is no usable `.npy` file.
+    /// The file is not a usable `.npy` file.
     #[error(transparent)]
     Npy(#[from] NpyError),
-    /// Memory or a mapping could not be had.
+    /// Shared memory could not be allocated or mapped.
     #[error(transparent)]
     Alloc(#[from] AllocError),
-    /// The elements are of another type.
+    /// The element type differs.
     #[error("{path:?}: has elements of type {found}, not {wanted}{hint}")]
     ElementType {
         /// The file.
         path: PathBuf,
-        /// What the program wants.
+        /// What the program expects.
         wanted: String,
-        /// What the file has.
+        /// What the file contains.
         found: String,
-        /// What to do, if there is a way.
+        /// How to fix it, if there is a way.
         hint: &'static str,
     },
-    /// The first axis is the contiguous one.
+    /// The data is in Fortran order: the first axis is contiguous.
     #[error("{path:?}: is in Fortran order; load_npy turns it around, or save numpy.ascontiguousarray(a)")]
     ColumnMajor {
         /// The file.
@@ -38,14 +38,14 @@ pub enum AttachError {
     Axes {
         /// The file.
         path: PathBuf,
-        /// What the program wants.
+        /// What the program expects.
         wanted: usize,
-        /// What the file has.
+        /// What the file contains.
         found: usize,
-        /// Its shape.
+        /// The shape in the file.
         shape: Vec<usize>,
     },
-    /// The data begins where an element may not lie.
+    /// The data is not aligned for the element type.
     #[error(
         "{path:?}: its data begins at byte {offset}, which is no multiple of {align}, so it cannot be used in place; \
          load_npy copies what a .npy file holds, and other files can be read"
@@ -53,22 +53,22 @@ pub enum AttachError {
     Misaligned {
         /// The file.
         path: PathBuf,
-        /// Where the data begins.
+        /// Byte offset of the data.
         offset: usize,
-        /// What an element needs.
+        /// Alignment that the element type requires, in bytes.
         align: usize,
     },
-    /// A raw file ends before the array would.
+    /// A raw file is shorter than the array.
     #[error("{path:?}: has {have} bytes, but the array needs {need}; check offset and shape")]
     TooShort {
         /// The file.
         path: PathBuf,
         /// Bytes needed.
         need: u64,
-        /// Bytes there.
+        /// Bytes in the file.
         have: u64,
     },
-    /// The path is a symbolic link, which may lead anywhere.
+    /// The path is a symbolic link, which is not followed.
     #[error(
         "{path:?}: is a symbolic link; attach to the file itself, whose path std::fs::canonicalize gives"
     )]
@@ -76,16 +76,16 @@ pub enum AttachError {
         /// The link.
         path: PathBuf,
     },
-    /// The file belongs to another user, who may have put it there on purpose.
+    /// The file belongs to another user and is not trusted.
     #[error(
         "{path:?}: belongs to user {owner}, not to this program's user {user}; it is not attached for writing"
     )]
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// Who owns it.
+        /// User id of the file's owner.
         owner: u32,
-        /// Who we are.
+        /// User id of this process.
         user: u32,
     },
 }

@@ -23,13 +23,13 @@ use std::any::Any;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// An array that can be shared by any number of handles, threads and processes, because nobody writes it any
-/// more.
+/// A read-only array that any number of handles, threads and processes can share.
 ///
-/// Made by [`SharedArray::freeze`]. Cloning costs a reference count. A handle may be part of an argument or
-/// result of a task or process: a few numbers travel, and the receiver reads the same memory, mapped once per
-/// worker, read-only where the array is large. The memory is given back when the last handle, here or on its
-/// way, is gone. For launches there is [`as_array`](FrozenArray::as_array).
+/// Created by [`SharedArray::freeze`]. Cloning a handle only increments a reference count. A handle may be
+/// part of an argument of a task or process, of the result of a process, or of a call to a manager: only a
+/// few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
+/// array is large. The memory is freed when the last handle is dropped, including handles in transit. To use
+/// the array in a launch, call [`as_array`](FrozenArray::as_array).
 ///
 /// ```
 /// use phalanx::{FrozenArray, SharedArray};
@@ -82,12 +82,12 @@ fn expected<T: Element, D: Shape>() -> Expected {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Gives up writing for sharing: the array as a handle that can be cloned and sent in messages.
+    /// Makes the array read-only and returns a handle that can be cloned and sent in messages.
     ///
-    /// Costs a block of 128 bytes; the elements stay where they are.
+    /// Allocates a block of 128 bytes; the elements are not copied.
     ///
     /// # Errors
-    /// - [`AllocError`] when the block is not to be had; the array is lost then.
+    /// - [`AllocError`] if the block cannot be allocated. The array is dropped.
     #[expect(clippy::arithmetic_side_effects, reason = "the shape of an array that lies in memory")]
     pub fn freeze(self) -> Result<FrozenArray<T, D>, AllocError> {
         let shape = self.shape().to_vec();
@@ -115,20 +115,20 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 impl<T: Element, D: Shape> FrozenArray<T, D> {
-    /// All elements in row-major order.
+    /// Returns all elements in row-major order.
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: F1, F2; every bit pattern is a `T`.
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.dim.size()) }
     }
 
-    /// The array as an ndarray view.
+    /// Returns an ndarray view of the array.
     pub fn view(&self) -> ArrayView<'_, T, D> {
         // SAFETY: F1, F2; the default layout of a shape is row-major and contiguous.
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// The array itself, for operands of launches that read it (`split`, `whole`, `halo`), in the process
-    /// that made it; `None` elsewhere.
+    /// Returns the array for use as a read operand of launches (`split`, `whole`, `halo`). Returns `None` in
+    /// every process but the one that created the array.
     ///
     /// ```
     /// use phalanx::{Pool, SharedArray};
@@ -144,16 +144,16 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         self.place.upkeep()
     }
 
-    /// Length of each axis.
+    /// Returns the length of each axis.
     pub fn shape(&self) -> &[usize] {
         self.dim.slice()
     }
 
-    /// The array for writing again, if this is the only handle of it anywhere; else the handle itself.
+    /// Turns the handle back into a writable array if no other handle exists in any process.
     ///
     /// # Errors
-    /// The handle comes back where another one exists, in this process or in a message or worker, and where
-    /// this process did not make the array.
+    /// Returns the handle if another one exists (in this process, in a message or in a worker), or if another
+    /// process created the array.
     pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
         let FrozenArray { ptr, dim, place } = self;
         // What others have let go of since is not told by itself.
@@ -221,7 +221,7 @@ impl<T, D: Clone> Clone for FrozenArray<T, D> {
     }
 }
 
-/// The elements in row-major order.
+/// Dereferences to the elements in row-major order.
 impl<T: Element, D: Shape> Deref for FrozenArray<T, D> {
     type Target = [T];
     fn deref(&self) -> &[T] {
@@ -235,14 +235,16 @@ impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
     }
 }
 
-/// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Elsewhere it returns an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         place::serialize(&self.place, WHAT, to)
     }
 }
 
-/// Inside of arguments and results of tasks and processes; elsewhere an error that says so.
+/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Elsewhere it returns an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
         let place = place::deserialize(&expected::<T, D>(), from)?;

@@ -17,10 +17,10 @@ use std::fs::{File, OpenOptions};
 use std::ops::Deref;
 use std::path::Path;
 
-/// A file as an array that can only be read; it may be larger than memory.
+/// A read-only array over a file, which may be larger than memory.
 ///
-/// It is a [`SharedArray`] in all that needs no `&mut`: views, slices, and grants to workers for reading.
-/// Pages come from the file as they are touched and go when memory is needed elsewhere.
+/// It dereferences to [`SharedArray`], so everything that needs no `&mut` works: views, slices, and read
+/// grants. Pages are read from the file when they are touched and evicted when memory is needed elsewhere.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -44,15 +44,15 @@ impl<T, D: Dimension> Deref for MappedArray<T, D> {
 }
 
 impl<T: NpyElement, D: Shape> MappedArray<T, D> {
-    /// Maps a `.npy` file. It must have this machine's byte order, row-major order, and aligned data, all of
-    /// which is checked; [`load_npy`](SharedArray::load_npy) reads others.
+    /// Maps a `.npy` file. The file must have native byte order, row-major order and aligned data; all three
+    /// are checked. Use [`load_npy`](SharedArray::load_npy) for other files.
     ///
     /// # Errors
     /// See [`AttachError`].
     ///
     /// # Safety
-    /// As long as the array lives, no program writes the file or makes it shorter, and it does not vanish
-    /// with a network or a medium.
+    /// While the array lives, no program may write to or truncate the file, and the file must not disappear
+    /// with a network connection or a removable medium.
     pub unsafe fn map_npy(path: impl AsRef<Path>) -> Result<Self, AttachError> {
         let path = path.as_ref();
         let file = open_regular(path, OpenOptions::new().read(true), 0)?;
@@ -64,14 +64,14 @@ impl<T: NpyElement, D: Shape> MappedArray<T, D> {
 }
 
 impl<T: Element, D: Shape> MappedArray<T, D> {
-    /// Maps the elements that lie in a file of any format from byte `offset_bytes` on, in row-major order and
-    /// this machine's byte order.
+    /// Maps elements of a file of any format, starting at byte `offset_bytes`, in row-major order and native
+    /// byte order.
     ///
     /// # Errors
-    /// See [`AttachError`]; in particular `TooShort` and `Misaligned`.
+    /// See [`AttachError`], in particular `TooShort` and `Misaligned`.
     ///
     /// # Safety
-    /// As [`map_npy`](MappedArray::map_npy).
+    /// Same as [`map_npy`](MappedArray::map_npy).
     pub unsafe fn map_raw<I>(
         path: impl AsRef<Path>,
         offset_bytes: usize,
@@ -118,10 +118,10 @@ fn open_raw<T: Element, D: Shape>(
     Ok((file, dim, data_bytes))
 }
 
-/// A file as an array whose changes stay in this process: the file keeps its contents (copy-on-write).
+/// A private, copy-on-write array over a file: changes stay in this process and the file is not modified.
 ///
-/// Workers do not see the changes, so it cannot be granted to them; copy it into a [`SharedArray`] for that.
-/// Only changed pages take memory.
+/// Workers do not see the changes, so the array cannot be granted to them; copy it into a [`SharedArray`] for
+/// that. Only modified pages use memory.
 pub struct PrivateArray<T, D = Ix1> {
     map: MmapMut,
     offset: usize,
@@ -130,13 +130,13 @@ pub struct PrivateArray<T, D = Ix1> {
 }
 
 impl<T: NpyElement, D: Shape> PrivateArray<T, D> {
-    /// Maps a `.npy` file privately, after the checks of [`MappedArray::map_npy`].
+    /// Maps a `.npy` file privately, with the same checks as [`MappedArray::map_npy`].
     ///
     /// # Errors
     /// See [`AttachError`].
     ///
     /// # Safety
-    /// As [`MappedArray::map_npy`].
+    /// Same as [`MappedArray::map_npy`].
     pub unsafe fn map_npy(path: impl AsRef<Path>) -> Result<Self, AttachError> {
         let path = path.as_ref();
         let file = open_regular(path, OpenOptions::new().read(true), 0)?;
@@ -154,7 +154,7 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
     /// See [`AttachError`].
     ///
     /// # Safety
-    /// As [`MappedArray::map_npy`].
+    /// Same as [`MappedArray::map_npy`].
     pub unsafe fn map_raw<I>(
         path: impl AsRef<Path>,
         offset_bytes: usize,
@@ -178,21 +178,21 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
         Ok(PrivateArray { map, offset, dim, element: std::marker::PhantomData })
     }
 
-    /// All elements in row-major order.
+    /// Returns all elements in row-major order.
     #[expect(clippy::arithmetic_side_effects, reason = "the bytes are mapped")]
     pub fn as_slice(&self) -> &[T] {
         let bytes = self.dim.size() * size_of::<T>();
         bytemuck::cast_slice(&self.map[self.offset..self.offset + bytes])
     }
 
-    /// All elements in row-major order, for private changes.
+    /// Returns all elements mutably, in row-major order. Changes are private.
     #[expect(clippy::arithmetic_side_effects, reason = "the bytes are mapped")]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         let bytes = self.dim.size() * size_of::<T>();
         bytemuck::cast_slice_mut(&mut self.map[self.offset..self.offset + bytes])
     }
 
-    /// The array as an ndarray view.
+    /// Returns an ndarray view of the array.
     pub fn view(&self) -> ArrayView<'_, T, D> {
         let slice = self.as_slice();
         // SAFETY: the slice has `dim.size()` elements in row-major order (none if they have no size: then
@@ -200,7 +200,7 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), slice.as_ptr()) }
     }
 
-    /// The array as an ndarray view for private changes.
+    /// Returns a mutable ndarray view of the array. Changes are private.
     pub fn view_mut(&mut self) -> ArrayViewMut<'_, T, D> {
         let dim = self.dim.clone();
         // SAFETY: the slice has `dim.size()` elements in row-major order (none if they have no size: then
@@ -208,17 +208,17 @@ impl<T: Element, D: Shape> PrivateArray<T, D> {
         unsafe { ArrayViewMut::from_shape_ptr(dim, self.as_mut_slice().as_mut_ptr()) }
     }
 
-    /// Length of each axis.
+    /// Returns the length of each axis.
     pub fn shape(&self) -> &[usize] {
         self.dim.slice()
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.dim.size()
     }
 
-    /// Whether it has no elements.
+    /// Returns true if the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

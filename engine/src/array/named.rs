@@ -20,23 +20,23 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 impl<T: NpyElement, D: Shape> SharedArray<T, D> {
-    /// Makes a named array of zeros: a new `.npy` file, readable and writable by this user alone, whose data
-    /// this array is.
+    /// Creates a named array of zeros. The array is the data of a new `.npy` file that only this user can
+    /// read and write.
     ///
-    /// `numpy.load(path, mmap_mode="r+")` in another program sees every change at once, and its changes are
-    /// seen here. A path under /dev/shm is memory alone; elsewhere the kernel writes the pages to disk in
-    /// time. The data begins at byte 4096 and its place is reserved. The file stays when the array is
-    /// dropped: who names it removes it.
+    /// `numpy.load(path, mmap_mode="r+")` in another program shares the same bytes: each side sees the
+    /// other's changes at once. A file under /dev/shm exists in memory only; elsewhere the kernel eventually
+    /// writes the pages to disk. The data begins at byte 4096 and its storage is reserved. Dropping the array
+    /// does not remove the file; the caller removes it.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros), and `Name`, `Exists`, or `Filesystem` for network filesystems.
+    /// Same as [`zeros`](SharedArray::zeros), plus `Name`, `Exists`, and `Filesystem` (network filesystems).
     ///
     /// # Safety
-    /// As long as the array lives, or a frozen handle of it anywhere ([`freeze`](SharedArray::freeze)),
-    /// nobody makes the file shorter. Nobody writes its data by other means (this program neither: not
-    /// through a second array over the file) while a reference from this array, a launch over it or a frozen
-    /// handle of it exists, nor reads data that is being written and relies on it. Taking turns (a lock, a
-    /// pipe, a process that waits for another) meets this.
+    /// While the array, or a frozen handle of it in any process ([`freeze`](SharedArray::freeze)), exists,
+    /// the file must not be truncated. While a reference from this array, a launch over it or a frozen handle
+    /// of it exists, its data must not be written by other means, including a second array over the same file
+    /// in this program. No program may rely on data that it reads while the data is being written. Taking
+    /// turns (with a lock, a pipe, or a process that waits for another) satisfies this contract.
     ///
     /// # Examples
     /// ```
@@ -70,18 +70,17 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
         Ok(unsafe { Self::from_segment(segment, header.len(), dim) })
     }
 
-    /// Attaches to an existing `.npy` file for reading and writing in place.
+    /// Maps an existing `.npy` file for reading and writing in place.
     ///
-    /// Magic, version, element type with byte order, axis order, number of axes and the file's size are
-    /// checked before any view exists, and holes in the file are filled. The path must be no symbolic link
-    /// and the file must belong to this program's user, so that a file that somebody else put there is not
-    /// taken for ours.
+    /// Magic, version, element type and byte order, axis order, number of axes and file size are checked
+    /// before any view exists, and holes in the file are filled. The path must not be a symbolic link and the
+    /// file must belong to the current user, so a file planted by another user is rejected.
     ///
     /// # Errors
     /// See [`AttachError`].
     ///
     /// # Safety
-    /// As [`create_npy`](SharedArray::create_npy).
+    /// Same as [`create_npy`](SharedArray::create_npy).
     pub unsafe fn attach_npy(path: impl AsRef<Path>) -> Result<Self, AttachError> {
         let path = path.as_ref();
         if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
@@ -105,8 +104,8 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
         Ok(unsafe { Self::from_segment(segment, header.data_offset(), dim) })
     }
 
-    /// Copies a `.npy` file into an anonymous array. Fortran order and the other byte order are turned
-    /// around.
+    /// Copies a `.npy` file into an anonymous array, converting from Fortran order and foreign byte order if
+    /// necessary.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -130,15 +129,15 @@ impl<T: NpyElement, D: Shape> SharedArray<T, D> {
         Ok(array)
     }
 
-    /// Writes a copy as a `.npy` file, replacing one of that name.
+    /// Writes a copy as a `.npy` file, replacing any existing file of that name.
     ///
-    /// The copy is written beside the file, brought to the disk, and takes its name when it is whole, so it
-    /// may be the file that this array lies in; and who is killed meanwhile leaves what was there before.
-    /// Permissions stay as they were; arrays that are attached to or mapped from the old file keep it,
-    /// without a name.
+    /// The copy is written beside the target, flushed to disk, and renamed over it once it is complete. The
+    /// target may therefore be the file that backs this array, and a kill during the call leaves the old file
+    /// intact. Permissions are preserved. Arrays that are attached to or mapped from the old file keep it,
+    /// now unnamed.
     ///
     /// # Errors
-    /// What the filesystem answers, with the file's name; the file is then as it was.
+    /// The filesystem's error, with the file's name. The file is then unchanged.
     pub fn save_npy(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let header = header_bytes(&DType::of::<T>(), self.shape());

@@ -16,14 +16,14 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The shape of a shared array: [`Ix1`](type@Ix1) to [`Ix6`](type@Ix6) or [`IxDyn`](type@IxDyn).
-/// Elements lie in row-major order.
+/// The shape of a shared array: [`Ix1`](type@Ix1) to [`Ix6`](type@Ix6) or [`IxDyn`](type@IxDyn). Elements are
+/// stored in row-major order.
 ///
-/// One-dimensional arrays are seen as slices, others as ndarray views.
+/// Kernels see one-dimensional arrays as slices, others as ndarray views.
 pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {
-    /// How some rows are seen for reading.
+    /// Read view of a range of rows.
     type View<'w, T: 'static>;
-    /// How some rows are seen for writing.
+    /// Mutable view of a range of rows.
     type ViewMut<'w, T: 'static>;
 
     /// Sees `rows` of the array of shape `dim` at `base`.

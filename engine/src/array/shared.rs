@@ -34,15 +34,15 @@ use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Data, Dimension, IntoDimension
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// An array that this process and its workers see at once, without a copy.
+/// An array that this process and its workers share without copying.
 ///
-/// `T` is plain data ([`Element`]), `D` an ndarray dimension ([`Shape`]); elements lie in row-major order.
-/// The array lives in a sealed, anonymous shared memory object whose pages are reserved when it is made: it
-/// has no name, nothing is left of it when its processes are gone, and touching it cannot run out of memory.
-/// Dropping it gives the memory back at once.
+/// `T` is plain data ([`Element`]) and `D` an ndarray dimension ([`Shape`]); elements are stored in row-major
+/// order. The array lives in a sealed, anonymous shared memory object whose pages are reserved on creation.
+/// It has no name, nothing is left behind when its processes end, and touching it cannot run out of memory.
+/// Dropping it frees the memory at once.
 ///
-/// It owns its elements as a `Vec` does: `&SharedArray` reads, `&mut SharedArray` writes, and a launch
-/// borrows it for as long as any worker may touch it.
+/// It owns its elements like a `Vec`: `&SharedArray` reads, `&mut SharedArray` writes, and a launch borrows
+/// it for as long as any worker may access it.
 ///
 /// ```
 /// use phalanx::SharedArray;
@@ -94,22 +94,22 @@ pub(crate) fn byte_len<T, D: Dimension>(dim: &D) -> Result<usize, AllocError> {
 }
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Makes an array of zeros.
+    /// Creates an array of zeros.
     ///
-    /// `shape` is a length, or a tuple or array of lengths. A length of zero gives a valid empty array. Costs
-    /// the reservation of the pages; none is touched.
+    /// `shape` is a length, or a tuple or array of lengths. A length of zero creates a valid empty array. The
+    /// pages are reserved but not touched.
     ///
     /// # Errors
-    /// See [`AllocError`]; in particular `TooBig` before any system call, `NoSpace` where memory or a
-    /// cgroup's limit does not suffice, `Limit` where a resource limit of the process is in the way.
+    /// See [`AllocError`], in particular `TooBig` (before any system call), `NoSpace` if memory or a cgroup
+    /// limit does not suffice, and `Limit` if a resource limit of the process prevents it.
     pub fn zeros<I: IntoDimension<Dim = D>>(shape: I) -> Result<Self, AllocError> {
         Self::zeros_with(shape, &ArrayOptions::default())
     }
 
-    /// As [`zeros`](SharedArray::zeros), with wishes for page placement and huge pages.
+    /// Same as [`zeros`](SharedArray::zeros), with options for page placement and huge pages.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros), and `NoHugePages` where they are required and cannot be had.
+    /// Same as [`zeros`](SharedArray::zeros), plus `NoHugePages` if huge pages are required but unavailable.
     pub fn zeros_with<I: IntoDimension<Dim = D>>(
         shape: I,
         options: &ArrayOptions,
@@ -130,10 +130,11 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         Ok(unsafe { Self::from_segment(segment, 0, dim) })
     }
 
-    /// Makes an array from a function of the index (a number in one dimension, a tuple in more), in order.
+    /// Creates an array from a function of the index (a number in one dimension, a tuple in more), called in
+    /// order.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros).
+    /// Same as [`zeros`](SharedArray::zeros).
     pub fn from_shape_fn<I, F>(shape: I, mut f: F) -> Result<Self, AllocError>
     where
         I: IntoDimension<Dim = D>,
@@ -146,10 +147,10 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         Ok(array)
     }
 
-    /// Copies an ndarray array or view of any layout.
+    /// Creates an array from a copy of an ndarray array or view of any layout.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros).
+    /// Same as [`zeros`](SharedArray::zeros).
     pub fn from_ndarray<S: Data<Elem = T>>(source: &ArrayBase<S, D>) -> Result<Self, AllocError> {
         let mut array = Self::zeros(source.raw_dim())?;
         array.view_mut().assign(source);
@@ -189,45 +190,45 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         SharedArray { ptr, dim, byte_offset, place: Place::Segment(segment), _shared: fork::Shared::new() }
     }
 
-    /// All elements in row-major order.
+    /// Returns all elements in row-major order.
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: A1, A2, A4; nobody writes while the array is borrowed (A3).
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.dim.size()) }
     }
 
-    /// All elements in row-major order, for writing.
+    /// Returns all elements mutably, in row-major order.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: A1, A2, A4; nobody else reads or writes while the array is borrowed exclusively (A3).
         unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.dim.size()) }
     }
 
-    /// The array as an ndarray view.
+    /// Returns an ndarray view of the array.
     pub fn view(&self) -> ArrayView<'_, T, D> {
         // SAFETY: as in `as_slice`; the default layout of a shape is row-major and contiguous.
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// The array as an ndarray view for writing.
+    /// Returns a mutable ndarray view of the array.
     pub fn view_mut(&mut self) -> ArrayViewMut<'_, T, D> {
         // SAFETY: as in `as_mut_slice`.
         unsafe { ArrayViewMut::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// Some rows, as a kernel sees them: a slice in one dimension, an ndarray view in more. An array without
-    /// axes has one row.
+    /// Returns a range of rows as a kernel sees them: a slice in one dimension, an ndarray view in more. An
+    /// array without axes has one row.
     ///
     /// # Panics
-    /// If `rows` leaves the array, or is not that one row of an array without axes.
+    /// If `rows` is out of bounds, or is not the single row of an array without axes.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> D::View<'_, T> {
         let rows = self.checked(rows);
         // SAFETY: as in `as_slice`; the rows lie inside.
         unsafe { D::view_rows(self.ptr.as_ptr(), &self.dim, rows) }
     }
 
-    /// Some rows for writing, as a kernel sees them.
+    /// Returns a range of rows mutably, as a kernel sees them.
     ///
     /// # Panics
-    /// As [`Self::rows`].
+    /// Same as [`Self::rows`].
     pub fn rows_mut(&mut self, rows: std::ops::Range<usize>) -> D::ViewMut<'_, T> {
         let rows = self.checked(rows);
         // SAFETY: as in `as_mut_slice`; the rows lie inside.
@@ -249,20 +250,20 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
         Span::new(range.start, range.end)
     }
 
-    /// Sets every element.
+    /// Sets every element to `value`.
     pub fn fill(&mut self, value: T) {
         self.as_mut_slice().fill(value);
     }
 
-    /// Copies the elements out, in row-major order.
+    /// Copies the elements to a `Vec`, in row-major order.
     pub fn to_vec(&self) -> Vec<T> {
         self.as_slice().to_vec()
     }
 
-    /// Gives the same elements another shape, without a copy.
+    /// Changes the shape without copying the elements.
     ///
     /// # Errors
-    /// The array itself comes back where the new shape has another number of elements.
+    /// Returns the array unchanged if the new shape has a different number of elements.
     pub fn reshape<I: IntoDimension>(self, shape: I) -> Result<SharedArray<T, I::Dim>, Self>
     where
         I::Dim: Shape,
@@ -282,10 +283,10 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 impl<T: Element> SharedArray<T, Ix1> {
-    /// Makes an array of `len` elements from a function of the index, in order.
+    /// Creates an array of `len` elements from a function of the index, called in order.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros).
+    /// Same as [`zeros`](SharedArray::zeros).
     pub fn from_fn<F: FnMut(usize) -> T>(len: usize, mut f: F) -> Result<Self, AllocError> {
         let mut array = Self::zeros(len)?;
         for (i, element) in array.as_mut_slice().iter_mut().enumerate() {
@@ -294,10 +295,10 @@ impl<T: Element> SharedArray<T, Ix1> {
         Ok(array)
     }
 
-    /// Copies a slice.
+    /// Creates an array from a copy of a slice.
     ///
     /// # Errors
-    /// As [`zeros`](SharedArray::zeros).
+    /// Same as [`zeros`](SharedArray::zeros).
     pub fn from_slice(source: &[T]) -> Result<Self, AllocError> {
         let mut array = Self::zeros(source.len())?;
         array.as_mut_slice().copy_from_slice(source);
@@ -306,50 +307,51 @@ impl<T: Element> SharedArray<T, Ix1> {
 }
 
 impl<T, D: Dimension> SharedArray<T, D> {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.dim.size()
     }
 
-    /// Whether it has no elements.
+    /// Returns true if the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Length of each axis.
+    /// Returns the length of each axis.
     pub fn shape(&self) -> &[usize] {
         self.dim.slice()
     }
 
-    /// Number of axes.
+    /// Returns the number of axes.
     pub fn ndim(&self) -> usize {
         self.dim.ndim()
     }
 
-    /// The shape as a number (1-D) or tuple.
+    /// Returns the shape as a number (1-D) or tuple.
     pub fn dim(&self) -> D::Pattern {
         self.dim.clone().into_pattern()
     }
 
-    /// The shape as ndarray's dimension type.
+    /// Returns the shape as ndarray's dimension type.
     pub fn raw_dim(&self) -> &D {
         &self.dim
     }
 
-    /// Bytes of all elements.
+    /// Returns the size of all elements in bytes.
     pub fn len_bytes(&self) -> usize {
         // No wrap: the array was made with so many.
         self.dim.size().wrapping_mul(size_of::<T>())
     }
 
-    /// On which NUMA node each page of the array really lies, asked now.
+    /// Asks the kernel on which NUMA node each page of the array currently lies.
     ///
-    /// Costs a system call per 4096 pages, and touches every page of an anonymous array.
+    /// Makes one system call per 4096 pages and touches every page of an anonymous array.
     pub fn residency(&self) -> Residency {
         self.segment().residency(self.byte_offset..self.byte_offset.saturating_add(self.len_bytes()))
     }
 
-    /// In which pages, huge or not, the array's segment lies now, and what was refused on the way there.
+    /// Reports which kinds of pages, huge or not, the array's segment currently occupies, and which requests
+    /// for huge pages were refused.
     pub fn pages(&self) -> PageReport {
         self.segment().pages()
     }

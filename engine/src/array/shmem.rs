@@ -21,19 +21,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Attaches to a segment of the `shared_memory` crate, from byte `offset_bytes` on, in row-major order.
+    /// Maps a segment of the `shared_memory` crate as an array, starting at byte `offset_bytes`, in row-major
+    /// order.
     ///
-    /// The array has a mapping of its own and outlives `shmem`; that crate still removes the name when the
-    /// owner is dropped. The segment's pages are reserved here, as that crate does not do it.
+    /// The array has its own mapping and may outlive `shmem`; that crate still removes the name when the
+    /// owner is dropped. This call reserves the segment's pages, which that crate does not.
     ///
     /// # Errors
-    /// See [`AttachError`]: the segment is too small, misaligned, or its name now means another object; or
+    /// See [`AttachError`]: the segment is too small or misaligned, its name now refers to another object, or
     /// there is no room for its pages.
     ///
     /// # Safety
-    /// As [`create_npy`](SharedArray::create_npy): as long as the array lives, or a frozen handle of it
-    /// anywhere, nobody makes the segment shorter, and nobody, through `shmem`, a second array or otherwise,
-    /// writes these bytes while a reference from the array, a launch over it or a frozen handle of it exists.
+    /// Same as [`create_npy`](SharedArray::create_npy): while the array, or a frozen handle of it in any
+    /// process, exists, the segment must not be truncated. While a reference from the array, a launch over it
+    /// or a frozen handle of it exists, these bytes must not be written by other means, such as `shmem` or a
+    /// second array.
     pub unsafe fn attach_shmem<I>(shmem: &Shmem, offset_bytes: usize, shape: I) -> Result<Self, AttachError>
     where
         I: IntoDimension<Dim = D>,

@@ -4,11 +4,11 @@ use super::{Element, FrozenArray, SharedArray};
 use crate::memory::AllocError;
 use ndarray::Ix1;
 
-/// One value in shared memory, under the same ownership rules as [`SharedArray`]: one owner, whose launches
+/// One value in shared memory, with the ownership rules of [`SharedArray`]: it has one owner, and launches
 /// borrow it.
 ///
-/// To share it by handles in messages, [`freeze`](SharedValue::freeze) it; for one that many write, use a
-/// [`Lock`](crate::sync::Lock).
+/// To send handles of it in messages, [`freeze`](SharedValue::freeze) it. For a value that several processes
+/// write, use a [`Lock`](crate::sync::Lock).
 ///
 /// ```
 /// use phalanx::SharedValue;
@@ -21,38 +21,38 @@ use ndarray::Ix1;
 pub struct SharedValue<T>(SharedArray<T, Ix1>);
 
 impl<T: Element> SharedValue<T> {
-    /// Makes a shared value.
+    /// Creates a shared value.
     ///
     /// # Errors
-    /// As [`SharedArray::zeros`].
+    /// Same as [`SharedArray::zeros`].
     pub fn new(value: T) -> Result<SharedValue<T>, AllocError> {
         Ok(SharedValue(SharedArray::from_slice(&[value])?))
     }
 
-    /// The value now.
+    /// Returns the value.
     pub fn get(&self) -> T {
         self.0.as_slice()[0]
     }
 
-    /// Sets it.
+    /// Sets the value.
     pub fn set(&mut self, value: T) {
         self.0.as_mut_slice()[0] = value;
     }
 
-    /// Borrows it for changes in place.
+    /// Returns a mutable reference to the value.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.0.as_mut_slice()[0]
     }
 
-    /// Gives up writing for sharing: the value as a handle that can be cloned and sent in messages.
+    /// Makes the value read-only and returns a handle that can be cloned and sent in messages.
     ///
     /// # Errors
-    /// As [`SharedArray::freeze`].
+    /// Same as [`SharedArray::freeze`].
     pub fn freeze(self) -> Result<FrozenValue<T>, AllocError> {
         Ok(FrozenValue(self.0.freeze()?))
     }
 
-    /// The one-element array it is, for grants.
+    /// Returns the underlying one-element array, for grants.
     pub fn as_array(&self) -> &SharedArray<T, Ix1> {
         &self.0
     }
@@ -64,7 +64,7 @@ impl<T: Element + std::fmt::Debug> std::fmt::Debug for SharedValue<T> {
     }
 }
 
-/// A value in shared memory that nobody writes any more; see [`FrozenArray`].
+/// A read-only value in shared memory; see [`FrozenArray`].
 ///
 /// ```
 /// let limit = phalanx::SharedValue::new(2.5)?.freeze()?;
@@ -76,10 +76,10 @@ impl<T: Element + std::fmt::Debug> std::fmt::Debug for SharedValue<T> {
 pub struct FrozenValue<T>(FrozenArray<T, Ix1>);
 
 impl<T: Element> FrozenValue<T> {
-    /// The value for writing again, if this is the only handle of it anywhere; else the handle itself.
+    /// Turns the handle back into a writable value if no other handle exists in any process.
     ///
     /// # Errors
-    /// As [`FrozenArray::thaw`].
+    /// Same as [`FrozenArray::thaw`].
     pub fn thaw(self) -> Result<SharedValue<T>, FrozenValue<T>> {
         self.0.thaw().map(SharedValue).map_err(FrozenValue)
     }

@@ -7,10 +7,11 @@ use std::cell::Cell;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A process that takes part: 0 is nobody, 1 the driver, workers get the next numbers as they start.
+/// Identifies a participating process: 0 is nobody, 1 is the driver, and workers get the next numbers as they
+/// start.
 ///
-/// Never reused by a driver, also not after a respawn. At most [`MemberId::MAX`], so that words in shared
-/// memory can keep flags beside it.
+/// A driver never reuses an id, not even after a respawn. Ids do not exceed [`MemberId::MAX`], so that words
+/// in shared memory can hold flags beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct MemberId(pub(crate) u32);
@@ -18,12 +19,12 @@ pub struct MemberId(pub(crate) u32);
 impl MemberId {
     /// No process.
     pub const NOBODY: MemberId = MemberId(0);
-    /// The process that owns the pool.
+    /// The driver: the process that owns the pool.
     pub const DRIVER: MemberId = MemberId(1);
-    /// The largest id ever given out: 29 bits.
+    /// The largest possible id (29 bits).
     pub const MAX: MemberId = MemberId((1 << 29) - 1);
 
-    /// The number itself.
+    /// Returns the id as a number.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -39,12 +40,13 @@ impl std::fmt::Display for MemberId {
     }
 }
 
-/// A thread of a member: what a lock word can name as its holder.
+/// A thread of a member: the holder that a lock word names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The process.
     pub member: MemberId,
-    /// The thread's number within it: counts from 1 in the order of first use, never reused; 0 is unknown.
+    /// The thread's number within the process: counted from 1 in order of first use and never reused; 0 means
+    /// unknown.
     pub thread: u32,
 }
 

@@ -8,27 +8,27 @@ use std::ops::Range;
 pub struct Span {
     /// First index.
     pub lo: usize,
-    /// One past the last index; never below `lo`.
+    /// One past the last index; never less than `lo`.
     pub hi: usize,
 }
 
 impl Span {
-    /// The span `lo..hi`; empty if `hi < lo`.
+    /// Creates the span `lo..hi`; empty if `hi < lo`.
     pub const fn new(lo: usize, hi: usize) -> Span {
         Span { lo, hi: if hi < lo { lo } else { hi } }
     }
 
-    /// Number of indices.
+    /// Returns the number of indices.
     pub const fn len(self) -> usize {
         self.hi - self.lo
     }
 
-    /// Whether there is no index in it.
+    /// Returns true if the span is empty.
     pub const fn is_empty(self) -> bool {
         self.hi == self.lo
     }
 
-    /// The same indices as a standard range.
+    /// Returns the span as a standard range.
     pub const fn range(self) -> Range<usize> {
         self.lo..self.hi
     }

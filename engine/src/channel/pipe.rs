@@ -227,8 +227,8 @@ macro_rules! ends {
             }
         }
 
-        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error. In
-        /// transit it counts as a handle.
+        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// managers; elsewhere it returns an error. In transit it counts as a handle.
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 let noted = |packing: &mut travel::Packing| packing.add(Arc::new(self.clone()));
@@ -238,7 +238,8 @@ macro_rules! ends {
             }
         }
 
-        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
+        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// managers; elsewhere it returns an error.
         impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 Ok(Self::of(place::deserialize(&Self::expected(), from)?))

@@ -61,8 +61,8 @@ pub(crate) struct Wire {
 #[non_exhaustive]
 pub(crate) enum TravelError {
     #[error(
-        "a {what} travels only as an argument or result of a task or process: these keep it alive on \
-         its way; it cannot be saved or sent by other means"
+        "a {what} travels only as an argument of a task or process, as the result of a process, and to and from \
+         managers: these keep it alive on its way; it cannot be saved or sent by other means"
     )]
     NotTravelling { what: &'static str },
     #[error("a {what} cannot be sent: {}", AllocError::Forked)]

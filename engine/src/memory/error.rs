@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Which limit of the process stood in the way.
+/// The resource limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitKind {
-    /// The largest file (`ulimit -f`, RLIMIT_FSIZE); shared memory counts as a file.
+    /// File size (`ulimit -f`, RLIMIT_FSIZE); shared memory counts as a file.
     FileSize,
-    /// The address space (`ulimit -v`, RLIMIT_AS).
+    /// Address space (`ulimit -v`, RLIMIT_AS).
     AddressSpace,
     /// Open files of the process (`ulimit -n`, RLIMIT_NOFILE).
     OpenFiles,
@@ -28,61 +28,61 @@ impl std::fmt::Display for LimitKind {
     }
 }
 
-/// Why an array or value could not be made. Nothing is left behind then.
+/// An array or value could not be created. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocError {
-    /// The number of bytes does not fit into an address.
+    /// The size in bytes overflows the address space.
     #[error(
         "an array of shape {shape} with {element_bytes}-byte elements is larger than any memory: its size in bytes \
          exceeds 2^63; check the shape"
     )]
     TooBig {
-        /// The shape asked for.
+        /// The requested shape.
         shape: String,
         /// Bytes of one element.
         element_bytes: usize,
     },
-    /// There is not enough free memory, as counted by the named source.
+    /// There is not enough free memory.
     #[error(
         "no room for {asked} bytes of shared memory: {source_name} has {free} bytes left; make the array smaller, \
          drop others, or raise that limit"
     )]
     NoSpace {
-        /// Bytes asked for.
+        /// Requested bytes.
         asked: u64,
-        /// Bytes free.
+        /// Free bytes.
         free: u64,
-        /// Who counted them: a memory cgroup, the system's memory, a filesystem.
+        /// The source of that number: a memory cgroup, the system's memory, or a filesystem.
         source_name: String,
     },
-    /// Huge pages were required and cannot be had.
+    /// Huge pages are required but unavailable.
     #[error(
         "no huge pages for {asked} bytes: {reason}; reserve some (vm.nr_hugepages) or use HugePages::Try to go on \
          without"
     )]
     NoHugePages {
-        /// Bytes asked for.
+        /// Requested bytes.
         asked: u64,
-        /// What each way to get them answered.
+        /// The result of each way to get huge pages.
         reason: String,
     },
     /// There is no such NUMA node, or this process may not use its memory.
     #[error("cannot place pages on NUMA node {node}: this process may use the nodes {allowed:?}")]
     Node {
-        /// The node asked for.
+        /// The requested node.
         node: u32,
-        /// Those there are.
+        /// The nodes that this process may use.
         allowed: Vec<u32>,
     },
-    /// A limit of this process or of the system stands in the way.
+    /// A limit of this process or of the system was exceeded.
     #[error("cannot make {asked} bytes of shared memory: {which} is {limit}; raise it")]
     Limit {
-        /// Which limit.
+        /// The limit.
         which: LimitKind,
-        /// Bytes asked for.
+        /// Requested bytes.
         asked: u64,
-        /// The limit, in its own unit.
+        /// The value of the limit, in its own unit.
         limit: u64,
     },
     /// The system refuses the call to this process (a container's filter, or file permissions).
@@ -92,7 +92,7 @@ pub enum AllocError {
     Permission {
         /// The system call.
         call: &'static str,
-        /// What the kernel said.
+        /// The error from the kernel.
         source: io::Error,
     },
     /// The name of a named array cannot be used.
@@ -109,15 +109,15 @@ pub enum AllocError {
         /// The name.
         path: PathBuf,
     },
-    /// The filesystem cannot keep the promise that mapped pages stay.
+    /// The filesystem cannot guarantee that mapped pages stay available.
     #[error("{path:?} lies on {kind}, where mapped memory can vanish; use a local disk or /dev/shm")]
     Filesystem {
         /// The file.
         path: PathBuf,
-        /// Which kind of filesystem it is.
+        /// The type of the filesystem.
         kind: &'static str,
     },
-    /// This process was forked from the one that made the shared memory, and does not have it.
+    /// This process was forked from the one that created the shared memory, and has no access to it.
     #[error(
         "this process was forked from one that uses phalanx, and has neither its shared memory nor its workers; use phalanx \
          in the parent alone, fork before its first use, or execute a program in the child"
@@ -128,9 +128,9 @@ pub enum AllocError {
     Os {
         /// The system call.
         call: &'static str,
-        /// Bytes asked for.
+        /// Requested bytes.
         asked: u64,
-        /// What the kernel said.
+        /// The error from the kernel.
         source: io::Error,
     },
 }

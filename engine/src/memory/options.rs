@@ -1,37 +1,38 @@
 //! What a caller may wish for when memory is made.
 
-/// On which NUMA nodes the pages of an array lie.
+/// The NUMA nodes on which the pages of an array are placed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PagePlacement {
-    /// On the node of whoever reserves them first: the caller, or through a pool each worker its own block.
+    /// On the node of the thread that reserves them: the caller, or, for arrays made by a pool, the worker
+    /// that owns the block.
     #[default]
     Local,
-    /// Page by page around all nodes this process may use.
+    /// Round robin, page by page, over all nodes this process may use.
     Interleave,
-    /// On this node; pages that do not fit there go to others, which
-    /// [`residency`](crate::SharedArray::residency) shows.
+    /// On this node. Pages that do not fit go to other nodes; see
+    /// [`residency`](crate::SharedArray::residency).
     Bind(u32),
 }
 
-/// Whether an array should lie in huge pages (2 MiB).
+/// Whether an array should use huge pages (2 MiB).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HugePages {
-    /// Takes them where the system offers them to any program for nothing; says no more.
+    /// Uses transparent huge pages where the system offers them for shared memory. Failure is not reported.
     #[default]
     Auto,
     /// Base pages only.
     Never,
-    /// Tries every way: reserved huge pages, transparent ones, collapsing afterwards (which costs time: 0.1 s
-    /// and more per 256 MiB). The array takes a multiple of 2 MiB then. What came of it is in
-    /// [`pages`](crate::SharedArray::pages).
+    /// Tries every way: reserved huge pages, transparent huge pages, then collapsing pages afterwards (which
+    /// takes 0.1 s or more per 256 MiB). The size of the array is rounded up to a multiple of 2 MiB.
+    /// [`pages`](crate::SharedArray::pages) reports the outcome.
     Try,
-    /// As `Try`, but an array that does not lie wholly in huge pages is an error.
+    /// Same as `Try`, but fails unless the whole array is in huge pages.
     Require,
 }
 
-/// How the memory of an array is made.
+/// Options for the memory of an array.
 ///
 /// ```
 /// use phalanx::{ArrayOptions, HugePages, PagePlacement, SharedArray};
@@ -48,19 +49,19 @@ pub struct ArrayOptions {
 }
 
 impl ArrayOptions {
-    /// The defaults: local placement, huge pages only where they cost nothing.
+    /// Creates the default options: local placement, and huge pages only where they cost nothing.
     pub fn new() -> ArrayOptions {
         ArrayOptions::default()
     }
 
-    /// Says on which NUMA nodes the pages shall lie.
+    /// Sets the NUMA nodes for the pages.
     #[must_use]
     pub fn placement(mut self, placement: PagePlacement) -> ArrayOptions {
         self.placement = placement;
         self
     }
 
-    /// Says whether huge pages are wanted.
+    /// Sets the use of huge pages.
     #[must_use]
     pub fn huge_pages(mut self, huge: HugePages) -> ArrayOptions {
         self.huge = huge;

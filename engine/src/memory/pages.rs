@@ -11,33 +11,33 @@ use crate::sys::descriptor;
 use crate::sys::memory::Hint;
 use std::ops::Range;
 
-/// Which pages an array lies in.
+/// The kind of pages that an array occupies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageKind {
     /// Base pages only.
     Base,
-    /// Transparent huge pages for some of it, base pages for the rest.
+    /// Transparent huge pages for a part, base pages for the rest.
     Mixed,
     /// Transparent huge pages.
     Transparent,
-    /// Huge pages that the system reserved (vm.nr_hugepages).
+    /// Reserved huge pages (vm.nr_hugepages).
     Reserved,
 }
 
-/// In which pages an array lies now, and what each way to huge pages answered.
+/// The pages that an array currently occupies, and the result of each way to get huge pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageReport {
-    /// What was wished for.
+    /// The requested option.
     pub wish: HugePages,
-    /// What it is.
+    /// The kind of pages in use.
     pub kind: PageKind,
-    /// Bytes of the segment that lie in huge pages, as this process maps them. A small array shares its
-    /// segment.
+    /// Bytes of the segment in huge pages, as mapped by this process. A small array shares its segment with
+    /// others.
     pub huge_bytes: u64,
-    /// Bytes of the segment in all that this process has touched.
+    /// Bytes of the segment that this process has touched, in pages of any kind.
     pub resident_bytes: u64,
-    /// What was tried and refused, and other remarks; empty if all wishes came true.
+    /// What was tried and refused, and other remarks; empty if everything requested was granted.
     pub notes: Vec<String>,
 }
 

@@ -7,20 +7,19 @@ use crate::sys::memory::{self, Hint, NodePolicy};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// On which nodes the pages of an array lie.
+/// The NUMA nodes on which the pages of an array lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Residency {
-    /// Bytes on each node that has some, lowest node first.
+    /// Bytes on each node that holds pages, in order of node number.
     pub nodes: Vec<(u32, u64)>,
-    /// Bytes that are nowhere yet (untouched pages of a file) or swapped out.
+    /// Bytes without a page in memory: untouched pages of a file, or swapped out.
     pub absent_bytes: u64,
-    /// Why the answer is not complete, if it is not: the system refused the question, or the placement wished
-    /// for.
+    /// Why the report is incomplete, if it is: the system refused the query or the requested placement.
     pub notes: Vec<String>,
 }
 
 impl Residency {
-    /// Bytes on one node.
+    /// Returns the bytes on one node.
     pub fn on_node(&self, node: u32) -> u64 {
         self.nodes.iter().find(|(n, _)| *n == node).map_or(0, |&(_, bytes)| bytes)
     }

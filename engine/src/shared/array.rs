@@ -17,16 +17,17 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-/// A fixed number of elements in shared memory, with the lock that protects them: what
-/// `multiprocessing.Array` is.
+/// A fixed number of elements in shared memory, protected by a lock: the counterpart of
+/// `multiprocessing.Array`.
 ///
-/// [`lock`](Array::lock) gives all elements as a slice; [`get`](Array::get) and [`set`](Array::set) take the
-/// lock for one. Such a call while the same thread holds the guard is [`LockError::WouldDeadlock`], at once.
-/// If a process dies, or panics, with the lock held, the next one gets [`LockError::OwnerDied`] with the
-/// guard inside, until [`ArrayGuard::clear_poison`].
+/// [`lock`](Array::lock) returns a guard to all elements as a slice; [`get`](Array::get) and
+/// [`set`](Array::set) lock for a single element. Any of these calls returns [`LockError::WouldDeadlock`] at
+/// once if the same thread already holds the guard. If a process dies or panics while it holds the lock,
+/// later calls return [`LockError::OwnerDied`] until [`ArrayGuard::clear_poison`] is called; from `lock` and
+/// its variants the error holds the guard.
 ///
-/// For arrays that are computed on by all workers at once take [`SharedArray`](crate::SharedArray): there
-/// nobody waits.
+/// For arrays that all workers compute on at once, use [`SharedArray`](crate::SharedArray), which needs no
+/// lock.
 ///
 /// ```
 /// use phalanx::shared::Array;
@@ -47,7 +48,7 @@ pub struct Array<T> {
     _elements: PhantomData<T>,
 }
 
-/// The array's lock is held, and this is its elements; dropping it gives the lock up.
+/// Guard of a locked [`Array`]: dereferences to its elements. Dropping it releases the lock.
 #[must_use = "the lock is given up as soon as the guard is dropped"]
 pub struct ArrayGuard<'a, T> {
     elements: NonNull<T>,
@@ -63,26 +64,26 @@ unsafe impl<T: Sync> Sync for ArrayGuard<'_, T> {}
 type Locked<'a, T> = Result<ArrayGuard<'a, T>, LockError<ArrayGuard<'a, T>>>;
 
 impl<T: Element> Array<T> {
-    /// Makes an array of zeros.
+    /// Creates an array of zeros.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn zeros(len: usize) -> Result<Array<T>, CreateError> {
         Array::make(len, |_| ())
     }
 
-    /// Makes an array of these elements.
+    /// Creates an array of these elements.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn from_elements(elements: impl IntoIterator<Item = T>) -> Result<Array<T>, CreateError> {
         Array::from_slice(&elements.into_iter().collect::<Vec<T>>())
     }
 
-    /// Copies a slice.
+    /// Creates an array from a copy of a slice.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn from_slice(source: &[T]) -> Result<Array<T>, CreateError> {
         Array::make(source.len(), |first: NonNull<T>| {
             // SAFETY: room for as many, aligned, and nobody else knows the block yet.
@@ -111,31 +112,32 @@ impl<T: Element> Array<T> {
         (self.place.len_bytes() - data_offset::<LockWord, T>()) / size_of::<T>()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes the lock; the guard is the elements. Blocks while another thread or process holds it.
+    /// Acquires the lock and returns a guard to the elements. Blocks while another thread or process holds
+    /// it.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`](crate::sync::Lock::lock).
+    /// Same as [`Lock::lock`](crate::sync::Lock::lock).
     pub fn lock(&self) -> Locked<'_, T> {
         self.lock_with(Patience::Forever)
     }
 
-    /// Takes the lock if it is free; never blocks.
+    /// Acquires the lock if it is free. Never blocks.
     ///
     /// # Errors
-    /// Those of [`Lock::try_lock`](crate::sync::Lock::try_lock).
+    /// Same as [`Lock::try_lock`](crate::sync::Lock::try_lock).
     pub fn try_lock(&self) -> Locked<'_, T> {
         self.lock_with(Patience::Try)
     }
 
-    /// As [`lock`](Array::lock), for at most `timeout`.
+    /// Same as [`lock`](Array::lock), but waits for at most `timeout`.
     ///
     /// # Errors
-    /// Those of [`Lock::lock_timeout`](crate::sync::Lock::lock_timeout).
+    /// Same as [`Lock::lock_timeout`](crate::sync::Lock::lock_timeout).
     pub fn lock_timeout(&self, timeout: Duration) -> Locked<'_, T> {
         self.lock_with(Patience::of(timeout))
     }
@@ -152,14 +154,14 @@ impl<T: Element> Array<T> {
         Held::take(word, patience).map(guard).map_err(|error| error.map(guard))
     }
 
-    /// Copies one element out, under the lock.
+    /// Returns a copy of one element, under the lock.
     ///
     /// # Errors
-    /// Those of [`lock`](Array::lock); with [`LockError::OwnerDied`] the lock is free again and the elements
-    /// still suspect.
+    /// Same as [`lock`](Array::lock). After [`LockError::OwnerDied`] the lock is free again, but the elements
+    /// remain poisoned.
     ///
     /// # Panics
-    /// If there is no such element.
+    /// If `index` is out of bounds.
     pub fn get(&self, index: usize) -> Result<T, LockError> {
         self.check(index);
         self.lock().map(|elements| elements[index]).map_err(|error| error.map(drop))
@@ -168,19 +170,19 @@ impl<T: Element> Array<T> {
     /// Sets one element, under the lock.
     ///
     /// # Errors
-    /// As [`get`](Array::get).
+    /// Same as [`get`](Array::get).
     ///
     /// # Panics
-    /// If there is no such element.
+    /// If `index` is out of bounds.
     pub fn set(&self, index: usize, value: T) -> Result<(), LockError> {
         self.check(index);
         self.lock().map(|mut elements| elements[index] = value).map_err(|error| error.map(drop))
     }
 
-    /// Copies all elements out, under the lock.
+    /// Returns a copy of all elements, under the lock.
     ///
     /// # Errors
-    /// As [`get`](Array::get).
+    /// Same as [`get`](Array::get).
     pub fn to_vec(&self) -> Result<Vec<T>, LockError> {
         self.lock().map(|elements| elements.to_vec()).map_err(|error| error.map(drop))
     }
@@ -190,12 +192,12 @@ impl<T: Element> Array<T> {
         assert!(index < self.len(), "element {index} of an array of {}", self.len());
     }
 
-    /// Who holds the lock, as far as one look can tell.
+    /// Returns the current holder of the lock. The answer may be out of date at once.
     pub fn holder(&self) -> Option<Owner> {
         self.word().holder()
     }
 
-    /// Whether a holder died and nobody called [`ArrayGuard::clear_poison`] since.
+    /// Returns true if a holder died and [`ArrayGuard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.word().is_poisoned()
     }
@@ -213,7 +215,7 @@ impl<T: Element> std::fmt::Debug for Array<T> {
 }
 
 impl<T> ArrayGuard<'_, T> {
-    /// Says that the elements are sound again: the next holder gets [`Ok`].
+    /// Marks the elements as sound again: later calls return [`Ok`].
     pub fn clear_poison(&mut self) {
         self.held.clear_poison();
     }

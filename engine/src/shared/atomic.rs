@@ -16,14 +16,14 @@ use std::sync::atomic::{
     AtomicUsize, Ordering,
 };
 
-/// Elements that have an atomic twin.
+/// Elements that have an atomic counterpart.
 ///
 /// # Safety
-/// `Atomic` has the size, alignment and bit validity of `Self`. What can be done with a `&Atomic` is sound
-/// also while other processes that map the same bytes do it: it changes them by atomic instructions alone,
-/// not under a lock that lies elsewhere.
+/// `Atomic` must have the size, alignment and bit validity of `Self`. Every operation on a `&Atomic` must be
+/// sound while other processes that map the same bytes perform it too: it may change the bytes by atomic
+/// instructions only, not under a lock stored elsewhere.
 pub unsafe trait AtomicElement: Element {
-    /// The twin.
+    /// The atomic counterpart.
     type Atomic: Sync + std::fmt::Debug + 'static;
 }
 
@@ -42,7 +42,7 @@ atomics!(
 
 macro_rules! float {
     ($name:ident, $float:ty, $bits:ty, $what:literal) => {
-        #[doc = concat!("An `", $what, "` that several workers change at once.")]
+        #[doc = concat!("An `", $what, "` that several workers may change concurrently.")]
         ///
         /// ```
         #[doc = concat!("let x = phalanx::shared::", stringify!($name), "::new(1.0);")]
@@ -56,58 +56,60 @@ macro_rules! float {
         pub struct $name($bits);
 
         impl $name {
-            /// One that holds `value`.
+            /// Creates an atomic with this value.
             pub fn new(value: $float) -> Self {
                 $name(<$bits>::new(value.to_bits()))
             }
 
-            /// The value now.
+            /// Returns the value.
             #[inline]
             pub fn load(&self, ordering: Ordering) -> $float {
                 <$float>::from_bits(self.0.load(ordering))
             }
 
-            /// Sets it.
+            /// Sets the value.
             #[inline]
             pub fn store(&self, value: $float, ordering: Ordering) {
                 self.0.store(value.to_bits(), ordering);
             }
 
-            /// Sets it and returns what was there before.
+            /// Sets the value and returns the previous one.
             #[inline]
             pub fn swap(&self, value: $float, ordering: Ordering) -> $float {
                 <$float>::from_bits(self.0.swap(value.to_bits(), ordering))
             }
 
-            /// Adds `value`; returns what was there before. Loops while others change it meanwhile.
+            /// Adds `value` and returns the previous value. Retries while others change it.
             ///
-            /// The sum depends on the order in which workers come, to the last bits;
-            /// [`Launch::reduce`](crate::Launch::reduce) does not.
+            /// The last bits of a sum depend on the order in which workers add; with
+            /// [`Launch::reduce`](crate::Launch::reduce) they do not.
             #[inline]
             pub fn fetch_add(&self, value: $float, ordering: Ordering) -> $float {
                 self.fetch_update(ordering, |now| now + value)
             }
 
-            /// Subtracts `value`; returns what was there before.
+            /// Subtracts `value` and returns the previous value.
             #[inline]
             pub fn fetch_sub(&self, value: $float, ordering: Ordering) -> $float {
                 self.fetch_update(ordering, |now| now - value)
             }
 
-            /// Keeps the larger of the two; returns what was there before. A NaN loses against a number.
+            /// Sets the value to the maximum of both and returns the previous one. If one is NaN, the other
+            /// is kept.
             #[inline]
             pub fn fetch_max(&self, value: $float, ordering: Ordering) -> $float {
                 self.fetch_update(ordering, |now| now.max(value))
             }
 
-            /// Keeps the smaller of the two; returns what was there before. A NaN loses against a number.
+            /// Sets the value to the minimum of both and returns the previous one. If one is NaN, the other
+            /// is kept.
             #[inline]
             pub fn fetch_min(&self, value: $float, ordering: Ordering) -> $float {
                 self.fetch_update(ordering, |now| now.min(value))
             }
 
-            /// Replaces the value by `change` of it, called again when others came in between; returns what
-            /// was there before.
+            /// Replaces the value with `change(value)` and returns the previous value. Calls `change` again
+            /// if another thread or process changed the value meanwhile.
             #[inline]
             pub fn fetch_update(
                 &self,
@@ -129,11 +131,11 @@ macro_rules! float {
 float!(AtomicF32, f32, AtomicU32, "f32");
 float!(AtomicF64, f64, AtomicU64, "f64");
 
-/// A number in shared memory that any number of threads and processes change at once.
+/// A number in shared memory that any number of threads and processes may change concurrently.
 ///
 /// It dereferences to the atomic itself: the standard library's, or [`AtomicF64`] and [`AtomicF32`]. No call
-/// blocks, and a death loses nothing: a change has happened or has not. See [`Counter`](crate::sync::Counter)
-/// for a plainer one.
+/// blocks, and the death of a process cannot leave a half-made change. See [`Counter`](crate::sync::Counter)
+/// for a simpler interface.
 ///
 /// ```
 /// use phalanx::shared::Atomic;
@@ -155,10 +157,10 @@ pub struct Atomic<T> {
 pub(crate) struct Bare;
 
 impl<T: AtomicElement> Atomic<T> {
-    /// Makes one that holds `value`.
+    /// Creates an atomic with this value.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<Atomic<T>, CreateError> {
         let init = |base: std::ptr::NonNull<u8>| {
             // SAFETY: room for it, aligned, and nobody else knows the block yet.
@@ -182,8 +184,8 @@ impl<T: AtomicElement> std::fmt::Debug for Atomic<T> {
     }
 }
 
-/// Numbers in shared memory that any number of threads and processes change at once: as a slice of
-/// [atomics](Atomic).
+/// Numbers in shared memory that any number of threads and processes may change concurrently; dereferences to
+/// a slice of [atomics](Atomic).
 ///
 /// ```
 /// use phalanx::shared::AtomicArray;
@@ -203,19 +205,19 @@ pub struct AtomicArray<T> {
 }
 
 impl<T: AtomicElement> AtomicArray<T> {
-    /// Makes an array of zeros.
+    /// Creates an array of zeros.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn zeros(len: usize) -> Result<AtomicArray<T>, CreateError> {
         let len_bytes = len.saturating_mul(size_of::<T>());
         Ok(AtomicArray::of(place::make::<AtomicArray<T>>("atomic array", len_bytes, |_| (), None)?))
     }
 
-    /// Copies a slice.
+    /// Creates an array from a copy of a slice.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn from_slice(source: &[T]) -> Result<AtomicArray<T>, CreateError> {
         let init = |base: std::ptr::NonNull<u8>| {
             // SAFETY: room for as many, aligned, and nobody else knows the block yet.

@@ -20,48 +20,47 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A named block could not be made, opened or removed.
+/// A named block could not be created, opened or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockError {
-    /// Memory, the name or the filesystem is in the way.
+    /// The memory could not be allocated, or the name or filesystem cannot be used.
     #[error("cannot make the named block: {0}")]
     Alloc(#[from] AllocError),
     /// The file cannot be opened or removed.
     #[error("cannot {what} the named block {path:?}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the system.
         source: io::Error,
     },
-    /// The path names a link or something else that is no file of this program's user.
+    /// The path is a symbolic link or not a regular file, or the file belongs to another user.
     #[error("{path:?} is not opened as a named block: {why}")]
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// Bytes in shared memory under a name, for programs that share nothing but that name: what
-/// `multiprocessing.shared_memory.SharedMemory` is.
+/// Named bytes in shared memory, for programs that share nothing but the name: the counterpart of
+/// `multiprocessing.shared_memory.SharedMemory`.
 ///
-/// A name without a slash stands for a file in /dev/shm, where Python's `SharedMemory(name)` and C's
-/// `shm_open` find it too; a path stands for itself. The block stays until it is unlinked, by
-/// [`unlink`](NamedBlock::unlink), by [`NamedBlock::unlink_on_drop`] or by any program; handles and mappings
-/// that exist then go on working. Handles are cheap clones; in messages and anything else that serde writes,
-/// a handle travels as its path and is opened where it arrives, so that it can also be sent to a program of
-/// its own.
+/// A name without a slash refers to a file in /dev/shm, where Python's `SharedMemory(name)` and C's
+/// `shm_open` find it too; a name with a slash is used as a path. The block exists until it is unlinked by
+/// [`unlink`](NamedBlock::unlink), by [`NamedBlock::unlink_on_drop`] or by any program; existing handles and
+/// mappings keep working. Cloning a handle is cheap. Serde writes a handle as its path, and reading it opens
+/// the block, so handles can also be sent to unrelated programs.
 ///
-/// Any program may write at any time: reads and writes here move bytes and promise nothing but that aligned
-/// 8-byte words are moved whole. For agreement use [locks](crate::sync) that travel beside it. After a
-/// program, this one or another, has made the file shorter, the safe calls panic for what is gone; if it does
-/// so during a call, the process ends with SIGBUS, which no library can prevent for a file with a name. Each
-/// call asks the system for the file's length, about 0.2 us.
+/// Any program may write at any time: reads and writes copy bytes, and only aligned 8-byte words are copied
+/// atomically. To coordinate access, send [locks](crate::sync) along with the handle. After any program has
+/// truncated the file, safe calls panic when they access the missing part. If the file is truncated during a
+/// call, the process ends with SIGBUS, which no library can prevent for a named file. Each call asks the
+/// system for the file's length, which takes about 0.2 us.
 ///
 /// ```
 /// use phalanx::shared::NamedBlock;
@@ -106,22 +105,22 @@ fn path_of(name: &Path) -> PathBuf {
 }
 
 impl NamedBlock {
-    /// Makes a block of `len_bytes` zeros, at least 1, readable and writable by this user alone; its memory
+    /// Creates a block of `len_bytes` zeros (at least 1) that only this user can read and write. Its memory
     /// is reserved.
     ///
     /// # Errors
-    /// - [`BlockError::Alloc`]: the name is taken or impossible, or there is no room.
+    /// - [`BlockError::Alloc`]: the name exists or is invalid, or there is no room.
     pub fn create(name: impl AsRef<Path>, len_bytes: usize) -> Result<NamedBlock, BlockError> {
         let path = path_of(name.as_ref());
         let segment = file::create(&path, len_bytes.max(1), |_| Ok(()))?;
         Ok(NamedBlock { segment, path: Arc::new(path), unlink: None, _shared: fork::Shared::new() })
     }
 
-    /// Opens the block of that name, made by this or another program of the same user.
+    /// Opens an existing block, created by this or another program of the same user.
     ///
     /// # Errors
-    /// - [`BlockError::Io`]: there is none, or it cannot be opened.
-    /// - [`BlockError::NotOurs`]: a link, no plain file, or another user's.
+    /// - [`BlockError::Io`]: it does not exist or cannot be opened.
+    /// - [`BlockError::NotOurs`]: it is a link, not a regular file, or another user's file.
     /// - [`BlockError::Alloc`]: it cannot be mapped, or holes in it cannot be filled.
     pub fn open(name: impl AsRef<Path>) -> Result<NamedBlock, BlockError> {
         let path = path_of(name.as_ref());
@@ -151,40 +150,40 @@ impl NamedBlock {
         Ok(NamedBlock { segment, path: Arc::new(path), unlink: None, _shared: fork::Shared::new() })
     }
 
-    /// Removes the name of a block; those who have it open go on.
+    /// Removes the name of a block. Handles that are already open keep working.
     ///
     /// # Errors
-    /// - [`BlockError::Io`]: there is none, or it may not be removed.
+    /// - [`BlockError::Io`]: it does not exist or cannot be removed.
     pub fn unlink(name: impl AsRef<Path>) -> Result<(), BlockError> {
         let path = path_of(name.as_ref());
         file::check_name(&path)?;
         std::fs::remove_file(&path).map_err(|source| BlockError::Io { what: "remove", path, source })
     }
 
-    /// This handle and its later clones own the name: it is removed when the last of them is dropped.
+    /// Makes this handle and its later clones own the name: it is removed when the last of them is dropped.
     ///
-    /// A process that is killed leaves it; for memory that must never be left behind take the objects without
-    /// a name.
+    /// A process that is killed leaves the name behind. For memory that must never be left behind, use
+    /// objects without a name.
     pub fn unlink_on_drop(mut self) -> NamedBlock {
         self.unlink = Some(Arc::new(Unlink(self.path.clone())));
         self
     }
 
-    /// The file that it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     #[allow(clippy::len_without_is_empty, reason = "none is empty")]
     pub fn len(&self) -> usize {
         self.segment.len_bytes()
     }
 
-    /// Copies bytes from `offset` on out.
+    /// Copies bytes starting at `offset` into a buffer.
     ///
     /// # Panics
-    /// If they leave the block, or its file was made shorter and they are gone.
+    /// If the range is out of bounds, or was cut off by a truncation of the file.
     pub fn read(&self, offset: usize, into: &mut [u8]) {
         self.check(offset, into.len());
         for piece in pieces(offset, into.len()) {
@@ -194,10 +193,10 @@ impl NamedBlock {
         crate::base::atomic::fence(Ordering::Acquire);
     }
 
-    /// Copies bytes in, from `offset` on.
+    /// Copies bytes into the block, starting at `offset`.
     ///
     /// # Panics
-    /// If they leave the block, or its file was made shorter and they are gone.
+    /// If the range is out of bounds, or was cut off by a truncation of the file.
     pub fn write(&self, offset: usize, from: &[u8]) {
         self.check(offset, from.len());
         crate::base::atomic::fence(Ordering::Release);
@@ -221,44 +220,44 @@ impl NamedBlock {
         }
     }
 
-    /// Copies a plain value at `offset` out; one of 8 bytes at a multiple of 8 is read whole.
+    /// Reads a plain value at `offset`. A value of 8 bytes at a multiple of 8 is read atomically.
     ///
     /// # Panics
-    /// If it leaves the block, or the file was made shorter and it is gone.
+    /// If the value is out of bounds, or was cut off by a truncation of the file.
     pub fn load<T: Pod>(&self, offset: usize) -> T {
         let mut value = T::zeroed();
         self.read(offset, bytemuck::bytes_of_mut(&mut value));
         value
     }
 
-    /// Copies a plain value in, at `offset`; one of 8 bytes at a multiple of 8 is written whole.
+    /// Writes a plain value at `offset`. A value of 8 bytes at a multiple of 8 is written atomically.
     ///
     /// # Panics
-    /// If it leaves the block, or the file was made shorter and it is gone.
+    /// If the value is out of bounds, or was cut off by a truncation of the file.
     pub fn store<T: Pod>(&self, offset: usize, value: T) {
         self.write(offset, bytemuck::bytes_of(&value));
     }
 
-    /// Its first byte, for code that agrees with the other programs by its own means. Valid as long as a
-    /// handle lives.
+    /// Returns a pointer to the first byte, for code that coordinates with other programs by its own means.
+    /// Valid while any handle lives.
     pub fn as_ptr(&self) -> *mut u8 {
         self.segment.base().as_ptr()
     }
 
-    /// All bytes.
+    /// Returns all bytes as a slice.
     ///
     /// # Safety
-    /// While the slice lives nobody, in no program, writes the block or makes its file shorter.
+    /// While the slice lives, no program may write to the block or truncate its file.
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: mapped for so long; the rest is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
-    /// All bytes, for writing.
+    /// Returns all bytes as a mutable slice.
     ///
     /// # Safety
-    /// While the slice lives nobody else, in no program and by no other handle, reads or writes the block or
-    /// makes its file shorter.
+    /// While the slice lives, no program may read or write the block through anything but this slice, or
+    /// truncate its file.
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: mapped for so long; the rest is the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.len()) }
@@ -317,14 +316,14 @@ impl std::fmt::Debug for NamedBlock {
     }
 }
 
-/// As its path.
+/// Serializes the path.
 impl serde::Serialize for NamedBlock {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         serde::Serialize::serialize(&*self.path, to)
     }
 }
 
-/// Opens the block of that path.
+/// Opens the block at the serialized path.
 impl<'de> serde::Deserialize<'de> for NamedBlock {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let path = <PathBuf as serde::Deserialize>::deserialize(from)?;

@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// What can be an item of a [`SharedList`]: any type that serde can write and read back.
+/// A type that a [`SharedList`] can hold: any type that serde can serialize and deserialize.
 pub trait Item: Serialize + DeserializeOwned + 'static {}
 
 impl<T: Serialize + DeserializeOwned + 'static> Item for T {}
@@ -43,15 +43,15 @@ pub enum ListError {
     /// No more items fit.
     #[error("the list is full: it has room for {capacity} items; make it larger, or pop some first")]
     Full {
-        /// Items it has room for.
+        /// Capacity of the list.
         capacity: usize,
     },
-    /// There is no such item.
+    /// The index is out of range.
     #[error("item {index} was asked for, but the list has {len}")]
     OutOfRange {
-        /// The item asked for.
+        /// The index.
         index: usize,
-        /// Items there are.
+        /// Number of items in the list.
         len: usize,
     },
     /// The item, as bytes, does not fit into its slot.
@@ -59,21 +59,21 @@ pub enum ListError {
         "the item takes {needed} bytes, but the list was made for items of {room} bytes at most; make it with more"
     )]
     TooLarge {
-        /// Bytes it takes.
+        /// Size of the item in bytes.
         needed: usize,
-        /// Bytes there are.
+        /// Size of a slot in bytes.
         room: usize,
     },
-    /// serde refused the item, or the bytes are no item of this type.
+    /// serde refused the item, or the stored bytes are not an item of this type.
     #[error("the item cannot be written to or read from the list: {why}")]
     Codec {
-        /// What it said.
+        /// The error message.
         why: String,
     },
-    /// The list's lock could not be taken.
+    /// The list's lock could not be acquired.
     #[error("the list cannot be used now: {0}")]
     Lock(#[from] LockError),
-    /// Shared memory could not be had.
+    /// Shared memory could not be allocated.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The words in shared memory hold what no list operation writes.
@@ -82,9 +82,9 @@ pub enum ListError {
          past its data; make a new list"
     )]
     Corrupt {
-        /// Which word.
+        /// The affected word.
         what: &'static str,
-        /// What it holds.
+        /// The value found there.
         seen: u64,
     },
 }
@@ -115,15 +115,16 @@ const SLOT: usize = size_of::<SlotWords>();
 #[cfg(not(loom))]
 const _: () = assert!(WORDS == 32 && SLOT == 16);
 
-/// A list of at most `capacity` items of any serde type in shared memory, for all processes that have a
-/// handle: what `multiprocessing.shared_memory.ShareableList` is, and items can be of any size up to a limit,
-/// be pushed and popped.
+/// A list of at most `capacity` items of any serde type in shared memory. It corresponds to
+/// `multiprocessing.shared_memory.ShareableList`, but items may have any size up to a limit and can be pushed
+/// and popped.
 ///
-/// Every call takes the list's lock for the time of a copy, and blocks while another holds it. **A death in
-/// the middle of a call changes nothing, or has made the whole change**: nobody sees half an item, and nobody
-/// has to recover anything. Items are copied in and out; to change one, [`update`](SharedList::update) it.
+/// Every call holds the list's lock for the duration of a copy, and blocks while another thread or process
+/// holds it. **If a process dies in the middle of a call, the change is either complete or has not
+/// happened**: no reader sees half an item, and nothing needs to be recovered. Items are copied in and out;
+/// to change one in place, use [`update`](SharedList::update).
 ///
-/// Cost: two halves of `item_bytes` and 16 bytes for each item; an uncontended lock and two copies a call.
+/// Cost: two buffers of `item_bytes` plus 16 bytes per item; an uncontended lock and two copies per call.
 ///
 /// ```
 /// use phalanx::shared::SharedList;
@@ -146,12 +147,12 @@ pub struct SharedList<T> {
 }
 
 impl<T: Item> SharedList<T> {
-    /// Makes an empty list with room for `capacity` items of at most `item_bytes` bytes each as they are
-    /// written down: numbers take 1 to 9, a text its length and 2, a list its items and 3, a struct its
-    /// fields with their names and 3; [`ListError::TooLarge`] says how many an item takes.
+    /// Creates an empty list with room for `capacity` items of at most `item_bytes` serialized bytes each. A
+    /// number takes 1 to 9 bytes, a string its length plus 2, a list its items plus 3, a struct its fields
+    /// with their names plus 3. [`ListError::TooLarge`] reports the size of an item.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(capacity: usize, item_bytes: usize) -> Result<SharedList<T>, CreateError> {
         let possible = item_bytes.clamp(1, MOST_ITEM_BYTES).next_multiple_of(8);
         // More than any memory has is refused below.
@@ -167,11 +168,11 @@ impl<T: Item> SharedList<T> {
         Ok(SharedList::of(place::make::<SharedList<T>>("list", len_bytes, init, Some(repair))?))
     }
 
-    /// Makes a list of these items, with as many slots, of at least `item_bytes` bytes each or as many as the
-    /// largest takes.
+    /// Creates a list of these items, with one slot per item. Each slot has `item_bytes` bytes, or as many as
+    /// the largest item needs if that is more.
     ///
     /// # Errors
-    /// - [`ListError::Create`], [`ListError::Codec`]: see there.
+    /// - [`ListError::Create`], [`ListError::Codec`].
     pub fn from_items<'a>(
         items: impl IntoIterator<Item = &'a T>,
         item_bytes: usize,
@@ -185,37 +186,36 @@ impl<T: Item> SharedList<T> {
         Ok(list)
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     ///
     /// # Errors
-    /// - [`ListError::Lock`], [`ListError::Corrupt`]: see there.
+    /// - [`ListError::Lock`], [`ListError::Corrupt`].
     pub fn len(&self) -> Result<usize, ListError> {
         self.open()?.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if the list is empty.
     ///
     /// # Errors
-    /// As [`len`](SharedList::len).
+    /// Same as [`len`](SharedList::len).
     pub fn is_empty(&self) -> Result<bool, ListError> {
         Ok(self.len()? == 0)
     }
 
-    /// How many items it has room for.
+    /// Returns the capacity in items.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many bytes an item may take.
+    /// Returns the largest size of an item in bytes.
     pub fn item_bytes(&self) -> usize {
         self.item_bytes
     }
 
-    /// A copy of an item.
+    /// Returns a copy of an item.
     ///
     /// # Errors
-    /// - [`ListError::OutOfRange`], [`ListError::Codec`], [`ListError::Lock`], [`ListError::Corrupt`]: see
-    ///   there.
+    /// - [`ListError::OutOfRange`], [`ListError::Codec`], [`ListError::Lock`], [`ListError::Corrupt`].
     pub fn get(&self, index: usize) -> Result<T, ListError> {
         let bytes = self.open()?.read(index)?;
         decoded(&bytes)
@@ -224,17 +224,17 @@ impl<T: Item> SharedList<T> {
     /// Replaces an item.
     ///
     /// # Errors
-    /// As [`get`](SharedList::get), and [`ListError::TooLarge`].
+    /// Same as [`get`](SharedList::get), plus [`ListError::TooLarge`].
     pub fn set(&self, index: usize, item: &T) -> Result<(), ListError> {
         let bytes = encoded(item)?;
         self.open()?.write(index, &bytes)
     }
 
-    /// Changes an item in place, the lock held meanwhile: calls to the same list inside `change` are
-    /// [`LockError::WouldDeadlock`]. If `change` panics the item stays as it was.
+    /// Changes an item in place while holding the lock: calls to the same list inside `change` return
+    /// [`LockError::WouldDeadlock`]. If `change` panics, the item is unchanged.
     ///
     /// # Errors
-    /// As [`set`](SharedList::set).
+    /// Same as [`set`](SharedList::set).
     pub fn update<R>(&self, index: usize, change: impl FnOnce(&mut T) -> R) -> Result<R, ListError> {
         let open = self.open()?;
         let mut item = decoded(&open.read(index)?)?;
@@ -243,20 +243,20 @@ impl<T: Item> SharedList<T> {
         Ok(result)
     }
 
-    /// Adds an item at the end; its index.
+    /// Appends an item and returns its index.
     ///
     /// # Errors
     /// - [`ListError::Full`], [`ListError::TooLarge`], [`ListError::Codec`], [`ListError::Lock`],
-    ///   [`ListError::Corrupt`]: see there.
+    ///   [`ListError::Corrupt`].
     pub fn push(&self, item: &T) -> Result<usize, ListError> {
         let bytes = encoded(item)?;
         self.open()?.push(&bytes)
     }
 
-    /// Takes the last item off; `None` if there is none.
+    /// Removes and returns the last item; `None` if the list is empty.
     ///
     /// # Errors
-    /// As [`get`](SharedList::get), but for `OutOfRange`.
+    /// Same as [`get`](SharedList::get), except `OutOfRange`.
     pub fn pop(&self) -> Result<Option<T>, ListError> {
         let open = self.open()?;
         let Some(last) = open.len()?.checked_sub(1) else { return Ok(None) };
@@ -265,19 +265,19 @@ impl<T: Item> SharedList<T> {
         Ok(Some(item))
     }
 
-    /// Takes all items off.
+    /// Removes all items.
     ///
     /// # Errors
-    /// As [`len`](SharedList::len).
+    /// Same as [`len`](SharedList::len).
     pub fn clear(&self) -> Result<(), ListError> {
         self.open()?.words.len.store(0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Copies of all items, of one instant.
+    /// Returns a consistent snapshot of all items.
     ///
     /// # Errors
-    /// As [`get`](SharedList::get).
+    /// Same as [`get`](SharedList::get).
     pub fn to_vec(&self) -> Result<Vec<T>, ListError> {
         let open = self.open()?;
         let all: Vec<Vec<u8>> = (0..open.len()?).map(|i| open.read(i)).collect::<Result<_, _>>()?;

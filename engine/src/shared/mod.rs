@@ -1,19 +1,21 @@
-//! Shared objects: values, arrays, atomics, lists and named blocks that many processes use at once.
+//! Shared objects: values, arrays, atomics, lists and named blocks for concurrent use by many processes.
 //!
-//! All handles here are cheap clones of one object in shared memory, may be used by any thread, may stand
-//! among the operands of a launch, and may be part of arguments and results of tasks and processes; the
-//! memory goes when the last handle is gone.
+//! All types here are handles to an object in shared memory. Handles are cheap to clone, may be used by any
+//! thread, may be operands of a launch, and may be part of arguments of tasks and processes, and of results
+//! of processes. The memory of objects without a name is freed when the last handle is dropped.
 //!
 //! | for | take |
 //! |---|---|
-//! | one value that is changed as a whole | [`Value`]: with its lock |
-//! | many elements that are changed together | [`Array`]: with its lock |
-//! | flags, progress, results with one writer each | [`RawValue`], [`RawArray`]: no lock, each element whole |
-//! | numbers that all add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`](crate::sync::ShardedCounter) |
+//! | a single value | [`Value`], with its lock |
+//! | many elements under one lock | [`Array`], with its lock |
+//! | flags, progress, single-writer results | [`RawValue`], [`RawArray`]: no lock, small elements atomic |
+//! | numbers that many processes add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`] |
 //! | a few items of any serde type | [`SharedList`] |
-//! | memory that other programs open by its name | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
-//! | arrays that are computed on | [`SharedArray`] and its grants, [`FrozenArray`](crate::FrozenArray) to share for reading |
+//! | named memory for other programs | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
+//! | arrays to compute on | [`SharedArray`] and its grants; [`FrozenArray`] for read-only sharing |
 //!
+//! [`FrozenArray`]: crate::FrozenArray
+//! [`ShardedCounter`]: crate::sync::ShardedCounter
 //! [`SharedArray`]: crate::SharedArray
 //! [`SharedArray::create_npy`]: crate::SharedArray::create_npy
 

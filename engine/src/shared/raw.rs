@@ -91,14 +91,14 @@ unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize, piece: usize) {
     });
 }
 
-/// Elements in shared memory that any number of processes read and write without a lock: what
-/// `multiprocessing.RawArray` is.
+/// Elements in shared memory that any number of processes read and write without a lock: the counterpart of
+/// `multiprocessing.RawArray`.
 ///
-/// No call blocks. What a thread did before it wrote an element is visible to whoever reads that element's
-/// new value. **What is whole:** elements of 1, 2, 4 or 8 bytes are read and written whole. Larger ones are
-/// moved in pieces of 8 bytes (or 4, 2 or 1, the largest that divides their size), so a reader may see pieces
-/// of several writes; and a copy of several elements is no snapshot. A writer killed in the middle leaves
-/// such a mixture. To change an element depending on what it was, take [`AtomicArray`](super::AtomicArray) or
+/// No call blocks. Everything a thread did before it wrote an element is visible to a reader of that
+/// element's new value. **Atomicity:** elements of 1, 2, 4 or 8 bytes are read and written atomically. Larger
+/// ones are copied in pieces of 8 bytes (or 4, 2 or 1, the largest that divides their size), so a reader may
+/// see pieces of several writes, and a copy of several elements is not a snapshot. A writer killed in the
+/// middle leaves such a mixture. For read-modify-write operations, use [`AtomicArray`](super::AtomicArray) or
 /// [`Array`](super::Array).
 ///
 /// ```
@@ -117,10 +117,10 @@ pub struct RawArray<T> {
 }
 
 impl<T: Element> RawArray<T> {
-    /// Makes an array of zeros.
+    /// Creates an array of zeros.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn zeros(len: usize) -> Result<RawArray<T>, CreateError> {
         const { assert!(size_of::<T>() > 0, "elements of a raw array have a size") };
         let len_bytes = len.saturating_mul(size_of::<T>());
@@ -128,39 +128,39 @@ impl<T: Element> RawArray<T> {
         Ok(RawArray { place, _elements: PhantomData })
     }
 
-    /// Copies a slice.
+    /// Creates an array from a copy of a slice.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn from_slice(source: &[T]) -> Result<RawArray<T>, CreateError> {
         let array = RawArray::zeros(source.len())?;
         array.write(0, source);
         Ok(array)
     }
 
-    /// Makes an array of these elements.
+    /// Creates an array of these elements.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn from_elements(elements: impl IntoIterator<Item = T>) -> Result<RawArray<T>, CreateError> {
         RawArray::from_slice(&elements.into_iter().collect::<Vec<T>>())
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     #[expect(clippy::arithmetic_side_effects, reason = "elements have a size")]
     pub fn len(&self) -> usize {
         self.place.len_bytes() / size_of::<T>()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Copies one element out.
+    /// Returns a copy of one element.
     ///
     /// # Panics
-    /// If there is no such element.
+    /// If `index` is out of bounds.
     #[inline]
     pub fn get(&self, index: usize) -> T {
         let from = self.at(index, 1);
@@ -171,7 +171,7 @@ impl<T: Element> RawArray<T> {
     /// Sets one element.
     ///
     /// # Panics
-    /// If there is no such element.
+    /// If `index` is out of bounds.
     #[inline]
     pub fn set(&self, index: usize, value: T) {
         let to = self.at(index, 1);
@@ -179,39 +179,39 @@ impl<T: Element> RawArray<T> {
         unsafe { store(to, value) }
     }
 
-    /// Copies elements from `start` on out.
+    /// Copies elements starting at `start` into a buffer.
     ///
     /// # Panics
-    /// If `start` and the slice's length leave the array.
+    /// If the range is out of bounds.
     pub fn read(&self, start: usize, into: &mut [T]) {
         let from = self.at(start, into.len());
         // SAFETY: the range was checked, and any bytes are `T`s.
         unsafe { copy_out(from.as_ptr(), into.as_mut_ptr().cast(), size_of_val(into), piece(size_of::<T>())) }
     }
 
-    /// Sets the elements from `start` on.
+    /// Overwrites elements, starting at `start`.
     ///
     /// # Panics
-    /// If `start` and the slice's length leave the array.
+    /// If the range is out of bounds.
     pub fn write(&self, start: usize, from: &[T]) {
         let to = self.at(start, from.len());
         // SAFETY: the range was checked.
         unsafe { copy_in(from.as_ptr().cast(), to.as_ptr(), size_of_val(from), piece(size_of::<T>())) }
     }
 
-    /// Sets all elements.
+    /// Sets all elements to `value`.
     pub fn fill(&self, value: T) {
         (0..self.len()).for_each(|i| self.set(i, value));
     }
 
-    /// Copies all elements out.
+    /// Returns a copy of all elements.
     pub fn to_vec(&self) -> Vec<T> {
         let mut copy = vec![T::zeroed(); self.len()];
         self.read(0, &mut copy);
         copy
     }
 
-    /// The elements one after the other, each as it is when its turn comes.
+    /// Iterates over the elements; each is read when the iterator reaches it.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> {
         (0..self.len()).map(|i| self.get(i))
     }
@@ -256,8 +256,8 @@ impl<T: Element> std::fmt::Debug for RawArray<T> {
     }
 }
 
-/// One value in shared memory without a lock: what `multiprocessing.RawValue` is. See [`RawArray`] for what
-/// is whole.
+/// One value in shared memory without a lock: the counterpart of `multiprocessing.RawValue`. See [`RawArray`]
+/// for what is atomic.
 ///
 /// ```
 /// use phalanx::shared::RawValue;
@@ -278,10 +278,10 @@ pub struct RawValue<T> {
 pub(crate) struct RawOne;
 
 impl<T: Element> RawValue<T> {
-    /// Makes a shared value.
+    /// Creates a shared value.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<RawValue<T>, CreateError> {
         let place = place::make::<RawValue<T>>("raw value", size_of::<T>(), |_| (), None)?;
         let this = RawValue::of(place);
@@ -289,7 +289,7 @@ impl<T: Element> RawValue<T> {
         Ok(this)
     }
 
-    /// Copies the value out.
+    /// Returns a copy of the value.
     #[inline]
     pub fn get(&self) -> T {
         // SAFETY: the block holds one.

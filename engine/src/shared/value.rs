@@ -10,13 +10,14 @@ use crate::sync::place::{CreateError, remote};
 use crate::sync::{Guard, Lock, LockError, LockWord};
 use std::time::Duration;
 
-/// One value in shared memory, with the lock that protects it: what `multiprocessing.Value` is.
+/// One value in shared memory, protected by a lock: the counterpart of `multiprocessing.Value`.
 ///
-/// Every call takes the lock; [`lock`](Value::lock) holds it over several steps. A call while the same thread
-/// holds the guard is [`LockError::WouldDeadlock`], at once. If a process dies, or panics, with the lock
-/// held, calls say [`LockError::OwnerDied`] until somebody clears it, since the value may be half changed.
+/// Every call acquires the lock; use [`lock`](Value::lock) to hold it over several steps. A call returns
+/// [`LockError::WouldDeadlock`] at once if the same thread already holds the guard. If a process dies or
+/// panics while it holds the lock, calls return [`LockError::OwnerDied`] until the poison is cleared, because
+/// the value may be half changed.
 ///
-/// Cost: an uncontended lock and unlock a call; 128 bytes for values up to 88.
+/// Cost: an uncontended lock and unlock per call; 128 bytes for values of up to 88 bytes.
 ///
 /// ```
 /// use phalanx::shared::Value;
@@ -40,48 +41,48 @@ pub struct Value<T>(Lock<T>);
 type Held<'a, T> = Result<Guard<'a, T>, LockError<Guard<'a, T>>>;
 
 impl<T: Element> Value<T> {
-    /// Makes a shared value.
+    /// Creates a shared value.
     ///
     /// # Errors
-    /// - [`CreateError`] when shared memory is not to be had.
+    /// - [`CreateError`] if shared memory cannot be allocated.
     pub fn new(value: T) -> Result<Value<T>, CreateError> {
         Lock::new(value).map(Value)
     }
 
-    /// Its lock: holder, `try_lock`, and what else a [`Lock`] can do.
+    /// Returns the underlying [`Lock`], with all its methods.
     pub fn get_lock(&self) -> &Lock<T> {
         &self.0
     }
 
-    /// Takes the lock; the guard is the value. Blocks while another thread or process holds it.
+    /// Acquires the lock and returns a guard to the value. Blocks while another thread or process holds it.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`].
+    /// Same as [`Lock::lock`].
     pub fn lock(&self) -> Held<'_, T> {
         self.0.lock()
     }
 
-    /// As [`lock`](Value::lock), for at most `timeout`.
+    /// Same as [`lock`](Value::lock), but waits for at most `timeout`.
     ///
     /// # Errors
-    /// Those of [`Lock::lock_timeout`].
+    /// Same as [`Lock::lock_timeout`].
     pub fn lock_timeout(&self, timeout: Duration) -> Held<'_, T> {
         self.0.lock_timeout(timeout)
     }
 
-    /// Copies the value out, under the lock.
+    /// Returns a copy of the value, under the lock.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`]; with [`LockError::OwnerDied`] the lock is free again and the value still
-    /// suspect.
+    /// Same as [`Lock::lock`]. After [`LockError::OwnerDied`] the lock is free again, but the value remains
+    /// poisoned.
     pub fn get(&self) -> Result<T, LockError> {
         self.lock().map(|guard| *guard).map_err(|error| error.map(drop))
     }
 
-    /// Sets the value, under the lock. A value set whole is sound, so a suspect one is so no more.
+    /// Sets the value, under the lock. Since the whole value is replaced, this clears the poison.
     ///
     /// # Errors
-    /// Those of [`Lock::lock`], but for [`LockError::OwnerDied`].
+    /// Same as [`Lock::lock`], except [`LockError::OwnerDied`].
     pub fn set(&self, value: T) -> Result<(), LockError> {
         let mut guard = match self.lock() {
             Ok(guard) => guard,
@@ -93,10 +94,10 @@ impl<T: Element> Value<T> {
         Ok(())
     }
 
-    /// Replaces the value by `change` of it, under the lock; the new value.
+    /// Replaces the value with `change(value)`, under the lock, and returns the new value.
     ///
     /// # Errors
-    /// As [`get`](Value::get); nothing is changed then.
+    /// Same as [`get`](Value::get). The value is then unchanged.
     pub fn update(&self, change: impl FnOnce(T) -> T) -> Result<T, LockError> {
         let mut guard = self.lock().map_err(|error| error.map(drop))?;
         *guard = change(*guard);

@@ -233,7 +233,8 @@ macro_rules! travels {
             }
         }
 
-        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
+        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// managers; elsewhere it returns an error.
         impl<$($bound)*> serde::Serialize for $handle {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 use crate::sync::place::Remote;
@@ -241,7 +242,8 @@ macro_rules! travels {
             }
         }
 
-        /// Works inside arguments and results of tasks and processes; elsewhere it returns an error.
+        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// managers; elsewhere it returns an error.
         impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
             fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
                 use crate::sync::place::Remote;

@@ -1,7 +1,7 @@
 //! The task board: where tasks wait, run and are done, as words in a segment that every member maps.
 //!
 //! README.md beside this file tells the protocol: each word, each actor's steps, and what a kill after each
-//! step leaves. docs/SEGMENT-LAYOUT.md lists the bytes.
+//! step leaves. docs/segment-layout.md lists the bytes.
 //!
 //! # Safety
 //! A [`TaskBoard`] is made from an address and a length that the maker promises to keep mapped for as long as
@@ -402,7 +402,7 @@ impl TaskBoard {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md documents.
+// The layout that docs/segment-layout.md documents.
 #[cfg(not(any(loom, miri)))]
 const _: () = {
     assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);

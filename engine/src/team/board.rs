@@ -1,5 +1,5 @@
 //! The board: a segment that all members of a team read and write, atomics only. The other control segment is
-//! `team::orders`; docs/SEGMENT-LAYOUT.md lists both byte by byte.
+//! `team::orders`; docs/segment-layout.md lists both byte by byte.
 //!
 //! # Safety
 //! A [`Board`] is made from a base address, behind which the maker promises to keep so many bytes mapped as
@@ -273,7 +273,7 @@ impl Board {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md tells.
+// The layout that docs/segment-layout.md tells.
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Line<AtomicU64>>() == 128);

@@ -161,23 +161,23 @@ pub(crate) fn may_wait() -> bool {
     duties() == 0 && !is_inside()
 }
 
-/// The rank of the worker that runs this kernel; `None` outside kernels.
+/// Returns the rank of the worker that runs this kernel or task; `None` elsewhere.
 ///
-/// Costs a thread-local read. Inside a launch that runs inline the rank is 0.
+/// Reads one thread-local variable. In a launch that runs inline the rank is 0.
 pub fn current_rank() -> Option<usize> {
     CURRENT.get().map(|current| current.rank)
 }
 
-/// The number of members of the launch that runs this kernel; `None` outside kernels.
+/// Returns the number of workers in the team that runs this kernel or task; `None` elsewhere.
 pub fn current_team_size() -> Option<usize> {
     CURRENT.get().map(|current| current.size)
 }
 
-/// Whether the launch that runs this kernel was cancelled, ran out of time, or failed elsewhere.
+/// Returns true if the launch or task that is running here was cancelled, timed out, or failed elsewhere.
 ///
-/// Members look between chunks by themselves; a kernel that runs long on one chunk can ask here and return
-/// early. Outside kernels, and on threads that a kernel started, the answer is `false`. Costs one shared
-/// read.
+/// Workers check this between chunks by themselves; a kernel that spends long on one chunk, or a long task,
+/// can call it to return early. Returns `false` outside kernels and tasks, and on threads that they started.
+/// Reads one shared word.
 pub fn is_cancelled() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stopped())
 }

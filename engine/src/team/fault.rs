@@ -116,7 +116,7 @@ impl FaultNote {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md tells.
+// The layout that docs/segment-layout.md tells.
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(FaultNote, kind) == 8 && std::mem::offset_of!(FaultNote, message) == 32);

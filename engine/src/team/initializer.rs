@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What an initializer may return: nothing, or a `Result` whose error ends the pool.
+/// The return type of an initializer: `()`, or a `Result` whose error makes building the pool fail.
 pub trait Opened {
     #[doc(hidden)]
     fn outcome(self) -> Result<(), String>;

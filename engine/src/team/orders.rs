@@ -156,7 +156,7 @@ impl Orders {
     }
 }
 
-// The layout that docs/SEGMENT-LAYOUT.md tells.
+// The layout that docs/segment-layout.md tells.
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Order>() == 128 && align_of::<Order>() == 8);

@@ -9,26 +9,26 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What became of a binding.
+/// The outcome of a binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub enum Binding {
-    /// Reading back gave exactly what was asked for.
+    /// The binding read back is exactly the requested one.
     Bound,
     /// The kernel refused with this error number; nothing has changed.
     Refused {
         /// The error number.
         errno: i32,
     },
-    /// The kernel took something else: part of the PUs were outside the cpuset or offline.
+    /// The kernel bound to something else: some of the PUs were outside the cpuset or offline.
     Changed {
-        /// The PUs (or NUMA nodes) that it took.
+        /// The PUs (or NUMA nodes) in effect.
         got: CpuSet,
     },
 }
 
 impl Binding {
-    /// Says whether the binding is exactly what was asked for.
+    /// Returns true if the binding is exactly the requested one.
     pub fn is_bound(&self) -> bool {
         *self == Self::Bound
     }
@@ -44,21 +44,21 @@ impl fmt::Display for Binding {
     }
 }
 
-/// Where a thread takes new memory from.
+/// The NUMA node from which a thread allocates new memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MemoryPolicy {
-    /// No policy of its own, as every thread starts.
+    /// No policy, the initial state of every thread.
     Default,
-    /// The node that it runs on at the moment of the first touch.
+    /// The node on which the thread runs when it first touches a page.
     Local,
-    /// This node while it has room, then any. Never the OOM killer, unlike a strict binding.
+    /// This node while it has room, then any other. Unlike a strict binding, this never invokes the OOM
+    /// killer.
     Preferred(u32),
 }
 
-/// Binds the calling thread to the PUs and reads the mask back.
+/// Binds the calling thread to these PUs and reads the mask back.
 ///
-/// Threads that it starts afterwards inherit the mask. Costs two system calls (1.2 us in a probe on two
-/// cores).
+/// Threads started afterwards inherit the mask. Makes two system calls (1.2 us in a probe on two cores).
 ///
 /// # Examples
 /// ```
@@ -96,18 +96,18 @@ pub(crate) fn bind_to(cpuset: Option<&CpuSet>, node: Option<u32>) -> Vec<String>
     refused
 }
 
-/// Reads the PUs that the calling thread may run on.
+/// Returns the PUs that the calling thread may run on.
 ///
 /// # Errors
-/// What the kernel said, where a filter denies the call.
+/// The kernel's error if a filter denies the call.
 #[doc(alias = "hwloc_get_cpubind")]
 pub fn bound_cpuset() -> std::io::Result<CpuSet> {
     Ok(CpuSet::from_words(affinity::affinity()?))
 }
 
-/// Sets from where the calling thread takes new memory, and reads the policy back.
+/// Sets the memory policy of the calling thread and reads it back.
 ///
-/// Docker's default profile denies both calls, which gives [`Binding::Refused`].
+/// Docker's default profile denies both calls; the result is then [`Binding::Refused`].
 #[doc(alias = "hwloc_set_membind")]
 pub fn bind_memory(policy: MemoryPolicy) -> Binding {
     let (mode, nodes) = match policy {
@@ -141,10 +141,11 @@ pub fn bind_memory(policy: MemoryPolicy) -> Binding {
     }
 }
 
-/// Asks on which PU and NUMA node the calling thread is right now; stale at once unless it is bound.
+/// Returns the PU and NUMA node on which the calling thread runs. The answer is stale at once unless the
+/// thread is bound.
 ///
 /// # Errors
-/// What the kernel said, where a filter denies the call.
+/// The kernel's error if a filter denies the call.
 #[doc(alias = "getcpu")]
 #[doc(alias = "hwloc_get_last_cpu_location")]
 pub fn current_pu() -> std::io::Result<(u32, u32)> {

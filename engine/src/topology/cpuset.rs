@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of PUs, each named by the index the operating system gives it.
+/// A set of PUs, identified by operating-system index.
 ///
-/// Prints and parses as a Linux CPU list: `0-3,8`. The empty set prints as the empty string. Indices read
-/// from text are below [`CpuSet::LIMIT`].
+/// Formats and parses as a Linux CPU list: `0-3,8`. The empty set formats as the empty string. Parsed indices
+/// must be below [`CpuSet::LIMIT`].
 ///
 /// # Examples
 /// ```
@@ -26,14 +26,14 @@ pub struct CpuSet {
     words: Vec<u64>,
 }
 
-/// A set of NUMA nodes by their operating-system index.
+/// A set of NUMA nodes, identified by operating-system index.
 pub type NodeSet = CpuSet;
 
-/// Why a text is not a set of CPUs.
+/// A text is not a valid set of CPUs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuSetError {
-    /// A part of the text is no number and no range.
+    /// A part of the text is neither a number nor a range.
     #[error("'{part}' in the CPU list '{text}' is no index and no range; write for example 0-3,8")]
     Syntax {
         /// The whole text, shortened.
@@ -41,7 +41,7 @@ pub enum CpuSetError {
         /// The part at fault, shortened.
         part: String,
     },
-    /// A range runs downwards.
+    /// The end of a range is below its start.
     #[error("the range {first}-{last} runs downwards; write {last}-{first}")]
     Downwards {
         /// Its first index.
@@ -49,13 +49,13 @@ pub enum CpuSetError {
         /// Its last index.
         last: u32,
     },
-    /// An index is beyond any machine.
+    /// An index is too large for any machine.
     #[error("CPU index {index} is not below {limit}, the largest number of CPUs this library knows", limit = CpuSet::LIMIT)]
     TooLarge {
         /// The index found.
         index: u64,
     },
-    /// A bitmap names all CPUs without end.
+    /// A bitmap is infinite.
     #[error("the bitmap '{text}' is infinite, so it is no set of existing CPUs")]
     Infinite {
         /// The text, shortened.
@@ -64,21 +64,22 @@ pub enum CpuSetError {
 }
 
 impl CpuSet {
-    /// Indices in parsed text are below this: eight times the largest `NR_CPUS` of Linux (8192, x86-64 with
-    /// MAXSMP).
+    /// Upper bound (exclusive) of indices in parsed text: eight times the largest `NR_CPUS` of Linux (8192,
+    /// x86-64 with MAXSMP).
     pub const LIMIT: u32 = 1 << 16;
 
-    /// Makes the empty set.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes a set of one PU.
+    /// Creates a set of one PU.
     pub fn single(os_index: u32) -> Self {
         [os_index].into_iter().collect()
     }
 
-    /// Adds a PU; says whether it is new. Memory grows with the highest index (one bit each).
+    /// Adds a PU and returns true if it was not in the set. Memory use grows with the highest index (one bit
+    /// each).
     pub fn insert(&mut self, os_index: u32) -> bool {
         let (word, bit) = (os_index as usize / 64, 1u64 << (os_index % 64));
         if self.words.len() <= word {
@@ -89,7 +90,7 @@ impl CpuSet {
         is_new
     }
 
-    /// Removes a PU; says whether it was there.
+    /// Removes a PU and returns true if it was in the set.
     pub fn remove(&mut self, os_index: u32) -> bool {
         let was = self.contains(os_index);
         if was {
@@ -99,34 +100,34 @@ impl CpuSet {
         was
     }
 
-    /// Says whether the PU is in the set.
+    /// Returns true if the PU is in the set.
     pub fn contains(&self, os_index: u32) -> bool {
         self.words.get(os_index as usize / 64).is_some_and(|word| word >> (os_index % 64) & 1 == 1)
     }
 
-    /// Counts the PUs.
+    /// Returns the number of PUs.
     #[doc(alias = "hwloc_bitmap_weight")]
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Says whether the set is empty.
+    /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// The lowest index.
+    /// Returns the lowest index.
     pub fn first(&self) -> Option<u32> {
         self.iter().next()
     }
 
-    /// The highest index.
+    /// Returns the highest index.
     pub fn last(&self) -> Option<u32> {
         let word = self.words.last()?;
         Some((self.words.len() as u32 - 1) * 64 + 63 - word.leading_zeros())
     }
 
-    /// Goes through the indices, lowest first.
+    /// Iterates over the indices in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.words.iter().enumerate().flat_map(|(at, &word)| {
             let mut rest = word;
@@ -141,30 +142,30 @@ impl CpuSet {
         })
     }
 
-    /// The PUs in both sets.
+    /// Returns the PUs in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         Self::from_words(self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect())
     }
 
-    /// The PUs in either set.
+    /// Returns the PUs in either set.
     pub fn union(&self, other: &Self) -> Self {
         let len = self.words.len().max(other.words.len());
         let word = |set: &Self, at| set.words.get(at).copied().unwrap_or(0);
         Self::from_words((0..len).map(|at| word(self, at) | word(other, at)).collect())
     }
 
-    /// The PUs of this set that are not in the other.
+    /// Returns the PUs of this set that are not in the other.
     pub fn difference(&self, other: &Self) -> Self {
         let other_word = |at| other.words.get(at).copied().unwrap_or(0);
         Self::from_words(self.words.iter().enumerate().map(|(at, a)| a & !other_word(at)).collect())
     }
 
-    /// Says whether the sets share a PU.
+    /// Returns true if the sets have a PU in common.
     pub fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
 
-    /// Says whether every PU of this set is in the other.
+    /// Returns true if every PU of this set is in the other.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.words.iter().enumerate().all(|(at, a)| a & !other.words.get(at).copied().unwrap_or(0) == 0)
     }

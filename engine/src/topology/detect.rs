@@ -9,9 +9,9 @@ use crate::sys::{affinity, descriptor};
 use std::io::Read;
 use std::path::Path;
 
-/// The environment variable that says from where [`Machine::detect`] reads: `hwloc`, `sysfs`, or the path of
-/// a file in hwloc's XML. Unset or empty: libhwloc if there is one, else `/sys`, else the affinity mask
-/// alone.
+/// The environment variable that selects the source for [`Machine::detect`]: `hwloc`, `sysfs`, or the path of
+/// a file in hwloc's XML format. If it is unset or empty: libhwloc if available, else `/sys`, else the
+/// affinity mask alone.
 pub const TOPOLOGY_VARIABLE: &str = "PHALANX_TOPOLOGY";
 
 /// Topology files up to this size are read; the largest one in hwloc's test suite has 4 MB.
@@ -24,13 +24,13 @@ impl Machine {
     /// Describes this machine: through libhwloc if it can be loaded, else from `/sys`, else from the affinity
     /// mask.
     ///
-    /// The environment variable `PHALANX_TOPOLOGY` ([`TOPOLOGY_VARIABLE`]) forces one source. Describes the
-    /// whole machine, also PUs that this process may not use: those are a matter of
-    /// [`Limits`](super::Limits). Takes some milliseconds; nothing is kept, so keep the result.
+    /// The environment variable `PHALANX_TOPOLOGY` ([`TOPOLOGY_VARIABLE`]) forces one source. The result
+    /// covers the whole machine, including PUs that this process may not use; see [`Limits`](super::Limits)
+    /// for those. Takes some milliseconds and is not cached, so keep the result.
     ///
     /// # Errors
-    /// - Whatever the forced source says, if one is forced.
-    /// - [`TopologyError::NoPu`] if nothing at all is known about CPUs.
+    /// - The error of the forced source, if one is forced.
+    /// - [`TopologyError::NoPu`] if no information about CPUs is available.
     ///
     /// # Examples
     /// ```
@@ -72,7 +72,7 @@ impl Machine {
     /// # Errors
     /// - [`TopologyError::NoLibrary`] if no libhwloc 2 or later can be loaded.
     /// - [`TopologyError::Library`] if one of its calls fails.
-    /// - What [`Machine::from_xml`] says about its export.
+    /// - Any error of [`Machine::from_xml`] for the exported XML.
     pub fn from_hwloc() -> Result<Self, TopologyError> {
         let (text, library) = hwloc::export(hwloc::Subject::ThisMachine)?;
         let mut machine = xml::read(&text, Source::Hwloc(library))?;
@@ -82,14 +82,14 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Reads a topology in hwloc's XML, version 2 or 3, as `lstopo --of xml` or any program that uses hwloc
-    /// exports it. Needs no libhwloc.
+    /// Reads a topology in hwloc's XML format, version 2 or 3, as exported by `lstopo --of xml` or any
+    /// program that uses hwloc. Does not need libhwloc.
     ///
     /// # Errors
     /// - [`TopologyError::Xml`] if the text is not a topology.
     /// - [`TopologyError::Version`] if hwloc 1 wrote it.
-    /// - [`TopologyError::Set`], [`TopologyError::NoPu`], [`TopologyError::TooLarge`] for what it says about
-    ///   CPUs.
+    /// - [`TopologyError::Set`], [`TopologyError::NoPu`], [`TopologyError::TooLarge`] if its CPUs are
+    ///   invalid.
     ///
     /// # Examples
     /// ```
@@ -110,10 +110,10 @@ impl Machine {
         xml::read(text, Source::Xml)
     }
 
-    /// Reads a file in hwloc's XML; see [`Machine::from_xml`].
+    /// Reads a file in hwloc's XML format; see [`Machine::from_xml`].
     ///
     /// # Errors
-    /// [`TopologyError::Io`] if the file cannot be read as text, and what [`Machine::from_xml`] says.
+    /// [`TopologyError::Io`] if the file cannot be read as text, and the errors of [`Machine::from_xml`].
     pub fn from_xml_file(path: &Path) -> Result<Self, TopologyError> {
         let io = |source| TopologyError::Io { path: path.to_path_buf(), source };
         let file = descriptor::open_to_read(path).map_err(io)?;
@@ -128,24 +128,25 @@ impl Machine {
         Self::from_xml(&text)
     }
 
-    /// Reads the description below `root/sys`: `/` is this machine, another folder a recording.
+    /// Reads the description below `root/sys`. Use `/` for this machine or the path of a recorded tree.
     ///
     /// # Errors
-    /// [`TopologyError::NoPu`] if no CPU is listed there; everything else may be missing.
+    /// [`TopologyError::NoPu`] if no CPU is listed; everything else may be missing.
     pub fn from_sysfs(root: &Path) -> Result<Self, TopologyError> {
         sysfs::read(root)
     }
 
-    /// Makes a machine from a description in the manner of hwloc's synthetic topologies.
+    /// Creates a machine from a description in the style of hwloc's synthetic topologies.
     ///
-    /// Levels from the outside in, each `name:count` with the count per parent: `package`, `die`, `group`
-    /// (both only multiply), `numa`, `l4` to `l1`, `core`, `pu`; `[numa]` attaches a memory node to each
-    /// object of the level before. Attributes in parentheses: `numa:2(memory=16GiB)` (default 1 GiB, 0 for a
-    /// node without memory), `l3:1(size=32MiB)`, `pu:2(indexes=0,4,1,5)` for the operating-system indices.
+    /// Levels are listed from the outside in, each as `name:count` with the count per parent: `package`,
+    /// `die` and `group` (both only multiply), `numa`, `l4` to `l1`, `core`, `pu`. `[numa]` attaches a memory
+    /// node to each object of the preceding level. Attributes are given in parentheses:
+    /// `numa:2(memory=16GiB)` (default 1 GiB, 0 for a node without memory), `l3:1(size=32MiB)`,
+    /// `pu:2(indexes=0,4,1,5)` for the operating-system indices.
     ///
     /// # Errors
-    /// - [`TopologyError::Synthetic`] with the part at fault.
-    /// - [`TopologyError::TooLarge`] beyond [`CpuSet::LIMIT`] PUs.
+    /// - [`TopologyError::Synthetic`] with the invalid part.
+    /// - [`TopologyError::TooLarge`] for more than [`CpuSet::LIMIT`] PUs.
     ///
     /// # Examples
     /// ```

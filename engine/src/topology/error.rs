@@ -3,7 +3,7 @@
 use super::cpuset::CpuSetError;
 use std::path::PathBuf;
 
-/// Why the shape of a machine could not be found out or read.
+/// The topology of a machine could not be detected or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopologyError {
@@ -12,13 +12,13 @@ pub enum TopologyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the system.
         source: std::io::Error,
     },
     /// No libhwloc could be loaded.
     #[error("no libhwloc could be loaded ({reason}); install it (Debian: libhwloc15) or let /sys be read")]
     NoLibrary {
-        /// What the dynamic loader said.
+        /// The error from the dynamic loader.
         reason: String,
     },
     /// A call of libhwloc failed.
@@ -26,13 +26,13 @@ pub enum TopologyError {
     Library {
         /// The function.
         call: &'static str,
-        /// The reason it gave.
+        /// The reason reported by libhwloc.
         reason: String,
     },
     /// The text is not XML, or not a topology.
     #[error("this is not a topology as `lstopo --of xml` writes it: {reason}")]
     Xml {
-        /// What was found.
+        /// What is wrong.
         reason: String,
     },
     /// The XML is of a generation that is not read.
@@ -48,7 +48,7 @@ pub enum TopologyError {
         "synthetic topology: {reason} at '{part}'; write for example 'package:2 numa:1 l3:1 core:4 pu:2'"
     )]
     Synthetic {
-        /// The part at fault.
+        /// The invalid part.
         part: String,
         /// What is wrong with it.
         reason: String,
@@ -56,23 +56,23 @@ pub enum TopologyError {
     /// A list or a bitmap of CPUs is wrong.
     #[error("{place}: {source}")]
     Set {
-        /// Where it stands.
+        /// Where the list is.
         place: String,
         /// What is wrong with it.
         source: CpuSetError,
     },
-    /// The description holds no PU.
+    /// The description contains no PU.
     #[error("{place} describes a machine without a single PU")]
     NoPu {
-        /// Which description.
+        /// The source of the description.
         place: String,
     },
-    /// The description is larger than any machine.
+    /// The description is too large for any machine.
     #[error("{what}: more than {limit}; no machine is that large")]
     TooLarge {
-        /// What there are too many of.
+        /// The kind of object of which there are too many.
         what: &'static str,
-        /// How many are read at most.
+        /// The largest number that is read.
         limit: usize,
     },
     /// The description contradicts itself.

@@ -7,7 +7,7 @@ use super::cpuset::{CpuSet, NodeSet};
 use crate::sys::{affinity, descriptor};
 use std::path::{Path, PathBuf};
 
-/// What a process may use of its machine.
+/// The resources of the machine that a process may use.
 ///
 /// # Examples
 /// ```
@@ -17,23 +17,24 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// The PUs that it may run on: the affinity mask, which the kernel keeps inside the cpuset.
+    /// The PUs that the process may run on: the affinity mask, which the kernel keeps within the cpuset.
     pub allowed: CpuSet,
-    /// The PUs of its cgroup's cpuset, where one is set and readable.
+    /// The PUs of the cgroup's cpuset, if one is set and readable.
     pub cpuset: Option<CpuSet>,
-    /// The NUMA nodes that it may take memory from; `None` where asking is refused, as in Docker's default
-    /// profile.
+    /// The NUMA nodes that the process may allocate from; `None` if the query is refused, as by Docker's
+    /// default profile.
     pub nodes: Option<NodeSet>,
-    /// How many CPUs' worth of time its cgroups grant: 1.5 is 150 ms in every 100 ms. `None` without a quota.
+    /// The CPU quota of the cgroups: 1.5 means 150 ms of CPU time in every 100 ms. `None` without a quota.
     pub quota_cpus: Option<f64>,
-    /// What could not be asked, and why.
+    /// Queries that failed, and why.
     pub notes: Vec<String>,
 }
 
 impl Limits {
-    /// Asks the kernel about the calling thread.
+    /// Detects the limits of the calling thread.
     ///
-    /// Costs about ten system calls and some small files. What is refused is left out and noted.
+    /// Makes about ten system calls and reads some small files. Queries that are refused are left out and
+    /// noted.
     pub fn detect() -> Self {
         let mut limits = Self::from_cgroup(Path::new("/"));
         match affinity::affinity() {
@@ -51,14 +52,14 @@ impl Limits {
         limits
     }
 
-    /// The limits of a process that may run on these PUs, without quota.
+    /// Creates the limits of a process that may run on these PUs, without a quota.
     pub fn of(allowed: CpuSet) -> Self {
         Self { allowed, ..Self::default() }
     }
 
-    /// Reads quota and cpuset of this process's cgroups below `root` (`/` for the real ones).
+    /// Reads the quota and cpuset of this process's cgroups below `root` (`/` for the real ones).
     ///
-    /// `allowed` is the cpuset read, or empty: only [`Limits::detect`] asks the kernel.
+    /// `allowed` is set to the cpuset, or left empty: only [`Limits::detect`] asks the kernel.
     pub fn from_cgroup(root: &Path) -> Self {
         let mut limits = Self::default();
         let read = |path: &str| descriptor::read_text(root.join(path)).unwrap_or_default();

@@ -5,20 +5,20 @@ use super::error::TopologyError;
 use serde::Serialize;
 use std::fmt;
 
-/// Where the description of a machine comes from.
+/// The source of a machine's description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub enum Source {
     /// libhwloc, loaded at run time under this name.
     Hwloc(String),
-    /// A topology in hwloc's XML.
+    /// A topology in hwloc's XML format.
     Xml,
     /// The files under `/sys`.
     Sysfs,
     /// A synthetic description.
     Synthetic,
-    /// Only the affinity mask: `/sys` could not be read, so physical cores are unknown and every PU counts as
-    /// one.
+    /// The affinity mask alone: `/sys` could not be read, so physical cores are unknown and every PU counts
+    /// as a core.
     AffinityMask,
 }
 
@@ -39,31 +39,31 @@ impl fmt::Display for Source {
 #[non_exhaustive]
 #[doc(alias = "HWLOC_OBJ_PACKAGE")]
 pub struct Package {
-    /// The number the operating system gives it; `None` where it gives none.
+    /// Its operating-system index; `None` if it has none.
     pub os_index: Option<u32>,
-    /// Its PUs.
+    /// The PUs in it.
     pub cpuset: CpuSet,
 }
 
-/// A NUMA node: a piece of memory and the PUs that are nearest to it.
+/// A NUMA node: a part of memory and the PUs nearest to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 #[doc(alias = "HWLOC_OBJ_NUMANODE")]
 pub struct NumaNode {
-    /// The number the operating system gives it, as memory policies take it.
+    /// Its operating-system index, as used by memory policies.
     pub os_index: u32,
-    /// The PUs beside it: empty for a node that only has memory. Nodes may share PUs (DRAM and HBM of one
+    /// The PUs local to it: empty for a node that only has memory. Nodes may share PUs (DRAM and HBM of one
     /// package).
     pub cpuset: CpuSet,
-    /// Its memory in bytes: 0 for a node without memory, `None` where the source does not say.
+    /// Its memory in bytes: 0 for a node without memory, `None` if unknown.
     pub memory_bytes: Option<u64>,
-    /// Relative distance to every node, in the order of [`Machine::nodes`] (10 = local, as the firmware
-    /// says); empty where unknown.
+    /// Relative distance to every node, in the order of [`Machine::nodes`] (10 = local, as reported by the
+    /// firmware); empty if unknown.
     pub distances: Vec<u32>,
 }
 
 impl NumaNode {
-    /// Says whether memory can be taken here. A node whose size is unknown counts as having some.
+    /// Returns true if the node has memory. A node whose size is unknown counts as having memory.
     pub fn has_memory(&self) -> bool {
         self.memory_bytes != Some(0)
     }
@@ -74,14 +74,14 @@ impl NumaNode {
 #[non_exhaustive]
 #[doc(alias = "HWLOC_OBJ_CORE")]
 pub struct Core {
-    /// The number the operating system gives it (it repeats between packages); `None` where it gives none.
+    /// Its operating-system index (which may repeat across packages); `None` if it has none.
     pub os_index: Option<u32>,
-    /// Its PUs: more than one with SMT.
+    /// The PUs in it: more than one with SMT.
     pub cpuset: CpuSet,
     /// Its package, as an index into [`Machine::packages`].
     pub package: usize,
-    /// The kind of core as a rank, 0 for the slowest kind: on hybrid machines E cores are 0 and P cores 1.
-    /// Always 0 where all cores are alike.
+    /// The kind of core as a rank: 0 is the slowest kind. On hybrid machines E cores are 0 and P cores 1; if
+    /// all cores are alike, all are 0.
     #[doc(alias = "hwloc_cpukinds_get_info")]
     pub efficiency: u32,
 }
@@ -91,14 +91,14 @@ pub struct Core {
 #[non_exhaustive]
 #[doc(alias = "HWLOC_OBJ_PU")]
 pub struct Pu {
-    /// The number the operating system gives it, as affinity masks take it.
+    /// Its operating-system index, as used by affinity masks.
     pub os_index: u32,
     /// Its core, as an index into [`Machine::cores`].
     pub core: usize,
     /// Its package, as an index into [`Machine::packages`].
     pub package: usize,
-    /// The operating-system index of its NUMA node: the smallest node around it, one with memory before one
-    /// without, then the lowest index. `None` on a machine that names no node for it.
+    /// The operating-system index of its NUMA node. Of several nodes around it, this is the smallest; ties go
+    /// to a node with memory, then to the lowest index. `None` if no node contains it.
     pub node: Option<u32>,
     /// Its L2 cache, as an index into [`Machine::caches`].
     pub l2: Option<usize>,
@@ -110,18 +110,18 @@ pub struct Pu {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Cache {
-    /// 1 is nearest to the core.
+    /// The cache level; 1 is nearest to the core.
     pub level: u8,
-    /// Its size; 0 where unknown.
+    /// Its size in bytes; 0 if unknown.
     pub size_bytes: u64,
     /// The PUs that share it.
     pub cpuset: CpuSet,
 }
 
-/// The shape of a machine: packages, NUMA nodes, caches, cores and PUs, online ones only.
+/// The topology of a machine: its online packages, NUMA nodes, caches, cores and PUs.
 ///
-/// Plain owned values: nothing points into libhwloc. Made by [`Machine::detect`], [`Machine::from_xml`],
-/// [`Machine::from_sysfs`] or [`Machine::from_synthetic`]; prints as a tree.
+/// Plain owned values that do not reference libhwloc. Created by [`Machine::detect`], [`Machine::from_xml`],
+/// [`Machine::from_sysfs`] or [`Machine::from_synthetic`]. `Display` prints a tree.
 ///
 /// # Examples
 /// ```
@@ -145,77 +145,76 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Says where the description comes from.
+    /// Returns the source of the description.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// All online PUs.
+    /// Returns all online PUs.
     pub fn cpuset(&self) -> &CpuSet {
         &self.cpuset
     }
 
-    /// The packages, in the order of their first PU.
+    /// Returns the packages, ordered by their first PU.
     pub fn packages(&self) -> &[Package] {
         &self.packages
     }
 
-    /// The NUMA nodes, in the order of their operating-system index; also those without PUs or without
-    /// memory.
+    /// Returns the NUMA nodes, ordered by operating-system index, including those without PUs or memory.
     pub fn nodes(&self) -> &[NumaNode] {
         &self.nodes
     }
 
-    /// The data and unified caches, innermost level first.
+    /// Returns the data and unified caches, innermost level first.
     pub fn caches(&self) -> &[Cache] {
         &self.caches
     }
 
-    /// The physical cores in topology order: cores that share a package, a node or a cache stand together.
+    /// Returns the physical cores in topology order: cores that share a package, node or cache are adjacent.
     pub fn cores(&self) -> &[Core] {
         &self.cores
     }
 
-    /// The PUs, in the order of their operating-system index.
+    /// Returns the PUs, ordered by operating-system index.
     pub fn pus(&self) -> &[Pu] {
         &self.pus
     }
 
-    /// What was odd about the description and how it was read.
+    /// Returns remarks about oddities in the description and how they were handled.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Says whether the physical cores are known, and not only the PUs.
+    /// Returns true if the physical cores are known, and not only the PUs.
     pub fn is_core_known(&self) -> bool {
         self.source != Source::AffinityMask
     }
 
-    /// Says whether the machine has cores of several kinds.
+    /// Returns true if the machine has several kinds of cores.
     pub fn is_hybrid(&self) -> bool {
         self.cores.iter().any(|core| core.efficiency != self.cores[0].efficiency)
     }
 
-    /// The PU with this operating-system index.
+    /// Returns the PU with this operating-system index.
     pub fn pu(&self, os_index: u32) -> Option<&Pu> {
         let at = self.pus.binary_search_by_key(&os_index, |pu| pu.os_index).ok()?;
         Some(&self.pus[at])
     }
 
-    /// The NUMA node with this operating-system index.
+    /// Returns the NUMA node with this operating-system index.
     pub fn node(&self, os_index: u32) -> Option<&NumaNode> {
         self.node_at(os_index).map(|at| &self.nodes[at])
     }
 
-    /// The distance between two NUMA nodes, by operating-system index; `None` where unknown.
+    /// Returns the distance between two NUMA nodes, given by operating-system index; `None` if unknown.
     #[doc(alias = "hwloc_distances_get")]
     pub fn distance(&self, from: u32, to: u32) -> Option<u32> {
         let to = self.node_at(to)?;
         self.node(from)?.distances.get(to).copied()
     }
 
-    /// The node to take memory from when working on node `from`: itself, or if it has none the nearest that
-    /// has.
+    /// Returns the node to allocate from when running on node `from`: `from` itself, or the nearest node with
+    /// memory if it has none.
     pub fn memory_node(&self, from: u32) -> Option<u32> {
         self.nearest_memory(from, |_| true)
     }
@@ -234,11 +233,11 @@ impl Machine {
         self.nodes.binary_search_by_key(&os_index, |node| node.os_index).ok()
     }
 
-    /// Checks that the description does not contradict itself: every PU in one core, every core in one
-    /// package, the caches of one level apart, the distances complete.
+    /// Checks that the description is consistent: every PU is in one core, every core in one package, caches
+    /// of one level are disjoint, and distances are complete.
     ///
     /// # Errors
-    /// [`TopologyError::Inconsistent`] with the first contradiction found.
+    /// [`TopologyError::Inconsistent`] with the first inconsistency found.
     pub fn validate(&self) -> Result<(), TopologyError> {
         self.check().map_err(|what| TopologyError::Inconsistent { what })
     }

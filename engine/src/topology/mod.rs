@@ -1,9 +1,10 @@
-//! Topology: what the machine looks like, and which worker goes where.
+//! Topology: the layout of the machine, and the placement of workers on it.
 //!
-//! A [`Machine`] is plain owned values, read through libhwloc where there is one (loaded at run time, nothing
-//! to install before building), from `/sys` elsewhere, or from a recorded or synthetic description. [`plan`]
-//! is a pure function from machine, [`Limits`] and [`Request`] to a place per worker and one sentence that
-//! says why there are that many. [`bind_thread`] binds and reads the binding back.
+//! A [`Machine`] holds plain owned values. They are read through libhwloc if it is installed (it is loaded at
+//! run time and not needed for building), from `/sys` otherwise, or from a recorded or synthetic description.
+//! [`plan`] is a pure function: from a machine, [`Limits`] and a [`Request`] it computes a place per worker
+//! and one sentence that explains their number. [`bind_thread`] binds the calling thread and reads the
+//! binding back.
 //!
 //! # Examples
 //! ```

@@ -11,18 +11,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A pool has at most this many workers.
+/// The largest number of workers of a pool.
 pub const MAX_WORKERS: usize = 4096;
 /// A worker has at most this many threads.
 const MAX_THREADS: usize = 4096;
 
 /// Where workers go.
 ///
-/// With several threads per worker, a place is that many neighbouring cores (or PUs) instead of one, inside
-/// one L3, one node, one package where they fit.
+/// With several threads per worker, a place is that many neighbouring cores (or PUs) instead of one, within
+/// one L3, node or package if they fit.
 ///
-/// Written as text: `per-core`, `per-pu`, `compact`, `scatter`, `per-l3`, `per-node`, `cpus:0-3,8`,
-/// `unbound`.
+/// Text forms: `per-core`, `per-pu`, `compact`, `scatter`, `per-l3`, `per-node`, `cpus:0-3,8`, `unbound`.
 ///
 /// # Examples
 /// ```
@@ -38,33 +37,33 @@ pub enum Placement {
     /// One worker per physical core, in topology order; the fastest kind of core first.
     #[default]
     PerCore,
-    /// One worker per PU. Fewer workers than PUs take one PU of every core before a second of any.
+    /// One worker per PU. If there are fewer workers than PUs, every core gets one worker before any gets a
+    /// second.
     PerPu,
     /// One worker per PU, nearest first: all PUs of a core, then the cores of its L3, node, package; the
     /// fastest kind of core first.
     Compact,
-    /// One worker per physical core, as far apart as possible: round robin over packages, in them over nodes,
-    /// L3 and
-    /// L2 caches; the fastest kind of core first.
+    /// One worker per physical core, as far apart as possible: round robin over packages, then over nodes, L3
+    /// and L2 caches; the fastest kind of core first.
     Scatter,
-    /// One worker per L3 cache, over all its PUs. Cores without an L3 form one place per package.
+    /// One worker per L3 cache, bound to all its PUs. Cores without an L3 form one place per package.
     PerL3,
-    /// One worker per NUMA node that has PUs, over all of them.
+    /// One worker per NUMA node that has PUs, bound to all of them.
     PerNode,
-    /// These PUs by operating-system index, worker 0 on the first.
+    /// These PUs, given by operating-system index, with worker 0 on the first.
     Cpus(Vec<u32>),
     /// As many workers as `PerCore`, each free to run on every allowed PU.
     Unbound,
 }
 
-/// What a plan is asked for.
+/// The input of a placement plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Where workers go.
     pub placement: Placement,
-    /// How many, or as many as there are places within the CPU quota.
+    /// The number of workers; `None` for as many as there are places within the CPU quota.
     pub workers: Option<usize>,
-    /// How many threads each worker will run.
+    /// The number of threads each worker will run.
     pub threads_per_worker: usize,
 }
 
@@ -74,17 +73,17 @@ impl Default for Request {
     }
 }
 
-/// Where every worker goes, and why there are that many.
+/// The place of every worker, and the reason for their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The workers by rank.
+    /// The workers, indexed by rank.
     pub workers: Vec<WorkerPlace>,
-    /// One sentence that says why the number is what it is.
+    /// One sentence that explains the number of workers.
     pub reason: String,
-    /// How many distinct places there were; more workers than places share them round robin.
+    /// The number of distinct places. If there are more workers than places, they share them round robin.
     pub places: usize,
-    /// Whether workers are to be bound at all.
+    /// Whether workers are bound.
     pub is_bound: bool,
 }
 
@@ -92,44 +91,44 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WorkerPlace {
-    /// The PUs that it may run on.
+    /// The PUs that the worker may run on.
     pub cpuset: CpuSet,
-    /// The operating-system index of the NUMA node that all these PUs belong to; `None` if there is no single
-    /// one.
+    /// The operating-system index of the NUMA node that contains all these PUs; `None` if no single node
+    /// does.
     pub node: Option<u32>,
-    /// The node to take memory from: `node`, or the nearest with memory that this process may use.
+    /// The node to allocate from: `node`, or the nearest one with memory that this process may use.
     pub memory_node: Option<u32>,
-    /// Its first core, as an index into [`Machine::cores`]; `None` for an unbound worker.
+    /// The worker's first core, as an index into [`Machine::cores`]; `None` for an unbound worker.
     pub core: Option<usize>,
     /// All other ranks, nearest first: same core, L2, L3, node, package, then by NUMA distance. Equally near
-    /// ones follow in a ring that starts after this worker, so that thieves spread.
+    /// ranks are listed in ring order, starting after this worker, so that thieves spread out.
     pub steal_order: Vec<usize>,
 }
 
-/// Why there is no plan.
+/// A placement plan could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlacementError {
-    /// No workers were asked for.
+    /// Zero workers were requested.
     #[error("a pool of 0 workers can do nothing; ask for at least 1, or leave the number out")]
     NoWorkers,
-    /// No threads were asked for.
+    /// Zero threads were requested.
     #[error("0 threads per worker can do nothing; ask for at least 1")]
     NoThreads,
-    /// Too many workers were asked for.
+    /// Too many workers were requested.
     #[error("{asked} workers are more than the {limit} that a pool can hold")]
     TooManyWorkers {
-        /// How many were asked for.
+        /// The requested number.
         asked: usize,
-        /// How many are possible.
+        /// The largest possible number.
         limit: usize,
     },
-    /// Too many threads were asked for.
+    /// Too many threads were requested.
     #[error("{asked} threads are more than the {limit} that a worker can have")]
     TooManyThreads {
-        /// How many were asked for.
+        /// The requested number.
         asked: usize,
-        /// How many are possible.
+        /// The largest possible number.
         limit: usize,
     },
     /// The limits leave no PU of this machine.
@@ -137,13 +136,13 @@ pub enum PlacementError {
     NothingAllowed {
         /// The machine's PUs.
         machine: CpuSet,
-        /// The allowed ones.
+        /// The allowed PUs.
         allowed: CpuSet,
     },
     /// The list of PUs is empty.
     #[error("the list of CPUs to place workers on is empty")]
     EmptyList,
-    /// A PU stands twice in the list.
+    /// The list contains a PU twice.
     #[error("CPU {cpu} stands twice in the list; ask for more workers than CPUs to share them")]
     RepeatedCpu {
         /// The PU.
@@ -162,7 +161,7 @@ pub enum PlacementError {
     ForbiddenCpus {
         /// The PUs outside.
         cpus: CpuSet,
-        /// The allowed ones.
+        /// The allowed PUs.
         allowed: CpuSet,
     },
     /// A text names no placement.
@@ -173,21 +172,21 @@ pub enum PlacementError {
         /// The text, shortened.
         text: String,
     },
-    /// The list of CPUs in a text is wrong.
+    /// The list of CPUs in a text is invalid.
     #[error(transparent)]
     List(#[from] CpuSetError),
 }
 
 /// Places workers on a machine.
 ///
-/// Pure: the same arguments give the same plan, and nothing is asked or changed.
+/// A pure function: the same arguments return the same plan, and the system is neither queried nor changed.
 ///
-/// Physical cores are counted inside `limits.allowed` and capped by the CPU quota, rounded up. A number asked
-/// for is taken as it is up to [`MAX_WORKERS`]; workers beyond the places share them round robin, and the
-/// reason says so.
+/// The default number of workers is the number of places within `limits.allowed`, capped by the CPU quota
+/// rounded up. A requested number is used as it is, up to [`MAX_WORKERS`]; workers beyond the number of
+/// places share them round robin, and the reason says so.
 ///
 /// # Errors
-/// One [`PlacementError`] per bad argument; nothing is clipped silently.
+/// A [`PlacementError`] for an invalid argument. Nothing is clipped silently.
 ///
 /// # Examples
 /// ```

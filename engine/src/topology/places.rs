@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 /// What a policy offers.
 pub(super) struct Places {
-    /// One set of PUs per place, in the order of taking. Disjoint.
+    /// One set of PUs per place, in the order in which workers take them. The sets are disjoint.
     pub sets: Vec<CpuSet>,
     /// How many workers come if no number is asked for.
     pub natural: usize,

@@ -4,7 +4,7 @@ use super::spelling;
 use crate::array::Element;
 use std::fmt;
 
-/// What the bytes of an element mean.
+/// The kind of data an element holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -53,19 +53,19 @@ impl Kind {
     }
 }
 
-/// Which byte of a number comes first.
+/// The byte order of a number: which byte comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByteOrder {
-    /// `<`: the lowest.
+    /// `<`: the least significant.
     Little,
-    /// `>`: the highest.
+    /// `>`: the most significant.
     Big,
-    /// `|`: it makes no difference.
+    /// `|`: not applicable.
     None,
 }
 
 impl ByteOrder {
-    /// This machine's order.
+    /// The native byte order of this machine.
     pub const NATIVE: ByteOrder =
         if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
 }
@@ -80,32 +80,32 @@ pub struct DType {
 }
 
 impl DType {
-    /// What the bytes mean.
+    /// Returns the kind of data.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Bytes of one element; 0 where it is not a number's (objects, structures).
+    /// Returns the size of one element in bytes, or 0 for objects and structures.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Which byte comes first.
+    /// Returns the byte order.
     pub fn byte_order(&self) -> ByteOrder {
         self.order
     }
 
-    /// Whether this machine can use the bytes as they are.
+    /// Returns true if this machine can use the bytes without conversion.
     pub fn is_native(&self) -> bool {
         self.order == ByteOrder::None || self.order == ByteOrder::NATIVE
     }
 
-    /// The text in the header, such as `<f8`.
+    /// Returns the type string from the header, such as `<f8`.
     pub fn descr(&self) -> &str {
         &self.descr
     }
 
-    /// Whether the elements are what `T` is, byte for byte on this machine.
+    /// Returns true if the elements have the same representation as `T` on this machine.
     pub fn is<T: NpyElement>(&self) -> bool {
         self.is_swapped_or_native::<T>() && self.is_native()
     }
@@ -115,7 +115,7 @@ impl DType {
         self.kind == T::KIND && self.width == size_of::<T>()
     }
 
-    /// The type that `T` has in a file of this machine.
+    /// Returns the type of `T` in a file written by this machine.
     pub fn of<T: NpyElement>() -> DType {
         let width = size_of::<T>();
         let (order, mark) = match (width, ByteOrder::NATIVE) {
@@ -194,7 +194,7 @@ impl DType {
 }
 
 impl fmt::Display for DType {
-    /// The name NumPy prints, such as `float64`, with the byte order where it is not this machine's.
+    /// Writes the name NumPy prints, such as `float64`, with the byte order if it is not native.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Int | Kind::Uint | Kind::Float | Kind::Complex => {

@@ -3,19 +3,19 @@
 use std::io;
 use std::path::PathBuf;
 
-/// What a path names, if not a regular file.
+/// The type of a path that is not a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
-    /// A folder.
+    /// A directory.
     Directory,
-    /// A pipe, named or not.
+    /// A pipe or FIFO.
     Pipe,
     /// A socket.
     Socket,
-    /// A terminal, /dev/null and the like.
+    /// A character device, such as a terminal or /dev/null.
     CharacterDevice,
-    /// A disk.
+    /// A block device, such as a disk.
     BlockDevice,
     /// Something else.
     Other,
@@ -34,45 +34,45 @@ impl std::fmt::Display for FileKind {
     }
 }
 
-/// Why a `.npy` file cannot be read. Every text is one line that names the file.
+/// A `.npy` file could not be read. Every message is one line and names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NpyError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{path:?}: no such file")]
     NotFound {
         /// The file.
         path: PathBuf,
     },
-    /// The file may not be read.
+    /// The file cannot be read for lack of permission.
     #[error("{path:?}: permission denied; check the file's mode and the folders above it")]
     Permission {
         /// The file.
         path: PathBuf,
     },
-    /// The path names no regular file.
+    /// The path does not name a regular file.
     #[error("{path:?}: is {kind}, not a .npy file; save the array to a regular file first")]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The type of the path.
         kind: FileKind,
     },
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("{path:?}: the file is empty (0 bytes); was it written completely?")]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// The file does not begin as a `.npy` file.
+    /// The file does not start with the `.npy` magic bytes.
     #[error("{path:?}: not a .npy file{hint}")]
     NotNpy {
         /// The file.
         path: PathBuf,
-        /// What it looks like instead.
+        /// A hint at what the file is instead.
         hint: &'static str,
     },
-    /// The format's version is unknown.
+    /// The format version is unknown.
     #[error("{path:?}: .npy format version {major}.{minor} is unknown (1.0, 2.0 and 3.0 can be read)")]
     Version {
         /// The file.
@@ -82,7 +82,7 @@ pub enum NpyError {
         /// Minor version.
         minor: u8,
     },
-    /// The file ends before its data does, or inside the header.
+    /// The file is truncated: it ends inside the header or the data.
     #[error("{path:?}: truncated: it has {have} bytes, its header promises {need}; copy or write it again")]
     Truncated {
         /// The file.
@@ -92,7 +92,7 @@ pub enum NpyError {
         /// Bytes it has.
         have: u64,
     },
-    /// The header is no description of an array.
+    /// The header does not describe an array.
     #[error("{path:?}: damaged .npy header: {reason}")]
     BadHeader {
         /// The file.
@@ -100,7 +100,7 @@ pub enum NpyError {
         /// What is wrong.
         reason: String,
     },
-    /// The product of the shape exceeds every address.
+    /// The size of the data overflows the address space.
     #[error("{path:?}: damaged .npy header: shape {shape:?} of {width}-byte elements exceeds any memory")]
     ShapeOverflow {
         /// The file.
@@ -115,7 +115,7 @@ pub enum NpyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error from the kernel.
         source: io::Error,
     },
 }

@@ -18,16 +18,17 @@ const LONGEST_HEADER: usize = 1 << 20;
 /// Magic, version, and the longest length field.
 const PREAMBLE_BYTES: usize = 12;
 
-/// Which axis of an array is contiguous.
+/// The memory order of an array: which axis is contiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AxisOrder {
-    /// The last one: C order.
+    /// C order: the last axis.
     RowMajor,
-    /// The first one: Fortran order.
+    /// Fortran order: the first axis.
     ColumnMajor,
 }
 
-/// What a `.npy` file says about its data. Holding one means that the file was long enough for it when read.
+/// The header of a `.npy` file. A `Header` is only returned if the file was long enough for the data it
+/// describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     dtype: DType,
@@ -64,9 +65,9 @@ impl Fault {
 }
 
 impl Header {
-    /// Reads and checks the header of a file, and that the file is as long as the header says.
+    /// Reads and validates the header of a file, and checks that the file is as long as the header says.
     ///
-    /// Never blocks on pipes: they are refused by kind.
+    /// Never blocks on pipes: anything but a regular file is refused.
     ///
     /// # Errors
     /// See [`NpyError`].
@@ -76,7 +77,8 @@ impl Header {
         Header::read_from(&file, path)
     }
 
-    /// As [`read`](Header::read), of a file that is open at its start; `path` is for error texts.
+    /// Same as [`read`](Header::read), for an open file positioned at its start; `path` is used in error
+    /// messages.
     ///
     /// # Errors
     /// See [`NpyError`].
@@ -118,44 +120,44 @@ impl Header {
         if file_len < need { Err(Fault::Truncated(need)) } else { Ok(header) }
     }
 
-    /// The element type.
+    /// Returns the element type.
     pub fn dtype(&self) -> &DType {
         &self.dtype
     }
 
-    /// Which axis is contiguous.
+    /// Returns the memory order.
     pub fn order(&self) -> AxisOrder {
         self.order
     }
 
-    /// Length of each axis; empty for a single value.
+    /// Returns the length of each axis; empty for a single value.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Number of elements; 1 for a shape without axes.
+    /// Returns the number of elements; 1 for a shape without axes.
     pub fn len(&self) -> usize {
         // No overflow: checked when parsed.
         self.shape.iter().product()
     }
 
-    /// Whether there are no elements.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where in the file the data begins, in bytes.
+    /// Returns the byte offset of the data in the file.
     pub fn data_offset(&self) -> usize {
         self.data_offset
     }
 
-    /// Bytes of the data; 0 for Python objects and structures, whose width is not known here.
+    /// Returns the size of the data in bytes; 0 for Python objects and structures, whose width is unknown.
     pub fn data_bytes(&self) -> usize {
         // No overflow: checked when parsed.
         self.len().wrapping_mul(self.dtype.width)
     }
 
-    /// Version of the format.
+    /// Returns the format version (major, minor).
     pub fn version(&self) -> (u8, u8) {
         self.version
     }

@@ -1,8 +1,9 @@
-//! NumPy's `.npy` files: what a file says about itself, before any of its data is believed.
+//! NumPy's `.npy` files: reads and validates the header before any of the data is used.
 //!
-//! [`Header::read`] opens a file, reads its header and checks it against the file's size. It needs no element
-//! type, so a program can look first and decide then. Format: NumPy's `numpy.lib.format`, versions 1.0, 2.0
-//! and 3.0 (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
+//! [`Header::read`] opens a file, reads its header and checks it against the file's size. No element type is
+//! needed, so a program can inspect a file first and decide how to open it. Format: NumPy's
+//! `numpy.lib.format`, versions 1.0, 2.0 and 3.0
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 //!
 //! ```no_run
 //! let header = phalanx::npy::Header::read("data.npy")?;
@@ -23,8 +24,7 @@ pub(super) use header::open_regular;
 pub use header::{AxisOrder, Header, MAGIC};
 pub(super) use write::header_bytes;
 
-/// The data of a file that this library writes begins at a multiple of this many bytes, so that it can be
-/// mapped by pages.
+/// Alignment of the data in files written by this library, in bytes, so that it can be mapped.
 pub const DATA_ALIGN: usize = 4096;
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
 fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let lock = Lock::new(1u64).unwrap();
     let error = serde_json::to_string(&lock).unwrap_err();
-    assert!(error.to_string().contains("travels only as an argument or result"), "{error}");
+    assert!(error.to_string().contains("travels only as an argument of a task"), "{error}");
     let error = notation::to_vec(&lock).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
 
