@@ -10,7 +10,7 @@ use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
 use super::hand::Hand;
 use super::inside::{Inside, Spots};
-use super::word::{Base, HEADER, Kind, MAX_LEN, PIPE, RECEIVING, stride};
+use super::word::{Base, HEADER, MAX_LEN, PIPE, QueueKind, RECEIVING, stride};
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::base::member::{self, Owner};
 use crate::sync::{Acquired, GRACE, Patience, Refused as Locked};
@@ -264,7 +264,7 @@ impl Core {
             Ok(()) => self.base.write(claim.position + HEADER, data),
             Err(source) => Err(Refused::NoMemory { item: claim.len, source }),
         };
-        let kind = if written.is_ok() { Kind::Ready } else { Kind::Hole };
+        let kind = if written.is_ok() { QueueKind::Ready } else { QueueKind::Hole };
         let after = self.end(claim, patience, Refused::Full, |inside| inside.end_writing(claim, kind))?;
         self.follow_up(after);
         written

@@ -4,7 +4,7 @@
 use super::bell::Wake;
 use super::core::{After, Claim, Core};
 use super::error::{Refused, corrupt};
-use super::word::{CLAIMS, HEADER, JOINABLE, Kind, REDELIVER, Record, SENDING, stride};
+use super::word::{CLAIMS, HEADER, JOINABLE, QueueKind, REDELIVER, Record, SENDING, stride};
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member::Owner;
 
@@ -69,7 +69,7 @@ impl Inside<'_> {
     }
 
     /// The record at a position, checked to end before the tail.
-    fn record(&self, position: u64) -> Result<(Kind, Record), Refused> {
+    fn record(&self, position: u64) -> Result<(QueueKind, Record), Refused> {
         let record = self.core.base.record(position)?;
         match record.kind() {
             Some(kind) if record.stride() <= self.spots.tail.saturating_sub(position) => Ok((kind, record)),
@@ -95,7 +95,7 @@ impl Inside<'_> {
         }
         let item = need - HEADER;
         base.back(tail, HEADER).map_err(|source| Refused::NoMemory { item, source })?;
-        self.set(tail, Record::new(Kind::Hole, rest - HEADER))?;
+        self.set(tail, Record::new(QueueKind::Hole, rest - HEADER))?;
         self.advance_tail(rest);
         self.reclaim()?;
         Ok(base.has_bytes(self.spots.head, self.spots.tail, need))
@@ -120,7 +120,7 @@ impl Inside<'_> {
         let (base, len) = (&self.core.base, data.len() as u64);
         let (tail, need) = (self.spots.tail, stride(len));
         self.make_room(tail, need, need)?;
-        self.set(tail, Record::new(Kind::Ready, len))?;
+        self.set(tail, Record::new(QueueKind::Ready, len))?;
         base.write(tail + HEADER, data)?;
         self.advance_tail(need);
         let hot = &base.control().hot;
@@ -152,7 +152,7 @@ impl Inside<'_> {
         self.make_room(tail, need, HEADER)?;
         control.taking[index].store(0, Ordering::Relaxed);
         control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
-        self.set(tail, Record::new(Kind::Writing(index), len))?;
+        self.set(tail, Record::new(QueueKind::Writing(index), len))?;
         self.advance_tail(need);
         let writing = &control.hot.writing;
         writing.store(writing.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
@@ -161,12 +161,12 @@ impl Inside<'_> {
 
     /// Ends the writing of a large record, which then is ready or a hole. Returns whom to wake. The claim is
     /// removed last: until then a failure gives it up.
-    pub(super) fn end_writing(&mut self, claim: &Claim, kind: Kind) -> Result<After, Refused> {
+    pub(super) fn end_writing(&mut self, claim: &Claim, kind: QueueKind) -> Result<After, Refused> {
         self.set(claim.position, Record::new(kind, claim.len))?;
         let control = self.core.base.control();
         let hot = &control.hot;
         let mut after = After::default();
-        if kind == Kind::Ready {
+        if kind == QueueKind::Ready {
             hot.next.store(self.spots.next.min(claim.position), Ordering::Relaxed);
             add(&hot.ready, 1);
             after.food = hot.food.ring();
@@ -189,7 +189,7 @@ impl Inside<'_> {
         if is_taken {
             after = self.remove(claim.position, claim.len)?;
         } else {
-            self.set(claim.position, Record::new(Kind::Ready, claim.len))?;
+            self.set(claim.position, Record::new(QueueKind::Ready, claim.len))?;
             control.hot.next.store(self.spots.next.min(claim.position), Ordering::Relaxed);
             add(&control.hot.ready, 1);
             after.food = control.hot.food.ring();
@@ -230,15 +230,15 @@ impl Inside<'_> {
         while position < self.spots.tail {
             let (kind, record) = self.record(position)?;
             match (kind, hole) {
-                (Kind::Ready, _) => return Ok(Some((position, record.len()))),
-                (Kind::Hole, Some((start, len))) if !passes => {
+                (QueueKind::Ready, _) => return Ok(Some((position, record.len()))),
+                (QueueKind::Hole, Some((start, len))) if !passes => {
                     let len: u64 = len + record.stride();
-                    self.set(start, Record::new(Kind::Hole, len))?;
+                    self.set(start, Record::new(QueueKind::Hole, len))?;
                     hole = Some((start, len));
                 }
-                (Kind::Hole, _) => hole = Some((position, record.stride() - HEADER)),
-                (Kind::Writing(_), _) => (passes, hole) = (false, None),
-                (Kind::Claimed(_), _) => hole = None,
+                (QueueKind::Hole, _) => hole = Some((position, record.stride() - HEADER)),
+                (QueueKind::Writing(_), _) => (passes, hole) = (false, None),
+                (QueueKind::Claimed(_), _) => hole = None,
             }
             position += record.stride();
             if passes {
@@ -255,7 +255,7 @@ impl Inside<'_> {
         let control = self.core.base.control();
         control.taking[index].store(0, Ordering::Relaxed);
         control.claims[index].store(self.me.member.get(), Ordering::Relaxed);
-        self.set(position, Record::new(Kind::Claimed(index), len))?;
+        self.set(position, Record::new(QueueKind::Claimed(index), len))?;
         sub(&control.hot.ready, 1);
         let claimed = &control.hot.claimed;
         claimed.store(claimed.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
@@ -274,7 +274,7 @@ impl Inside<'_> {
         if record.len() != len {
             return Err(corrupt("record", record.0));
         }
-        let was_ready = kind == Kind::Ready;
+        let was_ready = kind == QueueKind::Ready;
         if self.core.base.shape.flags & JOINABLE != 0 {
             // Before the item goes: a death in between counts it as lost although it is still there, never
             // the reverse.
@@ -286,7 +286,7 @@ impl Inside<'_> {
             // The head's move is the taking; and the writer's line need not come here for writing.
             self.move_head(position + stride(len));
         } else {
-            self.set(position, Record::new(Kind::Hole, len))?;
+            self.set(position, Record::new(QueueKind::Hole, len))?;
         }
         if was_ready {
             sub(&control.hot.ready, 1);
@@ -306,7 +306,7 @@ impl Inside<'_> {
         let mut head = self.spots.head;
         while head < self.spots.tail {
             match self.record(head)? {
-                (Kind::Hole, record) => head += record.stride(),
+                (QueueKind::Hole, record) => head += record.stride(),
                 _ => break,
             }
         }

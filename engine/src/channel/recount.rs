@@ -5,7 +5,7 @@
 use super::core::Core;
 use super::error::{Refused, corrupt};
 use super::inside::add;
-use super::word::{CLAIMS, DEAD, HEADER, Kind, REDELIVER, Record};
+use super::word::{CLAIMS, DEAD, HEADER, QueueKind, REDELIVER, Record};
 use crate::base::atomic::Ordering;
 
 /// What a walk over all records counts.
@@ -84,16 +84,16 @@ impl Core {
             let record = Record(word.load(Ordering::Relaxed));
             let kind = record.kind().filter(|_| record.stride() <= tail - position);
             let Some(kind) = kind else { return Err(corrupt("record", record.0)) };
-            if kind != Kind::Hole {
+            if kind != QueueKind::Hole {
                 taken.retain(|&at| at != position + 1);
             }
             let now = match kind {
-                Kind::Writing(claim) | Kind::Claimed(claim) if is_dead(claim) => {
+                QueueKind::Writing(claim) | QueueKind::Claimed(claim) if is_dead(claim) => {
                     kind.without_owner(self.base.shape.flags & REDELIVER != 0)
                 }
                 same => same,
             };
-            if matches!(kind, Kind::Claimed(_)) && now == Kind::Hole {
+            if matches!(kind, QueueKind::Claimed(_)) && now == QueueKind::Hole {
                 // Before the record: a death in between counts it twice, never not at all.
                 add(&control.lost, 1);
                 add(&control.lost_untold, 1);
@@ -102,12 +102,12 @@ impl Core {
                 word.store(Record::new(now, record.len()).0, Ordering::Relaxed);
             }
             match now {
-                Kind::Hole => {}
-                Kind::Ready => counts.ready += 1,
-                Kind::Writing(_) => counts.writing = counts.writing.saturating_add(1),
-                Kind::Claimed(_) => counts.claimed = counts.claimed.saturating_add(1),
+                QueueKind::Hole => {}
+                QueueKind::Ready => counts.ready += 1,
+                QueueKind::Writing(_) => counts.writing = counts.writing.saturating_add(1),
+                QueueKind::Claimed(_) => counts.claimed = counts.claimed.saturating_add(1),
             }
-            if matches!(now, Kind::Ready | Kind::Writing(_)) {
+            if matches!(now, QueueKind::Ready | QueueKind::Writing(_)) {
                 counts.next.get_or_insert(position);
             }
             position += record.stride();

@@ -341,7 +341,7 @@ pub(super) struct Record(pub(super) u64);
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum QueueKind {
     /// Empty: taken, given up, or a gap.
     Hole,
     /// Being written by the owner of the claim.
@@ -352,13 +352,13 @@ pub(super) enum Kind {
     Claimed(usize),
 }
 
-impl Kind {
+impl QueueKind {
     /// What it becomes once its claim's owner is dead, in a queue that redelivers or not.
-    pub(super) fn without_owner(self, redelivers: bool) -> Kind {
+    pub(super) fn without_owner(self, redelivers: bool) -> QueueKind {
         match self {
-            Kind::Claimed(_) if redelivers => Kind::Ready,
-            Kind::Writing(_) | Kind::Claimed(_) => Kind::Hole,
-            Kind::Ready | Kind::Hole => self,
+            QueueKind::Claimed(_) if redelivers => QueueKind::Ready,
+            QueueKind::Writing(_) | QueueKind::Claimed(_) => QueueKind::Hole,
+            QueueKind::Ready | QueueKind::Hole => self,
         }
     }
 }
@@ -369,25 +369,25 @@ const LEN_BITS: u32 = 48;
 pub(super) const MAX_LEN: u64 = (1 << LEN_BITS) - 1;
 
 impl Record {
-    pub(super) fn new(kind: Kind, len: u64) -> Record {
+    pub(super) fn new(kind: QueueKind, len: u64) -> Record {
         let (tag, claim) = match kind {
-            Kind::Hole => (1, 0),
-            Kind::Writing(claim) => (2, claim),
-            Kind::Ready => (3, 0),
-            Kind::Claimed(claim) => (4, claim),
+            QueueKind::Hole => (1, 0),
+            QueueKind::Writing(claim) => (2, claim),
+            QueueKind::Ready => (3, 0),
+            QueueKind::Claimed(claim) => (4, claim),
         };
         Record(tag << 60 | (claim as u64) << LEN_BITS | len & MAX_LEN)
     }
 
     /// `None` for a word that no queue operation writes.
     #[inline]
-    pub(super) fn kind(self) -> Option<Kind> {
+    pub(super) fn kind(self) -> Option<QueueKind> {
         let claim = (self.0 >> LEN_BITS & 0xfff) as usize;
         match self.0 >> 60 {
-            1 => Some(Kind::Hole),
-            2 if claim < CLAIMS => Some(Kind::Writing(claim)),
-            3 => Some(Kind::Ready),
-            4 if claim < CLAIMS => Some(Kind::Claimed(claim)),
+            1 => Some(QueueKind::Hole),
+            2 if claim < CLAIMS => Some(QueueKind::Writing(claim)),
+            3 => Some(QueueKind::Ready),
+            4 if claim < CLAIMS => Some(QueueKind::Claimed(claim)),
             _ => None,
         }
     }

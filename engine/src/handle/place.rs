@@ -84,7 +84,7 @@ struct Content {
 }
 
 /// An object in the process that made it; handles share it.
-pub(crate) struct Body {
+pub(crate) struct SharedBody {
     content: Option<Content>,
     listed: AtomicBool,
     base: NonNull<u8>,
@@ -94,14 +94,14 @@ pub(crate) struct Body {
 
 // SAFETY: by the invariant of `Place` the bytes are touched only through atomics and under locks, or not
 // written.
-unsafe impl Send for Body {}
+unsafe impl Send for SharedBody {}
 // SAFETY: as for `Send`.
-unsafe impl Sync for Body {}
+unsafe impl Sync for SharedBody {}
 
 /// Objects of this process that have been sent somewhere, by segment and offset: who gets such an object back
 /// shares it.
 enum Known {
-    Alive(Weak<Body>),
+    Alive(Weak<SharedBody>),
     /// All handles here are gone, but it is pinned.
     Kept(Content),
 }
@@ -112,7 +112,7 @@ static SENT: LazyLock<Mutex<Sent>> = LazyLock::new(|| Mutex::new(Sent::default()
 /// What an object's place keeps alive.
 #[derive(Clone)]
 enum Keep {
-    Owned(Arc<Body>),
+    Owned(Arc<SharedBody>),
     Leased(Arc<Lease>),
     /// The maker keeps it for ever.
     Pinned,
@@ -199,7 +199,7 @@ impl Place {
         tag.len_bytes.store(wire.len_bytes, Ordering::Relaxed);
         tag.maker.store(member::current_member().0, Ordering::Relaxed);
         let content = Some(Content { upkeep: init(base), with, block });
-        Place::of_body(Arc::new(Body {
+        Place::of_body(Arc::new(SharedBody {
             content,
             listed: AtomicBool::new(false),
             base,
@@ -208,7 +208,7 @@ impl Place {
         }))
     }
 
-    fn of_body(body: Arc<Body>) -> Place {
+    fn of_body(body: Arc<SharedBody>) -> Place {
         Place { base: body.base, wire: body.wire, keep: Keep::Owned(body) }
     }
 
@@ -435,7 +435,7 @@ unsafe fn tag_before<'a>(base: NonNull<u8>) -> &'a Tag {
     unsafe { tag.cast().as_ref() }
 }
 
-impl Body {
+impl SharedBody {
     fn tag(&self) -> &Tag {
         // SAFETY: `Place::make` left room for it and the block is kept.
         unsafe { tag_before(self.base) }
@@ -451,13 +451,13 @@ impl Body {
     }
 
     /// Has a message keep the object.
-    fn pack(self: &Arc<Body>, packing: &mut Packing) -> Result<(), AllocError> {
+    fn pack(self: &Arc<SharedBody>, packing: &mut Packing) -> Result<(), AllocError> {
         packing.add_object(self.clone(), self.segments().collect())?;
         self.list();
         Ok(())
     }
 
-    fn list(self: &Arc<Body>) {
+    fn list(self: &Arc<SharedBody>) {
         if self.listed.load(Ordering::Relaxed) || fork::is_foreign() {
             return;
         }
@@ -474,7 +474,7 @@ impl Body {
     }
 }
 
-impl Drop for Body {
+impl Drop for SharedBody {
     fn drop(&mut self) {
         let Some(content) = self.content.take() else { return };
         if fork::is_foreign() {
@@ -498,7 +498,7 @@ impl Drop for Body {
 }
 
 /// The object of this process that lies there, if it was sent somewhere and is still alive.
-fn find(segment: u64, offset: u64) -> Option<Arc<Body>> {
+fn find(segment: u64, offset: u64) -> Option<Arc<SharedBody>> {
     let key = (segment, offset);
     let mut sent = SENT.lock();
     match sent.remove(&key)? {
@@ -516,7 +516,7 @@ fn find(segment: u64, offset: u64) -> Option<Arc<Body>> {
             // SAFETY: kept, with its tag.
             let len_bytes = unsafe { tag_before(base) }.len_bytes.load(Ordering::Relaxed);
             let wire = PlaceWire { segment, offset: key.1, len_bytes };
-            let body = Arc::new(Body {
+            let body = Arc::new(SharedBody {
                 content: Some(content),
                 listed: AtomicBool::new(true),
                 base,

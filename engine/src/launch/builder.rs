@@ -19,7 +19,7 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::options::{Options, Progress};
 use crate::launch::schedule::Schedule;
-use crate::team::member::Entry;
+use crate::team::member::LaunchEntry;
 use crate::team::orders::WireBytes;
 use std::panic::Location;
 use std::time::Duration;
@@ -111,7 +111,7 @@ impl<'p> Launch<'p> {
     ) -> Result<(), LaunchError> {
         let description = self.describe(&operands)?;
         let wire = operands.wire();
-        let call = Call {
+        let call = LaunchCall {
             entry: for_each_entry::<O>,
             kernel: kernel as usize,
             combine: 0,
@@ -140,7 +140,7 @@ impl<'p> Launch<'p> {
         let mut description = self.describe(&operands)?;
         description.leaf(size_of::<A>());
         let wire = operands.wire();
-        let call = Call {
+        let call = LaunchCall {
             entry: reduce_entry::<O, A>,
             kernel: kernel as usize,
             combine: combine as usize,
@@ -204,7 +204,7 @@ impl<'p> Launch<'p> {
     /// Runs a launch that is cut into chunks. Returns the scratch memory with its leaves, and their number.
     pub(crate) fn run(
         &self,
-        call: &Call<'_>,
+        call: &LaunchCall<'_>,
         description: &Description<'_>,
         site: &'static Location<'static>,
         scratch: Option<Scratch>,
@@ -240,8 +240,8 @@ impl<'p> Launch<'p> {
 }
 
 /// The typed part of a launch, with its types erased.
-pub(crate) struct Call<'a> {
-    pub(crate) entry: Entry,
+pub(crate) struct LaunchCall<'a> {
+    pub(crate) entry: LaunchEntry,
     pub(crate) kernel: usize,
     pub(crate) combine: usize,
     pub(crate) layout: u64,

@@ -74,10 +74,10 @@ impl CancelToken {
     }
 
     /// Lets a cancellation wake the driver of `crew` until the returned guard is dropped.
-    pub(crate) fn watch(&self, crew: &Arc<Crew>) -> Watch<'_> {
+    pub(crate) fn watch(&self, crew: &Arc<Crew>) -> CancelGuard<'_> {
         let launch = Arc::new(Waiting { crew: Arc::downgrade(crew), epoch: AtomicU64::new(0) });
         self.shared.waiting.lock().push(launch.clone());
-        Watch { token: self, launch }
+        CancelGuard { token: self, launch }
     }
 }
 
@@ -92,12 +92,12 @@ impl Waiting {
 }
 
 /// Undoes [`CancelToken::watch`].
-pub(crate) struct Watch<'a> {
+pub(crate) struct CancelGuard<'a> {
     token: &'a CancelToken,
     launch: Arc<Waiting>,
 }
 
-impl Watch<'_> {
+impl CancelGuard<'_> {
     /// Notes that the launch was opened with this number.
     pub(crate) fn opened(&self, epoch: u64) {
         self.launch.epoch.store(epoch, Ordering::SeqCst);
@@ -110,7 +110,7 @@ impl Watch<'_> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         let mut waiting = self.token.shared.waiting.lock();
         if let Some(index) = waiting.iter().position(|launch| Arc::ptr_eq(launch, &self.launch)) {

@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, row_elems};
-use crate::launch::builder::{Call, Launch};
+use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
 use crate::launch::member::chunk::Chunk;
@@ -170,7 +170,7 @@ impl Launch<'_> {
         let operands = (out, input);
         let description = self.describe(&operands)?;
         let wire = operands.wire();
-        let call = Call {
+        let call = LaunchCall {
             entry: map_entry::<T, U, Out, K>,
             kernel: 0,
             combine: 0,
@@ -193,7 +193,7 @@ impl Launch<'_> {
         let _carried_by_its_type = kernel;
         let description = self.describe(&out)?;
         let wire = out.wire();
-        let call = Call {
+        let call = LaunchCall {
             entry: fill_entry::<U, Out, K>,
             kernel: 0,
             combine: 0,
@@ -220,7 +220,7 @@ impl Launch<'_> {
         let _carried_by_its_type = kernel;
         let description = self.describe(&out)?;
         let wire = out.wire();
-        let call = Call {
+        let call = LaunchCall {
             entry: fill_shape_entry::<U, D, K>,
             kernel: 0,
             combine: 0,
@@ -287,7 +287,7 @@ impl Launch<'_> {
         description.leaf(size_of::<T>());
         let wire = operands.wire();
         let fold_wire = operands.1.wire();
-        let fold = Call {
+        let fold = LaunchCall {
             entry: fold_entry::<T, K>,
             kernel: 0,
             combine: 0,
@@ -304,7 +304,7 @@ impl Launch<'_> {
             let total = std::mem::replace(place, before);
             before = if leaf == 0 { total } else { combine(before, total) };
         }
-        let spread = Call {
+        let spread = LaunchCall {
             entry: spread_entry::<T, Out, K>,
             kernel: 0,
             combine: 0,
@@ -318,7 +318,7 @@ impl Launch<'_> {
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 unsafe fn map_entry<T, U, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
@@ -342,7 +342,7 @@ where
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 unsafe fn fill_entry<U, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     U: Element,
@@ -365,7 +365,7 @@ where
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 #[expect(clippy::arithmetic_side_effects, reason = "the chunk's rows lie inside the array")]
 unsafe fn fill_shape_entry<U, D, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
@@ -400,7 +400,7 @@ where
 /// The fold of each leaf.
 ///
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 unsafe fn fold_entry<T, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
@@ -426,7 +426,7 @@ where
 /// The prefixes of each leaf, from what stands before it.
 ///
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 unsafe fn spread_entry<T, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,

@@ -2,7 +2,7 @@
 
 use super::error::CallError;
 use super::mailbox::{Mailbox, Stop};
-use super::server::{self, Entry, Head, Kind};
+use super::server::{self, AnswerKind, CallEntry, Head};
 use crate::base::member;
 use crate::code;
 use crate::handle::kept;
@@ -49,7 +49,7 @@ impl<T: 'static> Hosted<T> {
         A: Serialize + DeserializeOwned,
     {
         let head = Head {
-            entry: offset(server::host::<T, A> as Entry as usize)?,
+            entry: offset(server::host::<T, A> as CallEntry as usize)?,
             function: offset(make as usize)?,
             layout: code::layout_of::<fn(A) -> T>(),
             object: 0,
@@ -118,7 +118,7 @@ impl<T: 'static> Hosted<T> {
         R: Serialize + DeserializeOwned,
     {
         let head = Head {
-            entry: offset(server::call::<T, A, R> as Entry as usize)?,
+            entry: offset(server::call::<T, A, R> as CallEntry as usize)?,
             function: offset(function as usize)?,
             layout: code::layout_of::<fn(&mut T, A) -> R>(),
             object: self.object,
@@ -134,7 +134,7 @@ impl<T: 'static> Hosted<T> {
     /// See [`CallError`].
     pub fn remove(&self) -> Result<(), CallError> {
         let head = Head {
-            entry: offset(server::remove as Entry as usize)?,
+            entry: offset(server::remove as CallEntry as usize)?,
             function: 0,
             layout: 0,
             object: self.object,
@@ -211,18 +211,18 @@ impl Drop for Sent<'_> {
 fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
     let (kind, bytes) = answer.split_first().ok_or(CallError::Corrupt)?;
     let text = || String::from_utf8_lossy(bytes).into_owned();
-    match Kind::of(*kind).ok_or(CallError::Corrupt)? {
-        Kind::Value => {
+    match AnswerKind::of(*kind).ok_or(CallError::Corrupt)? {
+        AnswerKind::Value => {
             let read = travel::decode(bytes, &mut worker::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
-        Kind::Panic => match postcard::from_bytes(bytes) {
+        AnswerKind::Panic => match postcard::from_bytes(bytes) {
             Ok((message, location)) => Err(CallError::Panicked { message, location }),
             Err(_) => Err(CallError::Corrupt),
         },
-        Kind::BadArguments => Err(CallError::Arguments { why: text() }),
-        Kind::BadValue => Err(CallError::Value { why: text() }),
-        Kind::Removed => Err(CallError::Removed),
-        Kind::Corrupt => Err(CallError::Corrupt),
+        AnswerKind::BadArguments => Err(CallError::Arguments { why: text() }),
+        AnswerKind::BadValue => Err(CallError::Value { why: text() }),
+        AnswerKind::Removed => Err(CallError::Removed),
+        AnswerKind::Corrupt => Err(CallError::Corrupt),
     }
 }

@@ -25,20 +25,20 @@ const SLICE: Duration = Duration::from_secs(1);
 /// Looks at a word before sleeping.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
 
-/// In `Slot::owner`: the owner is dead or has gone; only the server may free the slot.
+/// In `MailboxSlot::owner`: the owner is dead or has gone; only the server may free the slot.
 const ABANDONED: u64 = 1 << 63;
-/// In `Slot::turn`: the server's turn, else the owner's.
+/// In `MailboxSlot::turn`: the server's turn, else the owner's.
 const SERVER: u32 = 1;
-/// In `Slot::turn`: the owner sleeps on the word, or is about to.
+/// In `MailboxSlot::turn`: the owner sleeps on the word, or is about to.
 const ASLEEP: u32 = 2;
-/// In `Slot::turn`: the mailbox is closed.
+/// In `MailboxSlot::turn`: the mailbox is closed.
 const SHUT: u32 = 4;
 
-/// In `Slot::piece`: the owner wrote it, a part of a request.
+/// In `MailboxSlot::piece`: the owner wrote it, a part of a request.
 const REQUEST: u32 = 2;
-/// In `Slot::piece`: the server wrote it, a part of an answer.
+/// In `MailboxSlot::piece`: the server wrote it, a part of an answer.
 const ANSWER: u32 = 4;
-/// In `Slot::piece`: another follows.
+/// In `MailboxSlot::piece`: another follows.
 const MORE: u32 = 1;
 
 /// `Mailbox::state` of a mailbox that serves.
@@ -63,13 +63,13 @@ pub(super) struct Words {
     freed: AtomicU32,
     waiting: AtomicU32,
     _pad: [u32; 26],
-    slots: [Slot; SLOTS],
+    slots: [MailboxSlot; SLOTS],
 }
 
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
 #[repr(C, align(128))]
-struct Slot {
+struct MailboxSlot {
     /// 0 when free; else the owner, and [`ABANDONED`].
     owner: AtomicU64,
     turn: AtomicU32,
@@ -82,8 +82,8 @@ struct Slot {
 
 #[cfg(not(loom))]
 const _: () = {
-    assert!(std::mem::offset_of!(Words, slots) == 128 && std::mem::offset_of!(Slot, bytes) == 128);
-    assert!(size_of::<Slot>() == (128 + PIECE_BYTES).next_multiple_of(128));
+    assert!(std::mem::offset_of!(Words, slots) == 128 && std::mem::offset_of!(MailboxSlot, bytes) == 128);
+    assert!(size_of::<MailboxSlot>() == (128 + PIECE_BYTES).next_multiple_of(128));
 };
 
 /// Why a call ended at the mailbox.
@@ -179,8 +179,9 @@ impl Mailbox {
     #[cfg(test)]
     pub(super) fn abandon_after(&self, step: u32, dead: MemberId) {
         let owner = Owner { member: dead, thread: 1 }.pack();
-        let is_claimed =
-            |slot: &&Slot| slot.owner.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let is_claimed = |slot: &&MailboxSlot| {
+            slot.owner.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
         let slot = self.words().slots.iter().find(is_claimed).expect("a slot is free");
         match step {
             0 => {}
@@ -250,7 +251,7 @@ impl Words {
 
     fn converse(
         &self,
-        slot: &Slot,
+        slot: &MailboxSlot,
         me: Owner,
         request: &[u8],
         deadline: Option<Instant>,
@@ -272,17 +273,17 @@ impl Words {
     }
 
     /// Leaves a slot to the server, which may be at work for its owner.
-    fn abandon(&self, slot: &Slot) {
+    fn abandon(&self, slot: &MailboxSlot) {
         slot.owner.fetch_or(ABANDONED, Ordering::AcqRel);
         self.ring();
     }
 
-    fn give_back(&self, slot: &Slot) {
+    fn give_back(&self, slot: &MailboxSlot) {
         slot.free();
         tell_freed(self);
     }
 
-    fn pass_to_server(&self, slot: &Slot) -> Result<(), Stop> {
+    fn pass_to_server(&self, slot: &MailboxSlot) -> Result<(), Stop> {
         // Release pairs with the acquire in `serve`. A set bit means that the mailbox was shut meanwhile.
         let passed = slot.turn.compare_exchange(0, SERVER, Ordering::AcqRel, Ordering::Acquire);
         if passed.is_err() {
@@ -292,7 +293,7 @@ impl Words {
         Ok(())
     }
 
-    fn await_turn(&self, slot: &Slot, me: Owner, deadline: Option<Instant>) -> Result<(), Stop> {
+    fn await_turn(&self, slot: &MailboxSlot, me: Owner, deadline: Option<Instant>) -> Result<(), Stop> {
         let mut spins = SPINS;
         loop {
             // Acquire pairs with the release in `answer`.
@@ -378,7 +379,7 @@ impl Words {
 /// A slot that its owner has finished with; freed when this is dropped.
 struct Returned<'a> {
     words: &'a Words,
-    slot: &'a Slot,
+    slot: &'a MailboxSlot,
 }
 
 impl Drop for Returned<'_> {
@@ -398,7 +399,7 @@ pub(super) enum Visit<'a> {
 
 /// The server's turn at a slot; [`Turn::answer`] or [`Turn::ask_more`] ends it.
 pub(super) struct Turn<'a> {
-    slot: &'a Slot,
+    slot: &'a MailboxSlot,
 }
 
 impl Turn<'_> {
@@ -432,7 +433,7 @@ impl Turn<'_> {
     }
 }
 
-impl Slot {
+impl MailboxSlot {
     fn put(&self, piece: &[u8], from: u32, more: bool) {
         let len = piece.len().min(PIECE_BYTES);
         let to = NonNull::from(&self.bytes).cast::<u8>();

@@ -71,7 +71,7 @@ impl Office {
         Arc::new(Office { words, bytes: UnsafeCell::new(0) })
     }
 
-    fn slot(&self) -> &Slot {
+    fn slot(&self) -> &MailboxSlot {
         &self.words.slots[0]
     }
 

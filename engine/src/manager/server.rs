@@ -1,7 +1,7 @@
 //! The serving side: one thread or process that owns the hosted objects and carries out one call at a time.
 //!
 //! # Safety
-//! A request names the distances of an [`Entry`] and of a function; both come from this same build, the
+//! A request names the distances of a [`CallEntry`] and of a function; both come from this same build, the
 //! head's seal says that nothing was written over them since, and the entry compares the layout word with its
 //! own before it uses the function.
 #![allow(unsafe_code)]
@@ -29,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Head {
-    /// What to run: distance of an [`Entry`] from the anchor.
+    /// What to run: distance of a [`CallEntry`] from the anchor.
     pub(super) entry: u64,
     /// The function that it is to call.
     pub(super) function: u64,
@@ -59,7 +59,7 @@ impl Head {
 /// First byte of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum AnswerKind {
     Value = 0,
     Panic = 1,
     BadArguments = 2,
@@ -68,9 +68,9 @@ pub(super) enum Kind {
     Corrupt = 5,
 }
 
-impl Kind {
-    pub(super) fn of(byte: u8) -> Option<Kind> {
-        use Kind::*;
+impl AnswerKind {
+    pub(super) fn of(byte: u8) -> Option<AnswerKind> {
+        use AnswerKind::*;
         [Value, Panic, BadArguments, BadValue, Removed, Corrupt].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
@@ -87,7 +87,7 @@ pub(super) struct Objects {
 ///
 /// # Safety
 /// Called with a head that names this entry.
-pub(super) type Entry = unsafe fn(&mut Objects, &Head, &[u8]) -> Answer;
+pub(super) type CallEntry = unsafe fn(&mut Objects, &Head, &[u8]) -> Answer;
 
 /// The answer to a request, and what the handles in it refer to.
 pub(super) struct Answer {
@@ -96,7 +96,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn of(kind: Kind, bytes: &[u8]) -> Answer {
+    fn of(kind: AnswerKind, bytes: &[u8]) -> Answer {
         let mut answer = Vec::with_capacity(bytes.len().saturating_add(1));
         answer.push(kind as u8);
         answer.extend_from_slice(bytes);
@@ -114,7 +114,7 @@ pub(super) fn is_serving(mailbox: &Mailbox) -> bool {
 }
 
 /// The progress of a call through a slot.
-enum Stage {
+enum TurnStage {
     Gathering(Vec<u8>),
     Answering {
         answer: Answer,
@@ -128,12 +128,12 @@ enum Stage {
     },
 }
 
-impl Stage {
-    const FRESH: Stage = Stage::Gathering(Vec::new());
+impl TurnStage {
+    const FRESH: TurnStage = TurnStage::Gathering(Vec::new());
 
     /// The slot was freed: the caller now holds something of the answer, or nothing.
     fn settle(&mut self) {
-        if let Stage::Answered { keep_alive, caller } = std::mem::replace(self, Stage::FRESH) {
+        if let TurnStage::Answered { keep_alive, caller } = std::mem::replace(self, TurnStage::FRESH) {
             kept::keep(caller, Arc::new(keep_alive));
         }
     }
@@ -143,17 +143,17 @@ impl Stage {
 pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
     SERVED.set(mailbox.key());
     let mut objects = Objects { last: 0, caller: MemberId::NOBODY, by_id: FxHashMap::default() };
-    let mut stages: [Stage; SLOTS] = std::array::from_fn(|_| Stage::FRESH);
+    let mut stages: [TurnStage; SLOTS] = std::array::from_fn(|_| TurnStage::FRESH);
     mailbox.serve(is_over, |index, visit| {
         let stage = &mut stages[index];
         match visit {
             Visit::Free => stage.settle(),
             // The answer will not be opened any more.
-            Visit::Abandoned => *stage = Stage::FRESH,
+            Visit::Abandoned => *stage = TurnStage::FRESH,
             Visit::Turn(turn) => serve_turn(&mut objects, stage, turn),
         }
     });
-    stages.iter_mut().for_each(Stage::settle);
+    stages.iter_mut().for_each(TurnStage::settle);
     for object in objects.by_id.into_values() {
         // Its destructor is the program's code, and must not keep the others from theirs.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(object))) {
@@ -169,51 +169,51 @@ pub(super) fn serve(mailbox: &Mailbox, is_over: &AtomicBool) {
 }
 
 /// Takes a piece of a request, carries out a complete one, passes a piece of an answer.
-fn serve_turn(objects: &mut Objects, stage: &mut Stage, turn: Turn<'_>) {
-    if let Stage::Answered { .. } = stage {
+fn serve_turn(objects: &mut Objects, stage: &mut TurnStage, turn: Turn<'_>) {
+    if let TurnStage::Answered { .. } = stage {
         stage.settle();
     }
     let caller = turn.caller();
-    if let Stage::Gathering(request) = stage {
+    if let TurnStage::Gathering(request) = stage {
         objects.caller = caller;
         let answer = match turn.take(request) {
             Some(true) => return turn.ask_more(),
             Some(false) => run(objects, request),
-            None => Answer::of(Kind::Corrupt, &[]),
+            None => Answer::of(AnswerKind::Corrupt, &[]),
         };
-        *stage = Stage::Answering { answer, told: 0, caller };
+        *stage = TurnStage::Answering { answer, told: 0, caller };
     }
-    let Stage::Answering { answer, told, .. } = stage else { return };
+    let TurnStage::Answering { answer, told, .. } = stage else { return };
     let end = answer.bytes.len().min(told.saturating_add(PIECE_BYTES));
     let more = end < answer.bytes.len();
     let piece = answer.bytes.get(*told..end).unwrap_or_default().to_vec();
     *told = end;
     if !more {
-        *stage = match std::mem::replace(stage, Stage::FRESH) {
-            Stage::Answering { answer: Answer { keep_alive: Some(keep_alive), .. }, caller, .. } => {
-                Stage::Answered { keep_alive, caller }
+        *stage = match std::mem::replace(stage, TurnStage::FRESH) {
+            TurnStage::Answering { answer: Answer { keep_alive: Some(keep_alive), .. }, caller, .. } => {
+                TurnStage::Answered { keep_alive, caller }
             }
-            _ => Stage::FRESH,
+            _ => TurnStage::FRESH,
         };
     }
     turn.answer(&piece, more);
 }
 
 fn run(objects: &mut Objects, request: &[u8]) -> Answer {
-    let corrupt = || Answer::of(Kind::Corrupt, &[]);
+    let corrupt = || Answer::of(AnswerKind::Corrupt, &[]);
     let Some((head, args)) = request.split_at_checked(size_of::<Head>()) else { return corrupt() };
     let head: Head = bytemuck::pod_read_unaligned(head);
     let is_sealed = head.seal == head.sealed().seal;
-    // SAFETY: the seal says that the head is as its caller made it, who put the distance of an `Entry` there
-    // and runs the same build.
-    let entry = is_sealed.then(|| unsafe { code::function_at::<Entry>(head.entry) }).flatten();
+    // SAFETY: the seal says that the head is as its caller made it, who put the distance of a `CallEntry`
+    // there and runs the same build.
+    let entry = is_sealed.then(|| unsafe { code::function_at::<CallEntry>(head.entry) }).flatten();
     let Some(entry) = entry else { return corrupt() };
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
     outcome.unwrap_or_else(|payload| {
         let fault = panic_note::take(payload);
         let texts = (fault.message, fault.location);
-        Answer::of(Kind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
+        Answer::of(AnswerKind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
     })
 }
 
@@ -226,22 +226,22 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
     // The caller keeps what they refer to, as long as anything of it is here.
     let (args, _leases) = match travel::decode::<A>(args, &mut worker::resolve) {
         Ok(read) => read,
-        Err(error) => return Answer::of(Kind::BadArguments, error.to_string().as_bytes()),
+        Err(error) => return Answer::of(AnswerKind::BadArguments, error.to_string().as_bytes()),
     };
     let value = then(args);
     match travel::encode_answer(caller, &value) {
         Ok((bytes, keep_alive)) => {
             let keep_alive = keep_alive.has_handles().then_some(keep_alive);
-            Answer { keep_alive, ..Answer::of(Kind::Value, &bytes) }
+            Answer { keep_alive, ..Answer::of(AnswerKind::Value, &bytes) }
         }
-        Err(error) => Answer::of(Kind::BadValue, error.to_string().as_bytes()),
+        Err(error) => Answer::of(AnswerKind::BadValue, error.to_string().as_bytes()),
     }
 }
 
 /// Hosts what `function(args)` returns; answers its id.
 ///
 /// # Safety
-/// As [`Entry`].
+/// As [`CallEntry`].
 pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     objects: &mut Objects,
     head: &Head,
@@ -250,7 +250,7 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
     // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
     // layout, a hash of their names, is compared as well. All members run the same build.
     let Some(make) = (unsafe { head.function::<fn(A) -> T>() }) else {
-        return Answer::of(Kind::Corrupt, &[]);
+        return Answer::of(AnswerKind::Corrupt, &[]);
     };
     with_args(objects.caller, args, |args: A| {
         let object = Box::new(make(args));
@@ -264,7 +264,7 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
 /// Calls `function(object, args)`.
 ///
 /// # Safety
-/// As [`Entry`].
+/// As [`CallEntry`].
 pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
     objects: &mut Objects,
     head: &Head,
@@ -272,18 +272,20 @@ pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
 ) -> Answer {
     // SAFETY: as in `host`.
     let Some(function) = (unsafe { head.function::<fn(&mut T, A) -> R>() }) else {
-        return Answer::of(Kind::Corrupt, &[]);
+        return Answer::of(AnswerKind::Corrupt, &[]);
     };
     let caller = objects.caller;
-    let Some(object) = objects.by_id.get_mut(&head.object) else { return Answer::of(Kind::Removed, &[]) };
-    let Some(object) = object.downcast_mut::<T>() else { return Answer::of(Kind::Corrupt, &[]) };
+    let Some(object) = objects.by_id.get_mut(&head.object) else {
+        return Answer::of(AnswerKind::Removed, &[]);
+    };
+    let Some(object) = object.downcast_mut::<T>() else { return Answer::of(AnswerKind::Corrupt, &[]) };
     with_args(caller, args, |args: A| function(object, args))
 }
 
 /// Drops an object.
 ///
 /// # Safety
-/// As [`Entry`].
+/// As [`CallEntry`].
 pub(super) unsafe fn remove(objects: &mut Objects, head: &Head, args: &[u8]) -> Answer {
     let object = objects.by_id.remove(&head.object);
     with_args(objects.caller, args, |()| drop(object))

@@ -8,7 +8,7 @@ use crate::sys::clock::TickRate;
 use crate::sys::fork;
 use crate::task::Argument;
 use crate::task::queue::{BoardSegment, Lifespan, TaskQueue};
-use crate::team::crew::{CrewError, Kind, Plan};
+use crate::team::crew::{CrewError, CrewKind, CrewPlan};
 use crate::team::current;
 use crate::team::in_process::InProcess;
 use crate::team::initializer::{Initializer, InitializerError, Opened};
@@ -245,13 +245,13 @@ impl PoolBuilder {
         let hands = workers.saturating_mul(request.threads_per_worker);
         let cores = super::sizing::usable_cores(&limits);
         let reason = match kind {
-            Kind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
-            Kind::Inline => "runs inline, in the calling thread".into(),
+            CrewKind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
+            CrewKind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
         let initializer = self.ready_initializer(kind)?;
         let board = self.board(kind, layout.workers.len())?;
-        let crew = Plan {
+        let crew = CrewPlan {
             kind,
             active: workers,
             places: layout.workers,
@@ -277,29 +277,29 @@ impl PoolBuilder {
     }
 
     /// What members are.
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> CrewKind {
         match self.backend {
-            _ if is_inside() => Kind::Inline,
-            Backend::Inline => Kind::Inline,
-            Backend::Threads => Kind::Threads,
-            Backend::Processes => Kind::Processes(self.method()),
+            _ if is_inside() => CrewKind::Inline,
+            Backend::Inline => CrewKind::Inline,
+            Backend::Threads => CrewKind::Threads,
+            Backend::Processes => CrewKind::Processes(self.method()),
         }
     }
 
     /// The places that are asked for.
-    fn request(&self, kind: Kind) -> Request {
+    fn request(&self, kind: CrewKind) -> Request {
         let threads_per_worker = self.threads_per_worker.unwrap_or(1);
         let (placement, workers) = match kind {
-            Kind::Inline => (Placement::Unbound, Some(self.workers.map_or(1, |workers| workers.min(1)))),
+            CrewKind::Inline => (Placement::Unbound, Some(self.workers.map_or(1, |workers| workers.min(1)))),
             _ => (self.placement.clone(), self.workers),
         };
         Request { placement, workers, threads_per_worker }
     }
 
     /// The initializer. On an inline pool it has already run, as there is no worker to run it.
-    fn ready_initializer(&self, kind: Kind) -> Result<Option<Arc<Initializer>>, PoolError> {
+    fn ready_initializer(&self, kind: CrewKind) -> Result<Option<Arc<Initializer>>, PoolError> {
         let initializer = self.initializer.clone().transpose()?;
-        if let (Kind::Inline, Some(initializer)) = (kind, &initializer) {
+        if let (CrewKind::Inline, Some(initializer)) = (kind, &initializer) {
             let failed = |why| PoolError::Start(StartError::CannotServe { why });
             initializer.run_here(&mut InProcess).map_err(failed)?;
         }
@@ -307,12 +307,12 @@ impl PoolBuilder {
     }
 
     /// The memory of the task queue, if the pool has workers that take tasks.
-    fn board(&self, kind: Kind, most_workers: usize) -> Result<Option<BoardSegment>, PoolError> {
+    fn board(&self, kind: CrewKind, most_workers: usize) -> Result<Option<BoardSegment>, PoolError> {
         Ok(match kind {
-            Kind::Inline => None,
+            CrewKind::Inline => None,
             // Threads stay: what they leak is the program's own.
-            Kind::Threads => Some(BoardSegment::new(most_workers, Lifespan::default())?),
-            Kind::Processes(_) => Some(BoardSegment::new(most_workers, self.lifespan)?),
+            CrewKind::Threads => Some(BoardSegment::new(most_workers, Lifespan::default())?),
+            CrewKind::Processes(_) => Some(BoardSegment::new(most_workers, self.lifespan)?),
         })
     }
 

@@ -30,7 +30,7 @@ pub use trace::TraceError;
 use crate::array::Element;
 use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
-use crate::launch::region::{Body, RegionOperand};
+use crate::launch::region::{RegionBody, RegionOperand};
 use crate::launch::{Launch, LaunchError, Operand, Output};
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
@@ -289,7 +289,7 @@ impl Pool {
     pub fn region<O: RegionOperand, R: Element>(
         &self,
         operands: O,
-        body: Body<O, R>,
+        body: RegionBody<O, R>,
     ) -> Result<R, LaunchError> {
         self.launch().region(operands, body)
     }

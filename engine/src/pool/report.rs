@@ -3,8 +3,8 @@
 use super::Pool;
 use crate::base::atomic::Ordering;
 use crate::sys::{descriptor, fork, process};
-use crate::team::crew::Kind;
-use crate::team::roster::Slot;
+use crate::team::crew::CrewKind;
+use crate::team::roster::RosterSlot;
 use std::time::Duration;
 
 /// Counters and times of one worker since the pool was made.
@@ -128,7 +128,7 @@ impl Pool {
         let totals = self.launcher.totals();
         let board = self.launcher.crew.board();
         let roster = self.launcher.crew.roster.lock();
-        let has_processes = matches!(self.launcher.crew.kind, Kind::Processes(_));
+        let has_processes = matches!(self.launcher.crew.kind, CrewKind::Processes(_));
         let ns = self.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
@@ -210,10 +210,10 @@ impl Pool {
             return Vec::new();
         }
         let roster = self.launcher.crew.roster.lock();
-        if !matches!(self.launcher.crew.kind, Kind::Processes(_)) {
+        if !matches!(self.launcher.crew.kind, CrewKind::Processes(_)) {
             return Vec::new();
         }
-        roster.slots.iter().map(Slot::pid).collect()
+        roster.slots.iter().map(RosterSlot::pid).collect()
     }
 
     /// Reports the memory of the program and its workers as the kernel counts it. Reads /proc for each

@@ -1,11 +1,11 @@
 //! How a process is started.
 
-use super::call_block::{Call, HEAD_BYTES, ROOM_BYTES, View};
-use super::child::{Child, Job};
+use super::call_block::{HEAD_BYTES, ProcessCall, ROOM_BYTES, View};
+use super::child::{Child, ProcessJob};
 use super::entry::enter;
 use super::error::SpawnError;
 use super::handle::Process;
-use super::worker::{self, Assignment, Entry};
+use super::worker::{self, Assignment, ProcessEntry};
 use super::{current, watch};
 use crate::base::member;
 use crate::code;
@@ -96,9 +96,9 @@ impl ProcessBuilder {
         }
         let start = |source| SpawnError::Start { name: name.to_string(), source };
         let no_entry = |error: code::NoEntry| start(error.into());
-        let entry: Entry = enter::<A, R>;
+        let entry: ProcessEntry = enter::<A, R>;
         let entry = code::offset_of(entry as usize).map_err(no_entry)?;
-        let call = Call {
+        let call = ProcessCall {
             layout: code::layout_of::<fn(A) -> R>(),
             function: code::offset_of(f as usize).map_err(no_entry)?,
         };
@@ -106,29 +106,30 @@ impl ProcessBuilder {
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;
         let job = write_down(call, &bytes, keep_alive)
             .map_err(|source| SpawnError::Memory { name: owned(), source })?;
-        let order = Order { name: name.clone(), is_daemon: self.is_daemon, method: self.method, entry };
+        let order =
+            StartRequest { name: name.clone(), is_daemon: self.is_daemon, method: self.method, entry };
         order.carry_out(job).map(Process::of).map_err(start)
     }
 }
 
 /// Writes the call and its arguments into a block of the arena.
-fn write_down(call: Call, args: &[u8], keep_alive: KeepAlive) -> Result<Job, AllocError> {
+fn write_down(call: ProcessCall, args: &[u8], keep_alive: KeepAlive) -> Result<ProcessJob, AllocError> {
     let block = arena::allocate(HEAD_BYTES + args.len().max(ROOM_BYTES), HEAD_BYTES)?;
-    let job = Job { block, keep_alive };
+    let job = ProcessJob { block, keep_alive };
     let _fits = View::fill(&job.view(), call, args);
     Ok(job)
 }
 
 /// A process to be started, stripped of its types.
-struct Order {
+struct StartRequest {
     name: Arc<str>,
     is_daemon: bool,
     method: StartMethod,
     entry: u64,
 }
 
-impl Order {
-    fn carry_out(self, job: Job) -> Result<Arc<Child>, StartError> {
+impl StartRequest {
+    fn carry_out(self, job: ProcessJob) -> Result<Arc<Child>, StartError> {
         let watch = watch::for_start(self.method)?;
         let process = watch.start(self.method, &self.name)?;
         let member = member::next_member().ok_or(StartError::Recursive)?;

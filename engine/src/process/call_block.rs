@@ -76,12 +76,12 @@ pub(super) struct View {
 
 /// What the driver writes into the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(super) struct ProcessCall {
     pub(super) layout: u64,
     pub(super) function: u64,
 }
 
-impl Call {
+impl ProcessCall {
     fn seal(self) -> u64 {
         code::seal_of(&[self.layout, self.function])
     }
@@ -129,7 +129,7 @@ impl View {
     }
 
     /// The driver's part.
-    pub(super) fn fill(&self, call: Call, args: &[u8]) -> bool {
+    pub(super) fn fill(&self, call: ProcessCall, args: &[u8]) -> bool {
         let head = self.head();
         head.layout.store(call.layout, Ordering::Relaxed);
         head.function.store(call.function, Ordering::Relaxed);
@@ -140,10 +140,10 @@ impl View {
     }
 
     /// The call; `None` if something was written over it.
-    pub(super) fn call(&self) -> Option<Call> {
+    pub(super) fn call(&self) -> Option<ProcessCall> {
         let head = self.head();
         let (layout, function) = (head.layout.load(Ordering::Relaxed), head.function.load(Ordering::Relaxed));
-        let call = Call { layout, function };
+        let call = ProcessCall { layout, function };
         (head.seal.load(Ordering::Relaxed) == call.seal()).then_some(call)
     }
 
@@ -186,7 +186,7 @@ mod tests {
             let base = NonNull::from(&mut memory).cast::<u8>();
             // SAFETY: the array is this test's own, lives on, and is longer than a head.
             let call_block = unsafe { View::new(base, 256) };
-            let call = Call { layout: 7, function: 9 };
+            let call = ProcessCall { layout: 7, function: 9 };
             prop_assert!(call_block.fill(call, b"args") && !call_block.fill(call, &[0; 200]));
             for (place, value, small) in words {
                 // SAFETY: a word of the array.
@@ -204,7 +204,7 @@ mod tests {
             let base = NonNull::from(&mut memory).cast::<u8>();
             // SAFETY: as above.
             let call_block = unsafe { View::new(base, 128) };
-            let call = Call { layout: 7, function: 9 };
+            let call = ProcessCall { layout: 7, function: 9 };
             call_block.fill(call, &[]);
             prop_assert_eq!(call_block.call(), Some(call));
             // SAFETY: a word of the array.

@@ -78,13 +78,13 @@ impl End {
 }
 
 /// What a process works from; returned when it has ended.
-pub(super) struct Job {
+pub(super) struct ProcessJob {
     pub(super) block: Block,
     /// Keeps alive what the handles among its arguments refer to.
     pub(super) keep_alive: KeepAlive,
 }
 
-impl Job {
+impl ProcessJob {
     /// The call block of this job.
     pub(super) fn view(&self) -> View {
         // SAFETY: the block is mapped while the job lives. Whoever calls this is the driver before the start,
@@ -105,7 +105,7 @@ pub(super) struct Child {
     pub(super) is_dismissed: AtomicBool,
     /// Whether its socket has reached its end: nothing more will come from there.
     pub(super) is_silent: AtomicBool,
-    job: Mutex<Option<Job>>,
+    job: Mutex<Option<ProcessJob>>,
     /// An outcome too long for the call block.
     far: Mutex<Option<Mapping>>,
     refusal: Mutex<Option<String>>,
@@ -134,7 +134,7 @@ impl Child {
         is_daemon: bool,
         member: MemberId,
         process: WorkerProcess,
-        job: Job,
+        job: ProcessJob,
     ) -> Child {
         Child {
             name,

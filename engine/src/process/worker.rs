@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! The driver runs the same build (checked at start, before the assignment) and sends the distance of an
-//! [`Entry`]; that it lies in this program's code is checked.
+//! [`ProcessEntry`]; that it lies in this program's code is checked.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -34,7 +34,7 @@ pub(crate) struct Assignment {
     pub(crate) arena_len: u64,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
-    /// What to call: the distance of an [`Entry`] from the anchor.
+    /// What to call: the distance of a [`ProcessEntry`] from the anchor.
     pub(crate) entry: u64,
     /// The block of the arena that the entry is given.
     pub(crate) offset: u64,
@@ -60,7 +60,7 @@ impl Site {
 ///
 /// # Safety
 /// Called with a site over the block of the assignment that names this entry.
-pub(crate) type Entry = unsafe fn(&mut Site) -> i32;
+pub(crate) type ProcessEntry = unsafe fn(&mut Site) -> i32;
 
 /// What this process is.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ fn begin(
     assignment: Assignment,
     fds: &[OwnedFd],
     mut segments: Mapped,
-) -> Result<(Entry, Site), String> {
+) -> Result<(ProcessEntry, Site), String> {
     // `terminate` means this process, whatever its driver does with the signal.
     process::default_signal(libc::SIGTERM);
     if !assignment.folder.is_empty() {
@@ -127,8 +127,8 @@ fn begin(
     let block = NonNull::new(extent.base.wrapping_add(assignment.offset as usize));
     let block = block.filter(|_| end.is_some_and(|end| end <= extent.len_bytes));
     let block = block.ok_or("the assignment's block lies outside the arena")?;
-    // SAFETY: the driver sent the distance of an `Entry` in this same build.
-    let entry = unsafe { code::function_at::<Entry>(assignment.entry) };
+    // SAFETY: the driver sent the distance of a `ProcessEntry` in this same build.
+    let entry = unsafe { code::function_at::<ProcessEntry>(assignment.entry) };
     let entry = entry.ok_or("the assignment names an entry outside this program's code")?;
     let _once = ME.set(Me { name: assignment.name, is_daemon: assignment.is_daemon });
     *SEGMENTS.lock() = Some(segments);

@@ -111,10 +111,10 @@ pub(crate) enum Note {
 /// Emits workers' events in the driver, on a thread of its own: the subscriber is the program's code and may
 /// be slow, stuck or waiting for a launch, while deaths must be handled.
 #[derive(Default)]
-pub(crate) struct Relay(Mutex<Stage>);
+pub(crate) struct Relay(Mutex<RelayStage>);
 
 #[derive(Default)]
-enum Stage {
+enum RelayStage {
     /// No event so far: there is no thread.
     #[default]
     Silent,
@@ -154,10 +154,10 @@ impl Relay {
     /// Passes a note to the thread, without waiting for it.
     pub(crate) fn pass(&self, note: Note) {
         let mut stage = self.0.lock();
-        if let Stage::Silent = *stage {
-            *stage = Line::open().map_or(Stage::Over, Stage::Running);
+        if let RelayStage::Silent = *stage {
+            *stage = Line::open().map_or(RelayStage::Over, RelayStage::Running);
         }
-        if let Stage::Running(line) = &*stage
+        if let RelayStage::Running(line) = &*stage
             && let Err(TrySendError::Full(note)) = line.notes.try_send(note)
         {
             line.lost.count(&note);
@@ -169,7 +169,7 @@ impl Relay {
         let (told, is_told) = std::sync::mpsc::sync_channel(0);
         match &*self.0.lock() {
             // One that does not fit is dropped here, which ends the wait at once.
-            Stage::Running(line) => drop(line.notes.try_send(Note::Mark { _told: told })),
+            RelayStage::Running(line) => drop(line.notes.try_send(Note::Mark { _told: told })),
             _ => return,
         }
         // Nothing is ever sent: the other end is dropped.
@@ -178,8 +178,8 @@ impl Relay {
 
     /// Waits until everything has been emitted, unless the subscriber takes too long.
     pub(crate) fn close(&self) {
-        let stage = std::mem::replace(&mut *self.0.lock(), Stage::Over);
-        if let Stage::Running(Line { notes, ended, .. }) = stage {
+        let stage = std::mem::replace(&mut *self.0.lock(), RelayStage::Over);
+        if let RelayStage::Running(Line { notes, ended, .. }) = stage {
             drop(notes);
             let _told = ended.recv_timeout(LAST_WORDS);
         }

@@ -12,7 +12,7 @@ use crate::base::atomic::Ordering;
 use crate::sys::clock::ticks;
 use crate::task::board::SLOTS;
 use crate::task::queue::{Books, InFlight, TaskQueue};
-use crate::task::slot::{Stage, State};
+use crate::task::slot::{TaskStage, TaskState};
 use crate::team::gate::Phase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) struct Audit {
     /// When to check next.
     next: Instant,
     /// What the last check found odd.
-    odd: Vec<(usize, State)>,
+    odd: Vec<(usize, TaskState)>,
     /// The board's rules as they were written.
     rules: [u64; 4],
 }
@@ -85,8 +85,9 @@ impl TaskQueue {
         }
         let before = std::mem::replace(&mut books.audit.odd, odd);
         let lasting = books.audit.odd.iter().filter(|odd| before.contains(odd));
-        let (done, lost): (Vec<_>, Vec<_>) =
-            lasting.map(|(index, state)| (*index, state.stage())).partition(|odd| odd.1 == Some(Stage::Done));
+        let (done, lost): (Vec<_>, Vec<_>) = lasting
+            .map(|(index, state)| (*index, state.stage()))
+            .partition(|odd| odd.1 == Some(TaskStage::Done));
         // Done, and its member could not announce it: harmless.
         books.strays.clear();
         books.strays.extend(done.into_iter().map(|(index, _)| index));
@@ -98,21 +99,21 @@ impl TaskQueue {
         &self,
         index: usize,
         in_flight: &InFlight,
-        state: State,
+        state: TaskState,
         head: u64,
         members: &[u32],
     ) -> bool {
         match state.stage() {
-            Some(Stage::Queued) => {
+            Some(TaskStage::Queued) => {
                 let at = in_flight.position;
                 state == in_flight.queued && at >= head && self.board.is_on_ring(at, index)
             }
-            Some(Stage::Running | Stage::Condemned) => {
+            Some(TaskStage::Running | TaskStage::Condemned) => {
                 state.position() == in_flight.queued.position()
                     && (!self.can_kill() || members.contains(&state.member()))
             }
             // Its member is about to announce it.
-            Some(Stage::Done) | Some(Stage::Free) | None => false,
+            Some(TaskStage::Done) | Some(TaskStage::Free) | None => false,
         }
     }
 

@@ -15,7 +15,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::futex;
-use crate::task::slot::{Slot, Stage, State};
+use crate::task::slot::{TaskSlot, TaskStage, TaskState};
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -135,7 +135,7 @@ unsafe impl Sync for TaskBoard {}
 
 const RING_AT: usize = size_of::<Head>();
 const SLOTS_AT: usize = RING_AT + (SLOTS * size_of::<AtomicU64>()).next_multiple_of(128);
-const DONE_AT: usize = SLOTS_AT + SLOTS * size_of::<Line<Slot>>();
+const DONE_AT: usize = SLOTS_AT + SLOTS * size_of::<Line<TaskSlot>>();
 
 /// Bytes of the board of a team of `size`.
 #[expect(clippy::arithmetic_side_effects, reason = "the sizes of a team that was made")]
@@ -172,8 +172,8 @@ impl TaskBoard {
     }
 
     /// The slot of that number.
-    pub(crate) fn slot(&self, index: usize) -> &Slot {
-        &self.at::<Line<Slot>>(SLOTS_AT, SLOTS)[index]
+    pub(crate) fn slot(&self, index: usize) -> &TaskSlot {
+        &self.at::<Line<TaskSlot>>(SLOTS_AT, SLOTS)[index]
     }
 
     /// The slot's own bytes.
@@ -198,7 +198,7 @@ impl TaskBoard {
     /// Queues slot `index`, whose fields are written, at `position`, the one after the last. Returns its
     /// state, or `None` if the ring is full. Called by one thread at a time, which alone knows the position:
     /// the word that publishes it to members is never read back.
-    pub(crate) fn queue(&self, index: usize, position: u64) -> Option<State> {
+    pub(crate) fn queue(&self, index: usize, position: u64) -> Option<TaskState> {
         let head = self.head();
         let is_full = || position.wrapping_sub(head.head.load(Ordering::Relaxed)) >= SLOTS as u64;
         if is_full() {
@@ -207,7 +207,7 @@ impl TaskBoard {
                 return None;
             }
         }
-        let state = State::new(position, 0, Stage::Queued);
+        let state = TaskState::new(position, 0, TaskStage::Queued);
         // Release: pairs with the Acquire in `claim`; a member that sees the slot queued sees its fields.
         self.slot(index).state.store(state.0, Ordering::Release);
         self.ring()[position as usize % SLOTS].store(on_ring(position, index), Ordering::Release);
@@ -231,12 +231,12 @@ impl TaskBoard {
     }
 
     /// Changes a slot's state if it is still `from`.
-    pub(crate) fn change(&self, index: usize, from: State, to: State) -> bool {
+    pub(crate) fn change(&self, index: usize, from: TaskState, to: TaskState) -> bool {
         self.slot(index).state.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    pub(crate) fn state(&self, index: usize) -> State {
-        State(self.slot(index).state.load(Ordering::Acquire))
+    pub(crate) fn state(&self, index: usize) -> TaskState {
+        TaskState(self.slot(index).state.load(Ordering::Acquire))
     }
 
     /// Returns a slot to the driver's free ones. The driver must own it.
@@ -317,7 +317,7 @@ impl TaskBoard {
     }
 
     /// Claims the oldest waiting task for `member`. Returns its slot and its state.
-    pub(crate) fn claim(&self, member: u32) -> Option<(usize, State)> {
+    pub(crate) fn claim(&self, member: u32) -> Option<(usize, TaskState)> {
         let head = self.head();
         let mut position = head.head.load(Ordering::Relaxed);
         // Once round the ring: there are no more, unless words were overwritten.
@@ -336,8 +336,8 @@ impl TaskBoard {
                 position = now;
                 continue;
             }
-            let queued = State::new(position, 0, Stage::Queued);
-            let running = State::new(position, member, Stage::Running);
+            let queued = TaskState::new(position, 0, TaskStage::Queued);
+            let running = TaskState::new(position, member, TaskStage::Running);
             let is_ours = self.slot(index).state.load(Ordering::Relaxed) == queued.0
                 && self.change(index, queued, running);
             self.move_head(position);
@@ -361,7 +361,7 @@ impl TaskBoard {
         let head = self.head().head.load(Ordering::Relaxed);
         for position in (head..tail).take(SLOTS) {
             let index = (self.ring()[position as usize % SLOTS].load(Ordering::Relaxed) & 0xffff) as usize;
-            let queued = State::new(position, 0, Stage::Queued);
+            let queued = TaskState::new(position, 0, TaskStage::Queued);
             if index < SLOTS && self.slot(index).state.load(Ordering::Relaxed) == queued.0 {
                 return;
             }
@@ -406,8 +406,8 @@ impl TaskBoard {
 #[cfg(not(any(loom, miri)))]
 const _: () = {
     assert!(RING_AT == 1024 && SLOTS_AT == 33_792 && DONE_AT == 1_082_368);
-    assert!(size_of::<Slot>() == 256 && size_of::<Line<Slot>>() == 256);
-    assert!(std::mem::offset_of!(Slot, flags) == 72 && std::mem::offset_of!(Slot, items_done) == 88);
+    assert!(size_of::<TaskSlot>() == 256 && size_of::<Line<TaskSlot>>() == 256);
+    assert!(std::mem::offset_of!(TaskSlot, flags) == 72 && std::mem::offset_of!(TaskSlot, items_done) == 88);
 };
 
 #[cfg(test)]

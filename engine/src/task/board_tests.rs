@@ -25,7 +25,7 @@ fn every_task_is_claimed_once_by_whom_its_state_names() {
                             assert_eq!(board.state(index), running);
                             assert_eq!(running.member(), rank as u32 + 2);
                             own.push(board.slot(index).items.load(Ordering::Relaxed));
-                            assert!(board.change(index, running, running.of(Stage::Done)));
+                            assert!(board.change(index, running, running.of(TaskStage::Done)));
                             board.put_done(rank, index);
                         }
                         None if last_look => break,
@@ -51,7 +51,7 @@ fn every_task_is_claimed_once_by_whom_its_state_names() {
             for (rank, taken) in taken.iter_mut().enumerate() {
                 while board.done_since(rank, *taken).unwrap() > 0 {
                     let index = board.done_slot(rank, *taken).unwrap();
-                    assert_eq!(board.state(index).stage(), Some(Stage::Done));
+                    assert_eq!(board.state(index).stage(), Some(TaskStage::Done));
                     board.free(index);
                     free.push(index);
                     (*taken, done) = (*taken + 1, done + 1);
@@ -71,7 +71,7 @@ fn a_task_that_was_taken_back_is_passed_over() {
     let board = heap.board;
     let states: Vec<_> = (0..5).map(|index| board.queue(index, index as u64).unwrap()).collect();
     for index in [0, 2, 4] {
-        assert!(board.change(index, states[index], states[index].of(Stage::Free)));
+        assert!(board.change(index, states[index], states[index].of(TaskStage::Free)));
     }
     assert_eq!(board.claim(7).map(|(index, _)| index), Some(1));
     assert_eq!(board.claim(7).map(|(index, _)| index), Some(3));
@@ -85,7 +85,7 @@ fn a_ring_full_of_tasks_that_were_taken_back_takes_new_ones() {
     let board = heap.board;
     for position in 0..3 * SLOTS as u64 {
         let state = board.queue(0, position).unwrap();
-        assert!(board.change(0, state, state.of(Stage::Free)));
+        assert!(board.change(0, state, state.of(TaskStage::Free)));
     }
     assert!(board.queue(0, 3 * SLOTS as u64).is_some());
     assert_eq!(board.claim(7).map(|(index, _)| index), Some(0));

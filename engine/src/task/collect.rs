@@ -13,7 +13,7 @@ use crate::task::queue::{Books, InFlight, TaskQueue};
 use crate::task::queued::{Arrival, EagerGuard, QueuedTask};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
-use crate::task::slot::{Stage, Trouble};
+use crate::task::slot::{TaskStage, Trouble};
 use crate::team::gate::Phase;
 use crate::team::roster::DeathRecord;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl TaskQueue {
 
     /// Takes a task that its member has done.
     fn take_done(&self, books: &mut Books, index: usize) -> Option<(usize, InFlight)> {
-        if self.board.state(index).stage() != Some(Stage::Done) {
+        if self.board.state(index).stage() != Some(TaskStage::Done) {
             return None;
         }
         let in_flight = books.in_flight[index].take()?;
@@ -231,7 +231,7 @@ impl TaskQueue {
         }
         let count = remains.len();
         for (index, in_flight) in remains {
-            let rest = if self.board.state(index).stage() == Some(Stage::Done) {
+            let rest = if self.board.state(index).stage() == Some(TaskStage::Done) {
                 self.deliver(index, &in_flight)
             } else {
                 let queued_task = &in_flight.queued_task;

@@ -3,7 +3,8 @@
 //! # Safety
 //! An entry is called with the bytes of a task that names it. Driver and member run the same build, and the
 //! entry compares the task's layout with its own before it looks at the bytes. A function's address is that
-//! of a `fn(A) -> R` with the entry's own `A` and `R`, since only [`Body::pointer`] puts the two together.
+//! of a `fn(A) -> R` with the entry's own `A` and `R`, since only [`TaskBody::pointer`] puts the two
+//! together.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -17,7 +18,7 @@ use crate::task::board::TaskBoard;
 use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
 use crate::task::results::Results;
-use crate::task::slot::{Slot, Trouble};
+use crate::task::slot::{TaskSlot, Trouble};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -32,9 +33,9 @@ pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 
 /// One task as its entry sees it.
-pub(crate) struct Call<'a, 'm> {
+pub(crate) struct TaskCall<'a, 'm> {
     pub(crate) board: TaskBoard,
-    pub(crate) slot: &'a Slot,
+    pub(crate) slot: &'a TaskSlot,
     /// What the slot's `stop` holds when the task is to end early.
     pub(crate) number: u64,
     pub(crate) arguments: &'a [u8],
@@ -59,7 +60,7 @@ enum Miss {
     End,
 }
 
-impl Call<'_, '_> {
+impl TaskCall<'_, '_> {
     /// Reads an argument, with the handles in it.
     #[inline]
     fn read<A: Argument>(&mut self, bytes: &[u8]) -> Result<A, String> {
@@ -159,20 +160,20 @@ impl Call<'_, '_> {
 ///
 /// # Safety
 /// Called by the member that claimed the task, with the bytes it came with.
-pub(crate) type TaskEntry = unsafe fn(&mut Call<'_, '_>);
+pub(crate) type TaskEntry = unsafe fn(&mut TaskCall<'_, '_>);
 
 /// What is to be run: the entry and the function, as addresses.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Body {
+pub(crate) struct TaskBody {
     pub(crate) entry: TaskEntry,
     pub(crate) function: usize,
     pub(crate) layout: u64,
 }
 
-impl Body {
+impl TaskBody {
     /// A function that is given as a value.
-    pub(crate) fn pointer<A: Argument, R: Output>(function: fn(A) -> R) -> Body {
-        Body {
+    pub(crate) fn pointer<A: Argument, R: Output>(function: fn(A) -> R) -> TaskBody {
+        TaskBody {
             entry: run_items::<A, R, Pointer<A, R>>,
             function: function as usize,
             layout: codec::layout_of::<A, R>(),
@@ -180,8 +181,8 @@ impl Body {
     }
 
     /// A function that its type names.
-    pub(crate) fn by_type<A: Argument, R: Output, I: Invoke<A, R>>() -> Body {
-        Body { entry: run_items::<A, R, I>, function: 0, layout: codec::layout_of::<A, R>() }
+    pub(crate) fn by_type<A: Argument, R: Output, I: Invoke<A, R>>() -> TaskBody {
+        TaskBody { entry: run_items::<A, R, I>, function: 0, layout: codec::layout_of::<A, R>() }
     }
 
     /// A number for the function, the same for all its tasks in this process.
@@ -193,7 +194,7 @@ impl Body {
 /// A way to call a function.
 pub(crate) trait Invoke<A, R>: 'static {
     /// # Safety
-    /// `function` is what [`Body`] holds beside the entry that calls this.
+    /// `function` is what [`TaskBody`] holds beside the entry that calls this.
     unsafe fn invoke(function: usize, argument: A) -> R;
 }
 
@@ -208,7 +209,7 @@ impl<A: 'static, R: 'static> Invoke<A, R> for Pointer<A, R> {
     }
 }
 
-unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_, '_>) {
+unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut TaskCall<'_, '_>) {
     let slot = call.slot;
     if slot.layout.load(Ordering::Relaxed) != codec::layout_of::<A, R>() {
         return slot.trouble.store(Trouble::Types as u32, Ordering::Relaxed);
@@ -241,7 +242,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut Call<'_,
 /// Stores the outcome of an item without a result; false if the task ends with it.
 #[cold]
 fn missed<R: Output>(
-    call: &mut Call<'_, '_>,
+    call: &mut TaskCall<'_, '_>,
     item: usize,
     outcome: std::thread::Result<Result<(), Miss>>,
 ) -> bool {

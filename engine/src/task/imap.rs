@@ -3,7 +3,7 @@
 
 use crate::sys::fork;
 use crate::task::board::SLOTS;
-use crate::task::entry::{Argument, Body, Output};
+use crate::task::entry::{Argument, Output, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::here;
 use crate::task::job::decode;
@@ -32,7 +32,7 @@ const MAX_WINDOW: usize = 1 << 20;
 
 /// The order in which results are yielded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ResultOrder {
     OfInput,
     OfCompletion,
 }
@@ -40,7 +40,7 @@ pub(crate) enum Order {
 /// Receives results and keeps them until they are asked for.
 struct Stream<R> {
     shelf: Mutex<Shelf<R>>,
-    order: Order,
+    order: ResultOrder,
     /// Items whose results can be yielded now.
     ready: AtomicUsize,
     is_closed: AtomicBool,
@@ -56,7 +56,7 @@ struct Shelf<R> {
 impl<R> Stream<R> {
     fn put(&self, first: usize, values: Vec<Result<R, TaskError>>) {
         let mut shelf = self.shelf.lock();
-        if self.order == Order::OfCompletion {
+        if self.order == ResultOrder::OfCompletion {
             shelf.ready.extend(values);
         } else {
             shelf.early.insert(first, values);
@@ -148,7 +148,12 @@ pub struct Imap<'p, I, A, R> {
 }
 
 impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
-    pub(crate) fn new(tasks: Tasks<'p>, function: fn(A) -> R, items: I, order: Order) -> Imap<'p, I, A, R> {
+    pub(crate) fn new(
+        tasks: Tasks<'p>,
+        function: fn(A) -> R,
+        items: I,
+        order: ResultOrder,
+    ) -> Imap<'p, I, A, R> {
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
         let shelf = Mutex::new(Shelf { ready: VecDeque::new(), early: BTreeMap::new(), next: 0 });
@@ -157,7 +162,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let cost = tasks
             .queue
             .filter(|_| !fork::is_foreign())
-            .and_then(|queue| queue.costs.of(Body::pointer(function).key()));
+            .and_then(|queue| queue.costs.of(TaskBody::pointer(function).key()));
         let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
         let workers = tasks.queue.map_or(1, |queue| queue.workers());
@@ -198,7 +203,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             self.is_exhausted = true;
             return;
         }
-        let body = Body::pointer(self.function);
+        let body = TaskBody::pointer(self.function);
         let mut queued_tasks = Vec::new();
         let until = self.given.saturating_add(self.window);
         let mut items = Caught { items: &mut self.items, panic: None };

@@ -49,7 +49,7 @@ impl Heap {
         }
         put::<Head>(base, 0, 1);
         put::<AtomicU64>(base, RING_AT, SLOTS);
-        put::<Line<Slot>>(base, SLOTS_AT, SLOTS);
+        put::<Line<TaskSlot>>(base, SLOTS_AT, SLOTS);
         put::<DoneRing>(base, DONE_AT, size);
     }
 }
@@ -109,7 +109,7 @@ unsafe impl Sync for Team {}
 unsafe impl Send for Team {}
 
 struct InFlight {
-    queued: State,
+    queued: TaskState,
     first: usize,
     items: usize,
     /// A living member was told to end it: what came of it was told then.
@@ -203,7 +203,7 @@ impl Team {
     }
 
     /// Runs a task that was claimed; false if the member stops in it.
-    fn run(&self, rank: usize, index: usize, running: State, dies: Option<Dies>) -> bool {
+    fn run(&self, rank: usize, index: usize, running: TaskState, dies: Option<Dies>) -> bool {
         let board = self.board();
         let slot = board.slot(index);
         if dies == Some(Dies::Claimed) {
@@ -229,7 +229,7 @@ impl Team {
                 return false;
             }
         }
-        assert!(board.change(index, running, running.of(Stage::Done)), "a running task is its member's");
+        assert!(board.change(index, running, running.of(TaskStage::Done)), "a running task is its member's");
         if dies == Some(Dies::Done) {
             return false;
         }
@@ -304,7 +304,7 @@ impl Team {
             for _ in 0..self.board().done_since(rank, books.taken[rank]).expect("no more than there are") {
                 let index = self.board().done_slot(rank, books.taken[rank]).expect("a slot");
                 books.taken[rank] += 1;
-                if self.board().state(index).stage() == Some(Stage::Done)
+                if self.board().state(index).stage() == Some(TaskStage::Done)
                     && let Some(in_flight) = books.in_flight[index].take()
                 {
                     if !in_flight.is_told {
@@ -417,7 +417,7 @@ fn loom_board_task_is_taken_back_or_run() {
         // As `TaskQueue::take_unbegun`.
         let index = books.in_flight.iter().position(Option::is_some).expect("it was submitted");
         let queued = books.in_flight[index].as_ref().expect("as above").queued;
-        let is_back = team.board().change(index, queued, queued.of(Stage::Free));
+        let is_back = team.board().change(index, queued, queued.of(TaskStage::Free));
         if is_back {
             books.in_flight[index] = None;
             team.release(&mut books, index);
@@ -440,7 +440,7 @@ fn loom_board_stray_is_whole() {
         team.place(&mut books, 0, 1, 0);
         let member = beside(&team, move |team| team.serve(0, Some(Dies::Done)));
         // As `TaskQueue::take_done`, at the audit that finds it.
-        while team.board().state(0).stage() != Some(Stage::Done) {
+        while team.board().state(0).stage() != Some(TaskStage::Done) {
             thread::yield_now();
         }
         team.deliver(&mut books, 0, 0, 1);

@@ -19,8 +19,8 @@ use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
 use crate::task::queued::{EagerGuard, QueuedTask, Receiver, Store};
 use crate::task::serve;
-use crate::task::slot::{FLAG_TIMED, State, seal_of};
-use crate::team::crew::{Crew, Kind};
+use crate::task::slot::{FLAG_TIMED, TaskState, seal_of};
+use crate::team::crew::{Crew, CrewKind};
 use crate::team::gate::Phase;
 use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
 use crate::team::roster::DeathRecord;
@@ -80,7 +80,7 @@ impl BoardSegment {
 pub(crate) struct InFlight {
     pub(crate) queued_task: QueuedTask,
     /// Its slot's state when it was queued, and where on the ring.
-    pub(crate) queued: State,
+    pub(crate) queued: TaskState,
     pub(crate) position: u64,
 }
 
@@ -188,7 +188,7 @@ impl TaskQueue {
 
     /// Whether workers are processes, which can be killed.
     pub(crate) fn can_kill(&self) -> bool {
-        matches!(self.crew.kind, Kind::Processes(_))
+        matches!(self.crew.kind, CrewKind::Processes(_))
     }
 
     /// Adds tasks. A task that cannot be added is reported to its receiver.

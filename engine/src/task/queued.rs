@@ -13,7 +13,7 @@ use crate::memory::AllocError;
 use crate::sys::fork;
 use crate::task::board::TaskBoard;
 use crate::task::codec::{self, guarded};
-use crate::task::entry::{Argument, Body};
+use crate::task::entry::{Argument, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
 use crate::task::slot::INLINE_BYTES;
@@ -69,7 +69,7 @@ pub(crate) struct Packed {
 
 /// One task.
 pub(crate) struct QueuedTask {
-    pub(crate) body: Body,
+    pub(crate) body: TaskBody,
     pub(crate) packed: Packed,
     /// Larger rooms granted while it ran, in the order of their numbers.
     pub(crate) granted: Vec<HeapBlock>,

@@ -16,9 +16,9 @@ use crate::spawn::segments::{Segments, resolver};
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
 use crate::task::board::{TaskBoard, board_bytes};
-use crate::task::entry::{Call, TaskEntry};
+use crate::task::entry::{TaskCall, TaskEntry};
 use crate::task::results::{Results, Room};
-use crate::task::slot::{FLAG_TIMED, INLINE_BYTES, Slot, Stage, State, Trouble, seal_of};
+use crate::task::slot::{FLAG_TIMED, INLINE_BYTES, TaskSlot, TaskStage, TaskState, Trouble, seal_of};
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::member::{After, IdleWork, Member};
 use crate::team::trace::EventKind;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 const WEIGH_EVERY: Duration = Duration::from_millis(50);
 /// Longest sleep of a member that waits for room; then it checks whether it was given up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A [`Slot::grant`], below the number of the grant (from bit 2 on).
+/// A [`TaskSlot::grant`], below the number of the grant (from bit 2 on).
 pub(crate) const GRANTED: u32 = 1;
 /// See [`GRANTED`].
 pub(crate) const REFUSED: u32 = 2;
@@ -102,7 +102,7 @@ impl IdleWork for Server {
 }
 
 impl Server {
-    fn perform(&self, member: &mut Member, index: usize, slot: &Slot, number: u64) {
+    fn perform(&self, member: &mut Member, index: usize, slot: &TaskSlot, number: u64) {
         let TaskBytes { base, args_len, room } = match self.bytes_of(member, index, slot) {
             Ok(bytes) => bytes,
             Err(why) => {
@@ -139,7 +139,7 @@ impl Server {
         let room = unsafe { Room::new(behind, room) };
         let board = self.board;
         member.within(&slot.stop, number, |member| {
-            let mut call = Call {
+            let mut call = TaskCall {
                 board,
                 slot,
                 number,
@@ -157,7 +157,7 @@ impl Server {
     }
 
     /// The bytes of a claimed task: arguments, and room for results.
-    fn bytes_of(&self, member: &mut Member, index: usize, slot: &Slot) -> Result<TaskBytes, String> {
+    fn bytes_of(&self, member: &mut Member, index: usize, slot: &TaskSlot) -> Result<TaskBytes, String> {
         let len = |word: &AtomicU64| word.load(Ordering::Relaxed) as usize;
         let (args_len, room) = (len(&slot.args_len), len(&slot.room));
         let total = args_len.checked_add(room).ok_or("its lengths make no sense")?;
@@ -170,11 +170,11 @@ impl Server {
     }
 
     /// Returns the task to the driver.
-    fn finish(&mut self, index: usize, running: State) {
+    fn finish(&mut self, index: usize, running: TaskState) {
         let board = self.board;
-        let done = running.of(Stage::Done);
+        let done = running.of(TaskStage::Done);
         if !board.change(index, running, done) {
-            if board.state(index) == running.of(Stage::Condemned) {
+            if board.state(index) == running.of(TaskStage::Condemned) {
                 // The driver has had enough of it, and is about to kill this process.
                 loop {
                     std::thread::sleep(LOOK_AGAIN);
@@ -238,7 +238,7 @@ fn in_arena(
     }
 }
 
-impl<'a> Call<'a, '_> {
+impl<'a> TaskCall<'a, '_> {
     /// Asks the driver for a room of this many bytes. Returns it and its number.
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]

@@ -9,7 +9,7 @@ pub(crate) const INLINE_BYTES: usize = 80;
 /// The stage in a slot's state word, below the position (32 bits) and the member (29 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub(crate) enum Stage {
+pub(crate) enum TaskStage {
     /// The driver's.
     Free = 0,
     /// Waits for a member.
@@ -24,25 +24,25 @@ pub(crate) enum Stage {
 
 /// A slot's state, as one copy of its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State(pub(super) u64);
+pub(crate) struct TaskState(pub(super) u64);
 
-impl State {
-    pub(crate) fn new(position: u64, member: u32, stage: Stage) -> State {
-        State(position << 32 | u64::from(member) << 3 | stage as u64)
+impl TaskState {
+    pub(crate) fn new(position: u64, member: u32, stage: TaskStage) -> TaskState {
+        TaskState(position << 32 | u64::from(member) << 3 | stage as u64)
     }
 
     /// The same task in another stage.
-    pub(crate) fn of(self, stage: Stage) -> State {
-        State(self.0 & !7 | stage as u64)
+    pub(crate) fn of(self, stage: TaskStage) -> TaskState {
+        TaskState(self.0 & !7 | stage as u64)
     }
 
-    pub(crate) fn stage(self) -> Option<Stage> {
+    pub(crate) fn stage(self) -> Option<TaskStage> {
         match self.0 & 7 {
-            0 => Some(Stage::Free),
-            1 => Some(Stage::Queued),
-            2 => Some(Stage::Running),
-            3 => Some(Stage::Done),
-            4 => Some(Stage::Condemned),
+            0 => Some(TaskStage::Free),
+            1 => Some(TaskStage::Queued),
+            2 => Some(TaskStage::Running),
+            3 => Some(TaskStage::Done),
+            4 => Some(TaskStage::Condemned),
             _ => None,
         }
     }
@@ -58,12 +58,14 @@ impl State {
 
     /// Whether `member`, which has died, ran the task or had done it.
     pub(crate) fn is_left_by(self, member: u32) -> bool {
-        let is_left = matches!(self.stage(), Some(Stage::Running | Stage::Condemned | Stage::Done));
+        let is_left =
+            matches!(self.stage(), Some(TaskStage::Running | TaskStage::Condemned | TaskStage::Done));
         is_left && self.member() == member
     }
 }
 
-/// In [`Slot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the function.
+/// In [`TaskSlot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the
+/// function.
 pub(crate) const FLAG_TIMED: u32 = 1;
 
 /// A checksum of the code offsets in a task, so that a stray write to them is noticed.
@@ -96,14 +98,15 @@ impl Trouble {
     }
 }
 
-/// In [`Slot::reading`]: the member begins no further item. Set by the driver on the item whose time is over.
+/// In [`TaskSlot::reading`]: the member begins no further item. Set by the driver on the item whose time is
+/// over.
 pub(crate) const DOOMED: u64 = 1 << 63;
 
 /// One task: what it is, how far it is, what came out.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Slot {
-    /// A [`State`].
+pub(crate) struct TaskSlot {
+    /// A [`TaskState`].
     pub(crate) state: AtomicU64,
     // Written by the driver before the task is queued.
     /// The monomorphised entry, and the function it calls, as offsets from the anchor.
@@ -151,7 +154,7 @@ pub(crate) struct Slot {
     pub(super) bytes: [AtomicU64; INLINE_BYTES / 8],
 }
 
-impl Slot {
+impl TaskSlot {
     /// What `stop` holds when the present task is to stop early: never 0.
     pub(crate) fn stop_number(&self) -> u64 {
         (self.state.load(Ordering::Relaxed) >> 32).wrapping_add(1)
@@ -188,6 +191,6 @@ impl Slot {
 
     /// Whether the driver has given up the task.
     pub(crate) fn is_condemned(&self) -> bool {
-        State(self.state.load(Ordering::Relaxed)).stage() == Some(Stage::Condemned)
+        TaskState(self.state.load(Ordering::Relaxed)).stage() == Some(TaskStage::Condemned)
     }
 }

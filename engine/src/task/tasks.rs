@@ -8,10 +8,10 @@ use crate::sys::fork;
 use crate::task::codec;
 use crate::task::completion::Progress;
 use crate::task::cost::Cost;
-use crate::task::entry::{Argument, Body, Output};
+use crate::task::entry::{Argument, Output, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::here;
-use crate::task::imap::{Imap, Order};
+use crate::task::imap::{Imap, ResultOrder};
 use crate::task::insight::Entry;
 use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
 use crate::task::queue::TaskQueue;
@@ -144,7 +144,7 @@ impl<'p> Tasks<'p> {
             let one = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
             return AsyncResult::done(here::run(&self, &run, std::iter::once(argument), one, true).0);
         };
-        let body = Body::pointer(function);
+        let body = TaskBody::pointer(function);
         let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
         let packed = check(&body)
             .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
@@ -180,7 +180,7 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         let run = |argument| here::call(function, argument);
-        self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, true).get()
+        self.start(TaskBody::pointer(function), &run, items, all_or_first, Ends::AtFirstError, true).get()
     }
 
     /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
@@ -199,7 +199,7 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         let run = |argument| here::call(function, argument);
-        self.start(Body::pointer(function), &run, items, each, Ends::WithTheLast, true).get()
+        self.start(TaskBody::pointer(function), &run, items, each, Ends::WithTheLast, true).get()
     }
 
     /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
@@ -210,7 +210,7 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         let run = |argument| here::call(function, argument);
-        self.start(Body::pointer(function), &run, items, all_or_first, Ends::AtFirstError, false)
+        self.start(TaskBody::pointer(function), &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
     /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
@@ -225,7 +225,7 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         let run = |arguments| here::caught(|| function.call(arguments));
-        let body = Body::by_type::<A, F::Output, ByType<F>>();
+        let body = TaskBody::by_type::<A, F::Output, ByType<F>>();
         self.start(body, &run, items, all_or_first, Ends::AtFirstError, true).get()
     }
 
@@ -238,7 +238,7 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         let run = |arguments| here::caught(|| function.call(arguments));
-        let body = Body::by_type::<A, F::Output, ByType<F>>();
+        let body = TaskBody::by_type::<A, F::Output, ByType<F>>();
         self.start(body, &run, items, all_or_first, Ends::AtFirstError, false)
     }
 
@@ -250,7 +250,7 @@ impl<'p> Tasks<'p> {
         R: Output,
         I: IntoIterator<Item = A>,
     {
-        Imap::new(self, function, items.into_iter(), Order::OfInput)
+        Imap::new(self, function, items.into_iter(), ResultOrder::OfInput)
     }
 
     /// As [`Self::imap`], but yields results in order of completion.
@@ -260,7 +260,7 @@ impl<'p> Tasks<'p> {
         R: Output,
         I: IntoIterator<Item = A>,
     {
-        Imap::new(self, function, items.into_iter(), Order::OfCompletion)
+        Imap::new(self, function, items.into_iter(), ResultOrder::OfCompletion)
     }
 
     // ------------------------------------------------------------------------------------------- parts
@@ -268,7 +268,7 @@ impl<'p> Tasks<'p> {
     /// Starts a map. If it is waited for at once (`may_stay`), it may run here.
     fn start<A, R, T, I>(
         mut self,
-        body: Body,
+        body: TaskBody,
         run: &dyn Fn(A) -> Result<R, TaskError>,
         items: I,
         finish: fn(Gathered<R>) -> Result<T, TaskError>,
@@ -328,7 +328,7 @@ impl<'p> Tasks<'p> {
     fn submit_all<A: Argument, R: Output>(
         &self,
         queue: &Arc<TaskQueue>,
-        body: &Body,
+        body: &TaskBody,
         items: &mut dyn Iterator<Item = A>,
         chunk: usize,
         cost: Option<Cost>,
@@ -372,7 +372,7 @@ impl<'p> Tasks<'p> {
     /// Runs a map in this thread, and records what is recorded of tasks.
     fn run_here<A, R, T>(
         &self,
-        body: &Body,
+        body: &TaskBody,
         run: &dyn Fn(A) -> Result<R, TaskError>,
         items: impl Iterator<Item = A>,
         finish: fn(Gathered<R>) -> Result<T, TaskError>,
@@ -400,7 +400,7 @@ impl<'p> Tasks<'p> {
 
     pub(crate) fn queued_task(
         &self,
-        body: Body,
+        body: TaskBody,
         packed: Packed,
         first: usize,
         receiver: Arc<dyn Receiver>,
@@ -448,7 +448,7 @@ enum Ends {
 }
 
 /// Whether workers can find the function.
-pub(crate) fn check(body: &Body) -> Result<(), TaskError> {
+pub(crate) fn check(body: &TaskBody) -> Result<(), TaskError> {
     let offset =
         |address| code::offset_of(address).map_err(|error| TaskError::NoEntry(Arc::new(error.into())));
     offset(body.entry as usize)?;

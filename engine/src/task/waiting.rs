@@ -13,7 +13,7 @@ use crate::task::calls::discard;
 use crate::task::error::TaskError;
 use crate::task::queue::{TaskQueue, is_same};
 use crate::task::queued::{QueuedTask, Receiver};
-use crate::task::slot::Stage;
+use crate::task::slot::TaskStage;
 use crate::team::current;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -213,10 +213,10 @@ impl TaskQueue {
                 // Before its clock: an item that begins in between has a fresh one.
                 let reading = self.board.slot(index).reading.load(Ordering::Acquire);
                 let ran = match state.stage() {
-                    Some(Stage::Running) if in_flight.queued_task.verdict.is_none() => {
+                    Some(TaskStage::Running) if in_flight.queued_task.verdict.is_none() => {
                         self.ran(index, in_flight)
                     }
-                    Some(Stage::Queued) => Duration::ZERO,
+                    Some(TaskStage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
                 match limit.checked_sub(ran).filter(|left| !left.is_zero()) {
@@ -245,7 +245,7 @@ impl TaskQueue {
         let mut books = self.books.lock();
         let Some(in_flight) = books.in_flight[index].as_mut() else { return };
         let running = self.board.state(index);
-        if running.stage() != Some(Stage::Running) || in_flight.queued_task.verdict.is_some() {
+        if running.stage() != Some(TaskStage::Running) || in_flight.queued_task.verdict.is_some() {
             return;
         }
         if reading.is_some_and(|reading| !slot.doom(reading)) {
@@ -254,7 +254,7 @@ impl TaskQueue {
         slot.stop.store(slot.stop_number(), Ordering::Release);
         in_flight.queued_task.verdict = Some(verdict.clone());
         if self.can_kill() {
-            let is_condemned = self.board.change(index, running, running.of(Stage::Condemned));
+            let is_condemned = self.board.change(index, running, running.of(TaskStage::Condemned));
             drop(books);
             // Else it was done in this very moment, and lives on.
             if is_condemned {
@@ -301,7 +301,7 @@ impl TaskQueue {
                 continue;
             };
             let queued = in_flight.queued;
-            if self.board.change(index, queued, queued.of(Stage::Free)) {
+            if self.board.change(index, queued, queued.of(TaskStage::Free)) {
                 books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
                 taken.push(in_flight.queued_task);
                 self.release(&mut books, index);

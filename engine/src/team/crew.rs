@@ -15,10 +15,10 @@ use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
 use crate::team::in_process::InProcess;
 use crate::team::initializer::Initializer;
 use crate::team::leave::Leave;
-use crate::team::member::{Member, Patience};
+use crate::team::member::{Member, SpinBudget};
 use crate::team::orders::{Order, Orders, WireBytes};
 use crate::team::register::Register;
-use crate::team::roster::{Roster, Slot, Stage};
+use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::state::States;
 use crate::team::trace::{Trace, trace_bytes};
 use crate::team::welcome::Welcome;
@@ -33,7 +33,7 @@ use std::time::Instant;
 
 /// What members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CrewKind {
     Processes(StartMethod),
     Threads,
     /// No members: the caller does everything.
@@ -41,8 +41,8 @@ pub(crate) enum Kind {
 }
 
 /// How a crew is to be made.
-pub(crate) struct Plan {
-    pub(crate) kind: Kind,
+pub(crate) struct CrewPlan {
+    pub(crate) kind: CrewKind,
     pub(crate) places: Vec<WorkerPlace>,
     /// How many of them the team has at first.
     pub(crate) active: usize,
@@ -63,11 +63,11 @@ pub(crate) struct Plan {
     pub(crate) native_threads: Option<usize>,
 }
 
-impl Plan {
+impl CrewPlan {
     /// A crew without members.
-    pub(crate) fn inline(places: Vec<WorkerPlace>) -> Plan {
-        Plan {
-            kind: Kind::Inline,
+    pub(crate) fn inline(places: Vec<WorkerPlace>) -> CrewPlan {
+        CrewPlan {
+            kind: CrewKind::Inline,
             active: places.len(),
             places,
             is_bound: false,
@@ -90,7 +90,7 @@ pub(crate) struct Crew {
     /// Places for members. How many of them are the team, see [`Crew::active`].
     pub(crate) size: usize,
     pub(super) active: AtomicUsize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: CrewKind,
     /// Stands before the rank in a worker's name.
     pub(crate) label: String,
     pub(crate) control: Control,
@@ -115,7 +115,7 @@ pub(crate) struct Crew {
     pub(crate) deaths: AtomicU64,
     /// Workers that got ready so far.
     pub(crate) newcomers: AtomicU64,
-    pub(crate) patience: Patience,
+    pub(crate) patience: SpinBudget,
     pub(crate) idle_work: Option<IdleWorkPlan>,
     pub(crate) initializer: Option<Arc<Initializer>>,
     pub(super) native_threads: Option<usize>,
@@ -294,7 +294,7 @@ impl Crew {
     /// Lets the members end that asked for it, if no launch is on its way; returns whether some still wait.
     pub(crate) fn give_leave(&self) -> bool {
         let mut roster = self.roster.lock();
-        if !roster.slots.iter().any(Slot::wants_leave) {
+        if !roster.slots.iter().any(RosterSlot::wants_leave) {
             return false;
         }
         let board = self.board();
@@ -314,9 +314,9 @@ impl Crew {
     }
 
     /// Lets the member of that rank end, if it serves. The roster is locked, and no launch is on its way.
-    pub(crate) fn let_go_of(&self, rank: usize, slot: &mut Slot) {
-        if slot.stage == Stage::Ready {
-            slot.stage = Stage::Leaving;
+    pub(crate) fn let_go_of(&self, rank: usize, slot: &mut RosterSlot) {
+        if slot.stage == MemberStage::Ready {
+            slot.stage = MemberStage::Leaving;
             slot.leaving_since = Instant::now();
             self.with_leave(rank, Leave::give);
         }
@@ -325,7 +325,7 @@ impl Crew {
     /// Kills the member of that id, if it is still there.
     pub(crate) fn kill_member(&self, member: u32) -> bool {
         let roster = self.roster.lock();
-        roster.slots.iter().find(|slot| slot.member == member).is_some_and(Slot::kill)
+        roster.slots.iter().find(|slot| slot.member == member).is_some_and(RosterSlot::kill)
     }
 
     /// Writes the next order.

@@ -4,9 +4,9 @@
 
 use crate::memory::{Segment, SegmentId, registry};
 use crate::spawn::mail::{self, MAX_IDS, ToWorker};
-use crate::team::crew::{Crew, Kind};
+use crate::team::crew::{Crew, CrewKind};
 use crate::team::fork_join::RankSet;
-use crate::team::roster::{Roster, Slot, Stage};
+use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::state;
 use parking_lot::MutexGuard;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Crew {
         if drops != roster.drops_seen {
             self.retire(roster, drops, !members.contains(0), &mut cost);
         }
-        if !matches!(self.kind, Kind::Processes(_)) {
+        if !matches!(self.kind, CrewKind::Processes(_)) {
             return cost;
         }
         let roster = &mut **roster;
@@ -97,7 +97,7 @@ impl Crew {
     #[cold]
     fn retire(&self, roster: &mut MutexGuard<'_, Roster>, drops: u64, seated: bool, cost: &mut Delivery) {
         let roster = &mut **roster;
-        if !matches!(self.kind, Kind::Processes(_)) {
+        if !matches!(self.kind, CrewKind::Processes(_)) {
             // Members in this process see for themselves.
             roster.mail = roster.mail.wrapping_add(1);
             roster.drops_seen = drops;
@@ -142,9 +142,9 @@ impl Crew {
 
 /// Sends a worker a segment that it does not know. Never waits: the roster is locked, and a stopped worker
 /// would hold up everything.
-fn hand_over(segment: &Segment, slot: &mut Slot) -> Handed {
+fn hand_over(segment: &Segment, slot: &mut RosterSlot) -> Handed {
     let id = segment.id().0;
-    let Some(process) = slot.process.as_ref().filter(|_| slot.stage == Stage::Ready) else {
+    let Some(process) = slot.process.as_ref().filter(|_| slot.stage == MemberStage::Ready) else {
         return Handed::Nothing;
     };
     if slot.known.contains(&id) {

@@ -5,7 +5,7 @@
 //! end".
 
 use crate::base::atomic::Ordering;
-use crate::team::crew::{Crew, Kind};
+use crate::team::crew::{Crew, CrewKind};
 use crate::team::gate::Phase;
 
 impl Crew {
@@ -56,7 +56,7 @@ impl Crew {
         }
         roster.refresh();
         drop(roster);
-        if self.kind != Kind::Inline {
+        if self.kind != CrewKind::Inline {
             board.fork_join(&self.orders).ring();
         }
         self.changed.notify_all();

@@ -11,7 +11,7 @@ use crate::spawn::{StartError, Starter, WorkerProcess};
 use crate::sys::socket;
 use crate::team::crew::Crew;
 use crate::team::reaping::{reap_dead, release};
-use crate::team::roster::{Slot, Stage};
+use crate::team::roster::{MemberStage, RosterSlot};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
@@ -91,8 +91,9 @@ fn release_where_over(crew: &Crew) {
 /// The processes to watch, and when to look at them though nothing happened.
 fn watched(crew: &Crew) -> (Vec<(usize, Arc<WorkerProcess>)>, Option<Instant>) {
     let mut roster = crew.roster.lock();
-    let is_soon = succession::post_on(&mut roster) || roster.slots.iter().any(Slot::wants_leave);
-    let is_changing = roster.slots.iter().any(|slot| matches!(slot.stage, Stage::Starting | Stage::Leaving));
+    let is_soon = succession::post_on(&mut roster) || roster.slots.iter().any(RosterSlot::wants_leave);
+    let is_changing =
+        roster.slots.iter().any(|slot| matches!(slot.stage, MemberStage::Starting | MemberStage::Leaving));
     let watched: Vec<_> = roster
         .slots
         .iter()
@@ -157,7 +158,7 @@ fn read_mail(crew: &Crew, rank: usize) {
             FromWorker::Ready { .. } | FromWorker::Failed { .. } if roster.slots[rank].is_dismissed => {}
             FromWorker::Ready { refused } => {
                 let slot = &mut roster.slots[rank];
-                slot.stage = Stage::Ready;
+                slot.stage = MemberStage::Ready;
                 slot.refused = refused;
                 slot.hindered_since = None;
                 slot.owed = None;
@@ -205,7 +206,7 @@ fn dissolve(crew: &Crew) {
             return;
         };
         let now = Instant::now();
-        let has_time = now < grace && roster.slots[rank].stage != Stage::Starting;
+        let has_time = now < grace && roster.slots[rank].stage != MemberStage::Starting;
         if now >= last {
             roster.slots[rank].vacate();
             continue;

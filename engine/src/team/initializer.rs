@@ -39,12 +39,12 @@ impl<E: std::fmt::Display> Opened for Result<(), E> {
 /// # Safety
 /// `function` is the address of a function of the types that the entry was made for, and the bytes are its
 /// arguments.
-type Entry = unsafe fn(usize, &[u8], &mut dyn Segments) -> Result<(), String>;
+type InitializerEntry = unsafe fn(usize, &[u8], &mut dyn Segments) -> Result<(), String>;
 
 /// An initializer with its arguments, kept for workers that start later.
 #[derive(Debug)]
 pub(crate) struct Initializer {
-    entry: Entry,
+    entry: InitializerEntry,
     function: usize,
     block: arena::Block,
     keep_alive: KeepAlive,
@@ -112,8 +112,8 @@ impl InitializerWire {
     /// Runs it in a worker that maps the arena as segment `arena`.
     pub(crate) fn run(&self, arena: u64, segments: &mut dyn Segments) -> Result<(), String> {
         let strange = || "the welcome names an initializer that makes no sense".to_string();
-        // SAFETY: `wire` put the distance of an `Entry` there, in a process of the same build.
-        let entry = unsafe { code::function_at::<Entry>(self.entry) }.ok_or_else(strange)?;
+        // SAFETY: `wire` put the distance of an `InitializerEntry` there, in a process of the same build.
+        let entry = unsafe { code::function_at::<InitializerEntry>(self.entry) }.ok_or_else(strange)?;
         let function = code::address_of(self.function).ok_or_else(strange)?;
         let extent = segments.attach(arena, true)?;
         let (offset, len) = (self.offset as usize, self.len as usize);

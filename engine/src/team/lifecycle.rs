@@ -7,12 +7,12 @@ use crate::spawn::oom::OomWatch;
 use crate::spawn::{StartError, StartMethod, Starter};
 use crate::sys::{descriptor, fork};
 use crate::team::control::Control;
-use crate::team::crew::{Crew, CrewError, Kind, Plan};
+use crate::team::crew::{Crew, CrewError, CrewKind, CrewPlan};
 use crate::team::gate::Progress;
 use crate::team::leave::Leave;
-use crate::team::member::Patience;
+use crate::team::member::SpinBudget;
 use crate::team::register::Register;
-use crate::team::roster::{Roster, Stage};
+use crate::team::roster::{MemberStage, Roster};
 use crate::team::trace::Trace;
 use crate::team::{current, engine, succession};
 use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
@@ -23,12 +23,12 @@ use std::time::Duration;
 
 impl Crew {
     /// Makes a crew and waits until all its members serve.
-    pub(crate) fn new(plan: Plan) -> Result<Arc<Crew>, CrewError> {
+    pub(crate) fn new(plan: CrewPlan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
         let control = match plan.kind {
-            Kind::Inline => Control::private(size),
-            Kind::Threads => Control::of_threads(size),
-            Kind::Processes(_) => Control::new(size),
+            CrewKind::Inline => Control::private(size),
+            CrewKind::Threads => Control::of_threads(size),
+            CrewKind::Processes(_) => Control::new(size),
         };
         let control = control.map_err(CrewError::Alloc)?;
         current::forget_in_children();
@@ -41,7 +41,7 @@ impl Crew {
             label: plan.label,
             orders: control.orders(),
             control,
-            register: (plan.kind == Kind::Threads).then(|| Arc::new(Register::new(size))),
+            register: (plan.kind == CrewKind::Threads).then(|| Arc::new(Register::new(size))),
             gate: FairMutex::default(),
             progress: Progress::new(),
             roster: Mutex::new(Roster::new(size, plan.active)),
@@ -53,7 +53,7 @@ impl Crew {
             trace,
             deaths: AtomicU64::new(0),
             newcomers: AtomicU64::new(0),
-            patience: Patience::new(plan.crowded),
+            patience: SpinBudget::new(plan.crowded),
             idle_work: plan.idle_work,
             initializer: plan.initializer,
             native_threads: plan.native_threads,
@@ -64,13 +64,15 @@ impl Crew {
             spare_core: plan.spare_core,
             threads: plan.threads,
             hands: Mutex::new(Vec::new()),
-            _shared: (plan.trace && plan.kind == Kind::Inline).then(fork::Shared::new),
+            _shared: (plan.trace && plan.kind == CrewKind::Inline).then(fork::Shared::new),
         });
         match plan.kind {
-            Kind::Processes(method) => crew.start_processes(method, plan.preload)?,
+            CrewKind::Processes(method) => crew.start_processes(method, plan.preload)?,
             // Threads that were started before one could not be hold the crew: it must be ended by hand.
-            Kind::Threads => crew.start_threads().inspect_err(|_| crew.end(|| ()))?,
-            Kind::Inline => crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = Stage::Ready),
+            CrewKind::Threads => crew.start_threads().inspect_err(|_| crew.end(|| ()))?,
+            CrewKind::Inline => {
+                crew.roster.lock().slots.iter_mut().for_each(|slot| slot.stage = MemberStage::Ready)
+            }
         }
         crew.wait_until_started()?;
         Ok(crew)
@@ -106,7 +108,7 @@ impl Crew {
                 self.end(|| ());
                 return Err(CrewError::Start(error));
             }
-            if roster.slots[..roster.active].iter().all(|slot| slot.stage == Stage::Ready) {
+            if roster.slots[..roster.active].iter().all(|slot| slot.stage == MemberStage::Ready) {
                 roster.refresh();
                 roster.started = true;
                 return Ok(());
@@ -125,7 +127,7 @@ impl Crew {
         roster.start_error = None;
         roster.growing = Some(before);
         let missing = self.set_team(&mut roster, active);
-        if self.kind == Kind::Threads {
+        if self.kind == CrewKind::Threads {
             drop(roster);
             let started = missing.into_iter().try_for_each(|rank| self.start_thread(rank));
             roster = self.roster.lock();
@@ -161,23 +163,26 @@ impl Crew {
             roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
             self.let_go_of(rank, &mut roster.slots[rank]);
             let slot = &mut roster.slots[rank];
-            if slot.stage != Stage::Leaving && !slot.kill() {
-                slot.stage = Stage::Absent;
+            if slot.stage != MemberStage::Leaving && !slot.kill() {
+                slot.stage = MemberStage::Absent;
             }
         }
         for rank in before..active {
             let slot = &mut roster.slots[rank];
             // Still at the task that it was to finish: it need not end at all. One that has asked for leave
             // serves no more tasks.
-            if slot.stage == Stage::Leaving && !slot.is_retiring && self.with_leave(rank, Leave::withdraw) {
-                slot.stage = Stage::Ready;
+            if slot.stage == MemberStage::Leaving
+                && !slot.is_retiring
+                && self.with_leave(rank, Leave::withdraw)
+            {
+                slot.stage = MemberStage::Ready;
                 self.death_observer().inspect(|death_observer| death_observer.joined());
             }
         }
         board.fork_join(&self.orders).ring();
         let missing: Vec<usize> =
-            (before..active).filter(|rank| roster.slots[*rank].stage == Stage::Absent).collect();
-        missing.iter().for_each(|rank| roster.slots[*rank].stage = Stage::Starting);
+            (before..active).filter(|rank| roster.slots[*rank].stage == MemberStage::Absent).collect();
+        missing.iter().for_each(|rank| roster.slots[*rank].stage = MemberStage::Starting);
         roster.refresh();
         missing
     }

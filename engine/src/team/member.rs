@@ -55,18 +55,18 @@ pub(crate) trait IdleWork: Send {
 
 /// How long a member looks for the next launch before it sleeps.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct SpinBudget {
     /// Looking ends after so many ticks.
     pub(crate) ticks: u64,
     /// A yield that took so many ticks says that somebody else needs the core: looking ends.
     pub(crate) shared: u64,
 }
 
-impl Patience {
+impl SpinBudget {
     /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most
     /// twice what the best choice costs. None where members outnumber the cores that they may use.
-    pub(crate) fn new(crowded: bool) -> Patience {
-        Patience {
+    pub(crate) fn new(crowded: bool) -> SpinBudget {
+        SpinBudget {
             ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) },
             shared: TickRate::ticks_in_us(20),
         }
@@ -85,7 +85,7 @@ pub struct Member {
     pub(crate) states: States,
     /// Threads of this member, where it has more than one.
     pub(crate) threads: Option<rayon::ThreadPool>,
-    pub(crate) patience: Patience,
+    pub(crate) patience: SpinBudget,
     /// Where it notes what it does, if anybody wants to know.
     pub(crate) tracer: Option<Tracer>,
     /// `Order::mail` of the last launch it took part in. A launch that went on without this member is no
@@ -114,7 +114,7 @@ pub struct LaunchContext<'a> {
 ///
 /// # Safety
 /// Called by a member that has entered the launch whose order the launch context holds.
-pub(crate) type Entry = unsafe fn(&mut LaunchContext<'_>) -> Result<(), Fault>;
+pub(crate) type LaunchEntry = unsafe fn(&mut LaunchContext<'_>) -> Result<(), Fault>;
 
 impl LaunchContext<'_> {
     /// The mapping of a segment, range-checked for `len_bytes` at `offset`.
@@ -186,12 +186,12 @@ impl Member {
         loop {
             let since = ticks();
             let epoch = match self.await_call(*last, seated, since) {
-                Call::Launch(epoch) => epoch,
-                Call::IdleWork => {
+                NextCall::Launch(epoch) => epoch,
+                NextCall::IdleWork => {
                     self.run_idle_work();
                     continue;
                 }
-                Call::End => return,
+                NextCall::End => return,
             };
             *last = epoch;
             if epoch <= newest || !self.board.fork_join(&self.orders).is_called(self.rank, epoch) {
@@ -244,13 +244,13 @@ impl Member {
     }
 
     /// Waits for the next launch, which it enters, or task.
-    fn await_call(&mut self, last: u64, seated: bool, since: u64) -> Call {
+    fn await_call(&mut self, last: u64, seated: bool, since: u64) -> NextCall {
         let fork_join = self.board.fork_join(&self.orders);
         loop {
             for _ in 0..ROUNDS {
                 for _ in 0..LOOKS {
                     if let Some(epoch) = fork_join.poll(self.rank, last) {
-                        return Call::Launch(epoch);
+                        return NextCall::Launch(epoch);
                     }
                     // Beside a seated driver every nanosecond shows, and each member has a core of its own.
                     if !seated {
@@ -258,7 +258,7 @@ impl Member {
                     }
                 }
                 if self.has_idle_work() {
-                    return Call::IdleWork;
+                    return NextCall::IdleWork;
                 }
             }
             // The driver may be waiting for this very core; where it has a seat, it has a core of its own.
@@ -271,7 +271,7 @@ impl Member {
 
     #[cold]
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-    fn sleep_until_called(&mut self, last: u64) -> Call {
+    fn sleep_until_called(&mut self, last: u64) -> NextCall {
         if let Some(idle_work) = &mut self.idle_work {
             idle_work.rest();
         }
@@ -279,19 +279,19 @@ impl Member {
         loop {
             let bell = fork_join.bell();
             if let Some(epoch) = fork_join.poll(self.rank, last) {
-                return Call::Launch(epoch);
+                return NextCall::Launch(epoch);
             }
             if self.has_idle_work() {
-                return Call::IdleWork;
+                return NextCall::IdleWork;
             }
             if self.leave().take() {
-                return Call::End;
+                return NextCall::End;
             }
             bump(&self.status().sleeps, 1);
             let until = Instant::now() + LIFELINE_CHECK;
             fork_join.sleep(self.rank, last, bell, Some(until), || self.has_idle_work());
             if self.segments.driver_is_gone() {
-                return Call::End;
+                return NextCall::End;
             }
         }
     }
@@ -386,8 +386,8 @@ impl Member {
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
-        // SAFETY: the driver wrote the offset of an `Entry` of the same build.
-        let Some(entry) = (unsafe { code::function_at::<Entry>(order.entry) }) else {
+        // SAFETY: the driver wrote the offset of a `LaunchEntry` of the same build.
+        let Some(entry) = (unsafe { code::function_at::<LaunchEntry>(order.entry) }) else {
             return Err(fault(FaultKind::Corrupt, "the order names an entry outside this program's code"));
         };
         let _current =
@@ -437,7 +437,7 @@ impl Member {
 }
 
 /// What a member waited for.
-enum Call {
+enum NextCall {
     /// A launch of this number, which it has entered.
     Launch(u64),
     IdleWork,

@@ -7,7 +7,7 @@ use crate::team::current;
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::leave::Leave;
 use crate::team::member::Member;
-use crate::team::roster::{Roster, Stage};
+use crate::team::roster::{MemberStage, Roster};
 use crate::team::{succession, threads};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Crew {
         let slot = &mut self.roster.lock().slots[rank];
         // One that was wanted before, and then not any more, is on its way or there already; it is wanted
         // again.
-        if slot.is_underway || slot.stage != Stage::Starting {
+        if slot.is_underway || slot.stage != MemberStage::Starting {
             return Ok(());
         }
         slot.is_underway = true;
@@ -51,10 +51,10 @@ impl Crew {
     /// A member thread has ended.
     fn thread_has_left(self: &Arc<Crew>, mut roster: MutexGuard<'_, Roster>, rank: usize) {
         self.with_leave(rank, Leave::clear);
-        roster.slots[rank].stage = Stage::Absent;
+        roster.slots[rank].stage = MemberStage::Absent;
         let is_wanted = !roster.dissolving && rank < roster.active;
         if is_wanted {
-            roster.slots[rank].stage = Stage::Starting;
+            roster.slots[rank].stage = MemberStage::Starting;
         }
         drop(roster);
         if is_wanted && let Err(error) = self.start_thread(rank) {
@@ -108,7 +108,7 @@ fn take_place(crew: &Crew, rank: usize, refused: Vec<String>) -> bool {
     slot.is_underway = false;
     slot.is_dismissed = false;
     if is_wanted {
-        slot.stage = Stage::Ready;
+        slot.stage = MemberStage::Ready;
         slot.refused = refused;
         roster.refresh();
         crew.changed.notify_all();

@@ -9,7 +9,7 @@ use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
 use crate::team::record::Reached;
-use crate::team::roster::{DeathRecord, Roster, Stage};
+use crate::team::roster::{DeathRecord, MemberStage, Roster};
 use crate::team::succession;
 use parking_lot::MutexGuard;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32
     let slot = &mut roster.slots[rank];
     slot.is_retiring = false;
     crew.board().status(rank).leave.clear();
-    if slot.stage == Stage::Leaving && cause == ExitCause::Exit(0) {
+    if slot.stage == MemberStage::Leaving && cause == ExitCause::Exit(0) {
         return see_off(crew, &mut roster, rank);
     }
     let dissolving = roster.dissolving;
@@ -83,7 +83,7 @@ fn record(
     let member = slot.member;
     let reached = match slot.stage {
         _ if in_launch || status.served() != slot.served_at_start => Reached::Service,
-        Stage::Ready | Stage::Leaving => Reached::Ready,
+        MemberStage::Ready | MemberStage::Leaving => Reached::Ready,
         _ => Reached::Start,
     };
     // Before the death is counted: a launch that hears of it hears of what went with it.

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// What a rank's worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum MemberStage {
     /// Nobody: the team is smaller.
     Absent,
     /// Being started.
@@ -27,8 +27,8 @@ pub(crate) enum Stage {
 
 /// One rank.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) stage: Stage,
+pub(crate) struct RosterSlot {
+    pub(crate) stage: MemberStage,
     pub(crate) process: Option<Arc<WorkerProcess>>,
     /// Identity of the present worker in words of shared memory.
     pub(crate) member: u32,
@@ -56,13 +56,13 @@ pub(crate) struct Slot {
     pub(crate) served_at_start: u64,
     /// It asked for leave, and runs no more tasks.
     pub(crate) is_retiring: bool,
-    /// Since when it may end and is at no task any more, where it [leaves](Stage::Leaving).
+    /// Since when it may end and is at no task any more, where it [leaves](MemberStage::Leaving).
     pub(crate) leaving_since: Instant,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
 
-impl Slot {
+impl RosterSlot {
     /// The present worker is gone, and its states with it; at the end of the pool that is nobody's loss.
     pub(crate) fn lose_states(&mut self, dissolving: bool) {
         let states = std::mem::take(&mut self.states);
@@ -71,8 +71,8 @@ impl Slot {
         }
     }
 
-    fn new(stage: Stage) -> Slot {
-        Slot {
+    fn new(stage: MemberStage) -> RosterSlot {
+        RosterSlot {
             stage,
             process: None,
             member: 0,
@@ -95,25 +95,25 @@ impl Slot {
 
     /// The process that serves; 0 if none does.
     pub(crate) fn pid(&self) -> u32 {
-        let serves = matches!(self.stage, Stage::Ready | Stage::Leaving);
+        let serves = matches!(self.stage, MemberStage::Ready | MemberStage::Leaving);
         self.process.as_ref().filter(|_| serves).map_or(0, |process| process.pid)
     }
 
     /// Somebody is being started who does not serve yet.
     pub(crate) fn is_coming(&self) -> bool {
-        self.is_underway || (self.stage == Stage::Starting && self.process.is_some())
+        self.is_underway || (self.stage == MemberStage::Starting && self.process.is_some())
     }
 
     /// It asked for leave, and was given none so far.
     pub(crate) fn wants_leave(&self) -> bool {
-        self.is_retiring && self.stage == Stage::Ready
+        self.is_retiring && self.stage == MemberStage::Ready
     }
 
     /// Nobody is there any more.
     pub(crate) fn vacate(&mut self) {
         self.process = None;
         self.outbox.clear();
-        self.stage = Stage::Dead;
+        self.stage = MemberStage::Dead;
     }
 
     /// Kills the present worker; false if there is none that can be killed.
@@ -141,7 +141,7 @@ pub(crate) struct DeathRecord {
 /// The team's state, under one lock that is held while a launch is opened and while a death is recorded.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<RosterSlot>,
     /// Deaths that the launch in progress has not looked at yet.
     pub(crate) death_records: Vec<DeathRecord>,
     /// Why the team serves no more.
@@ -183,7 +183,9 @@ impl Roster {
     pub(crate) fn new(size: usize, active: usize) -> Roster {
         Roster {
             slots: (0..size)
-                .map(|rank| Slot::new(if rank < active { Stage::Starting } else { Stage::Absent }))
+                .map(|rank| {
+                    RosterSlot::new(if rank < active { MemberStage::Starting } else { MemberStage::Absent })
+                })
                 .collect(),
             death_records: Vec::new(),
             broken: None,
@@ -207,7 +209,7 @@ impl Roster {
     /// Notes that slots have changed.
     pub(crate) fn refresh(&mut self) {
         let team = &self.slots[..self.active];
-        let ready = team.iter().all(|slot| slot.stage == Stage::Ready);
+        let ready = team.iter().all(|slot| slot.stage == MemberStage::Ready);
         self.everyone = ready.then(|| RankSet::full(self.active));
         self.common.iter_mut().for_each(FxHashSet::clear);
     }
@@ -216,7 +218,7 @@ impl Roster {
     pub(crate) fn ready(&self) -> RankSet {
         let mut set = RankSet::empty(self.slots.len());
         for (rank, slot) in self.slots.iter().enumerate().take(self.active) {
-            if slot.stage == Stage::Ready {
+            if slot.stage == MemberStage::Ready {
                 set.insert(rank);
             }
         }

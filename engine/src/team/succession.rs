@@ -8,7 +8,7 @@ use crate::spawn::worker::Main;
 use crate::spawn::{ExitCause, StartError, Started, Starter, Wish, WorkerProcess};
 use crate::team::crew::Crew;
 use crate::team::record::Reached;
-use crate::team::roster::{Roster, Slot, Stage};
+use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::worker;
 use parking_lot::MutexGuard;
 use std::os::fd::BorrowedFd;
@@ -27,7 +27,7 @@ pub(crate) fn want(roster: &mut Roster, rank: usize, pause: Duration) {
     let is_of_team = rank < roster.active && !roster.dissolving;
     let slot = &mut roster.slots[rank];
     slot.start_at = is_of_team.then(|| Instant::now() + pause);
-    slot.stage = if is_of_team { Stage::Dead } else { Stage::Absent };
+    slot.stage = if is_of_team { MemberStage::Dead } else { MemberStage::Absent };
     if !is_of_team {
         slot.record = Default::default();
     }
@@ -134,7 +134,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     slot.served_at_start = status.served();
     // Its predecessor may have died at a task.
     status.idle_work_over.store(status.idle_work.load(Ordering::Relaxed), Ordering::Relaxed);
-    slot.stage = Stage::Starting;
+    slot.stage = MemberStage::Starting;
     slot.started = Instant::now();
     // The first packet, for which there is room. A worker that died meanwhile is found out by its pidfd.
     let _dead = mail::try_send(&process.socket, &introduction.mail, &introduction.fds);
@@ -150,7 +150,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
 }
 
 /// Sends a new worker what it needs to begin, as far as there is room.
-fn post(slot: &mut Slot, process: &WorkerProcess) {
+fn post(slot: &mut RosterSlot, process: &WorkerProcess) {
     let send = |segment: &Segment| {
         let mail = ToWorker::Segment { id: segment.id().0, len_bytes: segment.len_bytes() as u64 };
         mail::try_send(&process.socket, &mail, &[segment.fd()])
@@ -214,7 +214,9 @@ pub(crate) fn failed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usi
 pub(crate) fn linger(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let board = crew.board();
-    for (rank, slot) in roster.slots.iter_mut().enumerate().filter(|(_, slot)| slot.stage == Stage::Leaving) {
+    for (rank, slot) in
+        roster.slots.iter_mut().enumerate().filter(|(_, slot)| slot.stage == MemberStage::Leaving)
+    {
         if board.status(rank).is_at_idle_work() {
             slot.leaving_since = Instant::now();
         } else if slot.leaving_since.elapsed() > GONE_WITHIN {
@@ -227,8 +229,8 @@ pub(crate) fn linger(crew: &Crew) {
 /// or makes it larger, is told of the first.
 pub(crate) fn overdue(crew: &Crew) {
     let mut roster = crew.roster.lock();
-    let late = |slot: &Slot| {
-        slot.stage == Stage::Starting && !slot.is_dismissed && slot.started.elapsed() > READY_WITHIN
+    let late = |slot: &RosterSlot| {
+        slot.stage == MemberStage::Starting && !slot.is_dismissed && slot.started.elapsed() > READY_WITHIN
     };
     for rank in 0..roster.slots.len() {
         let slot = &roster.slots[rank];

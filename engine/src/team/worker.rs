@@ -16,7 +16,7 @@ use crate::spawn::{exit, log, panic_note};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS};
 use crate::team::current;
 use crate::team::idle_work::{IdleWorkPlace, OpenIdleWork};
-use crate::team::member::{IdleWork, Member, Patience};
+use crate::team::member::{IdleWork, Member, SpinBudget};
 use crate::team::orders::{ORDERS_BYTES, Orders};
 use crate::team::state::States;
 use crate::team::threads;
@@ -97,7 +97,7 @@ fn enrol(
         victims: welcome.victims.clone(),
         states: States::default(),
         threads,
-        patience: Patience::new(welcome.crowded),
+        patience: SpinBudget::new(welcome.crowded),
         tracer,
         mail_seen: 0,
         idle_work,

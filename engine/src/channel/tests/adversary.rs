@@ -11,7 +11,7 @@ use crate::base::atomic::Ordering;
 use crate::channel::QueueError;
 use crate::channel::core::{Claim, SMALL, Taken};
 use crate::channel::error::Refused;
-use crate::channel::word::{CLAIMS, Control, HEADER, JOINABLE, Kind, PIPE, REDELIVER, Record};
+use crate::channel::word::{CLAIMS, Control, HEADER, JOINABLE, PIPE, QueueKind, REDELIVER, Record};
 use crate::sync::Patience;
 use proptest::prelude::*;
 use std::mem::MaybeUninit;
@@ -163,7 +163,7 @@ fn a_length_without_memory_behind_it_is_no_items() {
     queue.put(&vec![1; 5000]).unwrap();
     let (core, before) = (queue.core().unwrap(), queue.memory_bytes());
     let len = 600 << 20;
-    core.base.header(0).unwrap().store(Record::new(Kind::Ready, len).0, Ordering::Relaxed);
+    core.base.header(0).unwrap().store(Record::new(QueueKind::Ready, len).0, Ordering::Relaxed);
     core.base.control().hot.tail.store(len + HEADER, Ordering::Relaxed);
     for _ in 0..2 {
         let is_corrupt = |error| matches!(error, QueueError::Corrupt { seen, .. } if seen == len);
@@ -176,7 +176,7 @@ fn a_length_without_memory_behind_it_is_no_items() {
 
 #[test]
 fn records_survive_packing() {
-    for kind in [Kind::Hole, Kind::Ready, Kind::Writing(255), Kind::Claimed(7)] {
+    for kind in [QueueKind::Hole, QueueKind::Ready, QueueKind::Writing(255), QueueKind::Claimed(7)] {
         let record = Record::new(kind, 12345);
         assert_eq!((record.kind(), record.len(), record.stride()), (Some(kind), 12345, 8 + 12352));
     }

@@ -12,7 +12,7 @@
 
 use super::bell::Bell;
 use super::recount::mark_of;
-use super::word::{Control, Kind, Record, repair, stride};
+use super::word::{Control, QueueKind, Record, repair, stride};
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member::{MemberId, Owner};
 use crate::base::model::{Arc, UnsafeCell, beside, check};
@@ -78,11 +78,11 @@ impl Model {
         Arc::new(Model { control: Control::default(), headers, bytes, redelivers })
     }
 
-    fn kind(&self, position: u64) -> Kind {
+    fn kind(&self, position: u64) -> QueueKind {
         Record(self.headers[place(position)].load(Ordering::Relaxed)).kind().expect("a record")
     }
 
-    fn set(&self, position: u64, kind: Kind) {
+    fn set(&self, position: u64, kind: QueueKind) {
         self.headers[place(position)].store(Record::new(kind, LEN).0, Ordering::Relaxed);
     }
 
@@ -107,7 +107,7 @@ impl Model {
     /// As `Inside::reclaim`.
     fn reclaim(&self) {
         let (_, tail) = self.spots();
-        let head = self.positions().find(|&position| self.kind(position) != Kind::Hole);
+        let head = self.positions().find(|&position| self.kind(position) != QueueKind::Hole);
         self.control.hot.head.store(head.unwrap_or(tail), Ordering::Relaxed);
     }
 
@@ -124,14 +124,14 @@ impl Model {
         let mut taken: Vec<u64> = taking.filter(|&at| at != 0).collect();
         for position in self.positions() {
             let kind = self.kind(position);
-            if kind != Kind::Hole {
+            if kind != QueueKind::Hole {
                 taken.retain(|&at| at != position + 1);
             }
-            if let Kind::Writing(claim) | Kind::Claimed(claim) = kind
+            if let QueueKind::Writing(claim) | QueueKind::Claimed(claim) = kind
                 && marks.iter().any(|&(i, _)| i == claim)
             {
                 let now = kind.without_owner(self.redelivers);
-                if matches!(kind, Kind::Claimed(_)) && now == Kind::Hole {
+                if matches!(kind, QueueKind::Claimed(_)) && now == QueueKind::Hole {
                     control.lost.fetch_add(1, Ordering::Relaxed);
                 }
                 self.set(position, now);
@@ -178,7 +178,7 @@ impl Model {
         &self,
         me: Owner,
         position: u64,
-        kind: fn(usize) -> Kind,
+        kind: fn(usize) -> QueueKind,
         stops: Stops,
     ) -> Attempt<(u64, usize)> {
         let claims = &self.control.claims;
@@ -202,7 +202,7 @@ impl Model {
         let claimed = self.wait_for(me, &hot.room, || {
             let (head, tail) = self.spots();
             let is_full = tail - head == PLACES as u64 * STRIDE;
-            if is_full { Attempt::Wait } else { self.claim(me, tail, Kind::Writing, stops) }
+            if is_full { Attempt::Wait } else { self.claim(me, tail, QueueKind::Writing, stops) }
         });
         let Some((position, index)) = claimed else { return false };
         // SAFETY: a record being written is its claim's owner's; checked.
@@ -214,7 +214,7 @@ impl Model {
             return false;
         }
         self.enter(me);
-        self.set(position, Kind::Ready);
+        self.set(position, QueueKind::Ready);
         let wake = hot.food.ring();
         if stops == Stops::Ended {
             return true;
@@ -229,8 +229,8 @@ impl Model {
     fn get(&self, me: Owner, stops: Stops) -> Option<u32> {
         let hot = &self.control.hot;
         let (position, index) = self.wait_for(me, &hot.food, || {
-            let ready = self.positions().find(|&position| self.kind(position) == Kind::Ready);
-            ready.map_or(Attempt::Wait, |position| self.claim(me, position, Kind::Claimed, stops))
+            let ready = self.positions().find(|&position| self.kind(position) == QueueKind::Ready);
+            ready.map_or(Attempt::Wait, |position| self.claim(me, position, QueueKind::Claimed, stops))
         })?;
         // SAFETY: a claimed record is its claim's owner's; checked, and that it was written before.
         let item = self.bytes[place(position)].with(|bytes| unsafe { *bytes });
@@ -243,7 +243,7 @@ impl Model {
         self.enter(me);
         self.control.taking[index].store(position + 1, Ordering::Release);
         // As `Inside::remove`.
-        self.set(position, Kind::Hole);
+        self.set(position, QueueKind::Hole);
         self.reclaim();
         let wake = hot.room.ring();
         if stops == Stops::Ended {
@@ -275,7 +275,7 @@ impl Model {
     /// Items that are left, once nobody else is there.
     fn left(&self) -> u64 {
         self.enter(MAIN);
-        let left = self.positions().filter(|&position| self.kind(position) == Kind::Ready).count();
+        let left = self.positions().filter(|&position| self.kind(position) == QueueKind::Ready).count();
         self.leave(MAIN);
         left as u64
     }

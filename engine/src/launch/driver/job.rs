@@ -5,12 +5,12 @@ use crate::base::Span;
 use crate::launch::driver::scratch::Scratch;
 use crate::launch::grid::Grid;
 use crate::launch::operand::describe::Description;
-use crate::team::member::Entry;
+use crate::team::member::LaunchEntry;
 use crate::team::orders::WireBytes;
 
 /// A launch, stripped of its types.
 pub(crate) struct Job<'a> {
-    pub(crate) entry: Entry,
+    pub(crate) entry: LaunchEntry,
     /// Addresses of the kernel and of a second function (combine), 0 if none.
     pub(crate) kernel: usize,
     pub(crate) combine: usize,

@@ -4,14 +4,14 @@ use crate::base::with_own;
 use crate::launch::driver::active::ActiveLaunch;
 use crate::launch::driver::job::Job;
 use crate::launch::driver::profile::{Detail, Profile};
-use crate::launch::driver::scratch::{Scratch, Shelf};
+use crate::launch::driver::scratch::{Scratch, ScratchPool};
 use crate::launch::driver::totals::{Cost, Tally, Totals};
 use crate::launch::error::LaunchError;
 use crate::launch::operand::describe::Description;
 use crate::launch::options::Options;
 use crate::sys::fork;
 use crate::team::board::Board;
-use crate::team::crew::{Crew, CrewError, Kind, Plan};
+use crate::team::crew::{Crew, CrewError, CrewKind, CrewPlan};
 use crate::team::current;
 use crate::team::gate::{Passage, Phase};
 use crate::team::member::Member;
@@ -28,7 +28,7 @@ pub(crate) struct Launcher {
     /// Details of the last launch, if the pool records them.
     detail: Mutex<Option<Detail>>,
     tally: Tally,
-    shelf: Shelf,
+    shelf: ScratchPool,
 }
 
 /// Who sits in a seat.
@@ -44,9 +44,14 @@ thread_local! {
 }
 
 impl Launcher {
-    pub(crate) fn new(plan: Plan) -> Result<Launcher, CrewError> {
+    pub(crate) fn new(plan: CrewPlan) -> Result<Launcher, CrewError> {
         let crew = Crew::new(plan)?;
-        Ok(Launcher { crew, detail: Mutex::default(), tally: Tally::default(), shelf: Shelf::default() })
+        Ok(Launcher {
+            crew,
+            detail: Mutex::default(),
+            tally: Tally::default(),
+            shelf: ScratchPool::default(),
+        })
     }
 
     /// Runs a launch on the crew, with the caller's seat if it has one. Runs inline if the crew has no
@@ -67,7 +72,7 @@ impl Launcher {
         }
         if self.runs_inline() {
             // Tasks that an ending pool still waits for may launch.
-            let last = if self.crew.kind == Kind::Inline { Phase::Ending } else { Phase::Terminated };
+            let last = if self.crew.kind == CrewKind::Inline { Phase::Ending } else { Phase::Terminated };
             if self.crew.has_reached(last) {
                 return Err(LaunchError::PoolClosed);
             }
@@ -88,7 +93,7 @@ impl Launcher {
 
     /// Whether a launch of the calling thread runs in that thread.
     pub(crate) fn runs_inline(&self) -> bool {
-        self.crew.kind == Kind::Inline || current::is_inside() || current::is_bound()
+        self.crew.kind == CrewKind::Inline || current::is_inside() || current::is_bound()
     }
 
     /// Number of members of a launch that this thread would make now.
@@ -260,7 +265,7 @@ fn new_inline() -> Result<(Arc<Launcher>, Member), LaunchError> {
     let places = plan(&machine, &Limits::of(CpuSet::single(0)), &Request::default())
         .map_err(|error| broken(error.to_string()))?
         .workers;
-    let launcher = Launcher::new(Plan::inline(places)).map_err(|error| broken(error.to_string()))?;
+    let launcher = Launcher::new(CrewPlan::inline(places)).map_err(|error| broken(error.to_string()))?;
     let member = launcher.crew.member(0);
     Ok((Arc::new(launcher), member))
 }

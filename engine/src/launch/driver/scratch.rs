@@ -63,11 +63,11 @@ impl Scratch {
 
 /// Scratch memory that no launch is using.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct ScratchPool {
     free: Mutex<Vec<Scratch>>,
 }
 
-impl Shelf {
+impl ScratchPool {
     /// Returns a scratch of at least `len_bytes`, whose contents are unspecified.
     pub(crate) fn take(&self, len_bytes: usize) -> Result<Scratch, AllocError> {
         let mut free = self.free.lock();

@@ -30,7 +30,7 @@ pub struct Chunk {
 
 /// The grid and claim units of an order, range-checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ChunkPlan {
     pub(crate) grid: Grid,
     /// Chunks of a claim unit.
     pub(crate) unit: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Plan {
 
 impl LaunchContext<'_> {
     /// The order's grid. An invalid order is a fault.
-    pub(crate) fn plan(&self) -> Result<Plan, Fault> {
+    pub(crate) fn plan(&self) -> Result<ChunkPlan, Fault> {
         let order = &self.order;
         let corrupt = || fault(FaultKind::Corrupt, "the order's grid makes no sense");
         let (len, chunk_len, unit) = (order.len as usize, order.chunk_len as usize, order.unit as usize);
@@ -51,7 +51,7 @@ impl LaunchContext<'_> {
         if units > MAX_CHUNKS && order.flags & FLAG_REQUIRED == 0 {
             return Err(corrupt());
         }
-        Ok(Plan { grid: Grid { len, chunk_len, chunks: order.chunks as usize }, unit, units })
+        Ok(ChunkPlan { grid: Grid { len, chunk_len, chunks: order.chunks as usize }, unit, units })
     }
 
     /// Checks that an operand has as many units as the launch.

@@ -38,7 +38,7 @@ pub(crate) unsafe fn open<O: Operand>(
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
     let local = unsafe { open::<O>(context, O::LAYOUT) }?;
@@ -53,7 +53,7 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>)
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
     let local = unsafe { open::<O>(context, mix(O::LAYOUT, Tag::Broadcast as u64)) }?;
@@ -69,7 +69,7 @@ pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(
     context: &mut LaunchContext<'_>,
 ) -> Result<(), Fault> {

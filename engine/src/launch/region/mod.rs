@@ -42,7 +42,8 @@ use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// The body of a region: a function, or a closure that captures nothing.
-pub type Body<O, R> = for<'w> fn(&mut Team<'w>, <O as RegionOperand>::Handle<'w>) -> Result<R, RegionError>;
+pub type RegionBody<O, R> =
+    for<'w> fn(&mut Team<'w>, <O as RegionOperand>::Handle<'w>) -> Result<R, RegionError>;
 
 /// The results of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Launch<'_> {
     pub fn region<O: RegionOperand, R: Element>(
         self,
         operands: O,
-        body: Body<O, R>,
+        body: RegionBody<O, R>,
     ) -> Result<R, LaunchError> {
         let region = self.region_at(operands, body, Location::caller())?;
         Ok(region.results[0])
@@ -69,7 +70,7 @@ impl Launch<'_> {
     pub fn region_each<O: RegionOperand, R: Element>(
         self,
         operands: O,
-        body: Body<O, R>,
+        body: RegionBody<O, R>,
     ) -> Result<Region<R>, LaunchError> {
         self.region_at(operands, body, Location::caller())
     }
@@ -77,7 +78,7 @@ impl Launch<'_> {
     fn region_at<O: RegionOperand, R: Element>(
         self,
         operands: O,
-        body: Body<O, R>,
+        body: RegionBody<O, R>,
         site: &'static Location<'static>,
     ) -> Result<Region<R>, LaunchError> {
         const {
@@ -120,7 +121,7 @@ const fn layout<O: RegionOperand, R>() -> u64 {
 }
 
 /// # Safety
-/// As [`Entry`](crate::team::member::Entry).
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
 unsafe fn region_entry<O: RegionOperand, R: Element>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
     let board = context.member.board;
     let (rank, size) = (context.member.rank, context.order.size as usize);
@@ -129,7 +130,7 @@ unsafe fn region_entry<O: RegionOperand, R: Element>(context: &mut LaunchContext
         context.check_layout(layout::<O, R>())?;
         // SAFETY: the order names this entry, which the driver puts beside a body of its own types alone; the
         // layout is compared as well. All members run the same build.
-        let body = unsafe { context.function::<Body<O, R>>(context.order.kernel) }?;
+        let body = unsafe { context.function::<RegionBody<O, R>>(context.order.kernel) }?;
         // SAFETY: the wire that was written beside this entry is of its own type, as above.
         let wire: O::Wire = unsafe { context.wire() };
         // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.

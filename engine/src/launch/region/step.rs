@@ -12,7 +12,7 @@ use crate::launch::region::step_kind::StepKind;
 use crate::sys::affinity;
 use crate::sys::clock::ticks;
 use crate::sys::futex;
-use crate::team::member::Patience;
+use crate::team::member::SpinBudget;
 use crate::team::step_state::{PAYLOAD_BYTES, POISON, Payload, StepState};
 use bytemuck::Pod;
 use std::cell::Cell;
@@ -45,7 +45,7 @@ pub(crate) struct Steps<'a> {
     /// Steps made so far, wrapping.
     count: u32,
     /// How long to look for a peer before sleeping.
-    patience: Patience,
+    patience: SpinBudget,
     broken: Option<RegionError>,
     /// Whether this thread has asked for short time slices.
     short_slices: Cell<bool>,
@@ -73,7 +73,7 @@ impl<'a> Steps<'a> {
         rank: usize,
         size: usize,
         key: Key,
-        patience: Patience,
+        patience: SpinBudget,
     ) -> Steps<'a> {
         Steps { at, rank, size, key, count: 0, patience, broken: None, short_slices: Cell::new(false) }
     }

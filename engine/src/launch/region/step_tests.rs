@@ -7,7 +7,7 @@
 use super::*;
 use crate::base::atomic::AtomicU64;
 use crate::launch::region::digest::Frame;
-use crate::team::member::Patience;
+use crate::team::member::SpinBudget;
 
 /// The words of a region, on the heap.
 struct Words {
@@ -25,7 +25,7 @@ impl Words {
     }
 
     fn steps(&self, rank: usize) -> Steps<'_> {
-        Steps::new(self.places(), rank, self.states.len(), key(), Patience { ticks: 0, shared: u64::MAX })
+        Steps::new(self.places(), rank, self.states.len(), key(), SpinBudget { ticks: 0, shared: u64::MAX })
     }
 
     fn places(&self) -> StepStates<'_> {

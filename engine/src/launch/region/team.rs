@@ -18,7 +18,7 @@ use crate::launch::region::phase::{PhaseOperand, PhasePlan};
 use crate::launch::region::step::{self, StepStates, Steps};
 use crate::launch::region::step_kind::StepKind;
 use crate::team::board::Board;
-use crate::team::member::Patience;
+use crate::team::member::SpinBudget;
 use crate::team::step_state::PAYLOAD_BYTES;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -44,7 +44,13 @@ pub struct Team<'w> {
 }
 
 impl<'w> Team<'w> {
-    pub(crate) fn new(board: &'w Board, rank: usize, size: usize, key: Key, patience: Patience) -> Team<'w> {
+    pub(crate) fn new(
+        board: &'w Board,
+        rank: usize,
+        size: usize,
+        key: Key,
+        patience: SpinBudget,
+    ) -> Team<'w> {
         Team {
             steps: Steps::new(StepStates::of(board), rank, size, key, patience),
             rank,

@@ -58,7 +58,7 @@ impl Team {
             let running = board.state(0);
             let reading = slot.reading.load(Ordering::Acquire);
             let Some(in_flight) = &mut books.in_flight[0] else { return };
-            if running.stage() != Some(Stage::Running) || !slot.doom(reading) {
+            if running.stage() != Some(TaskStage::Running) || !slot.doom(reading) {
                 return;
             }
             in_flight.is_told = true;
