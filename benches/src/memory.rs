@@ -1,4 +1,4 @@
-//! Memory of workers, and of an array that all have swept.
+//! Memory of workers, and of an array that all workers have read.
 
 use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
@@ -17,7 +17,7 @@ const TARGETS: &[Target] = &[
     Target { bench: RATIO, variant: "phalanx-processes", goal: Goal::Below(1.01) },
 ];
 
-/// Memory of workers, and of an array that all have swept.
+/// Memory of workers, and of an array that all workers have read.
 #[derive(Debug, Args)]
 pub struct Memory {
     /// MiB of the array that all sweep

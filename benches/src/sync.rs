@@ -37,7 +37,7 @@ const RACES: &[Race<Sync>] = &[
     ("barrier", |setup, options| Ok(barrier(setup, options.pairs / 10 + 1))),
 ];
 
-/// Locks, other primitives and shared objects, alone and against another process.
+/// Locks, other primitives and shared objects, uncontended and contended by another process.
 #[derive(Debug, Args)]
 pub struct Sync {
     #[arg(long, value_name = "BENCHES", value_delimiter = ',', help = harness::only_these(RACES))]
