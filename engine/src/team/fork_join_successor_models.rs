@@ -162,7 +162,7 @@ fn rank_1_is_succeeded(dies: Dies, gives_up: bool) {
         let team = Team::new();
         let members = [
             beside(&team, move |team| team.serve(0, 0, 2)),
-            // The kernel's word comes after the last step, and the successor after the burial.
+            // The kernel's word comes after the last step, and the successor after the reaping.
             beside(&team, move |team| {
                 team.serve_up_to(dies);
                 team.reap_dead();

@@ -147,3 +147,7 @@ pub(crate) fn describe<T: Element, D: Shape>(
 pub(crate) fn row_bytes<T, D: ndarray::Dimension>(array: &SharedArray<T, D>) -> usize {
     array.shape().iter().skip(1).product::<usize>().saturating_mul(size_of::<T>())
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "wire_tests.rs"]
+mod tests;

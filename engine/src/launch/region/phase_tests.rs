@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::array::SharedArray;
+use crate::base::atomic::Ordering;
 use crate::launch::grant::ArrayWire;
 use crate::launch::region::digest::Key;
 use crate::launch::region::step_kind::StepKind;
@@ -114,6 +115,20 @@ fn a_digest_cannot_be_worked_out_without_the_key() {
     let (one, two) = (of(KEY), of(KEY + 1));
     assert!(one[0] != two[0] && one[1] != two[1]);
     assert_eq!(Key::of_this_driver(), Key::of_this_driver());
+}
+
+#[test]
+fn ranks_compare_digests_under_the_drivers_key() {
+    let pool = crate::Pool::builder().workers(2).backend(crate::Backend::Threads).build().unwrap();
+    pool.region((), |_team, ()| Ok(0_u64)).unwrap();
+    let board = pool.launcher.crew.board();
+    let leave = |word| Digest::new(Key::new(word), StepKind::Leave).words();
+    for rank in 0..2 {
+        // Leaving was the only step.
+        let seen = board.step(rank).slots[0].digest.each_ref().map(|word| word.load(Ordering::Relaxed));
+        assert_eq!(seen, leave(Key::of_this_driver()));
+        assert_ne!(seen, leave(0));
+    }
 }
 
 #[test]

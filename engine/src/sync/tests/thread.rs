@@ -316,8 +316,8 @@ fn a_barrier_is_left_with_its_last_handle_whatever_lay_there_before() {
     let me = crate::base::member::current_member();
     // As a launch does it, whose handles run no last-drop hook.
     let next = in_the_place_of(|| Barrier::new(2).unwrap(), |old| drop(Barrier::arrived(old.place().lend())));
-    let farewells = [(); 2].map(|()| Barrier::arrived(next.place().lend()).unwrap());
-    for (left, on_last_drop) in farewells.into_iter().enumerate() {
+    let hooks = [(); 2].map(|()| Barrier::arrived(next.place().lend()).unwrap());
+    for (left, on_last_drop) in hooks.into_iter().enumerate() {
         assert!(next.takes_part(me), "after {left} of 2");
         on_last_drop();
     }
