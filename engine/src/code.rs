@@ -8,12 +8,14 @@
 //! A distance that passed the check points into the code of the object that this crate is part of, which is
 //! there for as long as the crate runs: the executable, or, where workers are threads or forks of the
 //! program, perhaps a library. That a function *starts* there follows from equal builds (see `Fingerprint` in
-//! `spawn`), not from the check.
+//! `spawn`), not from the check. A value of a function's type is created from nothing where that type has no
+//! size, which is checked when the program is built.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::object::{self, Object, PF_X, PT_LOAD};
 use std::fmt::Pointer;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// Where distances are counted from. Never called.
@@ -108,6 +110,29 @@ pub(crate) unsafe fn function_of<F: Copy + Pointer>(address: usize) -> F {
     const { assert!(size_of::<F>() == size_of::<usize>(), "a function pointer is an address") };
     // SAFETY: as long as an address, and by the caller's word the address of such a function.
     unsafe { std::mem::transmute_copy::<usize, F>(&address) }
+}
+
+struct NoCapture<K>(PhantomData<K>);
+
+impl<K> NoCapture<K> {
+    const OK: () = assert!(
+        size_of::<K>() == 0,
+        "this runs in another process, so it must be a function or a closure that captures nothing. \
+         Pass what it needs as an operand or as part of its argument. \
+         (A fn pointer has a size, too: name the function itself.)"
+    );
+}
+
+/// Creates a value of the type of a function, or of a closure that captures nothing: the type alone names the
+/// code. Does not compile for types with a size.
+///
+/// Callers take such a value from the user, so the type has one.
+#[inline]
+pub(crate) fn conjure<K: Copy + Send + Sync + 'static>() -> K {
+    const { NoCapture::<K>::OK };
+    // SAFETY: a function or closure without size, and inhabited, since the caller's user had one; `Copy`.
+    // What it captured without size means the same here, by P8.
+    unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
 /// A number for the type of a function: equal in every process of one build, another for other types.

@@ -1,13 +1,12 @@
 //! `map_into` and `scan`: kernels that run once per element and must therefore be inlined into the loop.
 //!
 //! # Safety
-//! The worker creates a value of the kernel's type from nothing. The type is zero-sized (checked when the
-//! program is built) and `Copy`, and the caller had a value of it. The entry's own type names it, so nothing
-//! is sent.
+//! As in `entry`. The entry's own type names the kernel, so nothing is sent.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::{Element, Shape, row_elems};
+use crate::code::conjure;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{Split, SplitMut, SplitOut};
@@ -24,24 +23,6 @@ use ndarray::{IntoDimension, Ix1};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
-
-struct NoCapture<K>(PhantomData<K>);
-
-impl<K> NoCapture<K> {
-    const OK: () = assert!(
-        size_of::<K>() == 0,
-        "an element kernel must be a fn item or a closure that captures nothing: it runs in another process. \
-         Pass what it needs through for_each as an operand instead. (A fn pointer is not one either: name the function itself.)"
-    );
-}
-
-/// Creates a value of a zero-sized kernel type.
-fn conjure<K: Copy + Send + Sync + 'static>() -> K {
-    const { NoCapture::<K>::OK };
-    // SAFETY: a function or closure without size, and inhabited, since the driver had one; `Copy`. What it
-    // captured without size means the same here, by P8.
-    unsafe { std::ptr::read(std::ptr::dangling()) }
-}
 
 /// Passes a function, or a closure that captures nothing, into a kernel. The kernel receives the function
 /// itself.
