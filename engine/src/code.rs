@@ -112,10 +112,12 @@ pub(crate) unsafe fn function_of<F: Copy + Pointer>(address: usize) -> F {
     unsafe { std::mem::transmute_copy::<usize, F>(&address) }
 }
 
-struct NoCapture<K>(PhantomData<K>);
+/// Whether a function's type has no size. Every public method that takes a function asks first, so that the
+/// compiler names the user's own line.
+pub(crate) struct NoCapture<K>(PhantomData<K>);
 
 impl<K> NoCapture<K> {
-    const OK: () = assert!(
+    pub(crate) const OK: () = assert!(
         size_of::<K>() == 0,
         "this runs in another process, so it must be a function or a closure that captures nothing. \
          Pass what it needs as an operand or as part of its argument. \

@@ -40,6 +40,14 @@ pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {
     /// As [`view_rows`](Shape::view_rows), and for `'w` nobody else reads or writes the elements of these
     /// rows.
     unsafe fn view_rows_mut<'w, T: 'static>(base: *mut T, dim: &Self, rows: Span) -> Self::ViewMut<'w, T>;
+
+    /// The elements of a view of rows, in row-major order.
+    #[doc(hidden)]
+    fn elements<'w, T: 'static>(view: Self::View<'w, T>) -> &'w [T];
+
+    /// The elements of a view of rows, in row-major order.
+    #[doc(hidden)]
+    fn elements_mut<'w, T: 'static>(view: Self::ViewMut<'w, T>) -> &'w mut [T];
 }
 
 /// Length of the first axis; 1 for a shape without axes.
@@ -70,6 +78,16 @@ impl Shape for Ix1 {
         let first = unsafe { base.add(rows.lo) };
         // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the caller.
         unsafe { std::slice::from_raw_parts_mut(first, rows.len()) }
+    }
+
+    #[inline]
+    fn elements<'w, T: 'static>(view: Self::View<'w, T>) -> &'w [T] {
+        view
+    }
+
+    #[inline]
+    fn elements_mut<'w, T: 'static>(view: Self::ViewMut<'w, T>) -> &'w mut [T] {
+        view
     }
 }
 
@@ -111,6 +129,14 @@ macro_rules! shapes {
                 // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the
                 // caller.
                 unsafe { ArrayViewMut::from_shape_ptr(part, first) }
+            }
+
+            fn elements<'w, T: 'static>(view: Self::View<'w, T>) -> &'w [T] {
+                view.to_slice().expect("rows of a row-major array lie one after the other")
+            }
+
+            fn elements_mut<'w, T: 'static>(view: Self::ViewMut<'w, T>) -> &'w mut [T] {
+                view.into_slice().expect("rows of a row-major array lie one after the other")
             }
         }
     )* };

@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
+use crate::code::NoCapture;
 use crate::launch::cancel::CancelToken;
 use crate::launch::driver::job::Job;
 use crate::launch::driver::launcher::Launcher;
@@ -104,20 +105,17 @@ impl<'p> Launch<'p> {
 
     /// Runs `kernel` once on every chunk. See [`Pool::for_each`](crate::Pool::for_each).
     #[track_caller]
-    pub fn for_each<O: Operand>(
-        self,
-        mut operands: O,
-        kernel: for<'w> fn(O::View<'w>),
-    ) -> Result<(), LaunchError> {
+    pub fn for_each<O, K>(self, mut operands: O, kernel: K) -> Result<(), LaunchError>
+    where
+        O: Operand,
+        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        let _carried_by_its_type = kernel;
         let description = self.describe(&operands)?;
         let wire = operands.wire();
-        let call = LaunchCall {
-            entry: for_each_entry::<O>,
-            kernel: kernel as usize,
-            combine: 0,
-            layout: O::LAYOUT,
-            wire: WireBytes::of(&wire),
-        };
+        let call =
+            LaunchCall { entry: for_each_entry::<O, K>, layout: O::LAYOUT, wire: WireBytes::of(&wire) };
         let (scratch, leaves) = self.run(&call, &description, Location::caller(), None)?;
         if let Some(scratch) = &scratch {
             // SAFETY: the launch succeeded with these operands, and nobody else has this scratch.
@@ -130,20 +128,26 @@ impl<'p> Launch<'p> {
     /// Combines the kernel's results over all chunks into one value. See
     /// [`Pool::reduce`](crate::Pool::reduce).
     #[track_caller]
-    pub fn reduce<O: Operand, A: Element>(
+    pub fn reduce<O, A, K, C>(
         self,
         mut operands: O,
         identity: A,
-        kernel: for<'w> fn(O::View<'w>) -> A,
-        combine: fn(A, A) -> A,
-    ) -> Result<A, LaunchError> {
+        kernel: K,
+        combine: C,
+    ) -> Result<A, LaunchError>
+    where
+        O: Operand,
+        A: Element,
+        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
+        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    {
+        const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
+        let _carried_by_its_type = kernel;
         let mut description = self.describe(&operands)?;
         description.leaf(size_of::<A>());
         let wire = operands.wire();
         let call = LaunchCall {
-            entry: reduce_entry::<O, A>,
-            kernel: kernel as usize,
-            combine: combine as usize,
+            entry: reduce_entry::<O, A, K, C>,
             layout: reduce_layout::<O, A>(),
             wire: WireBytes::of(&wire),
         };
@@ -162,11 +166,13 @@ impl<'p> Launch<'p> {
 
     /// Runs `kernel` once on every worker. See [`Pool::broadcast`](crate::Pool::broadcast).
     #[track_caller]
-    pub fn broadcast<O: Operand>(
-        self,
-        operands: O,
-        kernel: for<'w> fn(usize, O::View<'w>),
-    ) -> Result<(), LaunchError> {
+    pub fn broadcast<O, K>(self, operands: O, kernel: K) -> Result<(), LaunchError>
+    where
+        O: Operand,
+        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        let _carried_by_its_type = kernel;
         let mut description = Description::default();
         operands.describe(&mut description)?;
         description.check_broadcast()?;
@@ -174,9 +180,7 @@ impl<'p> Launch<'p> {
         let wire = operands.wire();
         let ranks = self.launcher.team_size();
         let job = Job {
-            entry: broadcast_entry::<O>,
-            kernel: kernel as usize,
-            combine: 0,
+            entry: broadcast_entry::<O, K>,
             layout: mix(O::LAYOUT, Tag::Broadcast as u64),
             wire: WireBytes::of(&wire),
             len: description.len().unwrap_or(0),
@@ -220,8 +224,6 @@ impl<'p> Launch<'p> {
         };
         let job = Job {
             entry: call.entry,
-            kernel: call.kernel,
-            combine: call.combine,
             layout: call.layout,
             wire: call.wire,
             len: grid.len,
@@ -242,8 +244,6 @@ impl<'p> Launch<'p> {
 /// The typed part of a launch, with its types erased.
 pub(crate) struct LaunchCall<'a> {
     pub(crate) entry: LaunchEntry,
-    pub(crate) kernel: usize,
-    pub(crate) combine: usize,
     pub(crate) layout: u64,
     pub(crate) wire: WireBytes<'a>,
 }

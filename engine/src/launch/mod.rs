@@ -18,7 +18,7 @@ pub(crate) mod schedule;
 
 pub use builder::Launch;
 pub use cancel::CancelToken;
-pub use element_wise::{Inlined, Output};
+pub use element_wise::{Input, Output, With};
 pub use error::{Death, LaunchError};
 pub use grant::{Edge, PerWorker};
 

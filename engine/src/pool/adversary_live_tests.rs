@@ -135,7 +135,10 @@ fn survives<O: Sync + 'static>(seeds: std::ops::Range<u64>, scene: Scene<O>, wor
 }
 
 /// Runs `body` on every worker; none may die, panic or take for ever.
-fn on_workers<O: Operand>(pool: &Pool, operands: O, body: for<'w> fn(usize, O::View<'w>)) {
+fn on_workers<O: Operand, K>(pool: &Pool, operands: O, body: K)
+where
+    K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+{
     pool.launch().timeout(HANG).broadcast(operands, body).unwrap();
 }
 

@@ -9,6 +9,7 @@
 use super::Pool;
 use crate::array::shared::byte_len;
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};
+use crate::code::NoCapture;
 use crate::launch::LaunchError;
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
@@ -105,6 +106,7 @@ impl Pool {
     where
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         let mut array = self.zeros(len)?;
         self.launch().fill_with(array.split_out(), f)?;
         Ok(array)
@@ -135,8 +137,9 @@ impl Pool {
         I::Dim: Shape,
         F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         let mut array = self.zeros_nd(shape)?;
-        self.launch().fill_shape_with(array.split_out(), f)?;
+        self.launch().fill_with(array.split_out(), f)?;
         Ok(array)
     }
 

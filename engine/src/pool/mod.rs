@@ -28,10 +28,11 @@ pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
 
 use crate::array::Element;
+use crate::code::NoCapture;
 use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
-use crate::launch::region::{RegionBody, RegionOperand};
-use crate::launch::{Launch, LaunchError, Operand, Output};
+use crate::launch::region::RegionOperand;
+use crate::launch::{Input, Launch, LaunchError, Operand, Output, RegionError, Team, With};
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
 use ndarray::Ix1;
@@ -116,11 +117,12 @@ impl Pool {
     /// # Errors
     /// See [`LaunchError`]. Invalid operands are refused before any chunk runs.
     #[track_caller]
-    pub fn for_each<O: Operand>(
-        &self,
-        operands: O,
-        kernel: for<'w> fn(O::View<'w>),
-    ) -> Result<(), LaunchError> {
+    pub fn for_each<O, K>(&self, operands: O, kernel: K) -> Result<(), LaunchError>
+    where
+        O: Operand,
+        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
         self.launch().for_each(operands, kernel)
     }
 
@@ -143,11 +145,12 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn broadcast<O: Operand>(
-        &self,
-        operands: O,
-        kernel: for<'w> fn(usize, O::View<'w>),
-    ) -> Result<(), LaunchError> {
+    pub fn broadcast<O, K>(&self, operands: O, kernel: K) -> Result<(), LaunchError>
+    where
+        O: Operand,
+        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
         self.launch().broadcast(operands, kernel)
     }
 
@@ -172,48 +175,84 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn reduce<O: Operand, A: Element>(
+    pub fn reduce<O, A, K, C>(
         &self,
         operands: O,
         identity: A,
-        kernel: for<'w> fn(O::View<'w>) -> A,
-        combine: fn(A, A) -> A,
-    ) -> Result<A, LaunchError> {
+        kernel: K,
+        combine: C,
+    ) -> Result<A, LaunchError>
+    where
+        O: Operand,
+        A: Element,
+        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
+        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    {
+        const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         self.launch().reduce(operands, identity, kernel, combine)
     }
 
-    /// Sets every `out[i]` to `kernel(input[i])`.
+    /// Sets every element of `out` to the kernel's result for the elements of `input` at the same place.
     ///
-    /// The kernel is inlined into the loop. It may capture only zero-sized values, which must mean the same
-    /// in every process (premise P8 in docs/memory-model.md).
+    /// `input` is [`split`](crate::SharedArray::split) of an array of any dimension, an index range, or a tuple of
+    /// up to 8 of these; the kernel then receives a tuple. All have the output's shape. The kernel is inlined
+    /// into the loop. It may capture only zero-sized values, which must mean the same in every process
+    /// (premise P8 in docs/memory-model.md); what else it needs is passed by [`Pool::with`].
     ///
     /// # Errors
-    /// See [`LaunchError`].
+    /// See [`LaunchError`]. Inputs of another shape than the output's are refused before anything runs.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
     /// let pool = phalanx::Pool::builder().workers(2).build()?;
-    /// let x = pool.from_fn(1000, |i| i as f64)?;
-    /// let mut y = pool.zeros::<f64>(1000)?;
+    /// let x = pool.from_shape_fn((100, 10), |(i, j)| (10 * i + j) as f64)?;
+    /// let mut y = pool.zeros_nd::<f64, _>((100, 10))?;
     /// pool.map_into(y.split_out(), x.split(), |x| x * x)?;
-    /// assert_eq!(y.as_slice()[30], 900.0);
+    /// assert_eq!(y.view()[(3, 0)], 900.0);
+    ///
+    /// let mut distance = pool.zeros_nd::<f64, _>((100, 10))?;
+    /// pool.map_into(distance.split_out(), (x.split(), y.split()), |(x, y)| (y - x).abs())?;
+    /// assert_eq!(distance.view()[(3, 0)], 870.0);
     /// # Ok(())
     /// # }
     /// ```
     #[track_caller]
-    pub fn map_into<T, U, Out, K>(
-        &self,
-        out: Out,
-        input: Split<'_, T, Ix1>,
-        kernel: K,
-    ) -> Result<(), LaunchError>
+    pub fn map_into<U, Out, In, K>(&self, out: Out, input: In, kernel: K) -> Result<(), LaunchError>
     where
-        T: Element,
         U: Element,
         Out: Output<U>,
-        K: Fn(T) -> U + Copy + Send + Sync + 'static,
+        In: Input,
+        K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().map_into(out, input, kernel)
+    }
+
+    /// Passes `parameters` to an element-wise kernel: what a closure would capture.
+    ///
+    /// Parameters are any [`Operand`] whose view can be copied: numbers, `bool`, `char`, options and arrays
+    /// of these, [`Val`](crate::Val), `&`[`Captured`](crate::Captured) for any serde value,
+    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The kernel
+    /// receives them after the element, [`Launch::with`] adds options.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let (first, step) = (0.5, 0.1);
+    /// let mut x = pool.zeros::<f64>(1000)?;
+    /// pool.with((first, step)).fill_with(x.split_out(), |i, (first, step)| first + i as f64 * step)?;
+    /// assert_eq!(x.as_slice()[10], 1.5);
+    ///
+    /// let table = pool.from_fn(8, |i| 10 * i as u32)?;
+    /// let index = pool.from_fn(1000, |i| i as u32 % 8)?;
+    /// let mut out = pool.zeros::<u32>(1000)?;
+    /// pool.with(table.whole()).map_into(out.split_out(), index.split(), |i, table| table[i as usize])?;
+    /// assert_eq!(out.as_slice()[999], 70);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with<P: Operand>(&self, parameters: P) -> With<'_, P> {
+        self.launch().with(parameters)
     }
 
     /// Computes an inclusive prefix sum (scan): sets every `out[i]` to the fold of `input[0..=i]`. `combine`
@@ -245,9 +284,10 @@ impl Pool {
     ) -> Result<(), LaunchError>
     where
         T: Element,
-        Out: Output<T>,
+        Out: Output<T, Dim = Ix1>,
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().scan(out, input, identity, combine)
     }
 
@@ -286,11 +326,13 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn region<O: RegionOperand, R: Element>(
-        &self,
-        operands: O,
-        body: RegionBody<O, R>,
-    ) -> Result<R, LaunchError> {
+    pub fn region<O, R, B>(&self, operands: O, body: B) -> Result<R, LaunchError>
+    where
+        O: RegionOperand,
+        R: Element,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<B>::OK };
         self.launch().region(operands, body)
     }
 }

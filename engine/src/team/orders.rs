@@ -24,10 +24,6 @@ pub struct Order {
     pub(crate) epoch: u64,
     /// The monomorphised entry, as an offset from the anchor.
     pub(crate) entry: u64,
-    /// The kernel, likewise; 0 if the entry needs none.
-    pub(crate) kernel: u64,
-    /// Further functions (combine), likewise.
-    pub(crate) combine: u64,
     /// Hash of the operand types' layout, compared by the entry with its own.
     pub(crate) layout: u64,
     /// Units (elements, rows, parts) that the launch runs over.
@@ -159,11 +155,11 @@ impl Orders {
 // The layout that docs/segment-layout.md tells.
 #[cfg(not(loom))]
 const _: () = {
-    assert!(size_of::<Order>() == 128 && align_of::<Order>() == 8);
+    assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
     assert!(ORDERS_BYTES == 2304);
-    assert!(std::mem::offset_of!(Order, layout) == 32 && std::mem::offset_of!(Order, unit) == 64);
-    assert!(std::mem::offset_of!(Order, schedule_arg) == 76 && std::mem::offset_of!(Order, flags) == 84);
-    assert!(std::mem::offset_of!(Order, scratch_len) == 104 && std::mem::offset_of!(Order, step_key) == 120);
+    assert!(std::mem::offset_of!(Order, layout) == 16 && std::mem::offset_of!(Order, unit) == 48);
+    assert!(std::mem::offset_of!(Order, schedule_arg) == 60 && std::mem::offset_of!(Order, flags) == 68);
+    assert!(std::mem::offset_of!(Order, scratch_len) == 88 && std::mem::offset_of!(Order, step_key) == 104);
 };

@@ -12,7 +12,7 @@
 
 use crate::error::KernelError;
 use crate::inline::{here, is_inline, repeatable};
-use phalanx::{Element, Inlined, Pool, SharedArray};
+use phalanx::{Element, Pool, SharedArray};
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -63,21 +63,20 @@ where
     let part = len.div_ceil(runs * PARTS).max(1);
     let mut run = part * PARTS;
     let mut room = pool.zeros::<T>(len)?;
-    let inlined = || Inlined::new::<(&'static T, &'static T)>(compare);
-    let operands = (room.split_out(), x.split(), inlined());
-    repeatable(pool).chunk(run).for_each(operands, |(run, x, compare)| {
+    let operands = (room.split_out(), x.split());
+    repeatable(pool).chunk(run).for_each(operands, move |(run, x)| {
         run.copy_from_slice(x);
         sort_run(run, &compare);
     })?;
     loop {
-        if let Err(error) = merge_round(pool, &room, x, run, part, inlined()) {
+        if let Err(error) = merge_round(pool, &room, x, run, part, compare) {
             x.as_mut_slice().copy_from_slice(room.as_slice());
             return Err(error);
         }
         if 2 * run >= len {
             return Ok(());
         }
-        merge_round(pool, x, &mut room, 2 * run, part, inlined())?;
+        merge_round(pool, x, &mut room, 2 * run, part, compare)?;
         run *= 4;
     }
 }
@@ -112,7 +111,7 @@ fn merge_round<T, F>(
     to: &mut SharedArray<T>,
     run: usize,
     part: usize,
-    compare: Inlined<F>,
+    compare: F,
 ) -> Result<(), KernelError>
 where
     T: Element,
@@ -120,16 +119,16 @@ where
 {
     let (len, parts) = (from.len(), from.len().div_ceil(part));
     let mut cuts = pool.zeros::<u64>(parts)?;
-    let operands = (cuts.split_out(), from.whole(), 0..parts, [run, part], compare);
-    repeatable(pool).for_each(operands, |(cuts, from, span, [run, part], compare)| {
+    let operands = (cuts.split_out(), from.whole(), 0..parts, [run, part]);
+    repeatable(pool).for_each(operands, move |(cuts, from, span, [run, part])| {
         for (cut, index) in cuts.iter_mut().zip(span) {
             let pair = Pair::of(index * part, run, from.len());
             *cut = diagonal(&from[pair.a()], &from[pair.b()], index * part - pair.start, &compare) as u64;
         }
     })?;
     make_ascending(cuts.as_mut_slice(), len, run, part);
-    let operands = (to.split_out(), from.whole(), cuts.whole(), 0..len, [run, part], compare);
-    repeatable(pool).chunk(part).for_each(operands, |(to, from, cuts, span, [run, part], compare)| {
+    let operands = (to.split_out(), from.whole(), cuts.whole(), 0..len, [run, part]);
+    repeatable(pool).chunk(part).for_each(operands, move |(to, from, cuts, span, [run, part])| {
         for (to, at) in to.chunks_mut(part).zip(span.step_by(part)) {
             let pair = Pair::of(at, run, from.len());
             let next = at + to.len();

@@ -13,7 +13,7 @@ use crate::inline::{here, is_inline};
 use crate::input::Input;
 use bytemuck::{Pod, Zeroable};
 use ndarray::Ix1;
-use phalanx::{Element, Inlined, Pool, SharedArray};
+use phalanx::{Element, Pool, SharedArray};
 
 /// A rank and an index in one word, the index in the low half.
 trait Tagged: Key {
@@ -73,8 +73,8 @@ impl Order {
             return Ok(Order::Long(tagged(pool, x, key)?));
         }
         let mut wide = pool.zeros::<Wide>(x.len())?;
-        let operands = (wide.split_out(), x.split(), 0..x.len(), Inlined::new::<(&'static T,)>(key));
-        pool.launch().retry(3).for_each(operands, |(wide, x, span, key)| {
+        let operands = (wide.split_out(), x.split(), 0..x.len());
+        pool.launch().retry(3).for_each(operands, move |(wide, x, span)| {
             for ((wide, x), index) in wide.iter_mut().zip(x).zip(span) {
                 *wide = Wide { rank: key(x).to_rank().widen(), index: index as u128 };
             }
@@ -115,8 +115,8 @@ where
     F: Fn(&T) -> K + Copy + Send + Sync + 'static,
 {
     let mut tags = pool.zeros::<P>(x.len())?;
-    let operands = (tags.split_out(), x.split(), 0..x.len(), Inlined::new::<(&'static T,)>(key));
-    pool.launch().retry(3).for_each(operands, |(tags, x, span, key)| {
+    let operands = (tags.split_out(), x.split(), 0..x.len());
+    pool.launch().retry(3).for_each(operands, move |(tags, x, span)| {
         for ((tag, x), index) in tags.iter_mut().zip(x).zip(span) {
             *tag = P::join(key(x).to_rank().widen(), index);
         }
@@ -137,8 +137,8 @@ where
     P: Element,
     F: Fn(P) -> usize + Copy + Send + Sync + 'static,
 {
-    let operands = (to.split_out(), tags.split(), from.whole(), Inlined::new::<(P,)>(index));
-    Ok(pool.launch().retry(3).for_each(operands, |(to, tags, from, index)| {
+    let operands = (to.split_out(), tags.split(), from.whole());
+    Ok(pool.launch().retry(3).for_each(operands, move |(to, tags, from)| {
         for (to, tag) in to.iter_mut().zip(tags) {
             *to = from[index(*tag)];
         }

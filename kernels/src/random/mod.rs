@@ -196,9 +196,8 @@ where
         body(out.as_mut_slice(), 0..len, wish);
         return Ok(());
     }
-    let body = phalanx::Inlined::new::<(&'static mut [T], Range<usize>, (u64, P))>(body);
-    let operands = (out.split_flat_out(), 0..len, wish.0, wish.1, body);
-    Ok(repeatable(pool).for_each(operands, |(out, span, seed, wish, body)| body(out, span, (seed, wish)))?)
+    let operands = (out.split_flat_out(), 0..len, wish.0, wish.1);
+    Ok(repeatable(pool).for_each(operands, move |(out, span, seed, wish)| body(out, span, (seed, wish)))?)
 }
 
 /// Calls `make` for every step of `N` elements that `out`, which begins at element `start`, has a part of;

@@ -5,7 +5,7 @@ use crate::error::KernelError;
 use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
 use crate::simd::vectorized;
-use phalanx::{Element, Inlined, Pool, SharedArray};
+use phalanx::{Element, Pool, SharedArray};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Elements that are looked at between two questions whether to stop.
@@ -40,8 +40,7 @@ where
         return Ok(here(x.len(), || count_slice(&x, f) as usize)?);
     }
     let x = x.share(pool)?;
-    let operands = (x.split_flat(), Inlined::new(f));
-    Ok(repeatable(pool).reduce(operands, 0u64, |(x, f)| count_slice(x, f), |a, b| a + b)? as usize)
+    Ok(repeatable(pool).reduce(x.split_flat(), 0u64, move |x| count_slice(x, f), |a, b| a + b)? as usize)
 }
 
 /// Returns whether at least one element satisfies a predicate; false for an empty array.
@@ -71,19 +70,16 @@ where
     let x = x.share(pool)?;
     let mut found = SharedArray::<u32>::zeros(1)?;
     // To find it again does no harm, so chunks may be run again.
-    repeatable(pool).retry_in_place().for_each(
-        (x.split_flat(), Inlined::new(f), found.atomic()),
-        |(x, f, found)| {
-            for block in x.chunks(BLOCK) {
-                if found[0].load(Relaxed) != 0 {
-                    return;
-                }
-                if count_slice(block, f) > 0 {
-                    found[0].store(1, Relaxed);
-                }
+    repeatable(pool).retry_in_place().for_each((x.split_flat(), found.atomic()), move |(x, found)| {
+        for block in x.chunks(BLOCK) {
+            if found[0].load(Relaxed) != 0 {
+                return;
             }
-        },
-    )?;
+            if count_slice(block, f) > 0 {
+                found[0].store(1, Relaxed);
+            }
+        }
+    })?;
     Ok(found.as_slice()[0] != 0)
 }
 

@@ -28,7 +28,7 @@ use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
 use crate::number::Number;
 use crate::store::{BLOCK, Way, copy, way};
-use phalanx::{Element, Inlined, Pool, Shape, SharedArray};
+use phalanx::{Element, Pool, Shape, SharedArray};
 
 /// Elements of a part: 128 KiB of float64.
 const PART: usize = 1 << 14;
@@ -194,18 +194,16 @@ where
     let parts = x.len().div_ceil(part);
     // One number a part: its fold, then what stands before it.
     let mut ends = SharedArray::<A>::zeros(parts)?;
-    let (lifted, inlined) = (Inlined::new(lift), Inlined::new(op));
-    let operands = (ends.split_out(), 0..parts, x.whole_flat(), part, lifted, inlined);
-    repeatable(pool).chunk(STRANDS).for_each(operands, |(ends, index, x, part, lift, op)| {
+    let operands = (ends.split_out(), 0..parts, x.whole_flat(), part);
+    repeatable(pool).chunk(STRANDS).for_each(operands, move |(ends, index, x, part)| {
         fold(ends, &x[index.start * part..x.len().min(index.end * part)], part, lift, op);
     })?;
     let before = |before, end: &mut A| op(before, std::mem::replace(end, before));
     here(x.len(), || ends.as_mut_slice().iter_mut().fold(identity, before))?;
     let way = way(out.len_bytes() + x.len_bytes());
-    let operands =
-        (out.split_flat_out(), x.split_flat(), 0..x.len(), ends.whole(), [part, way.into()], lifted, inlined);
+    let operands = (out.split_flat_out(), x.split_flat(), 0..x.len(), ends.whole(), [part, way.into()]);
     let launch = repeatable(pool).chunk(STRANDS * part);
-    Ok(launch.for_each(operands, |(out, x, at, ends, [part, way], lift, op)| {
+    Ok(launch.for_each(operands, move |(out, x, at, ends, [part, way])| {
         let befores = &ends[at.start / part..];
         let is_whole = out.len() == STRANDS * part && size_of::<A>() <= STRAND_ELEMENT;
         let strands = if is_whole { out.len() } else { 0 };

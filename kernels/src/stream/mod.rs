@@ -30,7 +30,7 @@ use crate::input::Input;
 use crate::number::Number;
 use crate::simd::vectorized;
 use crate::store::{self, way};
-use phalanx::{Element, Inlined, Pool, Shape, SharedArray, Val};
+use phalanx::{Element, Pool, Shape, SharedArray, Val};
 
 /// Sets every element of `out` to `value`.
 ///
@@ -303,8 +303,8 @@ where
     }
     let x = x.share(pool)?;
     let way = way(out.len_bytes() + x.len_bytes());
-    let operands = (out.split_flat_out(), x.split_flat(), Inlined::new(f), way);
-    Ok(repeatable(pool).for_each(operands, |(out, x, f, way)| store::map(out, x, way, f))?)
+    let operands = (out.split_flat_out(), x.split_flat(), way);
+    Ok(repeatable(pool).for_each(operands, move |(out, x, way)| store::map(out, x, way, f))?)
 }
 
 /// Sets every `out[i]` to `f(x[i], y[i])`.
@@ -367,8 +367,8 @@ where
     }
     let x = x.share(pool)?;
     let way = way(out.len_bytes() + x.len_bytes());
-    let operands = (out.split_flat_out(), x.split_flat(), values, Inlined::new(f), way);
-    Ok(repeatable(pool).for_each(operands, |(out, x, values, f, way)| {
+    let operands = (out.split_flat_out(), x.split_flat(), values, way);
+    Ok(repeatable(pool).for_each(operands, move |(out, x, values, way)| {
         store::map(
             out,
             x,
@@ -408,8 +408,8 @@ where
     }
     let (x, y) = (x.share(pool)?, y.share(pool)?);
     let way = way(out.len_bytes() + x.len_bytes() + y.len_bytes());
-    let operands = (out.split_flat_out(), x.split_flat(), y.split_flat(), value, Inlined::new(f), way);
-    Ok(repeatable(pool).for_each(operands, |(out, x, y, value, f, way)| {
+    let operands = (out.split_flat_out(), x.split_flat(), y.split_flat(), value, way);
+    Ok(repeatable(pool).for_each(operands, move |(out, x, y, value, way)| {
         store::map2(
             out,
             x,
@@ -438,8 +438,8 @@ where
         return Ok(());
     }
     let x = x.share(pool)?;
-    let operands = (y.split_flat_mut(), x.split_flat(), values, Inlined::new(f));
-    Ok(pool.for_each(operands, |(y, x, values, f)| change_body(y, x, values, f))?)
+    let operands = (y.split_flat_mut(), x.split_flat(), values);
+    Ok(pool.for_each(operands, move |(y, x, values)| change_body(y, x, values, f))?)
 }
 
 fn change_body<T: Number, V: Copy>(y: &mut [T], x: &[T], values: V, f: impl Fn(V, T, T) -> T) {

@@ -157,7 +157,6 @@ impl ActiveLaunch<'_> {
     fn order(&self) -> Result<Order, LaunchError> {
         let job = self.job;
         let (schedule, schedule_arg) = self.options.schedule.to_wire();
-        let offset = |address: usize| if address == 0 { Ok(0) } else { code::offset_of(address) };
         let mut flags = 0;
         if self.presence() == Presence::Required {
             flags |= FLAG_REQUIRED;
@@ -171,8 +170,6 @@ impl ActiveLaunch<'_> {
         let scratch = job.scratch.map(|scratch| scratch.place());
         Ok(Order {
             entry: code::offset_of(job.entry as usize)?,
-            kernel: offset(job.kernel)?,
-            combine: offset(job.combine)?,
             layout: job.layout,
             len: job.len as u64,
             chunk_len: job.grid.chunk_len as u64,

@@ -11,9 +11,6 @@ use crate::team::orders::WireBytes;
 /// A launch, stripped of its types.
 pub(crate) struct Job<'a> {
     pub(crate) entry: LaunchEntry,
-    /// Addresses of the kernel and of a second function (combine), 0 if none.
-    pub(crate) kernel: usize,
-    pub(crate) combine: usize,
     pub(crate) layout: u64,
     pub(crate) wire: WireBytes<'a>,
     /// Units that operands must have.

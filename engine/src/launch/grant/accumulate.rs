@@ -7,6 +7,7 @@
 
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::Span;
+use crate::code::{NoCapture, conjure};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::MAX_AXES;
 use crate::launch::member::chunk::Chunk;
@@ -32,8 +33,13 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// After the launch, `combine` folds the accumulators into the array, element by element, in a fixed
     /// tree. What the array held before is the first operand. The result is bit-identical for every number of
     /// workers.
-    pub fn reduce(&mut self, identity: T, combine: fn(T, T) -> T) -> Accumulate<'_, T, D> {
-        Accumulate { array: self, identity, combine }
+    pub fn reduce<C>(&mut self, identity: T, combine: C) -> Accumulate<'_, T, D>
+    where
+        C: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<C>::OK };
+        let _carried_by_its_type = combine;
+        Accumulate { array: self, identity, combine: |a, b| conjure::<C>()(a, b) }
     }
 }
 

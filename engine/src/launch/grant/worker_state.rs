@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::code;
+use crate::code::{self, NoCapture, conjure};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -66,15 +66,28 @@ impl<T: Send + 'static> PerWorker<T> {
     /// the launch returns the error instead of `Ok`, even if [`retry`](crate::Launch::retry) has completed
     /// its chunks. A launch that gathers what the states hold therefore never returns an incomplete result as
     /// `Ok`.
-    pub fn new(make: fn(usize) -> T) -> PerWorker<T> {
-        PerWorker { id: HandleId::new(true), make }
+    pub fn new<F>(make: F) -> PerWorker<T>
+    where
+        F: Fn(usize) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<F>::OK };
+        PerWorker { id: HandleId::new(true), make: pointer(make) }
     }
 
     /// Returns a handle for state whose contents may be lost: scratch buffers, library handles, generators. A
     /// worker that replaces a dead one creates it anew, and no launch reports that.
-    pub fn scratch(make: fn(usize) -> T) -> PerWorker<T> {
-        PerWorker { id: HandleId::new(false), make }
+    pub fn scratch<F>(make: F) -> PerWorker<T>
+    where
+        F: Fn(usize) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<F>::OK };
+        PerWorker { id: HandleId::new(false), make: pointer(make) }
     }
+}
+
+/// A function of this executable that calls `make`.
+fn pointer<T, F: Fn(usize) -> T + Copy + Send + Sync + 'static>(_carried_by_its_type: F) -> fn(usize) -> T {
+    |rank| conjure::<F>()(rank)
 }
 
 /// The state as resolved by one member.

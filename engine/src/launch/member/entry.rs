@@ -1,5 +1,5 @@
 //! The entries of launches: the functions that a member calls for an order, instantiated for the operands'
-//! types.
+//! types and for its functions, whose values a member creates from their types.
 //!
 //! # Safety
 //! An entry is instantiated for the operand type whose wire it receives: the driver sends both in one order,
@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::array::Element;
+use crate::code::conjure;
 use crate::launch::grid::block;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::member::settle::LeafPlaces;
@@ -39,12 +40,14 @@ pub(crate) unsafe fn open<O: Operand>(
 
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+pub(crate) unsafe fn for_each_entry<O, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+where
+    O: Operand,
+    K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+{
+    let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
     let local = unsafe { open::<O>(context, O::LAYOUT) }?;
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>)>(context.order.kernel) }?;
     context.chunks(
         // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
         |chunk: &Chunk| kernel(unsafe { O::view(&local, chunk) }),
@@ -54,12 +57,14 @@ pub(crate) unsafe fn for_each_entry<O: Operand>(context: &mut LaunchContext<'_>)
 
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+pub(crate) unsafe fn broadcast_entry<O, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+where
+    O: Operand,
+    K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+{
+    let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
     let local = unsafe { open::<O>(context, mix(O::LAYOUT, Tag::Broadcast as u64)) }?;
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { context.function::<for<'w> fn(usize, O::View<'w>)>(context.order.kernel) }?;
     let (rank, size) = (context.member.rank, context.order.size as usize);
     let span = block(context.order.len as usize, rank, size);
     let chunk = Chunk { span, index: rank, leaf: rank, opens_leaf: true };
@@ -70,16 +75,16 @@ pub(crate) unsafe fn broadcast_entry<O: Operand>(context: &mut LaunchContext<'_>
 
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-pub(crate) unsafe fn reduce_entry<O: Operand, A: Element>(
-    context: &mut LaunchContext<'_>,
-) -> Result<(), Fault> {
+pub(crate) unsafe fn reduce_entry<O, A, K, C>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+where
+    O: Operand,
+    A: Element,
+    K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
+    C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+{
+    let (kernel, combine): (K, C) = (conjure(), conjure());
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
     let local = unsafe { open::<O>(context, reduce_layout::<O, A>()) }?;
-    // SAFETY: the driver names this entry only with the offset of such a function, of the same build; the
-    // layout agrees.
-    let kernel = unsafe { context.function::<for<'w> fn(O::View<'w>) -> A>(context.order.kernel) }?;
-    // SAFETY: as above.
-    let combine = unsafe { context.function::<fn(A, A) -> A>(context.order.combine) }?;
     let leaves = LeafPlaces::<A>::open(context, 1)?;
     let partial = Cell::new(A::zeroed());
     context.chunks(

@@ -30,7 +30,6 @@ pub(crate) enum Tag {
     PerWorker,
     SharedValue,
     Handle,
-    Inlined,
     Unreserved,
     // Operands of regions.
     RegionMut,
@@ -50,7 +49,6 @@ pub(crate) enum Tag {
     Region,
     MapInto,
     Fill,
-    FillShape,
     ScanFold,
     ScanSpread,
 }

@@ -25,6 +25,7 @@ pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, Ph
 pub use team::Team;
 
 use crate::array::Element;
+use crate::code::{NoCapture, conjure};
 use crate::launch::builder::Launch;
 use crate::launch::driver::job::Job;
 use crate::launch::error::LaunchError;
@@ -41,10 +42,6 @@ use crate::team::orders::WireBytes;
 use crate::team::step_state::PAYLOAD_BYTES;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-/// The body of a region: a function, or a closure that captures nothing.
-pub type RegionBody<O, R> =
-    for<'w> fn(&mut Team<'w>, <O as RegionOperand>::Handle<'w>) -> Result<R, RegionError>;
-
 /// The results of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region<R> {
@@ -56,31 +53,41 @@ impl Launch<'_> {
     /// Runs `body` once on every rank, all at the same time, and returns rank 0's result. See
     /// [`Pool::region`](crate::Pool::region).
     #[track_caller]
-    pub fn region<O: RegionOperand, R: Element>(
-        self,
-        operands: O,
-        body: RegionBody<O, R>,
-    ) -> Result<R, LaunchError> {
+    pub fn region<O, R, B>(self, operands: O, body: B) -> Result<R, LaunchError>
+    where
+        O: RegionOperand,
+        R: Element,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<B>::OK };
         let region = self.region_at(operands, body, Location::caller())?;
         Ok(region.results[0])
     }
 
     /// Like [`Self::region`], but returns every rank's result.
     #[track_caller]
-    pub fn region_each<O: RegionOperand, R: Element>(
-        self,
-        operands: O,
-        body: RegionBody<O, R>,
-    ) -> Result<Region<R>, LaunchError> {
+    pub fn region_each<O, R, B>(self, operands: O, body: B) -> Result<Region<R>, LaunchError>
+    where
+        O: RegionOperand,
+        R: Element,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<B>::OK };
         self.region_at(operands, body, Location::caller())
     }
 
-    fn region_at<O: RegionOperand, R: Element>(
+    fn region_at<O, R, B>(
         self,
         operands: O,
-        body: RegionBody<O, R>,
+        body: B,
         site: &'static Location<'static>,
-    ) -> Result<Region<R>, LaunchError> {
+    ) -> Result<Region<R>, LaunchError>
+    where
+        O: RegionOperand,
+        R: Element,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = body;
         const {
             assert!(
                 size_of::<R>() <= PAYLOAD_BYTES,
@@ -93,9 +100,7 @@ impl Launch<'_> {
         let wire = operands.wire();
         let size = self.launcher.team_size();
         let job = Job {
-            entry: region_entry::<O, R>,
-            kernel: body as usize,
-            combine: 0,
+            entry: region_entry::<O, R, B>,
             layout: layout::<O, R>(),
             wire: WireBytes::of(&wire),
             len: size,
@@ -122,16 +127,20 @@ const fn layout<O: RegionOperand, R>() -> u64 {
 
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-unsafe fn region_entry<O: RegionOperand, R: Element>(context: &mut LaunchContext<'_>) -> Result<(), Fault> {
+unsafe fn region_entry<O, R, B>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+where
+    O: RegionOperand,
+    R: Element,
+    B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+{
+    let body: B = conjure();
     let board = context.member.board;
     let (rank, size) = (context.member.rank, context.order.size as usize);
     let mut team = Team::new(&board, rank, size, Key::new(context.order.step_key), context.member.patience);
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
         context.check_layout(layout::<O, R>())?;
-        // SAFETY: the order names this entry, which the driver puts beside a body of its own types alone; the
+        // SAFETY: the order names this entry, which the driver puts beside a wire of its own type alone; the
         // layout is compared as well. All members run the same build.
-        let body = unsafe { context.function::<RegionBody<O, R>>(context.order.kernel) }?;
-        // SAFETY: the wire that was written beside this entry is of its own type, as above.
         let wire: O::Wire = unsafe { context.wire() };
         // SAFETY: this launch's wire, and we are in the launch; the handles are dropped with this closure.
         let handles = unsafe { O::handle(&wire, context) }?;

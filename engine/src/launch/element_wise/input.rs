@@ -1,0 +1,147 @@
+//! What element-wise kernels read and write: chunks as plain runs of elements.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::array::{Element, Shape};
+use crate::base::up_to_eight;
+use crate::launch::error::LaunchError;
+use crate::launch::grant::{Split, SplitMut, SplitOut};
+use crate::launch::operand::Operand;
+use std::ops::Range;
+
+/// Sealed: the engine relies on there being no other implementations.
+mod sealed {
+    use super::{Range, Split, SplitMut, SplitOut, up_to_eight};
+
+    pub trait Input {}
+    impl<T, D> Input for Split<'_, T, D> {}
+    impl Input for Range<usize> {}
+    macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
+        impl<$($input: Input),+> Input for ($($input,)+) {}
+    )* } }
+    up_to_eight!(tuples);
+
+    pub trait Output {}
+    impl<U, D> Output for SplitMut<'_, U, D> {}
+    impl<U, D> Output for SplitOut<'_, U, D> {}
+}
+
+/// What an element-wise kernel reads: [`split`](crate::SharedArray::split) of an array, an index range, or a
+/// tuple of up to 8 of these. The kernel receives one element of each, as a tuple where there is a tuple.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read element by element",
+    label = "not an input",
+    note = "inputs are `a.split()` of arrays of any dimension, an index range `0..n`, and tuples of up to 8 of these"
+)]
+pub trait Input: sealed::Input + Operand {
+    /// What the kernel receives for each element.
+    type Item;
+    /// One chunk, seen as runs of elements.
+    #[doc(hidden)]
+    type Lanes<'w>: Copy;
+    /// Refuses an input that has not the output's shape.
+    #[doc(hidden)]
+    fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError>;
+    /// The first `len` elements of a view. Panics if there are fewer.
+    #[doc(hidden)]
+    fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w>;
+    /// The element at `index`, which is below the `len` of the lanes.
+    #[doc(hidden)]
+    fn at(lanes: Self::Lanes<'_>, index: usize) -> Self::Item;
+}
+
+fn same_shape(what: &'static str, own: &[usize], shape: &[usize]) -> Result<(), LaunchError> {
+    if own == shape {
+        return Ok(());
+    }
+    let why = format!("its shape is {own:?}, but the output's is {shape:?}; they must be equal");
+    Err(LaunchError::BadGrant { what, why })
+}
+
+impl<T: Element, D: Shape> Input for Split<'_, T, D> {
+    type Item = T;
+    type Lanes<'w> = &'w [T];
+
+    fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
+        same_shape("a split() array", self.0.shape(), shape)
+    }
+    #[inline]
+    fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
+        &D::elements(view)[..len]
+    }
+    #[inline]
+    fn at(lanes: &[T], index: usize) -> T {
+        lanes[index]
+    }
+}
+
+impl Input for Range<usize> {
+    type Item = usize;
+    type Lanes<'w> = usize;
+
+    fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
+        same_shape("an index range", &[self.len()], shape)
+    }
+    #[inline]
+    fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
+        assert_eq!(view.len(), len, "a chunk of an index range is as long as the output's");
+        view.start
+    }
+    #[inline]
+    fn at(start: usize, index: usize) -> usize {
+        // No wrap: inside the range.
+        start.wrapping_add(index)
+    }
+}
+
+macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
+    impl<$($input: Input),+> Input for ($($input,)+) {
+        type Item = ($($input::Item,)+);
+        type Lanes<'w> = ($($input::Lanes<'w>,)+);
+
+        fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
+            $( self.$i.check_shape(shape)?; )+
+            Ok(())
+        }
+        #[inline]
+        fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
+            ($( $input::lanes(view.$i, len), )+)
+        }
+        #[inline]
+        fn at(lanes: Self::Lanes<'_>, index: usize) -> Self::Item {
+            ($( $input::at(lanes.$i, index), )+)
+        }
+    }
+)* } }
+up_to_eight!(tuples);
+
+/// What an element-wise kernel writes: [`split_out`](crate::SharedArray::split_out) or
+/// [`split_mut`](crate::SharedArray::split_mut) of an array of any dimension.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written element by element",
+    label = "not an output",
+    note = "the output is `a.split_out()`, or `a.split_mut()`, of an array"
+)]
+pub trait Output<U>: sealed::Output + Operand {
+    /// The array's dimension.
+    type Dim: Shape;
+    #[doc(hidden)]
+    fn dim(&self) -> &Self::Dim;
+    /// All elements of a view.
+    #[doc(hidden)]
+    fn elements<'w>(view: Self::View<'w>) -> &'w mut [U];
+}
+
+macro_rules! outputs { ($($grant:ident)*) => { $(
+    impl<U: Element, D: Shape> Output<U> for $grant<'_, U, D> {
+        type Dim = D;
+
+        fn dim(&self) -> &D {
+            self.0.raw_dim()
+        }
+        #[inline]
+        fn elements<'w>(view: Self::View<'w>) -> &'w mut [U] {
+            D::elements_mut(view)
+        }
+    }
+)* } }
+outputs!(SplitMut SplitOut);
