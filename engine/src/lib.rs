@@ -30,9 +30,11 @@ pub use array::{
 pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, SimpleQueue};
 pub use error::Error;
+#[doc(hidden)]
+pub use launch::ZipViews;
 pub use launch::{
-    CancelToken, Death, Edge, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region, RegionError,
-    Schedule, Team, Val, With, grant, region,
+    CancelToken, Captured, Death, Edge, Launch, LaunchError, MapInput, MapOutput, Operand, PerWorker, Plain,
+    Progress, Region, RegionError, Schedule, Team, Val, With, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,

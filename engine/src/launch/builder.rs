@@ -42,8 +42,9 @@ impl<'p> Launch<'p> {
     /// Cuts the operands into chunks of exactly `units` units (elements, or rows of n-D arrays). The last
     /// chunk may be shorter.
     ///
-    /// By default, chunks cover about 256 KiB of the widest operand, and short arrays are cut into at least
-    /// 64 chunks where cache lines allow. Default boundaries fall on cache lines.
+    /// By default, chunks cover about 256 KiB of the widest operand, at most 1/64 of it, and boundaries fall
+    /// on cache lines. Arrays of less than 16 lines, and index ranges without an array, are cut into up to 64
+    /// chunks wherever that is: each unit may be much work (a file, a seed, a frame).
     pub fn chunk(mut self, units: usize) -> Self {
         self.options.chunk = Some(units);
         self

@@ -104,6 +104,24 @@ pub enum LaunchError {
         /// What is wrong with it.
         why: String,
     },
+    /// A value cannot be encoded for the workers. Nothing was run.
+    #[error("a captured {type_name} cannot be encoded: {why}")]
+    Encode {
+        /// The value's type.
+        type_name: &'static str,
+        /// The encoder's message.
+        why: String,
+    },
+    /// A worker could not decode a captured value.
+    #[error("the launch at {site} failed in worker {rank}: {why}")]
+    Decode {
+        /// Where the launch was called.
+        site: String,
+        /// The worker.
+        rank: usize,
+        /// The type and the decoder's message.
+        why: String,
+    },
     /// A retry was requested, but an operand is changed in place. Nothing was run.
     #[error(
         "chunks with a split_mut operand cannot be run again, since the lost attempt may have changed part of it: use split_out(), or retry_in_place() if your kernel does not depend on earlier contents"

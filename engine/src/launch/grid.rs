@@ -15,6 +15,9 @@ use crate::base::Span;
 const CHUNK_BYTES: usize = 256 << 10;
 /// Smallest number of chunks that a short array is cut into, where its cache lines allow.
 const FEWEST: usize = 64;
+/// An array is cut at cache lines if that yields at least this many chunks. Of a shorter one, every element may
+/// be much work (a file, a seed, a frame), so that every worker needs some.
+const FEWEST_OF_LINES: usize = 16;
 /// Largest number of chunks in a default grid.
 const MOST: usize = 1 << 16;
 const LINE_BYTES: usize = 64;
@@ -34,11 +37,14 @@ impl Grid {
         Grid { len, chunk_len: chunk_len.max(1), chunks: len.div_ceil(chunk_len.max(1)) }
     }
 
-    /// A default grid for units whose widest operand has `unit_bytes` bytes per unit.
+    /// A default grid for units whose widest operand has `unit_bytes` bytes per unit; 0 if there are no
+    /// arrays.
     ///
     /// Boundaries fall on cache lines, or on pages for long arrays, so that no two workers write to the same
-    /// line.
+    /// line. Index ranges without an array, and arrays of a few lines, are cut into up to 64 chunks wherever
+    /// that is.
     pub(crate) fn automatic(len: usize, unit_bytes: usize) -> Grid {
+        let has_arrays = unit_bytes > 0;
         let unit_bytes = unit_bytes.max(1);
         let total = len.saturating_mul(unit_bytes);
         let bytes = CHUNK_BYTES.min(total.div_ceil(FEWEST)).max(total.div_ceil(MOST)).max(1);
@@ -53,7 +59,9 @@ impl Grid {
         } else {
             1
         };
-        Grid::with_chunk(len, raw.next_multiple_of(align))
+        let aligned = raw.next_multiple_of(align);
+        let is_aligned = has_arrays && len.div_ceil(aligned) >= FEWEST_OF_LINES;
+        Grid::with_chunk(len, if is_aligned { aligned } else { raw })
     }
 
     /// The units of chunk `index`.
@@ -98,7 +106,9 @@ mod tests {
                 prop_assert_eq!(grid.span(0).lo, 0);
                 prop_assert_eq!(grid.span(grid.chunks - 1).hi, len);
                 prop_assert!(!grid.span(grid.chunks - 1).is_empty());
-                prop_assert!(unit_bytes >= LINE_BYTES || (grid.chunk_len * unit_bytes).is_multiple_of(LINE_BYTES));
+                let at_lines = (grid.chunk_len * unit_bytes).is_multiple_of(LINE_BYTES);
+                let is_short = len.div_ceil(grid.chunk_len.next_multiple_of(LINE_BYTES)) < FEWEST_OF_LINES;
+                prop_assert!(unit_bytes >= LINE_BYTES || is_short || at_lines);
             }
         }
 
@@ -115,12 +125,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_short_is_cut_into_single_units() {
+        for len in 1..=64 {
+            assert_eq!(Grid::automatic(len, 0).chunks, len, "a range of {len}");
+            assert_eq!(Grid::automatic(len, 8).chunks, len, "an array of {len}");
+        }
+        assert_eq!(Grid::automatic(1000, 0).chunks, 63);
+        assert_eq!(Grid::automatic(1 << 20, 0).chunks, 64);
+    }
+
+    #[test]
     fn long_arrays_get_chunks_of_whole_pages_and_short_ones_of_lines() {
         let long = Grid::automatic(1 << 27, 8);
         assert_eq!(long.chunk_len * 8, CHUNK_BYTES);
         let short = Grid::automatic(10_000, 8);
         assert!(short.chunks >= 60 && (short.chunk_len * 8).is_multiple_of(LINE_BYTES), "{short:?}");
-        assert_eq!(Grid::automatic(5, 8).chunks, 1);
+        assert_eq!(Grid::automatic(128, 8).chunk_len, 8, "16 lines");
         let rows = Grid::automatic(1000, 40_004);
         assert!(rows.chunk_len < 16, "rows of odd length are not gathered to meet a page: {rows:?}");
     }

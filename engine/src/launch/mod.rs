@@ -18,9 +18,9 @@ pub(crate) mod schedule;
 
 pub use builder::Launch;
 pub use cancel::CancelToken;
-pub use element_wise::{Input, Output, With};
+pub use element_wise::{MapInput, MapOutput, With, ZipViews};
 pub use error::{Death, LaunchError};
-pub use grant::{Edge, PerWorker};
+pub use grant::{Captured, Edge, PerWorker};
 
 pub use operand::{Operand, Plain, Val};
 pub use options::Progress;

@@ -50,7 +50,7 @@ fn torment(seed: u64, backend: Backend) {
     let mut broken = 0;
     while left.load(Ordering::Relaxed) > 0 {
         let pool = Pool::builder().workers(2).backend(backend).build().unwrap();
-        let queue = pool.queue.clone().unwrap();
+        let queue = pool.core.queue.clone().unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (random, left, is_over) = (&mut random, &left, &is_over);
@@ -117,7 +117,7 @@ fn so_they_do_where_workers_are_threads() {
 fn a_task_that_no_member_can_find_breaks_the_pool_and_says_why() {
     for backend in [Backend::Processes, Backend::Threads] {
         let pool = Pool::builder().workers(1).backend(backend).build().unwrap();
-        let queue = pool.queue.clone().unwrap();
+        let queue = pool.core.queue.clone().unwrap();
         // The only worker is busy, so that the next task stays queued until its word is overwritten.
         let until_told = |()| {
             while !crate::is_cancelled() {

@@ -135,7 +135,7 @@ fn torment(seed: u64) {
             let (random, left, is_over, pool) = (&mut random, &left, &is_over, &pool);
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) && left.load(Ordering::Relaxed) > 0 {
-                    scribble(random, &pool.launcher.crew.board());
+                    scribble(random, &pool.core.launcher.crew.board());
                     left.fetch_sub(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
                 }
@@ -160,7 +160,7 @@ fn torment(seed: u64) {
 /// The words that call members to a launch, tell of its end, and let them sleep and leave; the first members'
 /// mostly.
 fn scribble_fork_join(random: &mut Random, pool: &Pool) {
-    let (board, orders) = (pool.launcher.crew.board(), pool.launcher.crew.orders);
+    let (board, orders) = (pool.core.launcher.crew.board(), pool.core.launcher.crew.orders);
     let words: &[AtomicU64] = match random.below(8) {
         // Without the cursor, which says who does what.
         0 => &board.parts()[0][..48],
@@ -171,7 +171,7 @@ fn scribble_fork_join(random: &mut Random, pool: &Pool) {
         // Attendance.
         _ => board.parts()[1],
     };
-    let newest = pool.launcher.crew.roster.lock().epoch;
+    let newest = pool.core.launcher.crew.roster.lock().epoch;
     // Anything near what is there, but no call to this very launch: only its driver knows whether a member
     // may still enter.
     let near = [newest + 1, newest + 2, newest.saturating_sub(1), 0][random.below(4)];

@@ -10,7 +10,7 @@ use super::Pool;
 use crate::array::shared::byte_len;
 use crate::array::{Element, Shape, SharedArray, row_elems, rows};
 use crate::code::NoCapture;
-use crate::launch::LaunchError;
+use crate::launch::{LaunchError, Operand};
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 
@@ -140,6 +140,42 @@ impl Pool {
         const { NoCapture::<F>::OK };
         let mut array = self.zeros_nd(shape)?;
         self.launch().fill_with(array.split_out(), f)?;
+        Ok(array)
+    }
+
+    /// Like [`Self::from_shape_fn`], for a function that needs parameters: what a closure would capture. See
+    /// [`Pool::with`] for what parameters can be.
+    ///
+    /// # Errors
+    /// As for [`Self::from_fn`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let (start, end, n) = (0.0, 1.0, 101);
+    /// let x = pool.from_fn_with(n, (start, (end - start) / 100.0), |i, (start, step)| start + i as f64 * step)?;
+    /// assert_eq!(x.as_slice()[50], 0.5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn from_fn_with<T, I, P, F>(
+        &self,
+        shape: I,
+        parameters: P,
+        f: F,
+    ) -> Result<SharedArray<T, I::Dim>, crate::Error>
+    where
+        T: Element,
+        I: IntoDimension,
+        I::Dim: Shape,
+        P: Operand,
+        for<'w> P::View<'w>: Copy,
+        F: for<'w> Fn(<I::Dim as Dimension>::Pattern, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<F>::OK };
+        let mut array = self.zeros_nd(shape)?;
+        self.with(parameters).fill_with(array.split_out(), f)?;
         Ok(array)
     }
 

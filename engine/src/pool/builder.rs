@@ -1,7 +1,7 @@
 //! The configuration of a pool, and its construction.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{Pool, PoolError};
+use super::{Core, Pool, PoolError};
 use crate::launch::driver::launcher::Launcher;
 use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
@@ -273,7 +273,9 @@ impl PoolBuilder {
             CrewError::Os(error) => PoolError::Os(error),
         })?;
         let queue = board.map(|board| TaskQueue::new(&launcher.crew, board, self.prepares_workers()));
-        Ok(Pool { launcher, queue, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) })
+        let core =
+            Core { launcher, queue, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) };
+        Ok(Pool { core: Arc::new(core) })
     }
 
     /// What members are.

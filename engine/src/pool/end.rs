@@ -1,6 +1,6 @@
 //! Ending a pool: close, join, terminate or drop it, from any thread, in any order, any number of times.
 
-use super::Pool;
+use super::{Core, Pool};
 use crate::sys::fork;
 use crate::task::queue::TaskQueue;
 use crate::team::crew::Crew;
@@ -24,17 +24,11 @@ impl Pool {
     /// In a process forked from the one that made the pool, closing, joining, terminating and dropping it do
     /// nothing.
     pub fn close(&self) {
-        if fork::is_foreign() {
-            return;
-        }
-        self.launcher.crew.reach(Phase::Closed);
-        if let Some(queue) = &self.queue {
-            queue.close();
-        }
+        self.core.close();
     }
 
     /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers. Dropping
-    /// the pool does the same.
+    /// the last handle of the pool does the same.
     ///
     /// Later launches return [`LaunchError::PoolClosed`](crate::LaunchError). A launch made meanwhile by
     /// another thread either runs completely or returns that error. Several threads may end a pool at once,
@@ -55,6 +49,29 @@ impl Pool {
     /// # }
     /// ```
     pub fn join(&self) {
+        self.core.join();
+    }
+
+    /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
+    /// `PoolClosed`. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
+    /// and waited for, as by [`Self::join`].
+    pub fn terminate(&self) {
+        self.core.terminate();
+    }
+}
+
+impl Core {
+    fn close(&self) {
+        if fork::is_foreign() {
+            return;
+        }
+        self.launcher.crew.reach(Phase::Closed);
+        if let Some(queue) = &self.queue {
+            queue.close();
+        }
+    }
+
+    fn join(&self) {
         if fork::is_foreign() {
             return;
         }
@@ -62,10 +79,7 @@ impl Pool {
         self.end();
     }
 
-    /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
-    /// `PoolClosed`. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
-    /// and waited for, as by [`Self::join`].
-    pub fn terminate(&self) {
+    fn terminate(&self) {
         if fork::is_foreign() {
             return;
         }
@@ -92,7 +106,7 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for Core {
     fn drop(&mut self) {
         if fork::is_foreign() {
             return;

@@ -32,7 +32,7 @@ use crate::code::NoCapture;
 use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
 use crate::launch::region::RegionOperand;
-use crate::launch::{Input, Launch, LaunchError, Operand, Output, RegionError, Team, With};
+use crate::launch::{Launch, LaunchError, MapInput, MapOutput, Operand, RegionError, Team, With};
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
 use ndarray::Ix1;
@@ -43,9 +43,9 @@ use std::sync::atomic::AtomicBool;
 /// A team of workers that runs launches over shared arrays. By default, workers are processes pinned one per
 /// physical core.
 ///
-/// `Pool` is `Send + Sync`. Launches from several threads run one at a time, in the order in which they were
-/// called. A launch made inside a kernel runs inline in that worker. So does a launch on a thread that a
-/// kernel or a progress callback started. Dropping the pool waits for its work and ends its workers. A pool
+/// `Pool` is `Send + Sync`, and clones are handles of the same pool. Launches from several threads run one at a
+/// time, in the order in which they were called. A launch made inside a kernel runs inline in that worker. So does a launch on a thread that a
+/// kernel or a progress callback started. Dropping the last handle waits for the pool's work and ends its workers. A pool
 /// may also live in a `static`; its workers then end with the process.
 ///
 /// ```
@@ -65,7 +65,13 @@ use std::sync::atomic::AtomicBool;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Pool {
+    pub(crate) core: Arc<Core>,
+}
+
+/// What the handles of a pool share. The last of them to be dropped ends the pool.
+pub(crate) struct Core {
     pub(crate) launcher: Launcher,
     /// Of its tasks; None where they run in the caller.
     queue: Option<Arc<TaskQueue>>,
@@ -95,17 +101,17 @@ impl Pool {
 
     /// Returns the number of workers.
     pub fn workers(&self) -> usize {
-        self.launcher.crew.active()
+        self.core.launcher.crew.active()
     }
 
     /// Returns one sentence that says which cores the pool uses, and why that many.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.core.reason
     }
 
     /// Returns a launch to configure: `pool.launch().chunk(4096).retry(2).for_each(..)`.
     pub fn launch(&self) -> Launch<'_> {
-        Launch::new(&self.launcher)
+        Launch::new(&self.core.launcher)
     }
 
     /// Runs `kernel` once on every chunk of the operands.
@@ -220,8 +226,8 @@ impl Pool {
     pub fn map_into<U, Out, In, K>(&self, out: Out, input: In, kernel: K) -> Result<(), LaunchError>
     where
         U: Element,
-        Out: Output<U>,
-        In: Input,
+        Out: MapOutput<U>,
+        In: MapInput,
         K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -284,7 +290,7 @@ impl Pool {
     ) -> Result<(), LaunchError>
     where
         T: Element,
-        Out: Output<T, Dim = Ix1>,
+        Out: MapOutput<T, Dim = Ix1>,
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -339,7 +345,7 @@ impl Pool {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pool({})", self.reason)
+        write!(f, "Pool({})", self.core.reason)
     }
 }
 

@@ -125,11 +125,11 @@ impl Pool {
         if fork::is_foreign() {
             return PoolStats::default();
         }
-        let totals = self.launcher.totals();
-        let board = self.launcher.crew.board();
-        let roster = self.launcher.crew.roster.lock();
-        let has_processes = matches!(self.launcher.crew.kind, CrewKind::Processes(_));
-        let ns = self.rate.ns_per_tick();
+        let totals = self.core.launcher.totals();
+        let board = self.core.launcher.crew.board();
+        let roster = self.core.launcher.crew.roster.lock();
+        let has_processes = matches!(self.core.launcher.crew.kind, CrewKind::Processes(_));
+        let ns = self.core.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = roster.slots.iter().enumerate().map(|(rank, slot)| {
             let status = board.status(rank);
@@ -179,8 +179,8 @@ impl Pool {
         if fork::is_foreign() {
             return None;
         }
-        let detail = self.launcher.detail()?;
-        let ns = self.rate.ns_per_tick();
+        let detail = self.core.launcher.detail()?;
+        let ns = self.core.rate.ns_per_tick();
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
         let workers = detail.workers.iter().enumerate().map(|(rank, counts)| LaunchWorkerStats {
             rank,
@@ -209,8 +209,8 @@ impl Pool {
         if fork::is_foreign() {
             return Vec::new();
         }
-        let roster = self.launcher.crew.roster.lock();
-        if !matches!(self.launcher.crew.kind, CrewKind::Processes(_)) {
+        let roster = self.core.launcher.crew.roster.lock();
+        if !matches!(self.core.launcher.crew.kind, CrewKind::Processes(_)) {
             return Vec::new();
         }
         roster.slots.iter().map(RosterSlot::pid).collect()

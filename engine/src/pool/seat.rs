@@ -6,9 +6,10 @@ use crate::sys::fork;
 use crate::topology::{CpuSet, bind_thread, bound_cpuset};
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 thread_local! {
-    /// The seats that this thread holds, keyed by the address of their pool, each with the thread's mask
+    /// The seats that this thread holds, keyed by the address of their pool's core, each with the thread's mask
     /// before it was taken. Seats may be dropped in any order.
     static MASKS: RefCell<Vec<(usize, CpuSet)>> = const { RefCell::new(Vec::new()) };
 }
@@ -71,10 +72,10 @@ impl Pool {
             return Err(crate::AllocError::Forked.into());
         }
         let before = bound_cpuset().map_err(PoolError::Os)?;
-        let taken = self.launcher.take_seat();
+        let taken = self.core.launcher.take_seat();
         if taken {
-            with_own(&MASKS, |masks| masks.push((std::ptr::from_ref(self).addr(), before)));
-            let refused = self.launcher.crew.bind_cpus_here(0);
+            with_own(&MASKS, |masks| masks.push((Arc::as_ptr(&self.core).addr(), before)));
+            let refused = self.core.launcher.crew.bind_cpus_here(0);
             if !refused.is_empty() {
                 tracing::warn!("the caller's seat is not pinned: {}", refused.join("; "));
             }
@@ -91,8 +92,8 @@ impl Drop for Seat<'_> {
         if !self.taken {
             return;
         }
-        self.pool.launcher.leave_seat();
-        if let Some(before) = mask_after(std::ptr::from_ref(self.pool).addr()) {
+        self.pool.core.launcher.leave_seat();
+        if let Some(before) = mask_after(Arc::as_ptr(&self.pool.core).addr()) {
             // If this is refused, the thread stays where it is, which is inside the old mask.
             let _kept = bind_thread(&before);
         }

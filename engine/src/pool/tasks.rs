@@ -11,7 +11,10 @@ impl Pool {
     /// Calls run on the calling thread in a worker, on a thread that runs a kernel, and with
     /// [`Backend::Inline`](crate::Backend::Inline), as long as the pool is not closed.
     pub fn tasks(&self) -> Tasks<'_> {
-        Tasks::new(&self.launcher.crew, self.queue.as_ref().filter(|_| !self.launcher.runs_inline()))
+        Tasks::new(
+            &self.core.launcher.crew,
+            self.core.queue.as_ref().filter(|_| !self.core.launcher.runs_inline()),
+        )
     }
 
     /// Calls `function` in a worker and waits for its result.
@@ -179,10 +182,10 @@ impl Pool {
 
     /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks.
     pub fn insights(&self) -> Insights {
-        let Some(queue) = self.queue.as_ref().filter(|_| !fork::is_foreign()) else {
+        let Some(queue) = self.core.queue.as_ref().filter(|_| !fork::is_foreign()) else {
             return Insights::default();
         };
-        let mut insights = queue.ledger.lock().read(self.rate.ns_per_tick());
+        let mut insights = queue.ledger.lock().read(self.core.rate.ns_per_tick());
         let roster = queue.crew.roster.lock();
         (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
         insights
@@ -215,9 +218,9 @@ impl Pool {
         if fork::is_foreign() {
             return Err(crate::AllocError::Forked.into());
         }
-        let crew = &self.launcher.crew;
-        let resized = self.launcher.between_launches(|| {
-            let stays = self.queue.is_none() || crew.has_reached(Phase::Ending);
+        let crew = &self.core.launcher.crew;
+        let resized = self.core.launcher.between_launches(|| {
+            let stays = self.core.queue.is_none() || crew.has_reached(Phase::Ending);
             if stays { Ok(()) } else { crew.resize(workers) }
         });
         match resized {

@@ -77,17 +77,18 @@ impl Pool {
         if fork::is_foreign() {
             return Err(TraceError::Forked);
         }
-        let trace = self.launcher.crew.trace.as_ref().ok_or(TraceError::Off)?;
-        let document = self.launcher.between_launches(|| self.document(trace)).ok_or(TraceError::Inside)?;
+        let trace = self.core.launcher.crew.trace.as_ref().ok_or(TraceError::Off)?;
+        let document =
+            self.core.launcher.between_launches(|| self.document(trace)).ok_or(TraceError::Inside)?;
         let text = serde_json::to_vec(&document).map_err(io::Error::from);
         text.and_then(|text| draft::replace(path, &[&text]))
             .map_err(|source| TraceError::Io { path: path.into(), source })
     }
 
     fn document(&self, trace: &Trace) -> Value {
-        let clock = Clock { origin: trace.origin, ns_per_tick: self.rate.ns_per_tick() };
+        let clock = Clock { origin: trace.origin, ns_per_tick: self.core.rate.ns_per_tick() };
         let mut sheet = Sheet { clock, pid: std::process::id(), rows: Vec::new() };
-        let crew = &self.launcher.crew;
+        let crew = &self.core.launcher.crew;
         sheet.name_process(&format!("phalanx {}({} workers)", crew.label, crew.size));
         sheet.name_row(DRIVER_ROW, "launches");
         let mut lost = Vec::new();

@@ -7,6 +7,7 @@ use crate::sys::fork;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
@@ -88,6 +89,19 @@ impl States {
     /// type.
     pub(crate) fn get<T: Send + 'static>(&mut self, id: u64, make: impl FnOnce() -> T) -> Option<&mut T> {
         self.by_id.entry(id).or_insert_with(|| Box::new(make())).downcast_mut()
+    }
+
+    /// As [`Self::get`], for a state whose making may fail.
+    pub(crate) fn try_get<T: Send + 'static, E>(
+        &mut self,
+        id: u64,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Option<&mut T>, E> {
+        let state = match self.by_id.entry(id) {
+            Entry::Occupied(state) => state.into_mut(),
+            Entry::Vacant(place) => place.insert(Box::new(make()?)),
+        };
+        Ok(state.downcast_mut())
     }
 
     fn forget(&mut self, id: u64) {

@@ -92,6 +92,7 @@ impl ActiveLaunch<'_> {
                 location: fault.location,
             },
             FaultKind::Body | FaultKind::Broken => LaunchError::Region { site, rank, message: fault.message },
+            FaultKind::Decode => LaunchError::Decode { site, rank, why: fault.message },
             FaultKind::Corrupt | FaultKind::Attach => {
                 LaunchError::Corrupt { site, rank, what: fault.message }
             }

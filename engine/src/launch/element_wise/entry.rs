@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{Input, Output};
+use super::{MapInput, MapOutput};
 use crate::array::Element;
 use crate::code::conjure;
 use crate::launch::grant::MAX_AXES;
@@ -29,8 +29,8 @@ pub(super) const fn fill_layout<Out: Operand, P: Operand>() -> u64 {
 pub(super) unsafe fn map_entry<U, Out, In, P, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     U: Element,
-    Out: Output<U>,
-    In: Input,
+    Out: MapOutput<U>,
+    In: MapInput,
     P: Operand,
     for<'w> P::View<'w>: Copy,
     K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
@@ -67,7 +67,7 @@ pub(super) fn lengths_of(shape: &[usize]) -> Lengths {
 pub(super) unsafe fn fill_entry<U, Out, P, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     U: Element,
-    Out: Output<U>,
+    Out: MapOutput<U>,
     P: Operand,
     for<'w> P::View<'w>: Copy,
     K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,

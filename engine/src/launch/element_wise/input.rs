@@ -12,17 +12,17 @@ use std::ops::Range;
 mod sealed {
     use super::{Range, Split, SplitMut, SplitOut, up_to_eight};
 
-    pub trait Input {}
-    impl<T, D> Input for Split<'_, T, D> {}
-    impl Input for Range<usize> {}
+    pub trait MapInput {}
+    impl<T, D> MapInput for Split<'_, T, D> {}
+    impl MapInput for Range<usize> {}
     macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
-        impl<$($input: Input),+> Input for ($($input,)+) {}
+        impl<$($input: MapInput),+> MapInput for ($($input,)+) {}
     )* } }
     up_to_eight!(tuples);
 
-    pub trait Output {}
-    impl<U, D> Output for SplitMut<'_, U, D> {}
-    impl<U, D> Output for SplitOut<'_, U, D> {}
+    pub trait MapOutput {}
+    impl<U, D> MapOutput for SplitMut<'_, U, D> {}
+    impl<U, D> MapOutput for SplitOut<'_, U, D> {}
 }
 
 /// What an element-wise kernel reads: [`split`](crate::SharedArray::split) of an array, an index range, or a
@@ -32,7 +32,7 @@ mod sealed {
     label = "not an input",
     note = "inputs are `a.split()` of arrays of any dimension, an index range `0..n`, and tuples of up to 8 of these"
 )]
-pub trait Input: sealed::Input + Operand {
+pub trait MapInput: sealed::MapInput + Operand {
     /// What the kernel receives for each element.
     type Item;
     /// One chunk, seen as runs of elements.
@@ -57,7 +57,7 @@ fn same_shape(what: &'static str, own: &[usize], shape: &[usize]) -> Result<(), 
     Err(LaunchError::BadGrant { what, why })
 }
 
-impl<T: Element, D: Shape> Input for Split<'_, T, D> {
+impl<T: Element, D: Shape> MapInput for Split<'_, T, D> {
     type Item = T;
     type Lanes<'w> = &'w [T];
 
@@ -74,7 +74,7 @@ impl<T: Element, D: Shape> Input for Split<'_, T, D> {
     }
 }
 
-impl Input for Range<usize> {
+impl MapInput for Range<usize> {
     type Item = usize;
     type Lanes<'w> = usize;
 
@@ -94,7 +94,7 @@ impl Input for Range<usize> {
 }
 
 macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
-    impl<$($input: Input),+> Input for ($($input,)+) {
+    impl<$($input: MapInput),+> MapInput for ($($input,)+) {
         type Item = ($($input::Item,)+);
         type Lanes<'w> = ($($input::Lanes<'w>,)+);
 
@@ -121,7 +121,7 @@ up_to_eight!(tuples);
     label = "not an output",
     note = "the output is `a.split_out()`, or `a.split_mut()`, of an array"
 )]
-pub trait Output<U>: sealed::Output + Operand {
+pub trait MapOutput<U>: sealed::MapOutput + Operand {
     /// The array's dimension.
     type Dim: Shape;
     #[doc(hidden)]
@@ -132,7 +132,7 @@ pub trait Output<U>: sealed::Output + Operand {
 }
 
 macro_rules! outputs { ($($grant:ident)*) => { $(
-    impl<U: Element, D: Shape> Output<U> for $grant<'_, U, D> {
+    impl<U: Element, D: Shape> MapOutput<U> for $grant<'_, U, D> {
         type Dim = D;
 
         fn dim(&self) -> &D {

@@ -1,11 +1,13 @@
 //! Element-wise kernels: `map_into`, `fill_with` and `scan` call them once per element, inlined into the
 //! loop.
 
+mod azip;
 mod entry;
 mod input;
 mod scan;
 
-pub use input::{Input, Output};
+pub use azip::ZipViews;
+pub use input::{MapInput, MapOutput};
 
 use crate::array::Element;
 use crate::code::NoCapture;
@@ -37,8 +39,8 @@ impl<'p> Launch<'p> {
     pub fn map_into<U, Out, In, K>(self, out: Out, input: In, kernel: K) -> Result<(), LaunchError>
     where
         U: Element,
-        Out: Output<U>,
-        In: Input,
+        Out: MapOutput<U>,
+        In: MapInput,
         K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -51,7 +53,7 @@ impl<'p> Launch<'p> {
     pub fn fill_with<U, Out, K>(self, out: Out, kernel: K) -> Result<(), LaunchError>
     where
         U: Element,
-        Out: Output<U>,
+        Out: MapOutput<U>,
         K: Fn(<Out::Dim as Dimension>::Pattern) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -72,8 +74,8 @@ where
     pub fn map_into<U, Out, In, K>(self, out: Out, input: In, kernel: K) -> Result<(), LaunchError>
     where
         U: Element,
-        Out: Output<U>,
-        In: Input,
+        Out: MapOutput<U>,
+        In: MapInput,
         K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -101,7 +103,7 @@ where
     pub fn fill_with<U, Out, K>(self, out: Out, kernel: K) -> Result<(), LaunchError>
     where
         U: Element,
-        Out: Output<U>,
+        Out: MapOutput<U>,
         K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };

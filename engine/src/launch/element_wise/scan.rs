@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::Output;
+use super::MapOutput;
 use crate::array::Element;
 use crate::code::{NoCapture, conjure};
 use crate::launch::builder::{Launch, LaunchCall};
@@ -43,7 +43,7 @@ impl Launch<'_> {
     ) -> Result<(), LaunchError>
     where
         T: Element,
-        Out: Output<T, Dim = Ix1>,
+        Out: MapOutput<T, Dim = Ix1>,
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -61,7 +61,7 @@ impl Launch<'_> {
     ) -> Result<(), LaunchError>
     where
         T: Element,
-        Out: Output<T, Dim = Ix1>,
+        Out: MapOutput<T, Dim = Ix1>,
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -81,7 +81,7 @@ impl Launch<'_> {
     ) -> Result<(), LaunchError>
     where
         T: Element,
-        Out: Output<T, Dim = Ix1>,
+        Out: MapOutput<T, Dim = Ix1>,
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         let operands = (out, input, [u64::from(prefix == Prefix::Exclusive)]);
@@ -148,7 +148,7 @@ where
 unsafe fn spread_entry<T, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
-    Out: Output<T, Dim = Ix1>,
+    Out: MapOutput<T, Dim = Ix1>,
     K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
 {
     let combine: K = conjure();

@@ -31,7 +31,7 @@ fn any_wire_leads_inside_its_segment_or_nowhere() {
     let outcome = TestRunner::new(config).run(&words, |(segment, offset, axes, shape, writable)| {
         let (segment, offset) = (segment.unwrap_or(own.segment), offset.unwrap_or(own.offset));
         let wire = ArrayWire { segment, offset, axes, shape };
-        let mut member = pool.launcher.crew.member(0);
+        let mut member = pool.core.launcher.crew.member(0);
         let mut context = LaunchContext { order: Order::default(), member: &mut member, scratch_used: 0 };
         if let Ok(located) = Located::<u64, IxDyn>::open(&wire, &mut context, writable) {
             opened.set(opened.get() + 1);

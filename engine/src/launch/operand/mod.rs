@@ -20,12 +20,13 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, mix, of, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
-use bytemuck::Pod;
+use bytemuck::NoUninit;
 use std::ops::Range;
+use std::time::Duration;
 
-/// A kernel argument: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain number or an
-/// array of numbers, an index range, a shared value, lock or counter, per-worker state, or a tuple of up to 8
-/// of these.
+/// A kernel argument: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain value
+/// ([`Plain`], [`Val`]), any serde value ([`Captured`](crate::Captured)), an index range, a shared value, lock
+/// or counter, per-worker state, or a tuple of up to 8 of these.
 ///
 /// # Safety
 /// Views of chunks of one launch that live at the same time must not alias mutably. (A member holds one view
@@ -33,7 +34,7 @@ use std::ops::Range;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "not an operand",
-    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain numbers and `[T; N]` of them, `Val(pod)`, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain values (numbers, `bool`, `char`, and `Option` and `[T; N]` of them), `Val(value)` of your own plain types, `&Captured` for any other serde value, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
 )]
 pub unsafe trait Operand {
     /// What is sent: plain bytes of fixed size.
@@ -69,28 +70,33 @@ pub unsafe trait Operand {
 
 /// Plain values, which are sent as they are.
 ///
-/// Implemented for the integer and floating-point types and for arrays of them. For other types use [`Val`].
+/// Implemented for the integer and floating-point types, `bool`, `char`, `Duration`, and options and arrays of
+/// these. For your own types use [`Val`], or [`Captured`](crate::Captured) for those that own memory.
 ///
 /// # Safety
-/// As for `bytemuck::Pod`.
-pub unsafe trait Plain: Pod + Send + Sync {}
+/// A copy of the bytes is the same value in every process of the program: the type holds no reference, no
+/// pointer and nothing that stands for one.
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
 macro_rules! plain { ($($t:ty)*) => { $(
-    // SAFETY: Pod.
+    // SAFETY: a value that says all.
     unsafe impl Plain for $t {}
 )* } }
-plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
+plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 bool char Duration);
 
-// SAFETY: Pod by the bound.
-unsafe impl<T: Plain, const N: usize> Plain for [T; N] where [T; N]: Pod {}
+// SAFETY: as plain as its elements.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+// SAFETY: as plain as what it may hold.
+unsafe impl<T: Plain> Plain for Option<T> {}
 
-/// Passes a value of any `bytemuck::Pod` type as an operand. The kernel receives the value itself.
+/// Passes a value of any `bytemuck::NoUninit` type as an operand: structs and enums of numbers, `bool` and
+/// `char` that derive it. The kernel receives the value itself.
 ///
 /// ```
-/// use bytemuck::{Pod, Zeroable};
+/// use bytemuck::NoUninit;
 /// use phalanx::{Pool, Val};
 ///
-/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[derive(Clone, Copy, NoUninit)]
 /// #[repr(C)]
 /// struct Line { slope: f64, offset: f64 }
 ///
@@ -105,7 +111,7 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] where [T; N]: Pod {}
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Val<T: Pod>(pub T);
+pub struct Val<T: NoUninit + Send + Sync>(pub T);
 
 // SAFETY: a copy of the value; no memory is shared.
 #[diagnostic::do_not_recommend]
@@ -130,7 +136,7 @@ unsafe impl<T: Plain> Operand for T {
 }
 
 // SAFETY: as above.
-unsafe impl<T: Pod> Operand for Val<T> {
+unsafe impl<T: NoUninit + Send + Sync> Operand for Val<T> {
     type Wire = T;
     type Local = T;
     type View<'w> = T;

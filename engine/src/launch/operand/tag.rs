@@ -28,6 +28,7 @@ pub(crate) enum Tag {
     Halo,
     Accumulate,
     PerWorker,
+    Captured,
     SharedValue,
     Handle,
     Unreserved,

@@ -10,7 +10,7 @@
 use crate::array::{Element, Shape, SharedArray};
 use crate::base::{Span, up_to_eight};
 use crate::launch::error::LaunchError;
-use crate::launch::grant::{ArrayWire, Located, PerWorker, describe};
+use crate::launch::grant::{ArrayWire, Captured, Located, PerWorker, describe};
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, mix, of, sized};
@@ -19,11 +19,13 @@ use crate::launch::region::digest::{ArrayName, Key};
 use crate::launch::region::handle::{RegionMut, RegionRef};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
-use bytemuck::Pod;
+use bytemuck::NoUninit;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
-/// An operand of a region: `&mut array`, `&array`, slices of up to 12 arrays, plain values, `Val(pod)`,
-/// shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
+/// An operand of a region: `&mut array`, `&array`, slices of up to 12 arrays, plain values, [`Val`],
+/// `&`[`Captured`](crate::Captured), shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
 ///
 /// # Safety
 /// Memory that another rank may write must be accessible through a handle only in phases, through atomics or
@@ -31,7 +33,7 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
-    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), slices of arrays, plain numbers, `Val(pod)`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), slices of arrays, plain values, `Val(value)`, `&Captured`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
 )]
 pub unsafe trait RegionOperand {
     #[doc(hidden)]
@@ -153,7 +155,7 @@ macro_rules! values { ($( [$($bound:tt)*] $value:ty => $handle:ty, $tag:ident, |
 )* } }
 values! {
     [T: Plain] T => T, RegionPlain, |this| *this;
-    [T: Pod] Val<T> => T, RegionVal, |this| this.0;
+    [T: NoUninit + Send + Sync] Val<T> => T, RegionVal, |this| this.0;
     [] () => (), RegionNothing, |_this| ();
 }
 
@@ -174,6 +176,26 @@ unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
         let local = unsafe { <Self as Operand>::open(wire, context) }?;
         // SAFETY: the body is the only user in this member while it runs, and has this one view; it leads to
         // the state, not through `local`, which need not stay.
+        Ok(unsafe { <Self as Operand>::view(&local, &whole) })
+    }
+}
+
+// SAFETY: a shared reference to the member's own copy, which its table of states keeps until the body is over.
+unsafe impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> RegionOperand for &Captured<T> {
+    type Wire = (u64, ArrayWire);
+    type Handle<'w> = &'w T;
+    const LAYOUT: u64 = mix(<Self as Operand>::LAYOUT, Tag::OfRegion as u64);
+    fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
+        Operand::describe(self, to)
+    }
+    fn wire(&self) -> Self::Wire {
+        Operand::wire(self)
+    }
+    unsafe fn handle<'w>(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<&'w T, Fault> {
+        let whole = Chunk { span: Span::default(), index: 0, leaf: 0, opens_leaf: true };
+        // SAFETY: the same wire form, of this launch, by the caller's promise.
+        let local = unsafe { <Self as Operand>::open(wire, context) }?;
+        // SAFETY: it leads to the member's copy, not through `local`, which need not stay.
         Ok(unsafe { <Self as Operand>::view(&local, &whole) })
     }
 }

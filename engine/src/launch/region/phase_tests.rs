@@ -121,7 +121,7 @@ fn a_digest_cannot_be_worked_out_without_the_key() {
 fn ranks_compare_digests_under_the_drivers_key() {
     let pool = crate::Pool::builder().workers(2).backend(crate::Backend::Threads).build().unwrap();
     pool.region((), |_team, ()| Ok(0_u64)).unwrap();
-    let board = pool.launcher.crew.board();
+    let board = pool.core.launcher.crew.board();
     let leave = |word| Digest::new(Key::new(word), StepKind::Leave).words();
     for rank in 0..2 {
         // Leaving was the only step.
