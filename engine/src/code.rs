@@ -126,12 +126,12 @@ impl<K> NoCapture<K> {
 }
 
 /// Creates a value of the type of a function, or of a closure that captures nothing: the type alone names the
-/// code. Does not compile for types with a size.
+/// code. The public methods refuse other types when the program is built ([`NoCapture`]).
 ///
 /// Callers take such a value from the user, so the type has one.
 #[inline]
 pub(crate) fn conjure<K: Copy + Send + Sync + 'static>() -> K {
-    const { NoCapture::<K>::OK };
+    assert!(size_of::<K>() == 0, "refused when the program is built");
     // SAFETY: a function or closure without size, and inhabited, since the caller's user had one; `Copy`.
     // What it captured without size means the same here, by P8.
     unsafe { std::ptr::read(std::ptr::dangling()) }

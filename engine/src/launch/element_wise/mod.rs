@@ -44,7 +44,7 @@ impl<'p> Launch<'p> {
         K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        self.with(()).map_into(out, input, move |item, ()| kernel(item))
+        self.with(()).map(out, input, move |item, ()| kernel(item))
     }
 
     /// Sets every element of `out` to `kernel(index)`. The index is a number in one dimension and a tuple in
@@ -57,7 +57,7 @@ impl<'p> Launch<'p> {
         K: Fn(<Out::Dim as Dimension>::Pattern) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        self.with(()).fill_with(out, move |index, ()| kernel(index))
+        self.with(()).fill(out, move |index, ()| kernel(index))
     }
 }
 
@@ -79,6 +79,17 @@ where
         K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
+        self.map(out, input, kernel)
+    }
+
+    #[track_caller]
+    fn map<U, Out, In, K>(self, out: Out, input: In, kernel: K) -> Result<(), LaunchError>
+    where
+        U: Element,
+        Out: MapOutput<U>,
+        In: MapInput,
+        K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+    {
         let _carried_by_its_type = kernel;
         input.check_shape(out.dim().slice())?;
         let operands = (out, input, self.parameters);
@@ -107,6 +118,16 @@ where
         K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
+        self.fill(out, kernel)
+    }
+
+    #[track_caller]
+    fn fill<U, Out, K>(self, out: Out, kernel: K) -> Result<(), LaunchError>
+    where
+        U: Element,
+        Out: MapOutput<U>,
+        K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+    {
         let _carried_by_its_type = kernel;
         let lengths = entry::lengths_of(out.dim().slice());
         let operands = (out, lengths, self.parameters);
