@@ -137,6 +137,15 @@ pub(crate) fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
+/// A function that its type names, as a pointer, whose address can travel. Does not compile for types with a
+/// size.
+pub(crate) fn pointer_to<F, A, R>(_function: F) -> fn(A) -> R
+where
+    F: Fn(A) -> R + Copy + Send + Sync + 'static,
+{
+    |argument| conjure::<F>()(argument)
+}
+
 /// A number for the type of a function: equal in every process of one build, another for other types.
 pub(crate) fn layout_of<F>() -> u64 {
     // FNV-1a.

@@ -478,12 +478,14 @@ fn starts_a_thread() {
 #[test]
 fn e5_processes_that_end_while_they_start_are_reported_at_once() {
     within(LONG, || {
-        let build = |preload: fn()| Pool::builder().workers(2).preload(preload).build();
-        let text = build(exits).unwrap_err().to_string();
+        fn build_after(preload: impl Fn() + Copy + Send + Sync + 'static) -> Result<Pool, PoolError> {
+            Pool::builder().workers(2).preload(preload).build()
+        }
+        let text = build_after(exits).unwrap_err().to_string();
         assert!(text.contains("status 3"), "{text}");
-        let text = build(panics).unwrap_err().to_string();
+        let text = build_after(panics).unwrap_err().to_string();
         assert!(text.contains("SIGABRT") || text.contains("status"), "{text}");
-        let text = build(starts_a_thread).unwrap_err().to_string();
+        let text = build_after(starts_a_thread).unwrap_err().to_string();
         assert!(text.contains("more than one thread"), "{text}");
         assert_right(&processes(2));
     });

@@ -94,16 +94,16 @@ fn what_is_gone_is_no_hindrance_and_its_place_is_covered() {
     pool.for_each(0..10, |_| ()).unwrap();
 }
 
+fn assert_refused_after(preload: impl Fn() + Copy + Send + Sync + 'static) {
+    let build = || Pool::builder().workers(2).preload(preload);
+    assert!(is_refused(build().build()));
+    assert!(is_refused(build().start_method(StartMethod::Fork).build()));
+}
+
 fn what_preload_keeps_is_refused() {
-    for preload in [
-        || drop(KEPT.set(SharedArray::<u64>::zeros(1 << 18).unwrap())),
-        || drop(FROZEN.set(SharedArray::<u64>::zeros(8).unwrap().freeze().unwrap())),
-        || std::mem::forget(Counter::new(1).unwrap()),
-    ] {
-        let build = || Pool::builder().workers(2).preload(preload);
-        assert!(is_refused(build().build()));
-        assert!(is_refused(build().start_method(StartMethod::Fork).build()));
-    }
+    assert_refused_after(|| drop(KEPT.set(SharedArray::<u64>::zeros(1 << 18).unwrap())));
+    assert_refused_after(|| drop(FROZEN.set(SharedArray::<u64>::zeros(8).unwrap().freeze().unwrap())));
+    assert_refused_after(|| std::mem::forget(Counter::new(1).unwrap()));
     assert!(KEPT.get().is_none());
 }
 

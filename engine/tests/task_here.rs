@@ -16,7 +16,7 @@ fn process(_: u64) -> u32 {
 }
 
 /// Calls it until the pool knows that it is quick.
-fn teach<R: phalanx::Output>(pool: &Pool, function: fn(u64) -> R) {
+fn teach<R: phalanx::Output>(pool: &Pool, function: impl Fn(u64) -> R + Copy + Send + Sync + 'static) {
     for _ in 0..50 {
         pool.tasks().always_out().map(function, 0..1000).unwrap();
     }
@@ -76,9 +76,7 @@ fn an_initializer_has_run_wherever_an_item_runs() {
 
 #[test]
 fn a_function_that_ended_badly_never_runs_here() {
-    let bad = |n: u64| if n == 999_999 { panic!("on purpose") } else { std::process::id() };
-    let dies = |n: u64| if n == 999_999 { std::process::exit(0) } else { std::process::id() };
-    for function in [bad, dies] {
+    fn assert_stays_out(function: impl Fn(u64) -> u32 + Copy + Send + Sync + 'static) {
         let pool = builder().build().unwrap();
         teach(&pool, function);
         assert!(pool.tasks().always_out().map(function, [999_999]).is_err());
@@ -87,6 +85,8 @@ fn a_function_that_ended_badly_never_runs_here() {
         // It does what it did before: in a worker.
         assert!(pool.map(function, [999_999]).is_err());
     }
+    assert_stays_out(|n| if n == 999_999 { panic!("on purpose") } else { std::process::id() });
+    assert_stays_out(|n| if n == 999_999 { std::process::exit(0) } else { std::process::id() });
 }
 
 #[test]

@@ -30,8 +30,7 @@ pub fn calls(setting: &Setting) -> Outcome {
     println!("{:?}", pool.starmap(i64::pow, [(2, 3), (3, 4), (4, 5)])?);
     println!("{}", pool.apply(square, 5)?);
     println!("{}", pool.apply(cube, 3)?);
-    for (function, argument) in [(square as fn(i64) -> i64, 5), (cube, 3)] {
-        let result = pool.apply_async(function, argument);
+    for result in [pool.apply_async(square, 5), pool.apply_async(cube, 3)] {
         println!("Task submitted.");
         println!("{}", result.get()?);
     }

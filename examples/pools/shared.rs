@@ -103,10 +103,10 @@ pub fn pipeline(setting: &Setting) -> Outcome {
     // Every task waits for others, so each needs a worker of its own.
     let pool = setting.pool(MAPPERS + CONVERTERS + 1)?;
     let (words, measured, lines) = (Queue::bounded(4)?, Queue::bounded(4)?, Queue::bounded(4)?);
-    let hire = |work: fn(_) -> _| pool.apply_async(work, (words.clone(), measured.clone()));
-    let mappers = (0..MAPPERS).map(|_| hire(map_words)).collect();
-    let hire = |work: fn(_) -> _| pool.apply_async(work, (measured.clone(), lines.clone()));
-    let converters = (0..CONVERTERS).map(|_| hire(convert_words)).collect();
+    let map = |_| pool.apply_async(map_words, (words.clone(), measured.clone()));
+    let mappers = (0..MAPPERS).map(map).collect();
+    let convert = |_| pool.apply_async(convert_words, (measured.clone(), lines.clone()));
+    let converters = (0..CONVERTERS).map(convert).collect();
     let writer = pool.apply_async(write_lines, lines.clone());
     for (number, word) in (0..).zip(TEXT.split(' ')) {
         words.put(&(number, word.to_string()))?;

@@ -61,7 +61,7 @@ impl<T: 'static> Hosted<T> {
 
     /// Calls `function(object, args)` where the object is, and returns its result.
     ///
-    /// `function` is a `fn` or a closure that captures nothing. Blocks until the call is done. Calls from
+    /// `function` is a function by name, or a closure that captures nothing. Blocks until the call is done. Calls from
     /// several threads and processes are carried out one at a time, in no particular order. If the calling
     /// process dies meanwhile, the call is either carried out completely or not at all.
     ///
@@ -81,10 +81,11 @@ impl<T: 'static> Hosted<T> {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn call<A, R>(&self, function: fn(&mut T, A) -> R, args: A) -> Result<R, CallError>
+    pub fn call<A, R, F>(&self, function: F, args: A) -> Result<R, CallError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
+        F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         self.call_by(function, &args, None)
     }
@@ -94,29 +95,22 @@ impl<T: 'static> Hosted<T> {
     /// # Errors
     /// - [`CallError::TimedOut`] if there was no answer by then; the call may still be carried out.
     /// - Otherwise as [`call`](Hosted::call).
-    pub fn call_timeout<A, R>(
-        &self,
-        function: fn(&mut T, A) -> R,
-        args: A,
-        limit: Duration,
-    ) -> Result<R, CallError>
+    pub fn call_timeout<A, R, F>(&self, function: F, args: A, limit: Duration) -> Result<R, CallError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
+        F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         self.call_by(function, &args, Some(limit))
     }
 
-    fn call_by<A, R>(
-        &self,
-        function: fn(&mut T, A) -> R,
-        args: &A,
-        limit: Option<Duration>,
-    ) -> Result<R, CallError>
+    fn call_by<A, R, F>(&self, _function: F, args: &A, limit: Option<Duration>) -> Result<R, CallError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
+        F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
+        let function: fn(&mut T, A) -> R = |object, args| code::conjure::<F>()(object, args);
         let head = Head {
             entry: offset(server::call::<T, A, R> as CallEntry as usize)?,
             function: offset(function as usize)?,

@@ -15,6 +15,7 @@ pub use error::{CallError, ManagerError};
 pub use hosted::Hosted;
 pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 
+use crate::code;
 use crate::handle::kept;
 use crate::process::Process;
 use crate::sys::fork;
@@ -133,11 +134,13 @@ impl Manager {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn host_with<T: 'static, A>(&self, make: fn(A) -> T, args: A) -> Result<Hosted<T>, CallError>
+    pub fn host_with<T, A, F>(&self, make: F, args: A) -> Result<Hosted<T>, CallError>
     where
+        T: 'static,
         A: Serialize + DeserializeOwned,
+        F: Fn(A) -> T + Copy + Send + Sync + 'static,
     {
-        Hosted::make(&self.mailbox, make, &args)
+        Hosted::make(&self.mailbox, code::pointer_to(make), &args)
     }
 
     /// Hosts an empty list.

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Core, Pool, PoolError};
+use crate::code;
 use crate::launch::driver::launcher::Launcher;
 use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
@@ -135,8 +136,8 @@ impl PoolBuilder {
 
     /// Sets a function that the fork server runs once, before it forks workers. Workers inherit what it
     /// prepared. Implies [`StartMethod::ForkServer`] unless a start method is set.
-    pub fn preload(mut self, preload: fn()) -> Self {
-        self.preload = Some(preload);
+    pub fn preload<F: Fn() + Copy + Send + Sync + 'static>(mut self, _preload: F) -> Self {
+        self.preload = Some(|| code::conjure::<F>()());
         self
     }
 
@@ -175,12 +176,13 @@ impl PoolBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn initializer<A, O>(mut self, function: fn(A) -> O, arguments: A) -> Self
+    pub fn initializer<A, O, F>(mut self, function: F, arguments: A) -> Self
     where
         A: Argument,
         O: Opened + 'static,
+        F: Fn(A) -> O + Copy + Send + Sync + 'static,
     {
-        self.initializer = Some(Initializer::new(function, &arguments).map(Arc::new));
+        self.initializer = Some(Initializer::new(code::pointer_to(function), &arguments).map(Arc::new));
         self
     }
 

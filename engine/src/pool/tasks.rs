@@ -35,19 +35,34 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn apply<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
+    pub fn apply<A, R, F>(&self, function: F, argument: A) -> Result<R, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    {
         self.tasks().apply(function, argument)
     }
 
     /// Calls `function` in a worker without blocking. Errors are reported by the returned [`AsyncResult`].
     ///
     /// See [`AsyncResult`] for an example.
-    pub fn apply_async<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+    pub fn apply_async<A, R, F>(&self, function: F, argument: A) -> AsyncResult<R>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    {
         self.tasks().apply_async(function, argument)
     }
 
     /// Like [`Self::apply_async`], under the name that executors use.
-    pub fn submit<A: Argument, R: Output>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R> {
+    pub fn submit<A, R, F>(&self, function: F, argument: A) -> AsyncResult<R>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    {
         self.apply_async(function, argument)
     }
 
@@ -66,11 +81,13 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn map<A: Argument, R: Output>(
-        &self,
-        function: fn(A) -> R,
-        items: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<R>, TaskError> {
+    pub fn map<A, R, F, I>(&self, function: F, items: I) -> Result<Vec<R>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
         self.tasks().map(function, items)
     }
 
@@ -90,20 +107,24 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_map<A: Argument, R: Output>(
-        &self,
-        function: fn(A) -> R,
-        items: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+    pub fn try_map<A, R, F, I>(&self, function: F, items: I) -> Result<Vec<Result<R, TaskError>>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
         self.tasks().try_map(function, items)
     }
 
     /// Like [`Self::map`], without waiting for the results.
-    pub fn map_async<A: Argument, R: Output>(
-        &self,
-        function: fn(A) -> R,
-        items: impl IntoIterator<Item = A>,
-    ) -> AsyncResult<Vec<R>> {
+    pub fn map_async<A, R, F, I>(&self, function: F, items: I) -> AsyncResult<Vec<R>>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
         self.tasks().map_async(function, items)
     }
 
@@ -153,11 +174,13 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap<A: Argument, R: Output, I: IntoIterator<Item = A>>(
-        &self,
-        function: fn(A) -> R,
-        items: I,
-    ) -> Imap<'_, I::IntoIter, A, R> {
+    pub fn imap<A, R, F, I>(&self, function: F, items: I) -> Imap<'_, I::IntoIter, A, R>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
         self.tasks().imap(function, items)
     }
 
@@ -172,11 +195,13 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap_unordered<A: Argument, R: Output, I: IntoIterator<Item = A>>(
-        &self,
-        function: fn(A) -> R,
-        items: I,
-    ) -> Imap<'_, I::IntoIter, A, R> {
+    pub fn imap_unordered<A, R, F, I>(&self, function: F, items: I) -> Imap<'_, I::IntoIter, A, R>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
         self.tasks().imap_unordered(function, items)
     }
 

@@ -80,10 +80,11 @@ impl ProcessBuilder {
     ///
     /// # Errors
     /// As [`Process::spawn`].
-    pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
+    pub fn spawn<A, R, F>(self, f: F, args: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
         let name: Arc<str> = match self.name {
             Some(name) => name.into(),
@@ -100,7 +101,7 @@ impl ProcessBuilder {
         let entry = code::offset_of(entry as usize).map_err(no_entry)?;
         let call = ProcessCall {
             layout: code::layout_of::<fn(A) -> R>(),
-            function: code::offset_of(f as usize).map_err(no_entry)?,
+            function: code::offset_of(code::pointer_to(f) as usize).map_err(no_entry)?,
         };
         let (bytes, keep_alive) = travel::encode(&args)
             .map_err(|error| SpawnError::Arguments { name: owned(), why: error.to_string() })?;

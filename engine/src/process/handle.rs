@@ -20,7 +20,7 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// A process that runs one function: Python's `multiprocessing.Process`, and a [`std::thread::JoinHandle`]
 /// that can be killed.
 ///
-/// The function is a `fn`, or a closure that captures nothing. Its argument and its result can be any serde
+/// The function is a function by name, or a closure that captures nothing. Its argument and its result can be any serde
 /// type; both travel through shared memory, never through a pipe. The process runs this same program but not
 /// its `main`: nothing needs to stand at the top of `main`, and there is no `if __name__ == "__main__"`.
 /// Statics have their initial values in the process, and open files are not inherited.
@@ -78,10 +78,11 @@ impl<R> Process<R> {
     /// - [`SpawnError::Arguments`] if `args` cannot be serialised.
     /// - [`SpawnError::Memory`] if shared memory for them cannot be allocated.
     /// - [`SpawnError::Start`] if the process cannot be started.
-    pub fn spawn<A>(f: fn(A) -> R, args: A) -> Result<Process<R>, SpawnError>
+    pub fn spawn<A, F>(f: F, args: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
         ProcessBuilder::default().spawn(f, args)
     }

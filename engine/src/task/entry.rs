@@ -3,8 +3,7 @@
 //! # Safety
 //! An entry is called with the bytes of a task that names it. Driver and member run the same build, and the
 //! entry compares the task's layout with its own before it looks at the bytes. A function's address is that
-//! of a `fn(A) -> R` with the entry's own `A` and `R`, since only [`TaskBody::pointer`] puts the two
-//! together.
+//! of a `fn(A) -> R` with the entry's own `A` and `R`, since only [`TaskBody::of`] puts the two together.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -21,7 +20,6 @@ use crate::task::results::Results;
 use crate::task::slot::{TaskSlot, Trouble};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A type that can be the argument of a task: any serde type that owns its data. Numbers cost one copy.
@@ -40,7 +38,7 @@ pub(crate) struct TaskCall<'a, 'm> {
     pub(crate) number: u64,
     pub(crate) arguments: &'a [u8],
     pub(crate) results: Results<'a>,
-    /// Address of the function, 0 if the entry knows it.
+    /// Address of the function.
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
@@ -79,12 +77,10 @@ impl TaskCall<'_, '_> {
     }
 
     /// Reads, runs and writes one item, whose arguments are at the start of `rest`.
-    ///
-    /// # Safety
-    /// `function` is what belongs to `I` ([`Invoke::invoke`]).
     #[inline]
-    unsafe fn item<A: Argument, R: Output, I: Invoke<A, R>>(
+    fn item<A: Argument, R: Output>(
         &mut self,
+        function: fn(A) -> R,
         item: usize,
         rest: &mut &[u8],
     ) -> Result<(), Miss> {
@@ -96,8 +92,7 @@ impl TaskCall<'_, '_> {
         }
         let argument =
             self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
-        // SAFETY: the caller's promise.
-        let value = unsafe { I::invoke(self.function, argument) };
+        let value = function(argument);
         match self.results.push(&value) {
             Ok(()) => Ok(()),
             Err(WriteError::Refused(why)) => Err(Miss::Fault(ItemFaultKind::Result, why)),
@@ -171,18 +166,8 @@ pub(crate) struct TaskBody {
 }
 
 impl TaskBody {
-    /// A function that is given as a value.
-    pub(crate) fn pointer<A: Argument, R: Output>(function: fn(A) -> R) -> TaskBody {
-        TaskBody {
-            entry: run_items::<A, R, Pointer<A, R>>,
-            function: function as usize,
-            layout: codec::layout_of::<A, R>(),
-        }
-    }
-
-    /// A function that its type names.
-    pub(crate) fn by_type<A: Argument, R: Output, I: Invoke<A, R>>() -> TaskBody {
-        TaskBody { entry: run_items::<A, R, I>, function: 0, layout: codec::layout_of::<A, R>() }
+    pub(crate) fn of<A: Argument, R: Output>(function: fn(A) -> R) -> TaskBody {
+        TaskBody { entry: run_items::<A, R>, function: function as usize, layout: codec::layout_of::<A, R>() }
     }
 
     /// A number for the function, the same for all its tasks in this process.
@@ -191,29 +176,13 @@ impl TaskBody {
     }
 }
 
-/// A way to call a function.
-pub(crate) trait Invoke<A, R>: 'static {
-    /// # Safety
-    /// `function` is what [`TaskBody`] holds beside the entry that calls this.
-    unsafe fn invoke(function: usize, argument: A) -> R;
-}
-
-/// A function by its address.
-struct Pointer<A, R>(PhantomData<fn(A) -> R>);
-
-impl<A: 'static, R: 'static> Invoke<A, R> for Pointer<A, R> {
-    unsafe fn invoke(function: usize, argument: A) -> R {
-        // SAFETY: the address of a `fn(A) -> R`, by the module's argument.
-        let function = unsafe { code::function_of::<fn(A) -> R>(function) };
-        function(argument)
-    }
-}
-
-unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut TaskCall<'_, '_>) {
+unsafe fn run_items<A: Argument, R: Output>(call: &mut TaskCall<'_, '_>) {
     let slot = call.slot;
     if slot.layout.load(Ordering::Relaxed) != codec::layout_of::<A, R>() {
         return slot.trouble.store(Trouble::Types as u32, Ordering::Relaxed);
     }
+    // SAFETY: the address of a `fn(A) -> R`, by the module's argument: the layout is this entry's own.
+    let function = unsafe { code::function_of::<fn(A) -> R>(call.function) };
     let mut rest = call.arguments;
     for item in 0..call.items {
         if slot.stop.load(Ordering::Relaxed) == call.number {
@@ -223,8 +192,7 @@ unsafe fn run_items<A: Argument, R: Output, I: Invoke<A, R>>(call: &mut TaskCall
             slot.began.store(ticks(), Ordering::Relaxed);
         }
         let before = call.results.len();
-        // SAFETY: the caller's promise, and the layout is this entry's own.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { call.item::<A, R, I>(item, &mut rest) }));
+        let outcome = catch_unwind(AssertUnwindSafe(|| call.item(function, item, &mut rest)));
         if !matches!(outcome, Ok(Ok(()))) {
             call.results.back_to(before);
             call.note_next(item, rest);

@@ -18,10 +18,10 @@ pub(crate) struct Tally {
     pub(crate) has_errors: bool,
 }
 
-/// Runs `run` on every item, one after the other.
+/// Calls `function` on every item, one after the other.
 pub(crate) fn run<A, R, T>(
     tasks: &Tasks<'_>,
-    run: &dyn Fn(A) -> Result<R, TaskError>,
+    function: impl Fn(A) -> R,
     items: impl Iterator<Item = A>,
     finish: fn(Gathered<R>) -> Result<T, TaskError>,
     fail_fast: bool,
@@ -35,7 +35,7 @@ pub(crate) fn run<A, R, T>(
     let mut count = 0usize;
     for (number, item) in items.enumerate() {
         count = number.saturating_add(1);
-        match run(item) {
+        match call(|| function(item)) {
             Ok(value) => gathered.values.push(value),
             Err(error) => {
                 gathered.errors.insert(number, error.of_item(number));
@@ -57,13 +57,8 @@ pub(crate) fn tell(tasks: &Tasks<'_>, done: usize, all: Option<usize>) {
     }
 }
 
-/// Calls a function here.
-pub(crate) fn call<A, R>(function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
-    caught(|| function(argument))
-}
-
 /// Calls code meant for a worker: as rank 0, unless a worker or a kernel is the caller.
-pub(crate) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
+pub(crate) fn call<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let stop = AtomicU64::new(0);
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {

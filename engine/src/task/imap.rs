@@ -162,7 +162,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let cost = tasks
             .queue
             .filter(|_| !fork::is_foreign())
-            .and_then(|queue| queue.costs.of(TaskBody::pointer(function).key()));
+            .and_then(|queue| queue.costs.of(TaskBody::of(function).key()));
         let by_time = cost.map_or(1, |cost| (CHUNK_NS / cost.ns.max(0.1)) as usize);
         let chunk = tasks.options.chunksize.unwrap_or(by_time.clamp(1, MAX_CHUNK));
         let workers = tasks.queue.map_or(1, |queue| queue.workers());
@@ -203,7 +203,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             self.is_exhausted = true;
             return;
         }
-        let body = TaskBody::pointer(self.function);
+        let body = TaskBody::of(self.function);
         let mut queued_tasks = Vec::new();
         let until = self.given.saturating_add(self.window);
         let mut items = Caught { items: &mut self.items, panic: None };
@@ -286,7 +286,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let item = self.items.next();
         self.is_exhausted = item.is_none();
         self.taken = self.taken.saturating_add(usize::from(item.is_some()));
-        Some(here::call(self.function, item?).map_err(|error| error.of_item(self.given)))
+        let (function, item) = (self.function, item?);
+        Some(here::call(|| function(item)).map_err(|error| error.of_item(self.given)))
     }
 }
 

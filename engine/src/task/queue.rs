@@ -338,10 +338,9 @@ impl TaskQueue {
     fn place(&self, books: &mut Books, mut queued_task: QueuedTask) -> Option<QueuedTask> {
         let Some(index) = books.free.pop() else { return Some(queued_task) };
         let slot = self.board.slot(index.into());
-        let offset = |address: usize| if address == 0 { Some(0) } else { code::offset_of(address).ok() };
-        // Checked when the queued task was made; the member reports an entry of 0 as corrupt.
-        let entry = offset(queued_task.body.entry as usize).unwrap_or(0);
-        let function = offset(queued_task.body.function).unwrap_or(1);
+        // Checked when the queued task was made; the member reports 0 as corrupt.
+        let offset = |address| code::offset_of(address).unwrap_or(0);
+        let (entry, function) = (offset(queued_task.body.entry as usize), offset(queued_task.body.function));
         let packed = &queued_task.packed;
         let block = match &packed.store {
             Store::Inline(bytes) => {

@@ -116,7 +116,7 @@ impl Server {
         // SAFETY: the seal says that these words are as the driver of the same build made them, with the
         // offset of a `TaskEntry`.
         let entry = is_sealed.then(|| unsafe { code::function_at::<TaskEntry>(at) }).flatten();
-        let function = if offset == 0 { Some(0) } else { code::address_of(offset) };
+        let function = code::address_of(offset);
         let (Some(entry), Some(function)) = (entry, function) else {
             return slot.trouble.store(Trouble::Function as u32, Ordering::Relaxed);
         };

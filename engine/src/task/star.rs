@@ -6,8 +6,6 @@ mod sealed {
     pub trait Sealed<A> {}
 }
 
-use crate::task::entry::Invoke;
-
 /// A function that takes the parts of the tuple `A`, two to eight, as its arguments.
 ///
 /// Implemented for functions and for closures that capture nothing; nothing else can implement it. A closure
@@ -58,26 +56,3 @@ star!(A a, B b, C c, D d, E e);
 star!(A a, B b, C c, D d, E e, G g);
 star!(A a, B b, C c, D d, E e, G g, H h);
 star!(A a, B b, C c, D d, E e, G g, H h, I i);
-
-/// Calls a function that has no size, hence no captures: its type is all there is to it.
-pub(crate) struct ByType<F>(std::marker::PhantomData<fn() -> F>);
-
-impl<F> ByType<F> {
-    /// Fails the build where `F` holds values.
-    pub(crate) const NO_CAPTURE: () = assert!(
-        size_of::<F>() == 0,
-        "a starmap's function must capture nothing, since workers are other processes: give what it captures as an argument"
-    );
-}
-
-impl<A, F: Star<A>> Invoke<A, F::Output> for ByType<F> {
-    #[allow(unsafe_code)]
-    unsafe fn invoke(_function: usize, arguments: A) -> F::Output {
-        const { ByType::<F>::NO_CAPTURE };
-        // SAFETY: a function or closure without size, as `Star` is sealed: no bytes are read for it. The
-        // driver held one when it made the task, and it is `Copy`. A value without size that it captured
-        // means the same here, by P8.
-        let function = unsafe { std::ptr::NonNull::<F>::dangling().read() };
-        function.call(arguments)
-    }
-}

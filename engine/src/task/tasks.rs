@@ -17,7 +17,7 @@ use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
 use crate::task::queue::TaskQueue;
 use crate::task::queued::{Packed, QueuedTask, Receiver};
 use crate::task::result::AsyncResult;
-use crate::task::star::{ByType, Star};
+use crate::task::star::Star;
 use crate::team::crew::Crew;
 use crate::team::gate::Phase;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
 
 /// Calls through the pool, with options; returned by [`Pool::tasks`](crate::Pool::tasks).
 ///
-/// The functions are plain functions or closures that capture nothing; pass what they need as arguments.
+/// The functions are functions by name, or closures that capture nothing; pass what they need as arguments.
 /// Arguments and results can be any serde type, whatever its attributes, and handles of shared objects. They
 /// travel through shared memory: numbers as they are, everything else in a self-describing format.
 #[must_use = "options do nothing until a call is made"]
@@ -126,25 +126,30 @@ impl<'p> Tasks<'p> {
     ///
     /// # Errors
     /// See [`TaskError`].
-    pub fn apply<A: Argument, R: Output>(self, function: fn(A) -> R, argument: A) -> Result<R, TaskError> {
+    pub fn apply<A, R, F>(self, function: F, argument: A) -> Result<R, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    {
         self.apply_async(function, argument).get()
     }
 
     /// Calls `function` on a worker without blocking. Errors are reported by the returned [`AsyncResult`].
-    pub fn apply_async<A: Argument, R: Output>(
-        mut self,
-        function: fn(A) -> R,
-        argument: A,
-    ) -> AsyncResult<R> {
+    pub fn apply_async<A, R, F>(mut self, function: F, argument: A) -> AsyncResult<R>
+    where
+        A: Argument,
+        R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
         let Some(queue) = self.queue else {
-            let run = |argument| here::call(function, argument);
             let one = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
-            return AsyncResult::done(here::run(&self, &run, std::iter::once(argument), one, true).0);
+            return AsyncResult::done(here::run(&self, function, std::iter::once(argument), one, true).0);
         };
-        let body = TaskBody::pointer(function);
+        let body = TaskBody::of(code::pointer_to(function));
         let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
         let packed = check(&body)
             .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
@@ -173,14 +178,14 @@ impl<'p> Tasks<'p> {
     ///
     /// # Errors
     /// The [`TaskError`] of the first item that has one, among the items whose outcome is known by then.
-    pub fn map<A, R, I>(self, function: fn(A) -> R, items: I) -> Result<Vec<R>, TaskError>
+    pub fn map<A, R, F, I>(self, function: F, items: I) -> Result<Vec<R>, TaskError>
     where
         A: Argument,
         R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
-        let run = |argument| here::call(function, argument);
-        self.start(TaskBody::pointer(function), &run, items, all_or_first, Ends::AtFirstError, true).get()
+        self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, true).get()
     }
 
     /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
@@ -188,29 +193,25 @@ impl<'p> Tasks<'p> {
     ///
     /// # Errors
     /// [`TaskError::PoolClosed`] and similar errors, if nothing could be run.
-    pub fn try_map<A, R, I>(
-        self,
-        function: fn(A) -> R,
-        items: I,
-    ) -> Result<Vec<Result<R, TaskError>>, TaskError>
+    pub fn try_map<A, R, F, I>(self, function: F, items: I) -> Result<Vec<Result<R, TaskError>>, TaskError>
     where
         A: Argument,
         R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
-        let run = |argument| here::call(function, argument);
-        self.start(TaskBody::pointer(function), &run, items, each, Ends::WithTheLast, true).get()
+        self.start(code::pointer_to(function), items, each, Ends::WithTheLast, true).get()
     }
 
     /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
-    pub fn map_async<A, R, I>(self, function: fn(A) -> R, items: I) -> AsyncResult<Vec<R>>
+    pub fn map_async<A, R, F, I>(self, function: F, items: I) -> AsyncResult<Vec<R>>
     where
         A: Argument,
         R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
-        let run = |argument| here::call(function, argument);
-        self.start(TaskBody::pointer(function), &run, items, all_or_first, Ends::AtFirstError, false)
+        self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, false)
     }
 
     /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
@@ -224,9 +225,7 @@ impl<'p> Tasks<'p> {
         F::Output: Output,
         I: IntoIterator<Item = A>,
     {
-        let run = |arguments| here::caught(|| function.call(arguments));
-        let body = TaskBody::by_type::<A, F::Output, ByType<F>>();
-        self.start(body, &run, items, all_or_first, Ends::AtFirstError, true).get()
+        self.map(move |arguments| function.call(arguments), items)
     }
 
     /// As [`Self::starmap`], without waiting for the results.
@@ -237,30 +236,30 @@ impl<'p> Tasks<'p> {
         F::Output: Output,
         I: IntoIterator<Item = A>,
     {
-        let run = |arguments| here::caught(|| function.call(arguments));
-        let body = TaskBody::by_type::<A, F::Output, ByType<F>>();
-        self.start(body, &run, items, all_or_first, Ends::AtFirstError, false)
+        self.map_async(move |arguments| function.call(arguments), items)
     }
 
     /// Calls `function` on every item lazily: takes items from the input as their turn comes, a bounded
     /// window ahead, and yields results in order. For input that is large, slow or endless.
-    pub fn imap<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
+    pub fn imap<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
         R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
-        Imap::new(self, function, items.into_iter(), ResultOrder::OfInput)
+        Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfInput)
     }
 
     /// As [`Self::imap`], but yields results in order of completion.
-    pub fn imap_unordered<A, R, I>(self, function: fn(A) -> R, items: I) -> Imap<'p, I::IntoIter, A, R>
+    pub fn imap_unordered<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
         R: Output,
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
-        Imap::new(self, function, items.into_iter(), ResultOrder::OfCompletion)
+        Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfCompletion)
     }
 
     // ------------------------------------------------------------------------------------------- parts
@@ -268,8 +267,7 @@ impl<'p> Tasks<'p> {
     /// Starts a map. If it is waited for at once (`may_stay`), it may run here.
     fn start<A, R, T, I>(
         mut self,
-        body: TaskBody,
-        run: &dyn Fn(A) -> Result<R, TaskError>,
+        function: fn(A) -> R,
         items: I,
         finish: fn(Gathered<R>) -> Result<T, TaskError>,
         ends: Ends,
@@ -287,6 +285,7 @@ impl<'p> Tasks<'p> {
         if self.is_closed() {
             return AsyncResult::done(Err(TaskError::PoolClosed));
         }
+        let body = TaskBody::of(function);
         // Items after the first `None` do not count.
         let mut items = items.into_iter().fuse();
         let (least, most) = items.size_hint();
@@ -295,7 +294,7 @@ impl<'p> Tasks<'p> {
         let fail_fast = ends == Ends::AtFirstError;
         let queue = match self.queue {
             Some(queue) if !(may_stay && self.is_better_here(queue, len, cost)) => queue,
-            _ => return AsyncResult::done(self.run_here(&body, run, items, finish, fail_fast)),
+            _ => return AsyncResult::done(self.run_here(function, items, finish, fail_fast)),
         };
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress {
@@ -370,16 +369,16 @@ impl<'p> Tasks<'p> {
     }
 
     /// Runs a map in this thread, and records what is recorded of tasks.
-    fn run_here<A, R, T>(
+    fn run_here<A: Argument, R: Output, T>(
         &self,
-        body: &TaskBody,
-        run: &dyn Fn(A) -> Result<R, TaskError>,
+        function: fn(A) -> R,
         items: impl Iterator<Item = A>,
         finish: fn(Gathered<R>) -> Result<T, TaskError>,
         fail_fast: bool,
     ) -> Result<T, TaskError> {
+        let body = TaskBody::of(function);
         let began = ticks();
-        let (result, tally) = here::run(self, run, items, finish, fail_fast);
+        let (result, tally) = here::run(self, function, items, finish, fail_fast);
         if let Some(queue) = self.queue.filter(|_| tally.items > 0) {
             let worked = ticks().wrapping_sub(began);
             let bytes = queue.costs.of(body.key()).map_or(0.0, |cost| cost.bytes) * tally.items as f64;
@@ -449,13 +448,9 @@ enum Ends {
 
 /// Whether workers can find the function.
 pub(crate) fn check(body: &TaskBody) -> Result<(), TaskError> {
-    let offset =
-        |address| code::offset_of(address).map_err(|error| TaskError::NoEntry(Arc::new(error.into())));
-    offset(body.entry as usize)?;
-    if body.function != 0 {
-        offset(body.function)?;
-    }
-    Ok(())
+    [body.entry as usize, body.function].into_iter().try_for_each(|address| {
+        code::offset_of(address).map(drop).map_err(|error| TaskError::NoEntry(Arc::new(error.into())))
+    })
 }
 
 /// Bytes of an item's result, as far as can be guessed.
