@@ -31,9 +31,9 @@ pub enum QueueError {
     /// has been taken.
     #[error("the queue is closed: nothing more can be put, and readers get only what was already in it")]
     Closed,
-    /// The other side of a pipe is gone: it was closed or dropped, or its process died. A reader gets this
-    /// once everything that side sent has been received.
-    #[error("the other side of the pipe is gone{}; only what it had already sent can still be received", name_of(.died))]
+    /// The other end of a pair or pipe is gone: it was closed or dropped, or its processes died. A receiver
+    /// gets this once everything that was sent has been received; a sender keeps its item.
+    #[error("the other end is gone{}: nothing more can be sent, and only what was sent before can be received", name_of(.died))]
     EndOfFile {
         /// The process that died, if that was the reason.
         died: Option<MemberId>,
