@@ -5,7 +5,7 @@ use crate::base::MemberId;
 /// Why an item could not be put, taken, sent or received. Unless stated otherwise the queue is as it was
 /// before the call.
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum QueueError {
     /// There was no room in time, or, for `try_` calls, there is none now.
     #[error(
@@ -116,6 +116,8 @@ pub enum QueueError {
         seen: u64,
     },
 }
+
+crate::base::debug_is_display!(QueueError);
 
 fn name_of(died: &Option<MemberId>) -> String {
     died.map_or(String::new(), |member| format!(" ({member}, the last process to use it, has died)"))
