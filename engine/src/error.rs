@@ -14,7 +14,9 @@ use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
 use crate::task::TaskError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
 
-/// Any error of this crate. `?` converts each of them into this type.
+/// Any error of this crate. `?` converts each of them into this type, and those of `phalanx-kernels` too.
+///
+/// All of them print the same text for `Debug` as for `Display`, so that a `main` may return them.
 ///
 /// ```
 /// use phalanx::{Queue, sync::Lock};
@@ -30,7 +32,7 @@ use crate::topology::{CpuSetError, PlacementError, TopologyError};
 /// assert_eq!(*total.lock()?, 3.0);
 /// # Ok::<(), phalanx::Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Creating or resizing a pool failed.
@@ -102,6 +104,28 @@ pub enum Error {
     /// Writing a trace failed.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// An error of the program or of a crate that builds on this one; see [`Error::other`].
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+crate::base::debug_is_display!(Error);
+
+impl Error {
+    /// Makes an error of any other, or of a text, for a function that returns this type.
+    ///
+    /// ```
+    /// fn parse(text: &str) -> Result<u32, phalanx::Error> {
+    ///     text.parse().map_err(phalanx::Error::other)
+    /// }
+    ///
+    /// assert_eq!(parse("7")?, 7);
+    /// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Other(error.into())
+    }
 }
 
 impl<G> From<LockError<G>> for Error {

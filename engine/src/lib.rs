@@ -28,7 +28,7 @@ pub use array::{
     SharedValue,
 };
 pub use base::Span;
-pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, SimpleQueue};
+pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, Receiver, Sender, SimpleQueue};
 pub use error::Error;
 #[doc(hidden)]
 pub use launch::ZipViews;

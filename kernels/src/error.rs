@@ -6,7 +6,19 @@ use phalanx::{AllocError, LaunchError};
 ///
 /// `Shape`, `Empty`, `Argument` and `Index` are reported before anything runs, and outputs are unchanged.
 /// After `Launch` the outputs hold unspecified values.
-#[derive(Debug, thiserror::Error)]
+///
+/// It converts into [`phalanx::Error`], so `?` works on both in one function, and prints the same text for `Debug`
+/// as for `Display`, so that a `main` may return it.
+///
+/// ```
+/// fn main() -> Result<(), phalanx::Error> {
+///     let pool = phalanx::Pool::builder().workers(1).build()?;
+///     let numbers = pool.from_fn(10, |i| i as f64)?;
+///     assert_eq!(phalanx_kernels::reduce::sum(&pool, &numbers)?, 45.0);
+///     Ok(())
+/// }
+/// ```
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
     /// An argument has the wrong shape for the other arguments. Nothing was run.
@@ -77,10 +89,31 @@ pub enum KernelError {
     Memory(#[source] phalanx::Error),
 }
 
+// As in the engine.
+impl std::fmt::Debug for KernelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<KernelError> for phalanx::Error {
+    fn from(error: KernelError) -> phalanx::Error {
+        match error {
+            KernelError::Launch(error) => error.into(),
+            error => phalanx::Error::other(error),
+        }
+    }
+}
+
 impl From<phalanx::Error> for KernelError {
     fn from(error: phalanx::Error) -> Self {
         match error {
             phalanx::Error::Launch(error) => KernelError::Launch(error),
+            // One of these that has been there and back.
+            phalanx::Error::Other(error) => match error.downcast() {
+                Ok(error) => *error,
+                Err(error) => KernelError::Memory(phalanx::Error::Other(error)),
+            },
             error => KernelError::Memory(error),
         }
     }
@@ -105,4 +138,26 @@ pub(crate) fn check_shape(what: &'static str, expected: &[usize], got: &[usize])
         return Ok(());
     }
     Err(KernelError::Shape { what, expected: expected.to_vec(), got: got.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_the_same_everywhere_and_comes_back_as_it_was() {
+        let texts = |error: &dyn std::error::Error| (error.to_string(), format!("{error:?}"));
+        for make in [
+            || KernelError::Empty { kernel: "mean" },
+            || KernelError::argument("the width", "it is 0"),
+            || KernelError::Launch(LaunchError::PoolClosed),
+            || KernelError::Memory(AllocError::Forked.into()),
+        ] {
+            let expected = make().to_string();
+            assert_eq!(texts(&make()), (expected.clone(), expected.clone()));
+            let general: phalanx::Error = make().into();
+            assert_eq!(texts(&general), (expected.clone(), expected.clone()));
+            assert_eq!(KernelError::from(general).to_string(), expected);
+        }
+    }
 }

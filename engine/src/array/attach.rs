@@ -6,7 +6,7 @@ use crate::memory::AllocError;
 use std::path::{Path, PathBuf};
 
 /// A file could not be attached, mapped or loaded as an array.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
     /// The file is not a usable `.npy` file.
@@ -89,6 +89,8 @@ pub enum AttachError {
         user: u32,
     },
 }
+
+crate::base::debug_is_display!(AttachError);
 
 /// The shape in the header, if the file can be an array of `T` and `D` as it stands.
 pub(super) fn check<T: NpyElement, D: Shape>(header: &Header, path: &Path) -> Result<D, AttachError> {

@@ -9,11 +9,13 @@ pub(crate) mod model;
 pub(crate) mod notation;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod random_tests;
+mod shown;
 mod span;
 
 pub(crate) use line::Line;
 pub(crate) use local::with_own;
 pub use member::MemberId;
+pub(crate) use shown::debug_is_display;
 pub use span::Span;
 
 /// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be

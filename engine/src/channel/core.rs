@@ -10,7 +10,7 @@ use super::bell::{Bell, NOBODY, Ticket, Wake};
 use super::error::{Refused, corrupt};
 use super::hand::Hand;
 use super::inside::{Inside, Spots};
-use super::word::{Base, HEADER, MAX_LEN, PIPE, QueueKind, RECEIVING, stride};
+use super::word::{Base, ENDS, HEADER, LENDS, MAX_LEN, QueueKind, RECEIVING, stride};
 use crate::base::atomic::{Ordering, spin_loop};
 use crate::base::member::{self, Owner};
 use crate::sync::{Acquired, GRACE, Patience, Refused as Locked};
@@ -374,8 +374,9 @@ impl Core {
     #[inline]
     pub(super) fn is_closed(&self, end: usize) -> bool {
         let control = self.base.control();
-        let is_pipe = self.base.shape.flags & PIPE != 0;
-        control.closed.load(Ordering::Acquire) != 0 || is_pipe && control.is_gone(end)
+        let flags = self.base.shape.flags;
+        control.closed.load(Ordering::Acquire) != 0
+            || flags & ENDS != 0 && control.is_gone(end, flags & LENDS != 0)
     }
 
     /// Waits until an item is ready or none will ever come. Returns whether that was so in time.

@@ -5,7 +5,7 @@ use crate::base::MemberId;
 /// Why an item could not be put, taken, sent or received. Unless stated otherwise the queue is as it was
 /// before the call.
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum QueueError {
     /// There was no room in time, or, for `try_` calls, there is none now.
     #[error(
@@ -31,9 +31,9 @@ pub enum QueueError {
     /// has been taken.
     #[error("the queue is closed: nothing more can be put, and readers get only what was already in it")]
     Closed,
-    /// The other side of a pipe is gone: it was closed or dropped, or its process died. A reader gets this
-    /// once everything that side sent has been received.
-    #[error("the other side of the pipe is gone{}; only what it had already sent can still be received", name_of(.died))]
+    /// The other end of a pair or pipe is gone: it was closed or dropped, or its processes died. A receiver
+    /// gets this once everything that was sent has been received; a sender keeps its item.
+    #[error("the other end is gone{}: nothing more can be sent, and only what was sent before can be received", name_of(.died))]
     EndOfFile {
         /// The process that died, if that was the reason.
         died: Option<MemberId>,
@@ -116,6 +116,8 @@ pub enum QueueError {
         seen: u64,
     },
 }
+
+crate::base::debug_is_display!(QueueError);
 
 fn name_of(died: &Option<MemberId>) -> String {
     died.map_or(String::new(), |member| format!(" ({member}, the last process to use it, has died)"))

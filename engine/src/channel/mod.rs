@@ -6,6 +6,7 @@ mod bell;
 mod claimed;
 mod codec;
 mod core;
+mod ends;
 mod error;
 mod hand;
 mod inside;
@@ -27,7 +28,8 @@ mod tests;
 
 pub use claimed::Claimed;
 pub use codec::Message;
+pub use ends::{Received, Receiver, Sender};
 pub use error::QueueError;
 pub use joinable::{JoinableQueue, SimpleQueue};
-pub use pipe::{Connection, Pipe, Receiver, Sender};
+pub use pipe::{Connection, Pipe};
 pub use queue::{Delivery, Iter, Queue, QueueOptions};

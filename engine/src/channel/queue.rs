@@ -100,6 +100,8 @@ pub struct QueueOptions {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// [`Queue::pair`] makes a queue that ends when its last writer is gone, and needs no `close`.
 #[doc(alias("multiprocessing.Queue", "mpmc", "channel"))]
 pub struct Queue<T> {
     pub(super) place: Place,
@@ -130,7 +132,7 @@ unsafe impl<T: Message> Remote for Queue<T> {
 
 travels!([T: Message] Queue<T>);
 
-/// Makes the block of a queue, or of a pipe's direction.
+/// Makes the block of a queue, with ends or without.
 pub(super) fn make<H: Remote<Words = Control>>(
     what: &'static str,
     options: QueueOptions,
@@ -246,7 +248,7 @@ impl<T: Message> Queue<T> {
         self.put_with(item, Patience::of(timeout))
     }
 
-    /// Appends an item if there is room. Does not wait for room.
+    /// Appends an item if there is room. Does not wait for room. As [`Queue::try_get`] for the lock.
     ///
     /// # Errors
     /// As [`Queue::put`], and [`QueueError::Full`].
@@ -290,7 +292,8 @@ impl<T: Message> Queue<T> {
         self.get_with(Patience::of(timeout))
     }
 
-    /// Takes the first item if there is one. Does not wait for one.
+    /// Takes the first item if there is one. Does not wait for one. (A process that was stopped inside
+    /// the queue's lock holds the call up for 50 ms at most.)
     ///
     /// # Errors
     /// As [`Queue::get`], and [`QueueError::Empty`].

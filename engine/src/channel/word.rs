@@ -98,9 +98,9 @@ pub(crate) struct Control {
     /// Items lost to deaths: in all, and since the last `take_lost`.
     pub(super) lost: AtomicU64,
     pub(super) lost_untold: AtomicU64,
-    /// For each end of a pipe's direction: the member whose death left it without a holder.
+    /// For each end: the member whose death left it with none but the driver.
     pub(super) ended_by: [AtomicU32; 2],
-    /// For each end of a pipe's direction: whether the driver itself has used it.
+    /// For each end: whether the driver itself has used it.
     pub(super) driver_uses: [AtomicU32; 2],
     /// The shape, packed. The maker writes it before any other process knows the block; others compare it
     /// with the block's length.
@@ -112,18 +112,24 @@ pub(crate) struct Control {
     pub(super) taking: Taking,
     /// Items taken but not done, by member.
     pub(super) in_hand: Table,
-    /// Holders of the ends of a pipe's direction: handles in the driver, and those that arrived in workers.
+    /// Holders of the ends: handles in the driver, and those that workers have of messages and clones.
     pub(super) holders: [Table; 2],
 }
 
-/// Ends of a pipe's direction, as indices.
+/// The ends, as indices.
 pub(super) const SENDING: usize = 0;
 pub(super) const RECEIVING: usize = 1;
 
 impl Control {
-    /// Whether this end of a pipe's direction has no holder any more.
-    pub(super) fn is_gone(&self, end: usize) -> bool {
-        self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
+    /// Whether this end has no holder any more; of a pipe, also whether all but the driver have died.
+    pub(super) fn is_gone(&self, end: usize, lends: bool) -> bool {
+        lends && self.ended_by[end].load(Ordering::Acquire) != 0 || self.holders[end].total() == 0
+    }
+
+    /// Whether the ends are those of a pipe.
+    pub(super) fn lends(&self) -> bool {
+        let noted = [&self.shape[0], &self.shape[1]].map(|word| word.load(Ordering::Relaxed));
+        Shape::unpack(noted).is_some_and(|shape| shape.flags & LENDS != 0)
     }
 
     /// Gives up a living member's claim without the lock, as repair does for the dead: the next recount
@@ -178,8 +184,11 @@ pub(super) struct Shape {
 pub(super) const REDELIVER: u32 = 1;
 /// Taken items are counted until they are done.
 pub(super) const JOINABLE: u32 = 2;
-/// A pipe's direction: ends when one of its ends is gone.
-pub(super) const PIPE: u32 = 4;
+/// Has two ends, and ends when one of them is gone.
+pub(super) const ENDS: u32 = 4;
+/// A pipe's direction: an end that the driver only passed on is also gone when the last worker that had it
+/// has died.
+pub(super) const LENDS: u32 = 8;
 
 impl Shape {
     /// The shape for at least `capacity` bytes.
@@ -201,7 +210,7 @@ impl Shape {
     pub(super) fn unpack([first, maxsize]: [u64; 2]) -> Option<Shape> {
         let (chunks, shift, flags) = (first as u32, (first >> 32) as u32 & 0xffff, (first >> 48) as u32);
         let sound = chunks.is_power_of_two() && chunks as usize <= MAX_CHUNKS && (12..=40).contains(&shift);
-        (sound && flags < 8).then_some(Shape { chunks, shift, maxsize, flags })
+        (sound && flags < 16).then_some(Shape { chunks, shift, maxsize, flags })
     }
 
     /// Bytes of the area.

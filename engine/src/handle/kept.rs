@@ -7,7 +7,6 @@ use crate::memory::reclaim;
 use crate::sys::fork;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
 // Plain on purpose: process-local counts.
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,10 +17,10 @@ const ENDED: usize = 1024;
 
 /// Keep-alive sets whose receivers still had something of it at the last look.
 struct Kept {
-    list: Vec<(MemberId, Arc<KeepAlive>)>,
+    list: Vec<(MemberId, KeepAlive)>,
     next: usize,
     /// What is to be dropped at the next occasion.
-    free: Vec<Arc<KeepAlive>>,
+    free: Vec<KeepAlive>,
     ended: VecDeque<MemberId>,
 }
 
@@ -30,8 +29,8 @@ static KEPT: Mutex<Kept> =
 /// Entries of both lists, so that nobody need take the lock to see that there are none.
 static KEPT_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Keeps a keep-alive set until `receiver` has let go of it, or has ended.
-pub(crate) fn keep(receiver: MemberId, keep_alive: Arc<KeepAlive>) {
+/// Keeps what a message led to until `receiver`, which has worked on it, has let go of it, or has ended.
+pub(crate) fn keep(receiver: MemberId, keep_alive: &KeepAlive) {
     if fork::is_foreign() {
         return;
     }
@@ -39,7 +38,7 @@ pub(crate) fn keep(receiver: MemberId, keep_alive: Arc<KeepAlive>) {
     if keep_alive.is_held() {
         let mut kept = KEPT.lock();
         if !kept.ended.contains(&receiver) {
-            kept.list.push((receiver, keep_alive));
+            kept.list.push((receiver, keep_alive.after_use()));
             KEPT_COUNT.fetch_add(1, Ordering::Relaxed);
         }
     }

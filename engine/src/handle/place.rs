@@ -260,6 +260,11 @@ impl Place {
         }
     }
 
+    /// Whether this is a clone of what was only lent to this process.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(self.keep, Keep::Pinned)
+    }
+
     /// What the maker gave to be kept with the object, in the process that made it.
     pub(crate) fn upkeep<U: 'static>(&self) -> Option<&U> {
         match &self.keep {

@@ -85,6 +85,7 @@ pub(crate) struct Packing {
     asker: Option<MemberId>,
     table: Vec<Wire>,
     items: Vec<Item>,
+    counted: Vec<Arc<dyn Any + Send + Sync>>,
     hold: Option<Hold>,
 }
 
@@ -100,8 +101,10 @@ struct Item {
 pub(crate) struct KeepAlive {
     table: Vec<Wire>,
     items: Vec<Item>,
+    /// Handles that count as long as the message is on its way or being worked on.
+    counted: Vec<Arc<dyn Any + Send + Sync>>,
     /// Last: what the word stands for goes before.
-    hold: Option<Hold>,
+    hold: Option<Arc<Hold>>,
 }
 
 impl KeepAlive {
@@ -118,7 +121,7 @@ impl KeepAlive {
     /// Appends the message's table, for [`Manifest::read`]; nothing where there are no handles.
     pub(crate) fn append_table(&self, bytes: &mut Vec<u8>) {
         if self.has_handles() {
-            let hold = self.hold.as_ref().map_or(HoldWire::NONE, Hold::wire);
+            let hold = self.hold.as_ref().map_or(HoldWire::NONE, |hold| hold.wire());
             bytes.extend_from_slice(bytemuck::bytes_of(&hold));
             bytes.extend_from_slice(bytemuck::cast_slice(&self.table));
         }
@@ -126,13 +129,20 @@ impl KeepAlive {
 
     /// The same for another message with the same handles, or a part of them, to another receiver.
     pub(crate) fn again(&self) -> Result<KeepAlive, AllocError> {
-        let hold = self.hold.is_some().then(Hold::new).transpose()?;
-        Ok(KeepAlive { table: self.table.clone(), items: self.items.clone(), hold })
+        let hold = self.hold.is_some().then(Hold::new).transpose()?.map(Arc::new);
+        let (table, items, counted) = (self.table.clone(), self.items.clone(), self.counted.clone());
+        Ok(KeepAlive { table, items, counted, hold })
+    }
+
+    /// What must still be kept once the message has been worked on, if its receiver has something left: not
+    /// the handles that only counted until then. Those that it has count for themselves.
+    pub(super) fn after_use(&self) -> KeepAlive {
+        KeepAlive { items: self.items.clone(), hold: self.hold.clone(), ..KeepAlive::default() }
     }
 
     /// Whether its receiver has something of it left, or has not said.
     pub(crate) fn is_held(&self) -> bool {
-        self.hold.as_ref().is_some_and(Hold::is_set)
+        self.hold.as_ref().is_some_and(|hold| hold.is_set())
     }
 
     /// Whether no handle of an object of this process is in the message: nothing to keep.
@@ -177,8 +187,8 @@ fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, Keep
     let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
     let result = encode();
     std::mem::forget(leave);
-    let Packing { table, items, hold, .. } = with_own(&PACKING, Vec::pop).unwrap_or_default();
-    (result, KeepAlive { table, items, hold })
+    let Packing { table, items, counted, hold, .. } = with_own(&PACKING, Vec::pop).unwrap_or_default();
+    (result, KeepAlive { table, items, counted, hold: hold.map(Arc::new) })
 }
 
 impl Packing {
@@ -197,6 +207,11 @@ impl Packing {
     /// Keeps something that needs no segment.
     pub(crate) fn add(&mut self, keep: Arc<dyn Any + Send + Sync>) {
         self.items.push(Item { _keep: keep, segments: Vec::new() });
+    }
+
+    /// Keeps a handle that counts until the message has been worked on.
+    pub(crate) fn count(&mut self, handle: Arc<dyn Any + Send + Sync>) {
+        self.counted.push(handle);
     }
 
     /// Keeps an object of this process, which lies in these segments (writable or not).

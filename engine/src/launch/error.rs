@@ -52,7 +52,7 @@ impl From<NoEntry> for LaunchError {
 ///
 /// Errors marked "Nothing was run" leave the operands unchanged. After all others, the elements of chunks
 /// that were running hold unspecified values, and chunks that were done keep their results.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
     /// Operands that are split together have different lengths. Nothing was run.
@@ -234,6 +234,8 @@ pub enum LaunchError {
         what: String,
     },
 }
+
+crate::base::debug_is_display!(LaunchError);
 
 fn at(location: &str) -> String {
     if location.is_empty() { String::new() } else { format!(" ({location})") }

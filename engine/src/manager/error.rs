@@ -5,7 +5,7 @@ use crate::sync::CreateError;
 use std::time::Duration;
 
 /// Why a [`Manager`](crate::Manager) could not be made. Nothing is left behind after such an error.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
     /// Shared memory for its mailbox could not be allocated.
@@ -19,8 +19,10 @@ pub enum ManagerError {
     Process(#[from] SpawnError),
 }
 
+crate::base::debug_is_display!(ManagerError);
+
 /// Why a call to a hosted object has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The function panicked. The manager continues to serve; the object is as the function left it.
@@ -79,3 +81,5 @@ pub enum CallError {
     )]
     Corrupt,
 }
+
+crate::base::debug_is_display!(CallError);

@@ -13,7 +13,6 @@ use crate::sys::fork;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The handle of an object that a [`Manager`](crate::Manager) hosts: Python's proxy.
@@ -160,7 +159,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
         travel::encode(args).map_err(|error| CallError::Arguments { why: error.to_string() })?;
     let mut request = bytemuck::bytes_of(&head.sealed()).to_vec();
     request.extend_from_slice(&bytes);
-    let _sent = Sent { mailbox, keep_alive: Arc::new(keep_alive) };
+    let _sent = Sent { mailbox, keep_alive };
     let mut had_handles = false;
     let read = |answer: &[u8]| {
         had_handles = answer.get(1..).is_some_and(travel::has_handles);
@@ -186,7 +185,7 @@ fn ask<A: Serialize, R: DeserializeOwned>(
 /// come to it later; kept until the server has released it.
 struct Sent<'a> {
     mailbox: &'a Mailbox,
-    keep_alive: Arc<KeepAlive>,
+    keep_alive: KeepAlive,
 }
 
 impl Drop for Sent<'_> {
@@ -197,7 +196,7 @@ impl Drop for Sent<'_> {
         let server = self.mailbox.server();
         // In the process that made them, handles are co-owners: there is nothing to wait for.
         if server != member::current_member() {
-            kept::keep(server, self.keep_alive.clone());
+            kept::keep(server, &self.keep_alive);
         }
     }
 }

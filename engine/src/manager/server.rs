@@ -22,7 +22,6 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Pointer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// The head of a request, before the arguments.
@@ -134,7 +133,7 @@ impl TurnStage {
     /// The slot was freed: the caller now holds something of the answer, or nothing.
     fn settle(&mut self) {
         if let TurnStage::Answered { keep_alive, caller } = std::mem::replace(self, TurnStage::FRESH) {
-            kept::keep(caller, Arc::new(keep_alive));
+            kept::keep(caller, &keep_alive);
         }
     }
 }

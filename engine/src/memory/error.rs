@@ -29,7 +29,7 @@ impl std::fmt::Display for LimitKind {
 }
 
 /// An array or value could not be created. Nothing is left behind.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocError {
     /// The size in bytes overflows the address space.
@@ -134,6 +134,8 @@ pub enum AllocError {
         source: io::Error,
     },
 }
+
+crate::base::debug_is_display!(AllocError);
 
 impl AllocError {
     /// The error that `errno` of `call` means.

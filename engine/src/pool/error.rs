@@ -6,7 +6,7 @@ use crate::team::initializer::InitializerError;
 use crate::topology::{PlacementError, TopologyError};
 
 /// Why a pool cannot be made or resized. A pool that could not be made leaves no process behind.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
     /// The workers cannot be placed as requested.
@@ -36,6 +36,8 @@ pub enum PoolError {
     #[error("cannot make a pool: {0}; a limit on threads, processes or open files has likely been reached")]
     Os(#[source] std::io::Error),
 }
+
+crate::base::debug_is_display!(PoolError);
 
 impl From<InitializerError> for PoolError {
     fn from(error: InitializerError) -> PoolError {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a trace cannot be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
     /// The pool keeps no trace, or runs inline.
@@ -33,6 +33,8 @@ pub enum TraceError {
         source: io::Error,
     },
 }
+
+crate::base::debug_is_display!(TraceError);
 
 /// Row of the driver's launches; ranks follow.
 const DRIVER_ROW: usize = 0;

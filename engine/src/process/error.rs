@@ -5,7 +5,7 @@ use crate::spawn::{ExitCause, StartError};
 use std::time::Duration;
 
 /// Why a [`Process`](crate::Process) was not started. Nothing is left running.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// The caller is itself a process that this program started.
@@ -45,8 +45,10 @@ pub enum SpawnError {
     },
 }
 
+crate::base::debug_is_display!(SpawnError);
+
 /// Why [`Process::join`](crate::Process::join) has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The function panicked; the process ended with exit code 1.
@@ -127,6 +129,8 @@ pub enum JoinError {
         name: String,
     },
 }
+
+crate::base::debug_is_display!(JoinError);
 
 impl JoinError {
     /// Whether the process is still running.

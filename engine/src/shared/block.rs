@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A named block could not be created, opened or removed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockError {
     /// The memory could not be allocated, or the name or filesystem cannot be used.
@@ -46,6 +46,8 @@ pub enum BlockError {
         why: &'static str,
     },
 }
+
+crate::base::debug_is_display!(BlockError);
 
 /// Named bytes in shared memory, for programs that share nothing but the name: the counterpart of
 /// `multiprocessing.shared_memory.SharedMemory`.

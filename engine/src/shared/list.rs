@@ -37,7 +37,7 @@ pub trait Item: Serialize + DeserializeOwned + 'static {}
 impl<T: Serialize + DeserializeOwned + 'static> Item for T {}
 
 /// A list operation failed; nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
     /// No more items fit.
@@ -88,6 +88,8 @@ pub enum ListError {
         seen: u64,
     },
 }
+
+crate::base::debug_is_display!(ListError);
 
 #[derive(Debug)]
 #[repr(C)]

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 /// Why a worker process could not be started. Nothing is left running after such an error.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The file of the running program cannot be found or opened.
@@ -135,6 +135,8 @@ pub enum StartError {
         source: io::Error,
     },
 }
+
+crate::base::debug_is_display!(StartError);
 
 impl From<NoEntry> for StartError {
     fn from(NoEntry: NoEntry) -> StartError {

@@ -17,14 +17,12 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 /// Why a barrier did not let a party through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BarrierError {
-    /// A party died, timed out or aborted. The barrier stays broken until [`Barrier::reset`].
-    #[error(
-        "the barrier is broken by {by}, which died, timed out or aborted; to use it again, call `reset` once no \
-         party waits any more"
-    )]
+    /// A party died, timed out or aborted, and the barrier stays broken until [`Barrier::reset`]; or a reset
+    /// came while this party waited.
+    #[error("{}", broken(.by))]
     Broken {
         /// The process that broke it; [`MemberId::NOBODY`] if it was a reset.
         by: MemberId,
@@ -52,6 +50,19 @@ pub enum BarrierError {
         /// The value.
         seen: u64,
     },
+}
+
+crate::base::debug_is_display!(BarrierError);
+
+fn broken(by: &MemberId) -> String {
+    if *by == MemberId::NOBODY {
+        return "the barrier was reset while this party waited; it works again: let all parties wait anew"
+            .into();
+    }
+    format!(
+        "the barrier is broken by {by}, which died, timed out or aborted; to use it again, call `reset` once no \
+         party waits any more"
+    )
 }
 
 /// A point where a fixed number of parties, threads of any processes, wait for each other, again and again.

@@ -69,6 +69,8 @@ pub enum LockError<G = ()> {
     },
 }
 
+crate::base::debug_is_display!(LockError<G>);
+
 fn name_of(holder: &Option<Owner>) -> String {
     holder.map_or("another thread".to_owned(), |owner| owner.to_string())
 }
@@ -100,20 +102,6 @@ impl<G> LockError<G> {
             Refused::WouldDeadlock => LockError::WouldDeadlock,
             Refused::TimedOut => LockError::TimedOut { holder },
             Refused::Corrupt(seen) => LockError::Corrupt { seen },
-        }
-    }
-}
-
-// By hand: a guard's value need not be Debug.
-impl<G> std::fmt::Debug for LockError<G> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            LockError::OwnerDied(_) => f.write_str("OwnerDied(..)"),
-            LockError::WouldDeadlock => f.write_str("WouldDeadlock"),
-            LockError::TimedOut { holder } => f.debug_struct("TimedOut").field("holder", holder).finish(),
-            LockError::TooDeep { depth } => f.debug_struct("TooDeep").field("depth", depth).finish(),
-            LockError::Forked => f.write_str("Forked"),
-            LockError::Corrupt { seen } => f.debug_struct("Corrupt").field("seen", seen).finish(),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::ptr::NonNull;
 /// Shared memory for a lock, counter or similar object could not be allocated.
 ///
 /// Returned by the constructors of this module; nothing was made.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("cannot make a {what}: {source}; it takes {len_bytes} bytes of shared memory")]
 #[non_exhaustive]
 pub struct CreateError {
@@ -33,6 +33,8 @@ pub struct CreateError {
     #[source]
     source: AllocError,
 }
+
+crate::base::debug_is_display!(CreateError);
 
 impl CreateError {
     /// `what`, with this many bytes, could not be allocated because of `source`.

@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 /// Why permits could not be taken or returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SemaphoreError {
     /// Too few permits came free in time, or, for `try_` calls, too few are free now.
@@ -63,6 +63,8 @@ pub enum SemaphoreError {
         seen: u32,
     },
 }
+
+crate::base::debug_is_display!(SemaphoreError);
 
 /// A number of permits in shared memory, taken and returned by any thread of any process.
 ///

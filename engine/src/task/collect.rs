@@ -145,7 +145,7 @@ impl TaskQueue {
             && keep_alive.is_held()
         {
             let member = MemberId(self.board.state(index).member());
-            kept::keep(member, keep_alive.clone());
+            kept::keep(member, keep_alive);
         }
         // A thread that continued after its time limit: reported long ago.
         if queued_task.is_told {

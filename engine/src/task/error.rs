@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// `item` is the position in a map's input, counted from 0; it is 0 for a single task. Cheap to clone, since
 /// one death may be the error of several items.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked. The worker survives.
@@ -116,6 +116,8 @@ pub enum TaskError {
     #[error("the result was already taken; it can be taken only once")]
     Taken,
 }
+
+crate::base::debug_is_display!(TaskError);
 
 fn at(location: &str) -> String {
     if location.is_empty() { String::new() } else { format!(" ({location})") }

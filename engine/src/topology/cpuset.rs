@@ -30,7 +30,7 @@ pub struct CpuSet {
 pub type NodeSet = CpuSet;
 
 /// A text is not a valid set of CPUs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuSetError {
     /// A part of the text is neither a number nor a range.
@@ -62,6 +62,8 @@ pub enum CpuSetError {
         text: String,
     },
 }
+
+crate::base::debug_is_display!(CpuSetError);
 
 impl CpuSet {
     /// Upper bound (exclusive) of indices in parsed text: eight times the largest `NR_CPUS` of Linux (8192,

@@ -4,7 +4,7 @@ use super::cpuset::CpuSetError;
 use std::path::PathBuf;
 
 /// The topology of a machine could not be detected or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TopologyError {
     /// A file could not be read.
@@ -82,3 +82,5 @@ pub enum TopologyError {
         what: String,
     },
 }
+
+crate::base::debug_is_display!(TopologyError);

@@ -106,7 +106,7 @@ pub struct WorkerPlace {
 }
 
 /// A placement plan could not be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlacementError {
     /// Zero workers were requested.
@@ -176,6 +176,8 @@ pub enum PlacementError {
     #[error(transparent)]
     List(#[from] CpuSetError),
 }
+
+crate::base::debug_is_display!(PlacementError);
 
 /// Places workers on a machine.
 ///

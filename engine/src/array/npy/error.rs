@@ -35,7 +35,7 @@ impl std::fmt::Display for FileKind {
 }
 
 /// A `.npy` file could not be read. Every message is one line and names the file.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum NpyError {
     /// The file does not exist.
@@ -119,3 +119,5 @@ pub enum NpyError {
         source: io::Error,
     },
 }
+
+crate::base::debug_is_display!(NpyError);

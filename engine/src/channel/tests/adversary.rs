@@ -11,7 +11,7 @@ use crate::base::atomic::Ordering;
 use crate::channel::QueueError;
 use crate::channel::core::{Claim, SMALL, Taken};
 use crate::channel::error::Refused;
-use crate::channel::word::{CLAIMS, Control, HEADER, JOINABLE, PIPE, QueueKind, REDELIVER, Record};
+use crate::channel::word::{CLAIMS, Control, ENDS, HEADER, JOINABLE, QueueKind, REDELIVER, Record};
 use crate::sync::Patience;
 use proptest::prelude::*;
 use std::mem::MaybeUninit;
@@ -61,7 +61,7 @@ proptest! {
         at in proptest::collection::vec((0..400usize, word()), 1..6),
         poisoned in any::<bool>(),
     ) {
-        let bare = Bare::new(1 << 16, 20, flags & (REDELIVER | JOINABLE | PIPE));
+        let bare = Bare::new(1 << 16, 20, flags & (REDELIVER | JOINABLE | ENDS));
         for len in [3, 5000, 100, 4090, 0] {
             let _ = bare.core.put(&vec![9; len], Patience::Try);
         }

@@ -1,7 +1,7 @@
 //! Errors inside a region.
 
 /// Why a rank of a region cannot continue. A body also returns this type to report its own failure.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegionError {
     /// Another rank died, panicked or failed.
@@ -65,6 +65,8 @@ pub enum RegionError {
     #[error("{0}")]
     Body(String),
 }
+
+crate::base::debug_is_display!(RegionError);
 
 impl RegionError {
     /// Returns an error of the body's own. The caller of the region receives its text.
