@@ -10,11 +10,13 @@ pub(crate) mod notation;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod random_tests;
 mod span;
+mod travel;
 
 pub(crate) use line::Line;
 pub(crate) use local::with_own;
 pub use member::MemberId;
 pub use span::Span;
+pub use travel::{Argument, Output};
 
 /// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be
 /// tuples of.
