@@ -31,8 +31,8 @@ pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, SimpleQueue};
 pub use error::Error;
 pub use launch::{
-    CancelToken, Death, Edge, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress, Region,
-    RegionError, Schedule, Team, Val, grant, region,
+    CancelToken, Death, Edge, Elements, Inlined, Launch, LaunchError, Operand, PerWorker, Plain, Progress,
+    Region, RegionError, Schedule, Team, TryError, Val, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,

@@ -50,6 +50,8 @@ pub enum FaultKind {
     Body = 4,
     /// A region's team is broken, or its ranks disagreed.
     Broken = 5,
+    /// A kernel's result could not be encoded, or had no room.
+    Codec = 6,
 }
 
 impl FaultKind {
@@ -59,6 +61,7 @@ impl FaultKind {
             3 => FaultKind::Attach,
             4 => FaultKind::Body,
             5 => FaultKind::Broken,
+            6 => FaultKind::Codec,
             _ => FaultKind::Corrupt,
         }
     }
@@ -67,7 +70,7 @@ impl FaultKind {
     pub(crate) fn severity(self) -> u32 {
         match self {
             FaultKind::Panic => 0,
-            FaultKind::Corrupt | FaultKind::Attach => 1,
+            FaultKind::Corrupt | FaultKind::Attach | FaultKind::Codec => 1,
             FaultKind::Body => 2,
             FaultKind::Broken => 3,
         }

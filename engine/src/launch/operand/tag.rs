@@ -32,6 +32,7 @@ pub(crate) enum Tag {
     Handle,
     Inlined,
     Unreserved,
+    Answers,
     // Operands of regions.
     RegionMut,
     RegionRef,
@@ -53,6 +54,9 @@ pub(crate) enum Tag {
     FillShape,
     ScanFold,
     ScanSpread,
+    Fold,
+    TryReduce,
+    Search,
 }
 
 /// The hash of a kind alone.
