@@ -3,7 +3,7 @@
 use crate::array::AttachError;
 use crate::array::npy::NpyError;
 use crate::channel::QueueError;
-use crate::launch::{LaunchError, RegionError};
+use crate::launch::{LaunchError, RegionError, TryError};
 use crate::manager::{CallError, ManagerError};
 use crate::memory::AllocError;
 use crate::pool::{PoolError, TraceError};
@@ -50,6 +50,9 @@ pub enum Error {
     /// A launch failed.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The kernel of a launch returned an error.
+    #[error(transparent)]
+    Kernel(TryError),
     /// A step or the body of a region failed.
     #[error(transparent)]
     Region(#[from] RegionError),
@@ -131,5 +134,16 @@ impl Error {
 impl<G> From<LockError<G>> for Error {
     fn from(error: LockError<G>) -> Error {
         Error::Lock(error.map(drop))
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<TryError<E>> for Error {
+    fn from(error: TryError<E>) -> Error {
+        match error {
+            TryError::Kernel { site, span, error } => {
+                Error::Kernel(TryError::Kernel { site, span, error: error.into() })
+            }
+            TryError::Launch(error) => Error::Launch(error),
+        }
     }
 }

@@ -11,12 +11,14 @@ pub(crate) mod notation;
 pub(crate) mod random_tests;
 mod shown;
 mod span;
+mod travel;
 
 pub(crate) use line::Line;
 pub(crate) use local::with_own;
 pub use member::MemberId;
 pub(crate) use shown::debug_is_display;
 pub use span::Span;
+pub use travel::{Argument, Output};
 
 /// Calls a macro with the type parameters and fields of tuples of 1 to 8 elements: what operands can be
 /// tuples of.

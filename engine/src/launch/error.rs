@@ -205,6 +205,16 @@ pub enum LaunchError {
         /// Why.
         message: String,
     },
+    /// A result or an error of the kernel cannot be turned into bytes, or back, or memory has no room for it.
+    #[error("what the kernel at {site} returned for {span} cannot travel: {why}")]
+    Codec {
+        /// Where the launch was called.
+        site: String,
+        /// The indices that it was computed from.
+        span: Span,
+        /// The message of the encoder or decoder.
+        why: String,
+    },
     /// The pool was joined, terminated or dropped before or during the launch.
     #[error("the pool is closed and runs nothing more; make another, or end this one later")]
     PoolClosed,

@@ -2,11 +2,14 @@
 //! member left is repaired. A region runs one body on all members at once. README.md beside this file
 //! describes the protocol.
 
+mod answer;
 mod builder;
 mod cancel;
 pub(crate) mod driver;
 mod element_wise;
 mod error;
+mod fallible;
+mod fold;
 pub mod grant;
 mod grid;
 pub(crate) mod member;
@@ -15,6 +18,8 @@ mod options;
 pub mod region;
 mod reserve;
 pub(crate) mod schedule;
+mod search;
+mod try_error;
 
 pub use builder::Launch;
 pub use cancel::CancelToken;
@@ -26,3 +31,5 @@ pub use operand::{Operand, Plain, Val};
 pub use options::Progress;
 pub use region::{Region, RegionError, Team};
 pub use schedule::Schedule;
+pub use search::Elements;
+pub use try_error::TryError;

@@ -4,6 +4,7 @@ mod arrays;
 mod builder;
 mod end;
 mod error;
+mod folds;
 mod monitored;
 mod report;
 mod seat;

@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
+pub use crate::base::{Argument, Output};
 use crate::code;
 use crate::handle::travel::Manifest;
 use crate::spawn::panic_note;
@@ -18,17 +19,7 @@ use crate::task::codec::{self, WriteError};
 use crate::task::error::{ItemFault, ItemFaultKind};
 use crate::task::results::Results;
 use crate::task::slot::{TaskSlot, Trouble};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// A type that can be the argument of a task: any serde type that owns its data. Numbers cost one copy.
-pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
-impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
-
-/// A type that can be the result of a task: the same types as for [`Argument`].
-pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
-impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
 
 /// One task as its entry sees it.
 pub(crate) struct TaskCall<'a, 'm> {

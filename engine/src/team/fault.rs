@@ -52,6 +52,8 @@ pub enum FaultKind {
     Broken = 5,
     /// A captured value could not be decoded.
     Decode = 6,
+    /// A kernel's result could not be encoded, or had no room.
+    Codec = 7,
 }
 
 impl FaultKind {
@@ -62,6 +64,7 @@ impl FaultKind {
             4 => FaultKind::Body,
             5 => FaultKind::Broken,
             6 => FaultKind::Decode,
+            7 => FaultKind::Codec,
             _ => FaultKind::Corrupt,
         }
     }
@@ -70,7 +73,7 @@ impl FaultKind {
     pub(crate) fn severity(self) -> u32 {
         match self {
             FaultKind::Panic => 0,
-            FaultKind::Corrupt | FaultKind::Attach | FaultKind::Decode => 1,
+            FaultKind::Corrupt | FaultKind::Attach | FaultKind::Decode | FaultKind::Codec => 1,
             FaultKind::Body => 2,
             FaultKind::Broken => 3,
         }

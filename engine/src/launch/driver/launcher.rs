@@ -5,6 +5,7 @@ use crate::launch::driver::active::ActiveLaunch;
 use crate::launch::driver::job::Job;
 use crate::launch::driver::profile::{Detail, Profile};
 use crate::launch::driver::scratch::{Scratch, ScratchPool};
+use crate::launch::driver::spill::{Spill, SpillShelf};
 use crate::launch::driver::totals::{Cost, Tally, Totals};
 use crate::launch::error::LaunchError;
 use crate::launch::operand::describe::Description;
@@ -29,6 +30,7 @@ pub(crate) struct Launcher {
     detail: Mutex<Option<Detail>>,
     tally: Tally,
     shelf: ScratchPool,
+    spills: SpillShelf,
 }
 
 /// Who sits in a seat.
@@ -51,6 +53,7 @@ impl Launcher {
             detail: Mutex::default(),
             tally: Tally::default(),
             shelf: ScratchPool::default(),
+            spills: SpillShelf::default(),
         })
     }
 
@@ -171,6 +174,14 @@ impl Launcher {
         if let Some(scratch) = scratch {
             self.shelf.put(scratch);
         }
+    }
+
+    /// Room for the values that kernels of a launch return. Goes back when dropped.
+    pub(crate) fn spill(&self) -> Result<Spill<'_>, LaunchError> {
+        if fork::is_foreign() {
+            return Err(LaunchError::Forked);
+        }
+        Ok(self.spills.take()?)
     }
 
     /// Counts of all launches, and the cost of the last one.

@@ -10,5 +10,6 @@ pub(crate) mod launcher;
 mod outcome;
 pub(crate) mod profile;
 pub(crate) mod scratch;
+pub(crate) mod spill;
 pub(crate) mod totals;
 mod wait;

@@ -96,6 +96,10 @@ impl ActiveLaunch<'_> {
             FaultKind::Corrupt | FaultKind::Attach => {
                 LaunchError::Corrupt { site, rank, what: fault.message }
             }
+            FaultKind::Codec => {
+                let span = Span::new(fault.lo as usize, fault.hi as usize);
+                LaunchError::Codec { site, span, why: fault.message }
+            }
         })
     }
 

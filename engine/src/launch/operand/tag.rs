@@ -32,6 +32,7 @@ pub(crate) enum Tag {
     SharedValue,
     Handle,
     Unreserved,
+    Answers,
     // Operands of regions.
     RegionMut,
     RegionRef,
@@ -52,6 +53,9 @@ pub(crate) enum Tag {
     Fill,
     ScanFold,
     ScanSpread,
+    Fold,
+    TryReduce,
+    Search,
 }
 
 /// The hash of a kind alone.

@@ -1,0 +1,252 @@
+//! Launches that look for something, and end early when it is found.
+//!
+//! # Safety
+//! Answers are read after a launch that succeeded.
+#![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::array::{Element, Shape};
+use crate::base::{Output, Span};
+use crate::code::conjure;
+use crate::launch::answer::Answers;
+use crate::launch::builder::{Launch, LaunchCall};
+use crate::launch::error::LaunchError;
+use crate::launch::grant::{Split, SplitFlat};
+use crate::launch::member::entry::open;
+use crate::launch::member::settle::Leaves;
+use crate::launch::operand::Operand;
+use crate::launch::operand::tag::{Tag, mix};
+use crate::team::fault::Fault;
+use crate::team::member::LaunchContext;
+use crate::team::orders::WireBytes;
+use ndarray::Ix1;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::panic::Location;
+
+/// What is searched element by element: [`split`](crate::SharedArray::split) of a 1-D array,
+/// [`split_flat`](crate::SharedArray::split_flat) of an array of any shape, or an index range.
+pub trait Elements: Operand + sealed::Elements {
+    /// One element.
+    type Item;
+    #[doc(hidden)]
+    fn count(&self) -> usize;
+    #[doc(hidden)]
+    fn at(&self, index: usize) -> Option<Self::Item>;
+    /// Where in a chunk the first such element stands.
+    #[doc(hidden)]
+    fn position(view: Self::View<'_>, predicate: impl Fn(Self::Item) -> bool) -> Option<usize>;
+}
+
+/// Sealed: the engine relies on there being no other implementations.
+mod sealed {
+    use super::{Ix1, Range, Split, SplitFlat};
+
+    pub trait Elements {}
+    impl<T> Elements for Split<'_, T, Ix1> {}
+    impl<T, D> Elements for SplitFlat<'_, T, D> {}
+    impl Elements for Range<usize> {}
+}
+
+macro_rules! elements_of_arrays { ($( [$($bound:tt)*] $grant:ty );*) => { $(
+    impl<T: Element, $($bound)*> Elements for $grant {
+        type Item = T;
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+        fn at(&self, index: usize) -> Option<T> {
+            self.0.as_slice().get(index).copied()
+        }
+        fn position(view: &[T], predicate: impl Fn(T) -> bool) -> Option<usize> {
+            view.iter().position(|element| predicate(*element))
+        }
+    }
+)* } }
+elements_of_arrays!([] Split<'_, T, Ix1>; [D: Shape] SplitFlat<'_, T, D>);
+
+impl Elements for Range<usize> {
+    type Item = usize;
+    fn count(&self) -> usize {
+        self.len()
+    }
+    fn at(&self, index: usize) -> Option<usize> {
+        self.clone().nth(index)
+    }
+    fn position(mut view: Range<usize>, predicate: impl Fn(usize) -> bool) -> Option<usize> {
+        view.position(predicate)
+    }
+}
+
+/// What a search does with one chunk, as a type: kernels travel by their type.
+pub(super) trait SearchBody<O: Operand, A> {
+    /// Whether any answer will do, so that all other chunks may be skipped.
+    const ANY: bool = false;
+    fn run(view: O::View<'_>) -> Option<A>;
+}
+
+/// A kernel that looks through a chunk.
+struct FindMap<K>(PhantomData<K>);
+/// A predicate, asked for each element: where it first holds.
+struct Position<K>(PhantomData<K>);
+/// A predicate, asked for each element: whether it is ever as the flag says.
+struct Any<K, const WANTED: bool>(PhantomData<K>);
+
+impl<O: Operand, A, K> SearchBody<O, A> for FindMap<K>
+where
+    K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
+{
+    fn run(view: O::View<'_>) -> Option<A> {
+        conjure::<K>()(view)
+    }
+}
+
+impl<X: Elements, K> SearchBody<(X, Range<usize>), usize> for Position<K>
+where
+    K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+{
+    fn run((view, indices): (X::View<'_>, Range<usize>)) -> Option<usize> {
+        X::position(view, conjure::<K>()).map(|position| indices.start.saturating_add(position))
+    }
+}
+
+impl<X: Elements, K, const WANTED: bool> SearchBody<X, ()> for Any<K, WANTED>
+where
+    K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+{
+    const ANY: bool = true;
+    fn run(view: X::View<'_>) -> Option<()> {
+        X::position(view, |element| conjure::<K>()(element) == WANTED).map(|_| ())
+    }
+}
+
+impl Launch<'_> {
+    /// Returns the answer of the lowest chunk that has one. See
+    /// [`Pool::find_map_first`](crate::Pool::find_map_first).
+    #[track_caller]
+    pub fn find_map_first<O, A, K>(self, operands: O, kernel: K) -> Result<Option<A>, LaunchError>
+    where
+        O: Operand,
+        A: Output,
+        K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = kernel;
+        let found = self.search::<O, A, FindMap<K>>(&mut { operands }, Location::caller())?;
+        Ok(found.map(|(_, answer)| answer))
+    }
+
+    /// Returns the position of the first element for which `predicate` holds. See
+    /// [`Pool::position_first`](crate::Pool::position_first).
+    #[track_caller]
+    pub fn position_first<X, K>(self, elements: X, predicate: K) -> Result<Option<usize>, LaunchError>
+    where
+        X: Elements,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        let indices = 0..elements.count();
+        let found = self.search::<_, usize, Position<K>>(&mut (elements, indices), Location::caller())?;
+        Ok(found.map(|(_, position)| position))
+    }
+
+    /// Returns the first element for which `predicate` holds. See
+    /// [`Pool::find_first`](crate::Pool::find_first).
+    #[track_caller]
+    pub fn find_first<X, K>(self, elements: X, predicate: K) -> Result<Option<X::Item>, LaunchError>
+    where
+        X: Elements,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        let indices = 0..elements.count();
+        let mut operands = (elements, indices);
+        let found = self.search::<_, usize, Position<K>>(&mut operands, Location::caller())?;
+        Ok(found.and_then(|(_, position)| operands.0.at(position)))
+    }
+
+    /// Returns whether `predicate` holds for any element. See [`Pool::any`](crate::Pool::any).
+    #[track_caller]
+    pub fn any<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
+    where
+        X: Elements,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        let found = self.search::<X, (), Any<K, true>>(&mut { elements }, Location::caller())?;
+        Ok(found.is_some())
+    }
+
+    /// Returns whether `predicate` holds for all elements. See [`Pool::all`](crate::Pool::all).
+    #[track_caller]
+    pub fn all<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
+    where
+        X: Elements,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        let found = self.search::<X, (), Any<K, false>>(&mut { elements }, Location::caller())?;
+        Ok(found.is_none())
+    }
+
+    /// Runs chunks until the lowest answer is known. Returns it with its chunk's units.
+    pub(super) fn search<O, A, B>(
+        self,
+        operands: &mut O,
+        site: &'static Location<'static>,
+    ) -> Result<Option<(Span, A)>, LaunchError>
+    where
+        O: Operand,
+        A: Output,
+        B: SearchBody<O, A>,
+    {
+        let spill = self.launcher.spill()?;
+        let answers = Answers(&spill);
+        let mut description = self.describe(operands)?;
+        answers.describe(&mut description)?;
+        let (grid, _) = description.grid(self.options.chunk, site)?;
+        let wire = (operands.wire(), answers.wire());
+        let call = LaunchCall {
+            entry: search_entry::<O, A, B>,
+            layout: layout::<O, A>(),
+            wire: WireBytes::of(&wire),
+        };
+        let (scratch, leaves) = self.run(&call, &description, site, None)?;
+        // SAFETY: the launch is over.
+        let found = unsafe { answers.lowest(&grid, site) }?;
+        if let Some(scratch) = scratch.as_ref().filter(|_| found.is_none()) {
+            // All chunks were run.
+            // SAFETY: the launch succeeded with these operands, and nobody else has this scratch.
+            operands.settle(&mut unsafe { Leaves::new(scratch.base(), leaves) });
+        }
+        self.launcher.put_back(scratch);
+        Ok(found)
+    }
+}
+
+const fn layout<O: Operand, A>() -> u64 {
+    mix(mix(O::LAYOUT, Tag::Search as u64), size_of::<A>() as u64)
+}
+
+/// # Safety
+/// As [`LaunchEntry`](crate::team::member::LaunchEntry).
+unsafe fn search_entry<O, A, B>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+where
+    O: Operand,
+    A: Output,
+    B: SearchBody<O, A>,
+{
+    // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
+    let (operands, answers) = unsafe { open::<(O, Answers<'_>)>(context, layout::<O, A>()) }?;
+    context.chunks(
+        |chunk| {
+            if answers.is_decided(chunk.index) {
+                return;
+            }
+            // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
+            if let Some(answer) = B::run(unsafe { O::view(&operands, chunk) }) {
+                answers.offer(if B::ANY { 0 } else { chunk.index }, chunk.span, &answer);
+            }
+        },
+        |_| (),
+    )?;
+    answers.outcome()
+}
