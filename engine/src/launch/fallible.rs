@@ -8,7 +8,7 @@
 
 use crate::array::Element;
 use crate::base::Output;
-use crate::code::conjure;
+use crate::code::{NoCapture, conjure};
 use crate::launch::answer::Answers;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::member::entry::open;
@@ -45,6 +45,7 @@ impl Launch<'_> {
         E: Output,
         K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;
         let site = Location::caller();
         match self.search::<O, E, Failure<K>>(&mut operands, site)? {
@@ -69,6 +70,7 @@ impl Launch<'_> {
         K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync + 'static,
         C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
     {
+        const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         let _carried_by_its_type = kernel;
         let site = Location::caller();
         let spill = self.launcher.spill()?;

@@ -10,7 +10,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::{Output, Span, notation};
-use crate::code::conjure;
+use crate::code::{NoCapture, conjure};
 use crate::launch::answer::{AnswerPlaces, Answers};
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
@@ -92,6 +92,7 @@ impl Launch<'_> {
         K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync + 'static,
         C: FnMut(&mut R, R),
     {
+        const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
         let _carried_by_its_type = kernel;
         match self.fold_at::<O, R, Never, I, Plain<K>>(operands, identity, combine, Location::caller()) {
             Ok(value) => Ok(value),
@@ -117,6 +118,7 @@ impl Launch<'_> {
         K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
         C: FnMut(&mut R, R),
     {
+        const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
         let _carried_by_its_type = kernel;
         self.fold_at::<O, R, E, I, Fallible<K>>(operands, identity, combine, Location::caller())
     }

@@ -7,7 +7,7 @@
 
 use crate::array::{Element, Shape};
 use crate::base::{Output, Span};
-use crate::code::conjure;
+use crate::code::{NoCapture, conjure};
 use crate::launch::answer::Answers;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
@@ -129,6 +129,7 @@ impl Launch<'_> {
         A: Output,
         K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;
         let found = self.search::<O, A, FindMap<K>>(&mut { operands }, Location::caller())?;
         Ok(found.map(|(_, answer)| answer))
@@ -142,6 +143,7 @@ impl Launch<'_> {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
         let indices = 0..elements.count();
         let found = self.search::<_, usize, Position<K>>(&mut (elements, indices), Location::caller())?;
@@ -156,6 +158,7 @@ impl Launch<'_> {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
         let indices = 0..elements.count();
         let mut operands = (elements, indices);
@@ -170,6 +173,7 @@ impl Launch<'_> {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
         let found = self.search::<X, (), Any<K, true>>(&mut { elements }, Location::caller())?;
         Ok(found.is_some())
@@ -182,6 +186,7 @@ impl Launch<'_> {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
         let found = self.search::<X, (), Any<K, false>>(&mut { elements }, Location::caller())?;
         Ok(found.is_none())

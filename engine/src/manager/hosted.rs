@@ -4,7 +4,7 @@ use super::error::CallError;
 use super::mailbox::{Mailbox, Stop};
 use super::server::{self, AnswerKind, CallEntry, Head};
 use crate::base::member;
-use crate::code;
+use crate::code::{self, NoCapture};
 use crate::handle::kept;
 use crate::handle::travel::{self, KeepAlive};
 use crate::process::worker;
@@ -86,6 +86,7 @@ impl<T: 'static> Hosted<T> {
         R: Serialize + DeserializeOwned,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.call_by(function, &args, None)
     }
 
@@ -100,6 +101,7 @@ impl<T: 'static> Hosted<T> {
         R: Serialize + DeserializeOwned,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.call_by(function, &args, Some(limit))
     }
 

@@ -15,7 +15,7 @@ pub use error::{CallError, ManagerError};
 pub use hosted::Hosted;
 pub use proxy::{CounterProxy, DictProxy, ListProxy, NamespaceProxy, ValueProxy};
 
-use crate::code;
+use crate::code::{self, NoCapture};
 use crate::handle::kept;
 use crate::process::Process;
 use crate::sys::fork;
@@ -140,6 +140,7 @@ impl Manager {
         A: Serialize + DeserializeOwned,
         F: Fn(A) -> T + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         Hosted::make(&self.mailbox, code::pointer_to(make), &args)
     }
 

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Core, Pool, PoolError};
-use crate::code;
+use crate::code::{self, NoCapture};
 use crate::launch::driver::launcher::Launcher;
 use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
@@ -182,6 +182,7 @@ impl PoolBuilder {
         O: Opened + 'static,
         F: Fn(A) -> O + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.initializer = Some(Initializer::new(code::pointer_to(function), &arguments).map(Arc::new));
         self
     }

@@ -2,6 +2,7 @@
 
 use crate::array::Element;
 use crate::base::Output;
+use crate::code::NoCapture;
 use crate::launch::{Elements, LaunchError, Operand, TryError};
 use crate::pool::Pool;
 
@@ -55,6 +56,7 @@ impl Pool {
         K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync + 'static,
         C: FnMut(&mut R, R),
     {
+        const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
         self.launch().fold(operands, identity, kernel, combine)
     }
 
@@ -96,6 +98,7 @@ impl Pool {
         K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
         C: FnMut(&mut R, R),
     {
+        const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
         self.launch().try_fold(operands, identity, kernel, combine)
     }
 
@@ -135,6 +138,7 @@ impl Pool {
         E: Output,
         K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().try_for_each(operands, kernel)
     }
 
@@ -173,6 +177,7 @@ impl Pool {
         K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync + 'static,
         C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
     {
+        const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         self.launch().try_reduce(operands, identity, kernel, combine)
     }
 
@@ -204,6 +209,7 @@ impl Pool {
         A: Output,
         K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().find_map_first(operands, kernel)
     }
 
@@ -232,6 +238,7 @@ impl Pool {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().find_first(elements, predicate)
     }
 
@@ -255,6 +262,7 @@ impl Pool {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().position_first(elements, predicate)
     }
 
@@ -278,6 +286,7 @@ impl Pool {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().any(elements, predicate)
     }
 
@@ -301,6 +310,7 @@ impl Pool {
         X: Elements,
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<K>::OK };
         self.launch().all(elements, predicate)
     }
 }

@@ -1,6 +1,7 @@
 //! Tasks of a pool: function calls that run in workers.
 
 use super::{Pool, PoolError};
+use crate::code::NoCapture;
 use crate::sys::fork;
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
 use crate::team::gate::Phase;
@@ -41,6 +42,7 @@ impl Pool {
         R: Output,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().apply(function, argument)
     }
 
@@ -53,6 +55,7 @@ impl Pool {
         R: Output,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().apply_async(function, argument)
     }
 
@@ -63,6 +66,7 @@ impl Pool {
         R: Output,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.apply_async(function, argument)
     }
 
@@ -88,6 +92,7 @@ impl Pool {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().map(function, items)
     }
 
@@ -114,6 +119,7 @@ impl Pool {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().try_map(function, items)
     }
 
@@ -125,6 +131,7 @@ impl Pool {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().map_async(function, items)
     }
 
@@ -181,6 +188,7 @@ impl Pool {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().imap(function, items)
     }
 
@@ -202,6 +210,7 @@ impl Pool {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.tasks().imap_unordered(function, items)
     }
 

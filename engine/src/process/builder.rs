@@ -8,7 +8,7 @@ use super::handle::Process;
 use super::worker::{self, Assignment, ProcessEntry};
 use super::{current, watch};
 use crate::base::member;
-use crate::code;
+use crate::code::{self, NoCapture};
 use crate::handle::travel::{self, KeepAlive};
 use crate::memory::{AllocError, Segment, arena};
 use crate::spawn::log;
@@ -86,6 +86,7 @@ impl ProcessBuilder {
         R: Serialize + DeserializeOwned,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         let name: Arc<str> = match self.name {
             Some(name) => name.into(),
             None => format!("Process-{}", UNNAMED.fetch_add(1, Ordering::Relaxed) + 1).into(),

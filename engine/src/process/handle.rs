@@ -5,6 +5,7 @@ use super::child::{Child, End, Said};
 use super::error::{JoinError, SpawnError};
 use super::watch;
 use crate::base::MemberId;
+use crate::code::NoCapture;
 use crate::handle::travel;
 use crate::spawn::ExitCause;
 use serde::Serialize;
@@ -84,6 +85,7 @@ impl<R> Process<R> {
         R: Serialize + DeserializeOwned,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         ProcessBuilder::default().spawn(f, args)
     }
 

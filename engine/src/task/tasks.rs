@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
-use crate::code;
+use crate::code::{self, NoCapture};
 use crate::sys::clock::ticks;
 use crate::sys::fork;
 use crate::task::codec;
@@ -132,6 +132,7 @@ impl<'p> Tasks<'p> {
         R: Output,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         self.apply_async(function, argument).get()
     }
 
@@ -142,6 +143,7 @@ impl<'p> Tasks<'p> {
         R: Output,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
+        const { NoCapture::<F>::OK };
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
@@ -185,6 +187,7 @@ impl<'p> Tasks<'p> {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, true).get()
     }
 
@@ -200,6 +203,7 @@ impl<'p> Tasks<'p> {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.start(code::pointer_to(function), items, each, Ends::WithTheLast, true).get()
     }
 
@@ -211,6 +215,7 @@ impl<'p> Tasks<'p> {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, false)
     }
 
@@ -248,6 +253,7 @@ impl<'p> Tasks<'p> {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfInput)
     }
 
@@ -259,6 +265,7 @@ impl<'p> Tasks<'p> {
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         I: IntoIterator<Item = A>,
     {
+        const { NoCapture::<F>::OK };
         Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfCompletion)
     }
 
