@@ -33,8 +33,8 @@ pub use error::Error;
 #[doc(hidden)]
 pub use launch::ZipViews;
 pub use launch::{
-    CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapInput, MapOutput, Operand,
-    PerWorker, Plain, Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
+    CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapOutput, Operand, PerWorker, Plain,
+    Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,

@@ -262,3 +262,20 @@ fn every_worker_gets_some_of_a_few_items() {
     let chunks = pool.reduce((results.split_mut(), 0..16), 0, |_| 1u64, |a, b| a + b).unwrap();
     assert_eq!(chunks, 16, "and so is an array of 16");
 }
+
+#[test]
+fn searches_look_at_elements_of_any_dimension_and_of_several_operands() {
+    for pool in pools() {
+        let x = pool.from_shape_fn((40, 9, 5), |(i, j, k)| (i * 45 + j * 5 + k) as f64).unwrap();
+        let y = pool.from_shape_fn((40, 9, 5), |(i, j, k)| 900.0 + (i + j + k) as f64).unwrap();
+        let first = pool.position_first((x.split(), y.split()), |(x, y)| x > y).unwrap().unwrap();
+        let mut pairs = x.as_slice().iter().zip(y.as_slice());
+        assert_eq!(Some(first), pairs.position(|(x, y)| x > y));
+        let found = pool.find_first((x.split(), y.split()), |(x, y)| x > y).unwrap();
+        assert_eq!(found, Some((x.as_slice()[first], y.as_slice()[first])));
+        assert!(pool.all(x.split(), |x| x >= 0.0).unwrap());
+        assert!(!pool.any((x.split(), y.split()), |(x, y)| x > 2.0 * y).unwrap());
+        let refused = pool.any((x.split(), 0..40), |(x, _)| x > 0.0);
+        assert!(matches!(refused, Err(LaunchError::BadGrant { .. })), "{refused:?}");
+    }
+}

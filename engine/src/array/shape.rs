@@ -41,6 +41,10 @@ pub trait Shape: Dimension + sealed::Sealed + Send + Sync + 'static {
     /// rows.
     unsafe fn view_rows_mut<'w, T: 'static>(base: *mut T, dim: &Self, rows: Span) -> Self::ViewMut<'w, T>;
 
+    /// The number of elements of a view.
+    #[doc(hidden)]
+    fn count<T: 'static>(view: &Self::View<'_, T>) -> usize;
+
     /// The elements of a view of rows, in row-major order.
     #[doc(hidden)]
     fn elements<'w, T: 'static>(view: Self::View<'w, T>) -> &'w [T];
@@ -78,6 +82,11 @@ impl Shape for Ix1 {
         let first = unsafe { base.add(rows.lo) };
         // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the caller.
         unsafe { std::slice::from_raw_parts_mut(first, rows.len()) }
+    }
+
+    #[inline]
+    fn count<T: 'static>(view: &Self::View<'_, T>) -> usize {
+        view.len()
     }
 
     #[inline]
@@ -129,6 +138,10 @@ macro_rules! shapes {
                 // SAFETY: these elements are initialised, mapped and the view's alone for 'w, says the
                 // caller.
                 unsafe { ArrayViewMut::from_shape_ptr(part, first) }
+            }
+
+            fn count<T: 'static>(view: &Self::View<'_, T>) -> usize {
+                view.len()
             }
 
             fn elements<'w, T: 'static>(view: Self::View<'w, T>) -> &'w [T] {

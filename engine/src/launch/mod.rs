@@ -23,7 +23,7 @@ mod try_error;
 
 pub use builder::Launch;
 pub use cancel::CancelToken;
-pub use element_wise::{MapInput, MapOutput, With, ZipViews};
+pub use element_wise::{Elements, MapOutput, With, ZipViews};
 pub use error::{Death, LaunchError};
 pub use grant::{Captured, Edge, PerWorker};
 
@@ -31,5 +31,4 @@ pub use operand::{Operand, Plain, Val};
 pub use options::Progress;
 pub use region::{Region, RegionError, Team};
 pub use schedule::Schedule;
-pub use search::Elements;
 pub use try_error::TryError;

@@ -5,13 +5,12 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::array::{Element, Shape};
 use crate::base::{Output, Span};
 use crate::code::{NoCapture, conjure};
 use crate::launch::answer::Answers;
 use crate::launch::builder::{Launch, LaunchCall};
+use crate::launch::element_wise::Elements;
 use crate::launch::error::LaunchError;
-use crate::launch::grant::{Split, SplitFlat};
 use crate::launch::member::entry::open;
 use crate::launch::member::settle::Leaves;
 use crate::launch::operand::Operand;
@@ -19,62 +18,15 @@ use crate::launch::operand::tag::{Tag, mix};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
-use ndarray::Ix1;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::Location;
 
-/// What is searched element by element: [`split`](crate::SharedArray::split) of a 1-D array,
-/// [`split_flat`](crate::SharedArray::split_flat) of an array of any shape, or an index range.
-pub trait Elements: Operand + sealed::Elements {
-    /// One element.
-    type Item;
-    #[doc(hidden)]
-    fn count(&self) -> usize;
-    #[doc(hidden)]
-    fn at(&self, index: usize) -> Option<Self::Item>;
-    /// Where in a chunk the first such element stands.
-    #[doc(hidden)]
-    fn position(view: Self::View<'_>, predicate: impl Fn(Self::Item) -> bool) -> Option<usize>;
-}
-
-/// Sealed: the engine relies on there being no other implementations.
-mod sealed {
-    use super::{Ix1, Range, Split, SplitFlat};
-
-    pub trait Elements {}
-    impl<T> Elements for Split<'_, T, Ix1> {}
-    impl<T, D> Elements for SplitFlat<'_, T, D> {}
-    impl Elements for Range<usize> {}
-}
-
-macro_rules! elements_of_arrays { ($( [$($bound:tt)*] $grant:ty );*) => { $(
-    impl<T: Element, $($bound)*> Elements for $grant {
-        type Item = T;
-        fn count(&self) -> usize {
-            self.0.len()
-        }
-        fn at(&self, index: usize) -> Option<T> {
-            self.0.as_slice().get(index).copied()
-        }
-        fn position(view: &[T], predicate: impl Fn(T) -> bool) -> Option<usize> {
-            view.iter().position(|element| predicate(*element))
-        }
-    }
-)* } }
-elements_of_arrays!([] Split<'_, T, Ix1>; [D: Shape] SplitFlat<'_, T, D>);
-
-impl Elements for Range<usize> {
-    type Item = usize;
-    fn count(&self) -> usize {
-        self.len()
-    }
-    fn at(&self, index: usize) -> Option<usize> {
-        self.clone().nth(index)
-    }
-    fn position(mut view: Range<usize>, predicate: impl Fn(usize) -> bool) -> Option<usize> {
-        view.position(predicate)
-    }
+/// Where among a chunk's elements the first stands for which `predicate` holds.
+fn position<X: Elements>(view: X::View<'_>, predicate: impl Fn(X::Item) -> bool) -> Option<usize> {
+    let len = X::count(&view);
+    let lanes = X::lanes(view, len);
+    (0..len).find(|index| predicate(X::at(lanes, *index)))
 }
 
 /// What a search does with one chunk, as a type: kernels travel by their type.
@@ -105,7 +57,10 @@ where
     K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
 {
     fn run((view, indices): (X::View<'_>, Range<usize>)) -> Option<usize> {
-        X::position(view, conjure::<K>()).map(|position| indices.start.saturating_add(position))
+        // Elements of a row.
+        let row = X::count(&view).checked_div(indices.len()).unwrap_or(0);
+        let first = indices.start.saturating_mul(row);
+        position::<X>(view, conjure::<K>()).map(|position| first.saturating_add(position))
     }
 }
 
@@ -115,8 +70,16 @@ where
 {
     const ANY: bool = true;
     fn run(view: X::View<'_>) -> Option<()> {
-        X::position(view, |element| conjure::<K>()(element) == WANTED).map(|_| ())
+        position::<X>(view, |element| conjure::<K>()(element) == WANTED).map(|_| ())
     }
+}
+
+/// The elements and the numbers of their rows.
+fn with_rows<X: Elements>(elements: X) -> Result<(X, Range<usize>), LaunchError> {
+    let shape = elements.shape();
+    elements.check_shape(&shape)?;
+    let rows = shape.first().copied().unwrap_or(0);
+    Ok((elements, 0..rows))
 }
 
 impl Launch<'_> {
@@ -145,8 +108,8 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
-        let indices = 0..elements.count();
-        let found = self.search::<_, usize, Position<K>>(&mut (elements, indices), Location::caller())?;
+        let mut operands = with_rows(elements)?;
+        let found = self.search::<_, usize, Position<K>>(&mut operands, Location::caller())?;
         Ok(found.map(|(_, position)| position))
     }
 
@@ -160,10 +123,9 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
-        let indices = 0..elements.count();
-        let mut operands = (elements, indices);
+        let mut operands = with_rows(elements)?;
         let found = self.search::<_, usize, Position<K>>(&mut operands, Location::caller())?;
-        Ok(found.and_then(|(_, position)| operands.0.at(position)))
+        Ok(found.and_then(|(_, position)| operands.0.get(position)))
     }
 
     /// Returns whether `predicate` holds for any element. See [`Pool::any`](crate::Pool::any).
@@ -175,6 +137,7 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
+        elements.check_shape(&elements.shape())?;
         let found = self.search::<X, (), Any<K, true>>(&mut { elements }, Location::caller())?;
         Ok(found.is_some())
     }
@@ -188,6 +151,7 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = predicate;
+        elements.check_shape(&elements.shape())?;
         let found = self.search::<X, (), Any<K, false>>(&mut { elements }, Location::caller())?;
         Ok(found.is_none())
     }

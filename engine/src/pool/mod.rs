@@ -33,7 +33,7 @@ use crate::code::NoCapture;
 use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
 use crate::launch::region::RegionOperand;
-use crate::launch::{Launch, LaunchError, MapInput, MapOutput, Operand, RegionError, Team, With};
+use crate::launch::{Elements, Launch, LaunchError, MapOutput, Operand, RegionError, Team, With};
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
 use ndarray::Ix1;
@@ -228,7 +228,7 @@ impl Pool {
     where
         U: Element,
         Out: MapOutput<U>,
-        In: MapInput,
+        In: Elements,
         K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };

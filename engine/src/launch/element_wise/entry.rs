@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{MapInput, MapOutput};
+use super::{Elements, MapOutput};
 use crate::array::Element;
 use crate::code::conjure;
 use crate::launch::grant::MAX_AXES;
@@ -30,7 +30,7 @@ pub(super) unsafe fn map_entry<U, Out, In, P, K>(context: &mut LaunchContext<'_>
 where
     U: Element,
     Out: MapOutput<U>,
-    In: MapInput,
+    In: Elements,
     P: Operand,
     for<'w> P::View<'w>: Copy,
     K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,

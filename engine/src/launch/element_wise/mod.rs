@@ -2,12 +2,12 @@
 //! loop.
 
 mod azip;
+mod elements;
 mod entry;
-mod input;
 mod scan;
 
 pub use azip::ZipViews;
-pub use input::{MapInput, MapOutput};
+pub use elements::{Elements, MapOutput};
 
 use crate::array::Element;
 use crate::code::NoCapture;
@@ -40,7 +40,7 @@ impl<'p> Launch<'p> {
     where
         U: Element,
         Out: MapOutput<U>,
-        In: MapInput,
+        In: Elements,
         K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -75,7 +75,7 @@ where
     where
         U: Element,
         Out: MapOutput<U>,
-        In: MapInput,
+        In: Elements,
         K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
@@ -87,7 +87,7 @@ where
     where
         U: Element,
         Out: MapOutput<U>,
-        In: MapInput,
+        In: Elements,
         K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
     {
         let _carried_by_its_type = kernel;

@@ -4,19 +4,20 @@
 use crate::array::{Element, Shape};
 use crate::base::up_to_eight;
 use crate::launch::error::LaunchError;
-use crate::launch::grant::{Split, SplitMut, SplitOut};
+use crate::launch::grant::{Split, SplitFlat, SplitMut, SplitOut};
 use crate::launch::operand::Operand;
 use std::ops::Range;
 
 /// Sealed: the engine relies on there being no other implementations.
 mod sealed {
-    use super::{Range, Split, SplitMut, SplitOut, up_to_eight};
+    use super::{Range, Split, SplitFlat, SplitMut, SplitOut, up_to_eight};
 
-    pub trait MapInput {}
-    impl<T, D> MapInput for Split<'_, T, D> {}
-    impl MapInput for Range<usize> {}
+    pub trait Elements {}
+    impl<T, D> Elements for Split<'_, T, D> {}
+    impl<T, D> Elements for SplitFlat<'_, T, D> {}
+    impl Elements for Range<usize> {}
     macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
-        impl<$($input: MapInput),+> MapInput for ($($input,)+) {}
+        impl<$($input: Elements),+> Elements for ($($input,)+) {}
     )* } }
     up_to_eight!(tuples);
 
@@ -25,22 +26,33 @@ mod sealed {
     impl<U, D> MapOutput for SplitOut<'_, U, D> {}
 }
 
-/// What an element-wise kernel reads: [`split`](crate::SharedArray::split) of an array, an index range, or a
-/// tuple of up to 8 of these. The kernel receives one element of each, as a tuple where there is a tuple.
+/// What is read element by element, by [`map_into`](crate::Pool::map_into) and searches such as
+/// [`find_first`](crate::Pool::find_first): [`split`](crate::SharedArray::split) of an array of any dimension,
+/// [`split_flat`](crate::SharedArray::split_flat), an index range, or a tuple of up to 8 of these. The function
+/// receives one element of each, as a tuple where there is a tuple.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read element by element",
-    label = "not an input",
-    note = "inputs are `a.split()` of arrays of any dimension, an index range `0..n`, and tuples of up to 8 of these"
+    label = "not elements",
+    note = "inputs are `a.split()` of arrays of any dimension, `a.split_flat()`, an index range `0..n`, and tuples of up to 8 of these"
 )]
-pub trait MapInput: sealed::MapInput + Operand {
+pub trait Elements: sealed::Elements + Operand {
     /// What the kernel receives for each element.
     type Item;
     /// One chunk, seen as runs of elements.
     #[doc(hidden)]
     type Lanes<'w>: Copy;
-    /// Refuses an input that has not the output's shape.
+    /// The lengths of the axes; of a tuple, of its first part.
+    #[doc(hidden)]
+    fn shape(&self) -> Vec<usize>;
+    /// Refuses what has another shape.
     #[doc(hidden)]
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError>;
+    /// The element at `index`, in row-major order, as the caller sees it.
+    #[doc(hidden)]
+    fn get(&self, index: usize) -> Option<Self::Item>;
+    /// Elements of a view; of a tuple, of its first part.
+    #[doc(hidden)]
+    fn count(view: &Self::View<'_>) -> usize;
     /// The first `len` elements of a view. Panics if there are fewer.
     #[doc(hidden)]
     fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w>;
@@ -53,16 +65,26 @@ fn same_shape(what: &'static str, own: &[usize], shape: &[usize]) -> Result<(), 
     if own == shape {
         return Ok(());
     }
-    let why = format!("its shape is {own:?}, but the output's is {shape:?}; they must be equal");
+    let why = format!("its shape is {own:?}, but another operand's is {shape:?}; they must be equal");
     Err(LaunchError::BadGrant { what, why })
 }
 
-impl<T: Element, D: Shape> MapInput for Split<'_, T, D> {
+impl<T: Element, D: Shape> Elements for Split<'_, T, D> {
     type Item = T;
     type Lanes<'w> = &'w [T];
 
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
         same_shape("a split() array", self.0.shape(), shape)
+    }
+    fn shape(&self) -> Vec<usize> {
+        self.0.shape().to_vec()
+    }
+    fn get(&self, index: usize) -> Option<T> {
+        self.0.as_slice().get(index).copied()
+    }
+    #[inline]
+    fn count(view: &Self::View<'_>) -> usize {
+        D::count(view)
     }
     #[inline]
     fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
@@ -74,12 +96,49 @@ impl<T: Element, D: Shape> MapInput for Split<'_, T, D> {
     }
 }
 
-impl MapInput for Range<usize> {
+impl<T: Element, D: Shape> Elements for SplitFlat<'_, T, D> {
+    type Item = T;
+    type Lanes<'w> = &'w [T];
+
+    fn shape(&self) -> Vec<usize> {
+        vec![self.0.len()]
+    }
+    fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
+        same_shape("a split_flat() array", &[self.0.len()], shape)
+    }
+    fn get(&self, index: usize) -> Option<T> {
+        self.0.as_slice().get(index).copied()
+    }
+    #[inline]
+    fn count(view: &Self::View<'_>) -> usize {
+        view.len()
+    }
+    #[inline]
+    fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
+        &view[..len]
+    }
+    #[inline]
+    fn at(lanes: &[T], index: usize) -> T {
+        lanes[index]
+    }
+}
+
+impl Elements for Range<usize> {
     type Item = usize;
     type Lanes<'w> = usize;
 
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
         same_shape("an index range", &[self.len()], shape)
+    }
+    fn shape(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+    fn get(&self, index: usize) -> Option<usize> {
+        self.clone().nth(index)
+    }
+    #[inline]
+    fn count(view: &Self::View<'_>) -> usize {
+        view.len()
     }
     #[inline]
     fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
@@ -94,13 +153,23 @@ impl MapInput for Range<usize> {
 }
 
 macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
-    impl<$($input: MapInput),+> MapInput for ($($input,)+) {
+    impl<$($input: Elements),+> Elements for ($($input,)+) {
         type Item = ($($input::Item,)+);
         type Lanes<'w> = ($($input::Lanes<'w>,)+);
 
         fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
             $( self.$i.check_shape(shape)?; )+
             Ok(())
+        }
+        fn shape(&self) -> Vec<usize> {
+            self.0.shape()
+        }
+        fn get(&self, index: usize) -> Option<Self::Item> {
+            Some(($( self.$i.get(index)?, )+))
+        }
+        #[inline]
+        fn count(view: &Self::View<'_>) -> usize {
+            A::count(&view.0)
         }
         #[inline]
         fn lanes<'w>(view: Self::View<'w>, len: usize) -> Self::Lanes<'w> {
