@@ -5,7 +5,8 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::array::{Element, Shape, SharedArray};
+use super::given::writing_grants;
+use crate::array::{Element, RangeRefMut, Shape};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::grant::MAX_AXES;
@@ -17,14 +18,16 @@ use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 
-/// Accumulators, one per leaf. Returned by [`SharedArray::reduce`].
+/// Accumulators, one per leaf. Returned by [`reduce`](crate::SharedArray::reduce).
 pub struct Accumulate<'a, T, D> {
-    array: &'a mut SharedArray<T, D>,
+    array: RangeRefMut<'a, T, D>,
     identity: T,
     combine: fn(T, T) -> T,
 }
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+writing_grants! {
+    Element;
+
     /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
     ///
     /// The index space is divided into at most 256 fixed leaves. Their accumulators together take at most 64
@@ -32,8 +35,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// After the launch, `combine` folds the accumulators into the array, element by element, in a fixed
     /// tree. What the array held before is the first operand. The result is bit-identical for every number of
     /// workers.
-    pub fn reduce(&mut self, identity: T, combine: fn(T, T) -> T) -> Accumulate<'_, T, D> {
-        Accumulate { array: self, identity, combine }
+    fn reduce(part, identity: T, combine: fn(T, T) -> T) -> Accumulate {
+        Accumulate { array: part, identity, combine }
     }
 }
 
@@ -56,7 +59,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
         if self.array.ndim() == 0 || self.array.ndim() > MAX_AXES {
             return Err(LaunchError::BadGrant { what, why: "arrays of 1 to 6 axes can be operands".into() });
         }
-        to.leaf(self.array.len_bytes());
+        to.leaf(self.array.part().len_bytes());
         Ok(())
     }
     fn wire(&self) -> Self::Wire {
@@ -106,11 +109,8 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
             level = next;
         }
         if let Some(total) = level.pop() {
-            self.array
-                .as_mut_slice()
-                .iter_mut()
-                .zip(total)
-                .for_each(|(into, value)| *into = combine(*into, value));
+            let mut array = self.array.view_mut();
+            array.iter_mut().zip(total).for_each(|(into, value)| *into = combine(*into, value));
         }
     }
 }
