@@ -28,8 +28,10 @@ use std::ptr::NonNull;
 /// Created by [`SharedArray::freeze`]. Cloning a handle only increments a reference count. A handle may be
 /// part of an argument of a task or process, of the result of a process, or of a call to a manager: only a
 /// few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
-/// array is large. The memory is freed when the last handle is dropped, including handles in transit. To use
-/// the array in a launch, call [`as_array`](FrozenArray::as_array).
+/// array is large. The memory is freed when the last handle is dropped, including handles in transit.
+///
+/// In the process that made it, a handle has the reading grants of a [`SharedArray`]: [`split`](Self::split),
+/// [`whole`](Self::whole), [`halo`](Self::halo) and the others.
 ///
 /// ```
 /// use phalanx::{FrozenArray, SharedArray};
@@ -127,17 +129,18 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// Returns the array for use as a read operand of launches (`split`, `whole`, `halo`). Returns `None` in
-    /// every process but the one that created the array.
+    /// Returns the array, for what handles have no method for. Returns `None` in every process but the one
+    /// that made the array.
     ///
     /// ```
     /// use phalanx::{Pool, SharedArray};
     ///
     /// let pool = Pool::builder().workers(2).build()?;
     /// let table = SharedArray::from_fn(1000, |i| i as f64)?.freeze()?;
-    /// let array = table.as_array().ok_or("made elsewhere")?;
-    /// let sum = pool.reduce(array.split(), 0.0, |part| part.iter().sum::<f64>(), |a, b| a + b)?;
+    /// // A launch takes the handle itself.
+    /// let sum = pool.reduce(table.split(), 0.0, |part| part.iter().sum::<f64>(), |a, b| a + b)?;
     /// assert_eq!(sum, 499_500.0);
+    /// assert_eq!(table.as_array().ok_or("made elsewhere")?.len_bytes(), 8000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn as_array(&self) -> Option<&SharedArray<T, D>> {
@@ -147,6 +150,16 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
     /// Returns the length of each axis.
     pub fn shape(&self) -> &[usize] {
         self.dim.slice()
+    }
+
+    /// Address of the first element.
+    pub(crate) fn base_ptr(&self) -> NonNull<T> {
+        self.ptr
+    }
+
+    /// The shape as ndarray's dimension type.
+    pub(crate) fn raw_dim(&self) -> &D {
+        &self.dim
     }
 
     /// Turns the handle back into a writable array if no other handle exists in any process.

@@ -9,19 +9,23 @@ mod frozen;
 mod mapped;
 mod named;
 pub mod npy;
+mod range_ref;
 pub(crate) mod shape;
 pub(crate) mod shared;
 #[cfg(feature = "shared_memory")]
 mod shmem;
+mod slice_ref;
 mod value;
 
 pub use attach::AttachError;
 pub use element::Element;
 pub use frozen::FrozenArray;
 pub use mapped::{MappedArray, PrivateArray};
+pub use range_ref::{RangeRef, RangeRefMut};
 pub use shape::Shape;
 pub(crate) use shape::{row_elems, rows};
 pub use shared::SharedArray;
+pub use slice_ref::{SliceRef, SliceRefMut};
 pub use value::{FrozenValue, SharedValue};
 
 /// What must not compile.

@@ -80,7 +80,7 @@ impl<T: Element, D: Shape> Elements for Split<'_, T, D> {
         self.0.shape().to_vec()
     }
     fn get(&self, index: usize) -> Option<T> {
-        self.0.as_slice().get(index).copied()
+        self.0.view().to_slice()?.get(index).copied()
     }
     #[inline]
     fn count(view: &Self::View<'_>) -> usize {
@@ -107,7 +107,7 @@ impl<T: Element, D: Shape> Elements for SplitFlat<'_, T, D> {
         same_shape("a split_flat() array", &[self.0.len()], shape)
     }
     fn get(&self, index: usize) -> Option<T> {
-        self.0.as_slice().get(index).copied()
+        self.0.view().to_slice()?.get(index).copied()
     }
     #[inline]
     fn count(view: &Self::View<'_>) -> usize {
@@ -205,7 +205,7 @@ macro_rules! outputs { ($($grant:ident)*) => { $(
         type Dim = D;
 
         fn dim(&self) -> &D {
-            self.0.raw_dim()
+            self.0.part().raw_dim()
         }
         #[inline]
         fn elements<'w>(view: Self::View<'w>) -> &'w mut [U] {

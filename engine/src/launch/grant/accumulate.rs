@@ -5,7 +5,8 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::array::{Element, Shape, SharedArray};
+use super::given::writing_grants;
+use crate::array::{Element, RangeRefMut, Shape};
 use crate::base::Span;
 use crate::code::{NoCapture, conjure};
 use crate::launch::error::LaunchError;
@@ -18,14 +19,16 @@ use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 
-/// Accumulators, one per leaf. Returned by [`SharedArray::reduce`].
+/// Accumulators, one per leaf. Returned by [`reduce`](crate::SharedArray::reduce).
 pub struct Accumulate<'a, T, D> {
-    array: &'a mut SharedArray<T, D>,
+    array: RangeRefMut<'a, T, D>,
     identity: T,
     combine: fn(T, T) -> T,
 }
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+writing_grants! {
+    Element;
+
     /// Grants each kernel call an accumulator of this array's shape, for histograms and the like.
     ///
     /// The index space is divided into at most 256 fixed leaves. Their accumulators together take at most 64
@@ -33,14 +36,18 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// After the launch, `combine` folds the accumulators into the array, element by element, in a fixed
     /// tree. What the array held before is the first operand. The result is bit-identical for every number of
     /// workers.
-    pub fn reduce<C>(&mut self, identity: T, combine: C) -> Accumulate<'_, T, D>
-    where
-        C: Fn(T, T) -> T + Copy + Send + Sync + 'static,
-    {
-        const { NoCapture::<C>::OK };
-        let _carried_by_its_type = combine;
-        Accumulate { array: self, identity, combine: |a, b| conjure::<C>()(a, b) }
+    fn reduce(part, identity: T, combine: impl Fn(T, T) -> T + Copy + Send + Sync + 'static) -> Accumulate {
+        Accumulate { array: part, identity, combine: pointer(combine) }
     }
+}
+
+/// A function of this executable that calls `combine`.
+fn pointer<T, C>(_carried_by_its_type: C) -> fn(T, T) -> T
+where
+    C: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+{
+    const { NoCapture::<C>::OK };
+    |a, b| conjure::<C>()(a, b)
 }
 
 /// An accumulator operand opened by one member.
@@ -62,7 +69,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
         if self.array.ndim() == 0 || self.array.ndim() > MAX_AXES {
             return Err(LaunchError::BadGrant { what, why: "arrays of 1 to 6 axes can be operands".into() });
         }
-        to.leaf(self.array.len_bytes());
+        to.leaf(self.array.part().len_bytes());
         Ok(())
     }
     fn wire(&self) -> Self::Wire {
@@ -112,11 +119,8 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
             level = next;
         }
         if let Some(total) = level.pop() {
-            self.array
-                .as_mut_slice()
-                .iter_mut()
-                .zip(total)
-                .for_each(|(into, value)| *into = combine(*into, value));
+            let mut array = self.array.view_mut();
+            array.iter_mut().zip(total).for_each(|(into, value)| *into = combine(*into, value));
         }
     }
 }

@@ -6,8 +6,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::given::writing_grants;
 use super::{ArrayWire, Located, describe};
-use crate::array::{Shape, SharedArray};
+use crate::array::{RangeRefMut, Shape};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -17,13 +18,15 @@ use crate::shared::AtomicElement;
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
-/// The whole array as atomics. Returned by [`SharedArray::atomic`].
-pub struct Atomics<'a, T, D>(&'a mut SharedArray<T, D>);
+/// The whole array as atomics. Returned by [`atomic`](crate::SharedArray::atomic).
+pub struct Atomics<'a, T, D>(RangeRefMut<'a, T, D>);
 
-impl<T: AtomicElement, D: Shape> SharedArray<T, D> {
+writing_grants! {
+    AtomicElement;
+
     /// Grants each kernel call access to all elements as atomics, in row-major order.
-    pub fn atomic(&mut self) -> Atomics<'_, T, D> {
-        Atomics(self)
+    fn atomic(part) -> Atomics {
+        Atomics(part)
     }
 }
 
@@ -36,10 +39,10 @@ unsafe impl<T: AtomicElement, D: Shape> Operand for Atomics<'_, T, D> {
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.changes_in_place();
-        describe(self.0, "an atomic() array", true, to)
+        describe(self.0.part(), "an atomic() array", true, to)
     }
     fn wire(&self) -> ArrayWire {
-        ArrayWire::of(self.0)
+        ArrayWire::of(self.0.part())
     }
     unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         let local = Located::<T, D>::open(wire, context, true)?;

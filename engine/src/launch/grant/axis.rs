@@ -5,8 +5,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::given::{reading_grants, writing_grants};
 use super::{ArrayWire, Located, describe};
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::{Element, RangeRef, RangeRefMut, Shape};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -16,24 +17,30 @@ use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use ndarray::{ArrayView, ArrayViewMut, ShapeBuilder};
 
-/// A read-only chunk along an axis. Returned by [`SharedArray::split_axis`].
-pub struct SplitAxis<'a, T, D>(&'a SharedArray<T, D>, usize);
-/// A writable chunk along an axis. Returned by [`SharedArray::split_axis_mut`].
-pub struct SplitAxisMut<'a, T, D>(&'a mut SharedArray<T, D>, usize);
+/// A read-only chunk along an axis. Returned by [`split_axis`](crate::SharedArray::split_axis).
+pub struct SplitAxis<'a, T, D>(RangeRef<'a, T, D>, usize);
+/// A writable chunk along an axis. Returned by [`split_axis_mut`](crate::SharedArray::split_axis_mut).
+pub struct SplitAxisMut<'a, T, D>(RangeRefMut<'a, T, D>, usize);
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+reading_grants! {
+    Element;
+
     /// Grants each kernel call read access to its chunk along `axis` (counted from 0), as a strided ndarray
     /// view.
-    pub fn split_axis(&self, axis: usize) -> SplitAxis<'_, T, D> {
-        SplitAxis(self, axis)
+    fn split_axis(part, axis: usize) -> SplitAxis {
+        SplitAxis(part, axis)
     }
+}
+
+writing_grants! {
+    Element;
 
     /// Grants each kernel call read and write access to its chunk along `axis` (counted from 0), as a strided
     /// ndarray view.
     ///
     /// If the axis is the last, neighbouring chunks share cache lines: choose chunks of many lines.
-    pub fn split_axis_mut(&mut self, axis: usize) -> SplitAxisMut<'_, T, D> {
-        SplitAxisMut(self, axis)
+    fn split_axis_mut(part, axis: usize) -> SplitAxisMut {
+        SplitAxisMut(part, axis)
     }
 }
 
@@ -61,20 +68,20 @@ macro_rules! along {
             const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-                describe(self.0, $name, $writes, to)?;
+                describe(self.0.part(), $name, $writes, to)?;
                 let Some(&len) = self.0.shape().get(self.1) else {
                     let why = format!("there is no axis {} in an array of {} axes", self.1, self.0.ndim());
                     return Err(LaunchError::BadGrant { what: $name, why });
                 };
                 to.length(len, $name)?;
-                to.unit_bytes(self.0.len_bytes().checked_div(len).unwrap_or(0));
+                to.unit_bytes(self.0.part().len_bytes().checked_div(len).unwrap_or(0));
                 if $writes {
                     to.changes_in_place();
                 }
                 Ok(())
             }
             fn wire(&self) -> Self::Wire {
-                (ArrayWire::of(&self.0), self.1 as u64)
+                (ArrayWire::of(self.0.part()), self.1 as u64)
             }
             unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
                 let local = Located::<T, D>::open(&wire.0, context, $writes)?;

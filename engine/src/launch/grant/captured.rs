@@ -7,7 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
-use crate::array::SharedArray;
+use crate::array::{RangeRef, SharedArray};
 use crate::base::notation;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
@@ -109,10 +109,10 @@ unsafe impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Operand for
     const LAYOUT: u64 = of(Tag::Captured);
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        describe(&self.bytes, "a captured value", false, to)
+        describe(&RangeRef::of(&self.bytes), "a captured value", false, to)
     }
     fn wire(&self) -> Self::Wire {
-        (self.id.get(), ArrayWire::of(&self.bytes))
+        (self.id.get(), ArrayWire::of(&RangeRef::of(&self.bytes)))
     }
     unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Arc<T>, Fault> {
         copy_of(wire, context)

@@ -7,8 +7,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::given::{reading_grants, writing_grants};
 use super::{ArrayWire, Located, describe};
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::{Element, RangeRef, RangeRefMut, Shape};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
@@ -19,16 +20,19 @@ use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use ndarray::Ix1;
 
-/// A read-only chunk of the elements. Returned by [`SharedArray::split_flat`].
-pub struct SplitFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
-/// A writable chunk of the elements. Returned by [`SharedArray::split_flat_mut`].
-pub struct SplitFlatMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// A chunk of the elements, to be overwritten. Returned by [`SharedArray::split_flat_out`].
-pub struct SplitFlatOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// All elements, read-only. Returned by [`SharedArray::whole_flat`].
-pub struct WholeFlat<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+/// A read-only chunk of the elements. Returned by [`split_flat`](crate::SharedArray::split_flat).
+pub struct SplitFlat<'a, T, D>(pub(crate) RangeRef<'a, T, D>);
+/// A writable chunk of the elements. Returned by [`split_flat_mut`](crate::SharedArray::split_flat_mut).
+pub struct SplitFlatMut<'a, T, D>(RangeRefMut<'a, T, D>);
+/// A chunk of the elements, to be overwritten. Returned by
+/// [`split_flat_out`](crate::SharedArray::split_flat_out).
+pub struct SplitFlatOut<'a, T, D>(RangeRefMut<'a, T, D>);
+/// All elements, read-only. Returned by [`whole_flat`](crate::SharedArray::whole_flat).
+pub struct WholeFlat<'a, T, D>(RangeRef<'a, T, D>);
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+reading_grants! {
+    Element;
+
     /// Grants each kernel call read access to a chunk of the elements in row-major order: a slice, whatever
     /// the array's shape.
     ///
@@ -44,30 +48,34 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn split_flat(&self) -> SplitFlat<'_, T, D> {
-        SplitFlat(self)
-    }
-
-    /// Like [`split_flat`](Self::split_flat), for reading and writing.
-    pub fn split_flat_mut(&mut self) -> SplitFlatMut<'_, T, D> {
-        SplitFlatMut(self)
-    }
-
-    /// Like [`split_flat`](Self::split_flat), for writing. What a chunk holds beforehand is unspecified, as
-    /// with [`split_out`](Self::split_out).
-    pub fn split_flat_out(&mut self) -> SplitFlatOut<'_, T, D> {
-        SplitFlatOut(self)
+    fn split_flat(part) -> SplitFlat {
+        SplitFlat(part)
     }
 
     /// Grants each kernel call read access to all elements in row-major order: a slice, whatever the array's
     /// shape.
-    pub fn whole_flat(&self) -> WholeFlat<'_, T, D> {
-        WholeFlat(self)
+    fn whole_flat(part) -> WholeFlat {
+        WholeFlat(part)
+    }
+}
+
+writing_grants! {
+    Element;
+
+    /// Like [`split_flat`](Self::split_flat), for reading and writing.
+    fn split_flat_mut(part) -> SplitFlatMut {
+        SplitFlatMut(part)
+    }
+
+    /// Like [`split_flat`](Self::split_flat), for writing. What a chunk holds beforehand is unspecified, as
+    /// with [`split_out`](Self::split_out).
+    fn split_flat_out(part) -> SplitFlatOut {
+        SplitFlatOut(part)
     }
 }
 
 /// The wire of an array treated as having one axis.
-fn flat<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
+fn flat<T: Element, D: Shape>(array: &RangeRef<'_, T, D>) -> ArrayWire {
     let mut wire = ArrayWire::of(array);
     (wire.axes, wire.shape) = (1, [1; super::MAX_AXES]);
     wire.shape[0] = array.len() as u64;
@@ -84,7 +92,7 @@ macro_rules! chunked {
             const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-                describe(self.0, $name, $writes, to)?;
+                describe(self.0.part(), $name, $writes, to)?;
                 to.length(self.0.len(), $name)?;
                 to.unit_bytes(size_of::<T>());
                 if $in_place {
@@ -93,7 +101,7 @@ macro_rules! chunked {
                 Ok(())
             }
             fn wire(&self) -> ArrayWire {
-                flat(self.0)
+                flat(self.0.part())
             }
             unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
                 let local = Located::open(wire, context, $writes)?;
@@ -120,10 +128,10 @@ unsafe impl<T: Element, D: Shape> Operand for WholeFlat<'_, T, D> {
     const LAYOUT: u64 = sized(Tag::WholeFlat, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        describe(self.0, "a whole_flat() array", false, to)
+        describe(self.0.part(), "a whole_flat() array", false, to)
     }
     fn wire(&self) -> ArrayWire {
-        flat(self.0)
+        flat(self.0.part())
     }
     unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         Located::open(wire, context, false)

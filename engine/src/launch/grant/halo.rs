@@ -8,8 +8,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{ArrayWire, Located, describe, row_bytes};
-use crate::array::{Element, Shape, SharedArray, row_elems, rows};
+use super::given::reading_grants;
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, RangeRef, Shape, row_elems, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
@@ -21,7 +22,7 @@ use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use std::cell::RefCell;
 
-/// What a kernel sees beyond the ends of a [`halo`](SharedArray::halo) array.
+/// What a kernel sees beyond the ends of a [`halo`](crate::SharedArray::halo) array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge<T> {
     /// Nothing: the views of the first and last chunks are shorter.
@@ -44,7 +45,7 @@ impl<T: Element> Edge<T> {
         }
     }
 
-    fn from_wire((code, value): (u64, T)) -> Edge<T> {
+    pub(super) fn from_wire((code, value): (u64, T)) -> Edge<T> {
         match code {
             1 => Edge::Clamp,
             2 => Edge::Wrap,
@@ -54,10 +55,12 @@ impl<T: Element> Edge<T> {
     }
 }
 
-/// A chunk with its neighbouring rows. Returned by [`SharedArray::halo`].
-pub struct Halo<'a, T, D>(&'a SharedArray<T, D>, usize, Edge<T>);
+/// A chunk with its neighbouring rows. Returned by [`halo`](crate::SharedArray::halo).
+pub struct Halo<'a, T, D>(RangeRef<'a, T, D>, usize, Edge<T>);
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+reading_grants! {
+    Element;
+
     /// Grants each kernel call read access to its chunk and to `k` rows on each side of it.
     ///
     /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so row `i` of the chunk is row `i + k` of the
@@ -66,8 +69,8 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     ///
     /// `k` may exceed the array's length. If no memory could hold the halo, the launch is refused before any
     /// work. An array without rows has nothing to clamp to or wrap around, so its views are empty.
-    pub fn halo(&self, k: usize, edge: Edge<T>) -> Halo<'_, T, D> {
-        Halo(self, k, edge)
+    fn halo(part, k: usize, edge: Edge<T>) -> Halo {
+        Halo(part, k, edge)
     }
 }
 
@@ -170,8 +173,8 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
     const LAYOUT: u64 = sized(Tag::Halo, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        let (what, dim, k) = ("a halo() array", self.0.raw_dim(), self.1);
-        describe(self.0, what, false, to)?;
+        let (what, dim, k) = ("a halo() array", self.0.part().raw_dim(), self.1);
+        describe(self.0.part(), what, false, to)?;
         to.length(rows(dim), what)?;
         let Some(bytes) = padded_bytes(dim, k, &self.2) else {
             let why = format!("{k} rows on each side of {} rows are larger than any memory", rows(dim));
@@ -182,11 +185,11 @@ unsafe impl<T: Element, D: Shape> Operand for Halo<'_, T, D> {
         if k > rows(dim) {
             check_room(bytes)?;
         }
-        to.unit_bytes(row_bytes(self.0));
+        to.unit_bytes(self.0.part().row_bytes());
         Ok(())
     }
     fn wire(&self) -> Self::Wire {
-        (ArrayWire::of(self.0), self.1 as u64, self.2.to_wire())
+        (ArrayWire::of(self.0.part()), self.1 as u64, self.2.to_wire())
     }
     unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         let local = Located::open(&wire.0, context, false)?;

@@ -13,11 +13,16 @@ mod axis;
 mod captured;
 mod connection;
 mod flat;
+mod given;
 mod halo;
+mod halo_nd;
 mod handle;
 mod part;
 mod scatter;
+mod slice;
 mod split;
+mod strided;
+mod tile;
 mod value;
 mod worker_state;
 
@@ -29,18 +34,22 @@ pub use captured::Captured;
 pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};
+pub use halo_nd::{HaloNd, HaloTile, TilesHalo};
 pub use part::{Parts, PartsMut};
 pub use scatter::{Scatter, ScatterView};
+pub use slice::{SplitSlice, SplitSliceMut, SplitSliceOut, WholeSlice};
 pub use split::{Split, SplitMut, SplitOut, Whole};
+pub use tile::{Tile, TileMut, Tiles, TilesMut, TilesOut};
 pub use worker_state::PerWorker;
 
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::{Element, RangeRef, Shape};
 use crate::launch::error::LaunchError;
 use crate::launch::operand::describe::Description;
-use crate::memory::Access;
+use crate::memory::{Access, Segment};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Largest number of axes of an array that is sent to workers.
 pub(crate) const MAX_AXES: usize = 6;
@@ -56,13 +65,14 @@ pub struct ArrayWire {
 }
 
 impl ArrayWire {
-    pub(crate) fn of<T: Element, D: Shape>(array: &SharedArray<T, D>) -> ArrayWire {
+    /// `describe` has found the segment before.
+    pub(crate) fn of<T: Element, D: Shape>(array: &RangeRef<'_, T, D>) -> ArrayWire {
         let mut shape = [1; MAX_AXES];
         for (to, from) in shape.iter_mut().zip(array.shape()) {
             *to = *from as u64;
         }
         ArrayWire {
-            segment: array.segment().id().0,
+            segment: array.segment().map_or(0, |segment| segment.id().0),
             offset: array.byte_offset() as u64,
             axes: array.ndim() as u64,
             shape,
@@ -121,18 +131,32 @@ impl<T: Element, D: Shape> Located<T, D> {
     }
 }
 
-/// Reports to the driver an array that members will access.
+/// Reports to the driver an array, or rows of it, that members will access.
 pub(crate) fn describe<T: Element, D: Shape>(
-    array: &SharedArray<T, D>,
+    array: &RangeRef<'_, T, D>,
+    what: &'static str,
+    writes: bool,
+    to: &mut Description<'_>,
+) -> Result<(), LaunchError> {
+    describe_part(array.segment(), array.ndim(), what, writes, to)
+}
+
+/// Reports to the driver a part of an array in `segment`, if this process can name it to others.
+fn describe_part(
+    segment: Option<&Arc<Segment>>,
+    axes: usize,
     what: &'static str,
     writes: bool,
     to: &mut Description<'_>,
 ) -> Result<(), LaunchError> {
     let bad = |why: &str| Err(LaunchError::BadGrant { what, why: why.into() });
-    if array.ndim() == 0 || array.ndim() > MAX_AXES {
+    if axes == 0 || axes > MAX_AXES {
         return bad("arrays of 1 to 6 axes can be operands");
     }
-    match array.segment().access() {
+    let Some(segment) = segment else {
+        return bad("another process made this frozen array, and only that process can launch with it");
+    };
+    match segment.access() {
         Access::ReadWrite => {}
         Access::ReadOnly if !writes => {}
         Access::ReadOnly => {
@@ -141,13 +165,8 @@ pub(crate) fn describe<T: Element, D: Shape>(
             );
         }
     }
-    to.segment(array.segment());
+    to.segment(segment);
     Ok(())
-}
-
-/// Bytes of one unit of the first axis.
-pub(crate) fn row_bytes<T, D: ndarray::Dimension>(array: &SharedArray<T, D>) -> usize {
-    array.shape().iter().skip(1).product::<usize>().saturating_mul(size_of::<T>())
 }
 
 #[cfg(all(test, not(loom)))]

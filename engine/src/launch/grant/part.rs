@@ -6,8 +6,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{ArrayWire, Located, describe, row_bytes};
-use crate::array::{Element, Shape, SharedArray, rows};
+use super::given::{reading_grants, writing_grants};
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, RangeRef, RangeRefMut, Shape, SharedArray, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
@@ -21,24 +22,30 @@ use ndarray::Ix1;
 
 type Bounds = Result<SharedArray<u64, Ix1>, String>;
 
-/// Read-only parts with given boundaries. Returned by [`SharedArray::split_at`].
-pub struct Parts<'a, T, D>(&'a SharedArray<T, D>, Bounds);
-/// Writable parts with given boundaries. Returned by [`SharedArray::split_at_mut`].
-pub struct PartsMut<'a, T, D>(&'a mut SharedArray<T, D>, Bounds);
+/// Read-only parts with given boundaries. Returned by [`split_at`](crate::SharedArray::split_at).
+pub struct Parts<'a, T, D>(RangeRef<'a, T, D>, Bounds);
+/// Writable parts with given boundaries. Returned by [`split_at_mut`](crate::SharedArray::split_at_mut).
+pub struct PartsMut<'a, T, D>(RangeRefMut<'a, T, D>, Bounds);
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+reading_grants! {
+    Element;
+
     /// Grants each kernel call read access to one part. Part `i` holds rows `offsets[i]..offsets[i + 1]`.
     ///
     /// Each part is one chunk. Other operands that are split in the same launch must have as many units as
     /// there are parts. Offsets must ascend and stay inside the array, which the launch checks. Parts may be
     /// empty.
-    pub fn split_at(&self, offsets: &[usize]) -> Parts<'_, T, D> {
-        Parts(self, share(offsets))
+    fn split_at(part, offsets: &[usize]) -> Parts {
+        Parts(part, share(offsets))
     }
+}
+
+writing_grants! {
+    Element;
 
     /// Like [`Self::split_at`], for reading and writing.
-    pub fn split_at_mut(&mut self, offsets: &[usize]) -> PartsMut<'_, T, D> {
-        PartsMut(self, share(offsets))
+    fn split_at_mut(part, offsets: &[usize]) -> PartsMut {
+        PartsMut(part, share(offsets))
     }
 }
 
@@ -75,10 +82,10 @@ macro_rules! parts {
             const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-                describe(self.0, $name, $writes, to)?;
-                to.length(check(&self.1, rows(self.0.raw_dim()), $name)?, $name)?;
-                to.parts();
-                to.unit_bytes(row_bytes(self.0));
+                describe(self.0.part(), $name, $writes, to)?;
+                to.length(check(&self.1, rows(self.0.part().raw_dim()), $name)?, $name)?;
+                to.parts($name);
+                to.unit_bytes(self.0.part().row_bytes());
                 if let Ok(bounds) = &self.1 {
                     to.segment(bounds.segment());
                 }
@@ -88,7 +95,10 @@ macro_rules! parts {
                 Ok(())
             }
             fn wire(&self) -> Self::Wire {
-                (ArrayWire::of(&self.0), self.1.as_ref().map(ArrayWire::of).unwrap_or_default())
+                (
+                    ArrayWire::of(self.0.part()),
+                    self.1.as_ref().map(|bounds| ArrayWire::of(&RangeRef::of(bounds))).unwrap_or_default(),
+                )
             }
             unsafe fn open(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
                 let bounds = Located::<u64, Ix1>::open(&wire.1, context, false)?;

@@ -6,8 +6,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::given::writing_grants;
 use super::{ArrayWire, Located, describe};
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::{Element, RangeRefMut, Shape};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -18,8 +19,8 @@ use crate::team::member::LaunchContext;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Access at computed indices. Returned by [`SharedArray::scatter`].
-pub struct Scatter<'a, T, D>(&'a mut SharedArray<T, D>);
+/// Access at computed indices. Returned by [`scatter`](crate::SharedArray::scatter).
+pub struct Scatter<'a, T, D>(RangeRefMut<'a, T, D>);
 
 /// What a kernel receives for a [`Scatter`]: access by row-major element index.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +30,13 @@ pub struct ScatterView<'w, T> {
     array: PhantomData<&'w T>,
 }
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+writing_grants! {
+    Element;
+
     /// Grants each kernel call access to any element, for permutations, counting sorts and the like. Overlap
     /// between chunks is not checked.
-    pub fn scatter(&mut self) -> Scatter<'_, T, D> {
-        Scatter(self)
+    fn scatter(part) -> Scatter {
+        Scatter(part)
     }
 }
 
@@ -140,10 +143,10 @@ unsafe impl<T: Element, D: Shape> Operand for Scatter<'_, T, D> {
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
         to.changes_in_place();
-        describe(self.0, "a scatter() array", true, to)
+        describe(self.0.part(), "a scatter() array", true, to)
     }
     fn wire(&self) -> ArrayWire {
-        ArrayWire::of(self.0)
+        ArrayWire::of(self.0.part())
     }
     unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         let local = Located::<T, D>::open(wire, context, true)?;

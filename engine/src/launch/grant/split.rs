@@ -6,8 +6,9 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{ArrayWire, Located, describe, row_bytes};
-use crate::array::{Element, Shape, SharedArray, rows};
+use super::given::{reading_grants, writing_grants};
+use super::{ArrayWire, Located, describe};
+use crate::array::{Element, RangeRef, RangeRefMut, Shape, rows};
 use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
@@ -17,37 +18,43 @@ use crate::launch::operand::tag::{Tag, sized};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 
-/// A read-only chunk. Returned by [`SharedArray::split`].
-pub struct Split<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
-/// A writable chunk. Returned by [`SharedArray::split_mut`].
-pub struct SplitMut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// A chunk to be overwritten. Returned by [`SharedArray::split_out`].
-pub struct SplitOut<'a, T, D>(pub(crate) &'a mut SharedArray<T, D>);
-/// The whole array, read-only. Returned by [`SharedArray::whole`].
-pub struct Whole<'a, T, D>(pub(crate) &'a SharedArray<T, D>);
+/// A read-only chunk. Returned by [`split`](crate::SharedArray::split).
+pub struct Split<'a, T, D>(pub(crate) RangeRef<'a, T, D>);
+/// A writable chunk. Returned by [`split_mut`](crate::SharedArray::split_mut).
+pub struct SplitMut<'a, T, D>(pub(crate) RangeRefMut<'a, T, D>);
+/// A chunk to be overwritten. Returned by [`split_out`](crate::SharedArray::split_out).
+pub struct SplitOut<'a, T, D>(pub(crate) RangeRefMut<'a, T, D>);
+/// The whole array, read-only. Returned by [`whole`](crate::SharedArray::whole).
+pub struct Whole<'a, T, D>(RangeRef<'a, T, D>);
 
-impl<T: Element, D: Shape> SharedArray<T, D> {
+reading_grants! {
+    Element;
+
     /// Grants each kernel call read access to its chunk: a slice in 1-D, an ndarray view of some rows in n-D.
-    pub fn split(&self) -> Split<'_, T, D> {
-        Split(self)
+    fn split(part) -> Split {
+        Split(part)
     }
 
+    /// Grants each kernel call read access to the whole array.
+    fn whole(part) -> Whole {
+        Whole(part)
+    }
+}
+
+writing_grants! {
+    Element;
+
     /// Grants each kernel call read and write access to its chunk.
-    pub fn split_mut(&mut self) -> SplitMut<'_, T, D> {
-        SplitMut(self)
+    fn split_mut(part) -> SplitMut {
+        SplitMut(part)
     }
 
     /// Grants each kernel call write access to its chunk. What the chunk holds beforehand is unspecified.
     ///
     /// The kernel must write the whole chunk without reading it first. A chunk whose worker died can then be
     /// run again ([`Launch::retry`](crate::Launch::retry)).
-    pub fn split_out(&mut self) -> SplitOut<'_, T, D> {
-        SplitOut(self)
-    }
-
-    /// Grants each kernel call read access to the whole array.
-    pub fn whole(&self) -> Whole<'_, T, D> {
-        Whole(self)
+    fn split_out(part) -> SplitOut {
+        SplitOut(part)
     }
 }
 
@@ -61,16 +68,16 @@ macro_rules! chunked {
             const LAYOUT: u64 = sized(Tag::$grant, size_of::<T>());
 
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-                describe(self.0, $name, $writes, to)?;
-                to.length(rows(self.0.raw_dim()), $name)?;
-                to.unit_bytes(row_bytes(self.0));
+                describe(self.0.part(), $name, $writes, to)?;
+                to.length(rows(self.0.part().raw_dim()), $name)?;
+                to.unit_bytes(self.0.part().row_bytes());
                 if $in_place {
                     to.changes_in_place();
                 }
                 Ok(())
             }
             fn wire(&self) -> ArrayWire {
-                ArrayWire::of(&self.0)
+                ArrayWire::of(self.0.part())
             }
             unsafe fn open(
                 wire: &ArrayWire,
@@ -100,10 +107,10 @@ unsafe impl<T: Element, D: Shape> Operand for Whole<'_, T, D> {
     const LAYOUT: u64 = sized(Tag::Whole, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        describe(self.0, "a whole() array", false, to)
+        describe(self.0.part(), "a whole() array", false, to)
     }
     fn wire(&self) -> ArrayWire {
-        ArrayWire::of(self.0)
+        ArrayWire::of(self.0.part())
     }
     unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Located<T, D>, Fault> {
         Located::open(wire, context, false)

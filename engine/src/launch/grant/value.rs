@@ -6,7 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{ArrayWire, Located, describe};
-use crate::array::{Element, SharedValue};
+use crate::array::{Element, RangeRef, SharedValue};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -24,10 +24,10 @@ unsafe impl<T: Element> Operand for &SharedValue<T> {
     const LAYOUT: u64 = sized(Tag::SharedValue, size_of::<T>());
 
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-        describe(self.as_array(), "a shared value", false, to)
+        describe(&RangeRef::of(self.as_array()), "a shared value", false, to)
     }
     fn wire(&self) -> ArrayWire {
-        ArrayWire::of(self.as_array())
+        ArrayWire::of(&RangeRef::of(self.as_array()))
     }
     unsafe fn open(wire: &ArrayWire, context: &mut LaunchContext<'_>) -> Result<Self::Local, Fault> {
         let local = Located::<T, Ix1>::open(wire, context, false)?;

@@ -20,7 +20,10 @@ pub(crate) const LEAF_ALIGN: usize = 128;
 pub struct Description<'a> {
     length: Option<(usize, &'static str)>,
     unit_bytes: usize,
-    parts: bool,
+    /// The operand whose units are chunks of their own, if any.
+    parts: Option<&'static str>,
+    /// How many tiles an operand is cut into along each axis.
+    tiles: Option<(Vec<usize>, &'static str)>,
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Handles of per-worker state.
     pub(crate) states: Vec<u64>,
@@ -49,9 +52,36 @@ impl Description<'_> {
         self.unit_bytes = self.unit_bytes.max(bytes);
     }
 
-    /// Units are parts with given boundaries, each of which is one chunk.
-    pub(crate) fn parts(&mut self) {
-        self.parts = true;
+    /// Units of `what` are parts with given boundaries, each of which is one chunk.
+    pub(crate) fn parts(&mut self, what: &'static str) {
+        self.parts = Some(what);
+    }
+
+    /// An operand is cut into `len` tiles, each of which is one chunk: so many along each axis.
+    pub(crate) fn tiles(
+        &mut self,
+        counts: &[usize],
+        len: usize,
+        what: &'static str,
+    ) -> Result<(), LaunchError> {
+        let bad = |why: String| Err(LaunchError::BadGrant { what, why });
+        if len > MAX_CHUNKS {
+            return bad(format!(
+                "{len} tiles are more than the {MAX_CHUNKS} of one launch; make them larger"
+            ));
+        }
+        match &self.tiles {
+            Some((known, other)) if known != counts => {
+                return bad(format!(
+                    "it has {counts:?} tiles along its axes, but {other} has {known:?}: tiles of one launch must agree"
+                ));
+            }
+            Some(_) => {}
+            None => self.tiles = Some((counts.to_vec(), what)),
+        }
+        self.length(len, what)?;
+        self.parts(what);
+        Ok(())
     }
 
     /// The members must reach this segment.
@@ -91,8 +121,8 @@ impl Description<'_> {
 
     /// A broadcast passes each rank one block, and has no leaves.
     pub(crate) fn check_broadcast(&self) -> Result<(), LaunchError> {
-        if self.parts || !self.leaf_bytes.is_empty() {
-            let what = if self.parts { "a split_at() array" } else { "a reduce() accumulator" };
+        if self.parts.is_some() || !self.leaf_bytes.is_empty() {
+            let what = self.parts.unwrap_or("a reduce() accumulator");
             return Err(LaunchError::BadGrant { what, why: "it cannot be broadcast; use for_each()".into() });
         }
         Ok(())
@@ -116,7 +146,7 @@ impl Description<'_> {
         let (len, _) = self.length.ok_or_else(|| LaunchError::NoLength { site: site.to_string() })?;
         let grid = match chunk {
             Some(0) => return Err(LaunchError::ChunkZero),
-            _ if self.parts => Grid::with_chunk(len, 1),
+            _ if self.parts.is_some() => Grid::with_chunk(len, 1),
             Some(chunk) => Grid::with_chunk(len, chunk),
             None => Grid::automatic(len, self.unit_bytes),
         };

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::array::{Element, Shape, SharedArray};
+use crate::array::{Element, RangeRef, Shape, SharedArray};
 use crate::base::{Span, up_to_eight};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::{ArrayWire, Captured, Located, PerWorker, describe};
@@ -68,10 +68,10 @@ macro_rules! arrays {
             type Handle<'w> = $handle<'w, T, D>;
             const LAYOUT: u64 = sized(Tag::$tag, size_of::<T>());
             fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError> {
-                describe(self, "an array of a region", $writes, to)
+                describe(&RangeRef::of(self), "an array of a region", $writes, to)
             }
             fn wire(&self) -> ArrayWire {
-                ArrayWire::of(self)
+                ArrayWire::of(&RangeRef::of(self))
             }
             unsafe fn handle<'w>(
                 wire: &ArrayWire,
@@ -107,12 +107,12 @@ macro_rules! slices {
                     );
                     return Err(LaunchError::BadGrant { what, why });
                 }
-                self.iter().try_for_each(|array| describe(array, what, $writes, to))
+                self.iter().try_for_each(|array| describe(&RangeRef::of(array), what, $writes, to))
             }
             fn wire(&self) -> Self::Wire {
                 let mut wires = [ArrayWire::default(); MOST_IN_SLICE];
                 for (wire, array) in wires.iter_mut().zip(self.iter()) {
-                    *wire = ArrayWire::of(array);
+                    *wire = ArrayWire::of(&RangeRef::of(array));
                 }
                 (self.len() as u64, wires)
             }

@@ -1,7 +1,7 @@
 //! What a step's digest tells apart.
 
 use super::*;
-use crate::array::SharedArray;
+use crate::array::{RangeRef, SharedArray};
 use crate::base::atomic::Ordering;
 use crate::launch::grant::ArrayWire;
 use crate::launch::region::digest::Key;
@@ -58,7 +58,7 @@ fn name<T>(wire: &ArrayWire) -> ArrayName {
 /// The arrays that operands name: two of 64 rows.
 fn arrays() -> [ArrayWire; 2] {
     let both = [0, 1].map(|_| SharedArray::<u64>::zeros(64).expect("an array"));
-    both.each_ref().map(ArrayWire::of)
+    both.each_ref().map(|array| ArrayWire::of(&RangeRef::of(array)))
 }
 
 fn describe(arrays: &[ArrayWire; 2], operand: &Told, plan: &mut PhasePlan) {
