@@ -26,6 +26,11 @@ use std::panic::Location;
 
 /// What is searched element by element: [`split`](crate::SharedArray::split) of a 1-D array,
 /// [`split_flat`](crate::SharedArray::split_flat) of an array of any shape, or an index range.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be searched element by element",
+    label = "not a sequence of elements",
+    note = "pass `a.split()` of a 1-D array, `a.split_flat()` of an array of any shape, or an index range `0..n`; for other operands use `find_map_first`"
+)]
 pub trait Elements: Operand + sealed::Elements {
     /// One element.
     type Item;

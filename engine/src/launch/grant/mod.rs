@@ -10,6 +10,7 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod cancel;
 mod connection;
 mod flat;
 mod halo;
@@ -24,6 +25,7 @@ pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
 pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
+pub use cancel::KernelToken;
 pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;
 pub use halo::{Edge, Halo};

@@ -33,6 +33,7 @@ pub(crate) enum Tag {
     Inlined,
     Unreserved,
     Answers,
+    CancelToken,
     // Operands of regions.
     RegionMut,
     RegionRef,
