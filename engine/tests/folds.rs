@@ -95,19 +95,26 @@ fn a_hundred_megabytes_of_results_come_back_and_go_again() {
     let mut before = None;
     for _ in 0..3 {
         // 200 chunks with half a megabyte each.
-        let all = pool
+        let texts = pool
             .launch()
             .chunk(1)
             .fold(
                 0..200,
-                Vec::new,
-                |bytes: &mut Vec<u64>, span| bytes.extend((0..65_536u64).map(|i| i * span.start as u64)),
-                |bytes, more| bytes.extend(more),
+                BTreeMap::new,
+                |texts, span| {
+                    texts.insert(span.start, span.start.to_string().repeat((512 << 10) / 3));
+                },
+                |texts, mut more| texts.append(&mut more),
             )
             .unwrap();
-        assert_eq!(all.len(), 200 * 65_536);
-        assert!(all.iter().enumerate().all(|(i, v)| *v == (i as u64 % 65_536) * (i as u64 / 65_536)));
-        drop(all);
+        assert_eq!(texts.len(), 200);
+        assert!(
+            texts
+                .iter()
+                .all(|(key, text)| text.len() >= (512 << 10) / 3 && text.starts_with(&key.to_string()))
+        );
+        assert!(texts[&199].as_bytes().chunks_exact(3).all(|part| part == b"199"));
+        drop(texts);
         before.get_or_insert_with(|| pool.memory().pss);
     }
     let grown = pool.memory().pss.saturating_sub(before.unwrap());
@@ -538,4 +545,18 @@ fn time_limits_and_tokens_end_them_as_other_launches() {
         assert!(matches!(never, Err(TryError::Launch(LaunchError::Cancelled { .. }))), "{never:?}");
         assert_right(&pool);
     }
+}
+
+#[test]
+fn the_caller_in_its_seat_folds_and_searches_too() {
+    let pool = processes(2);
+    let _seat = pool.join_here().unwrap();
+    let x = pool.from_fn(10_000, |i| i as u64).unwrap();
+    let all = pool
+        .fold(x.split(), Vec::new, |all, x| all.extend_from_slice(x), |all: &mut Vec<u64>, b| all.extend(b))
+        .unwrap();
+    assert_eq!(all, x.as_slice());
+    assert_eq!(pool.position_first(x.split(), |x| x == 9_876).unwrap(), Some(9_876));
+    let failed = pool.try_for_each(x.split(), |x| if x[0] > 5000 { Err(x[0] / 5000) } else { Ok(()) });
+    assert!(matches!(failed, Err(TryError::Kernel { error: 1, .. })), "{failed:?}");
 }

@@ -37,6 +37,8 @@ const PLACE_BITS: u32 = 41;
 /// The length before each value. Places are multiples of it.
 const LEN_BYTES: usize = size_of::<u64>();
 const PLACE_SHIFT: u32 = LEN_BYTES.trailing_zeros();
+/// Whether there is memory is looked up once a megabyte.
+const CHECK_SHIFT: u32 = 20;
 
 /// The launch's spill, as an operand that the kernel does not see.
 pub(crate) struct Answers<'a>(pub(crate) &'a Spill<'a>);
@@ -154,13 +156,13 @@ impl AnswerPlaces {
 
     /// Makes sure that there is memory behind a place.
     fn back(&self, place: u64, end: u64) -> Result<(), std::io::Error> {
-        let ready = READY_BYTES as u64;
-        if end <= ready {
+        if end <= READY_BYTES as u64 {
             return Ok(());
         }
-        if place >> ready.trailing_zeros() != end >> ready.trailing_zeros() {
-            // Whoever takes a place over the next megabyte's border looks for all.
-            check_room(end.saturating_sub(place).max(ready) as usize).map_err(std::io::Error::other)?;
+        if place >> CHECK_SHIFT != end >> CHECK_SHIFT {
+            // Whoever takes a place over a border looks for all up to the next one.
+            let need = end.saturating_sub(place).max(1 << CHECK_SHIFT);
+            check_room(need as usize).map_err(std::io::Error::other)?;
         }
         let page = memory::page_size() as u64;
         let (first, last) = (place & !page.wrapping_sub(1), end.next_multiple_of(page).min(self.len_bytes));

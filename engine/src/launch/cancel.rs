@@ -1,16 +1,22 @@
-//! Cancelling a launch from another thread.
+//! Cancelling a launch from another thread, or from its own kernel.
 
+use crate::shared::Atomic;
+use crate::sync::CreateError;
 use crate::sys::fork;
 use crate::team::crew::Crew;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
-/// Stops launches from another thread.
+/// Stops launches from another thread, or from a kernel.
 ///
 /// All clones are the same token. Workers stop at their next chunk, or where the kernel checks
 /// [`is_cancelled`](crate::is_cancelled). Worker processes that do not stop are killed after the launch's
 /// grace period.
+///
+/// Pass `&token` as an operand to let kernels look at it and cancel it (see
+/// [`KernelToken`](crate::grant::KernelToken)). It then stops that launch as if it had been passed to
+/// [`Launch::cancel`](crate::Launch::cancel) too.
 ///
 /// ```
 /// use phalanx::{CancelToken, LaunchError, Pool};
@@ -32,6 +38,8 @@ pub struct CancelToken {
 #[derive(Default)]
 struct Shared {
     cancelled: AtomicBool,
+    /// What kernels see and set: 1 if cancelled. Made when the token is first an operand.
+    flag: OnceLock<Atomic<u32>>,
     waiting: Mutex<Vec<Arc<Waiting>>>,
 }
 
@@ -62,15 +70,39 @@ impl CancelToken {
             return;
         }
         let waiting = self.shared.waiting.lock();
+        if let Some(flag) = self.shared.flag.get() {
+            flag.store(1, Ordering::SeqCst);
+        }
         for (launch, crew) in waiting.iter().filter_map(|launch| Some((launch, launch.crew.upgrade()?))) {
             launch.stop(&crew);
             crew.board().fork_join(&crew.orders).notify();
         }
     }
 
-    /// Returns whether [`Self::cancel`] was called.
+    /// Returns whether [`Self::cancel`] was called, here or in a kernel.
     pub fn is_cancelled(&self) -> bool {
-        self.shared.cancelled.load(Ordering::SeqCst)
+        self.shared.cancelled.load(Ordering::SeqCst) || self.was_cancelled_by_a_kernel()
+    }
+
+    fn was_cancelled_by_a_kernel(&self) -> bool {
+        // The flag is not mapped in forks of the process that made it.
+        !fork::is_foreign() && self.flag().is_some_and(|flag| flag.load(Ordering::SeqCst) != 0)
+    }
+
+    /// What kernels see, if the token was ever an operand.
+    pub(crate) fn flag(&self) -> Option<&Atomic<u32>> {
+        self.shared.flag.get()
+    }
+
+    /// As [`Self::flag`], made now if need be.
+    pub(crate) fn make_flag(&self) -> Result<&Atomic<u32>, CreateError> {
+        // Under the lock: a cancellation either finds the flag there, or has been noted before.
+        let _waiting = self.shared.waiting.lock();
+        if let Some(flag) = self.flag() {
+            return Ok(flag);
+        }
+        let flag = Atomic::new(u32::from(self.shared.cancelled.load(Ordering::SeqCst)))?;
+        Ok(self.shared.flag.get_or_init(|| flag))
     }
 
     /// Lets a cancellation wake the driver of `crew` until the returned guard is dropped.
@@ -115,6 +147,11 @@ impl Drop for CancelGuard<'_> {
         let mut waiting = self.token.shared.waiting.lock();
         if let Some(index) = waiting.iter().position(|launch| Arc::ptr_eq(launch, &self.launch)) {
             waiting.swap_remove(index);
+        }
+        drop(waiting);
+        if self.token.was_cancelled_by_a_kernel() {
+            // Other launches that use the token learn of it here.
+            self.token.cancel();
         }
     }
 }

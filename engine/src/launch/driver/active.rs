@@ -3,6 +3,7 @@
 
 use crate::base::Span;
 use crate::code;
+use crate::launch::cancel::{CancelGuard, CancelToken};
 use crate::launch::driver::job::Job;
 use crate::launch::driver::totals::Cost;
 use crate::launch::error::{Death, LaunchError};
@@ -59,7 +60,7 @@ pub(crate) struct ActiveLaunch<'a> {
     pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
-impl ActiveLaunch<'_> {
+impl<'a> ActiveLaunch<'a> {
     /// Runs the launch to its end.
     pub(crate) fn run(&mut self) -> Result<(), LaunchError> {
         self.check_states(false)?;
@@ -82,9 +83,19 @@ impl ActiveLaunch<'_> {
         self.crew.has_reached(Phase::Terminated)
     }
 
+    /// What may cancel the launch: an option, and operands.
+    fn tokens(&self) -> impl Iterator<Item = &'a CancelToken> + use<'a> {
+        let (options, job) = (self.options, self.job);
+        options.cancel.into_iter().chain(&job.description.tokens)
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.tokens().any(CancelToken::is_cancelled)
+    }
+
     fn run_rounds(&mut self) -> Result<(), LaunchError> {
-        let watch = self.options.cancel.map(|token| token.watch(self.crew));
-        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+        let watches: Vec<CancelGuard<'_>> = self.tokens().map(|token| token.watch(self.crew)).collect();
+        if self.is_cancelled() {
             return Err(self.stopped(Stop::Cancelled, Vec::new()));
         }
         if self.job.rank_bound && self.job.ranks != self.crew.active() {
@@ -103,9 +114,7 @@ impl ActiveLaunch<'_> {
             order.epoch = *self.epoch;
             self.cost.rounds = self.cost.rounds.saturating_add(1);
             let deaths_before = self.open(&mut order)?;
-            if let Some(watch) = &watch {
-                watch.opened(order.epoch);
-            }
+            watches.iter().for_each(|watch| watch.opened(order.epoch));
             if let Some(own) = self.own.as_deref_mut() {
                 own.deadline = self.deadline;
                 own.work(&order);

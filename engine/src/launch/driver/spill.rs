@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// Bytes of a spill that always have memory, and that a pool keeps for its next launch.
-pub(crate) const READY_BYTES: usize = 1 << 20;
+pub(crate) const READY_BYTES: usize = 256 << 10;
 /// The arena's part that one spill takes of its address space: 32 GiB of 8 TiB.
 const PART: usize = 256;
 /// Spills that a pool keeps.
@@ -134,5 +134,60 @@ impl Drop for Spill<'_> {
         if free.len() < KEPT {
             free.push(block);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+
+    /// Leaves bytes as a member does.
+    fn leave(spill: &Spill<'_>, bytes: &[u8]) -> u64 {
+        let need = (bytes.len().next_multiple_of(8) + 8) as u64;
+        let place = spill.head().unwrap().used.fetch_add(need, Ordering::Relaxed);
+        let at = spill.block.as_ref().unwrap().ptr().as_ptr().wrapping_add(place as usize);
+        // SAFETY: inside what has memory, as the tests leave little; nobody else uses it.
+        unsafe { at.cast::<u64>().write(bytes.len() as u64) };
+        // SAFETY: as above.
+        unsafe { at.wrapping_add(8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        place
+    }
+
+    #[test]
+    fn what_was_left_is_read_and_numbers_that_lead_elsewhere_are_not() {
+        let shelf = SpillShelf::default();
+        let spill = shelf.take().unwrap();
+        let (empty, text) = (leave(&spill, b""), leave(&spill, b"what was left"));
+        // SAFETY: no launch.
+        let read = |place| unsafe { spill.read(place) };
+        assert_eq!((read(empty), read(text)), (Some(&b""[..]), Some(&b"what was left"[..])));
+        let used = spill.head().unwrap().used.load(Ordering::Relaxed);
+        for place in [used - 7, used, spill.place()[2], u64::MAX - 7, u64::MAX] {
+            assert_eq!(read(place), None, "{place}");
+        }
+        let torn = leave(&spill, &[0; 8]);
+        for len in [17u64, 1 << 40, u64::MAX] {
+            let at = spill.block.as_ref().unwrap().ptr().as_ptr().wrapping_add(torn as usize);
+            // SAFETY: as in `leave`.
+            unsafe { at.cast::<u64>().write(len) };
+            assert_eq!(read(torn), None, "{len}");
+        }
+    }
+
+    #[test]
+    fn spills_come_back_empty_and_only_a_few_are_kept() {
+        let shelf = SpillShelf::default();
+        let first = shelf.take().unwrap();
+        let place = first.place();
+        leave(&first, &[7; 1000]);
+        first.head().unwrap().lowest.store(1, Ordering::Relaxed);
+        drop(first);
+        let again = shelf.take().unwrap();
+        assert_eq!((again.place(), again.lowest()), (place, u64::MAX));
+        assert_eq!(again.head().unwrap().used.load(Ordering::Relaxed), HEAD_BYTES as u64);
+        let more: Vec<Spill<'_>> = (0..5).map(|_| shelf.take().unwrap()).collect();
+        drop((again, more));
+        assert_eq!(shelf.free.lock().len(), KEPT);
     }
 }

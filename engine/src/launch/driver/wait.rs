@@ -131,7 +131,7 @@ impl ActiveLaunch<'_> {
         if self.is_terminated() {
             return Some(Stop::Closed);
         }
-        if self.options.cancel.is_some_and(|token| token.is_cancelled()) {
+        if self.is_cancelled() {
             return Some(Stop::Cancelled);
         }
         self.deadline.filter(|at| *at <= now).map(|_| Stop::TimedOut)

@@ -58,14 +58,14 @@ pub(super) fn describe_place(
     Ok(())
 }
 
-fn wire<H: Remote>(handle: &H) -> [u64; 3] {
+pub(super) fn wire<H: Remote>(handle: &H) -> [u64; 3] {
     let SyncWire { segment, offset, len_bytes } = handle.wire();
     [segment, offset, len_bytes]
 }
 
 /// # Safety
 /// The launch lasts for `'w`, and the wire is its own.
-unsafe fn open<'w, H: Remote>(
+pub(super) unsafe fn open<'w, H: Remote>(
     wire: &[u64; 3],
     context: &mut LaunchContext<'_>,
 ) -> Result<Borrowed<'w, H>, Fault> {

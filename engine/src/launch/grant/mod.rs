@@ -10,6 +10,7 @@
 mod accumulate;
 mod atomic;
 mod axis;
+mod cancel;
 mod captured;
 mod connection;
 mod flat;
@@ -30,6 +31,7 @@ pub use crate::shared::{AtomicElement, AtomicF64};
 pub use accumulate::Accumulate;
 pub use atomic::Atomics;
 pub use axis::{SplitAxis, SplitAxisMut};
+pub use cancel::KernelToken;
 pub use captured::Captured;
 pub use flat::{SplitFlat, SplitFlatMut, SplitFlatOut, WholeFlat};
 pub(crate) use halo::HaloLocal;

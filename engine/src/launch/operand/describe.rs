@@ -1,6 +1,7 @@
 //! What operands report to the driver before a launch.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::launch::cancel::CancelToken;
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
 use crate::memory::Segment;
@@ -27,6 +28,8 @@ pub struct Description<'a> {
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Handles of per-worker state.
     pub(crate) states: Vec<u64>,
+    /// Tokens that may stop the launch.
+    pub(crate) tokens: Vec<CancelToken>,
     in_place: bool,
     leaf_bytes: Vec<usize>,
     operands: PhantomData<&'a ()>,

@@ -42,6 +42,7 @@ pub(crate) enum Tag {
     Handle,
     Unreserved,
     Answers,
+    CancelToken,
     // Operands of regions.
     RegionMut,
     RegionRef,
