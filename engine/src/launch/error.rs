@@ -137,7 +137,7 @@ pub enum LaunchError {
         site: String,
     },
     /// A kernel panicked. The other workers stopped at their next chunk.
-    #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location))]
+    #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location, .backtrace))]
     Panicked {
         /// Where the launch was called.
         site: String,
@@ -149,6 +149,9 @@ pub enum LaunchError {
         message: String,
         /// Where the panic was raised; empty if unknown.
         location: String,
+        /// The calls that led there, innermost first, one or two lines each. Empty unless the worker is a
+        /// process and `RUST_BACKTRACE` is set; with `full`, the engine's own calls are among them.
+        backtrace: String,
     },
     /// Workers died. All other chunks are done; `lost` lists those that are not. For a broadcast or region,
     /// consider everything lost; `lost` is then empty.
@@ -247,8 +250,10 @@ pub enum LaunchError {
 
 crate::base::debug_is_display!(LaunchError);
 
-fn at(location: &str) -> String {
-    if location.is_empty() { String::new() } else { format!(" ({location})") }
+fn at(location: &str, backtrace: &str) -> String {
+    let place = if location.is_empty() { String::new() } else { format!(" ({location})") };
+    let trace = if backtrace.is_empty() { String::new() } else { format!("; called from\n{backtrace}") };
+    place + &trace
 }
 
 fn loss_text(lost: &[Span]) -> String {

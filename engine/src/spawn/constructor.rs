@@ -9,11 +9,11 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::handshake::Role;
+use super::handshake::{Role, SHOWN};
 use super::{fork_server, setup};
 use crate::code;
 use crate::sys::{process, socket};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -78,10 +78,32 @@ extern "C" fn at_load(argc: c_int, argv: *const *const c_char, envp: *const *con
         return;
     }
     setup::become_worker();
+    restore_name(argc, argv);
     run_remaining(argc, argv, envp);
     match role {
         Role::Worker => setup::run_worker(setup::take_stdin()),
         Role::Server => fork_server::serve_executed(setup::take_stdin()),
+    }
+}
+
+/// Makes `std::env::args` of a worker begin with the program's name again. What `ps` shows is the first
+/// argument's old text, which stays where it is.
+fn restore_name(argc: c_int, argv: *const *const c_char) {
+    if argc < 1 || argv.is_null() || !cfg!(target_env = "gnu") {
+        return;
+    }
+    // SAFETY: the C library passes an array of `argc` pointers to strings.
+    let shown = unsafe { argv.read() };
+    if shown.is_null() {
+        return;
+    }
+    // SAFETY: as above.
+    let shown = unsafe { CStr::from_ptr(shown) }.to_bytes();
+    let len = shown.windows(SHOWN.len()).rposition(|part| part == SHOWN.as_bytes());
+    if let Some(Ok(program)) = len.map(|len| CString::new(&shown[..len])) {
+        // SAFETY: the array lies on this process's stack, and no other thread is there to read it. The string
+        // is never freed.
+        unsafe { argv.cast_mut().write(program.into_raw()) };
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::error::StartError;
 use super::fingerprint::{EXE, Fingerprint};
-use super::handshake::{Hello, MARKER, Role};
+use super::handshake::{Hello, MARKER, Role, SHOWN};
 use super::starting::Starting;
 use crate::sys::{descriptor, process, socket};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -71,7 +72,8 @@ impl Executable {
         let (ours, theirs) =
             socket::pair().map_err(|source| StartError::from_call("making a socket pair", source))?;
         let mut command = Command::new(&self.path);
-        command.arg0(shown_name(name)).env(MARKER, role.marker());
+        // Kernels and initializers see the program's own arguments (see `constructor`).
+        command.arg0(shown_name(name)).args(std::env::args_os().skip(1)).env(MARKER, role.marker());
         command.stdin(Stdio::from(theirs));
         for (key, _) in std::env::vars_os() {
             if key.as_encoded_bytes().starts_with(b"HWLOC_") {
@@ -103,10 +105,12 @@ impl Executable {
     }
 }
 
-/// What `ps` shows for a started process.
-fn shown_name(name: &str) -> String {
-    let program = std::env::args_os().next().unwrap_or_default();
-    format!("{} [phalanx {name}]", program.to_string_lossy())
+/// What `ps` shows for a started process, before its arguments.
+fn shown_name(name: &str) -> OsString {
+    let mut shown = std::env::args_os().next().unwrap_or_default();
+    shown.push(SHOWN);
+    shown.push(format!("{name}]"));
+    shown
 }
 
 /// Descriptors of this process that survive an exec because they were not opened close-on-exec. Workers close

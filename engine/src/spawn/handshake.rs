@@ -20,6 +20,9 @@ const MAX_CLOSE: usize = 1024;
 /// names this copy of the crate, since a program may link two versions of it.
 pub(super) const MARKER: &str = "PHALANX_WORKER";
 
+/// Between the program's name and the worker's, in what `ps` shows.
+pub(super) const SHOWN: &str = " [phalanx ";
+
 /// What a started process is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {

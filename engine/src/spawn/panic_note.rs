@@ -1,69 +1,128 @@
-//! The message and location of a kernel's panic.
+//! Message, location and backtrace of a kernel's panic.
 
+use super::last_words;
 use crate::sys::fork;
 use parking_lot::Mutex;
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Arc;
 
 /// The last panic of any thread of a worker process: a parallel method inside a kernel passes a panic of
 /// another thread on to the thread that runs the kernel.
-static LAST: Mutex<String> = Mutex::new(String::new());
+static LAST: Mutex<Option<Noted>> = Mutex::new(None);
 
 thread_local! {
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    static OWN: RefCell<Option<Noted>> = const { RefCell::new(None) };
+}
+
+/// What only the hook can know of a panic.
+#[derive(Clone)]
+struct Noted {
+    /// File, line and column.
+    place: String,
+    /// Captured if the environment asks for it; its names are looked up when the note is taken.
+    backtrace: Arc<Backtrace>,
 }
 
 /// In a worker process: keeps the location of a panic for the driver's error, which reports it, instead of
-/// printing here.
+/// printing here. Where the process aborts before the driver hears of it, its last words report it.
 pub(crate) fn install_hook() {
-    std::panic::set_hook(Box::new(note_place));
+    std::panic::set_hook(Box::new(|info| {
+        note(info);
+        let message = text_of(info.payload()).unwrap_or_default();
+        if !ABORTING.contains(&message) {
+            last_words::set_panic(info.location(), message);
+        }
+    }));
 }
+
+/// What std reports where a panic cannot go on unwinding: the panic before it is the one to tell of.
+const ABORTING: [&str; 2] =
+    ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
 
 /// In a process that may end before anyone asks: keeps the location, and prints as before.
 pub(crate) fn install_hook_beside() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        note_place(info);
+        note(info);
         before(info);
     }));
 }
 
-fn note_place(info: &PanicHookInfo<'_>) {
+fn note(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let noted = Noted { place, backtrace: Arc::new(Backtrace::capture()) };
     if !fork::is_foreign() {
-        place.clone_into(&mut LAST.lock());
+        *LAST.lock() = Some(noted.clone());
     }
     // A panic while the note is being taken must not panic again.
-    let _nobody_asks = PLACE.try_with(|note| {
-        if let Ok(mut note) = note.try_borrow_mut() {
-            *note = place;
+    let _nobody_asks = OWN.try_with(|own| {
+        if let Ok(mut own) = own.try_borrow_mut() {
+            *own = Some(noted);
         }
     });
 }
 
-/// The message and location of a caught panic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+fn text_of(payload: &dyn Any) -> Option<&str> {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// A caught panic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PanicNote {
     pub(crate) message: String,
     /// File, line and column; empty if unknown.
     pub(crate) location: String,
+    /// Where it came from, one call a line; empty unless the environment asked for it.
+    pub(crate) backtrace: String,
 }
 
 /// Takes the note of a panic that this thread has just caught.
 pub(crate) fn take(payload: Box<dyn Any + Send>) -> PanicNote {
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic whose payload is not a string".into());
+    let message = text_of(&*payload).unwrap_or("a panic whose payload is not a string").to_owned();
     // A payload's own destructor may panic: caught as well, and then forgotten.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    let own = PLACE.try_with(|note| note.try_borrow_mut().map(|mut note| std::mem::take(&mut *note)));
-    let own = own.ok().and_then(Result::ok).unwrap_or_default();
-    let last = std::mem::take(&mut *LAST.lock());
-    let location = if own.is_empty() { last } else { own };
-    PanicNote { message, location }
+    let own = OWN.try_with(|own| own.try_borrow_mut().map(|mut own| own.take()));
+    let own = own.ok().and_then(Result::ok).flatten();
+    let last = LAST.lock().take();
+    last_words::clear_panic();
+    let Some(Noted { place, backtrace }) = own.or(last) else {
+        return PanicNote { message, ..PanicNote::default() };
+    };
+    let is_captured = backtrace.status() == BacktraceStatus::Captured;
+    let backtrace = if is_captured { callers(&backtrace.to_string()) } else { String::new() };
+    PanicNote { message, location: place, backtrace }
+}
+
+/// A backtrace without the calls that report the panic, and without those of a worker around the program's
+/// own; all of it with `RUST_BACKTRACE=full`.
+fn callers(backtrace: &str) -> String {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "full") {
+        return backtrace.to_owned();
+    }
+    let lines: Vec<&str> = backtrace.lines().collect();
+    let first = lines.iter().rposition(|line| is_call(line, &REPORTING)).map_or(0, |at| at.saturating_add(1));
+    let own = lines.get(first..).unwrap_or_default();
+    let own = if own.first().is_some_and(|line| is_place(line)) { &own[1..] } else { own };
+    let end = own.iter().position(|line| is_call(line, &AROUND)).unwrap_or(own.len());
+    own[..end].join("\n")
+}
+
+/// The calls that report a panic.
+const REPORTING: [&str; 3] = ["rust_begin_unwind", "core::panicking::", "std::panicking::begin_panic"];
+/// The calls of a worker around the program's own.
+const AROUND: [&str; 3] = ["phalanx::team::member::", "phalanx::task::serve::", "phalanx::spawn::"];
+
+/// Whether a line of a backtrace is the place of the call in the line above it.
+fn is_place(line: &str) -> bool {
+    line.trim_start().starts_with("at ")
+}
+
+fn is_call(line: &str, names: &[&str]) -> bool {
+    !is_place(line) && names.iter().any(|name| line.contains(name))
 }

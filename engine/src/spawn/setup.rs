@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::handshake::{Hello, Ready};
-use super::{overflow, worker};
+use super::{last_words, worker};
 use crate::sys::{descriptor, process};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -109,7 +109,7 @@ pub(super) fn prepare(parent_pid: u32, name: &str) {
     // A host that ignores SIGCHLD must not change what `Command::status` says in a kernel.
     process::default_signal(libc::SIGCHLD);
     process::unblock_all_signals();
-    overflow::install();
+    last_words::install();
     // When memory runs out, a worker is to go and not the driver. Raising it is always allowed; /proc may be
     // missing.
     let _best_effort = std::fs::write("/proc/self/oom_score_adj", "1000");

@@ -122,7 +122,7 @@ pub(super) fn puppet(name: &str, socket: OwnedFd) -> ! {
             say(matches!(Starter::new(StartMethod::Spawn, None), Err(StartError::Recursive)).to_string())
         }
         "overflow" => {
-            overflow::set_overflow_note(7, 100, 200);
+            last_words::set_chunk(7, 100, 200);
             say(deep(1).to_string());
         }
         "segfault" => sys::signal_own_thread(libc::SIGSEGV),

@@ -11,7 +11,7 @@ use crate::base::atomic::Ordering;
 pub use crate::base::{Argument, Output};
 use crate::code;
 use crate::handle::travel::Manifest;
-use crate::spawn::panic_note;
+use crate::spawn::panic_note::{self, PanicNote};
 use crate::spawn::segments::{Segments, resolver};
 use crate::sys::clock::ticks;
 use crate::task::board::TaskBoard;
@@ -103,14 +103,9 @@ impl TaskCall<'_, '_> {
 
     /// Stores the item's fault in place of its result; false if no room can be granted.
     #[cold]
-    fn leave<R: 'static>(
-        &mut self,
-        item: usize,
-        kind: ItemFaultKind,
-        message: String,
-        place: String,
-    ) -> bool {
-        let fault = ItemFault { item: item as u32, kind, message, location: place };
+    fn leave<R: 'static>(&mut self, item: usize, kind: ItemFaultKind, note: PanicNote) -> bool {
+        let PanicNote { message, location, backtrace } = note;
+        let fault = ItemFault { item: item as u32, kind, message, location, backtrace };
         let mut bytes = Vec::new();
         // Strings and numbers into memory: nothing to refuse.
         let _cannot_fail = codec::append(&fault, &mut bytes);
@@ -205,14 +200,11 @@ fn missed<R: Output>(
     item: usize,
     outcome: std::thread::Result<Result<(), Miss>>,
 ) -> bool {
-    let (kind, message, place) = match outcome {
+    let (kind, note) = match outcome {
         Ok(Ok(())) => return true,
         Ok(Err(Miss::End)) => return false,
-        Ok(Err(Miss::Fault(kind, message))) => (kind, message, String::new()),
-        Err(payload) => {
-            let fault = panic_note::take(payload);
-            (ItemFaultKind::Panic, fault.message, fault.location)
-        }
+        Ok(Err(Miss::Fault(kind, message))) => (kind, PanicNote { message, ..PanicNote::default() }),
+        Err(payload) => (ItemFaultKind::Panic, panic_note::take(payload)),
     };
-    call.leave::<R>(item, kind, message, place)
+    call.leave::<R>(item, kind, note)
 }

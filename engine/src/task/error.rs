@@ -15,7 +15,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked. The worker survives.
-    #[error("item {item} panicked: {message}{}", at(.location))]
+    #[error("item {item} panicked: {message}{}", at(.location, .backtrace))]
     Panicked {
         /// The index of the item.
         item: usize,
@@ -23,6 +23,9 @@ pub enum TaskError {
         message: String,
         /// Where it panicked, if known.
         location: String,
+        /// The calls that led there, innermost first, one or two lines each. Empty unless the worker is a
+        /// process and `RUST_BACKTRACE` is set; with `full`, the engine's own calls are among them.
+        backtrace: String,
     },
     /// The worker that ran it died, and the item was not retried.
     #[error("item {item} was lost: worker {rank} (pid {pid}) {}{}", was(.cause), of_memory(.oom))]
@@ -119,8 +122,10 @@ pub enum TaskError {
 
 crate::base::debug_is_display!(TaskError);
 
-fn at(location: &str) -> String {
-    if location.is_empty() { String::new() } else { format!(" ({location})") }
+fn at(location: &str, backtrace: &str) -> String {
+    let place = if location.is_empty() { String::new() } else { format!(" ({location})") };
+    let trace = if backtrace.is_empty() { String::new() } else { format!("; called from\n{backtrace}") };
+    place + &trace
 }
 
 fn was(cause: &ExitCause) -> String {
@@ -181,6 +186,7 @@ pub(crate) struct ItemFault {
     pub(crate) kind: ItemFaultKind,
     pub(crate) message: String,
     pub(crate) location: String,
+    pub(crate) backtrace: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -198,7 +204,8 @@ impl ItemFault {
         let item = first.saturating_add(self.item as usize);
         match self.kind {
             ItemFaultKind::Panic => {
-                TaskError::Panicked { item, message: self.message, location: self.location }
+                let ItemFault { message, location, backtrace, .. } = self;
+                TaskError::Panicked { item, message, location, backtrace }
             }
             ItemFaultKind::Argument => TaskError::Codec { item, what: "the argument", why: self.message },
             ItemFaultKind::Result => TaskError::Codec { item, what: "the result", why: self.message },

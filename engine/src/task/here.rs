@@ -4,7 +4,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU64;
-use crate::spawn::panic_note;
+use crate::spawn::panic_note::{self, PanicNote};
 use crate::task::error::TaskError;
 use crate::task::job::Gathered;
 use crate::task::tasks::Tasks;
@@ -62,7 +62,7 @@ pub(crate) fn call<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let stop = AtomicU64::new(0);
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        let fault = panic_note::take(payload);
-        TaskError::Panicked { item: 0, message: fault.message, location: fault.location }
+        let PanicNote { message, location, backtrace } = panic_note::take(payload);
+        TaskError::Panicked { item: 0, message, location, backtrace }
     })
 }

@@ -162,6 +162,7 @@ mod tests {
             kind: ItemFaultKind::Panic,
             message: format!("number {item}"),
             location: String::new(),
+            backtrace: String::new(),
         };
         let mut bytes = Vec::new();
         codec::append(&fault, &mut bytes).unwrap();

@@ -11,8 +11,8 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Span, member};
 use crate::code;
 use crate::handle::travel::Manifest;
-use crate::spawn::panic_note;
 use crate::spawn::segments::{Segments, resolver};
+use crate::spawn::{last_words, panic_note};
 use crate::sys::clock::ticks;
 use crate::sys::{futex, process};
 use crate::task::board::{TaskBoard, board_bytes};
@@ -78,6 +78,7 @@ impl IdleWork for Server {
         let slot = board.slot(index);
         slot.rank.store(self.rank as u32, Ordering::Relaxed);
         slot.began.store(ticks(), Ordering::Relaxed);
+        last_words::set_task(self.rank as u32);
         let number = slot.stop_number();
         let span = Span::new(0, slot.items.load(Ordering::Relaxed) as usize);
         let event = member.tracer.map(|tracer| (tracer, tracer.begin(EventKind::Task, number, span)));

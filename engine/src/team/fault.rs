@@ -7,6 +7,8 @@ use crate::spawn::panic_note::PanicNote;
 
 const MESSAGE_BYTES: usize = 1024;
 const LOCATION_BYTES: usize = 256;
+/// Rounds the note up to 8 KiB: some forty calls. What is longer is cut at its far end.
+const BACKTRACE_BYTES: usize = 6880;
 
 /// A panic, told to the driver.
 #[repr(C)]
@@ -18,6 +20,7 @@ pub(crate) struct FaultNote {
     hi: AtomicU64,
     message: [AtomicU64; MESSAGE_BYTES / 8],
     location: [AtomicU64; LOCATION_BYTES / 8],
+    backtrace: [AtomicU64; BACKTRACE_BYTES / 8],
 }
 
 /// What a member reported.
@@ -28,11 +31,12 @@ pub struct Fault {
     pub(crate) hi: u64,
     pub(crate) message: String,
     pub(crate) location: String,
+    pub(crate) backtrace: String,
 }
 
 impl From<PanicNote> for Fault {
-    fn from(PanicNote { message, location }: PanicNote) -> Fault {
-        Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location }
+    fn from(PanicNote { message, location, backtrace }: PanicNote) -> Fault {
+        Fault { kind: FaultKind::Panic, lo: 0, hi: 0, message, location, backtrace }
     }
 }
 
@@ -104,6 +108,7 @@ impl FaultNote {
         self.hi.store(fault.hi, Ordering::Relaxed);
         store_text(&self.message, &fault.message);
         store_text(&self.location, &fault.location);
+        store_text(&self.backtrace, &fault.backtrace);
         // Release: pairs with the Acquire in `read`.
         self.epoch.store(epoch, Ordering::Release);
     }
@@ -118,6 +123,7 @@ impl FaultNote {
             hi: self.hi.load(Ordering::Relaxed),
             message: load_text(&self.message),
             location: load_text(&self.location),
+            backtrace: load_text(&self.backtrace),
         })
     }
 }
@@ -126,7 +132,8 @@ impl FaultNote {
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(FaultNote, kind) == 8 && std::mem::offset_of!(FaultNote, message) == 32);
-    assert!(std::mem::offset_of!(FaultNote, location) == 1056 && size_of::<Line<FaultNote>>() == 1408);
+    assert!(std::mem::offset_of!(FaultNote, location) == 1056);
+    assert!(std::mem::offset_of!(FaultNote, backtrace) == 1312 && size_of::<Line<FaultNote>>() == 8192);
 };
 
 #[cfg(not(loom))]

@@ -10,8 +10,8 @@
 use crate::base::Span;
 use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::code;
-use crate::spawn::panic_note;
 use crate::spawn::segments::Segments;
+use crate::spawn::{last_words, panic_note};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{Board, MemberStatus, bump};
 use crate::team::fault::{Fault, FaultKind};
@@ -170,7 +170,7 @@ impl LaunchContext<'_> {
 
 /// A fault with no chunk.
 pub(crate) fn fault(kind: FaultKind, message: &str) -> Fault {
-    Fault { kind, lo: 0, hi: 0, message: message.into(), location: String::new() }
+    Fault { kind, lo: 0, hi: 0, message: message.into(), location: String::new(), backtrace: String::new() }
 }
 
 impl Member {
@@ -341,6 +341,7 @@ impl Member {
         if std::mem::replace(&mut self.mail_seen, order.mail) != order.mail {
             self.read_mail();
         }
+        last_words::set_chunk(self.rank as u32, 0, 0);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
         if let Err(fault) = outcome {

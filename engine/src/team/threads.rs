@@ -1,6 +1,6 @@
 //! The threads of a member that has more than one.
 
-use crate::spawn::overflow;
+use crate::spawn::last_words;
 use crate::team::current;
 use crate::team::welcome::Welcome;
 use crate::topology::{CpuSet, bind_to};
@@ -16,7 +16,7 @@ pub(crate) fn rayon_pool(welcome: &Welcome) -> Result<Option<rayon::ThreadPool>,
         .thread_name(move |index| format!("phalanx {rank}.{index}"))
         .start_handler(move |index| {
             current::become_member();
-            overflow::guard_this_thread();
+            last_words::guard_this_thread();
             if let Some(cpu) = index.checked_rem(cpus.len()).and_then(|index| cpus.get(index)) {
                 // A refusal was reported by the worker already.
                 let _refused = bind_to(Some(&CpuSet::single(*cpu)), None);

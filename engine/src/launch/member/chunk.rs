@@ -6,7 +6,7 @@ use crate::base::atomic::Ordering;
 use crate::launch::grid::{Grid, block};
 use crate::launch::member::bitmap::Bitmap;
 use crate::launch::schedule::{Claims, Schedule};
-use crate::spawn::overflow::set_overflow_note;
+use crate::spawn::last_words;
 use crate::sys::clock::ticks;
 use crate::team::board::{MAX_CHUNKS, bump};
 use crate::team::fault::{Fault, FaultKind};
@@ -123,7 +123,7 @@ impl LaunchContext<'_> {
                 for index in first..first.saturating_add(plan.unit).min(plan.grid.chunks) {
                     let span = plan.grid.span(index);
                     let chunk = Chunk { span, index, leaf: unit, opens_leaf: index == first };
-                    set_overflow_note(self.member.rank as u32, span.lo as u64, span.hi as u64);
+                    last_words::set_chunk(self.member.rank as u32, span.lo as u64, span.hi as u64);
                     match &self.member.tracer {
                         None => kernel(&chunk),
                         Some(tracer) => {
