@@ -38,6 +38,12 @@ pub(crate) struct SpillHead {
 /// Bytes of the head.
 pub(crate) const HEAD_BYTES: usize = size_of::<SpillHead>();
 
+// The layout that docs/segment-layout.md tells.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(SpillHead, lowest) == 128 && HEAD_BYTES == 256);
+};
+
 /// One launch's spill. Goes back to its shelf when dropped.
 pub(crate) struct Spill<'a> {
     block: Option<Block>,
