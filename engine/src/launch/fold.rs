@@ -42,6 +42,9 @@ struct LeafResult {
     inline: [u64; INLINE_WORDS],
 }
 
+// The layout that docs/segment-layout.md tells.
+const _: () = assert!(size_of::<LeafResult>() == 128);
+
 /// The error of a kernel that cannot fail.
 #[derive(Serialize, Deserialize)]
 enum Never {}
