@@ -167,7 +167,7 @@ impl TaskQueue {
                 return settlement.tell(self);
             }
         };
-        let (began, ended) = (slot.began.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
+        let (began, ended) = (slot.wanted.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
         let rank = slot.rank.load(Ordering::Relaxed) as usize;
         let worked = ended.saturating_sub(began);
         let ns = worked as f64 * self.rate.ns_per_tick();
