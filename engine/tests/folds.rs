@@ -565,3 +565,28 @@ fn the_caller_in_its_seat_folds_and_searches_too() {
     let failed = pool.try_for_each(x.split(), |x| if x[0] > 5000 { Err(x[0] / 5000) } else { Ok(()) });
     assert!(matches!(failed, Err(TryError::Kernel { error: 1, .. })), "{failed:?}");
 }
+
+#[test]
+fn long_chunks_that_are_not_wanted_any_more_can_return() {
+    within(LONG, || {
+        for pool in pools() {
+            // Chunk 1 would never end by itself; chunk 0 answers later, if both run at once.
+            let outcome = pool.launch().chunk(1).try_for_each(0..2, |span| {
+                assert!(!(span.start == 0 && phalanx::is_cancelled()));
+                if span.start == 0 {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                while span.start == 1 && !phalanx::is_cancelled() {}
+                Err::<(), usize>(span.start)
+            });
+            assert!(matches!(outcome, Err(TryError::Kernel { error: 0, .. })), "{outcome:?}");
+            let found = pool.launch().chunk(1).find_map_first(0..2, |span| {
+                while span.start == 1 && !phalanx::is_cancelled() {}
+                // Offered too late, and not the lowest.
+                Some(span.start)
+            });
+            assert_eq!(found.unwrap(), Some(0));
+            pool.for_each(0..100, |_| assert!(!phalanx::is_cancelled())).unwrap();
+        }
+    });
+}

@@ -23,6 +23,7 @@ use crate::launch::try_error::TryError;
 use crate::memory::check_room;
 use crate::sys::memory::{self, Hint};
 use crate::team::board::Board;
+use crate::team::current::Leave;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use serde::Serialize;
@@ -93,9 +94,11 @@ impl AnswerPlaces {
         unsafe { self.base.cast().as_ref() }
     }
 
-    /// Whether a lower chunk, or this one itself, has an answer, so that this one's is not wanted.
-    pub(crate) fn is_decided(&self, chunk: usize) -> bool {
-        self.head().lowest.decides(chunk)
+    /// Whether this chunk is to run. Until the result is dropped, `is_cancelled` says whether a lower chunk
+    /// has an answer meanwhile. `None` if a lower chunk has one already, or this one itself.
+    pub(crate) fn admit(&self, chunk: usize) -> Option<Leave> {
+        let lowest = &self.head().lowest;
+        (!lowest.decides(chunk)).then(|| lowest.watch_below(chunk))
     }
 
     /// Whether any chunk has an answer.

@@ -206,9 +206,7 @@ where
     let end = Cell::new(0);
     context.chunks(
         |chunk| {
-            if answers.is_decided(chunk.index) {
-                return;
-            }
+            let Some(_admitted) = answers.admit(chunk.index) else { return };
             let mut accumulator = accumulator.borrow_mut();
             if chunk.opens_leaf {
                 *accumulator = None;

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::team::current::{self, Leave};
 
 /// Bits for the place, in units of 8 bytes. The 23 above are the chunk's, whose number is below 2^22: so all
 /// bits set are no answer.
@@ -24,6 +25,11 @@ impl Lowest {
     /// Whether a chunk need not run: a lower one has an answer, or it has one itself.
     pub(crate) fn decides(&self, chunk: usize) -> bool {
         self.0.load(Ordering::Relaxed) >> PLACE_BITS <= chunk as u64
+    }
+
+    /// Has `is_cancelled` say, until the result is dropped, whether a chunk below this one has an answer.
+    pub(crate) fn watch_below(&self, chunk: usize) -> Leave {
+        current::want_from(&self.0, (chunk as u64) << PLACE_BITS)
     }
 
     /// Whether any chunk has an answer.
