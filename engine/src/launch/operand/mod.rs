@@ -33,7 +33,8 @@ use std::ops::Range;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "not an operand",
-    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain numbers and `[T; N]` of them, `Val(pod)`, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain numbers and `[T; N]` of them, `Val(pod)`, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these",
+    note = "of a tuple, each element must be one: look for a `String`, `Vec`, `bool`, slice or struct among them; a struct of numbers travels as `Val(it)`"
 )]
 pub unsafe trait Operand {
     /// What is sent: plain bytes of fixed size.
