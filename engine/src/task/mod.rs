@@ -21,6 +21,8 @@ mod here;
 mod imap;
 mod insight;
 mod job;
+#[cfg(not(feature = "indicatif"))]
+mod no_bar;
 pub(crate) mod queue;
 pub(crate) mod queued;
 mod result;
