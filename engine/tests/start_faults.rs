@@ -384,7 +384,6 @@ fn an_initializer_has_as_long_as_the_pool_allows() {
         other => panic!("{other:?}"),
     }
     assert!(begun.elapsed() >= limit);
-    let pool =
-        Pool::builder().workers(1).initializer(|_: u64| (), 1).start_timeout(Duration::MAX).build();
+    let pool = Pool::builder().workers(1).initializer(|_: u64| (), 1).start_timeout(Duration::MAX).build();
     assert_eq!(pool.unwrap().apply(|n: u64| n + 1, 1).unwrap(), 2);
 }
