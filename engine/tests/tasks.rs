@@ -262,6 +262,20 @@ fn insights_count_the_time_of_all_items_of_a_chunk_with_a_limit_too() {
 }
 
 #[test]
+fn insights_tell_how_long_workers_took_to_start_and_to_initialize() {
+    let nap = Duration::from_millis(30);
+    for backend in [Backend::Processes, Backend::Threads] {
+        let builder = Pool::builder().workers(2).backend(backend);
+        let pool = builder.initializer(std::thread::sleep, nap).build().unwrap();
+        for worker in pool.insights().workers {
+            assert!(worker.initializing >= nap && worker.starting >= worker.initializing, "{worker:?}");
+        }
+        let pool = Pool::builder().workers(2).backend(backend).build().unwrap();
+        assert!(pool.insights().workers.iter().all(|worker| worker.initializing.is_zero()));
+    }
+}
+
+#[test]
 fn callbacks_come_without_anybody_waiting() {
     for pool in pools() {
         let (sender, receiver) = mpsc::channel();
