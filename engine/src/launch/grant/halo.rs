@@ -1,5 +1,11 @@
 //! `halo`: a chunk with its neighbours, for stencils.
 //!
+//! A view is one piece of memory, so a chunk at an end of the array cannot be seen in place together with rows
+//! that lie elsewhere: it is copied. A launch copies two chunks of many. A phase of a region copies all rows of
+//! the first and the last rank, into new memory. Measured with 2 workers on 8 Mi `f64`, on a busy machine of 2
+//! cores: launches took 25 ms with `Shrink` and 21 ms with `Wrap`, phases 21 ms and 158 ms; on 16 Ki, launches
+//! 19 us and 19 us, phases 6 us and 8 us.
+//!
 //! # Safety
 //! Inner chunks are seen in place. At the array's ends, where rows beyond the edge are wanted, the chunk is
 //! copied into a buffer of the member's own, which lives in the opened operand, as long as the launch; one
@@ -21,6 +27,7 @@ use crate::memory::check_room;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// What a kernel sees beyond the ends of a [`halo`](crate::SharedArray::halo) array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +73,11 @@ reading_grants! {
     /// The view of rows `lo..hi` holds rows `lo - k .. hi + k`, so row `i` of the chunk is row `i + k` of the
     /// view. `edge` defines what lies beyond the ends of the array. With [`Edge::Shrink`], the first chunk's
     /// view starts at row 0 and the last chunk's view ends at the last row.
+    ///
+    /// With other edges, the first and the last chunk are copied with what lies beyond, since a view is one
+    /// piece of memory. In a phase of a region, where each rank has one chunk, that is much of the array: where
+    /// it matters, compute the inner rows with `Shrink` or by [`range`](crate::SharedArray::range), and the
+    /// ends apart.
     ///
     /// `k` may exceed the array's length. If no memory could hold the halo, the launch is refused before any
     /// work. An array without rows has nothing to clamp to or wrap around, so its views are empty.
@@ -123,22 +135,46 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
         // Not left to `Vec`, which would end the process.
         let room = buffer.try_reserve(rows.saturating_mul(width));
         assert!(room.is_ok(), "no memory for {seen} rows of {width} elements with their halo");
-        for row in (0..rows).map(|index| first.wrapping_add_unsigned(index)) {
-            match self.source(row, have) {
-                Err(value) => buffer.extend(std::iter::repeat_n(value, width)),
-                Ok(row) => {
-                    // SAFETY: `source` gives a row of the array.
-                    let start = unsafe { self.array.base.add(row.wrapping_mul(width)) };
-                    // SAFETY: the row is mapped, initialised and frozen.
-                    buffer.extend_from_slice(unsafe { std::slice::from_raw_parts(start, width) });
-                }
-            }
+        if rows > 0 {
+            // What of it lies inside the array, in one piece.
+            let inside =
+                Span::new(span.lo.saturating_sub(self.k), span.hi.saturating_add(self.k).min(have as usize));
+            let end = first.wrapping_add_unsigned(seen);
+            // SAFETY: nobody writes the array, by the caller's word.
+            unsafe { self.extend_beyond(first..inside.lo as isize, &mut buffer) };
+            // SAFETY: rows of the array.
+            let start = unsafe { self.array.base.add(inside.lo.wrapping_mul(width)) };
+            // SAFETY: the rows are mapped, initialised and frozen.
+            buffer.extend_from_slice(unsafe {
+                std::slice::from_raw_parts(start, inside.len().wrapping_mul(width))
+            });
+            // SAFETY: as above.
+            unsafe { self.extend_beyond(inside.hi as isize..end, &mut buffer) };
         }
         let mut dim = self.array.dim.clone();
         dim.slice_mut()[0] = seen;
         // SAFETY: the buffer holds exactly these rows, or they are none or without size; it is not touched
         // again before the next view.
         unsafe { D::view_rows(buffer.as_ptr(), &dim, Span::new(0, seen)) }
+    }
+
+    /// Appends what is shown in place of rows beyond the ends of the array.
+    ///
+    /// # Safety
+    /// Nobody writes the array meanwhile.
+    unsafe fn extend_beyond(&self, beyond: Range<isize>, buffer: &mut Vec<T>) {
+        let (width, have) = (row_elems(&self.array.dim), self.array.rows() as isize);
+        for row in beyond {
+            match self.source(row, have) {
+                Err(value) => buffer.extend(std::iter::repeat_n(value, width)),
+                Ok(row) => {
+                    // SAFETY: `source` gives a row of the array.
+                    let start = unsafe { self.array.base.add(row.wrapping_mul(width)) };
+                    // SAFETY: the row is mapped, initialised, and frozen by the caller's word.
+                    buffer.extend_from_slice(unsafe { std::slice::from_raw_parts(start, width) });
+                }
+            }
+        }
     }
 
     /// Returns the row to show in place of `row`, or the value to fill it with. `have` must be above 0 unless
