@@ -30,8 +30,6 @@ pub use array::{
 pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, Receiver, Sender, SimpleQueue};
 pub use error::Error;
-#[doc(hidden)]
-pub use launch::ZipViews;
 pub use launch::{
     CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapOutput, Operand, PerWorker, Plain,
     Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
@@ -42,6 +40,8 @@ pub use manager::{
 pub use memory::{
     AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
 };
+#[doc(hidden)]
+pub use pool::ZipViews;
 pub use pool::{
     Backend, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
     Seat, TraceError, WorkerStats, monitored, recommended_workers,

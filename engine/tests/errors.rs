@@ -10,7 +10,7 @@ use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, Semapho
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
 use phalanx::{
     AllocError, AttachError, CallError, JoinError, LaunchError, ManagerError, PoolError, QueueError,
-    RegionError, SpawnError, StartError, TaskError, TraceError,
+    RegionError, Span, SpawnError, StartError, TaskError, TraceError, TryError,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -62,6 +62,11 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
             source: CpuSetError::TooLarge { index: 1 << 40 },
         }),
         check(TraceError::Off),
+        check(TryError::Kernel {
+            site: "a.rs:1:1".into(),
+            span: Span { lo: 0, hi: 9 },
+            error: TraceError::Off,
+        }),
     ]
     .into();
     let public = public_errors();

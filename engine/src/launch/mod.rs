@@ -24,7 +24,7 @@ mod try_error;
 
 pub use builder::Launch;
 pub use cancel::CancelToken;
-pub use element_wise::{Elements, MapOutput, With, ZipViews};
+pub use element_wise::{Elements, MapOutput, With};
 pub use error::{Death, LaunchError};
 pub use grant::{Captured, Edge, PerWorker};
 

@@ -9,7 +9,6 @@ use std::fmt::{self, Debug, Display};
 ///
 /// With an error type that displays itself, `?` converts it into `Box<dyn Error>`, and into
 /// [`phalanx::Error`](crate::Error).
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum TryError<E = Box<dyn Error + Send + Sync>> {
     /// The kernel returned an error. All chunks below this one have succeeded.
@@ -28,6 +27,17 @@ pub enum TryError<E = Box<dyn Error + Send + Sync>> {
 impl<E> From<LaunchError> for TryError<E> {
     fn from(error: LaunchError) -> TryError<E> {
         TryError::Launch(error)
+    }
+}
+
+impl<E: Debug> Debug for TryError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryError::Kernel { site, span, error } => {
+                write!(f, "the kernel at {site} failed on {span}: {error:?}")
+            }
+            TryError::Launch(error) => Display::fmt(error, f),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The top of the crate. A [`Pool`] holds a team of pinned workers and drives their launches.
 
 mod arrays;
+mod azip;
 mod builder;
 mod end;
 mod error;
@@ -20,6 +21,7 @@ mod adversary_task_tests;
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
 
+pub use azip::ZipViews;
 pub use builder::{Backend, PoolBuilder};
 pub use error::PoolError;
 pub use monitored::monitored;

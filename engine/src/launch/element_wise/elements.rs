@@ -10,7 +10,9 @@ use std::ops::Range;
 
 /// Sealed: the engine relies on there being no other implementations.
 mod sealed {
-    use super::{Range, Split, SplitFlat, SplitMut, SplitOut, up_to_eight};
+    use crate::base::up_to_eight;
+    use crate::launch::grant::{Split, SplitFlat, SplitMut, SplitOut};
+    use std::ops::Range;
 
     pub trait Elements {}
     impl<T, D> Elements for Split<'_, T, D> {}

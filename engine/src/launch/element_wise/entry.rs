@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{Elements, MapOutput};
+use super::elements::{Elements, MapOutput};
 use crate::array::Element;
 use crate::code::conjure;
 use crate::launch::grant::MAX_AXES;

@@ -1,12 +1,10 @@
 //! Element-wise kernels: `map_into`, `fill_with` and `scan` call them once per element, inlined into the
 //! loop.
 
-mod azip;
 mod elements;
 mod entry;
 mod scan;
 
-pub use azip::ZipViews;
 pub use elements::{Elements, MapOutput};
 
 use crate::array::Element;

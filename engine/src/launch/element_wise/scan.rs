@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::MapOutput;
+use super::elements::MapOutput;
 use crate::array::Element;
 use crate::code::{NoCapture, conjure};
 use crate::launch::builder::{Launch, LaunchCall};
