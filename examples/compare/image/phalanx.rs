@@ -1,6 +1,7 @@
 use crate::splitmix::bits;
 use ndarray::Zip;
-use phalanx::{Edge, Pool};
+use phalanx::{Edge, Pool, azip};
+use phalanx_kernels::reduce::count_if;
 
 const SHAPE: (usize, usize) = (200, 300);
 
@@ -24,15 +25,10 @@ pub fn main() -> Result<(), phalanx::Error> {
     println!("{:?}", histogram.as_slice());
 
     let limit = 110;
-    phalanx::azip!(pool, [limit], (pixel in blurred.split_flat_mut()) {
+    azip!(pool, [limit], (pixel in blurred.split_flat_mut()) {
         *pixel = if *pixel > limit { 255 } else { 0 };
     })?;
-    let bright = pool.reduce(
-        blurred.split_flat(),
-        0,
-        |pixels| pixels.iter().filter(|&&p| p == 255).count(),
-        |a, b| a + b,
-    )?;
+    let bright = count_if(&pool, &blurred, |pixel| pixel == 255)?;
     println!("{bright} pixels are brighter than {limit}");
     Ok(())
 }

@@ -1,4 +1,5 @@
 use phalanx::Pool;
+use phalanx_kernels::reduce::sum;
 
 pub fn main() -> Result<(), phalanx::Error> {
     let pool = Pool::new()?;
@@ -8,7 +9,7 @@ pub fn main() -> Result<(), phalanx::Error> {
         let x = start + (i as f64 + 0.5) * step;
         (-x * x).exp() * step
     })?;
-    let area = pool.reduce(areas.split(), 0.0, |areas| areas.iter().sum(), |a, b| a + b)?;
+    let area = sum(&pool, &areas)?;
 
     let mut sums = pool.zeros::<f64>(n)?;
     pool.scan(sums.split_out(), areas.split(), 0.0, |a, b| a + b)?;

@@ -1,6 +1,7 @@
 use crate::splitmix::bits;
 use ndarray::Zip;
 use phalanx::{Edge, Pool};
+use phalanx_kernels::reduce::sum;
 
 const SIZE: usize = 64;
 
@@ -20,8 +21,6 @@ pub fn main() -> Result<(), phalanx::Error> {
         })?;
         std::mem::swap(&mut cells, &mut next);
     }
-    let live =
-        pool.reduce(cells.split_flat(), 0, |cells| cells.iter().map(|&c| u64::from(c)).sum(), |a, b| a + b)?;
-    println!("{live} cells are alive");
+    println!("{} cells are alive", sum(&pool, &cells)?);
     Ok(())
 }

@@ -1,5 +1,6 @@
 use crate::splitmix::bits;
 use phalanx::Pool;
+use phalanx_kernels::reduce::{max, sum};
 use std::array::from_fn;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,9 +28,7 @@ pub fn main() -> Result<(), phalanx::Error> {
             0.15 / PAGES as f64 + 0.85 * links.iter().map(|&from| shares[from as usize]).sum::<f64>()
         })?;
     }
-    let first =
-        pool.reduce(ranks.split(), 0.0, |ranks| ranks.iter().copied().fold(0.0, f64::max), f64::max)?;
-    let total = pool.reduce(ranks.split(), 0.0, |ranks| ranks.iter().sum(), |a, b| a + b)?;
+    let (first, total) = (max(&pool, &ranks)?, sum(&pool, &ranks)?);
     println!("the highest rank is {first:.9}, all together {total:.9}");
     Ok(())
 }

@@ -1,4 +1,5 @@
 use phalanx::{Captured, Pool};
+use phalanx_kernels::reduce::argmax;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -30,16 +31,7 @@ pub fn main() -> Result<(), phalanx::Error> {
     let config = Config { speed: 200.0, drag: 0.001, step: 0.05, winds: vec![2.0, 5.0, 9.0, 14.0] };
     let config = Captured::new(&config)?;
     let distances = pool.from_fn_with(360, &config, |i, config| distance(i as f64 / 4.0, config))?;
-    let (best, farthest) = pool.fold(
-        (0..360, distances.split()),
-        || (0, 0.0),
-        |best, (span, distances)| *best = span.zip(distances.iter().copied()).fold(*best, farther),
-        |best, more| *best = farther(*best, more),
-    )?;
-    println!("{:.2} degrees reach {farthest:.3} m", best as f64 / 4.0);
+    let best = argmax(&pool, &distances)?;
+    println!("{:.2} degrees reach {:.3} m", best as f64 / 4.0, distances.as_slice()[best]);
     Ok(())
-}
-
-fn farther(a: (usize, f64), b: (usize, f64)) -> (usize, f64) {
-    if b.1 > a.1 { b } else { a }
 }

@@ -1,4 +1,5 @@
 use phalanx::{Edge, Pool};
+use phalanx_kernels::reduce::max;
 
 pub fn main() -> Result<(), phalanx::Error> {
     let pool = Pool::new()?;
@@ -17,8 +18,7 @@ pub fn main() -> Result<(), phalanx::Error> {
         }
         Ok(())
     })?;
-    let highest =
-        pool.reduce(u.split(), f64::MIN, |u| u.iter().copied().fold(f64::MIN, f64::max), f64::max)?;
+    let highest = max(&pool, &u)?;
     println!("{highest:.6} high, {:.6} at 1000, {:.6} at 1100", u.as_slice()[1000], u.as_slice()[1100]);
     Ok(())
 }
