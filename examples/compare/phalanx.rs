@@ -1,4 +1,4 @@
-//! Short programs with Phalanx: `compare_phalanx NAME` runs one. docs/compare.md shows them beside their twins.
+//! Short programs with Phalanx: `compare_phalanx NAME` runs one. Their twins are shown in docs/compare.md.
 
 #[path = "groupby/phalanx.rs"]
 mod groupby;

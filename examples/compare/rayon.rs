@@ -1,4 +1,4 @@
-//! Short programs with rayon: `compare_rayon NAME` runs one. docs/compare.md shows them beside their twins.
+//! Short programs with rayon: `compare_rayon NAME` runs one. Their twins are shown in docs/compare.md.
 
 #[path = "groupby/rayon.rs"]
 mod groupby;

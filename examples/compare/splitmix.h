@@ -1,4 +1,4 @@
-// Random numbers by place (splitmix64), the same in every language: splitmix.rs, splitmix.py, splitmix.h.
+// Random numbers by place (splitmix64), the same in every language: see also splitmix.rs and splitmix.py.
 #include <stdint.h>
 
 // 64 random bits.

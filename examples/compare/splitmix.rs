@@ -1,4 +1,4 @@
-//! Random numbers by place (splitmix64), the same in every language: `splitmix.rs`, `splitmix.py`, `splitmix.h`.
+//! Random numbers by place (splitmix64), the same in every language: see also `splitmix.py` and `splitmix.h`.
 
 /// 64 random bits.
 pub fn bits(i: u64) -> u64 {

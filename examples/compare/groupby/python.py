@@ -5,13 +5,17 @@ from splitmix import bits
 CITIES = ["Accra", "Bern", "Cusco", "Dhaka", "Evora", "Fes", "Gent", "Hanoi"]
 
 
+def add(totals, city, count, value):
+    n, total = totals.get(city, (0, 0))
+    totals[city] = n + count, total + value
+
+
 def group(lines):
-    cities = {}
+    totals = {}
     for line in lines:
         city, value = line.split(",")
-        count, total = cities.get(city, (0, 0))
-        cities[city] = count + 1, total + int(value)
-    return cities
+        add(totals, city, 1, int(value))
+    return totals
 
 
 if __name__ == "__main__":
@@ -19,11 +23,10 @@ if __name__ == "__main__":
     rows = zip(bits(2 * i) % 8, bits(2 * i + 1) % 400)
     lines = "".join(f"{CITIES[city]},{value}\n" for city, value in rows).splitlines()
 
-    cities = {}
+    totals = {}
     with Pool() as pool:
         for part in pool.imap_unordered(group, np.array_split(lines, 64)):
-            for city, (n, more) in part.items():
-                count, total = cities.get(city, (0, 0))
-                cities[city] = count + n, total + more
-    for city, (count, total) in sorted(cities.items()):
-        print(f"{city} {count} {total / count:.3f}")
+            for city, (count, value) in part.items():
+                add(totals, city, count, value)
+    for city, (count, value) in sorted(totals.items()):
+        print(f"{city} {count} {value / count:.3f}")

@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 type Record = (u64, usize);
 
-/// The five highest scores, of equal ones those with the lower number.
-fn keep_best(records: &mut Vec<Record>) {
-    records.sort_unstable_by_key(|&(score, number)| (Reverse(score), number));
-    records.truncate(5);
+/// Keeps the five highest scores, of equal ones those with the lower number.
+fn keep_best(best: &mut Vec<Record>, more: impl IntoIterator<Item = Record>) {
+    best.extend(more);
+    best.sort_unstable_by_key(|&(score, number)| (Reverse(score), number));
+    best.truncate(5);
 }
 
 pub fn main() -> Result<(), phalanx::Error> {
@@ -16,14 +17,8 @@ pub fn main() -> Result<(), phalanx::Error> {
     let best = pool.fold(
         (scores.split(), 0..scores.len()),
         Vec::new,
-        |best, (scores, numbers)| {
-            best.extend(scores.iter().copied().zip(numbers));
-            keep_best(best);
-        },
-        |best, more| {
-            best.extend(more);
-            keep_best(best);
-        },
+        |best, (scores, numbers)| keep_best(best, scores.iter().copied().zip(numbers)),
+        keep_best,
     )?;
     for (score, number) in best {
         println!("record {number} has {score}");
