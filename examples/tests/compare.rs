@@ -1,5 +1,5 @@
-//! The programs of `examples/compare`: the twins of each print the same, and docs/compare.md tells of them what
-//! is so.
+//! The programs of `examples/compare`: the twins of each print the same, and docs/compare.md tells of them
+//! what is so.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests may")]
 
 use std::collections::BTreeMap;
