@@ -52,7 +52,7 @@ pub use process::{
 };
 pub use spawn::{ExitCause, StartError, StartMethod};
 pub use task::{
-    Argument, AsCompleted, AsyncResult, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
+    Argument, AsCompleted, AsyncResult, Failure, Imap, Insights, Output, SlowTask, Star, TaskError, Tasks,
     WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};

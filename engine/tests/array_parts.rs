@@ -214,3 +214,53 @@ fn a_frozen_array_is_no_operand_in_another_process() {
     assert!(here.contains("another process made this frozen array"), "{here}");
     assert_eq!(first, 2);
 }
+
+#[test]
+fn phases_open_ranges_of_rows() {
+    for pool in pools() {
+        let n = 500;
+        let x = pool.from_fn(n, |i| (i * i) as f64).unwrap();
+        let mut y = pool.zeros::<f64>(n).unwrap();
+        let sum = pool.region((&x, &mut y), |team, (x, mut y)| {
+            let n = x.rows();
+            // Inner points from their neighbours, then the ends from the inner points.
+            let operands =
+                (y.range_mut(1..n - 1).split_mut(), x.range(..n - 2).split(), x.range(2..).split());
+            team.phase(operands, |(y, left, right)| {
+                for ((y, left), right) in y.iter_mut().zip(left).zip(right) {
+                    *y = (right - left) / 2.0;
+                }
+            })?;
+            let next = team.phase((y.range(1..2).whole(), y.range(1..n - 1).whole()), |(next, inner)| {
+                assert_eq!(next[0], inner[0]);
+                next[0]
+            })?;
+            team.phase(y.range_mut(..1).split_mut(), |first| first.iter_mut().for_each(|y| *y = -next))?;
+            let sum = |rows: &[f64]| rows.iter().sum::<f64>();
+            team.reduce_chunks(y.range(1..n - 1).split(), 0.0, sum, |a, b| a + b)
+        });
+        let expected: Vec<f64> = (0..n).map(|i| [i as f64 * 2.0, 0.0][usize::from(i == n - 1)]).collect();
+        assert_eq!(y.as_slice()[1..], expected[1..], "{pool:?}");
+        assert_eq!(y.as_slice()[0], -2.0);
+        assert_eq!(sum.unwrap(), expected.iter().sum::<f64>());
+    }
+}
+
+#[test]
+fn ranks_that_name_different_ranges_are_told_before_they_touch_anything() {
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let mut y = pool.zeros::<u64>(10).unwrap();
+    let error = pool.region(&mut y, |team, mut y| {
+        let first = 5 * team.rank();
+        team.phase(y.range_mut(first..first + 5).split_mut(), |rows| rows.fill(1))?;
+        Ok(0)
+    });
+    assert!(matches!(error, Err(LaunchError::Region { .. })), "{error:?}");
+    let outside = pool.region(&mut y, |team, mut y| {
+        team.phase(y.range_mut(5..11).split_mut(), |rows| rows.fill(1))?;
+        Ok(0)
+    });
+    let text = outside.unwrap_err().to_string();
+    assert!(text.contains("outside an array of 10 rows"), "{text}");
+    assert_eq!(y.as_slice(), [0; 10]);
+}

@@ -5,6 +5,7 @@ mod common;
 
 use common::{LONG, send, state_of, within};
 use phalanx::channel::{Queue, QueueError, QueueOptions, Receiver, Sender};
+use phalanx::sync::Counter;
 use phalanx::{Backend, Pool, Process, TaskError};
 use rustix::process::Signal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -294,4 +295,27 @@ fn a_sender_without_receivers_keeps_its_item() {
     drop(second);
     assert!(matches!(sender.try_send(&item), Err(QueueError::EndOfFile { died: None })));
     assert_eq!(item, "mine");
+}
+
+#[test]
+fn a_map_whose_worker_dies_half_way_goes_on_with_the_same_senders() {
+    let pool = pool(2, Backend::Processes);
+    let (sender, receiver) = Queue::<u32>::pair().unwrap();
+    let deaths = Counter::new(0).unwrap();
+    let items: Vec<_> = (0..500).map(|i| (sender.clone(), deaths.clone(), i)).collect();
+    drop(sender);
+    let mapped = pool.tasks().retry(1).map_async(
+        |(sender, deaths, i): (Sender<u32>, Counter, u32)| {
+            if i == 250 && deaths.add(1) == 0 {
+                kill_me();
+            }
+            sender.send(&i).unwrap();
+        },
+        items,
+    );
+    let mut all = rest(receiver);
+    all.sort_unstable();
+    assert_eq!(all, (0..500).collect::<Vec<_>>());
+    assert_eq!(mapped.get().unwrap().len(), 500);
+    assert_eq!(deaths.get(), 2);
 }

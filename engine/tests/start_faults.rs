@@ -367,3 +367,23 @@ fn idle_workers_killed_from_outside_are_replaced_however_often() {
         assert_right(&pool);
     });
 }
+
+/// An initializer may be given more time, or less, than a worker usually gets.
+#[test]
+fn an_initializer_has_as_long_as_the_pool_allows() {
+    let begun = std::time::Instant::now();
+    let limit = Duration::from_millis(300);
+    let never = |(): ()| -> () {
+        loop {
+            std::thread::park();
+        }
+    };
+    let outcome = Pool::builder().workers(1).initializer(never, ()).start_timeout(limit).build();
+    match outcome {
+        Err(PoolError::Start(StartError::StartTimeout { waited })) => assert_eq!(waited, limit),
+        other => panic!("{other:?}"),
+    }
+    assert!(begun.elapsed() >= limit);
+    let pool = Pool::builder().workers(1).initializer(|_: u64| (), 1).start_timeout(Duration::MAX).build();
+    assert_eq!(pool.unwrap().apply(|n: u64| n + 1, 1).unwrap(), 2);
+}

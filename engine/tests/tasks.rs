@@ -241,6 +241,41 @@ fn threads_report_what_they_cannot_stop() {
 }
 
 #[test]
+fn insights_count_the_time_of_all_items_of_a_chunk_with_a_limit_too() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let pool = Pool::builder().workers(1).backend(backend).build().unwrap();
+        let nap = |_: u64| std::thread::sleep(Duration::from_millis(20));
+        for limit in [None, Some(LONG)] {
+            let before = pool.insights();
+            let tasks = pool.tasks().chunksize(5);
+            let tasks = if let Some(limit) = limit { tasks.timeout(limit) } else { tasks };
+            tasks.map(nap, 0..10).unwrap();
+            let after = pool.insights();
+            let [was, is] = [&before, &after].map(|insights| &insights.workers[0]);
+            assert_eq!((is.tasks - was.tasks, is.items - was.items), (2, 10), "{limit:?}");
+            assert!(is.working - was.working >= Duration::from_millis(200), "{limit:?}: {after}");
+            // The second chunk waited for the first.
+            assert!(is.queued - was.queued >= Duration::from_millis(100), "{limit:?}: {after}");
+            assert!(after.slowest[0].duration >= Duration::from_millis(100), "{limit:?}: {after}");
+        }
+    }
+}
+
+#[test]
+fn insights_tell_how_long_workers_took_to_start_and_to_initialize() {
+    let nap = Duration::from_millis(30);
+    for backend in [Backend::Processes, Backend::Threads] {
+        let builder = Pool::builder().workers(2).backend(backend);
+        let pool = builder.initializer(std::thread::sleep, nap).build().unwrap();
+        for worker in pool.insights().workers {
+            assert!(worker.initializing >= nap && worker.starting >= worker.initializing, "{worker:?}");
+        }
+        let pool = Pool::builder().workers(2).backend(backend).build().unwrap();
+        assert!(pool.insights().workers.iter().all(|worker| worker.initializing.is_zero()));
+    }
+}
+
+#[test]
 fn callbacks_come_without_anybody_waiting() {
     for pool in pools() {
         let (sender, receiver) = mpsc::channel();

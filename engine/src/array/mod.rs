@@ -21,6 +21,7 @@ pub use attach::AttachError;
 pub use element::Element;
 pub use frozen::FrozenArray;
 pub use mapped::{MappedArray, PrivateArray};
+pub(crate) use range_ref::rows_of;
 pub use range_ref::{RangeRef, RangeRefMut};
 pub use shape::Shape;
 pub(crate) use shape::{row_elems, rows};

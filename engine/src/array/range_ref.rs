@@ -15,6 +15,7 @@
 
 use super::shape::{row_elems, rows};
 use super::{Element, FrozenArray, Shape, SharedArray};
+use crate::base::Span;
 use crate::memory::Segment;
 use ndarray::{ArrayView, ArrayViewMut, Dimension, Ix1};
 use std::marker::PhantomData;
@@ -57,10 +58,14 @@ impl<T, D: Clone> Clone for RangeRef<'_, T, D> {
 
 impl<T, D: Copy> Copy for RangeRef<'_, T, D> {}
 
-/// The first row of a range, and how many there are.
+/// The rows of a range, inside an array of shape `dim`.
+///
+/// # Panics
+/// If they leave the array, or it has no axes.
 #[track_caller]
-fn bounds(range: &impl RangeBounds<usize>, have: usize, axes: usize) -> (usize, usize) {
-    assert!(axes > 0, "an array without axes has no rows to take a range of");
+pub(crate) fn rows_of<D: Dimension>(range: &impl RangeBounds<usize>, dim: &D) -> Span {
+    assert!(dim.ndim() > 0, "an array without axes has no rows to take a range of");
+    let have = rows(dim);
     let lo = match range.start_bound() {
         Bound::Included(lo) => *lo,
         Bound::Excluded(before) => before.saturating_add(1),
@@ -71,15 +76,11 @@ fn bounds(range: &impl RangeBounds<usize>, have: usize, axes: usize) -> (usize, 
         Bound::Excluded(hi) => Some(*hi),
         Bound::Unbounded => Some(have),
     };
-    let hi = hi.filter(|hi| *hi <= have);
-    let Some(hi) = hi else {
-        let end = range.end_bound();
-        panic!("the range of rows ends at {end:?}, outside an array of {have} rows");
+    let Some(hi) = hi.filter(|hi| *hi <= have) else {
+        panic!("the range of rows ends at {:?}, outside an array of {have} rows", range.end_bound());
     };
-    let Some(len) = hi.checked_sub(lo) else {
-        panic!("the range of rows starts at {lo} but ends at {hi}");
-    };
-    (lo, len)
+    assert!(lo <= hi, "the range of rows starts at {lo} but ends at {hi}");
+    Span::new(lo, hi)
 }
 
 impl<'a, T: Element, D: Shape> RangeRef<'a, T, D> {
@@ -114,13 +115,13 @@ impl<'a, T: Element, D: Shape> RangeRef<'a, T, D> {
     /// If the range leaves the rows or ends before it starts, as slicing does.
     #[track_caller]
     pub fn range(&self, range: impl RangeBounds<usize>) -> RangeRef<'a, T, D> {
-        let (lo, len) = bounds(&range, rows(&self.dim), self.dim.ndim());
+        let span = rows_of(&range, &self.dim);
         // No wrap: at most the array's size.
-        let skipped = lo.wrapping_mul(row_elems(&self.dim));
+        let skipped = span.lo.wrapping_mul(row_elems(&self.dim));
         let mut dim = self.dim.clone();
-        dim.slice_mut()[0] = len;
+        dim.slice_mut()[0] = span.len();
         RangeRef {
-            // SAFETY: the rows lie inside the array (B1), as `bounds` has checked.
+            // SAFETY: the rows lie inside the array (B1), as `rows_of` has checked.
             ptr: unsafe { self.ptr.add(skipped) },
             dim,
             byte_offset: self.byte_offset.wrapping_add(skipped.wrapping_mul(size_of::<T>())),

@@ -4,10 +4,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A type that can be the argument of a task: any serde type that owns its data. Numbers cost one copy.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the argument of a task",
+    label = "not an argument of a task",
+    note = "arguments own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`; take `String` and not `&str`, `Vec<T>` and not `&[T]`",
+    note = "to read a `SharedArray` in a task, pass `array.freeze()?`, which tasks take as `FrozenArray`; to write it, pass `array.split_mut()` to `pool.for_each`"
+)]
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
 
 /// A type that can be the result of a task, or of the kernel of a [fold](crate::Pool::fold) or search: the
 /// same types as for [`Argument`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a task",
+    label = "not a result of a task",
+    note = "results own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`; return `String` and not `&str`, `Vec<T>` and not an iterator"
+)]
 pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}

@@ -16,7 +16,13 @@ use std::any::{Any, TypeId};
 /// A type that can go through a queue: anything that serde can encode and decode again.
 ///
 /// `Vec`s of plain numbers are copied as bytes, everything else in a self-describing format.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot go through a queue",
+    label = "not an item of a queue",
+    note = "items own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`"
+)]
 pub trait Message: Serialize + DeserializeOwned + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 
 macro_rules! plain {

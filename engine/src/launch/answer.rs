@@ -23,6 +23,7 @@ use crate::launch::try_error::TryError;
 use crate::memory::check_room;
 use crate::sys::memory::{self, Hint};
 use crate::team::board::Board;
+use crate::team::current::Leave;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use serde::Serialize;
@@ -31,12 +32,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::ptr::NonNull;
 
-/// Bits of [`SpillHead::lowest`] for the place, in units of 8 bytes. The 23 above are the chunk's, whose
-/// number is below 2^22: so all bits set are no answer.
-const PLACE_BITS: u32 = 41;
 /// The length before each value. Places are multiples of it.
 const LEN_BYTES: usize = size_of::<u64>();
-const PLACE_SHIFT: u32 = LEN_BYTES.trailing_zeros();
 /// Whether there is memory is looked up once a megabyte.
 const CHECK_SHIFT: u32 = 20;
 
@@ -97,25 +94,23 @@ impl AnswerPlaces {
         unsafe { self.base.cast().as_ref() }
     }
 
-    /// Whether a lower chunk, or this one itself, has an answer, so that this one's is not wanted.
-    pub(crate) fn is_decided(&self, chunk: usize) -> bool {
-        self.head().lowest.load(Ordering::Relaxed) >> PLACE_BITS <= chunk as u64
+    /// Whether this chunk is to run. Until the result is dropped, `is_cancelled` says whether a lower chunk
+    /// has an answer meanwhile. `None` if a lower chunk has one already, or this one itself.
+    pub(crate) fn admit(&self, chunk: usize) -> Option<Leave> {
+        let lowest = &self.head().lowest;
+        (!lowest.decides(chunk)).then(|| lowest.watch_below(chunk))
     }
 
     /// Whether any chunk has an answer.
     pub(crate) fn has_answer(&self) -> bool {
-        self.head().lowest.load(Ordering::Relaxed) != u64::MAX
+        self.head().lowest.is_some()
     }
 
     /// Offers an answer on behalf of chunk `index`, from the units `span`.
     pub(crate) fn offer<A: Serialize>(&self, index: usize, span: Span, answer: &A) {
         let place = self.encoded(answer, |bytes| self.keep(bytes));
         match place.flatten() {
-            Ok(place) => {
-                let word = ((index as u64) << PLACE_BITS) | (place >> PLACE_SHIFT);
-                // Release: pairs with the Acquire in `Spill::lowest`.
-                self.head().lowest.fetch_min(word, Ordering::AcqRel);
-            }
+            Ok(place) => self.head().lowest.offer(index, place),
             Err(why) => self.fail(span, &why),
         }
     }
@@ -199,12 +194,8 @@ impl Answers<'_> {
         grid: &Grid,
         site: &Location<'_>,
     ) -> Result<Option<(Span, A)>, LaunchError> {
-        let word = self.0.lowest();
-        if word == u64::MAX {
-            return Ok(None);
-        }
-        let span = grid.span((word >> PLACE_BITS) as usize);
-        let place = (word & (1u64 << PLACE_BITS).wrapping_sub(1)) << PLACE_SHIFT;
+        let Some((chunk, place)) = self.0.lowest() else { return Ok(None) };
+        let span = grid.span(chunk);
         // SAFETY: the caller's word.
         match unsafe { self.value(place) } {
             Ok(answer) => Ok(Some((span, answer))),

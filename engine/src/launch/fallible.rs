@@ -119,9 +119,7 @@ where
     let partial = Cell::new(A::zeroed());
     context.chunks(
         |chunk| {
-            if answers.is_decided(chunk.index) {
-                return;
-            }
+            let Some(_admitted) = answers.admit(chunk.index) else { return };
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             match kernel(unsafe { O::view(&operands, chunk) }) {
                 Ok(value) => {

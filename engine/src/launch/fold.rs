@@ -42,6 +42,9 @@ struct LeafResult {
     inline: [u64; INLINE_WORDS],
 }
 
+// The layout that docs/segment-layout.md tells.
+const _: () = assert!(size_of::<LeafResult>() == 128);
+
 /// The error of a kernel that cannot fail.
 #[derive(Serialize, Deserialize)]
 enum Never {}
@@ -203,9 +206,7 @@ where
     let end = Cell::new(0);
     context.chunks(
         |chunk| {
-            if answers.is_decided(chunk.index) {
-                return;
-            }
+            let Some(_admitted) = answers.admit(chunk.index) else { return };
             let mut accumulator = accumulator.borrow_mut();
             if chunk.opens_leaf {
                 *accumulator = None;

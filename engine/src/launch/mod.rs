@@ -12,6 +12,7 @@ mod fallible;
 mod fold;
 pub mod grant;
 mod grid;
+mod lowest;
 pub(crate) mod member;
 mod operand;
 mod options;

@@ -207,9 +207,7 @@ where
     let (operands, answers) = unsafe { open::<(O, Answers<'_>)>(context, layout::<O, A>()) }?;
     context.chunks(
         |chunk| {
-            if answers.is_decided(chunk.index) {
-                return;
-            }
+            let Some(_admitted) = answers.admit(chunk.index) else { return };
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             if let Some(answer) = B::run(unsafe { O::view(&operands, chunk) }) {
                 answers.offer(if B::ANY { 0 } else { chunk.index }, chunk.span, &answer);

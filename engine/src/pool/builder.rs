@@ -9,7 +9,7 @@ use crate::sys::clock::TickRate;
 use crate::sys::fork;
 use crate::task::Argument;
 use crate::task::queue::{BoardSegment, Lifespan, TaskQueue};
-use crate::team::crew::{CrewError, CrewKind, CrewPlan};
+use crate::team::crew::{CrewError, CrewKind, CrewPlan, READY_WITHIN};
 use crate::team::current;
 use crate::team::in_process::InProcess;
 use crate::team::initializer::{Initializer, InitializerError, Opened};
@@ -77,6 +77,7 @@ pub struct PoolBuilder {
     lifespan: Lifespan,
     initializer: Option<Result<Arc<Initializer>, InitializerError>>,
     native_threads: Option<usize>,
+    start_timeout: Option<Duration>,
 }
 
 impl PoolBuilder {
@@ -187,6 +188,14 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets how long a worker process may take from its start until it serves, which includes the
+    /// [initializer](Self::initializer). The default is 10 seconds; a worker that is not ready by then is
+    /// killed, and [`Self::build`] returns [`StartError::StartTimeout`].
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.start_timeout = Some(limit);
+        self
+    }
+
     /// Sets how many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
     /// rayon). For workers, this sets `OMP_NUM_THREADS` and similar variables that the environment does not
     /// set already. The default is [`Self::threads_per_worker`]. Has no effect with [`StartMethod::Fork`],
@@ -269,6 +278,7 @@ impl PoolBuilder {
             idle_work: board.as_ref().map(BoardSegment::plan),
             initializer,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
+            ready_within: self.start_timeout.unwrap_or(READY_WITHIN),
         };
         let launcher = Launcher::new(crew).map_err(|error| match error {
             CrewError::Start(error) => PoolError::Start(error),

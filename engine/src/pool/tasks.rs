@@ -214,7 +214,8 @@ impl Pool {
         self.tasks().imap_unordered(function, items)
     }
 
-    /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks.
+    /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks; and how
+    /// long they took to start.
     pub fn insights(&self) -> Insights {
         let Some(queue) = self.core.queue.as_ref().filter(|_| !fork::is_foreign()) else {
             return Insights::default();
@@ -222,6 +223,10 @@ impl Pool {
         let mut insights = queue.ledger.lock().read(self.core.rate.ns_per_tick());
         let roster = queue.crew.roster.lock();
         (insights.deaths, insights.retirements) = (roster.respawns, roster.retirements);
+        for (worker, slot) in insights.workers.iter_mut().zip(&roster.slots) {
+            (worker.starting, worker.initializing) =
+                (slot.start_times.starting, slot.start_times.initializing);
+        }
         insights
     }
 

@@ -51,7 +51,8 @@ pub enum StartError {
     /// The process did not answer in time and was killed.
     #[error(
         "a worker did not answer within {waited:?} of its start and was killed. Likely start-up code (a library's \
-         constructor, a `preload` function) hangs or waits, or the machine is overloaded"
+         constructor, a `preload` function, an initializer) hangs or takes longer than `start_timeout` allows, or the \
+         machine is overloaded"
     )]
     StartTimeout {
         /// How long the driver waited.

@@ -5,6 +5,7 @@ use crate::sys::socket::{self, Packet};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 /// Largest packet, in bytes.
 const MAX_BYTES: usize = 64 << 10;
@@ -28,8 +29,8 @@ pub(crate) enum ToWorker {
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// It serves launches from now on. What the machine refused, as text.
-    Ready { refused: Vec<String> },
+    /// It serves launches from now on. What the machine refused, as text, and how long the initializer ran.
+    Ready { refused: Vec<String>, initializing: Duration },
     /// It cannot serve.
     Failed { why: String },
     /// It wants to end, and serves launches until it is allowed to.

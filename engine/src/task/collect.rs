@@ -10,7 +10,7 @@ use crate::task::error::TaskError;
 use crate::task::heap;
 use crate::task::insight::Entry;
 use crate::task::queue::{Books, InFlight, TaskQueue};
-use crate::task::queued::{Arrival, EagerGuard, QueuedTask};
+use crate::task::queued::{EagerGuard, QueuedTask};
 use crate::task::serve::{ASKED, GRANTED, REFUSED};
 use crate::task::settle::Account;
 use crate::task::slot::{TaskStage, Trouble};
@@ -86,7 +86,14 @@ impl TaskQueue {
                 left.push(queued_task);
             } else {
                 let eager = queued_task.packed.keep_alive.as_ref().map(|_| EagerGuard::new(self.board));
-                books.backlog.push_back(QueuedTask { eager, ..queued_task });
+                let queued_task = QueuedTask { eager, ..queued_task };
+                if queued_task.due.is_some() {
+                    books.paused.push(queued_task);
+                    // It watches the clock.
+                    self.board.collector().ring();
+                } else {
+                    books.backlog.push_back(queued_task);
+                }
             }
         }
     }
@@ -137,8 +144,9 @@ impl TaskQueue {
         Some((index, in_flight))
     }
 
-    /// Gives a task's receiver its outcome. Returns what is left of a task that did not finish.
-    fn deliver(self: &Arc<TaskQueue>, index: usize, in_flight: &InFlight) -> Option<QueuedTask> {
+    /// Gives a task's receiver its outcome. Returns what is left of a task that did not finish, and what is run
+    /// again.
+    fn deliver(self: &Arc<TaskQueue>, index: usize, in_flight: &InFlight) -> Vec<QueuedTask> {
         let (slot, queued_task) = (self.board.slot(index), &in_flight.queued_task);
         let items = queued_task.packed.items;
         if let Some(keep_alive) = queued_task.packed.keep_alive.as_ref()
@@ -149,7 +157,7 @@ impl TaskQueue {
         }
         // A thread that continued after its time limit: reported long ago.
         if queued_task.is_told {
-            return None;
+            return Vec::new();
         }
         let account = match self.account(index, queued_task) {
             Ok(account) if account.done == items => account,
@@ -159,7 +167,7 @@ impl TaskQueue {
                 return settlement.tell(self);
             }
         };
-        let (began, ended) = (slot.began.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
+        let (began, ended) = (slot.wanted.load(Ordering::Relaxed), slot.ended.load(Ordering::Relaxed));
         let rank = slot.rank.load(Ordering::Relaxed) as usize;
         let worked = ended.saturating_sub(began);
         let ns = worked as f64 * self.rate.ns_per_tick();
@@ -170,9 +178,7 @@ impl TaskQueue {
         if !faults.is_empty() {
             self.costs.note_bad_end(queued_task.body.key());
         }
-        let arrival = Arrival { first: queued_task.first, items, results, faults };
-        self.tell(&queued_task.receiver, |receiver| receiver.deliver(arrival));
-        None
+        self.report(queued_task, items, results, faults, None)
     }
 
     // ------------------------------------------------------------------------------------------- room
@@ -237,7 +243,7 @@ impl TaskQueue {
                 let queued_task = &in_flight.queued_task;
                 self.settle(queued_task, self.account(index, queued_task), self.died(death_record)).tell(self)
             };
-            self.give_back(std::iter::once(index), rest.into_iter().collect());
+            self.give_back(std::iter::once(index), rest);
             discard(in_flight);
         }
         // A wake-up may have died with it.
@@ -259,7 +265,8 @@ impl TaskQueue {
                     under_way.push(in_flight);
                 }
             }
-            (under_way, std::mem::take(&mut books.backlog))
+            let paused = std::mem::take(&mut books.paused);
+            (under_way, std::mem::take(&mut books.backlog).into_iter().chain(paused).collect::<Vec<_>>())
         };
         let count = under_way.len() + backlog.len();
         let queued_tasks = under_way.into_iter().map(|in_flight| in_flight.queued_task).chain(backlog);

@@ -149,11 +149,18 @@ pub(crate) struct TaskBody {
     pub(crate) entry: TaskEntry,
     pub(crate) function: usize,
     pub(crate) layout: u64,
+    /// Splits the bytes of the first argument off others.
+    pub(crate) split: for<'b> fn(&mut &'b [u8]) -> Option<&'b [u8]>,
 }
 
 impl TaskBody {
     pub(crate) fn of<A: Argument, R: Output>(function: fn(A) -> R) -> TaskBody {
-        TaskBody { entry: run_items::<A, R>, function: function as usize, layout: codec::layout_of::<A, R>() }
+        TaskBody {
+            entry: run_items::<A, R>,
+            function: function as usize,
+            layout: codec::layout_of::<A, R>(),
+            split: codec::split::<A>,
+        }
     }
 
     /// A number for the function, the same for all its tasks in this process.

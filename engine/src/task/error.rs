@@ -3,6 +3,7 @@
 
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,15 @@ pub enum TaskError {
         /// The calls that led there, innermost first, one or two lines each. Empty unless the worker is a
         /// process and `RUST_BACKTRACE` is set; with `full`, the engine's own calls are among them.
         backtrace: String,
+    },
+    /// The function returned an error; only from [`Tasks::map_results`](crate::Tasks::map_results) and
+    /// [`Tasks::try_map_results`](crate::Tasks::try_map_results).
+    #[error("item {item} failed: {error}")]
+    Failed {
+        /// The index of the item.
+        item: usize,
+        /// The error that the function returned; see [`TaskError::failure`].
+        error: Failure,
     },
     /// The worker that ran it died, and the item was not retried.
     #[error("item {item} was lost: worker {rank} (pid {pid}) {}{}", was(.cause), of_memory(.oom))]
@@ -152,6 +162,7 @@ impl TaskError {
     pub fn item(&self) -> Option<usize> {
         match self {
             TaskError::Panicked { item, .. }
+            | TaskError::Failed { item, .. }
             | TaskError::WorkerDied { item, .. }
             | TaskError::TimedOut { item, .. }
             | TaskError::Cancelled { item }
@@ -162,10 +173,20 @@ impl TaskError {
         }
     }
 
+    /// The error that the function itself returned, if this is a [`TaskError::Failed`] and the error is an
+    /// `E`.
+    pub fn failure<E: 'static>(&self) -> Option<&E> {
+        match self {
+            TaskError::Failed { error, .. } => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// The same error of another item.
     pub(crate) fn of_item(mut self, number: usize) -> TaskError {
         match &mut self {
             TaskError::Panicked { item, .. }
+            | TaskError::Failed { item, .. }
             | TaskError::WorkerDied { item, .. }
             | TaskError::TimedOut { item, .. }
             | TaskError::Cancelled { item }
@@ -175,6 +196,39 @@ impl TaskError {
             _ => {}
         }
         self
+    }
+}
+
+/// An error that a task's function returned, of whatever type; in [`TaskError::Failed`].
+///
+/// Cheap to clone. Shows what the error's own `Debug` writes.
+#[derive(Clone)]
+pub struct Failure {
+    error: Arc<dyn Any + Send + Sync>,
+    text: Arc<str>,
+}
+
+impl Failure {
+    pub(crate) fn new<E: fmt::Debug + Send + Sync + 'static>(error: E) -> Failure {
+        let text = format!("{error:?}").into();
+        Failure { error: Arc::new(error), text }
+    }
+
+    /// The error itself, if it is an `E`.
+    pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
+        self.error.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -4,10 +4,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::AtomicU64;
+use crate::handle::travel::{self, CodecError};
 use crate::spawn::panic_note::{self, PanicNote};
+use crate::spawn::segments::resolver;
+use crate::task::entry::Argument;
 use crate::task::error::TaskError;
-use crate::task::job::Gathered;
+use crate::task::job::{Gathered, Shape, Sift};
 use crate::task::tasks::Tasks;
+use crate::team::in_process::InProcess;
 use crate::team::{current, program};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,12 +23,11 @@ pub(crate) struct Tally {
 }
 
 /// Calls `function` on every item, one after the other.
-pub(crate) fn run<A, R, T>(
+pub(crate) fn run<A: Argument, R, T>(
     tasks: &Tasks<'_>,
     function: impl Fn(A) -> R,
     items: impl Iterator<Item = A>,
-    finish: fn(Gathered<R>) -> Result<T, TaskError>,
-    fail_fast: bool,
+    shape: &Shape<R, T>,
 ) -> (Result<T, TaskError>, Tally) {
     if tasks.is_closed() {
         return (Err(TaskError::PoolClosed), Tally { items: 0, has_errors: true });
@@ -35,19 +38,54 @@ pub(crate) fn run<A, R, T>(
     let mut count = 0usize;
     for (number, item) in items.enumerate() {
         count = number.saturating_add(1);
-        match call(|| function(item)) {
+        match run_item(tasks, &function, shape.sift, number, item) {
             Ok(value) => gathered.values.push(value),
             Err(error) => {
-                gathered.errors.insert(number, error.of_item(number));
+                gathered.errors.insert(number, error);
             }
         }
         tell(tasks, count, len);
-        if fail_fast && !gathered.errors.is_empty() {
+        if shape.fail_fast && !gathered.errors.is_empty() {
             break;
         }
     }
     let tally = Tally { items: count, has_errors: !gathered.errors.is_empty() };
-    (finish(gathered), tally)
+    ((shape.finish)(gathered), tally)
+}
+
+/// Calls `function` on item `number`, as often as the call's options want it.
+pub(crate) fn run_item<A: Argument, R>(
+    tasks: &Tasks<'_>,
+    function: &impl Fn(A) -> R,
+    sift: Sift<R>,
+    number: usize,
+    item: A,
+) -> Result<R, TaskError> {
+    let outcome = |item: A| {
+        let value = call(|| function(item)).map_err(|error| error.of_item(number))?;
+        sift(value).map_err(|error| TaskError::Failed { item: number, error })
+    };
+    // Here nothing dies alone.
+    let Some(retry) = tasks.options.retry.as_ref().filter(|retry| retry.is_meant.is_some()) else {
+        return outcome(item);
+    };
+    let lost = |error: CodecError| {
+        let (what, why) = ("the argument", error.to_string());
+        TaskError::Codec { item: number, what, why }
+    };
+    let (bytes, _keep_alive) = travel::encode(&item).map_err(lost)?;
+    let mut result = outcome(item);
+    let mut tries = 0;
+    while let Err(error) = &result
+        && retry.wants(tries, error)
+    {
+        // There is no worker that could do something else meanwhile.
+        retry.pause(tries).into_iter().for_each(std::thread::sleep);
+        let (item, _leases) = travel::decode::<A>(&bytes, &mut resolver(&mut InProcess)).map_err(lost)?;
+        result = outcome(item);
+        tries = u32::saturating_add(tries, 1);
+    }
+    result
 }
 
 /// Reports the progress of a call that this thread makes or follows.

@@ -6,7 +6,7 @@ use crate::task::board::SLOTS;
 use crate::task::entry::{Argument, Output, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::here;
-use crate::task::job::decode;
+use crate::task::job::{decode, runs};
 use crate::task::queue::TaskQueue;
 use crate::task::queued::{Arrival, Packed, Receiver};
 use crate::task::tasks::{self, Tasks};
@@ -84,8 +84,7 @@ impl<R> Stream<R> {
 
 impl<R: Output> Receiver for Stream<R> {
     fn deliver(&self, arrival: Arrival<'_>) {
-        let first = arrival.first;
-        self.put(first, decode(arrival).map(|(_, value)| value).collect());
+        runs(decode(arrival, Ok)).into_iter().for_each(|(first, values)| self.put(first, values));
     }
 
     fn fail(&self, first: usize, items: usize, error: TaskError) {
@@ -286,8 +285,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let item = self.items.next();
         self.is_exhausted = item.is_none();
         self.taken = self.taken.saturating_add(usize::from(item.is_some()));
-        let (function, item) = (self.function, item?);
-        Some(here::call(|| function(item)).map_err(|error| error.of_item(self.given)))
+        Some(here::run_item(&self.tasks, &self.function, Ok, self.given, item?))
     }
 }
 

@@ -34,6 +34,10 @@ pub struct WorkerInsight {
     pub working: Duration,
     /// Time its tasks spent queued before the worker took them.
     pub queued: Duration,
+    /// How long the present worker of this rank took to be ready, from when its process or thread ran.
+    pub starting: Duration,
+    /// How much of that it spent in the pool's initializer.
+    pub initializing: Duration,
 }
 
 /// What a pool's workers have done with tasks so far.
@@ -55,8 +59,15 @@ impl std::fmt::Display for Insights {
         for worker in &self.workers {
             writeln!(
                 f,
-                "worker {}: {} tasks, {} items, {:.1?} working, {:.1?} queued",
-                worker.rank, worker.tasks, worker.items, worker.working, worker.queued
+                "worker {}: {} tasks, {} items, {:.1?} working, {:.1?} queued, {:.1?} starting, {:.1?} of it in the \
+                 initializer",
+                worker.rank,
+                worker.tasks,
+                worker.items,
+                worker.working,
+                worker.queued,
+                worker.starting,
+                worker.initializing
             )?;
         }
         for task in &self.slowest {
@@ -120,6 +131,7 @@ impl Ledger {
             items: sums.items,
             working: time(sums.worked),
             queued: time(sums.queued),
+            ..WorkerInsight::default()
         };
         let slow = |entry: &Entry| SlowTask {
             duration: time(entry.worked),

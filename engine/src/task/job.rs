@@ -4,7 +4,7 @@
 use crate::task::codec;
 use crate::task::completion::{Completion, Progress};
 use crate::task::entry::Output;
-use crate::task::error::TaskError;
+use crate::task::error::{Failure, TaskError};
 use crate::task::queued::{Arrival, Receiver};
 use crate::task::result::Completed;
 use parking_lot::Mutex;
@@ -12,8 +12,25 @@ use std::collections::BTreeMap;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Decodes the results of an arrival, item by item.
-pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (usize, Result<R, TaskError>)> {
+/// Tells an error that a result holds from a result.
+pub(crate) type Sift<R> = fn(R) -> Result<R, Failure>;
+
+/// Decodes the results of an arrival, item by item, without those that are run again.
+pub(crate) fn decode<R: Output>(
+    arrival: Arrival<'_>,
+    sift: Sift<R>,
+) -> impl Iterator<Item = (usize, Result<R, TaskError>)> {
+    let (first, repeats) = (arrival.first, arrival.repeats);
+    decode_all(arrival, sift).filter(move |(number, value)| match (repeats, value) {
+        (Some(repeats), Err(error)) => !repeats.takes(number.saturating_sub(first), error),
+        _ => true,
+    })
+}
+
+fn decode_all<R: Output>(
+    arrival: Arrival<'_>,
+    sift: Sift<R>,
+) -> impl Iterator<Item = (usize, Result<R, TaskError>)> {
     let mut rest = arrival.results;
     let mut faults = arrival.faults.into_iter().peekable();
     let first = arrival.first;
@@ -28,8 +45,22 @@ pub(crate) fn decode<R: Output>(arrival: Arrival<'_>) -> impl Iterator<Item = (u
         let own = codec::split::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
         let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read::<R>(own)));
         let what = "the result";
-        (number, value.map_err(|why| TaskError::Codec { item: number, what, why }))
+        let value = value.map_err(|why| TaskError::Codec { item: number, what, why });
+        let failed = |error| TaskError::Failed { item: number, error };
+        (number, value.and_then(|value| sift(value).map_err(failed)))
     })
+}
+
+/// Puts items that follow each other together, with the number of the first.
+pub(crate) fn runs<V>(items: impl Iterator<Item = (usize, V)>) -> Vec<(usize, Vec<V>)> {
+    let mut runs: Vec<(usize, Vec<V>)> = Vec::new();
+    for (number, value) in items {
+        match runs.last_mut() {
+            Some((first, values)) if first.saturating_add(values.len()) == number => values.push(value),
+            _ => runs.push((number, vec![value])),
+        }
+    }
+    runs
 }
 
 /// Receives one task's result.
@@ -45,7 +76,7 @@ impl<R> Single<R> {
 
 impl<R: Output> Receiver for Single<R> {
     fn deliver(&self, arrival: Arrival<'_>) {
-        if let Some((_, value)) = decode(arrival).next() {
+        if let Some((_, value)) = decode(arrival, Ok).next() {
             self.completion.reach(1);
             self.completion.complete(value);
         }
@@ -86,6 +117,7 @@ pub(crate) struct Shape<R, T> {
     pub(crate) finish: fn(Gathered<R>) -> Result<T, TaskError>,
     /// Whether the first error ends the map.
     pub(crate) fail_fast: bool,
+    pub(crate) sift: Sift<R>,
 }
 
 /// Receives the results of a map.
@@ -186,20 +218,23 @@ impl<R: Output, T: Send> Receiver for Many<R, T> {
         if !self.is_open() || self.take_numbers(&arrival) {
             return;
         }
-        let (first, items) = (arrival.first, arrival.items);
         // A type's own code reads it: not under the lock.
-        let (mut values, mut errors) = (Vec::with_capacity(items), BTreeMap::new());
-        for (item, value) in decode::<R>(arrival) {
-            match value {
-                Ok(value) => values.push(value),
-                Err(error) => {
-                    errors.insert(item, error);
+        let runs = runs(decode(arrival, self.shape.sift));
+        let mut state = self.state.lock();
+        let mut items = 0usize;
+        for (first, run) in runs {
+            let (len, mut values) = (run.len(), Vec::with_capacity(run.len()));
+            for (item, value) in run.into_iter().enumerate() {
+                match value {
+                    Ok(value) => values.push(value),
+                    Err(error) => {
+                        state.gathered.errors.insert(first.saturating_add(item), error);
+                    }
                 }
             }
+            items = items.saturating_add(len);
+            state.ahead.insert(first, (len, values));
         }
-        let mut state = self.state.lock();
-        state.gathered.errors.append(&mut errors);
-        state.ahead.insert(first, (items, values));
         state.close_gap();
         self.advance(state, items);
     }
@@ -242,6 +277,29 @@ pub(crate) fn all_or_first<R>(gathered: Gathered<R>) -> Result<Vec<R>, TaskError
         Some(error) => Err(error),
         None => Ok(gathered.values),
     }
+}
+
+/// As [`all_or_first`], of what a function returned with success.
+pub(crate) fn all_or_first_of<R, E>(gathered: Gathered<Result<R, E>>) -> Result<Vec<R>, TaskError> {
+    let values = all_or_first(gathered)?;
+    // Errors were told from values as they came.
+    values.into_iter().map(|value| value.map_err(|_| TaskError::Taken)).collect()
+}
+
+/// As [`each`], of what a function returned with success.
+pub(crate) fn each_of<R, E>(
+    gathered: Gathered<Result<R, E>>,
+) -> Result<Vec<Result<R, TaskError>>, TaskError> {
+    let flat = |value: Result<Result<R, E>, TaskError>| value?.map_err(|_| TaskError::Taken);
+    Ok(each(gathered)?.into_iter().map(flat).collect())
+}
+
+/// Tells the errors that a function returned from its values.
+pub(crate) fn sift_errors<R, E>(value: Result<R, E>) -> Result<Result<R, E>, Failure>
+where
+    E: std::fmt::Debug + Send + Sync + 'static,
+{
+    value.map(Ok).map_err(Failure::new)
 }
 
 /// Each item's value or error.

@@ -21,10 +21,13 @@ mod here;
 mod imap;
 mod insight;
 mod job;
+#[cfg(not(feature = "indicatif"))]
+mod no_bar;
 pub(crate) mod queue;
 pub(crate) mod queued;
 mod result;
 mod results;
+mod retry;
 mod serve;
 mod settle;
 pub(crate) mod slot;
@@ -33,7 +36,7 @@ mod tasks;
 mod waiting;
 
 pub use entry::{Argument, Output};
-pub use error::TaskError;
+pub use error::{Failure, TaskError};
 pub use executor::{AsCompleted, as_completed, wait_all, wait_first};
 pub use imap::Imap;
 pub use insight::{Insights, SlowTask, WorkerInsight};

@@ -99,6 +99,8 @@ pub(crate) struct Books {
     pub(crate) audit: Audit,
     /// Tasks that the board has no slot for yet.
     pub(crate) backlog: VecDeque<QueuedTask>,
+    /// Tasks that are queued again when they are due.
+    pub(crate) paused: Vec<QueuedTask>,
     /// Tasks on the board or being delivered.
     pub(crate) under_way: usize,
     /// Number of tasks on the board that have a time limit.
@@ -153,6 +155,7 @@ impl TaskQueue {
                 strays: Vec::new(),
                 audit: Audit::new(board.rules),
                 backlog: VecDeque::new(),
+                paused: Vec::new(),
                 under_way: 0,
                 timed: 0,
                 is_closed: false,
@@ -237,9 +240,11 @@ impl TaskQueue {
     /// Announces to new workers the segments that tasks refer to.
     pub(crate) fn equip_newcomers(&self) {
         let books = self.books.lock();
-        let flying =
-            books.in_flight.iter().flatten().map(|in_flight| &in_flight.queued_task).chain(&books.backlog);
-        for keep_alive in flying.filter_map(|queued_task| queued_task.packed.keep_alive.as_ref()) {
+        let flying = books.in_flight.iter().flatten().map(|in_flight| &in_flight.queued_task);
+        let waiting = books.backlog.iter().chain(&books.paused);
+        for keep_alive in
+            flying.chain(waiting).filter_map(|queued_task| queued_task.packed.keep_alive.as_ref())
+        {
             self.send_segments(keep_alive);
         }
     }
@@ -420,7 +425,7 @@ impl TaskQueue {
     /// Whether nothing is in progress or waiting.
     pub(crate) fn is_idle(&self) -> bool {
         let books = self.books.lock();
-        books.under_way == 0 && books.backlog.is_empty()
+        books.under_way == 0 && books.backlog.is_empty() && books.paused.is_empty()
     }
 
     /// Stops accepting tasks.

@@ -16,12 +16,14 @@ use crate::task::codec::{self, guarded};
 use crate::task::entry::{Argument, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
+use crate::task::retry::RetryPolicy;
 use crate::task::slot::INLINE_BYTES;
 use crate::team::program;
 use std::cell::RefCell;
 use std::mem::needs_drop;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Receives the results of some items. Called by whichever thread collects, never with a lock of the queue
 /// held.
@@ -48,6 +50,26 @@ pub(crate) struct Arrival<'a> {
     pub(crate) results: &'a [u8],
     /// In the order of the items.
     pub(crate) faults: Vec<crate::task::error::ItemFault>,
+    pub(crate) repeats: Option<Repeats<'a>>,
+}
+
+/// Notes which items of an arrival are to be run again; their receivers hear nothing of them yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Repeats<'a> {
+    pub(crate) queued_task: &'a QueuedTask,
+    /// Counted from the arrival's first.
+    pub(crate) items: &'a RefCell<Vec<usize>>,
+}
+
+impl Repeats<'_> {
+    /// Whether an item that failed like this is run again.
+    pub(crate) fn takes(&self, item: usize, error: &TaskError) -> bool {
+        let is_wanted = self.queued_task.wants_again(error);
+        if is_wanted {
+            self.items.borrow_mut().push(item);
+        }
+        is_wanted
+    }
 }
 
 /// Where a task's bytes are.
@@ -78,8 +100,12 @@ pub(crate) struct QueuedTask {
     pub(crate) first: usize,
     /// Limit of each item.
     pub(crate) limit: Option<Duration>,
-    /// How often an item that was lost with its worker may be run again.
-    pub(crate) retries: u32,
+    /// What becomes of items that fail; `None` if none is run again.
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
+    /// How often its items have been run before.
+    pub(crate) tries: u32,
+    /// When it may be queued, if not at once.
+    pub(crate) due: Option<Instant>,
     /// How often it came back with no item begun.
     pub(crate) returns: u32,
     /// Why the last request for a larger room was refused.
@@ -231,17 +257,31 @@ impl Packed {
         Ok(Packed { store: Store::Block(block), args_len, room, items: count, keep_alive: None })
     }
 
+    /// Nothing.
+    pub(crate) fn empty() -> Packed {
+        let store = Store::Inline([0; INLINE_BYTES]);
+        Packed { store, args_len: 0, room: 0, items: 0, keep_alive: None }
+    }
+
     /// The same task from item `item` on, whose arguments begin at `at`.
     pub(crate) fn rest(&self, item: usize, at: usize) -> Result<Packed, TaskError> {
-        let items = self.items.saturating_sub(item);
+        self.part(item, self.items.saturating_sub(item), at..self.arguments_end())
+    }
+
+    /// Where the arguments end; what describes the handles in them follows.
+    pub(crate) fn arguments_end(&self) -> usize {
+        self.args_len
+            .saturating_sub(self.keep_alive.as_ref().map_or(0, |keep_alive| keep_alive.table_bytes()))
+    }
+
+    /// The same task for `items` items from `item` on, with these bytes of the arguments.
+    pub(crate) fn part(&self, item: usize, items: usize, bytes: Range<usize>) -> Result<Packed, TaskError> {
         let room = self.room.checked_div(self.items).unwrap_or(0).saturating_mul(items);
         let copied = || {
             // The member that had the task may keep something of it for long: the rest is a message of its
             // own.
             let keep_alive = self.keep_alive.as_ref().map(|keep_alive| keep_alive.again()).transpose()?;
-            let table = keep_alive.as_ref().map_or(0, KeepAlive::table_bytes);
-            let end = self.args_len.saturating_sub(table);
-            let mut arguments = self.arguments().get(at..end).unwrap_or(&[]).to_vec();
+            let mut arguments = self.arguments().get(bytes).unwrap_or(&[]).to_vec();
             keep_alive.iter().for_each(|keep_alive| keep_alive.append_table(&mut arguments));
             Packed::copied(&arguments, items, room, keep_alive.map(Arc::new))
         };

@@ -77,7 +77,8 @@ impl IdleWork for Server {
         let Some((index, running)) = board.claim(id) else { return After::GoOn };
         let slot = board.slot(index);
         slot.rank.store(self.rank as u32, Ordering::Relaxed);
-        slot.began.store(ticks(), Ordering::Relaxed);
+        let began = ticks();
+        slot.began.store(began, Ordering::Relaxed);
         last_words::set_task(self.rank as u32);
         let number = slot.stop_number();
         let span = Span::new(0, slot.items.load(Ordering::Relaxed) as usize);
@@ -89,6 +90,8 @@ impl IdleWork for Server {
         if let Some((tracer, event)) = event {
             tracer.end(event);
         }
+        // With a time limit, `began` is its last item's. No room is asked for any more.
+        slot.wanted.store(began, Ordering::Relaxed);
         slot.ended.store(ticks(), Ordering::Relaxed);
         self.finish(index, running);
         self.tasks = self.tasks.wrapping_add(1);

@@ -16,9 +16,10 @@ use crate::base::atomic::Ordering;
 use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::queue::TaskQueue;
-use crate::task::queued::{Arrival, Packed, QueuedTask, Receiver, Store};
+use crate::task::queued::{Arrival, Packed, QueuedTask, Repeats, Store};
 use crate::task::results;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// How often a task may come back without an item begun.
@@ -39,34 +40,52 @@ pub(crate) struct Account<'a> {
 
 /// What to report of a task, and what is left of it.
 pub(crate) struct Settlement<'a> {
-    receiver: Arc<dyn Receiver>,
-    first: usize,
     done: usize,
     results: Cow<'a, [u8]>,
     faults: Vec<ItemFault>,
-    /// Items that have no result, from this one on.
-    lost: Vec<(usize, usize, TaskError)>,
+    /// Why the item after those that are done has none, though it was begun.
+    broken_off: Option<TaskError>,
+    /// Items that have no result, from this one on, and are not run again.
+    lost: Option<(usize, usize, TaskError)>,
     rest: Option<QueuedTask>,
+    source: Source<'a>,
+}
+
+/// The task that is settled.
+enum Source<'a> {
+    Itself(&'a QueuedTask),
+    /// A copy, since it may be gone.
+    Copy(Box<QueuedTask>),
 }
 
 impl Settlement<'_> {
-    /// Informs the receiver. Returns what is to be run elsewhere.
-    pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Option<QueuedTask> {
-        let Settlement { receiver, first, done, results, faults, lost, rest } = self;
-        if done > 0 {
-            let arrival = Arrival { first, items: done, results: &results, faults };
-            queue.tell(&receiver, |receiver| receiver.deliver(arrival));
+    /// Informs the receiver. Returns what is to be run elsewhere, or again.
+    pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Vec<QueuedTask> {
+        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+        let queued_task = match &source {
+            Source::Itself(queued_task) => *queued_task,
+            Source::Copy(queued_task) => &**queued_task,
+        };
+        let mut again: Vec<QueuedTask> = rest.into_iter().collect();
+        again.extend(queue.report(queued_task, done, &results, faults, broken_off));
+        if let Some((first, items, error)) = lost {
+            queue.tell(&queued_task.receiver, |receiver| receiver.fail(first, items, error.of_item(first)));
         }
-        for (first, items, error) in lost {
-            queue.tell(&receiver, |receiver| receiver.fail(first, items, error.of_item(first)));
+        if let Source::Copy(queued_task) = source {
+            discard(queued_task);
         }
-        discard(receiver);
-        rest
+        again
     }
 
-    /// The same, without a reference to the task's memory.
+    /// The same, without a reference to the task or its memory.
     pub(crate) fn into_owned(self) -> Settlement<'static> {
-        Settlement { results: Cow::Owned(self.results.into_owned()), ..self }
+        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+        let source = match source {
+            Source::Itself(queued_task) => queued_task.copy(),
+            Source::Copy(queued_task) => queued_task,
+        };
+        let (results, source) = (Cow::Owned(results.into_owned()), Source::Copy(source));
+        Settlement { done, results, faults, broken_off, lost, rest, source }
     }
 
     /// Takes what is left, so that it can be queued again before the receiver is informed.
@@ -127,25 +146,18 @@ impl TaskQueue {
     /// there is a verdict.
     pub(crate) fn settle<'a>(
         &self,
-        queued_task: &QueuedTask,
+        queued_task: &'a QueuedTask,
         account: Result<Account<'a>, TaskError>,
         why: TaskError,
     ) -> Settlement<'a> {
         let (first, items) = (queued_task.first, queued_task.packed.items);
-        let receiver = queued_task.receiver.clone();
+        let source = Source::Itself(queued_task);
         let Account { done, begun, results, faults, next } = match account {
             Ok(account) => account,
             Err(error) => {
-                let (results, lost) = (Cow::Borrowed(&[][..]), vec![(first, items, error)]);
-                return Settlement {
-                    receiver,
-                    first,
-                    done: 0,
-                    results,
-                    faults: Vec::new(),
-                    lost,
-                    rest: None,
-                };
+                let (results, lost) = (Cow::Borrowed(&[][..]), Some((first, items, error)));
+                let (faults, broken_off, rest) = (Vec::new(), None, None);
+                return Settlement { done: 0, results, faults, broken_off, lost, rest, source };
             }
         };
         if begun > done || !faults.is_empty() {
@@ -153,37 +165,103 @@ impl TaskQueue {
         }
         let of_memory = queued_task.refused.clone().map(|source| TaskError::Memory { item: 0, source });
         let verdict = queued_task.verdict.clone().or(of_memory);
-        let may_retry = verdict.is_none() && queued_task.retries > 0 && begun > done;
         let is_cancelled = matches!(verdict, Some(TaskError::Cancelled { .. }));
         let error = verdict.unwrap_or(why);
-        let mut lost = Vec::new();
-        let (from, at) = if begun > done && !may_retry {
-            lost.push((first.saturating_add(done), 1, error.clone()));
-            (begun, next[1])
-        } else {
-            (done, next[0])
-        };
+        let broken_off = (begun > done).then(|| error.clone());
+        let (from, at) = if begun > done { (begun, next[1]) } else { (done, next[0]) };
         let returns = if begun == 0 { queued_task.returns.saturating_add(1) } else { 0 };
-        let counts = (queued_task.retries.saturating_sub(may_retry.into()), returns);
-        let mut rest = None;
+        let (mut rest, mut lost) = (None, None);
         if from < items {
-            let packed = if is_cancelled || counts.1 > MAX_RETURNS {
+            let packed = if is_cancelled || returns > MAX_RETURNS {
                 Err(error)
             } else {
                 queued_task.packed.rest(from, at)
             };
             match packed {
-                Ok(packed) => rest = Some(queued_task.again(packed, first.saturating_add(from), counts)),
-                Err(error) => lost.push((first.saturating_add(from), items.saturating_sub(from), error)),
+                Ok(packed) => rest = Some(queued_task.again(packed, first.saturating_add(from), returns)),
+                Err(error) => lost = Some((first.saturating_add(from), items.saturating_sub(from), error)),
             }
         }
-        Settlement { receiver, first, done, results: Cow::Borrowed(results), faults, lost, rest }
+        Settlement { done, results: Cow::Borrowed(results), faults, broken_off, lost, rest, source }
+    }
+
+    /// Informs a task's receiver of its first `done` items, and of the one after them if it was broken off.
+    /// Returns those that are to be run again.
+    pub(crate) fn report(
+        self: &Arc<TaskQueue>,
+        queued_task: &QueuedTask,
+        done: usize,
+        results: &[u8],
+        faults: Vec<ItemFault>,
+        broken_off: Option<TaskError>,
+    ) -> Vec<QueuedTask> {
+        let (first, receiver) = (queued_task.first, &queued_task.receiver);
+        let repeated = RefCell::new(Vec::new());
+        if done > 0 {
+            let repeats = queued_task.retry.as_ref().map(|_| Repeats { queued_task, items: &repeated });
+            let arrival = Arrival { first, items: done, results, faults, repeats };
+            self.tell(receiver, |receiver| receiver.deliver(arrival));
+        }
+        let mut repeated = repeated.into_inner();
+        if let Some(error) = broken_off {
+            let number = first.saturating_add(done);
+            let error = error.of_item(number);
+            if queued_task.wants_again(&error) {
+                repeated.push(done);
+            } else {
+                self.tell(receiver, |receiver| receiver.fail(number, 1, error));
+            }
+        }
+        let mut again = Vec::new();
+        for one in queued_task.once_more(&repeated) {
+            match one {
+                Ok(queued_task) => again.push(queued_task),
+                Err((number, error)) => self.tell(receiver, |receiver| receiver.fail(number, 1, error)),
+            }
+        }
+        again
     }
 }
 
 impl QueuedTask {
-    /// The same for other items, with this many retries left and this many fruitless returns.
-    fn again(&self, packed: Packed, first: usize, (retries, returns): (u32, u32)) -> QueuedTask {
+    /// Whether an item of it that failed like this is run again.
+    pub(crate) fn wants_again(&self, error: &TaskError) -> bool {
+        self.retry.as_ref().is_some_and(|retry| self.receiver.is_open() && retry.wants(self.tries, error))
+    }
+
+    /// Each of these items, in ascending order, as a task of its own; or why there can be none.
+    fn once_more(&self, items: &[usize]) -> Vec<Result<QueuedTask, (usize, TaskError)>> {
+        let end = self.packed.arguments_end();
+        let mut rest = self.packed.arguments().get(..end).unwrap_or(&[]);
+        let mut passed = 0usize;
+        let mut one = |item: usize| {
+            let mut bytes = end..end;
+            while passed <= item {
+                bytes.start = end.saturating_sub(rest.len());
+                // The driver wrote them: they are all there.
+                let _own = (self.body.split)(&mut rest);
+                passed = passed.saturating_add(1);
+            }
+            bytes.end = end.saturating_sub(rest.len());
+            let number = self.first.saturating_add(item);
+            let packed = self.packed.part(item, 1, bytes).map_err(|error| (number, error.of_item(number)))?;
+            let due = self.retry.as_ref().and_then(|retry| retry.due(self.tries));
+            Ok(QueuedTask { tries: self.tries.saturating_add(1), due, ..self.again(packed, number, 0) })
+        };
+        items.iter().map(|item| one(*item)).collect()
+    }
+
+    /// The task without its progress, to look at when the original may be gone. Without memory for a copy of
+    /// the arguments, nothing of it is run again.
+    fn copy(&self) -> Box<QueuedTask> {
+        let arguments = self.retry.as_ref().and_then(|_| self.packed.rest(0, 0).ok());
+        let is_whole = arguments.is_some();
+        let copy = self.again(arguments.unwrap_or_else(Packed::empty), self.first, 0);
+        Box::new(QueuedTask { retry: self.retry.clone().filter(|_| is_whole), ..copy })
+    }
+
+    /// The same for other items, after this many fruitless returns.
+    fn again(&self, packed: Packed, first: usize, returns: u32) -> QueuedTask {
         QueuedTask {
             body: self.body,
             packed,
@@ -192,7 +270,9 @@ impl QueuedTask {
             receiver: self.receiver.clone(),
             first,
             limit: self.limit,
-            retries,
+            retry: self.retry.clone(),
+            tries: self.tries,
+            due: None,
             returns,
             verdict: None,
             is_told: false,

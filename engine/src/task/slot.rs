@@ -143,7 +143,8 @@ pub(crate) struct TaskSlot {
     /// When the task began, or with FLAG_TIMED its present item; 0 before.
     pub(crate) began: AtomicU64,
     pub(crate) ended: AtomicU64,
-    /// How many bytes the room is to have, of a member that asks for more.
+    /// How many bytes the room is to have, of a member that asks for more. When the task is done: when it
+    /// began.
     pub(crate) wanted: AtomicU64,
     /// Which room the results are in: 0 the one that the task came with, else the number of a grant.
     pub(crate) home: AtomicU32,

@@ -13,13 +13,15 @@ use crate::task::error::TaskError;
 use crate::task::here;
 use crate::task::imap::{Imap, ResultOrder};
 use crate::task::insight::Entry;
-use crate::task::job::{Gathered, Many, Shape, Single, all_or_first, each};
+use crate::task::job::{Many, Shape, Single, all_or_first, all_or_first_of, each, each_of, sift_errors};
 use crate::task::queue::TaskQueue;
 use crate::task::queued::{Packed, QueuedTask, Receiver};
 use crate::task::result::AsyncResult;
+use crate::task::retry::RetryPolicy;
 use crate::task::star::Star;
 use crate::team::crew::Crew;
 use crate::team::gate::Phase;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +55,7 @@ type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
 pub(crate) struct Options {
     pub(crate) chunksize: Option<usize>,
     pub(crate) limit: Option<Duration>,
-    pub(crate) retries: u32,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) window: Option<usize>,
     pub(crate) stays_out: bool,
     pub(crate) progress: Option<Watcher>,
@@ -85,11 +87,51 @@ impl<'p> Tasks<'p> {
         self
     }
 
-    /// Sets how often an item is run again if its worker dies. Default: never, since the item may already
-    /// have had effects.
+    /// Sets how often an item is run again if its worker dies, or if it fails in a way that
+    /// [`Self::retry_on`] accepts. Default: never, since the item may already have had effects.
     pub fn retry(mut self, times: u32) -> Self {
-        self.options.retries = times;
+        self.retry_policy().times = times;
         self
+    }
+
+    /// Sets after which errors an item is run again, up to [`Self::retry`] times: panics, deaths of workers,
+    /// time limits, errors that the function returned ([`Self::map_results`]), values that cannot travel, and
+    /// memory that ran out. Default: the death of its worker alone.
+    ///
+    /// `is_meant` runs in this process, on whichever thread collects the results, so it should be quick. A
+    /// panic in it is logged and means no. An item whose thread cannot be stopped
+    /// (`still_running` in [`TaskError::TimedOut`]) would run twice at the same time.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// use phalanx::TaskError;
+    /// use phalanx::sync::Counter;
+    ///
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let flaky = |(tries, n): (Counter, i64)| {
+    ///     assert!(tries.add(1) > 1, "not yet");
+    ///     n * n
+    /// };
+    /// let tasks = pool.tasks().retry(3).retry_on(|error| matches!(error, TaskError::Panicked { .. }));
+    /// assert_eq!(tasks.apply(flaky, (Counter::new(0)?, 5))?, 25);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_on(mut self, is_meant: impl Fn(&TaskError) -> bool + Send + Sync + 'static) -> Self {
+        self.retry_policy().is_meant = Some(Arc::new(is_meant));
+        self
+    }
+
+    /// Sets how long an item waits before it is run again: `first` the first time, twice as long each time
+    /// after that, and `most` at most. No worker waits meanwhile; with
+    /// [`Backend::Inline`](crate::Backend::Inline), the calling thread does. Default: it is run at once.
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.retry_policy().pause = Some((first, most));
+        self
+    }
+
+    fn retry_policy(&mut self) -> &mut RetryPolicy {
+        Arc::make_mut(self.options.retry.get_or_insert_default())
     }
 
     /// Sets how many items of an `imap` may be in progress, including results that have not been taken yet.
@@ -104,7 +146,7 @@ impl<'p> Tasks<'p> {
     /// whole call takes less time than waking the workers. Then an item that ends its process ends the
     /// caller's, and the function uses the caller's own statics.
     ///
-    /// Calls with a time limit or with [`Self::progress`] never run in the caller, nor do calls that do not
+    /// Calls with a time limit, with retries or with [`Self::progress`] never run in the caller, nor do calls that do not
     /// block, nor any call on a pool whose workers are prepared in some way (an initializer, a preload, a
     /// life span, threads of their own).
     pub fn always_out(mut self) -> Self {
@@ -148,8 +190,9 @@ impl<'p> Tasks<'p> {
             return AsyncResult::done(Err(TaskError::Forked));
         }
         let Some(queue) = self.queue else {
-            let one = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
-            return AsyncResult::done(here::run(&self, function, std::iter::once(argument), one, true).0);
+            let finish = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
+            let shape = Shape { finish, fail_fast: true, sift: Ok };
+            return AsyncResult::done(here::run(&self, function, std::iter::once(argument), &shape).0);
         };
         let body = TaskBody::of(code::pointer_to(function));
         let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
@@ -188,7 +231,8 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         const { NoCapture::<F>::OK };
-        self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, true).get()
+        let shape = Shape { finish: all_or_first, fail_fast: true, sift: Ok };
+        self.start(code::pointer_to(function), items, shape, true).get()
     }
 
     /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
@@ -204,7 +248,72 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         const { NoCapture::<F>::OK };
-        self.start(code::pointer_to(function), items, each, Ends::WithTheLast, true).get()
+        let shape = Shape { finish: each, fail_fast: false, sift: Ok };
+        self.start(code::pointer_to(function), items, shape, true).get()
+    }
+
+    /// As [`Self::map`], for a function that returns a `Result`: an error that it returns ends the map as a
+    /// panic would, as [`TaskError::Failed`].
+    ///
+    /// # Errors
+    /// The [`TaskError`] of the first item that has one, among the items whose outcome is known by then; see
+    /// [`TaskError::failure`] for the error that the function returned.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let parse = |text: String| text.parse::<i64>().map_err(|error| error.to_string());
+    /// assert_eq!(pool.tasks().map_results(parse, ["1", "2"].map(String::from))?, [1, 2]);
+    /// let error = pool.tasks().map_results(parse, ["1", "two"].map(String::from)).unwrap_err();
+    /// assert_eq!(error.failure::<String>().unwrap(), "invalid digit found in string");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_results<A, R, E, F, I>(self, function: F, items: I) -> Result<Vec<R>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        E: Output + Sync + fmt::Debug,
+        F: Fn(A) -> Result<R, E> + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
+        const { NoCapture::<F>::OK };
+        let shape = Shape { finish: all_or_first_of, fail_fast: true, sift: sift_errors };
+        self.start(code::pointer_to(function), items, shape, true).get()
+    }
+
+    /// As [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
+    /// else went wrong, are the item's error.
+    ///
+    /// # Errors
+    /// As [`Self::try_map`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let parse = |text: String| text.parse::<i64>().map_err(|error| error.to_string());
+    /// let results = pool.tasks().try_map_results(parse, ["1", "two", "3"].map(String::from))?;
+    /// assert_eq!((results[0].as_ref().ok(), results[2].as_ref().ok()), (Some(&1), Some(&3)));
+    /// let error = results[1].as_ref().unwrap_err();
+    /// assert_eq!(error.failure::<String>().unwrap(), "invalid digit found in string");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_map_results<A, R, E, F, I>(
+        self,
+        function: F,
+        items: I,
+    ) -> Result<Vec<Result<R, TaskError>>, TaskError>
+    where
+        A: Argument,
+        R: Output,
+        E: Output + Sync + fmt::Debug,
+        F: Fn(A) -> Result<R, E> + Copy + Send + Sync + 'static,
+        I: IntoIterator<Item = A>,
+    {
+        const { NoCapture::<F>::OK };
+        let shape = Shape { finish: each_of, fail_fast: false, sift: sift_errors };
+        self.start(code::pointer_to(function), items, shape, true).get()
     }
 
     /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
@@ -216,7 +325,8 @@ impl<'p> Tasks<'p> {
         I: IntoIterator<Item = A>,
     {
         const { NoCapture::<F>::OK };
-        self.start(code::pointer_to(function), items, all_or_first, Ends::AtFirstError, false)
+        let shape = Shape { finish: all_or_first, fail_fast: true, sift: Ok };
+        self.start(code::pointer_to(function), items, shape, false)
     }
 
     /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
@@ -276,8 +386,7 @@ impl<'p> Tasks<'p> {
         mut self,
         function: fn(A) -> R,
         items: I,
-        finish: fn(Gathered<R>) -> Result<T, TaskError>,
-        ends: Ends,
+        shape: Shape<R, T>,
         may_stay: bool,
     ) -> AsyncResult<T>
     where
@@ -298,10 +407,9 @@ impl<'p> Tasks<'p> {
         let (least, most) = items.size_hint();
         let len = most.filter(|most| *most == least);
         let cost = self.queue.and_then(|queue| queue.costs.of(body.key()));
-        let fail_fast = ends == Ends::AtFirstError;
         let queue = match self.queue {
             Some(queue) if !(may_stay && self.is_better_here(queue, len, cost)) => queue,
-            _ => return AsyncResult::done(self.run_here(function, items, finish, fail_fast)),
+            _ => return AsyncResult::done(self.run_here(function, items, &shape)),
         };
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress {
@@ -309,7 +417,7 @@ impl<'p> Tasks<'p> {
             Box::new(move |done| progress(done, len.filter(|len| *len >= done)))
         });
         let is_followed = progress.is_some();
-        let job = Arc::new(Many::new(least.min(1 << 24), Shape { finish, fail_fast }, progress));
+        let job = Arc::new(Many::new(least.min(1 << 24), shape, progress));
         let result = AsyncResult::of(queue, job.clone());
         if is_followed {
             result.eager();
@@ -380,12 +488,11 @@ impl<'p> Tasks<'p> {
         &self,
         function: fn(A) -> R,
         items: impl Iterator<Item = A>,
-        finish: fn(Gathered<R>) -> Result<T, TaskError>,
-        fail_fast: bool,
+        shape: &Shape<R, T>,
     ) -> Result<T, TaskError> {
         let body = TaskBody::of(function);
         let began = ticks();
-        let (result, tally) = here::run(self, function, items, finish, fail_fast);
+        let (result, tally) = here::run(self, function, items, shape);
         if let Some(queue) = self.queue.filter(|_| tally.items > 0) {
             let worked = ticks().wrapping_sub(began);
             let bytes = queue.costs.of(body.key()).map_or(0.0, |cost| cost.bytes) * tally.items as f64;
@@ -419,7 +526,9 @@ impl<'p> Tasks<'p> {
             receiver,
             first,
             limit: self.options.limit,
-            retries: self.options.retries,
+            retry: self.options.retry.clone(),
+            tries: 0,
+            due: None,
             returns: 0,
             verdict: None,
             is_told: false,
@@ -432,7 +541,8 @@ impl<'p> Tasks<'p> {
     /// way.
     fn is_better_here(&self, queue: &TaskQueue, len: Option<usize>, cost: Option<Cost>) -> bool {
         let options = &self.options;
-        let may = !options.stays_out && options.limit.is_none() && options.progress.is_none();
+        let is_plain = options.limit.is_none() && options.progress.is_none() && options.retry.is_none();
+        let may = !options.stays_out && is_plain;
         may && !queue.are_prepared
             && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < INLINE_NS)
             && !self.is_closed()
@@ -444,13 +554,6 @@ impl<'p> Tasks<'p> {
         let by_time = cost.map_or(share, |cost| ((CHUNK_NS / cost.ns.max(0.1)) as usize).max(1));
         self.options.chunksize.unwrap_or_else(|| share.min(by_time))
     }
-}
-
-/// When a map is over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    AtFirstError,
-    WithTheLast,
 }
 
 /// Whether workers can find the function.

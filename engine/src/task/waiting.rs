@@ -76,7 +76,7 @@ impl TaskQueue {
         if self.collects.load(Ordering::Relaxed) != own {
             return deadline;
         }
-        [self.end_overdue(), deadline].into_iter().flatten().min().or(Some(Instant::now() + BACKSTOP))
+        [self.do_chores(), deadline].into_iter().flatten().min().or(Some(Instant::now() + BACKSTOP))
     }
 
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
@@ -186,12 +186,44 @@ impl TaskQueue {
         }
         self.audit();
         let backstop = Instant::now() + BACKSTOP;
-        let until = self.end_overdue().map_or(backstop, |at| at.min(backstop));
+        let until = self.do_chores().map_or(backstop, |at| at.min(backstop));
         collector.sleep(seen, Some(until), || {
             self.deaths.are_new()
                 || self.has_newcomers.load(Ordering::Acquire)
                 || self.board.is_eager() && !self.duty.is_locked() && self.has_arrivals()
         });
+    }
+
+    /// Does what is due by the clock. Returns when to look again.
+    fn do_chores(self: &Arc<TaskQueue>) -> Option<Instant> {
+        [self.end_overdue(), self.queue_due()].into_iter().flatten().min()
+    }
+
+    /// Queues tasks whose pause is over, and drops those that nobody wants any more. Returns when the next one
+    /// is due.
+    fn queue_due(self: &Arc<TaskQueue>) -> Option<Instant> {
+        let mut left = Vec::new();
+        let (placed, next) = {
+            let mut books = self.books.lock();
+            if books.paused.is_empty() {
+                return None;
+            }
+            let now = Instant::now();
+            let is_due = |queued_task: &QueuedTask| {
+                queued_task.due.is_none_or(|at| at <= now) || !queued_task.receiver.is_open()
+            };
+            let (due, others) = std::mem::take(&mut books.paused).into_iter().partition::<Vec<_>, _>(is_due);
+            books.paused = others;
+            books.backlog.extend(due);
+            let next = books.paused.iter().filter_map(|queued_task| queued_task.due).min();
+            (self.refill(&mut books, &mut left), next)
+        };
+        self.call_out(placed);
+        if !left.is_empty() {
+            self.leave(left);
+            self.tell_waiters();
+        }
+        next
     }
 
     /// Ends tasks that have exceeded their time limit. Returns when to check again.
@@ -269,8 +301,16 @@ impl TaskQueue {
         let mut left = Vec::new();
         self.put_back(&mut books, rest.into_iter().collect(), &mut left);
         let placed = self.refill(&mut books, &mut left);
+        // What is run again counts until it is queued, even if the thread is done with the task by then.
+        books.under_way = books.under_way.saturating_add(1);
         drop(books);
-        settlement.tell(self);
+        self.call_out(placed);
+        let again = settlement.tell(self);
+        let mut books = self.books.lock();
+        books.under_way = books.under_way.saturating_sub(1);
+        self.put_back(&mut books, again, &mut left);
+        let placed = self.refill(&mut books, &mut left);
+        drop(books);
         self.call_out(placed);
         self.leave(left);
         self.tell_waiters();
@@ -315,6 +355,10 @@ impl TaskQueue {
             std::mem::take(&mut books.backlog).into_iter().partition(|queued_task| is_meant(queued_task));
         books.backlog = others;
         taken.extend::<VecDeque<_>>(meant);
+        let (meant, others) =
+            std::mem::take(&mut books.paused).into_iter().partition(|queued_task| is_meant(queued_task));
+        books.paused = others;
+        taken.extend::<Vec<_>>(meant);
         (taken, running)
     }
 

@@ -29,7 +29,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What members are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,12 @@ pub(crate) struct CrewPlan {
     pub(crate) initializer: Option<Arc<Initializer>>,
     /// What native libraries in worker processes are told of how many threads to use.
     pub(crate) native_threads: Option<usize>,
+    /// How long a worker that was started may take until it serves.
+    pub(crate) ready_within: Duration,
 }
+
+/// Enough for a worker whose initializer does not take long.
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(10);
 
 impl CrewPlan {
     /// A crew without members.
@@ -81,6 +86,7 @@ impl CrewPlan {
             idle_work: None,
             initializer: None,
             native_threads: None,
+            ready_within: READY_WITHIN,
         }
     }
 }
@@ -119,6 +125,7 @@ pub(crate) struct Crew {
     pub(crate) idle_work: Option<IdleWorkPlan>,
     pub(crate) initializer: Option<Arc<Initializer>>,
     pub(super) native_threads: Option<usize>,
+    pub(super) ready_within: Duration,
     /// Who is told of deaths, beside the launch.
     pub(crate) death_observer: OnceLock<Weak<dyn DeathObserver>>,
     pub(super) places: Vec<WorkerPlace>,

@@ -15,6 +15,8 @@ struct Current {
     epoch: u64,
     /// For a driver that runs chunks itself and cannot watch the clock meanwhile.
     deadline: Option<Instant>,
+    /// Once this word is below this number, what runs here is not wanted any more.
+    wanted: Option<(*const AtomicU64, u64)>,
 }
 
 impl Current {
@@ -28,7 +30,13 @@ impl Current {
             // For all members, and so that the launch is told as one that ran out of time.
             stop.fetch_max(self.epoch, Ordering::AcqRel);
         }
-        stop.load(Ordering::Acquire) == self.epoch
+        stop.load(Ordering::Acquire) == self.epoch || !self.is_wanted()
+    }
+
+    #[allow(unsafe_code)]
+    fn is_wanted(&self) -> bool {
+        // SAFETY: `want_from` borrowed the word, and its caller keeps the `Leave`, as for `enter`.
+        self.wanted.is_none_or(|(word, least)| unsafe { &*word }.load(Ordering::Relaxed) >= least)
     }
 }
 
@@ -65,7 +73,14 @@ pub(crate) fn enter(
     epoch: u64,
     deadline: Option<Instant>,
 ) -> Leave {
-    Leave(CURRENT.replace(Some(Current { rank, size, stop, epoch, deadline })))
+    Leave(CURRENT.replace(Some(Current { rank, size, stop, epoch, deadline, wanted: None })))
+}
+
+/// Marks what this thread runs as wanted only while `word` is at least `least`, until the result is dropped.
+pub(crate) fn want_from(word: &AtomicU64, least: u64) -> Leave {
+    let current = CURRENT.get();
+    let narrowed = current.map(|current| Current { wanted: Some((word, least)), ..current });
+    Leave(CURRENT.replace(narrowed))
 }
 
 /// Whether this thread runs a part of a launch.
@@ -176,7 +191,8 @@ pub fn current_team_size() -> Option<usize> {
 /// Returns true if the launch or task that is running here was cancelled, timed out, or failed elsewhere.
 ///
 /// Workers check this between chunks by themselves; a kernel that spends long on one chunk, or a long task,
-/// can call it to return early. Returns `false` outside kernels and tasks, and on threads that they started.
+/// can call it to return early. In a search, and where kernels may fail, it also returns true as soon as a
+/// lower chunk has an answer or has failed, so that this chunk's result is no longer wanted. Returns `false` outside kernels and tasks, and on threads that they started.
 /// Reads one shared word.
 pub fn is_cancelled() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stopped())

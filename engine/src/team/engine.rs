@@ -11,7 +11,7 @@ use crate::spawn::{StartError, Starter, WorkerProcess};
 use crate::sys::socket;
 use crate::team::crew::Crew;
 use crate::team::reaping::{reap_dead, release};
-use crate::team::roster::{MemberStage, RosterSlot};
+use crate::team::roster::{MemberStage, RosterSlot, StartTimes};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
@@ -156,8 +156,9 @@ fn read_mail(crew: &Crew, rank: usize) {
         match mail {
             // It was killed when the team stayed as small as it was.
             FromWorker::Ready { .. } | FromWorker::Failed { .. } if roster.slots[rank].is_dismissed => {}
-            FromWorker::Ready { refused } => {
+            FromWorker::Ready { refused, initializing } => {
                 let slot = &mut roster.slots[rank];
+                slot.start_times = StartTimes { starting: slot.started.elapsed(), initializing };
                 slot.stage = MemberStage::Ready;
                 slot.refused = refused;
                 slot.hindered_since = None;

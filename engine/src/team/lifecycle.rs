@@ -57,6 +57,7 @@ impl Crew {
             idle_work: plan.idle_work,
             initializer: plan.initializer,
             native_threads: plan.native_threads,
+            ready_within: plan.ready_within,
             death_observer: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,

@@ -7,10 +7,11 @@ use crate::team::current;
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::leave::Leave;
 use crate::team::member::Member;
-use crate::team::roster::{MemberStage, Roster};
+use crate::team::roster::{MemberStage, Roster, StartTimes};
 use crate::team::{succession, threads};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 impl Crew {
     pub(super) fn start_threads(self: &Arc<Crew>) -> Result<(), CrewError> {
@@ -69,20 +70,26 @@ impl Crew {
 /// with the pool.
 fn run(crew: &Arc<Crew>, mut member: Member) {
     let rank = member.rank;
+    let started = Instant::now();
+    let mut initializing = Duration::ZERO;
     current::become_member();
     let welcome = crew.welcome_for_thread(rank);
     let refused = crew.bind_here(rank);
     let opened = threads::rayon_pool(&welcome).and_then(|threads| {
         member.threads = threads;
-        let initializer = crew.initializer.as_ref();
-        initializer.map_or(Ok(()), |initializer| initializer.run_here(&mut *member.segments))
+        if let Some(initializer) = &crew.initializer {
+            let began = Instant::now();
+            initializer.run_here(&mut *member.segments)?;
+            initializing = began.elapsed();
+        }
+        Ok(())
     });
     if let Err(why) = opened {
         return fail(crew, rank, StartError::CannotServe { why });
     }
     let mut last = member.board.fork_join(&member.orders).last_seen(rank);
     member.register.iter().for_each(|register| register.refuse(rank, last));
-    if !take_place(crew, rank, refused) {
+    if !take_place(crew, rank, refused, StartTimes { starting: started.elapsed(), initializing }) {
         return;
     }
     member.serve_from(&mut last);
@@ -101,7 +108,7 @@ fn fail(crew: &Arc<Crew>, rank: usize, error: StartError) {
 }
 
 /// It can serve; false if it need not.
-fn take_place(crew: &Crew, rank: usize, refused: Vec<String>) -> bool {
+fn take_place(crew: &Crew, rank: usize, refused: Vec<String>, start_times: StartTimes) -> bool {
     let mut roster = crew.roster.lock();
     let is_wanted = !roster.dissolving && rank < roster.active;
     let slot = &mut roster.slots[rank];
@@ -110,6 +117,7 @@ fn take_place(crew: &Crew, rank: usize, refused: Vec<String>) -> bool {
     if is_wanted {
         slot.stage = MemberStage::Ready;
         slot.refused = refused;
+        slot.start_times = start_times;
         roster.refresh();
         crew.changed.notify_all();
     }

@@ -8,7 +8,7 @@ use crate::team::state;
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a rank's worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub(crate) enum MemberStage {
     Leaving,
     /// Its death is confirmed; a successor is not started yet.
     Dead,
+}
+
+/// How long a worker took to be ready.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StartTimes {
+    /// From when its process or thread ran.
+    pub(crate) starting: Duration,
+    /// Of that, in the pool's initializer.
+    pub(crate) initializing: Duration,
 }
 
 /// One rank.
@@ -52,6 +61,7 @@ pub(crate) struct RosterSlot {
     pub(crate) outbox: VecDeque<Arc<Segment>>,
     /// When the present worker was started.
     pub(crate) started: Instant,
+    pub(crate) start_times: StartTimes,
     /// What its status said it had served then.
     pub(crate) served_at_start: u64,
     /// It asked for leave, and runs no more tasks.
@@ -86,6 +96,7 @@ impl RosterSlot {
             hindered_since: None,
             outbox: VecDeque::new(),
             started: Instant::now(),
+            start_times: StartTimes::default(),
             served_at_start: 0,
             is_retiring: false,
             leaving_since: Instant::now(),

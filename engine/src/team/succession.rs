@@ -15,8 +15,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a started worker may take until it serves.
-const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a worker that may end may take to drop its states and end, from when it is at no task any more.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a team of which nobody serves may want for what workers are made of, until it is given up.
@@ -230,13 +228,15 @@ pub(crate) fn linger(crew: &Crew) {
 pub(crate) fn overdue(crew: &Crew) {
     let mut roster = crew.roster.lock();
     let late = |slot: &RosterSlot| {
-        slot.stage == MemberStage::Starting && !slot.is_dismissed && slot.started.elapsed() > READY_WITHIN
+        slot.stage == MemberStage::Starting
+            && !slot.is_dismissed
+            && slot.started.elapsed() > crew.ready_within
     };
     for rank in 0..roster.slots.len() {
         let slot = &roster.slots[rank];
         let is_expected = !roster.started || roster.growing.is_some_and(|before| rank >= before);
         if late(slot) && slot.kill() && is_expected {
-            give_up(crew, &mut roster, rank, StartError::StartTimeout { waited: READY_WITHIN }, None);
+            give_up(crew, &mut roster, rank, StartError::StartTimeout { waited: crew.ready_within }, None);
         }
     }
 }

@@ -25,15 +25,16 @@ use crate::team::welcome::Welcome;
 use crate::topology::{CpuSet, bind_to};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The life of a process that is a team's worker.
 pub(crate) fn main(given: Given) -> ! {
     let socket = given.socket.clone();
     let enrolled = given.read().and_then(|welcome| enrol(&socket, &welcome, given.fds, given.segments));
     match enrolled {
-        Ok((mut member, refused)) => {
+        Ok((mut member, refused, initializing)) => {
             let mut last = member.board.fork_join(&member.orders).last_seen(member.rank);
-            if mail::send(&*socket, &FromWorker::Ready { refused }, &[]).is_ok() {
+            if mail::send(&*socket, &FromWorker::Ready { refused, initializing }, &[]).is_ok() {
                 member.serve_from(&mut last);
             }
             // States may own things that want an orderly end (files of a library, say), and handles. Nothing
@@ -52,7 +53,7 @@ fn enrol(
     welcome: &Welcome,
     fds: Vec<OwnedFd>,
     mut segments: Mapped,
-) -> Result<(Member, Vec<String>), String> {
+) -> Result<(Member, Vec<String>, Duration), String> {
     let mut fds = fds.into_iter();
     let mut next_fd = || fds.next().ok_or("the welcome came without its descriptors");
     let (orders, board, arena) = (next_fd()?, next_fd()?, next_fd()?);
@@ -82,8 +83,11 @@ fn enrol(
         (len, open) => Some(open_idle_work(&next_fd()?, len as usize, open, rank, size)?),
     };
     segments.map(welcome.arena, welcome.arena_len as usize, &arena)?;
+    let mut initializing = Duration::ZERO;
     if let Some(initializer) = &welcome.initializer {
+        let began = Instant::now();
         initializer.run(welcome.arena, &mut segments)?;
+        initializing = began.elapsed();
     }
     let threads = threads::rayon_pool(welcome)?;
     let member = Member {
@@ -104,7 +108,7 @@ fn enrol(
         is_retiring: false,
         deadline: None,
     };
-    Ok((member, refused))
+    Ok((member, refused, initializing))
 }
 
 /// Maps the tasks' segment and opens it.

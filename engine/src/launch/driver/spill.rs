@@ -12,6 +12,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::launch::lowest::Lowest;
 use crate::memory::arena::{self, Block};
 use crate::memory::{AllocError, Segment};
 use crate::sys::memory;
@@ -30,12 +31,18 @@ const KEPT: usize = 2;
 pub(crate) struct SpillHead {
     /// Bytes handed out, those of the head included. May exceed the spill where it was too small.
     pub(crate) used: Line<AtomicU64>,
-    /// The lowest chunk with an answer, and where it lies; `u64::MAX` if there is none. See `launch::answer`.
-    pub(crate) lowest: Line<AtomicU64>,
+    /// The lowest chunk with an answer, and where it lies.
+    pub(crate) lowest: Line<Lowest>,
 }
 
 /// Bytes of the head.
 pub(crate) const HEAD_BYTES: usize = size_of::<SpillHead>();
+
+// The layout that docs/segment-layout.md tells.
+#[cfg(not(loom))]
+const _: () = {
+    assert!(std::mem::offset_of!(SpillHead, lowest) == 128 && HEAD_BYTES == 256);
+};
 
 /// One launch's spill. Goes back to its shelf when dropped.
 pub(crate) struct Spill<'a> {
@@ -68,7 +75,7 @@ impl SpillShelf {
         let spill = Spill { block: Some(block), shelf: self };
         if let Some(head) = spill.head() {
             head.used.store(HEAD_BYTES as u64, Ordering::Relaxed);
-            head.lowest.store(u64::MAX, Ordering::Relaxed);
+            head.lowest.reset();
         }
         Ok(spill)
     }
@@ -93,10 +100,9 @@ impl Spill<'_> {
             .map_or([0; 3], |block| [block.segment().id().0, block.offset() as u64, block.len() as u64])
     }
 
-    /// The word of [`SpillHead::lowest`].
-    pub(crate) fn lowest(&self) -> u64 {
-        // Acquire: pairs with the Release in `AnswerPlaces::offer`.
-        self.head().map_or(u64::MAX, |head| head.lowest.load(Ordering::Acquire))
+    /// The lowest chunk that has an answer, and the answer's place.
+    pub(crate) fn lowest(&self) -> Option<(usize, u64)> {
+        self.head()?.lowest.get()
     }
 
     /// The bytes that a member left at `place`, its length before them. `None` where there cannot be any.
@@ -181,10 +187,10 @@ mod tests {
         let first = shelf.take().unwrap();
         let place = first.place();
         leave(&first, &[7; 1000]);
-        first.head().unwrap().lowest.store(1, Ordering::Relaxed);
+        first.head().unwrap().lowest.offer(3, 256);
         drop(first);
         let again = shelf.take().unwrap();
-        assert_eq!((again.place(), again.lowest()), (place, u64::MAX));
+        assert_eq!((again.place(), again.lowest()), (place, None));
         assert_eq!(again.head().unwrap().used.load(Ordering::Relaxed), HEAD_BYTES as u64);
         let more: Vec<Spill<'_>> = (0..5).map(|_| shelf.take().unwrap()).collect();
         drop((again, more));

@@ -45,6 +45,7 @@ pub use tile::{Tile, TileMut, Tiles, TilesMut, TilesOut};
 pub use worker_state::PerWorker;
 
 use crate::array::{Element, RangeRef, Shape};
+use crate::base::Span;
 use crate::launch::error::LaunchError;
 use crate::launch::operand::describe::Description;
 use crate::memory::{Access, Segment};
@@ -124,6 +125,15 @@ impl<T: Element, D: Shape> Located<T, D> {
     /// Units of the first axis.
     pub(crate) fn rows(&self) -> usize {
         crate::array::rows(&self.dim)
+    }
+
+    /// The rows `span`, which lie inside.
+    pub(crate) fn range(&self, span: Span) -> Located<T, D> {
+        // No wrap: inside the array.
+        let skipped = span.lo.wrapping_mul(crate::array::row_elems(&self.dim));
+        let mut dim = self.dim.clone();
+        dim.slice_mut()[0] = span.len();
+        Located { base: self.base.wrapping_add(skipped), dim, item: PhantomData }
     }
 
     /// A shape without elements, for tests that only describe it.

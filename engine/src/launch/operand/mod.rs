@@ -34,7 +34,8 @@ use std::time::Duration;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "not an operand",
-    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain values (numbers, `bool`, `char`, and `Option` and `[T; N]` of them), `Val(value)` of your own plain types, `&Captured` for any other serde value, `&SharedValue`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "operands are grants of shared arrays (`a.split()`, `a.split_mut()`, `a.whole()`, ..), index ranges `0..n`, plain values (numbers, `bool`, `char`, and `Option` and `[T; N]` of them), `Val(value)` of your own plain types, `&Captured` for any other serde value, `&SharedValue`, shared locks and counters, `&PerWorker`, `&CancelToken` and tuples of up to 8 of these",
+    note = "of a tuple, each element must be one: look for a `String`, `Vec`, slice or struct among them; a struct of numbers travels as `Val(it)`, anything with serde as `&Captured::new(&it)?`"
 )]
 pub unsafe trait Operand {
     /// What is sent: plain bytes of fixed size.

@@ -1,6 +1,7 @@
 //! A digest of everything that the ranks must agree on in one step.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::base::Span;
 use crate::launch::region::step_kind::StepKind;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -24,6 +25,8 @@ pub(crate) enum Frame {
     PhaseWhole,
     PhaseHalo,
     Range,
+    // Names of parts.
+    Rows,
     // More of an operand.
     Bounds,
     Halo,
@@ -113,6 +116,13 @@ impl ArrayName {
         let mut digest = Digest::new(key, StepKind::Phase);
         digest.frame(Frame::Array, wire.iter().copied());
         digest.frame(Frame::Value, [element_bytes as u64].into_iter());
+        ArrayName(digest.words())
+    }
+    /// The name of a range of the array's rows. An array's name depends on the driver's key, so it serves as
+    /// one.
+    pub(crate) fn of_rows(self, rows: Span) -> ArrayName {
+        let mut digest = Digest::new(Key(self.0), StepKind::Phase);
+        digest.frame(Frame::Rows, [rows.lo as u64, rows.hi as u64].into_iter());
         ArrayName(digest.words())
     }
 }

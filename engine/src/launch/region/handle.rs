@@ -1,18 +1,34 @@
 //! What a region's body holds for an array: no access to data, only the means to grant it in a phase.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::array::{Element, Shape};
+use crate::array::{Element, Shape, rows_of};
 use crate::base::Span;
 use crate::launch::grant::{Edge, Located};
 use crate::launch::region::digest::ArrayName;
 use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 use std::marker::PhantomData;
+use std::ops::RangeBounds;
 
 /// The handle of an array that the region may write (`&mut array`). Not `Clone`, since grants borrow it.
 pub struct RegionMut<'w, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
     pub(super) life: PhantomData<(&'w mut [T], *mut ())>,
+}
+
+/// A range of rows of an array, for writing them in a phase. Returned by [`RegionMut::range_mut`].
+pub struct RegionRangeMut<'h, T, D> {
+    name: ArrayName,
+    local: Located<T, D>,
+    life: PhantomData<(&'h mut [T], *mut ())>,
+}
+
+/// A range of rows of an array, for reading them in a phase. Returned by [`RegionMut::range`] and
+/// [`RegionRef::range`].
+pub struct RegionRange<'h, T, D> {
+    name: ArrayName,
+    local: Located<T, D>,
+    life: PhantomData<(&'h [T], *mut ())>,
 }
 
 /// The handle of an array that is read-only during the region (`&array`).
@@ -23,6 +39,27 @@ pub struct RegionRef<'w, T, D> {
 }
 
 impl<T: Element, D: Shape> RegionMut<'_, T, D> {
+    /// Borrows a range of rows, for reading and writing them in a phase: `y.range_mut(1..n - 1).split_mut()`.
+    /// All ranks must name the same range, which the step checks.
+    ///
+    /// # Panics
+    /// If the range leaves the array or ends before it starts.
+    #[track_caller]
+    pub fn range_mut(&mut self, range: impl RangeBounds<usize>) -> RegionRangeMut<'_, T, D> {
+        let span = rows_of(&range, &self.local.dim);
+        RegionRangeMut { name: self.name.of_rows(span), local: self.local.range(span), life: PhantomData }
+    }
+
+    /// Borrows a range of rows, for reading them in a phase. See [`Self::range_mut`].
+    ///
+    /// # Panics
+    /// Same as [`Self::range_mut`].
+    #[track_caller]
+    pub fn range(&self, range: impl RangeBounds<usize>) -> RegionRange<'_, T, D> {
+        let span = rows_of(&range, &self.local.dim);
+        RegionRange { name: self.name.of_rows(span), local: self.local.range(span), life: PhantomData }
+    }
+
     /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.local.rows()
@@ -66,7 +103,62 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
     }
 }
 
+impl<'h, T: Element, D: Shape> RegionRangeMut<'h, T, D> {
+    /// Returns the number of rows.
+    pub fn rows(&self) -> usize {
+        self.local.rows()
+    }
+
+    /// Grants read and write access to this rank's part of these rows.
+    pub fn split_mut(self) -> PhaseMut<'h, T, D> {
+        PhaseMut { name: self.name, local: self.local, life: PhantomData }
+    }
+
+    /// Grants read and write access to this rank's parts of these rows. See [`RegionMut::split_at_mut`].
+    pub fn split_at_mut(self, offsets: &'h [usize]) -> PhasePartsMut<'h, T, D> {
+        PhasePartsMut { name: self.name, local: self.local, bounds: offsets, life: PhantomData }
+    }
+}
+
+impl<'h, T: Element, D: Shape> RegionRange<'h, T, D> {
+    /// Returns the number of rows.
+    pub fn rows(&self) -> usize {
+        self.local.rows()
+    }
+
+    /// Grants read access to this rank's part of these rows.
+    pub fn split(&self) -> PhaseRef<'h, T, D> {
+        PhaseRef { name: self.name, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants read access to all of these rows.
+    pub fn whole(&self) -> PhaseWhole<'h, T, D> {
+        PhaseWhole { name: self.name, local: self.local.clone(), life: PhantomData }
+    }
+
+    /// Grants read access to this rank's parts of these rows. See [`RegionMut::split_at_mut`].
+    pub fn split_at(&self, offsets: &'h [usize]) -> PhaseParts<'h, T, D> {
+        PhaseParts { name: self.name, local: self.local.clone(), bounds: offsets, life: PhantomData }
+    }
+
+    /// Grants read access to this rank's part of these rows and to `k` rows on each side, where these rows
+    /// have them. See [`SharedArray::halo`](crate::SharedArray::halo).
+    pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'h, T, D> {
+        PhaseHalo::new(self.name, self.local.clone(), k, edge)
+    }
+}
+
 impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
+    /// Borrows a range of rows, for reading them in a phase. See [`RegionMut::range_mut`].
+    ///
+    /// # Panics
+    /// Same as [`RegionMut::range_mut`].
+    #[track_caller]
+    pub fn range(&self, range: impl RangeBounds<usize>) -> RegionRange<'w, T, D> {
+        let span = rows_of(&range, &self.local.dim);
+        RegionRange { name: self.name.of_rows(span), local: self.local.range(span), life: PhantomData }
+    }
+
     /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.local.rows()
