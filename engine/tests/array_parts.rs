@@ -264,3 +264,39 @@ fn ranks_that_name_different_ranges_are_told_before_they_touch_anything() {
     assert!(text.contains("outside an array of 10 rows"), "{text}");
     assert_eq!(y.as_slice(), [0; 10]);
 }
+
+/// Phase after phase, and twice in one phase, a halo shows what the array holds now.
+#[test]
+fn halos_of_phases_use_their_memory_again() {
+    for pool in pools() {
+        let n = 300;
+        let mut u = pool.from_fn(n, |i| i as u64).unwrap();
+        let mut v = pool.zeros::<u64>(n).unwrap();
+        let rounds = pool.region((&mut u, &mut v), |team, (mut u, mut v)| {
+            for _ in 0..4 {
+                let operands = (v.split_mut(), u.halo(1, Edge::Wrap), u.range(..).halo(2, Edge::Fill(7)));
+                team.phase(operands, |(v, u, wide)| {
+                    for (i, v) in v.iter_mut().enumerate() {
+                        *v = u[i].wrapping_mul(3) ^ u[i + 2] ^ wide[i].wrapping_add(wide[i + 4]);
+                    }
+                })?;
+                team.phase((u.split_mut(), v.split()), |(u, v)| u.copy_from_slice(v))?;
+            }
+            Ok(4_u64)
+        });
+        assert_eq!(rounds.unwrap(), 4);
+        let mut expected: Vec<u64> = (0..n as u64).collect();
+        for _ in 0..4 {
+            let far = |i: usize, by: isize| match i.checked_add_signed(by) {
+                Some(at) if at < n => expected[at],
+                _ => 7,
+            };
+            let next = |i: usize| {
+                let near = expected[(i + n - 1) % n].wrapping_mul(3) ^ expected[(i + 1) % n];
+                near ^ far(i, -2).wrapping_add(far(i, 2))
+            };
+            expected = (0..n).map(next).collect();
+        }
+        assert_eq!(u.as_slice(), expected, "{pool:?}");
+    }
+}

@@ -34,7 +34,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The place of a part of what lies here: its first element lies at `to`, and that of the whole at `from`.
+    /// The place of a part of what lies here: its first element lies at `to`, and that of the whole at
+    /// `from`.
     fn moved<T>(self, from: *const T, to: *const T) -> Self {
         // No wrap: both lie in the segment, and a part may begin before the whole only where an axis is
         // reversed.

@@ -18,7 +18,8 @@ macro_rules! reading_grants {
 
         impl<T: $bound, D: $crate::array::Shape> $crate::array::FrozenArray<T, D> { $(
             #[doc = concat!(
-                "Same as [`SharedArray::", stringify!($name), "`](crate::array::SharedArray::", stringify!($name),
+                "Same as [`SharedArray::", stringify!($name),
+                "`](crate::array::SharedArray::", stringify!($name),
                 "). The array can be granted in the process that made it only."
             )]
             pub fn $name(&self $(, $argument: $kind)*) -> $grant<'_, T, D> {

@@ -1,10 +1,10 @@
 //! `halo_nd`, `tiles_halo`: a chunk or tile with its neighbours along all axes, corners among them.
 //!
 //! # Safety
-//! As in `halo.rs`: what lies inside the array is seen in place. Where elements beyond its ends are wanted, all
-//! of the view is copied into a buffer of the member's own, which lives in the opened operand, as long as the
-//! launch; one call's view is used before the next call makes another. Lengths do not wrap: `padded_len` of
-//! the largest view is checked by the driver, and again by each member.
+//! As in `halo.rs`: what lies inside the array is seen in place. Where elements beyond its ends are wanted,
+//! all of the view is copied into a buffer of the member's own, which lives in the opened operand, as long as
+//! the launch; one call's view is used before the next call makes another. Lengths do not wrap: `padded_len`
+//! of the largest view is checked by the driver, and again by each member.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -59,9 +59,9 @@ reading_grants! {
     /// side, and `k[i]` elements on each side along every other axis, corners among them. `edge` defines what
     /// lies beyond the ends of the array, along all axes.
     ///
-    /// Stands beside `split_mut` and other operands that are split into rows. Element `(i, j)` of the chunk is
-    /// element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` tells what the
-    /// view has before the chunk. Where `k` is 0 along an axis, nothing is added to it.
+    /// Stands beside `split_mut` and other operands that are split into rows. Element `(i, j)` of the chunk
+    /// is element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` tells what
+    /// the view has before the chunk. Where `k` is 0 along an axis, nothing is added to it.
     ///
     /// A chunk that needs nothing from beyond the ends is seen in place; any other is copied into a buffer
     /// with what lies beyond. That is every chunk if any `k` but the first is above 0 and the edge is not
@@ -91,11 +91,11 @@ reading_grants! {
     /// along axis `i`, corners among them. `edge` defines what lies beyond the ends of the array, along all
     /// axes.
     ///
-    /// Stands beside `tiles_mut` of an array of the same shape and other operands that are cut into tiles (see
-    /// [`tiles`](crate::SharedArray::tiles)). Element `(i, j)` of the tile is element `(i + k[0], j + k[1])` of
-    /// the view, except with [`Edge::Shrink`], where `inset` tells what the view has before the tile. Tiles
-    /// that need nothing from beyond the ends are seen in place; others are copied into a buffer with what
-    /// lies beyond.
+    /// Stands beside `tiles_mut` of an array of the same shape and other operands that are cut into tiles
+    /// (see [`tiles`](crate::SharedArray::tiles)). The element at `(i, j)` in the tile is the view's at
+    /// `(i + k[0], j + k[1])`, except with [`Edge::Shrink`], where `inset` tells what the view has before the
+    /// tile. Tiles that need nothing from beyond the ends are seen in place; others are copied into a buffer
+    /// with what lies beyond.
     ///
     /// ```
     /// use phalanx::{Edge, Pool};
@@ -154,8 +154,8 @@ pub struct Padded<T, D> {
     buffer: RefCell<Vec<T>>,
 }
 
-/// Elements of the largest view: a block of `shape` with `k` more on each side. `None` if no memory could hold
-/// them.
+/// Elements of the largest view: a block of `shape` with `k` more on each side. `None` if no memory could
+/// hold them.
 fn padded_len<T, D: Dimension>(shape: &[usize], k: &D, edge: &Edge<T>) -> Option<usize> {
     let mut len = 1_usize;
     for (own, k) in shape.iter().zip(k.slice()) {
@@ -242,14 +242,14 @@ impl<T: Element, D: Shape> Padded<T, D> {
             // SAFETY: the caller's word: nobody writes the part.
             unsafe { self.copy(&block, &shape, &seen, &mut buffer) };
         }
-        // SAFETY: the buffer holds exactly these elements, or they have no size; it is not touched again before
-        // the next view.
+        // SAFETY: the buffer holds exactly these elements, or they have no size; it is not touched again
+        // before the next view.
         let view = unsafe { ArrayView::from_shape_ptr(shape, buffer.as_ptr()) };
         HaloTile { origin, inset: self.k.clone().into_pattern(), view }
     }
 
-    /// Appends a block with its neighbours, of that shape, to the buffer, in row-major order. `seen` is what of
-    /// it lies inside the part.
+    /// Appends a block with its neighbours, of that shape, to the buffer, in row-major order. `seen` is what
+    /// of it lies inside the part.
     ///
     /// # Safety
     /// Nobody writes the part meanwhile.
@@ -292,8 +292,8 @@ impl<T: Element, D: Shape> Padded<T, D> {
                     };
                     buffer.extend(left.iter().map(element));
                     if let Some(Some(first)) = middle.first() {
-                        // SAFETY: as above, for all of the run, whose elements follow each other; frozen by the
-                        // caller's word.
+                        // SAFETY: as above, for all of the run, whose elements follow each other; frozen by
+                        // the caller's word.
                         buffer.extend_from_slice(unsafe {
                             self.part.elements(start.wrapping_add(*first), run)
                         });
@@ -357,8 +357,8 @@ unsafe impl<T: Element, D: Shape> Operand for HaloNd<'_, T, D> {
         Ok(local)
     }
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-        // SAFETY: the chunk lies inside (`check_rows`); the array is frozen for the launch; chunks come one at
-        // a time; `open` has found the length of the largest view.
+        // SAFETY: the chunk lies inside (`check_rows`); the array is frozen for the launch; chunks come one
+        // at a time; `open` has found the length of the largest view.
         unsafe { local.view(local.part.rows(chunk.span)) }
     }
 }
@@ -398,8 +398,9 @@ unsafe impl<T: Element, D: Shape> Operand for TilesHalo<'_, T, D> {
         Ok((local, grid))
     }
     unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
-        // SAFETY: there are as many tiles as chunks at least (`check_rows`), each inside the part; the array is
-        // frozen for the launch; chunks come one at a time; `open` has found the length of the largest view.
+        // SAFETY: there are as many tiles as chunks at least (`check_rows`), each inside the part; the array
+        // is frozen for the launch; chunks come one at a time; `open` has found the length of the largest
+        // view.
         unsafe { local.0.view(local.1.block(chunk.index)) }
     }
 }

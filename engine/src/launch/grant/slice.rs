@@ -1,8 +1,8 @@
 //! Grants of slices: chunks along the first axis of a strided part of an array, or all of it.
 //!
 //! # Safety
-//! As in `split.rs`: views cover exactly the chunk's rows of the slice, chunks of one launch are disjoint, and
-//! the grant borrows the array for as long as any worker can touch it.
+//! As in `split.rs`: views cover exactly the chunk's rows of the slice, chunks of one launch are disjoint,
+//! and the grant borrows the array for as long as any worker can touch it.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

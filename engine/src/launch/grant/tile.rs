@@ -63,9 +63,9 @@ reading_grants! {
     /// Grants each kernel call read access to one tile: a block of `tile` elements along each axis. Tiles at
     /// the far ends of the array are smaller.
     ///
-    /// Each tile is one chunk, and tiles follow each other in row-major order. All arrays of a launch that are
-    /// cut into tiles must have equally many along each axis. Other operands that are split have one unit per
-    /// tile: an array with a result for each, say. No axis of a tile may be 0.
+    /// Each tile is one chunk, and tiles follow each other in row-major order. All arrays of a launch that
+    /// are cut into tiles must have equally many along each axis. Other operands that are split have one unit
+    /// per tile: an array with a result for each, say. No axis of a tile may be 0.
     ///
     /// ```
     /// use phalanx::Pool;
@@ -255,8 +255,8 @@ macro_rules! tiled {
             unsafe fn view<'w>(local: &Self::Local, chunk: &Chunk) -> Self::View<'w> {
                 let block = local.1.block(chunk.index);
                 let origin = block.origin.clone().into_pattern();
-                // SAFETY: there are as many tiles as chunks at least (`check_rows`); each lies inside the part,
-                // which is mapped for the launch, and for writing it is this call's alone.
+                // SAFETY: there are as many tiles as chunks at least (`check_rows`); each lies inside the
+                // part, which is mapped for the launch, and for writing it is this call's alone.
                 let view = unsafe { local.0.$make(block) };
                 $view { origin, view }
             }

@@ -6,6 +6,7 @@ use crate::base::Span;
 use crate::launch::grant::{Edge, Located};
 use crate::launch::region::digest::ArrayName;
 use crate::launch::region::phase::{PhaseHalo, PhaseMut, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
@@ -13,6 +14,8 @@ use std::ops::RangeBounds;
 pub struct RegionMut<'w, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
+    /// Memory for the copies of halos, kept from phase to phase.
+    pub(super) spare: Cell<Vec<T>>,
     pub(super) life: PhantomData<(&'w mut [T], *mut ())>,
 }
 
@@ -28,6 +31,7 @@ pub struct RegionRangeMut<'h, T, D> {
 pub struct RegionRange<'h, T, D> {
     name: ArrayName,
     local: Located<T, D>,
+    spare: &'h Cell<Vec<T>>,
     life: PhantomData<(&'h [T], *mut ())>,
 }
 
@@ -35,6 +39,8 @@ pub struct RegionRange<'h, T, D> {
 pub struct RegionRef<'w, T, D> {
     pub(super) name: ArrayName,
     pub(super) local: Located<T, D>,
+    /// Memory for the copies of halos, kept from phase to phase.
+    pub(super) spare: Cell<Vec<T>>,
     pub(super) life: PhantomData<(&'w [T], *mut ())>,
 }
 
@@ -57,7 +63,12 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
     #[track_caller]
     pub fn range(&self, range: impl RangeBounds<usize>) -> RegionRange<'_, T, D> {
         let span = rows_of(&range, &self.local.dim);
-        RegionRange { name: self.name.of_rows(span), local: self.local.range(span), life: PhantomData }
+        RegionRange {
+            name: self.name.of_rows(span),
+            local: self.local.range(span),
+            spare: &self.spare,
+            life: PhantomData,
+        }
     }
 
     /// Returns the number of rows.
@@ -99,7 +110,7 @@ impl<T: Element, D: Shape> RegionMut<'_, T, D> {
     /// Grants read access to this rank's rows and to `k` rows on each side. See
     /// [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
-        PhaseHalo::new(self.name, self.local.clone(), k, edge)
+        PhaseHalo::new(self.name, self.local.clone(), k, edge, &self.spare)
     }
 }
 
@@ -144,7 +155,7 @@ impl<'h, T: Element, D: Shape> RegionRange<'h, T, D> {
     /// Grants read access to this rank's part of these rows and to `k` rows on each side, where these rows
     /// have them. See [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'h, T, D> {
-        PhaseHalo::new(self.name, self.local.clone(), k, edge)
+        PhaseHalo::new(self.name, self.local.clone(), k, edge, self.spare)
     }
 }
 
@@ -154,9 +165,14 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
     /// # Panics
     /// Same as [`RegionMut::range_mut`].
     #[track_caller]
-    pub fn range(&self, range: impl RangeBounds<usize>) -> RegionRange<'w, T, D> {
+    pub fn range(&self, range: impl RangeBounds<usize>) -> RegionRange<'_, T, D> {
         let span = rows_of(&range, &self.local.dim);
-        RegionRange { name: self.name.of_rows(span), local: self.local.range(span), life: PhantomData }
+        RegionRange {
+            name: self.name.of_rows(span),
+            local: self.local.range(span),
+            spare: &self.spare,
+            life: PhantomData,
+        }
     }
 
     /// Returns the number of rows.
@@ -189,6 +205,6 @@ impl<'w, T: Element, D: Shape> RegionRef<'w, T, D> {
     /// Grants read access to this rank's rows and to `k` rows on each side. See
     /// [`SharedArray::halo`](crate::SharedArray::halo).
     pub fn halo(&self, k: usize, edge: Edge<T>) -> PhaseHalo<'_, T, D> {
-        PhaseHalo::new(self.name, self.local.clone(), k, edge)
+        PhaseHalo::new(self.name, self.local.clone(), k, edge, &self.spare)
     }
 }

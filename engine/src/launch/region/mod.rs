@@ -19,7 +19,7 @@ mod step_kind;
 mod team;
 
 pub use error::RegionError;
-pub use handle::{RegionMut, RegionRef};
+pub use handle::{RegionMut, RegionRange, RegionRangeMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
 pub use team::Team;

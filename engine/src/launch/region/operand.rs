@@ -22,6 +22,7 @@ use crate::team::member::{LaunchContext, fault};
 use bytemuck::NoUninit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// An operand of a region: `&mut array`, `&array`, slices of up to 12 arrays, plain values, [`Val`],
@@ -78,7 +79,12 @@ macro_rules! arrays {
                 context: &mut LaunchContext<'_>,
             ) -> Result<Self::Handle<'w>, Fault> {
                 let name = name_of::<T>(wire, context);
-                Ok($handle { name, local: Located::open(wire, context, $writes)?, life: PhantomData })
+                Ok($handle {
+                    name,
+                    local: Located::open(wire, context, $writes)?,
+                    spare: Cell::default(),
+                    life: PhantomData,
+                })
             }
         }
     };
@@ -125,7 +131,12 @@ macro_rules! slices {
                     wires.ok_or_else(|| fault(FaultKind::Corrupt, "a slice of arrays has no such length"))?;
                 let open = |wire: &ArrayWire| {
                     let name = name_of::<T>(wire, context);
-                    Ok($handle { name, local: Located::open(wire, context, $writes)?, life: PhantomData })
+                    Ok($handle {
+                        name,
+                        local: Located::open(wire, context, $writes)?,
+                        spare: Cell::default(),
+                        life: PhantomData,
+                    })
                 };
                 wires.iter().map(open).collect()
             }

@@ -16,6 +16,7 @@ use crate::launch::grant::{Edge, HaloLocal, Located};
 use crate::launch::region::digest::{ArrayName, Digest, Frame};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step::packed;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// The description of a phase, collected from its operands.
@@ -154,26 +155,39 @@ pub struct PhaseWhole<'h, T, D> {
 }
 
 /// This rank's rows and their neighbours, read-only. Returned by `halo` of a region's handle.
-pub struct PhaseHalo<'h, T, D> {
+pub struct PhaseHalo<'h, T: Element, D: Shape> {
     name: ArrayName,
     rows: Located<T, D>,
     local: HaloLocal<T, D>,
     k: usize,
     edge: (u64, T),
-    life: PhantomData<&'h T>,
+    /// Where the array's handle keeps the memory of copies from phase to phase.
+    spare: &'h Cell<Vec<T>>,
 }
 
-impl<T: Element, D: Shape> PhaseHalo<'_, T, D> {
-    pub(super) fn new(name: ArrayName, local: Located<T, D>, k: usize, edge: Edge<T>) -> Self {
+impl<'h, T: Element, D: Shape> PhaseHalo<'h, T, D> {
+    pub(super) fn new(
+        name: ArrayName,
+        local: Located<T, D>,
+        k: usize,
+        edge: Edge<T>,
+        spare: &'h Cell<Vec<T>>,
+    ) -> Self {
         let edge = edge.to_wire();
         PhaseHalo {
             name,
             rows: local.clone(),
-            local: HaloLocal::new(local, k, edge),
+            local: HaloLocal::new(local, k, edge, spare.take()),
             k,
             edge,
-            life: PhantomData,
+            spare,
         }
+    }
+}
+
+impl<T: Element, D: Shape> Drop for PhaseHalo<'_, T, D> {
+    fn drop(&mut self) {
+        self.spare.set(self.local.take_buffer());
     }
 }
 

@@ -84,7 +84,8 @@ fn describe(arrays: &[ArrayWire; 2], operand: &Told, plan: &mut PhasePlan) {
                 .describe(plan)
         }
         Told::Halo(array, k, edge) => {
-            PhaseHalo::new(name::<u64>(&arrays[*array]), located(), *k, *edge).describe(plan)
+            PhaseHalo::new(name::<u64>(&arrays[*array]), located(), *k, *edge, &Cell::default())
+                .describe(plan)
         }
     };
     outcome.expect("operands that make sense");
