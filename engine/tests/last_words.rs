@@ -60,7 +60,7 @@ fn host_with_backtraces() {
 #[ignore = "a host program, run by a_panic_comes_with_its_backtrace_where_the_environment_asks"]
 fn host_without_backtraces() {
     let LaunchError::Panicked { backtrace, location, .. } = launch_panics() else { panic!("no panic") };
-    assert_eq!(backtrace, "");
+    assert_eq!(&*backtrace, "");
     assert!(location.contains("last_words.rs"), "{location}");
     let text = task_panics().to_string();
     assert!(text.ends_with(')') && !text.contains('\n') || text.contains("left: 3"), "{text}");

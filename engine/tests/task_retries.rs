@@ -117,7 +117,7 @@ fn without_a_word_only_deaths_are_run_again() {
         (2, 0..=1) => std::process::abort(),
         _ => {}
     };
-    let tasks = pool.tasks().timeout(100 * MS).retry(2);
+    let tasks = pool.tasks().timeout(2000 * MS).retry(2);
     let results = tasks.try_map(bad, with(&tries, 4)).unwrap();
     assert!(matches!(results[0], Err(TaskError::Panicked { item: 0, .. })));
     assert!(matches!(results[1], Err(TaskError::TimedOut { item: 1, .. })));

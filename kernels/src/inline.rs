@@ -61,7 +61,7 @@ pub(crate) fn here<R>(len: usize, work: impl FnOnce() -> R) -> Result<R, LaunchE
             span: Span::new(0, len),
             message: text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default(),
             location: String::new(),
-            backtrace: String::new(),
+            backtrace: Box::default(),
         }
     })
 }

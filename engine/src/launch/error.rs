@@ -151,7 +151,7 @@ pub enum LaunchError {
         location: String,
         /// The calls that led there, innermost first, one or two lines each. Empty unless the worker is a
         /// process and `RUST_BACKTRACE` is set; with `full`, the engine's own calls are among them.
-        backtrace: String,
+        backtrace: Box<str>,
     },
     /// Workers died. All other chunks are done; `lost` lists those that are not. For a broadcast or region,
     /// consider everything lost; `lost` is then empty.

@@ -214,8 +214,8 @@ fn torment_threads(seed: u64) {
                     }
                 });
                 match round % 4 {
-                    0 => pool.launch().chunk(1).for_each(0..64, |range| count(range)),
-                    1 => pool.launch().schedule(Schedule::Static).for_each(0..64, |range| count(range)),
+                    0 => pool.launch().chunk(1).for_each(0..64, count),
+                    1 => pool.launch().schedule(Schedule::Static).for_each(0..64, count),
                     2 => pool.launch().region(0u64, |team, _| {
                         count(0..64);
                         team.barrier()

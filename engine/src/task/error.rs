@@ -26,7 +26,7 @@ pub enum TaskError {
         location: String,
         /// The calls that led there, innermost first, one or two lines each. Empty unless the worker is a
         /// process and `RUST_BACKTRACE` is set; with `full`, the engine's own calls are among them.
-        backtrace: String,
+        backtrace: Box<str>,
     },
     /// The function returned an error; only from [`Tasks::map_results`](crate::Tasks::map_results) and
     /// [`Tasks::try_map_results`](crate::Tasks::try_map_results).
@@ -259,7 +259,7 @@ impl ItemFault {
         match self.kind {
             ItemFaultKind::Panic => {
                 let ItemFault { message, location, backtrace, .. } = self;
-                TaskError::Panicked { item, message, location, backtrace }
+                TaskError::Panicked { item, message, location, backtrace: backtrace.into() }
             }
             ItemFaultKind::Argument => TaskError::Codec { item, what: "the argument", why: self.message },
             ItemFaultKind::Result => TaskError::Codec { item, what: "the result", why: self.message },

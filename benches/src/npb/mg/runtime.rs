@@ -235,7 +235,7 @@ pub fn phalanx(problem: Problem, pool: &Pool) -> Outcome<Solved> {
             let parameters = [problem.top as usize, cycles];
             let finest = (&rhs, values, spare);
             let operands = (finest, &mut residuals[..], &mut coarse[..], parameters, problem.weights);
-            pool.region(operands, |team, operands| body(team, operands))
+            pool.region(operands, body)
         };
     cycles(1, &mut values, &mut spare)?;
     pool.broadcast((values.split_mut(), spare.split_mut()), |_, (mut values, mut spare)| {
