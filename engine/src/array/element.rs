@@ -9,7 +9,8 @@
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot lie in shared memory",
     label = "not an element",
-    note = "elements are plain numbers, arrays of them, and structs that derive `bytemuck::Pod`"
+    note = "elements are plain numbers, arrays of them, and structs that derive `bytemuck::Pod`",
+    note = "to reduce to a tuple, a map, a list or a text use `pool.fold`; where a `bool` is meant take a `u8`"
 )]
 pub trait Element: bytemuck::Pod + Send + Sync {}
 

@@ -137,7 +137,7 @@ impl<T: Element, D: Shape> Located<T, D> {
     }
 
     /// A shape without elements, for tests that only describe it.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn nowhere(dim: D) -> Located<T, D> {
         Located { base: std::ptr::null_mut(), dim, item: PhantomData }
     }
