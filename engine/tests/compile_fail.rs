@@ -12,4 +12,7 @@ fn what_must_not_compile_does_not() {
     cases.pass("tests/compile_fail/passes.rs");
     cases.compile_fail("tests/compile_fail/[!p]*.rs");
     cases.compile_fail("tests/compile_fail/p[!a]*.rs");
+    // Built with the whole workspace, this crate has the features that the examples ask for.
+    #[cfg(not(feature = "indicatif"))]
+    cases.compile_fail("tests/compile_fail/without_features/*.rs");
 }
