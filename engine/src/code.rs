@@ -137,12 +137,12 @@ pub(crate) fn conjure<K: Copy + Send + Sync + 'static>() -> K {
     unsafe { std::ptr::read(std::ptr::dangling()) }
 }
 
-/// A function that its type names, as a pointer, whose address can travel. Does not compile for types with a
-/// size.
+/// A function that its type names, as a pointer, whose address can travel.
 pub(crate) fn pointer_to<F, A, R>(_function: F) -> fn(A) -> R
 where
     F: Fn(A) -> R + Copy + Send + Sync + 'static,
 {
+    const { NoCapture::<F>::OK };
     |argument| conjure::<F>()(argument)
 }
 

@@ -138,6 +138,7 @@ impl PoolBuilder {
     /// Sets a function that the fork server runs once, before it forks workers. Workers inherit what it
     /// prepared. Implies [`StartMethod::ForkServer`] unless a start method is set.
     pub fn preload<F: Fn() + Copy + Send + Sync + 'static>(mut self, _preload: F) -> Self {
+        const { NoCapture::<F>::OK };
         self.preload = Some(|| code::conjure::<F>()());
         self
     }

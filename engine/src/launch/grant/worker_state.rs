@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::code::{self, NoCapture, conjure};
+use crate::code::{self, NoCapture};
 use crate::launch::error::LaunchError;
 use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
@@ -71,7 +71,7 @@ impl<T: Send + 'static> PerWorker<T> {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
-        PerWorker { id: HandleId::new(true), make: pointer(make) }
+        PerWorker { id: HandleId::new(true), make: code::pointer_to(make) }
     }
 
     /// Returns a handle for state whose contents may be lost: scratch buffers, library handles, generators. A
@@ -81,13 +81,8 @@ impl<T: Send + 'static> PerWorker<T> {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
-        PerWorker { id: HandleId::new(false), make: pointer(make) }
+        PerWorker { id: HandleId::new(false), make: code::pointer_to(make) }
     }
-}
-
-/// A function of this executable that calls `make`.
-fn pointer<T, F: Fn(usize) -> T + Copy + Send + Sync + 'static>(_carried_by_its_type: F) -> fn(usize) -> T {
-    |rank| conjure::<F>()(rank)
 }
 
 /// The state as resolved by one member.
