@@ -1,7 +1,7 @@
 //! [`Error`]: one type that holds any error of the crate.
 
-use crate::array::AttachError;
 use crate::array::npy::NpyError;
+use crate::array::{AttachError, PartsError};
 use crate::channel::QueueError;
 use crate::launch::{LaunchError, RegionError, TryError};
 use crate::manager::{CallError, ManagerError};
@@ -62,6 +62,9 @@ pub enum Error {
     /// Acquiring a lock failed. Converting [`LockError::OwnerDied`] drops its guard, so the lock is released.
     #[error(transparent)]
     Lock(LockError),
+    /// Joining the parts of an array failed. Converting a [`PartsError`] drops its parts.
+    #[error(transparent)]
+    Parts(PartsError),
     /// Acquiring or releasing a semaphore permit failed.
     #[error(transparent)]
     Semaphore(#[from] SemaphoreError),
@@ -134,6 +137,12 @@ impl Error {
 impl<G> From<LockError<G>> for Error {
     fn from(error: LockError<G>) -> Error {
         Error::Lock(error.map(drop))
+    }
+}
+
+impl<P> From<PartsError<P>> for Error {
+    fn from(error: PartsError<P>) -> Error {
+        Error::Parts(error.without_parts())
     }
 }
 

@@ -24,8 +24,8 @@ pub mod topology;
 
 pub use array::npy;
 pub use array::{
-    AttachError, Element, FrozenArray, FrozenValue, MappedArray, PrivateArray, RangeRef, RangeRefMut, Shape,
-    SharedArray, SharedValue, SliceRef, SliceRefMut,
+    ArrayPart, ArrayParts, AttachError, Element, FrozenArray, FrozenValue, MappedArray, PartGuard,
+    PartsError, PrivateArray, RangeRef, RangeRefMut, Shape, SharedArray, SharedValue, SliceRef, SliceRefMut,
 };
 pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, Receiver, Sender, SimpleQueue};

@@ -9,8 +9,9 @@ use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
 use phalanx::{
-    AllocError, AttachError, CallError, JoinError, LaunchError, ManagerError, PoolError, QueueError,
-    RegionError, Span, SpawnError, StartError, TaskError, TraceError, TryError,
+    AllocError, ArrayParts, AttachError, CallError, JoinError, LaunchError, ManagerError, PartsError,
+    PoolError, QueueError, RegionError, SharedArray, Span, SpawnError, StartError, TaskError, TraceError,
+    TryError,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -26,6 +27,13 @@ fn check<E: Error + Into<phalanx::Error>>(error: E) -> String {
     let error: phalanx::Error = error.into();
     assert_eq!((error.to_string(), format!("{error:?}")), (text.clone(), text), "{name} as phalanx::Error");
     name
+}
+
+fn parts_error() -> PartsError<ArrayParts<u8>> {
+    let parts = SharedArray::<u8>::zeros(4).unwrap().into_chunks(2).unwrap();
+    let part = parts[1].clone();
+    let _held = part.lock().map(std::mem::forget);
+    parts.join().unwrap_err()
 }
 
 fn create_error() -> CreateError {
@@ -49,6 +57,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(LockError::<()>::WouldDeadlock),
         check(ManagerError::Memory(create_error())),
         check(NpyError::NotFound { path }),
+        check(parts_error()),
         check(PlacementError::NoWorkers),
         check(PoolError::PoolClosed),
         check(QueueError::Closed),

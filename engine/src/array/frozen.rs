@@ -12,7 +12,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::shared::byte_len;
+use super::descriptor::{self, Descriptor, WORD};
 use super::{Element, Shape, SharedArray};
 use crate::handle::kept;
 use crate::handle::place::{self, Expected, Place, kind_of};
@@ -57,28 +57,14 @@ unsafe impl<T: Send + Sync, D: Send> Send for FrozenArray<T, D> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
 
-/// The words that say where the elements lie; the lengths of the axes follow.
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Descriptor {
-    segment: u64,
-    offset: u64,
-    axes: u64,
-}
-
-const DESCRIPTOR: usize = size_of::<Descriptor>();
-const WORD: usize = size_of::<u64>();
 const WHAT: &str = "frozen array";
-
-/// Arrays of more axes do not travel.
-const MAX_AXES: usize = 64;
 
 fn expected<T: Element, D: Shape>() -> Expected {
     Expected {
         what: WHAT,
         kind: kind_of::<Descriptor, (T, D)>(),
         align: WORD,
-        fits: |len| len.is_multiple_of(WORD) && (DESCRIPTOR..=DESCRIPTOR + MAX_AXES * WORD).contains(&len),
+        fits: descriptor::fits,
         arrived: None,
     }
 }
@@ -90,28 +76,17 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     ///
     /// # Errors
     /// - [`AllocError`] if the block cannot be allocated. The array is dropped.
-    #[expect(clippy::arithmetic_side_effects, reason = "the shape of an array that lies in memory")]
     pub fn freeze(self) -> Result<FrozenArray<T, D>, AllocError> {
         let shape = self.shape().to_vec();
-        let descriptor = Descriptor {
-            segment: self.segment().id().0,
-            offset: self.byte_offset() as u64,
-            axes: shape.len() as u64,
-        };
+        let descriptor = Descriptor::of(&self, 0);
         let (ptr, dim, segment) = (self.base_ptr(), self.raw_dim().clone(), self.segment().clone());
-        let len_bytes = DESCRIPTOR + shape.len() * WORD;
+        let len_bytes = descriptor.len_bytes();
         let write = move |base: NonNull<u8>| {
             // SAFETY: the block has room, is aligned to words, and nobody else knows it yet.
-            unsafe { base.cast::<Descriptor>().write(descriptor) };
-            for (i, len) in shape.iter().enumerate() {
-                // SAFETY: the i-th length lies inside the block.
-                let at = unsafe { base.add(DESCRIPTOR + i * WORD) };
-                // SAFETY: as above.
-                unsafe { at.cast::<u64>().write(*len as u64) };
-            }
+            unsafe { descriptor.write(base, &shape) };
             Some(Box::new(self) as Box<dyn Any + Send + Sync>)
         };
-        let place = Place::make(expected::<T, D>().kind, len_bytes, WORD, Some(segment), write)?;
+        let place = Place::make(expected::<T, D>().kind, len_bytes, WORD, Some((segment, false)), write)?;
         Ok(FrozenArray { ptr, dim, place })
     }
 }
@@ -181,50 +156,13 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         }
     }
 
-    /// The elements that a descriptor in this process's mapping names; all of it is checked.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "at most MAX_AXES axes are counted, and none before it is checked"
-    )]
+    /// The array that a place in this process's mapping names.
     fn open(place: Place) -> Result<FrozenArray<T, D>, travel::TravelError> {
-        let read = |at: usize| {
-            // SAFETY: inside the object, whose length was checked; it does not change (F3), and if it does,
-            // it is read once.
-            let word = unsafe { place.base().add(at) };
-            // SAFETY: as above; aligned to words.
-            unsafe { word.cast::<u64>().as_ptr().read_volatile() }
-        };
-        let (segment, offset, axes) = (read(0), read(WORD), read(2 * WORD));
-        let wrong = |why: &str| Err(why.to_owned());
-        travel::with_unpacking(WHAT, |unpacking| {
-            let axes = usize::try_from(axes).unwrap_or(usize::MAX);
-            if axes > MAX_AXES || place.len_bytes() != DESCRIPTOR + axes * WORD {
-                return wrong("its number of axes makes no sense");
-            }
-            if D::NDIM.is_some_and(|own| own != axes) {
-                return wrong("it has another number of axes");
-            }
-            let mut dim = D::zeros(axes);
-            for (i, len) in dim.slice_mut().iter_mut().enumerate() {
-                *len = usize::try_from(read(DESCRIPTOR + i * WORD)).map_err(|_| "an axis is too long")?;
-            }
-            let len_bytes = byte_len::<T, D>(&dim).map_err(|error| error.to_string())?;
-            let (base, segment_bytes) = match place.upkeep::<SharedArray<T, D>>() {
-                // Made here: the array itself says best where it lies.
-                Some(array) => (array.segment().base(), array.segment().len_bytes()),
-                None => unpacking.resolve(segment, false)?,
-            };
-            let end = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(len_bytes));
-            if end.is_none_or(|end| end > segment_bytes) {
-                return wrong("it lies outside its segment");
-            }
-            // SAFETY: inside the mapping, says the check above.
-            let ptr = unsafe { base.add(offset as usize) }.cast::<T>();
-            if !ptr.is_aligned() {
-                return wrong("it is not aligned");
-            }
-            Ok(FrozenArray { ptr, dim, place: place.clone() })
-        })
+        let (ptr, dim) = travel::with_unpacking(WHAT, |unpacking| {
+            let own = place.upkeep::<SharedArray<T, D>>().map(SharedArray::segment);
+            descriptor::open(&place, 0, own, false, unpacking)
+        })?;
+        Ok(FrozenArray { ptr, dim, place })
     }
 }
 

@@ -4,11 +4,14 @@
 //! `&mut` mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
 
 mod attach;
+mod descriptor;
 mod element;
 mod frozen;
 mod mapped;
 mod named;
 pub mod npy;
+mod part;
+mod parts;
 mod range_ref;
 pub(crate) mod shape;
 pub(crate) mod shared;
@@ -21,6 +24,8 @@ pub use attach::AttachError;
 pub use element::Element;
 pub use frozen::FrozenArray;
 pub use mapped::{MappedArray, PrivateArray};
+pub use part::{ArrayPart, PartGuard};
+pub use parts::{ArrayParts, PartsError};
 pub(crate) use range_ref::rows_of;
 pub use range_ref::{RangeRef, RangeRefMut};
 pub use shape::Shape;

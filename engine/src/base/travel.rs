@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
     message = "`{Self}` cannot be the argument of a task",
     label = "not an argument of a task",
     note = "arguments own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`; take `String` and not `&str`, `Vec<T>` and not `&[T]`",
-    note = "to read a `SharedArray` in a task, pass `array.freeze()?`, which tasks take as `FrozenArray`; to write it, pass `array.split_mut()` to `pool.for_each`"
+    note = "to read a `SharedArray` in a task, pass `array.freeze()?`, which tasks take as `FrozenArray`; to write it, pass `array.split_mut()` to `pool.for_each`, or the parts of `array.into_parts(&cuts)?` to tasks"
 )]
 pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]

@@ -78,8 +78,8 @@ struct Content {
     /// Dropped before `block`, by field order: a line in repair's list, say, which must never look at
     /// returned memory.
     upkeep: Option<Box<dyn Any + Send + Sync>>,
-    /// A segment that the object's words name: those who get a handle get it too, for reading alone.
-    with: Option<Arc<Segment>>,
+    /// A segment that the object's words name: those who get a handle get it too, made writable if `.1`.
+    with: Option<(Arc<Segment>, bool)>,
     block: Block,
 }
 
@@ -154,7 +154,7 @@ impl Place {
         kind: u64,
         len_bytes: usize,
         align: usize,
-        with: Option<Arc<Segment>>,
+        with: Option<(Arc<Segment>, bool)>,
         init: impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>>,
     ) -> Result<Place, AllocError> {
         let head = TAG.next_multiple_of(align);
@@ -183,7 +183,7 @@ impl Place {
         kind: u64,
         head: usize,
         len_bytes: usize,
-        with: Option<Arc<Segment>>,
+        with: Option<(Arc<Segment>, bool)>,
         init: impl FnOnce(NonNull<u8>) -> Option<Box<dyn Any + Send + Sync>>,
     ) -> Place {
         // SAFETY: `head` bytes of the block lie before the object.
@@ -474,7 +474,7 @@ impl SharedBody {
     fn segments(&self) -> impl Iterator<Item = (Arc<Segment>, bool)> {
         let content = self.content.as_ref();
         let own = content.map(|content| (content.block.segment().clone(), true));
-        let with = content.and_then(|content| Some((content.with.clone()?, false)));
+        let with = content.and_then(|content| content.with.clone());
         own.into_iter().chain(with)
     }
 }

@@ -55,6 +55,11 @@ pub enum LockError<G = ()> {
         /// How often the thread holds it.
         depth: u32,
     },
+    /// The [part of an array](crate::ArrayPart) was taken back: its array is whole again.
+    #[error(
+        "this part of an array was taken back: its parts have been joined; lock it before that, or divide the array again"
+    )]
+    Joined,
     /// This process was forked from one that uses phalanx: the lock belongs to the parent.
     #[error("the lock cannot be used here: {}", crate::memory::AllocError::Forked)]
     Forked,
@@ -92,6 +97,7 @@ impl<G> LockError<G> {
             LockError::WouldDeadlock => LockError::WouldDeadlock,
             LockError::TimedOut { holder } => LockError::TimedOut { holder },
             LockError::TooDeep { depth } => LockError::TooDeep { depth },
+            LockError::Joined => LockError::Joined,
             LockError::Forked => LockError::Forked,
             LockError::Corrupt { seen } => LockError::Corrupt { seen },
         }
