@@ -58,3 +58,47 @@ impl Listed {
         (self.run)(matches, setup, report)
     }
 }
+
+/// A command that looks at the machine instead of measuring teams on it. The type that implements this holds
+/// the options; its doc comment is what the help says of the subcommand.
+pub trait Inspection: Args {
+    /// Name of the subcommand.
+    const NAME: &'static str;
+
+    /// Looks, prints what it finds, and returns how many of the findings make the program exit with 1.
+    fn run(&self, json: bool) -> Outcome<usize>;
+}
+
+/// An inspection in the list of all.
+pub struct ListedInspection {
+    /// [`Inspection::NAME`].
+    pub name: &'static str,
+    add_options: fn(Command) -> Command,
+    run: fn(&ArgMatches, bool) -> Outcome<usize>,
+}
+
+impl ListedInspection {
+    /// Lists an inspection.
+    pub const fn of<I: Inspection>() -> ListedInspection {
+        ListedInspection {
+            name: I::NAME,
+            add_options: I::augment_args,
+            run: |matches, json| I::from_arg_matches(matches)?.run(json),
+        }
+    }
+
+    /// Returns its subcommand.
+    pub fn command(&self) -> Command {
+        (self.add_options)(Command::new(self.name))
+    }
+
+    /// Returns what the help says of it.
+    pub fn about(&self) -> String {
+        self.command().get_about().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Runs it with the options that its subcommand was given.
+    pub fn run(&self, matches: &ArgMatches, json: bool) -> Outcome<usize> {
+        (self.run)(matches, json)
+    }
+}

@@ -1,6 +1,7 @@
-//! The list of benches.
+//! The list of benches, and that of inspections.
 
-use crate::bench::Listed;
+use crate::bench::{Listed, ListedInspection};
+use crate::doctor::Doctor;
 use crate::kernels::Kernels;
 use crate::launch::Launch;
 use crate::memory::Memory;
@@ -24,6 +25,9 @@ pub const BENCHES: &[Listed] = &[
     Listed::of::<Npb>(),
 ];
 
+/// All inspections. They come before the benches in the help.
+pub const INSPECTIONS: &[ListedInspection] = &[ListedInspection::of::<Doctor>()];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +44,15 @@ mod tests {
             for name in measures {
                 assert!(page.contains(&format!("`{name}`")), "docs/benchmarks.md does not name {name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_page_of_benchmarks_lists_every_inspection() {
+        let page = include_str!("../../docs/benchmarks.md");
+        for inspection in INSPECTIONS {
+            let row = format!("| `{}` | {} |", inspection.name, inspection.about());
+            assert!(page.contains(&row), "docs/benchmarks.md lacks the row {row}");
         }
     }
 }

