@@ -1,6 +1,6 @@
 //! What a bench is to the command line.
 
-use crate::harness::{Outcome, Setup};
+use crate::harness::{Options, Outcome, Setup};
 use crate::report::Report;
 use clap::{ArgMatches, Args, Command};
 
@@ -66,7 +66,7 @@ pub trait Inspection: Args {
     const NAME: &'static str;
 
     /// Looks, prints what it finds, and returns how many of the findings make the program exit with 1.
-    fn run(&self, json: bool) -> Outcome<usize>;
+    fn run(&self, options: &Options, json: bool) -> Outcome<usize>;
 }
 
 /// An inspection in the list of all.
@@ -74,7 +74,7 @@ pub struct ListedInspection {
     /// [`Inspection::NAME`].
     pub name: &'static str,
     add_options: fn(Command) -> Command,
-    run: fn(&ArgMatches, bool) -> Outcome<usize>,
+    run: fn(&ArgMatches, &Options, bool) -> Outcome<usize>,
 }
 
 impl ListedInspection {
@@ -83,7 +83,7 @@ impl ListedInspection {
         ListedInspection {
             name: I::NAME,
             add_options: I::augment_args,
-            run: |matches, json| I::from_arg_matches(matches)?.run(json),
+            run: |matches, options, json| I::from_arg_matches(matches)?.run(options, json),
         }
     }
 
@@ -98,7 +98,7 @@ impl ListedInspection {
     }
 
     /// Runs it with the options that its subcommand was given.
-    pub fn run(&self, matches: &ArgMatches, json: bool) -> Outcome<usize> {
-        (self.run)(matches, json)
+    pub fn run(&self, matches: &ArgMatches, options: &Options, json: bool) -> Outcome<usize> {
+        (self.run)(matches, options, json)
     }
 }

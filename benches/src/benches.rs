@@ -1,6 +1,7 @@
 //! The list of benches, and that of inspections.
 
 use crate::bench::{Listed, ListedInspection};
+use crate::c2c::CoreToCore;
 use crate::doctor::Doctor;
 use crate::kernels::Kernels;
 use crate::launch::Launch;
@@ -11,9 +12,11 @@ use crate::queue::Queue;
 use crate::stream::Stream;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
+use crate::topo::Topo;
 
 /// All benches, in the order in which `all` runs them. Subcommands, help, `--list` and `all` come from here.
 pub const BENCHES: &[Listed] = &[
+    Listed::of::<CoreToCore>(),
     Listed::of::<Launch>(),
     Listed::of::<Noise>(),
     Listed::of::<Stream>(),
@@ -26,7 +29,8 @@ pub const BENCHES: &[Listed] = &[
 ];
 
 /// All inspections. They come before the benches in the help.
-pub const INSPECTIONS: &[ListedInspection] = &[ListedInspection::of::<Doctor>()];
+pub const INSPECTIONS: &[ListedInspection] =
+    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>()];
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@
 mod all;
 mod bench;
 mod benches;
+mod c2c;
 mod cli;
 mod doctor;
 mod harness;
@@ -25,6 +26,7 @@ mod statistics;
 mod stream;
 mod sync;
 mod tasks;
+mod topo;
 mod watchdog;
 
 use bench::Listed;
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
         }
         Request::Hog(hog) => hog.run(),
         Request::Inspect(inspection, options) => {
-            return match inspection.run(&options, cli.json) {
+            return match inspection.run(&options, &cli.options, cli.json) {
                 Ok(0) => ExitCode::SUCCESS,
                 Ok(_) => ExitCode::FAILURE,
                 Err(error) => failed(&error),

@@ -34,19 +34,23 @@ fn available(host: &Host) -> Finding {
     Finding::note("memory", found, "arrays reserve their pages when they are made: large ones may be refused")
 }
 
-/// The limit of this process's own cgroup, as a container sees it.
+/// The limit of the cgroup that a container sees as its root, version 2 or 1. Without a limit version 1 says
+/// a number that no machine has.
 fn group(host: &Host) -> Option<Finding> {
-    let limit = host.number("sys/fs/cgroup/memory.max")?;
-    let used = host.number("sys/fs/cgroup/memory.current").unwrap_or(0);
+    let versions = [
+        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
+        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ];
+    let (limit, used) = versions.iter().find_map(|(limit, used)| {
+        let limit = host.number(limit).filter(|limit| *limit < 1 << 60)?;
+        Some((limit, host.number(used).unwrap_or(0)))
+    })?;
     let found = format!("{} of {} used in this cgroup", bytes(used), bytes(limit));
     Some(if used < limit - limit / 10 {
         Finding::good("memory limit", found)
     } else {
-        Finding::note(
-            "memory limit",
-            found,
-            "arrays beyond it are refused: raise memory.max (docker --memory)",
-        )
+        let advice = "arrays beyond it are refused: raise the cgroup's limit (docker --memory)";
+        Finding::note("memory limit", found, advice)
     })
 }
 
@@ -170,4 +174,73 @@ fn oom(host: &Host) -> Finding {
     }
     let advice = "when memory runs out the kernel kills this process and its workers before others";
     Finding::note("oom score", format!("adjusted by {score}"), advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    /// A machine with these files, and what is found there.
+    fn of(files: &[(&str, &str)], name: &str) -> Vec<Finding> {
+        let root = std::env::temp_dir().join(format!("phalanx-memory-{name}-{}", std::process::id()));
+        for (path, text) in files {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let found = look(&Host::at(&root), &Machine::from_synthetic("package:2 numa:1 core:2").unwrap());
+        std::fs::remove_dir_all(root).unwrap();
+        found
+    }
+
+    fn verdict<'a>(found: &'a [Finding], check: &str) -> (Verdict, &'a str) {
+        let finding = found.iter().find(|finding| finding.check == check).unwrap();
+        (finding.verdict, &finding.found)
+    }
+
+    #[test]
+    fn what_is_short_is_named() {
+        let meminfo = "MemTotal: 1000000 kB\nMemAvailable: 50000 kB\nSwapTotal: 1000 kB\nSwapFree: 100 kB\n\
+                       HugePages_Total: 0\nHugePages_Free: 0\nHugepagesize: 2048 kB\n";
+        let found = of(
+            &[
+                ("proc/meminfo", meminfo),
+                ("proc/sys/kernel/numa_balancing", "1\n"),
+                ("proc/sys/vm/overcommit_memory", "2\n"),
+                ("proc/self/oom_score_adj", "500\n"),
+                ("sys/fs/cgroup/memory.max", "1048576\n"),
+                ("sys/fs/cgroup/memory.current", "1000000\n"),
+                (
+                    "sys/kernel/mm/transparent_hugepage/shmem_enabled",
+                    "always within_size advise [never] deny force",
+                ),
+            ],
+            "short",
+        );
+        for check in
+            ["memory", "memory limit", "/dev/shm", "huge pages", "NUMA", "swap", "overcommit", "oom score"]
+        {
+            assert_eq!(verdict(&found, check).0, Verdict::Note, "{check}: {found:?}");
+        }
+        assert_eq!(verdict(&found, "memory limit").1, "977 KiB of 1 MiB used in this cgroup");
+    }
+
+    #[test]
+    fn what_suffices_is_good() {
+        let meminfo =
+            "MemTotal: 1000000 kB\nMemAvailable: 900000 kB\nHugePages_Total: 8\nHugePages_Free: 8\n";
+        let found = of(
+            &[
+                ("proc/meminfo", meminfo),
+                ("proc/sys/kernel/numa_balancing", "0\n"),
+                ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ],
+            "good",
+        );
+        for check in ["memory", "huge pages", "NUMA", "swap", "overcommit", "oom score"] {
+            assert_eq!(verdict(&found, check).0, Verdict::Good, "{check}: {found:?}");
+        }
+        assert!(!found.iter().any(|finding| finding.check == "memory limit"));
+    }
 }

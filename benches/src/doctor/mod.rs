@@ -9,7 +9,7 @@ mod pages;
 mod rights;
 
 use crate::bench::Inspection;
-use crate::harness::Outcome;
+use crate::harness::{Options, Outcome};
 use clap::Args;
 use finding::{Finding, Verdict};
 use host::Host;
@@ -26,7 +26,7 @@ pub struct Doctor {
 impl Inspection for Doctor {
     const NAME: &'static str = "doctor";
 
-    fn run(&self, json: bool) -> Outcome<usize> {
+    fn run(&self, _: &Options, json: bool) -> Outcome<usize> {
         let (host, machine, limits) = (Host::here(), Machine::detect()?, Limits::detect());
         let looks: [&dyn Fn() -> Vec<Finding>; 4] = [
             &|| cpus::look(&host, &machine, &limits),
