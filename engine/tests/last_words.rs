@@ -3,6 +3,7 @@
 
 use phalanx::{Backend, LaunchError, Pool, TaskError};
 use std::process::Command;
+use std::time::Duration;
 
 /// Runs one of the ignored tests below as a program of its own; returns what it wrote as errors.
 fn host(name: &str, backtrace: &str) -> String {
@@ -140,4 +141,36 @@ fn host_aborts() {
     assert!(matches!(task, Err(TaskError::WorkerDied { .. })), "{task:?}");
     // Without a panic nothing is said.
     assert!(pool.broadcast((), |_, ()| std::process::abort()).is_err());
+}
+
+/// Calls that panic at once, with a time limit shorter than the first look at this program's debug
+/// information takes.
+#[test]
+fn looking_up_names_is_not_the_time_of_what_panicked() {
+    host("host_with_short_limits", "1");
+}
+
+#[test]
+#[ignore = "a host program, run by looking_up_names_is_not_the_time_of_what_panicked"]
+fn host_with_short_limits() {
+    // Threads print their panics themselves, which is the program's own time.
+    let limit = Duration::from_millis(100);
+    for threads in [1, 2] {
+        let pool = || Pool::builder().workers(2).threads_per_worker(threads).build().unwrap();
+        let kernel =
+            |range: std::ops::Range<usize>| range.for_each(|i| assert_eq!(the_culprit(i as u64), i as u64));
+        let outcome = pool().launch().timeout(limit).chunk(1).for_each(0..4, kernel);
+        let Err(LaunchError::Panicked { backtrace, .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(backtrace.contains("the_culprit"), "{backtrace}");
+        let outcome = pool().launch().timeout(limit).region((), |team, ()| {
+            assert_ne!(the_culprit(team.rank() as u64 + 2), 2, "rank 0");
+            team.barrier()?;
+            Ok(())
+        });
+        let Err(LaunchError::Panicked { backtrace, .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(backtrace.contains("host_with_short_limits"), "{backtrace}");
+        let outcome = pool().tasks().timeout(limit).apply(the_culprit, 3);
+        let Err(TaskError::Panicked { backtrace, .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(backtrace.contains("the_culprit"), "{backtrace}");
+    }
 }

@@ -34,13 +34,12 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::region::digest::Key;
 use crate::launch::region::step::StepStates;
-use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use crate::team::orders::WireBytes;
 use crate::team::step_state::PAYLOAD_BYTES;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 /// The results of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,8 +146,13 @@ where
         let result = body(&mut team, handles).map_err(|error| error.to_fault())?;
         team.leave(result).map_err(|error| error.to_fault())
     }));
-    let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
-    outcome.inspect_err(|_| team.poison())
+    match outcome {
+        Ok(outcome) => outcome.inspect_err(|_| team.poison()),
+        Err(payload) => {
+            team.poison();
+            resume_unwind(payload)
+        }
+    }
 }
 
 impl<'a> StepStates<'a> {
