@@ -1,6 +1,6 @@
 //! The machine as boxes inside boxes, once for each placement, with the workers on their cores.
 
-use super::Planned;
+use super::planned::Planned;
 use super::table::workers_on;
 use phalanx::topology::{CpuSet, Machine};
 use svg::Document;

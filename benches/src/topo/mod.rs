@@ -1,13 +1,15 @@
 //! `topo`: the machine, and where the workers of a pool would sit on it.
 
 mod drawing;
+mod planned;
 mod table;
 
 use crate::bench::Inspection;
 use crate::harness::{Options, Outcome};
 use clap::Args;
 use phalanx::Placement;
-use phalanx::topology::{Limits, Machine, Plan, Request, plan};
+use phalanx::topology::{Limits, Machine, Request, plan};
+use planned::Planned;
 use std::path::PathBuf;
 
 /// The machine as a tree, and the core of every worker for each placement, side by side
@@ -32,12 +34,6 @@ pub struct Topo {
     /// Also draw the machine and its workers into this file
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
-}
-
-/// A plan, and the placement that asked for it.
-struct Planned {
-    policy: String,
-    plan: Plan,
 }
 
 impl Inspection for Topo {

@@ -1,6 +1,6 @@
 //! Cores and their workers as text, and as records.
 
-use super::Planned;
+use super::planned::Planned;
 use phalanx::topology::{CpuSet, Machine};
 use serde::Serialize;
 use std::fmt::Write as _;
