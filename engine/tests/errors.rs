@@ -9,8 +9,8 @@ use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
 use phalanx::{
-    AllocError, AttachError, CallError, JoinError, LaunchError, ManagerError, PoolError, QueueError,
-    RegionError, Span, SpawnError, StartError, TaskError, TraceError, TryError,
+    AllocError, AttachError, BodyError, CallError, JoinError, LaunchError, ManagerError, PoolError,
+    QueueError, RegionError, Span, SpawnError, StartError, TaskError, TraceError, TryError,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -40,6 +40,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(AttachError::Alloc(AllocError::Forked)),
         check(BarrierError::TableFull),
         check(BlockError::Alloc(AllocError::Forked)),
+        check(BodyError::Own(TraceError::Off)),
         check(CallError::ServerDied),
         check(create_error()),
         check("3-1".parse::<phalanx::CpuSet>().unwrap_err()),

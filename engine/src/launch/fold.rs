@@ -100,7 +100,7 @@ impl Launch<'_> {
         match self.fold_at::<O, R, Never, I, Plain<K>>(operands, identity, combine, Location::caller()) {
             Ok(value) => Ok(value),
             Err(TryError::Launch(error)) => Err(error),
-            Err(TryError::Kernel { error, .. }) => match error {},
+            Err(TryError::Kernel { error, .. } | TryError::Body { error, .. }) => match error {},
         }
     }
 

@@ -30,6 +30,6 @@ pub use grant::{Captured, Edge, PerWorker};
 
 pub use operand::{Operand, Plain, Val};
 pub use options::Progress;
-pub use region::{Region, RegionError, Team};
+pub use region::{BodyError, Region, RegionError, Team};
 pub use schedule::Schedule;
 pub use try_error::TryError;

@@ -59,6 +59,7 @@ pub(crate) enum Tag {
     Reduce,
     Broadcast,
     Region,
+    TryRegion,
     MapInto,
     Fill,
     ScanFold,
