@@ -40,6 +40,7 @@ pub(crate) enum Tag {
     Captured,
     SharedValue,
     Handle,
+    Snapshot,
     Unreserved,
     Answers,
     CancelToken,

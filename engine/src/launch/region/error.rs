@@ -65,6 +65,12 @@ pub enum RegionError {
         /// The team's size.
         size: usize,
     },
+    /// What a rank publishes does not fit the snapshot, or what the other ranks publish.
+    #[error("cannot publish: {why}")]
+    Publish {
+        /// Why.
+        why: String,
+    },
     /// An error of the body's own.
     #[error("{0}")]
     Body(String),

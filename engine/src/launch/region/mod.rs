@@ -15,6 +15,7 @@ mod fallible;
 mod handle;
 mod operand;
 mod phase;
+mod publish;
 mod ranks;
 pub(crate) mod step;
 mod step_kind;
@@ -24,6 +25,7 @@ pub use error::{BodyError, RegionError};
 pub use handle::{RegionMut, RegionRange, RegionRangeMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
+pub use publish::RegionPublisher;
 pub use ranks::Region;
 pub use team::Team;
 
