@@ -9,7 +9,7 @@ use crate::base::{Output, Span};
 use crate::code::{NoCapture, conjure};
 use crate::launch::answer::Answers;
 use crate::launch::builder::{Launch, LaunchCall};
-use crate::launch::element_wise::Elements;
+use crate::launch::element_wise::{Elements, With};
 use crate::launch::error::LaunchError;
 use crate::launch::member::entry::open;
 use crate::launch::member::settle::Leaves;
@@ -52,34 +52,33 @@ where
     }
 }
 
-impl<X: Elements, K> SearchBody<(X, Range<usize>), usize> for Position<K>
+impl<X, P, K> SearchBody<(X, Range<usize>, P), usize> for Position<K>
 where
-    K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    X: Elements,
+    P: Operand,
+    for<'w> P::View<'w>: Copy,
+    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
 {
-    fn run((view, indices): (X::View<'_>, Range<usize>)) -> Option<usize> {
+    fn run((view, indices, parameters): (X::View<'_>, Range<usize>, P::View<'_>)) -> Option<usize> {
         // Elements of a row.
         let row = X::count(&view).checked_div(indices.len()).unwrap_or(0);
         let first = indices.start.saturating_mul(row);
-        position::<X>(view, conjure::<K>()).map(|position| first.saturating_add(position))
+        let found = position::<X>(view, |element| conjure::<K>()(element, parameters));
+        found.map(|position| first.saturating_add(position))
     }
 }
 
-impl<X: Elements, K, const WANTED: bool> SearchBody<X, ()> for Any<K, WANTED>
+impl<X, P, K, const WANTED: bool> SearchBody<(X, P), ()> for Any<K, WANTED>
 where
-    K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+    X: Elements,
+    P: Operand,
+    for<'w> P::View<'w>: Copy,
+    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
 {
     const ANY: bool = true;
-    fn run(view: X::View<'_>) -> Option<()> {
-        position::<X>(view, |element| conjure::<K>()(element) == WANTED).map(|_| ())
+    fn run((view, parameters): (X::View<'_>, P::View<'_>)) -> Option<()> {
+        position::<X>(view, |element| conjure::<K>()(element, parameters) == WANTED).map(|_| ())
     }
-}
-
-/// The elements and the numbers of their rows.
-fn with_rows<X: Elements>(elements: X) -> Result<(X, Range<usize>), LaunchError> {
-    let shape = elements.shape();
-    elements.check_shape(&shape)?;
-    let rows = shape.first().copied().unwrap_or(0);
-    Ok((elements, 0..rows))
 }
 
 impl Launch<'_> {
@@ -107,10 +106,7 @@ impl Launch<'_> {
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        let _carried_by_its_type = predicate;
-        let mut operands = with_rows(elements)?;
-        let found = self.search::<_, usize, Position<K>>(&mut operands, Location::caller())?;
-        Ok(found.map(|(_, position)| position))
+        Ok(self.with(()).position(elements, move |element, ()| predicate(element), Location::caller())?.1)
     }
 
     /// Returns the first element for which `predicate` holds. See
@@ -122,10 +118,7 @@ impl Launch<'_> {
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        let _carried_by_its_type = predicate;
-        let mut operands = with_rows(elements)?;
-        let found = self.search::<_, usize, Position<K>>(&mut operands, Location::caller())?;
-        Ok(found.and_then(|(_, position)| operands.0.get(position)))
+        self.with(()).first(elements, move |element, ()| predicate(element), Location::caller())
     }
 
     /// Returns whether `predicate` holds for any element. See [`Pool::any`](crate::Pool::any).
@@ -136,10 +129,8 @@ impl Launch<'_> {
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        let _carried_by_its_type = predicate;
-        elements.check_shape(&elements.shape())?;
-        let found = self.search::<X, (), Any<K, true>>(&mut { elements }, Location::caller())?;
-        Ok(found.is_some())
+        let kernel = move |element, ()| predicate(element);
+        self.with(()).found::<X, _, true>(elements, kernel, Location::caller())
     }
 
     /// Returns whether `predicate` holds for all elements. See [`Pool::all`](crate::Pool::all).
@@ -150,10 +141,8 @@ impl Launch<'_> {
         K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        let _carried_by_its_type = predicate;
-        elements.check_shape(&elements.shape())?;
-        let found = self.search::<X, (), Any<K, false>>(&mut { elements }, Location::caller())?;
-        Ok(found.is_none())
+        let kernel = move |element, ()| predicate(element);
+        Ok(!self.with(()).found::<X, _, false>(elements, kernel, Location::caller())?)
     }
 
     /// Runs chunks until the lowest answer is known. Returns it with its chunk's units.
@@ -188,6 +177,120 @@ impl Launch<'_> {
         }
         self.launcher.put_back(scratch);
         Ok(found)
+    }
+}
+
+impl<P: Operand> With<'_, P>
+where
+    for<'w> P::View<'w>: Copy,
+{
+    /// Returns the position of the first element for which `predicate(element, parameters)` holds. Otherwise as
+    /// [`Pool::position_first`](crate::Pool::position_first).
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn position_first<X, K>(self, elements: X, predicate: K) -> Result<Option<usize>, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        Ok(self.position(elements, predicate, Location::caller())?.1)
+    }
+
+    /// Returns the first element for which `predicate(element, parameters)` holds. Otherwise as
+    /// [`Pool::find_first`](crate::Pool::find_first).
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn find_first<X, K>(self, elements: X, predicate: K) -> Result<Option<X::Item>, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        self.first(elements, predicate, Location::caller())
+    }
+
+    /// Returns whether `predicate(element, parameters)` holds for any element. Otherwise as
+    /// [`Pool::any`](crate::Pool::any).
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn any<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        self.found::<X, K, true>(elements, predicate, Location::caller())
+    }
+
+    /// Returns whether `predicate(element, parameters)` holds for all elements. Otherwise as
+    /// [`Pool::all`](crate::Pool::all).
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn all<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        Ok(!self.found::<X, K, false>(elements, predicate, Location::caller())?)
+    }
+
+    /// The elements, and the position of the first for which the predicate holds.
+    fn position<X, K>(
+        self,
+        elements: X,
+        predicate: K,
+        site: &'static Location<'static>,
+    ) -> Result<(X, Option<usize>), LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        let rows = elements.checked_rows()?;
+        let mut operands = (elements, 0..rows, self.parameters);
+        let found = self.launch.search::<_, usize, Position<K>>(&mut operands, site)?;
+        Ok((operands.0, found.map(|(_, position)| position)))
+    }
+
+    fn first<X, K>(
+        self,
+        elements: X,
+        predicate: K,
+        site: &'static Location<'static>,
+    ) -> Result<Option<X::Item>, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        let (elements, position) = self.position(elements, predicate, site)?;
+        Ok(position.and_then(|position| elements.get(position)))
+    }
+
+    /// Whether the predicate is as wanted for any element.
+    fn found<X, K, const WANTED: bool>(
+        self,
+        elements: X,
+        predicate: K,
+        site: &'static Location<'static>,
+    ) -> Result<bool, LaunchError>
+    where
+        X: Elements,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    {
+        let _carried_by_its_type = predicate;
+        elements.checked_rows()?;
+        let mut operands = (elements, self.parameters);
+        Ok(self.launch.search::<_, (), Any<K, WANTED>>(&mut operands, site)?.is_some())
     }
 }
 

@@ -240,12 +240,13 @@ impl Pool {
         self.launch().map_into(out, input, kernel)
     }
 
-    /// Passes `parameters` to an element-wise kernel: what a closure would capture.
+    /// Passes `parameters` to a function that is called for each element: what a closure would capture.
     ///
     /// Parameters are any [`Operand`] whose view can be copied: numbers, `bool`, `char`, options and arrays
     /// of these, [`Val`](crate::Val), `&`[`Captured`](crate::Captured) for any serde value,
-    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The kernel
-    /// receives them after the element, [`Launch::with`] adds options.
+    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The function
+    /// receives them last. [`With`] has `map_into`, `fill_with`, `scan`, `scan_exclusive`, `position_first`,
+    /// `find_first`, `any` and `all`. [`Launch::with`] adds options.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -260,6 +261,9 @@ impl Pool {
     /// let mut out = pool.zeros::<u32>(1000)?;
     /// pool.with(table.whole()).map_into(out.split_out(), index.split(), |i, table| table[i as usize])?;
     /// assert_eq!(out.as_slice()[999], 70);
+    ///
+    /// let limit = 60;
+    /// assert_eq!(pool.with(limit).position_first(out.split(), |x, limit| x > limit)?, Some(7));
     /// # Ok(())
     /// # }
     /// ```
