@@ -9,7 +9,8 @@
 use crate::array::Element;
 use crate::base::{Output, Span};
 use crate::code::{NoCapture, conjure};
-use crate::launch::answer::{AnswerPlaces, Answers};
+use crate::launch::answer::answers::{AnswerPlaces, Answers};
+use crate::launch::answer::try_error::TryError;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
@@ -20,7 +21,6 @@ use crate::launch::region::error::BodyError;
 use crate::launch::region::operand::RegionOperand;
 use crate::launch::region::ranks::{Region, in_team};
 use crate::launch::region::team::Team;
-use crate::launch::try_error::TryError;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use crate::team::orders::WireBytes;

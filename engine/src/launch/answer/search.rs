@@ -7,7 +7,7 @@
 
 use crate::base::{Output, Span};
 use crate::code::{NoCapture, conjure};
-use crate::launch::answer::Answers;
+use crate::launch::answer::answers::Answers;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::element_wise::{Elements, With};
 use crate::launch::error::LaunchError;
