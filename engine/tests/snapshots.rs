@@ -395,6 +395,25 @@ fn kernels_and_bodies_read_snapshots_too() {
 }
 
 #[test]
+fn inside_a_kernel_a_region_publishes_too() {
+    for pool in pools() {
+        let mut seen = pool.zeros::<u64>(6).unwrap();
+        pool.for_each((seen.split_mut(), 0..6), |(seen, span)| {
+            let inner = Pool::builder().build().unwrap();
+            let (mut publisher, snapshot) = inner.snapshot::<u64, _>(50).unwrap();
+            let mut array = inner.zeros::<u64>(50).unwrap();
+            let first = span.start as u64 + 1;
+            let last = run(&inner, &mut array, &mut publisher, first..=first + 4).unwrap();
+            let frame = snapshot.latest().unwrap().unwrap();
+            assert_eq!((check(&frame), last, frame.number), (first + 4, first + 4, 5));
+            seen.fill(last);
+        })
+        .unwrap();
+        assert!(seen.as_slice().iter().all(|seen| *seen >= 5));
+    }
+}
+
+#[test]
 fn lengths_that_no_memory_has_are_refused() {
     let pool = Pool::builder().backend(Backend::Inline).build().unwrap();
     for len in [usize::MAX, usize::MAX / 8, usize::MAX / 24, 1 << 50] {
