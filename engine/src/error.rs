@@ -3,7 +3,7 @@
 use crate::array::npy::NpyError;
 use crate::array::{AttachError, PartsError};
 use crate::channel::QueueError;
-use crate::launch::{LaunchError, RegionError, TryError};
+use crate::launch::{BodyError, LaunchError, RegionError, TryError};
 use crate::manager::{CallError, ManagerError};
 use crate::memory::AllocError;
 use crate::pool::{PoolError, TraceError};
@@ -50,12 +50,15 @@ pub enum Error {
     /// A launch failed.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// The kernel of a launch returned an error.
+    /// The kernel of a launch, or the body of a region, returned an error.
     #[error(transparent)]
     Kernel(TryError),
     /// A step or the body of a region failed.
     #[error(transparent)]
     Region(#[from] RegionError),
+    /// The body of a region that may fail has an error of its own.
+    #[error(transparent)]
+    Body(BodyError),
     /// Creating a lock, counter or other synchronisation object failed.
     #[error(transparent)]
     Sync(#[from] CreateError),
@@ -152,7 +155,19 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<TryError<E>> for Er
             TryError::Kernel { site, span, error } => {
                 Error::Kernel(TryError::Kernel { site, span, error: error.into() })
             }
+            TryError::Body { site, rank, error } => {
+                Error::Kernel(TryError::Body { site, rank, error: error.into() })
+            }
             TryError::Launch(error) => Error::Launch(error),
+        }
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<BodyError<E>> for Error {
+    fn from(error: BodyError<E>) -> Error {
+        match error {
+            BodyError::Region(error) => Error::Region(error),
+            BodyError::Own(error) => Error::Body(BodyError::Own(error.into())),
         }
     }
 }

@@ -31,8 +31,8 @@ pub use base::Span;
 pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, Receiver, Sender, SimpleQueue};
 pub use error::Error;
 pub use launch::{
-    CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapOutput, Operand, PerWorker, Plain,
-    Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
+    BodyError, CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapOutput, Operand,
+    PerWorker, Plain, Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
 };
 pub use manager::{
     CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,

@@ -9,9 +9,9 @@ use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
 use phalanx::{
-    AllocError, ArrayParts, AttachError, CallError, JoinError, LaunchError, ManagerError, PartsError,
-    PoolError, QueueError, RegionError, SharedArray, Span, SpawnError, StartError, TaskError, TraceError,
-    TryError,
+    AllocError, ArrayParts, AttachError, BodyError, CallError, JoinError, LaunchError, ManagerError,
+    PartsError, PoolError, QueueError, RegionError, SharedArray, Span, SpawnError, StartError, TaskError,
+    TraceError, TryError,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -48,6 +48,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(AttachError::Alloc(AllocError::Forked)),
         check(BarrierError::TableFull),
         check(BlockError::Alloc(AllocError::Forked)),
+        check(BodyError::Own(TraceError::Off)),
         check(CallError::ServerDied),
         check(create_error()),
         check("3-1".parse::<phalanx::CpuSet>().unwrap_err()),

@@ -12,11 +12,15 @@ use crate::array::{Element, Shape, SharedArray, row_elems, rows};
 use crate::code::NoCapture;
 use crate::launch::{LaunchError, Operand};
 use crate::memory::{ArrayOptions, OWN_SEGMENT_BYTES, Segment};
+use crate::shared::{Publisher, Snapshot};
 use ndarray::{ArrayBase, Axis, Data, Dimension, IntoDimension, Ix1};
 
 /// Size from which copying is worth several threads. Starting one costs about 10 us, as much as copying 100
 /// KiB.
 const PARALLEL_COPY_BYTES: usize = 4 << 20;
+
+/// A publisher and a reader of its publications.
+type Published<T, D> = (Publisher<T, D>, Snapshot<T, D>);
 
 impl Pool {
     /// Creates an array of `len` zeros whose pages lie near the workers that own them under
@@ -196,6 +200,58 @@ impl Pool {
     #[track_caller]
     pub fn from_slice<T: Element>(&self, source: &[T]) -> Result<SharedArray<T, Ix1>, crate::Error> {
         self.from_ndarray(&ndarray::ArrayView1::from(source))
+    }
+
+    /// Creates a publisher of whole copies of an array of this shape, and a reader of them: to watch arrays while
+    /// a region computes on them, for plots and checkpoints.
+    ///
+    /// The region takes the publisher as `&mut publisher`, and publishes with
+    /// [`RegionPublisher::publish`](crate::region::RegionPublisher::publish). Any other thread, or process, reads
+    /// with clones of the [`Snapshot`].
+    ///
+    /// Costs three copies of the array in shared memory, which exist at once. A publication costs one copy of it,
+    /// which the ranks share; a read one more.
+    ///
+    /// # Errors
+    /// [`Error::Sync`](crate::Error::Sync) if shared memory cannot be allocated.
+    ///
+    /// ```
+    /// use phalanx::Pool;
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let mut u = pool.zeros_nd::<f64, _>((64, 48))?;
+    /// let (mut publisher, mut snapshot) = pool.snapshot::<f64, _>((64, 48))?;
+    /// std::thread::scope(|scope| {
+    ///     let run = scope.spawn(|| {
+    ///         pool.region((&mut u, &mut publisher), |team, (mut u, mut publisher)| {
+    ///             for step in 1..=100 {
+    ///                 team.phase(u.split_mut(), |mut u| u += 1.0)?;
+    ///                 publisher.publish(team, step, u.split())?;
+    ///             }
+    ///             Ok(0)
+    ///         })
+    ///     });
+    ///     while !run.is_finished() {
+    ///         let Some(frame) = snapshot.next_timeout(Duration::from_millis(10))? else { continue };
+    ///         assert!(frame.data.iter().all(|u| *u == frame.step as f64));
+    ///     }
+    ///     run.join().expect("no panic")?;
+    ///     assert_eq!(snapshot.step()?, Some(100));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn snapshot<T: Element, I: IntoDimension>(
+        &self,
+        shape: I,
+    ) -> Result<Published<T, I::Dim>, crate::Error>
+    where
+        I::Dim: Shape,
+    {
+        let publisher = Publisher::new(shape.into_dimension())?;
+        let snapshot = publisher.snapshot();
+        Ok((publisher, snapshot))
     }
 
     /// Copies an ndarray array or view of any layout into a new row-major array whose pages are placed as by

@@ -217,8 +217,8 @@ impl Pool {
     ///
     /// Elements are those of a 1-D [`split`](crate::SharedArray::split), of a
     /// [`split_flat`](crate::SharedArray::split_flat) in row-major order, or the indices of a range.
-    /// `predicate` is inlined into the loop over a chunk. It captures nothing; where it needs data, use
-    /// [`find_map_first`](Self::find_map_first). Chunks above one in which something was found are skipped.
+    /// `predicate` is inlined into the loop over a chunk. It captures nothing; [`with`](Self::with) passes what
+    /// it needs. Chunks above one in which something was found are skipped.
     ///
     /// # Errors
     /// See [`LaunchError`].

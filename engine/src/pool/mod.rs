@@ -31,11 +31,14 @@ pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
 
 use crate::array::Element;
+use crate::base::Output;
 use crate::code::NoCapture;
 use crate::launch::driver::launcher::Launcher;
 use crate::launch::grant::Split;
 use crate::launch::region::RegionOperand;
-use crate::launch::{Elements, Launch, LaunchError, MapOutput, Operand, RegionError, Team, With};
+use crate::launch::{
+    BodyError, Elements, Launch, LaunchError, MapOutput, Operand, RegionError, Team, TryError, With,
+};
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
 use ndarray::Ix1;
@@ -237,12 +240,13 @@ impl Pool {
         self.launch().map_into(out, input, kernel)
     }
 
-    /// Passes `parameters` to an element-wise kernel: what a closure would capture.
+    /// Passes `parameters` to a function that is called for each element: what a closure would capture.
     ///
     /// Parameters are any [`Operand`] whose view can be copied: numbers, `bool`, `char`, options and arrays
     /// of these, [`Val`](crate::Val), `&`[`Captured`](crate::Captured) for any serde value,
-    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The kernel
-    /// receives them after the element, [`Launch::with`] adds options.
+    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The function
+    /// receives them last. [`With`] has `map_into`, `fill_with`, `scan`, `scan_exclusive`, `position_first`,
+    /// `find_first`, `any` and `all`. [`Launch::with`] adds options.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -257,6 +261,9 @@ impl Pool {
     /// let mut out = pool.zeros::<u32>(1000)?;
     /// pool.with(table.whole()).map_into(out.split_out(), index.split(), |i, table| table[i as usize])?;
     /// assert_eq!(out.as_slice()[999], 70);
+    ///
+    /// let limit = 60;
+    /// assert_eq!(pool.with(limit).position_first(out.split(), |x, limit| x > limit)?, Some(7));
     /// # Ok(())
     /// # }
     /// ```
@@ -308,7 +315,7 @@ impl Pool {
     ///
     /// # Errors
     /// See [`LaunchError`]. Returns [`LaunchError::Region`] if ranks made different steps, or if a body
-    /// returned an error.
+    /// returned an error. For errors of other types, see [`Self::try_region`].
     ///
     /// ```
     /// use phalanx::{Edge, Pool};
@@ -343,6 +350,65 @@ impl Pool {
     {
         const { NoCapture::<B>::OK };
         self.launch().region(operands, body)
+    }
+
+    /// Like [`region`](Self::region), with a body that may fail with an error of any serde type.
+    ///
+    /// In the body, `?` converts both the errors of steps ([`RegionError`]) and values of type `E` into
+    /// [`BodyError`]. Errors of other types are converted into `E` first, by `map_err`. When a rank fails, the
+    /// others receive [`RegionError::Broken`] at their next step. If several ranks fail by themselves between
+    /// the same two steps, the error is that of the lowest one. A rank that finds the team broken fails for
+    /// that reason, whatever error its body makes of it. Arrays keep what the ranks have written so far.
+    ///
+    /// Costs as much as `region`, and 256 KiB for errors, which the pool keeps for its next launch of this kind.
+    ///
+    /// # Errors
+    /// - [`TryError::Body`]: a body returned an error of its own; with the lowest rank that did.
+    /// - [`TryError::Launch`]: the launch itself failed, see [`LaunchError`]. With [`LaunchError::Region`], a
+    ///   step failed. Panics and deaths come before errors of bodies.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TryError};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    /// enum SolveError {
+    ///     Diverged { step: u64 },
+    /// }
+    ///
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let mut x = pool.from_fn(64, |i| i as f64)?;
+    /// let outcome = pool.try_region(&mut x, |team, mut x| {
+    ///     for step in 0..1000 {
+    ///         let largest = team.phase(x.split_mut(), |x| {
+    ///             x.iter_mut().for_each(|x| *x *= 10.0);
+    ///             x.iter().copied().fold(0.0, f64::max)
+    ///         })?;
+    ///         if largest > 1e6 {
+    ///             return Err(SolveError::Diverged { step }.into());
+    ///         }
+    ///         team.barrier()?;
+    ///     }
+    ///     Ok(0)
+    /// });
+    /// match outcome {
+    ///     Err(TryError::Body { rank: 0, error, .. }) => assert_eq!(error, SolveError::Diverged { step: 4 }),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn try_region<O, R, E, B>(&self, operands: O, body: B) -> Result<R, TryError<E>>
+    where
+        O: RegionOperand,
+        R: Element,
+        E: Output,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<B>::OK };
+        self.launch().try_region(operands, body)
     }
 }
 

@@ -11,6 +11,7 @@
 //! | flags, progress, single-writer results | [`RawValue`], [`RawArray`]: no lock, small elements atomic |
 //! | numbers that many processes add to | [`Atomic`], [`AtomicArray`], [`ShardedCounter`] |
 //! | a few items of any serde type | [`SharedList`] |
+//! | whole copies of an array while a region changes it | [`Snapshot`], from its [`Publisher`] |
 //! | named memory for other programs | [`NamedBlock`], or a named `.npy` file ([`SharedArray::create_npy`]) |
 //! | arrays to compute on | [`SharedArray`] and its grants; [`FrozenArray`] for read-only sharing |
 //!
@@ -24,6 +25,7 @@ mod atomic;
 mod block;
 mod list;
 mod raw;
+pub(crate) mod snapshot;
 mod value;
 
 pub use array::{Array, ArrayGuard};
@@ -31,6 +33,7 @@ pub use atomic::{Atomic, AtomicArray, AtomicElement, AtomicF32, AtomicF64};
 pub use block::{BlockError, NamedBlock};
 pub use list::{Item, ListError, SharedList};
 pub use raw::{RawArray, RawValue};
+pub use snapshot::{Publication, Publisher, Snapshot};
 pub use value::Value;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
 use crate::sync::place::{self, CreateError, Place, remote};
-use crate::sync::wait::{Patience, Turn};
+use crate::sync::wait::{Patience, Ticket, Turn};
 use crate::sys::fork;
 use crate::sys::futex::Woken;
 use bytemuck::Pod;
@@ -123,6 +123,16 @@ impl Condition {
     /// Wakes all waiters.
     pub fn notify_all(&self) {
         self.turn().advance();
+    }
+
+    /// A ticket, taken before a look at what the condition announces without a lock.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.turn().ticket()
+    }
+
+    /// Sleeps until notified since the ticket was taken. Returns `false` if the time ran out.
+    pub(crate) fn wait_past(&self, ticket: Ticket, patience: Patience) -> bool {
+        self.turn().wait(ticket, patience) != Woken::TimedOut
     }
 
     fn wait_with<'a, T: Pod + Send>(&self, guard: Guard<'a, T>, patience: Patience) -> (Again<'a, T>, bool) {

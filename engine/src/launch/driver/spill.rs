@@ -1,7 +1,7 @@
 //! Memory for values whose size only their kernels know: results of folds, answers of searches, errors.
 //!
 //! A spill is a sparse block of the arena: much address space, of which the first [`READY_BYTES`] have memory.
-//! Members take places in it by one addition (`launch::answer`), and populate what lies beyond. It goes back
+//! Members take places in it by one addition (`launch::answer::answers`), and populate what lies beyond. It goes back
 //! as a whole, so a member that dies in the middle leaks nothing.
 //!
 //! # Safety
@@ -12,7 +12,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::launch::lowest::Lowest;
+use crate::launch::answer::lowest::Lowest;
 use crate::memory::arena::{self, Block};
 use crate::memory::{AllocError, Segment};
 use crate::sys::memory;

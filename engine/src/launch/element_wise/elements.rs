@@ -43,12 +43,20 @@ pub trait Elements: sealed::Elements + Operand {
     /// One chunk, seen as runs of elements.
     #[doc(hidden)]
     type Lanes<'w>: Copy;
-    /// The lengths of the axes; of a tuple, of its first part.
+    /// Calls `then` with the lengths of the axes; of a tuple, with those of its first part.
     #[doc(hidden)]
-    fn shape(&self) -> Vec<usize>;
+    fn with_shape<R>(&self, then: impl FnOnce(&[usize]) -> R) -> R;
     /// Refuses what has another shape.
     #[doc(hidden)]
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError>;
+    /// Refuses parts of different shapes. Returns the number of rows.
+    #[doc(hidden)]
+    fn checked_rows(&self) -> Result<usize, LaunchError> {
+        self.with_shape(|shape| {
+            self.check_shape(shape)?;
+            Ok(shape.first().copied().unwrap_or(0))
+        })
+    }
     /// The element at `index`, in row-major order, as the caller sees it.
     #[doc(hidden)]
     fn get(&self, index: usize) -> Option<Self::Item>;
@@ -78,8 +86,8 @@ impl<T: Element, D: Shape> Elements for Split<'_, T, D> {
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
         same_shape("a split() array", self.0.shape(), shape)
     }
-    fn shape(&self) -> Vec<usize> {
-        self.0.shape().to_vec()
+    fn with_shape<R>(&self, then: impl FnOnce(&[usize]) -> R) -> R {
+        then(self.0.shape())
     }
     fn get(&self, index: usize) -> Option<T> {
         self.0.view().to_slice()?.get(index).copied()
@@ -102,8 +110,8 @@ impl<T: Element, D: Shape> Elements for SplitFlat<'_, T, D> {
     type Item = T;
     type Lanes<'w> = &'w [T];
 
-    fn shape(&self) -> Vec<usize> {
-        vec![self.0.len()]
+    fn with_shape<R>(&self, then: impl FnOnce(&[usize]) -> R) -> R {
+        then(&[self.0.len()])
     }
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
         same_shape("a split_flat() array", &[self.0.len()], shape)
@@ -132,8 +140,8 @@ impl Elements for Range<usize> {
     fn check_shape(&self, shape: &[usize]) -> Result<(), LaunchError> {
         same_shape("an index range", &[self.len()], shape)
     }
-    fn shape(&self) -> Vec<usize> {
-        vec![self.len()]
+    fn with_shape<R>(&self, then: impl FnOnce(&[usize]) -> R) -> R {
+        then(&[self.len()])
     }
     fn get(&self, index: usize) -> Option<usize> {
         self.clone().nth(index)
@@ -163,8 +171,8 @@ macro_rules! tuples { ($( ($($input:ident $i:tt),+) )*) => { $(
             $( self.$i.check_shape(shape)?; )+
             Ok(())
         }
-        fn shape(&self) -> Vec<usize> {
-            self.0.shape()
+        fn with_shape<R>(&self, then: impl FnOnce(&[usize]) -> R) -> R {
+            self.0.with_shape(then)
         }
         fn get(&self, index: usize) -> Option<Self::Item> {
             Some(($( self.$i.get(index)?, )+))

@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::elements::MapOutput;
+use super::with::With;
 use crate::array::Element;
 use crate::code::{NoCapture, conjure};
 use crate::launch::builder::{Launch, LaunchCall};
@@ -13,8 +14,8 @@ use crate::launch::error::LaunchError;
 use crate::launch::grant::Split;
 use crate::launch::member::entry::open;
 use crate::launch::member::settle::LeafPlaces;
-use crate::launch::operand::Operand;
-use crate::launch::operand::tag::{Tag, mix, of};
+use crate::launch::operand::tag::{Tag, mix};
+use crate::launch::operand::{Operand, Val};
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
@@ -47,7 +48,8 @@ impl Launch<'_> {
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
-        self.prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
+        let combine = move |a, b, ()| combine(a, b);
+        self.with(()).prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
     }
 
     /// Sets every `out[i]` to the fold of `input[0..i]`, so that `out[0]` is `identity`.
@@ -65,11 +67,61 @@ impl Launch<'_> {
         K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<K>::OK };
+        let combine = move |a, b, ()| combine(a, b);
+        self.with(()).prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
+    }
+}
+
+impl<P: Operand> With<'_, P>
+where
+    for<'w> P::View<'w>: Copy,
+{
+    /// Sets every `out[i]` to the fold of `input[0..=i]` by `combine(a, b, parameters)`. Otherwise as
+    /// [`Pool::scan`](crate::Pool::scan).
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn scan<T, Out, K>(
+        self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: MapOutput<T, Dim = Ix1>,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
+        self.prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
+    }
+
+    /// Sets every `out[i]` to the fold of `input[0..i]` by `combine(a, b, parameters)`, so that `out[0]` is
+    /// `identity`.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    #[track_caller]
+    pub fn scan_exclusive<T, Out, K>(
+        self,
+        out: Out,
+        input: Split<'_, T, Ix1>,
+        identity: T,
+        combine: K,
+    ) -> Result<(), LaunchError>
+    where
+        T: Element,
+        Out: MapOutput<T, Dim = Ix1>,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<K>::OK };
         self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
     }
 
     /// Sweeps twice over the same leaves: first computes each leaf's fold, then each leaf's prefixes from the
-    /// total before it. The result's bits depend only on the leaves.
+    /// folds of the leaves before it. The result's bits depend only on the leaves.
     fn prefix<T, Out, K>(
         self,
         prefix: Prefix,
@@ -82,57 +134,65 @@ impl Launch<'_> {
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
     {
-        let operands = (out, input, [u64::from(prefix == Prefix::Exclusive)]);
-        let mut description = self.describe(&operands)?;
+        let _carried_by_its_type = combine;
+        let operands = (out, input, Val(identity), prefix == Prefix::Exclusive, self.parameters);
+        let mut description = self.launch.describe(&operands)?;
         description.leaf(size_of::<T>());
         let wire = operands.wire();
-        let fold_wire = operands.1.wire();
+        let fold_wire = (wire.1, wire.4);
         let fold = LaunchCall {
-            entry: fold_entry::<T, K>,
-            layout: of(Tag::ScanFold),
+            entry: fold_entry::<T, P, K>,
+            layout: fold_layout::<T, P>(),
             wire: WireBytes::of(&fold_wire),
         };
-        let (Some(scratch), leaves) = self.run(&fold, &description, site, None)? else { return Ok(()) };
-        // SAFETY: the launch succeeded with one `T` a leaf, and nobody else has this scratch.
-        let places = unsafe { LeafPlaces::<T>::of_driver(scratch.base(), 1) };
-        let mut before = identity;
-        for leaf in 0..leaves {
-            // SAFETY: one leaf's place at a time, no member is in a launch with this scratch.
-            let place = &mut unsafe { places.at(leaf) }[0];
-            let total = std::mem::replace(place, before);
-            before = if leaf == 0 { total } else { combine(before, total) };
-        }
+        let (Some(scratch), _) = self.launch.run(&fold, &description, site, None)? else { return Ok(()) };
         let spread = LaunchCall {
-            entry: spread_entry::<T, Out, K>,
-            layout: mix(Out::LAYOUT, Tag::ScanSpread as u64),
+            entry: spread_entry::<T, Out, P, K>,
+            layout: spread_layout::<T, Out, P>(),
             wire: WireBytes::of(&wire),
         };
-        let (scratch, _) = self.run(&spread, &description, site, Some(scratch))?;
-        self.launcher.put_back(scratch);
+        let (scratch, _) = self.launch.run(&spread, &description, site, Some(scratch))?;
+        self.launch.launcher.put_back(scratch);
         Ok(())
     }
+}
+
+/// Operands of the first sweep.
+type Folded<'a, T, P> = (Split<'a, T, Ix1>, P);
+/// Operands of the second sweep: with the identity, and whether the scan is exclusive.
+type Spread<'a, T, Out, P> = (Out, Split<'a, T, Ix1>, Val<T>, bool, P);
+
+const fn fold_layout<T: Element, P: Operand>() -> u64 {
+    mix(<Folded<'_, T, P>>::LAYOUT, Tag::ScanFold as u64)
+}
+
+const fn spread_layout<T: Element, Out: Operand, P: Operand>() -> u64 {
+    mix(<Spread<'_, T, Out, P>>::LAYOUT, Tag::ScanSpread as u64)
 }
 
 /// The fold of each leaf.
 ///
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-unsafe fn fold_entry<T, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+unsafe fn fold_entry<T, P, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
-    K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    P: Operand,
+    for<'w> P::View<'w>: Copy,
+    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
 {
     let combine: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
-    let local = unsafe { open::<Split<'_, T, Ix1>>(context, of(Tag::ScanFold)) }?;
+    let local = unsafe { open::<Folded<'_, T, P>>(context, fold_layout::<T, P>()) }?;
     let leaves = LeafPlaces::<T>::open(context, 1)?;
     let total = Cell::new(T::zeroed());
     context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
-            let input: &[T] = unsafe { Split::<'_, T, Ix1>::view(&local, chunk) };
+            let (input, parameters) = unsafe { <Folded<'_, T, P>>::view(&local, chunk) };
+            let combine = |a, b| combine(a, b, parameters);
             let folded = input.iter().copied().reduce(combine).unwrap_or(T::zeroed());
             total.set(if chunk.opens_leaf { folded } else { combine(total.get(), folded) });
         },
@@ -145,32 +205,61 @@ where
 ///
 /// # Safety
 /// As [`LaunchEntry`](crate::team::member::LaunchEntry).
-unsafe fn spread_entry<T, Out, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
+unsafe fn spread_entry<T, Out, P, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     T: Element,
     Out: MapOutput<T, Dim = Ix1>,
-    K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    P: Operand,
+    for<'w> P::View<'w>: Copy,
+    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
 {
     let combine: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
-    let local = unsafe {
-        open::<(Out, Split<'_, T, Ix1>, [u64; 1])>(context, mix(Out::LAYOUT, Tag::ScanSpread as u64))
-    }?;
+    let local = unsafe { open::<Spread<'_, T, Out, P>>(context, spread_layout::<T, Out, P>()) }?;
     let leaves = LeafPlaces::<T>::open(context, 1)?;
-    let running = Cell::new(T::zeroed());
+    let (mut before, mut running) = (Before::default(), T::zeroed());
     context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
-            let (out, input, [exclusive]) =
-                unsafe { <(Out, Split<'_, T, Ix1>, [u64; 1])>::view(&local, chunk) };
-            // SAFETY: the leaf was claimed by this member; the driver wrote its place before the launch.
-            let offered = unsafe { leaves.at(chunk.leaf) };
-            let before = if chunk.opens_leaf { offered[0] } else { running.get() };
+            let view = unsafe { <Spread<'_, T, Out, P>>::view(&local, chunk) };
+            let (out, input, identity, exclusive, parameters) = view;
+            let combine = |a, b| combine(a, b, parameters);
+            if chunk.opens_leaf {
+                // SAFETY: the first sweep left them, and nobody writes them in this launch.
+                let fold = |leaf| unsafe { leaves.get(leaf) }[0];
+                running = before.reach(chunk.leaf, fold, combine).unwrap_or(identity);
+            }
             let whole_start = chunk.span.lo == 0;
-            running.set(prefixes(Out::elements(out), input, before, whole_start, exclusive == 1, combine));
+            running = prefixes(Out::elements(out), input, running, whole_start, exclusive, combine);
         },
         |_| (),
     )
+}
+
+/// The fold of the leaves before one, kept from leaf to leaf: members mostly claim them in order.
+struct Before<T> {
+    leaf: usize,
+    fold: Option<T>,
+}
+
+impl<T> Default for Before<T> {
+    fn default() -> Before<T> {
+        Before { leaf: 0, fold: None }
+    }
+}
+
+impl<T: Copy> Before<T> {
+    /// The fold of the leaves before `leaf`, one after the other; `None` for the first.
+    fn reach(&mut self, leaf: usize, fold: impl Fn(usize) -> T, combine: impl Fn(T, T) -> T) -> Option<T> {
+        if leaf < self.leaf {
+            *self = Before::default();
+        }
+        for next in self.leaf..leaf {
+            self.fold = Some(self.fold.map_or_else(|| fold(next), |before| combine(before, fold(next))));
+        }
+        self.leaf = leaf;
+        self.fold
+    }
 }
 
 /// Writes the prefixes of one chunk, and returns the fold of everything up to its end. If `first`, nothing

@@ -21,6 +21,7 @@ mod handle;
 mod part;
 mod scatter;
 mod slice;
+mod snapshot;
 mod split;
 mod strided;
 mod tile;

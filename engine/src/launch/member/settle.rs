@@ -87,13 +87,14 @@ impl<T: Pod> LeafPlaces<T> {
         Ok(LeafPlaces { base, stride, len, item: PhantomData })
     }
 
-    /// The first operand's places, for the driver after a launch.
+    /// What an earlier launch with this scratch left for `leaf`.
     ///
     /// # Safety
-    /// `base` holds what a successful launch left whose first leaves hold `len` values.
-    pub(crate) unsafe fn of_driver(base: *mut u8, len: usize) -> LeafPlaces<T> {
-        let stride = stride_of::<T>(len);
-        LeafPlaces { base, stride, len, item: PhantomData }
+    /// It is a leaf of the plan, and nobody writes its place meanwhile.
+    pub(crate) unsafe fn get<'w>(&self, leaf: usize) -> &'w [T] {
+        // SAFETY: `open` checked the range for all leaves of the plan; plain data; not written, by the caller's
+        // word.
+        unsafe { std::slice::from_raw_parts(self.base.add(leaf.wrapping_mul(self.stride)).cast(), self.len) }
     }
 
     /// The place of `leaf`.

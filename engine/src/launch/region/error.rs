@@ -1,5 +1,9 @@
 //! Errors inside a region.
 
+use crate::base::Output;
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+
 /// Why a rank of a region cannot continue. A body also returns this type to report its own failure.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -61,6 +65,12 @@ pub enum RegionError {
         /// The team's size.
         size: usize,
     },
+    /// What a rank publishes does not fit the snapshot, or what the other ranks publish.
+    #[error("cannot publish: {why}")]
+    Publish {
+        /// Why.
+        why: String,
+    },
     /// An error of the body's own.
     #[error("{0}")]
     Body(String),
@@ -74,3 +84,46 @@ impl RegionError {
         RegionError::Body(what.to_string())
     }
 }
+
+/// Why a body of [`Pool::try_region`](crate::Pool::try_region) cannot continue: a step of the region failed, or
+/// the body has an error of its own.
+///
+/// `?` converts both kinds: what [`Team`](crate::Team) returns, and any serde type.
+pub enum BodyError<E = Box<dyn Error + Send + Sync>> {
+    /// A step of the region failed.
+    Region(RegionError),
+    /// The body's own error, which the caller of the region receives.
+    Own(E),
+}
+
+impl<E> From<RegionError> for BodyError<E> {
+    fn from(error: RegionError) -> BodyError<E> {
+        BodyError::Region(error)
+    }
+}
+
+impl<E: Output> From<E> for BodyError<E> {
+    fn from(error: E) -> BodyError<E> {
+        BodyError::Own(error)
+    }
+}
+
+impl<E: Debug> Debug for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Region(error) => Display::fmt(error, f),
+            BodyError::Own(error) => Debug::fmt(error, f),
+        }
+    }
+}
+
+impl<E: Display> Display for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Region(error) => Display::fmt(error, f),
+            BodyError::Own(error) => Display::fmt(error, f),
+        }
+    }
+}
+
+impl<E: Debug + Display> Error for BodyError<E> {}

@@ -26,7 +26,8 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// An operand of a region: `&mut array`, `&array`, slices of up to 12 arrays, plain values, [`Val`],
-/// `&`[`Captured`](crate::Captured), shared locks and counters, `&PerWorker`, and tuples of up to 8 of these.
+/// `&`[`Captured`](crate::Captured), shared locks, counters and queues, `&PerWorker`, `&mut`
+/// [`Publisher`](crate::shared::Publisher), and tuples of up to 8 of these.
 ///
 /// # Safety
 /// Memory that another rank may write must be accessible through a handle only in phases, through atomics or
@@ -34,7 +35,7 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an operand of a region",
     label = "not an operand of a region",
-    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), slices of arrays, plain values, `Val(value)`, `&Captured`, shared locks and counters, `&PerWorker` and tuples of up to 8 of these"
+    note = "regions take whole arrays, `&mut a` or `&a` (grants are made inside, in each phase), slices of arrays, plain values, `Val(value)`, `&Captured`, shared locks and counters, `&PerWorker`, `&mut publisher` of a snapshot and tuples of up to 8 of these"
 )]
 pub unsafe trait RegionOperand {
     #[doc(hidden)]

@@ -228,6 +228,11 @@ impl<'a> Steps<'a> {
         }
     }
 
+    /// Why this rank can make no further step, if it cannot.
+    pub(crate) fn broken(&self) -> Option<&RegionError> {
+        self.broken.as_ref()
+    }
+
     /// Marks permanently, for all ranks, that this rank will not continue.
     pub(crate) fn poison(&self) {
         self.at.states[self.rank].poison();

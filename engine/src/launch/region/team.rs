@@ -191,6 +191,11 @@ impl<'w> Team<'w> {
         self.steps.meet(StepKind::Leave, digest, 0)
     }
 
+    /// Why this rank can make no further step, if it cannot.
+    pub(crate) fn broken(&self) -> Option<&RegionError> {
+        self.steps.broken()
+    }
+
     pub(crate) fn poison(&self) {
         self.steps.poison();
     }

@@ -11,7 +11,8 @@
 
 use crate::base::{Output, Span, notation};
 use crate::code::{NoCapture, conjure};
-use crate::launch::answer::{AnswerPlaces, Answers};
+use crate::launch::answer::answers::{AnswerPlaces, Answers};
+use crate::launch::answer::try_error::TryError;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
@@ -19,7 +20,6 @@ use crate::launch::member::entry::open;
 use crate::launch::member::settle::{LeafPlaces, Leaves};
 use crate::launch::operand::Operand;
 use crate::launch::operand::tag::{Tag, mix};
-use crate::launch::try_error::TryError;
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
@@ -100,7 +100,7 @@ impl Launch<'_> {
         match self.fold_at::<O, R, Never, I, Plain<K>>(operands, identity, combine, Location::caller()) {
             Ok(value) => Ok(value),
             Err(TryError::Launch(error)) => Err(error),
-            Err(TryError::Kernel { error, .. }) => match error {},
+            Err(TryError::Kernel { error, .. } | TryError::Body { error, .. }) => match error {},
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which chunk has the lowest answer, and where that lies, in one word. README.md beside this file, step V4.
+//! Which chunk has the lowest answer, and where that lies, in one word. README.md of `launch`, step V4.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Values of any type that kernels return: how they reach the driver, and which one is the lowest.
 //!
 //! A value is encoded by the member, into a place of the launch's spill. For launches that end early, one word
-//! holds the lowest chunk that has an answer, together with the answer's place. README.md beside this file
+//! holds the lowest chunk that has an answer, together with the answer's place. README.md of `launch`
 //! has the steps, V1 to V4.
 //!
 //! # Safety
@@ -12,6 +12,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::base::{Span, notation};
+use crate::launch::answer::try_error::TryError;
 use crate::launch::driver::spill::{READY_BYTES, Spill, SpillHead};
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
@@ -19,7 +20,6 @@ use crate::launch::member::chunk::Chunk;
 use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, of};
-use crate::launch::try_error::TryError;
 use crate::memory::check_room;
 use crate::sys::memory::{self, Hint};
 use crate::team::board::Board;

@@ -9,14 +9,14 @@
 use crate::array::Element;
 use crate::base::Output;
 use crate::code::{NoCapture, conjure};
-use crate::launch::answer::Answers;
+use crate::launch::answer::answers::Answers;
+use crate::launch::answer::search::SearchBody;
+use crate::launch::answer::try_error::TryError;
 use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::member::entry::open;
 use crate::launch::member::settle::{LeafPlaces, Leaves, fold_tree};
 use crate::launch::operand::Operand;
 use crate::launch::operand::tag::{Tag, mix};
-use crate::launch::search::SearchBody;
-use crate::launch::try_error::TryError;
 use crate::team::fault::Fault;
 use crate::team::member::LaunchContext;
 use crate::team::orders::WireBytes;
