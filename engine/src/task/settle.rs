@@ -13,6 +13,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
+use crate::handle::results::ResultKeep;
 use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::queue::TaskQueue;
@@ -49,6 +50,8 @@ pub(crate) struct Settlement<'a> {
     lost: Option<(usize, usize, TaskError)>,
     rest: Option<QueuedTask>,
     source: Source<'a>,
+    /// What the results lead to, where the task's slot does not keep it.
+    kept: ResultKeep,
 }
 
 /// The task that is settled.
@@ -61,7 +64,7 @@ enum Source<'a> {
 impl Settlement<'_> {
     /// Informs the receiver. Returns what is to be run elsewhere, or again.
     pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Vec<QueuedTask> {
-        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+        let Settlement { done, results, faults, broken_off, lost, rest, source, kept } = self;
         let queued_task = match &source {
             Source::Itself(queued_task) => *queued_task,
             Source::Copy(queued_task) => &**queued_task,
@@ -74,18 +77,19 @@ impl Settlement<'_> {
         if let Source::Copy(queued_task) = source {
             discard(queued_task);
         }
+        drop(kept);
         again
     }
 
-    /// The same, without a reference to the task or its memory.
-    pub(crate) fn into_owned(self) -> Settlement<'static> {
-        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+    /// The same, without a reference to the task or its memory; `kept` is what the results lead to.
+    pub(crate) fn into_owned(self, kept: ResultKeep) -> Settlement<'static> {
+        let Settlement { done, results, faults, broken_off, lost, rest, source, .. } = self;
         let source = match source {
             Source::Itself(queued_task) => queued_task.copy(),
             Source::Copy(queued_task) => queued_task,
         };
         let (results, source) = (Cow::Owned(results.into_owned()), Source::Copy(source));
-        Settlement { done, results, faults, broken_off, lost, rest, source }
+        Settlement { done, results, faults, broken_off, lost, rest, source, kept }
     }
 
     /// Takes what is left, so that it can be queued again before the receiver is informed.
@@ -157,7 +161,8 @@ impl TaskQueue {
             Err(error) => {
                 let (results, lost) = (Cow::Borrowed(&[][..]), Some((first, items, error)));
                 let (faults, broken_off, rest) = (Vec::new(), None, None);
-                return Settlement { done: 0, results, faults, broken_off, lost, rest, source };
+                let kept = ResultKeep::new();
+                return Settlement { done: 0, results, faults, broken_off, lost, rest, source, kept };
             }
         };
         if begun > done || !faults.is_empty() {
@@ -182,7 +187,8 @@ impl TaskQueue {
                 Err(error) => lost = Some((first.saturating_add(from), items.saturating_sub(from), error)),
             }
         }
-        Settlement { done, results: Cow::Borrowed(results), faults, broken_off, lost, rest, source }
+        let (results, kept) = (Cow::Borrowed(results), ResultKeep::new());
+        Settlement { done, results, faults, broken_off, lost, rest, source, kept }
     }
 
     /// Informs a task's receiver of its first `done` items, and of the one after them if it was broken off.
@@ -252,11 +258,12 @@ impl QueuedTask {
     }
 
     /// The task without its progress, to look at when the original may be gone. Without memory for a copy of
-    /// the arguments, nothing of it is run again.
+    /// the arguments, nothing of it is run again; what they lead to is kept all the same, as results may.
     fn copy(&self) -> Box<QueuedTask> {
         let arguments = self.retry.as_ref().and_then(|_| self.packed.rest(0, 0).ok());
         let is_whole = arguments.is_some();
-        let copy = self.again(arguments.unwrap_or_else(Packed::empty), self.first, 0);
+        let nothing = || Packed { keep_alive: self.packed.keep_alive.clone(), ..Packed::empty() };
+        let copy = self.again(arguments.unwrap_or_else(nothing), self.first, 0);
         Box::new(QueuedTask { retry: self.retry.clone().filter(|_| is_whole), ..copy })
     }
 

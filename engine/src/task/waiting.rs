@@ -7,7 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
-use crate::handle::kept;
+use crate::handle::{kept, results};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
@@ -296,7 +296,9 @@ impl TaskQueue {
         }
         in_flight.queued_task.is_told = true;
         let queued_task = &in_flight.queued_task;
-        let mut settlement = self.settle(queued_task, self.account(index, queued_task), verdict).into_owned();
+        let kept = results::share(std::ptr::from_ref(self.board.slot(index)).addr());
+        let account = self.account(index, queued_task);
+        let mut settlement = self.settle(queued_task, account, verdict).into_owned(kept);
         let rest = settlement.take_rest();
         let mut left = Vec::new();
         self.put_back(&mut books, rest.into_iter().collect(), &mut left);
