@@ -87,7 +87,7 @@ impl TaskQueue {
     pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<QueuedTask>, left: &mut Vec<QueuedTask>) {
         let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
         for queued_task in rests {
-            if is_over || !queued_task.receiver.is_open() {
+            if is_over || !queued_task.receiver.is_open() || queued_task.is_cancelled() {
                 left.push(queued_task);
             } else {
                 let eager = queued_task.packed.keep_alive.as_ref().map(|_| EagerGuard::new(self.board));

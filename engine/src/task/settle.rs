@@ -14,6 +14,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::handle::results::ResultKeep;
+use crate::launch::cancel::CancelToken;
 use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::queue::TaskQueue;
@@ -177,7 +178,9 @@ impl TaskQueue {
         let returns = if begun == 0 { queued_task.returns.saturating_add(1) } else { 0 };
         let (mut rest, mut lost) = (None, None);
         if from < items {
-            let packed = if is_cancelled || returns > MAX_RETURNS {
+            let packed = if queued_task.is_cancelled() {
+                Err(TaskError::Cancelled { item: 0 })
+            } else if is_cancelled || returns > MAX_RETURNS {
                 Err(error)
             } else {
                 queued_task.packed.rest(from, at)
@@ -230,9 +233,15 @@ impl TaskQueue {
 }
 
 impl QueuedTask {
+    /// Whether its call winds down.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
     /// Whether an item of it that failed like this is run again.
     pub(crate) fn wants_again(&self, error: &TaskError) -> bool {
-        self.retry.as_ref().is_some_and(|retry| self.receiver.is_open() && retry.wants(self.tries, error))
+        let may = self.receiver.is_open() && !self.is_cancelled();
+        self.retry.as_ref().is_some_and(|retry| may && retry.wants(self.tries, error))
     }
 
     /// Each of these items, in ascending order, as a task of its own; or why there can be none.
@@ -285,6 +294,7 @@ impl QueuedTask {
             is_told: false,
             queued: 0,
             eager: None,
+            cancel: self.cancel.clone(),
         }
     }
 }

@@ -64,7 +64,7 @@ impl ActiveLaunch<'_> {
                 stop = self.panic.as_ref().map(|_| Stop::Panicked).or_else(|| self.stop_wanted(now));
                 if stop.is_some() {
                     board.stop().store(order.epoch, Ordering::Release);
-                    kill_at = now.checked_add(self.options.grace);
+                    kill_at = self.kill_at(stop, now);
                     next_progress = None;
                 }
             }
@@ -125,6 +125,16 @@ impl ActiveLaunch<'_> {
         let _inside = current::enter_callback();
         let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
         self.panic = outcome.err();
+    }
+
+    /// When workers that have not stopped by themselves are killed.
+    fn kill_at(&self, stop: Option<Stop>, now: Instant) -> Option<Instant> {
+        let from = match stop {
+            // All the time they need, unless there is a limit to it.
+            Some(Stop::Cancelled) if self.drains() => self.deadline?,
+            _ => now,
+        };
+        from.checked_add(self.options.grace)
     }
 
     pub(super) fn stop_wanted(&self, now: Instant) -> Option<Stop> {
