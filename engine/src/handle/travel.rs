@@ -42,7 +42,7 @@ use crate::base::{notation, with_own};
 use crate::memory::{AllocError, Segment};
 use serde::Serialize;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -81,6 +81,8 @@ pub(crate) enum TravelError {
 thread_local! {
     static PACKING: RefCell<Vec<Packing>> = const { RefCell::new(Vec::new()) };
     static UNPACKING: RefCell<Vec<Unpacking>> = const { RefCell::new(Vec::new()) };
+    /// What could not be written down last, as there was no message to keep it alive.
+    static REFUSED: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 /// What a message is written for.
@@ -263,7 +265,17 @@ pub(crate) fn with_packing<R>(
     then: impl FnOnce(&mut Packing) -> R,
 ) -> Result<R, TravelError> {
     let packed = PACKING.try_with(|stack| stack.try_borrow_mut().ok()?.last_mut().map(then));
-    packed.ok().flatten().ok_or(TravelError::NotTravelling { what })
+    packed.ok().flatten().ok_or_else(|| {
+        let _at_a_threads_end = REFUSED.try_with(|refused| refused.set(Some(what)));
+        TravelError::NotTravelling { what }
+    })
+}
+
+/// Runs `encode` outside of any message. The second part is a handle that it tried to write down, if any.
+pub(crate) fn without_handles<R>(encode: impl FnOnce() -> R) -> (R, Option<&'static str>) {
+    let _at_a_threads_end = REFUSED.try_with(Cell::take);
+    let result = encode();
+    (result, REFUSED.try_with(Cell::take).ok().flatten())
 }
 
 /// A message that is being read.
