@@ -120,19 +120,23 @@ fn launch(backend: Backend) {
 
 fn stuck() {
     let stop = CancelToken::on_ctrl_c().unwrap();
-    let pool = pool(Backend::Processes);
-    ready(Some(&pool));
-    let told = stop.clone();
-    std::thread::spawn(move || {
-        until(|| told.is_cancelled());
-        println!("winding down");
+    let (pool, begun) = (pool(Backend::Processes), Counter::new(0).unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A launch that has not begun when the key is pressed never does.
+            until(|| begun.get() > 0);
+            ready(Some(&pool));
+            until(|| stop.is_cancelled());
+            println!("winding down");
+        });
+        let never = pool.launch().cancel(&stop).for_each((0..2, &begun), |(_, begun)| {
+            begun.add(1);
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        panic!("{never:?}");
     });
-    let never = pool.launch().cancel(&stop).for_each(0..2, |_| {
-        loop {
-            std::hint::spin_loop();
-        }
-    });
-    panic!("{never:?}");
 }
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
