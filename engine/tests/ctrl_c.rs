@@ -350,3 +350,38 @@ fn workers_do_not_decide_what_ctrl_c_means() {
     let refused = pool.apply(|()| CancelToken::on_ctrl_c().err().map(|error| error.to_string()), ()).unwrap();
     assert!(refused.unwrap().contains("for the main process"));
 }
+
+#[test]
+fn regions_wind_down_wherever_their_ranks_are() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let outcome = within(LONG, move || {
+            let (stop, pool) = (CancelToken::on_ctrl_c().unwrap(), pool(backend));
+            let begun = Counter::new(0).unwrap();
+            let canceller = std::thread::spawn({
+                let (stop, begun) = (stop.clone(), begun.clone());
+                move || {
+                    until(|| begun.get() == 2);
+                    stop.cancel();
+                }
+            });
+            // One leaves when it sees the cancellation, the others wait for it at a step.
+            let outcome = pool.launch().cancel(&stop).region(&begun, |team, begun| {
+                begun.add(1);
+                if team.rank() == 0 {
+                    while !phalanx::is_cancelled() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    return Ok(());
+                }
+                loop {
+                    team.barrier()?;
+                }
+            });
+            canceller.join().unwrap();
+            let fresh = pool.map(|n: u64| n, 0..3).unwrap();
+            (outcome, fresh)
+        });
+        assert!(matches!(outcome.0, Err(LaunchError::Cancelled { .. })), "{outcome:?}");
+        assert_eq!(outcome.1, [0, 1, 2]);
+    }
+}
