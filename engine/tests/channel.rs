@@ -314,7 +314,17 @@ fn a_side_of_a_pipe_moves_into_a_task_and_ends_with_it() {
 fn what_cannot_go_through_a_queue_is_refused_with_its_reason() {
     let queue = Queue::<Counter>::new().unwrap();
     let refused = queue.put(&Counter::new(0).unwrap()).unwrap_err();
-    assert!(refused.to_string().contains("a counter travels only as"), "{refused}");
+    assert!(matches!(refused, QueueError::Handle { what: "counter", .. }), "{refused}");
+    assert!(queue.is_empty());
+    let (requests, _taken) = Queue::<(u32, Option<phalanx::Sender<u32>>)>::pair().unwrap();
+    let (reply, answers) = Queue::<u32>::pair().unwrap();
+    let refused = requests.send(&(1, Some(reply))).unwrap_err();
+    assert!(
+        matches!(refused, QueueError::Handle { .. }) && refused.to_string().contains("sending end"),
+        "{refused}"
+    );
+    assert!(matches!(answers.recv(), Err(QueueError::EndOfFile { .. })), "it was given back");
+    requests.send(&(2, None)).unwrap();
     let queue = Queue::<Result<u32, Refuses>>::new().unwrap();
     queue.put(&Ok(1)).unwrap();
     assert!(matches!(queue.put(&Err(Refuses)), Err(QueueError::Encode { .. })));

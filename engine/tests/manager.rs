@@ -5,7 +5,7 @@ mod common;
 
 use common::{LONG, within};
 use phalanx::sync::{Counter, Event, Lock};
-use phalanx::{CallError, Hosted, ListProxy, Manager, Process, ValueProxy};
+use phalanx::{CallError, DictProxy, Hosted, ListProxy, Manager, Process, ValueProxy};
 use std::time::Duration;
 
 fn both() -> [Manager; 2] {
@@ -304,4 +304,87 @@ fn ready_made_objects_do_what_their_names_say() {
     assert!(names.remove("x").unwrap() && !names.remove("x").unwrap());
     let counter = manager.counter(5).unwrap();
     assert_eq!((counter.add(-7).unwrap(), counter.set(1).unwrap(), counter.get().unwrap()), (5, -2, 1));
+}
+
+/// What a process, or a worker, does with a list of dicts.
+fn count_in(table: ListProxy<DictProxy<String, u64>>) -> usize {
+    let dicts = table.to_vec().unwrap();
+    for (n, dict) in dicts.iter().enumerate() {
+        let add = |dict: &mut std::collections::BTreeMap<String, u64>, n: u64| {
+            *dict.entry("n".into()).or_default() += n
+        };
+        dict.hosted().call(add, n as u64 + 1).unwrap();
+    }
+    dicts.len()
+}
+
+#[test]
+fn hosted_objects_contain_proxies_of_others() {
+    for manager in both() {
+        let table = manager.list::<DictProxy<String, u64>>().unwrap();
+        for _ in 0..3 {
+            // The list has the only handle from here on.
+            table.push(manager.dict().unwrap()).unwrap();
+        }
+        assert_eq!(Process::spawn(count_in, table.clone()).unwrap().join().unwrap(), 3);
+        let pool = phalanx::Pool::builder().workers(2).build().unwrap();
+        assert_eq!(pool.map(count_in, vec![table.clone(); 4]).unwrap(), [3; 4]);
+        assert_eq!(table.get(2).unwrap().unwrap().get("n".into()).unwrap(), Some(15));
+        // Deeper, and in a circle.
+        type Nodes = ListProxy<ListProxy<ListProxy<u8>>>;
+        let (outer, inner) = (manager.list::<ListProxy<ListProxy<u8>>>().unwrap(), manager.list().unwrap());
+        outer.push(inner.clone()).unwrap();
+        inner.push(manager.list().unwrap()).unwrap();
+        outer.get(0).unwrap().unwrap().get(0).unwrap().unwrap().push(9).unwrap();
+        let deep = |outer: Nodes| outer.get(0).unwrap().unwrap().get(0).unwrap().unwrap().to_vec().unwrap();
+        assert_eq!(pool.apply(deep, outer.clone()).unwrap(), [9]);
+        let circle = manager.host(None::<Node>).unwrap();
+        circle.call(|node, own: Node| *node = Some(own), Node(circle.clone())).unwrap();
+        let round = |node: &mut Option<Node>, ()| node.clone();
+        let again = circle.call(round, ()).unwrap().unwrap().0.call(round, ()).unwrap();
+        assert!(again.is_some());
+        // Where a call waits for the server, from within a call to it, it is refused and does not hang.
+        let inside = table.hosted().call(|dicts, ()| dicts[0].len().map_err(|error| error.to_string()), ());
+        assert!(inside.unwrap().unwrap_err().contains("wait"), "it waits for itself");
+        // Removed by name; what still leads to it says so.
+        table.get(0).unwrap().unwrap().hosted().remove().unwrap();
+        assert!(matches!(table.get(0).unwrap().unwrap().len(), Err(CallError::Removed)));
+        let kept = table.get(1).unwrap().unwrap();
+        drop(manager);
+        assert!(matches!(kept.len(), Err(CallError::Closed | CallError::ServerDied)));
+    }
+}
+
+/// Leads to an object of its own kind.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Node(Hosted<Option<Node>>);
+
+#[test]
+fn what_nested_proxies_lead_to_survives_killed_callers_and_goes_with_the_server() {
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let round = || {
+        let manager = Manager::in_process().unwrap();
+        let table = manager.list::<DictProxy<String, u64>>().unwrap();
+        table.push(manager.dict().unwrap()).unwrap();
+        let dies = |table: ListProxy<DictProxy<String, u64>>| {
+            let dict = table.get(0).unwrap().unwrap();
+            dict.insert("there".into(), 1).unwrap();
+            table.push(dict).unwrap();
+            std::process::abort()
+        };
+        let process: Process<()> = Process::spawn(dies, table.clone()).unwrap();
+        assert!(process.join().is_err());
+        assert_eq!(
+            table.to_vec().unwrap().iter().filter_map(|dict| dict.get("there".into()).unwrap()).sum::<u64>(),
+            2
+        );
+        // The server is killed with all that it has.
+        let pid = rustix::process::Pid::from_raw(manager.pid() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        within(LONG, move || while table.len().is_ok() {});
+    };
+    (0..5).for_each(|_| round());
+    let before = open();
+    (0..20).for_each(|_| round());
+    assert!(open() <= before + 4, "{before} descriptors, then {}", open());
 }

@@ -26,8 +26,7 @@ use std::ptr::NonNull;
 /// A read-only array that any number of handles, threads and processes can share.
 ///
 /// Created by [`SharedArray::freeze`]. Cloning a handle only increments a reference count. A handle may be
-/// part of an argument of a task or process, of the result of a process, or of a call to a manager: only a
-/// few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
+/// part of an argument or result of a task or process, or of a call to a manager: only a few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
 /// array is large. The memory is freed when the last handle is dropped, including handles in transit.
 ///
 /// In the process that made it, a handle has the reading grants of a [`SharedArray`]: [`split`](Self::split),
@@ -186,7 +185,7 @@ impl<T, D: Dimension> std::fmt::Debug for FrozenArray<T, D> {
     }
 }
 
-/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Works only in arguments and results of tasks and processes, and in calls to managers.
 /// Elsewhere it returns an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -194,7 +193,7 @@ impl<T: Element, D: Shape> serde::Serialize for FrozenArray<T, D> {
     }
 }
 
-/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Works only in arguments and results of tasks and processes, and in calls to managers.
 /// Elsewhere it returns an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for FrozenArray<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {

@@ -9,6 +9,7 @@
 
 use super::error::QueueError;
 use crate::base::notation;
+use crate::handle::travel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
@@ -40,11 +41,13 @@ pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> R
     )* } }
     plain!(try_plain);
     scratch.clear();
-    notation::append(item, scratch).map_err(|error| QueueError::Encode {
-        type_name: std::any::type_name::<T>(),
-        why: error.to_string(),
-    })?;
-    Ok(scratch)
+    let (appended, handle) = travel::without_handles(|| notation::append(item, scratch));
+    let type_name = std::any::type_name::<T>();
+    match (appended, handle) {
+        (Ok(()), _) => Ok(scratch),
+        (Err(_), Some(what)) => Err(QueueError::Handle { what, type_name }),
+        (Err(error), None) => Err(QueueError::Encode { type_name, why: error.to_string() }),
+    }
 }
 
 /// Bytes of an element, if `T` is a vector of plain numbers.

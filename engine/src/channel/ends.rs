@@ -373,7 +373,7 @@ macro_rules! ends {
             }
         }
 
-        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// Works inside arguments and results of tasks and processes, and messages to and from
         /// managers; elsewhere it returns an error. In transit it counts as a handle.
         impl<T: Message> Serialize for $handle<T> {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -384,7 +384,7 @@ macro_rules! ends {
             }
         }
 
-        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// Works inside arguments and results of tasks and processes, and messages to and from
         /// managers; elsewhere it returns an error.
         impl<'de, T: Message> Deserialize<'de> for $handle<T> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -63,8 +63,19 @@ pub enum QueueError {
         /// The kernel's error, or that of the check that found too little memory.
         source: std::io::Error,
     },
-    /// The item cannot be encoded; nothing was put. This includes items that contain handles of shared
-    /// objects, since nothing would keep the object alive on the way.
+    /// The item contains a handle of a shared object; nothing was put. Nothing would keep the object alive
+    /// while the item waits: its sender may end, and nobody may ever take it.
+    #[error(
+        "an item of type {type_name} contains a {what}, and nothing would keep that alive in a queue; pass it as an \
+         argument or result of a task or process, and put a number or a name that says which is meant"
+    )]
+    Handle {
+        /// The handle.
+        what: &'static str,
+        /// The item's type.
+        type_name: &'static str,
+    },
+    /// The item cannot be encoded; nothing was put.
     #[error("an item of type {type_name} cannot be put into a queue: {why}")]
     Encode {
         /// The item's type.

@@ -234,6 +234,7 @@ impl<T: Message> Queue<T> {
     /// - [`QueueError::Closed`]: the queue was closed, perhaps while this call waited.
     /// - [`QueueError::TooBig`]: the item is larger than the queue can hold.
     /// - [`QueueError::NoMemory`]: the system has no memory for it.
+    /// - [`QueueError::Handle`]: the item contains a handle of a shared object.
     /// - [`QueueError::Encode`]: the item cannot be encoded.
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
     pub fn put(&self, item: &T) -> Result<(), QueueError> {

@@ -145,6 +145,11 @@ impl Leases {
         self.0.alive.load(Ordering::Acquire)
     }
 
+    /// Whether a lease is of this very message.
+    pub(super) fn gave(&self, lease: &Lease) -> bool {
+        Arc::ptr_eq(&self.0, &lease.leases.0)
+    }
+
     /// Counts one more handle.
     pub(super) fn lease(&self, on_last_drop: Option<OnLastDrop>) -> Arc<Lease> {
         LEASES.fetch_add(1, Ordering::Relaxed);

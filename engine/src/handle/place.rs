@@ -28,7 +28,7 @@ use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 // Plain on purpose: process-local.
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64 as SerialCount};
 use std::sync::{Arc, LazyLock, Weak};
 
 /// What an object is, right before its first byte. Written by its maker before anybody else knows the object;
@@ -45,10 +45,15 @@ pub(crate) struct Tag {
     /// Not 0 once a member holds a handle that its maker does not know of: the memory is never given back
     /// then.
     pinned: AtomicU32,
-    _pad: u64,
+    /// No other object of the maker ever has the same: a line of a message that outlived its object leads
+    /// nowhere, whatever lies in its place by then.
+    serial: AtomicU64,
 }
 
 const TAG: usize = 32;
+
+/// How many objects this process has made.
+static MADE: SerialCount = SerialCount::new(0);
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Tag>() == TAG && align_of::<Tag>() <= 16);
@@ -198,6 +203,7 @@ impl Place {
         tag.kind.store(kind, Ordering::Relaxed);
         tag.len_bytes.store(wire.len_bytes, Ordering::Relaxed);
         tag.maker.store(member::current_member().0, Ordering::Relaxed);
+        tag.serial.store(MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed), Ordering::Relaxed);
         let content = Some(Content { upkeep: init(base), with, block });
         Place::of_body(Arc::new(SharedBody {
             content,
@@ -304,7 +310,7 @@ impl Place {
             return Keep::Borrowed;
         }
         if self.is_made_here()
-            && let Some(body) = find(self.wire.segment, self.wire.offset)
+            && let Some(body) = find(self.wire.segment, self.wire.offset, self.serial())
         {
             return Keep::Owned(body);
         }
@@ -323,6 +329,10 @@ impl Place {
         self.tag().pinned.store(1, Ordering::Release);
     }
 
+    fn serial(&self) -> u64 {
+        self.tag().serial.load(Ordering::Relaxed)
+    }
+
     fn is_made_here(&self) -> bool {
         MemberId(self.tag().maker.load(Ordering::Relaxed)) == member::current_member()
     }
@@ -337,7 +347,7 @@ impl Place {
         let line = travel::with_packing(what, |packing| {
             match &self.keep {
                 Keep::Owned(body) => body.pack(packing)?,
-                Keep::Leased(lease) if packing.answers(maker) => packing.add(lease.clone()),
+                Keep::Leased(lease) if packing.may_return(maker, lease) => packing.add(lease.clone()),
                 Keep::Pinned => {}
                 Keep::Leased(_) | Keep::Borrowed => match self.keep_cold() {
                     Keep::Owned(body) => body.pack(packing)?,
@@ -345,7 +355,8 @@ impl Place {
                 },
             }
             let (segment, offset) = (self.wire.segment, self.wire.offset);
-            Ok(packing.note(travel::Wire { maker: maker.into(), segment, offset, kind }))
+            let serial = self.serial();
+            Ok(packing.note(travel::Wire { maker: maker.into(), segment, offset, kind, serial }))
         })?;
         line.map_err(|source| travel::TravelError::Memory { what, source })
     }
@@ -359,7 +370,8 @@ impl Place {
             }
             let maker = MemberId(wire.maker as u32);
             if maker == member::current_member() {
-                let body = find(wire.segment, wire.offset).ok_or("it does not exist any more")?;
+                let body =
+                    find(wire.segment, wire.offset, wire.serial).ok_or("it does not exist any more")?;
                 return match body.tag().kind.load(Ordering::Relaxed) == shape.kind {
                     true => Ok(Place::of_body(body)),
                     false => Err(format!("what lies there is no {} of this type", shape.what)),
@@ -399,6 +411,9 @@ impl Place {
         let (kind, len_bytes) = (tag.kind.load(Ordering::Relaxed), tag.len_bytes.load(Ordering::Relaxed));
         if kind != shape.kind || u64::from(tag.maker.load(Ordering::Relaxed)) != wire.maker {
             return Err(format!("no {} of this type lies there", shape.what));
+        }
+        if tag.serial.load(Ordering::Relaxed) != wire.serial {
+            return Err("it does not exist any more".into());
         }
         match usize::try_from(len_bytes) {
             Ok(len) if len <= segment_bytes.saturating_sub(offset) && (shape.fits)(len) => {}
@@ -502,22 +517,32 @@ impl Drop for SharedBody {
     }
 }
 
-/// The object of this process that lies there, if it was sent somewhere and is still alive.
-fn find(segment: u64, offset: u64) -> Option<Arc<SharedBody>> {
+/// The object of this process that lies there, if it was sent somewhere, is still alive, and is the one that
+/// is meant.
+fn find(segment: u64, offset: u64, serial: u64) -> Option<Arc<SharedBody>> {
     let key = (segment, offset);
+    let is_meant = |base| {
+        // SAFETY: the base of an object of this process, whose block its owner in `SENT` keeps.
+        unsafe { tag_before(base) }.serial.load(Ordering::Relaxed) == serial
+    };
     let mut sent = SENT.lock();
     match sent.remove(&key)? {
         Known::Alive(weak) => {
             // The last owner may be waiting for this table to take the entry out: then the object is gone.
             let body = weak.upgrade();
             sent.insert(key, Known::Alive(weak));
-            body
+            drop(sent);
+            body.filter(|body| is_meant(body.base))
         }
         Known::Kept(content) => {
             let offset = usize::try_from(offset).ok()?;
             let base = content.block.segment().base();
             // SAFETY: the key is that of the block's object.
             let base = unsafe { base.add(offset) };
+            if !is_meant(base) {
+                sent.insert(key, Known::Kept(content));
+                return None;
+            }
             // SAFETY: kept, with its tag.
             let len_bytes = unsafe { tag_before(base) }.len_bytes.load(Ordering::Relaxed);
             let wire = PlaceWire { segment, offset: key.1, len_bytes };

@@ -16,7 +16,10 @@
 //! T2. In the process that made an object its line leads to a table of its live objects, and the receiver
 //!     becomes a full co-owner: no lease, nothing to count.
 //! T3. An answer ([`encode_answer`]) to the maker of what it leads to is unpacked while who answers still has
-//!     its own lease, or the maker the question's keep-alive set.
+//!     its own lease, or the maker the question's keep-alive set. The result of a task ([`pack_result`]) is
+//!     such an answer where it leads to what the task's own arguments led to, and comes with no hold: who
+//!     reads it is the maker, and becomes a co-owner. What a thread of the maker's returns is kept beside
+//!     the task (`results`).
 //! T4. A worker that sends a leased handle anywhere else (`pack`), or clones one that a launch lent it,
 //!     *pins* the object: a word beside it tells its maker never to give the memory back. That costs memory
 //!     until the driver ends, and is the price of not asking anybody.
@@ -24,7 +27,8 @@
 //!     it. So bytes that a hand-written `Serialize` or `Deserialize` makes up, or puts aside, lead to an
 //!     object that this very message keeps alive, and of the type that is asked for, or nowhere.
 //! T6. What a line leads to is checked: the range, the alignment, and the tag before the object, which names
-//!     its type.
+//!     its type and its serial number. So a line that outlived its object is an error, and never another
+//!     object that lies there now.
 //!
 //! # Safety
 //! The resolver is called only through the pointer that `unpack` puts on this thread's stack of contexts, and
@@ -38,7 +42,7 @@ use crate::base::{notation, with_own};
 use crate::memory::{AllocError, Segment};
 use serde::Serialize;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -54,6 +58,8 @@ pub(crate) struct Wire {
     pub(crate) offset: u64,
     /// What lies there.
     pub(crate) kind: u64,
+    /// Which object of its maker's.
+    pub(crate) serial: u64,
 }
 
 /// A handle cannot be written down, or not be found again.
@@ -61,8 +67,7 @@ pub(crate) struct Wire {
 #[non_exhaustive]
 pub(crate) enum TravelError {
     #[error(
-        "a {what} travels only as an argument of a task or process, as the result of a process, and to and from \
-         managers: these keep it alive on its way; it cannot be saved or sent by other means"
+        "a {what} travels only as an argument or result of a task or process, and to and from managers: these keep it alive on its way; it cannot be saved or sent by other means"
     )]
     NotTravelling { what: &'static str },
     #[error("a {what} cannot be sent: {}", AllocError::Forked)]
@@ -76,13 +81,25 @@ pub(crate) enum TravelError {
 thread_local! {
     static PACKING: RefCell<Vec<Packing>> = const { RefCell::new(Vec::new()) };
     static UNPACKING: RefCell<Vec<Unpacking>> = const { RefCell::new(Vec::new()) };
+    /// What could not be written down last, as there was no message to keep it alive.
+    static REFUSED: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// What a message is written for.
+#[derive(Default)]
+enum Purpose {
+    #[default]
+    Request,
+    /// An answer to whoever asked.
+    Answer(MemberId),
+    /// The result of a task, with what its arguments led to.
+    Result(Option<Leases>),
 }
 
 /// A message that is being written.
 #[derive(Default)]
 pub(crate) struct Packing {
-    /// Who asked, if this is an answer.
-    asker: Option<MemberId>,
+    purpose: Purpose,
     table: Vec<Wire>,
     items: Vec<Item>,
     counted: Vec<Arc<dyn Any + Send + Sync>>,
@@ -178,11 +195,17 @@ impl Drop for Leave {
 /// Runs `encode`, in which handles may be serialised, and returns what must be kept alive for them. May be
 /// nested: the innermost context counts. Costs two thread-local accesses, and a reference count per handle.
 pub(crate) fn pack<R>(encode: impl FnOnce() -> R) -> (R, KeepAlive) {
-    pack_with(encode, None)
+    pack_with(encode, Purpose::Request)
 }
 
-fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, KeepAlive) {
-    with_own(&PACKING, |stack| stack.push(Packing { asker, ..Packing::default() }));
+/// As [`pack`], for the result of a task, which the driver reads before it lets go of the task's arguments,
+/// those of `question` (T3).
+pub(crate) fn pack_result<R>(question: Option<&Manifest>, encode: impl FnOnce() -> R) -> (R, KeepAlive) {
+    pack_with(encode, Purpose::Result(question.map(|question| question.leases.clone())))
+}
+
+fn pack_with<R>(encode: impl FnOnce() -> R, purpose: Purpose) -> (R, KeepAlive) {
+    with_own(&PACKING, |stack| stack.push(Packing { purpose, ..Packing::default() }));
     // In a slot outside, so that a panic drops it after the stack is right again.
     let leave = Leave(|| drop(with_own(&PACKING, Vec::pop)));
     let result = encode();
@@ -192,9 +215,17 @@ fn pack_with<R>(encode: impl FnOnce() -> R, asker: Option<MemberId>) -> (R, Keep
 }
 
 impl Packing {
-    /// Whether this answers the maker of an object.
-    pub(crate) fn answers(&self, maker: u32) -> bool {
-        self.asker == Some(MemberId(maker))
+    /// Whether this answers the maker of an object, which keeps what the lease stands for until it has read
+    /// the answer.
+    pub(crate) fn may_return(&self, maker: u32, lease: &Lease) -> bool {
+        match &self.purpose {
+            Purpose::Request => false,
+            Purpose::Answer(asker) => *asker == MemberId(maker),
+            Purpose::Result(leases) => {
+                MemberId(maker) == MemberId::DRIVER
+                    && leases.as_ref().is_some_and(|leases| leases.gave(lease))
+            }
+        }
     }
 
     /// Notes an object; gives the line that its handle is.
@@ -220,7 +251,7 @@ impl Packing {
         keep: Arc<dyn Any + Send + Sync>,
         segments: Vec<(Arc<Segment>, bool)>,
     ) -> Result<(), AllocError> {
-        if self.hold.is_none() {
+        if self.hold.is_none() && !matches!(self.purpose, Purpose::Result(_)) {
             self.hold = Some(Hold::new()?);
         }
         self.items.push(Item { _keep: keep, segments });
@@ -234,7 +265,17 @@ pub(crate) fn with_packing<R>(
     then: impl FnOnce(&mut Packing) -> R,
 ) -> Result<R, TravelError> {
     let packed = PACKING.try_with(|stack| stack.try_borrow_mut().ok()?.last_mut().map(then));
-    packed.ok().flatten().ok_or(TravelError::NotTravelling { what })
+    packed.ok().flatten().ok_or_else(|| {
+        let _at_a_threads_end = REFUSED.try_with(|refused| refused.set(Some(what)));
+        TravelError::NotTravelling { what }
+    })
+}
+
+/// Runs `encode` outside of any message. The second part is a handle that it tried to write down, if any.
+pub(crate) fn without_handles<R>(encode: impl FnOnce() -> R) -> (R, Option<&'static str>) {
+    let _at_a_threads_end = REFUSED.try_with(Cell::take);
+    let result = encode();
+    (result, REFUSED.try_with(Cell::take).ok().flatten())
 }
 
 /// A message that is being read.
@@ -319,6 +360,11 @@ impl Unpacking {
     }
 }
 
+/// For a message of which the driver can have what it made itself, and nothing else.
+pub(crate) fn nothing_foreign(_segment: u64, _writable: bool) -> Result<(NonNull<u8>, usize), String> {
+    Err("only what was passed from here can come back".into())
+}
+
 /// A message with its handles could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -329,7 +375,7 @@ const HEAD: usize = size_of::<u64>();
 
 /// Writes a value, its handles included, as bytes that [`decode`] reads.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, KeepAlive), CodecError> {
-    encode_with(value, None)
+    encode_with(value, Purpose::Request)
 }
 
 /// As [`encode`], for an answer to `asker` (T3).
@@ -337,15 +383,15 @@ pub(crate) fn encode_answer<T: Serialize + ?Sized>(
     asker: MemberId,
     value: &T,
 ) -> Result<(Vec<u8>, KeepAlive), CodecError> {
-    encode_with(value, Some(asker))
+    encode_with(value, Purpose::Answer(asker))
 }
 
 fn encode_with<T: Serialize + ?Sized>(
     value: &T,
-    asker: Option<MemberId>,
+    purpose: Purpose,
 ) -> Result<(Vec<u8>, KeepAlive), CodecError> {
     let mut bytes = vec![0; HEAD];
-    let (written, keep_alive) = pack_with(|| notation::append(value, &mut bytes), asker);
+    let (written, keep_alive) = pack_with(|| notation::append(value, &mut bytes), purpose);
     written.map_err(|error| CodecError(error.to_string()))?;
     let len = bytes.len().saturating_sub(HEAD) as u64;
     bytes[..HEAD].copy_from_slice(&len.to_le_bytes());

@@ -1,14 +1,15 @@
-//! Cancelling a launch from another thread, or from its own kernel.
+//! Cancelling launches and tasks from another thread, or from a launch's own kernel.
 
 use crate::shared::Atomic;
 use crate::sync::CreateError;
-use crate::sys::fork;
+use crate::sys::{ctrl_c, fork};
 use crate::team::crew::Crew;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-/// Stops launches from another thread, or from a kernel.
+/// Stops launches from another thread, or from a kernel; and calls of functions, with
+/// [`Tasks::cancel`](crate::Tasks::cancel). [`CancelToken::on_ctrl_c`] is cancelled by Ctrl-C.
 ///
 /// All clones are the same token. Workers stop at their next chunk, or where the kernel checks
 /// [`is_cancelled`](crate::is_cancelled). Worker processes that do not stop are killed after the launch's
@@ -32,15 +33,36 @@ use std::sync::{Arc, OnceLock, Weak};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     cancelled: AtomicBool,
     /// What kernels see and set: 1 if cancelled. Made when the token is first an operand.
     flag: OnceLock<Atomic<u32>>,
     waiting: Mutex<Vec<Arc<Waiting>>>,
+    listeners: Mutex<Listeners>,
+    /// Whether what is running gets all the time it needs.
+    drains: bool,
+    /// Kept with the token that Ctrl-C cancels.
+    _ctrl_c: Option<ctrl_c::Watch>,
+}
+
+/// Others that the token can stop.
+#[derive(Default)]
+struct Listeners {
+    list: Vec<Arc<dyn OnCancel>>,
+    /// The list's length at which those that are over are taken out.
+    full: usize,
+}
+
+/// Something that a token can stop.
+pub(crate) trait OnCancel: Send + Sync {
+    /// Stops it. May be called more than once.
+    fn stop(&self);
+    /// Whether it has ended, so that it need not be stopped any more.
+    fn is_over(&self) -> bool;
 }
 
 /// A launch in progress that the token can stop.
@@ -56,13 +78,20 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+impl Shared {
+    /// Of the token that Ctrl-C cancels.
+    pub(super) fn on_ctrl_c(watch: Option<ctrl_c::Watch>) -> Shared {
+        Shared { drains: true, _ctrl_c: watch, ..Shared::default() }
+    }
+}
+
 impl CancelToken {
     /// Returns a token that is not cancelled.
     pub fn new() -> CancelToken {
         CancelToken::default()
     }
 
-    /// Cancels every current and future launch that uses this token. Never blocks on a launch.
+    /// Cancels every current and future launch and call that uses this token. Never blocks on one of them.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
         if fork::is_foreign() {
@@ -77,6 +106,30 @@ impl CancelToken {
             launch.stop(&crew);
             crew.board().fork_join(&crew.orders).notify();
         }
+        drop(waiting);
+        // It calls code of the program: not under a lock.
+        let listeners = self.shared.listeners.lock().list.clone();
+        listeners.iter().for_each(|listener| listener.stop());
+    }
+
+    /// Has `listener` stopped when the token is cancelled, or now if it is.
+    pub(crate) fn listen(&self, listener: Arc<dyn OnCancel>) {
+        {
+            let mut listeners = self.shared.listeners.lock();
+            if listeners.list.len() >= listeners.full {
+                listeners.list.retain(|listener| !listener.is_over());
+                listeners.full = listeners.list.len().max(32) * 2;
+            }
+            listeners.list.push(listener.clone());
+        }
+        if self.is_cancelled() {
+            listener.stop();
+        }
+    }
+
+    /// Whether it lets what is running finish.
+    pub(crate) fn drains(&self) -> bool {
+        self.shared.drains
     }
 
     /// Returns whether [`Self::cancel`] was called, here or in a kernel.

@@ -4,7 +4,8 @@
 
 mod answer;
 mod builder;
-mod cancel;
+pub(crate) mod cancel;
+mod ctrl_c;
 pub(crate) mod driver;
 mod element_wise;
 mod error;

@@ -11,7 +11,6 @@ use crate::spawn::ExitCause;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -211,7 +210,7 @@ impl<R: DeserializeOwned> Process<R> {
     fn read(&self, end: &End) -> ProcessResult<R> {
         let (name, pid) = (self.name().to_string(), self.pid());
         Err(match &end.said {
-            Said::Value(bytes) => match travel::decode(bytes.as_slice(), &mut nothing_foreign) {
+            Said::Value(bytes) => match travel::decode(bytes.as_slice(), &mut travel::nothing_foreign) {
                 Ok((value, _leases)) => return Ok(value),
                 Err(error) => JoinError::Value { name, why: error.to_string() },
             },
@@ -225,11 +224,6 @@ impl<R: DeserializeOwned> Process<R> {
             Said::Corrupt => JoinError::Corrupt { name },
         })
     }
-}
-
-/// Handles in a result are those of this process's own objects, which need no resolving.
-fn nothing_foreign(_segment: u64, _writable: bool) -> Result<(NonNull<u8>, usize), String> {
-    Err("only what the process got from here can come back".into())
 }
 
 impl<R> Drop for Process<R> {

@@ -9,7 +9,7 @@
 use crate::base::MemberId;
 use crate::code;
 use crate::spawn::mail::{self, FromWorker};
-use crate::spawn::segments::{Mapped, Segments, resolver};
+use crate::spawn::segments::{Mapped, Segments, resolve_arena, resolver};
 use crate::spawn::worker::{FAILED, Given};
 use crate::spawn::{exit, log, panic_note};
 use crate::sys::process;
@@ -79,11 +79,15 @@ pub(crate) fn me() -> Option<&'static Me> {
 /// The segments that this process can reach, for as long as it lives.
 static SEGMENTS: Mutex<Option<Mapped>> = Mutex::new(None);
 
-/// Where a segment of the driver's is mapped in this process, if it is here for an assignment; for `travel`.
+/// Where a segment of the driver's is mapped in this process, for `travel`: any, if it is here for an
+/// assignment; in a worker of a pool, the arena.
 pub(crate) fn resolve(segment: u64, writable: bool) -> Result<(NonNull<u8>, usize), String> {
     let mut segments = SEGMENTS.lock();
-    let segments = segments.as_mut().ok_or("only what was made in this process can be found from here")?;
-    resolver(segments)(segment, writable)
+    match segments.as_mut() {
+        Some(segments) => resolver(segments)(segment, writable),
+        // A worker of a pool, or the driver itself.
+        None => resolve_arena(segment),
+    }
 }
 
 /// The life of a process that was started for an assignment.

@@ -1,13 +1,16 @@
 //! The segments that a process can reach.
 
 use super::mail::{self, FromWorker, ToWorker};
+use crate::base::member::{self, MemberId};
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::sys::socket;
 use rustc_hash::FxHashMap;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+// Plain on purpose: process-local, written once.
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a segment may be in transit to a worker that already needs it.
@@ -43,8 +46,22 @@ pub(crate) fn resolver(
     |id, writable| {
         let extent = segments.attach(id, writable)?;
         let base = NonNull::new(extent.base).ok_or("it is mapped nowhere")?;
+        if writable && ARENA.get().is_none() && member::current_member() != MemberId::DRIVER {
+            let _noted_already = ARENA.set((id, AtomicPtr::new(base.as_ptr()), extent.len_bytes));
+        }
         Ok((base, extent.len_bytes))
     }
+}
+
+/// The driver's arena in this worker, once a handle has led there: number, base, length. The words of handles
+/// are all that is made writable for them, and lie in the arena, which stays mapped until the process ends.
+static ARENA: OnceLock<(u64, AtomicPtr<u8>, usize)> = OnceLock::new();
+
+/// As [`resolver`], for code of a worker that has no [`Segments`] at hand: leads to the arena alone.
+pub(crate) fn resolve_arena(segment: u64) -> Result<(NonNull<u8>, usize), String> {
+    let arena = ARENA.get().filter(|(id, ..)| *id == segment);
+    let found = arena.and_then(|(_, base, len)| Some((NonNull::new(base.load(Ordering::Relaxed))?, *len)));
+    found.ok_or_else(|| "what lies in a segment of its own can be found from here only in arguments".into())
 }
 
 /// The segments mapped in this worker.

@@ -235,7 +235,7 @@ macro_rules! travels {
             }
         }
 
-        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// Works inside arguments and results of tasks and processes, and messages to and from
         /// managers; elsewhere it returns an error.
         impl<$($bound)*> serde::Serialize for $handle {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -244,7 +244,7 @@ macro_rules! travels {
             }
         }
 
-        /// Works inside arguments of tasks and processes, results of processes, and messages to and from
+        /// Works inside arguments and results of tasks and processes, and messages to and from
         /// managers; elsewhere it returns an error.
         impl<'de, $($bound)*> serde::Deserialize<'de> for $handle {
             fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {

@@ -3,6 +3,7 @@
 pub(crate) mod affinity;
 pub(crate) mod cache;
 pub(crate) mod clock;
+pub(crate) mod ctrl_c;
 pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod fork;

@@ -1,6 +1,7 @@
 //! Arguments and results as bytes: plain numbers as they lie in memory, everything else as its length
 //! followed by its encoding in `base::notation`. So even if one value is invalid, the next one can still be
-//! found.
+//! found. A result with handles is followed by its table of them and the table's length, which the length
+//! before it counts; a bit beside that says so. (The handles of arguments are in one table of the task.)
 //! # Safety
 //! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid
 //! for; that a type is one of them is asked by its `TypeId`.
@@ -8,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::base::{notation, with_own};
+use crate::handle::travel::{self, KeepAlive, Manifest};
 use crate::spawn::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +19,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes before a value that is no number: the length of those that follow.
 const HEAD: usize = size_of::<u64>();
+/// In the length before a result: a table of handles is part of it.
+const HAS_TABLE: u64 = 1 << 63;
 /// Scratch larger than this is given back.
 const KEEP_SCRATCH: usize = 1 << 20;
 
@@ -40,26 +44,99 @@ pub(crate) enum WriteError {
     Refused(String),
 }
 
-/// Writes `value` at the start of `room`. Returns the number of bytes used.
+/// A result as it was written: its bytes, and what must be kept until it has been read, if it has handles.
+pub(crate) type Written = (usize, Option<KeepAlive>);
+
+/// Writes the result of a task at the start of `room`. `question` is what came with the task's arguments.
 #[inline]
-pub(crate) fn write<T: Serialize + 'static>(value: &T, room: &mut [u8]) -> Result<usize, WriteError> {
+pub(crate) fn write<T: Serialize + 'static>(
+    value: &T,
+    question: Option<&Manifest>,
+    room: &mut [u8],
+) -> Result<Written, WriteError> {
     if is_plain::<T>() {
-        let len = size_of::<T>();
-        let Some(room) = room.get_mut(..len) else { return Err(WriteError::NoRoom) };
-        // SAFETY: a number's bytes are all initialised.
-        let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), len) };
-        room.copy_from_slice(bytes);
-        return Ok(len);
+        return write_number(value, room).map(|len| (len, None)).ok_or(WriteError::NoRoom);
     }
     let mut scratch = with_own(&SCRATCH, std::mem::take);
     scratch.clear();
-    append(value, &mut scratch).map_err(WriteError::Refused)?;
+    let keep_alive = append_result(value, question, &mut scratch).map_err(WriteError::Refused)?;
     let len = scratch.len();
     let written = room.get_mut(..len).map(|room| room.copy_from_slice(&scratch));
     if scratch.capacity() <= KEEP_SCRATCH {
         with_own(&SCRATCH, |own| *own = scratch);
     }
-    written.map(|()| len).ok_or(WriteError::NoRoom)
+    written.map(|()| (len, keep_alive)).ok_or(WriteError::NoRoom)
+}
+
+/// Writes a primitive number; `None` if there is no room. Returns the number of bytes used.
+#[inline]
+fn write_number<T: 'static>(value: &T, room: &mut [u8]) -> Option<usize> {
+    let len = if is_plain::<T>() { size_of::<T>() } else { return None };
+    // SAFETY: a number's bytes are all initialised.
+    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), len) };
+    room.get_mut(..len)?.copy_from_slice(bytes);
+    Some(len)
+}
+
+/// Appends the result of a task, as [`append`] does, with its handles. Returns what must be kept until it has
+/// been read.
+pub(crate) fn append_result<T: Serialize + 'static>(
+    value: &T,
+    question: Option<&Manifest>,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<KeepAlive>, String> {
+    let before = bytes.len();
+    let (appended, keep_alive) = travel::pack_result(question, || append(value, bytes));
+    appended?;
+    if is_plain::<T>() || !keep_alive.has_handles() {
+        return Ok(None);
+    }
+    let table = bytes.len();
+    keep_alive.append_table(bytes);
+    let table_bytes = bytes.len().saturating_sub(table) as u64;
+    bytes.extend_from_slice(&table_bytes.to_le_bytes());
+    let body = before.saturating_add(HEAD);
+    let len = bytes.len().saturating_sub(body) as u64 | HAS_TABLE;
+    bytes[before..body].copy_from_slice(&len.to_le_bytes());
+    Ok(Some(keep_alive))
+}
+
+/// The bytes of one result, and its table of handles, which is mostly empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ResultBytes<'b> {
+    value: &'b [u8],
+    table: &'b [u8],
+}
+
+/// As [`split`], for a result.
+#[inline]
+pub(crate) fn split_result<'b, T: 'static>(rest: &mut &'b [u8]) -> Option<ResultBytes<'b>> {
+    if is_plain::<T>() {
+        return split::<T>(rest).map(|value| ResultBytes { value, table: &[] });
+    }
+    let (head, bytes) = rest.split_first_chunk::<HEAD>()?;
+    let head = u64::from_le_bytes(*head);
+    let (own, after) = bytes.split_at_checked(usize::try_from(head & !HAS_TABLE).ok()?)?;
+    let parts = if head & HAS_TABLE == 0 {
+        ResultBytes { value: own, table: &[] }
+    } else {
+        let (own, table_bytes) = own.split_last_chunk::<HEAD>()?;
+        let table_bytes = usize::try_from(u64::from_le_bytes(*table_bytes)).ok()?;
+        let (value, table) = own.split_at_checked(own.len().checked_sub(table_bytes)?)?;
+        ResultBytes { value, table }
+    };
+    *rest = after;
+    Some(parts)
+}
+
+/// Reads a result in the driver. What its handles lead to is the driver's own.
+#[inline]
+pub(crate) fn read_result<T: DeserializeOwned + 'static>(bytes: ResultBytes<'_>) -> Result<T, String> {
+    if bytes.table.is_empty() {
+        return read(bytes.value);
+    }
+    let manifest = Manifest::read(bytes.table, &mut travel::nothing_foreign)?;
+    manifest.unpack(&mut travel::nothing_foreign, || read(bytes.value))
 }
 
 /// Appends `value` to `bytes`, which stay unchanged on failure. The caller must catch panics of the type's
@@ -69,7 +146,7 @@ pub(crate) fn append<T: Serialize + 'static>(value: &T, bytes: &mut Vec<u8>) -> 
     let before = bytes.len();
     if is_plain::<T>() {
         bytes.resize(before.saturating_add(size_of::<T>()), 0);
-        let _fits = write(value, &mut bytes[before..]);
+        let _fits = write_number(value, &mut bytes[before..]);
         return Ok(());
     }
     bytes.extend_from_slice(&[0; HEAD]);
@@ -182,8 +259,8 @@ mod tests {
         assert!(
             split::<String>(&mut &[1, 2, 3][..]).is_none() && split::<String>(&mut &[255; 20][..]).is_none()
         );
-        assert!(matches!(write(&7u64, &mut [0; 7]), Err(WriteError::NoRoom)));
-        assert!(matches!(write(&"longer than that", &mut [0; 4]), Err(WriteError::NoRoom)));
+        assert!(matches!(write(&7u64, None, &mut [0; 7]), Err(WriteError::NoRoom)));
+        assert!(matches!(write(&"longer than that", None, &mut [0; 4]), Err(WriteError::NoRoom)));
     }
 
     #[cfg(not(loom))]
@@ -202,6 +279,15 @@ mod tests {
                     assert!(read.is_err() || own.len() <= bytes.len());
                     let _ = (super::read::<std::collections::BTreeMap<u8, String>>(own), super::read::<char>(own));
                 }
+                let mut rest = &bytes[..];
+                while let Some(own) = split_result::<Vec<String>>(&mut rest) {
+                    assert!(own.value.len().saturating_add(own.table.len()) <= bytes.len());
+                    let _ = read_result::<Vec<String>>(own);
+                }
+                // As if it had a table, of any length.
+                let tabled = [&[len, 0, 0, 0, 0, 0, 0, 0x80], &bytes[..], &[len / 2, 0, 0, 0, 0, 0, 0, 0]].concat();
+                let own = split_result::<Vec<String>>(&mut &tabled[..]);
+                let _ = own.map(read_result::<Vec<String>>);
                 let faults = crate::task::results::read_faults(bytes);
                 assert!(faults.is_none_or(|faults| faults.len() <= bytes.len()));
             }

@@ -3,7 +3,7 @@
 
 use crate::base::MemberId;
 use crate::base::atomic::Ordering;
-use crate::handle::kept;
+use crate::handle::{kept, results};
 use crate::sys::futex;
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
@@ -66,14 +66,19 @@ impl TaskQueue {
     /// Frees the slots of finished tasks, and puts tasks on the board: the rest of some, and those that wait.
     fn give_back(self: &Arc<TaskQueue>, slots: impl Iterator<Item = usize>, rests: Vec<QueuedTask>) {
         let mut left = Vec::new();
+        let mut kept = Vec::new();
         let placed = {
             let mut books = self.books.lock();
-            slots.for_each(|index| self.release(&mut books, index));
+            for index in slots {
+                kept.extend(results::take(std::ptr::from_ref(self.board.slot(index)).addr()));
+                self.release(&mut books, index);
+            }
             self.put_back(&mut books, rests, &mut left);
             self.refill(&mut books, &mut left)
         };
         self.call_out(placed);
         self.leave(left);
+        drop(kept);
         kept::sweep_some();
     }
 
@@ -82,7 +87,7 @@ impl TaskQueue {
     pub(crate) fn put_back(&self, books: &mut Books, rests: Vec<QueuedTask>, left: &mut Vec<QueuedTask>) {
         let is_over = self.crew.has_reached(Phase::Terminated) || self.is_over.load(Ordering::Acquire);
         for queued_task in rests {
-            if is_over || !queued_task.receiver.is_open() {
+            if is_over || !queued_task.receiver.is_open() || queued_task.is_cancelled() {
                 left.push(queued_task);
             } else {
                 let eager = queued_task.packed.keep_alive.as_ref().map(|_| EagerGuard::new(self.board));
@@ -255,11 +260,15 @@ impl TaskQueue {
     /// still be running is never reused.
     #[expect(clippy::arithmetic_side_effects, reason = "tasks that lie in memory are counted")]
     pub(crate) fn fail_all(self: &Arc<TaskQueue>, error: &TaskError, are_gone: bool) -> usize {
+        let mut kept = Vec::new();
         let (under_way, backlog) = {
             let mut books = self.books.lock();
             let mut under_way = Vec::new();
             for index in 0..books.in_flight.len() {
                 if let Some(in_flight) = books.in_flight[index].take() {
+                    if are_gone {
+                        kept.extend(results::take(std::ptr::from_ref(self.board.slot(index)).addr()));
+                    }
                     books.under_way = books.under_way.saturating_sub(1);
                     books.timed = books.timed.saturating_sub(in_flight.queued_task.limit.is_some().into());
                     under_way.push(in_flight);

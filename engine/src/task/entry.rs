@@ -10,7 +10,8 @@
 use crate::base::atomic::Ordering;
 pub use crate::base::{Argument, Output};
 use crate::code;
-use crate::handle::travel::Manifest;
+use crate::handle::results;
+use crate::handle::travel::{KeepAlive, Manifest};
 use crate::spawn::panic_note::{self, PanicNote};
 use crate::spawn::segments::{Segments, resolver};
 use crate::sys::clock::ticks;
@@ -84,8 +85,11 @@ impl TaskCall<'_, '_> {
         let argument =
             self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
         let value = function(argument);
-        match self.results.push(&value) {
-            Ok(()) => Ok(()),
+        match self.results.push(&value, self.manifest.as_ref()) {
+            Ok(keep_alive) => {
+                self.keep(keep_alive);
+                Ok(())
+            }
             Err(WriteError::Refused(why)) => Err(Miss::Fault(ItemFaultKind::Result, why)),
             Err(WriteError::NoRoom) => self.push_cold(item, &value),
         }
@@ -96,9 +100,19 @@ impl TaskCall<'_, '_> {
     #[cold]
     fn push_cold<R: Output>(&mut self, item: usize, value: &R) -> Result<(), Miss> {
         let mut bytes = Vec::new();
-        codec::append(value, &mut bytes).map_err(|why| Miss::Fault(ItemFaultKind::Result, why))?;
+        let keep_alive = codec::append_result(value, self.manifest.as_ref(), &mut bytes)
+            .map_err(|why| Miss::Fault(ItemFaultKind::Result, why))?;
+        self.keep(keep_alive);
         let is_kept = self.results.put(&bytes) || self.grow(item, bytes.len()) && self.results.put(&bytes);
         if is_kept { Ok(()) } else { Err(Miss::End) }
+    }
+
+    /// Keeps what a result leads to until it has been read.
+    #[inline]
+    fn keep(&self, keep_alive: Option<KeepAlive>) {
+        if let Some(keep_alive) = keep_alive {
+            results::keep(std::ptr::from_ref(self.slot).addr(), keep_alive);
+        }
     }
 
     /// Stores the item's fault in place of its result; false if no room can be granted.

@@ -10,7 +10,7 @@ use crate::spawn::segments::resolver;
 use crate::task::entry::Argument;
 use crate::task::error::TaskError;
 use crate::task::job::{Gathered, Shape, Sift};
-use crate::task::tasks::Tasks;
+use crate::task::options::Tasks;
 use crate::team::in_process::InProcess;
 use crate::team::{current, program};
 use std::collections::BTreeMap;
@@ -38,7 +38,11 @@ pub(crate) fn run<A: Argument, R, T>(
     let mut count = 0usize;
     for (number, item) in items.enumerate() {
         count = number.saturating_add(1);
-        match run_item(tasks, &function, shape.sift, number, item) {
+        let outcome = match tasks.is_cancelled() {
+            true => Err(TaskError::Cancelled { item: number }),
+            false => run_item(tasks, &function, shape.sift, number, item),
+        };
+        match outcome {
             Ok(value) => gathered.values.push(value),
             Err(error) => {
                 gathered.errors.insert(number, error);

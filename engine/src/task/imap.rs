@@ -7,9 +7,9 @@ use crate::task::entry::{Argument, Output, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::here;
 use crate::task::job::{decode, runs};
+use crate::task::options::Tasks;
 use crate::task::queue::TaskQueue;
-use crate::task::queued::{Arrival, Packed, Receiver};
-use crate::task::tasks::{self, Tasks};
+use crate::task::queued::{self, Arrival, Packed, Receiver};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -169,14 +169,18 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         let most = chunk.saturating_mul(SLOTS).min(MAX_WINDOW);
         let window = tasks.options.window.unwrap_or(ahead).min(most);
         let stream = Arc::new(Stream { shelf, order, ready, is_closed });
+        let receiver: Arc<dyn Receiver> = stream.clone();
+        if let Some(queue) = tasks.queue.filter(|_| !fork::is_foreign()) {
+            tasks.listen(queue, &receiver);
+        }
         Imap {
             function,
             items: items.fuse(),
-            receiver: stream.clone(),
+            receiver,
             stream,
             chunk: chunk.min(window),
             window,
-            bytes: tasks::bytes_of_result::<R>(cost),
+            bytes: queued::bytes_of_result::<R>(cost),
             taken: 0,
             given: 0,
             is_exhausted: false,
@@ -190,14 +194,22 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         self.taken.saturating_sub(self.given)
     }
 
+    /// Why no item begins any more.
+    fn over(&self) -> Option<TaskError> {
+        if self.tasks.is_closed() {
+            return Some(TaskError::PoolClosed);
+        }
+        self.tasks.is_cancelled().then_some(TaskError::Cancelled { item: 0 })
+    }
+
     /// Takes items while the window has room, half a window at a time.
     fn refill(&mut self, queue: &Arc<TaskQueue>) {
         if self.is_exhausted || self.ahead() > self.window / 2 {
             return;
         }
-        if self.tasks.is_closed() {
+        if let Some(error) = self.over() {
             // Reported once, however long the input is.
-            self.stream.fail(self.taken, 1, TaskError::PoolClosed);
+            self.stream.fail(self.taken, 1, error);
             self.taken = self.taken.saturating_add(1);
             self.is_exhausted = true;
             return;
@@ -209,8 +221,8 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         while !self.is_exhausted && items.panic.is_none() && self.taken < until {
             let limit = self.chunk.min(until.saturating_sub(self.taken));
             let (first, bytes) = (self.taken, self.bytes);
-            let packed = tasks::check(&body)
-                .and_then(|()| Packed::of(&mut items, limit, |items| tasks::room(items, bytes)));
+            let packed = queued::check(&body)
+                .and_then(|()| Packed::of(&mut items, limit, |items| queued::room(items, bytes)));
             match packed {
                 Ok((packed, None)) if packed.items == 0 => self.is_exhausted = items.panic.is_none(),
                 Ok((packed, bad)) => {
@@ -224,7 +236,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
                     }
                 }
                 Err(error) => {
-                    let is_unknown = tasks::check(&body).is_err();
+                    let is_unknown = queued::check(&body).is_err();
                     // Taken from the input; of a function that workers cannot find, the error is the first
                     // item's.
                     let lost = error.item().unwrap_or(usize::from(is_unknown));
@@ -236,6 +248,10 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         }
         let panic = items.panic;
         queue.submit(queued_tasks);
+        if self.tasks.is_cancelled() {
+            // They were submitted meanwhile.
+            queue.wind_down(&self.receiver);
+        }
         if let Some(payload) = panic {
             resume_unwind(payload);
         }
@@ -278,9 +294,9 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
         if self.is_exhausted {
             return None;
         }
-        if self.tasks.is_closed() {
+        if let Some(error) = self.over() {
             self.is_exhausted = true;
-            return Some(Err(TaskError::PoolClosed));
+            return Some(Err(error.of_item(self.given)));
         }
         let item = self.items.next();
         self.is_exhausted = item.is_none();

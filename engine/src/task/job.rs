@@ -42,8 +42,9 @@ fn decode_all<R: Output>(
             }
             return (number, Err(fault.into_error(first)));
         }
-        let own = codec::split::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
-        let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read::<R>(own)));
+        let own =
+            codec::split_result::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
+        let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read_result::<R>(own)));
         let what = "the result";
         let value = value.map_err(|why| TaskError::Codec { item: number, what, why });
         let failed = |error| TaskError::Failed { item: number, error };

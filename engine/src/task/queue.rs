@@ -309,7 +309,11 @@ impl TaskQueue {
 
     /// Refuses tasks that will not be run: the pool has ended, or their receivers want no more.
     pub(crate) fn leave(self: &Arc<TaskQueue>, left: impl IntoIterator<Item = QueuedTask>) {
-        left.into_iter().for_each(|queued_task| self.refuse(queued_task, &TaskError::PoolClosed));
+        for queued_task in left {
+            let is_cancelled = queued_task.is_cancelled();
+            let error = if is_cancelled { TaskError::Cancelled { item: 0 } } else { TaskError::PoolClosed };
+            self.refuse(queued_task, &error);
+        }
     }
 
     /// Tells a task's receiver that the task was not accepted, or will not be run any more.

@@ -8,11 +8,14 @@
 #![allow(unsafe_code)]
 
 use crate::base::with_own;
+use crate::code;
 use crate::handle::travel::{self, KeepAlive};
+use crate::launch::cancel::CancelToken;
 use crate::memory::AllocError;
 use crate::sys::fork;
 use crate::task::board::TaskBoard;
 use crate::task::codec::{self, guarded};
+use crate::task::cost::Cost;
 use crate::task::entry::{Argument, TaskBody};
 use crate::task::error::TaskError;
 use crate::task::heap::{self, HeapBlock};
@@ -118,6 +121,8 @@ pub(crate) struct QueuedTask {
     /// Set if there are handles among the arguments: what they refer to is then released soon after the task
     /// ends.
     pub(crate) eager: Option<EagerGuard>,
+    /// What lets its call wind down.
+    pub(crate) cancel: Option<CancelToken>,
 }
 
 /// While it lives, the queue's collector is woken for every task. Never outlives the queue.
@@ -305,4 +310,24 @@ fn block_for<A>(items: usize, room: impl Fn(usize) -> usize) -> Result<HeapBlock
 
 fn memory(item: usize, source: AllocError) -> TaskError {
     TaskError::Memory { item, source: Arc::new(source) }
+}
+
+/// Whether workers can find the function.
+pub(crate) fn check(body: &TaskBody) -> Result<(), TaskError> {
+    [body.entry as usize, body.function].into_iter().try_for_each(|address| {
+        code::offset_of(address).map(drop).map_err(|error| TaskError::NoEntry(Arc::new(error.into())))
+    })
+}
+
+/// Bytes of an item's result, as far as can be guessed.
+pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
+    if codec::is_plain::<R>() {
+        return size_of::<R>() as f64;
+    }
+    cost.map_or(0.0, |cost| cost.bytes).max(size_of::<R>() as f64 * 1.1)
+}
+
+/// Room for the results of this many items.
+pub(crate) fn room(items: usize, bytes: f64) -> usize {
+    (items as f64 * bytes).ceil() as usize
 }

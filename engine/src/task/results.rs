@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::handle::travel::{KeepAlive, Manifest};
 use crate::task::codec::{self, WriteError};
 use crate::task::error::ItemFault;
 use serde::Serialize;
@@ -71,15 +72,20 @@ impl<'a> Results<'a> {
         unsafe { std::slice::from_raw_parts_mut(base, self.room.size - self.faulted - self.len) }
     }
 
-    /// Writes a result behind the others.
+    /// Writes a result behind the others. Returns what must be kept until it has been read, if it has handles.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,
         reason = "results and faults lie in the room, and end before they meet"
     )]
-    pub(crate) fn push<R: Serialize + 'static>(&mut self, value: &R) -> Result<(), WriteError> {
-        self.len += codec::write(value, self.free())?;
-        Ok(())
+    pub(crate) fn push<R: Serialize + 'static>(
+        &mut self,
+        value: &R,
+        question: Option<&Manifest>,
+    ) -> Result<Option<KeepAlive>, WriteError> {
+        let (len, keep_alive) = codec::write(value, question, self.free())?;
+        self.len += len;
+        Ok(keep_alive)
     }
 
     /// Writes a result's bytes behind the others; false if they do not fit.
@@ -176,11 +182,11 @@ mod tests {
         // SAFETY: two arrays of this function, which nobody else uses until they are read.
         let room = |bytes: &mut [u8]| unsafe { Room::new(bytes.as_mut_ptr(), bytes.len()) };
         let mut results = Results::new(room(&mut small));
-        results.push(&7u64).unwrap();
+        results.push(&7u64, None).unwrap();
         assert!(results.put_fault(&fault(1).1, &[0; 8]));
         let before = results.len();
         assert!(!results.put_fault(&fault(2).1, &[0; 8]) && results.len() == before);
-        assert!(matches!(results.push(&"far too long for what is left"), Err(WriteError::NoRoom)));
+        assert!(matches!(results.push(&"far too long for what is left", None), Err(WriteError::NoRoom)));
         assert!(!results.move_to(room(&mut large[..10])));
         assert!(results.move_to(room(&mut large)));
         assert!(results.put_fault(&fault(2).1, &[0; 8]));

@@ -13,6 +13,8 @@
 #![allow(unsafe_code)]
 
 use crate::base::atomic::Ordering;
+use crate::handle::results::ResultKeep;
+use crate::launch::cancel::CancelToken;
 use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::queue::TaskQueue;
@@ -49,6 +51,8 @@ pub(crate) struct Settlement<'a> {
     lost: Option<(usize, usize, TaskError)>,
     rest: Option<QueuedTask>,
     source: Source<'a>,
+    /// What the results lead to, where the task's slot does not keep it.
+    kept: ResultKeep,
 }
 
 /// The task that is settled.
@@ -61,7 +65,7 @@ enum Source<'a> {
 impl Settlement<'_> {
     /// Informs the receiver. Returns what is to be run elsewhere, or again.
     pub(crate) fn tell(self, queue: &Arc<TaskQueue>) -> Vec<QueuedTask> {
-        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+        let Settlement { done, results, faults, broken_off, lost, rest, source, kept } = self;
         let queued_task = match &source {
             Source::Itself(queued_task) => *queued_task,
             Source::Copy(queued_task) => &**queued_task,
@@ -74,18 +78,19 @@ impl Settlement<'_> {
         if let Source::Copy(queued_task) = source {
             discard(queued_task);
         }
+        drop(kept);
         again
     }
 
-    /// The same, without a reference to the task or its memory.
-    pub(crate) fn into_owned(self) -> Settlement<'static> {
-        let Settlement { done, results, faults, broken_off, lost, rest, source } = self;
+    /// The same, without a reference to the task or its memory; `kept` is what the results lead to.
+    pub(crate) fn into_owned(self, kept: ResultKeep) -> Settlement<'static> {
+        let Settlement { done, results, faults, broken_off, lost, rest, source, .. } = self;
         let source = match source {
             Source::Itself(queued_task) => queued_task.copy(),
             Source::Copy(queued_task) => queued_task,
         };
         let (results, source) = (Cow::Owned(results.into_owned()), Source::Copy(source));
-        Settlement { done, results, faults, broken_off, lost, rest, source }
+        Settlement { done, results, faults, broken_off, lost, rest, source, kept }
     }
 
     /// Takes what is left, so that it can be queued again before the receiver is informed.
@@ -157,7 +162,8 @@ impl TaskQueue {
             Err(error) => {
                 let (results, lost) = (Cow::Borrowed(&[][..]), Some((first, items, error)));
                 let (faults, broken_off, rest) = (Vec::new(), None, None);
-                return Settlement { done: 0, results, faults, broken_off, lost, rest, source };
+                let kept = ResultKeep::new();
+                return Settlement { done: 0, results, faults, broken_off, lost, rest, source, kept };
             }
         };
         if begun > done || !faults.is_empty() {
@@ -172,7 +178,9 @@ impl TaskQueue {
         let returns = if begun == 0 { queued_task.returns.saturating_add(1) } else { 0 };
         let (mut rest, mut lost) = (None, None);
         if from < items {
-            let packed = if is_cancelled || returns > MAX_RETURNS {
+            let packed = if queued_task.is_cancelled() {
+                Err(TaskError::Cancelled { item: 0 })
+            } else if is_cancelled || returns > MAX_RETURNS {
                 Err(error)
             } else {
                 queued_task.packed.rest(from, at)
@@ -182,7 +190,8 @@ impl TaskQueue {
                 Err(error) => lost = Some((first.saturating_add(from), items.saturating_sub(from), error)),
             }
         }
-        Settlement { done, results: Cow::Borrowed(results), faults, broken_off, lost, rest, source }
+        let (results, kept) = (Cow::Borrowed(results), ResultKeep::new());
+        Settlement { done, results, faults, broken_off, lost, rest, source, kept }
     }
 
     /// Informs a task's receiver of its first `done` items, and of the one after them if it was broken off.
@@ -224,9 +233,15 @@ impl TaskQueue {
 }
 
 impl QueuedTask {
+    /// Whether its call winds down.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
     /// Whether an item of it that failed like this is run again.
     pub(crate) fn wants_again(&self, error: &TaskError) -> bool {
-        self.retry.as_ref().is_some_and(|retry| self.receiver.is_open() && retry.wants(self.tries, error))
+        let may = self.receiver.is_open() && !self.is_cancelled();
+        self.retry.as_ref().is_some_and(|retry| may && retry.wants(self.tries, error))
     }
 
     /// Each of these items, in ascending order, as a task of its own; or why there can be none.
@@ -252,11 +267,12 @@ impl QueuedTask {
     }
 
     /// The task without its progress, to look at when the original may be gone. Without memory for a copy of
-    /// the arguments, nothing of it is run again.
+    /// the arguments, nothing of it is run again; what they lead to is kept all the same, as results may.
     fn copy(&self) -> Box<QueuedTask> {
         let arguments = self.retry.as_ref().and_then(|_| self.packed.rest(0, 0).ok());
         let is_whole = arguments.is_some();
-        let copy = self.again(arguments.unwrap_or_else(Packed::empty), self.first, 0);
+        let nothing = || Packed { keep_alive: self.packed.keep_alive.clone(), ..Packed::empty() };
+        let copy = self.again(arguments.unwrap_or_else(nothing), self.first, 0);
         Box::new(QueuedTask { retry: self.retry.clone().filter(|_| is_whole), ..copy })
     }
 
@@ -278,6 +294,7 @@ impl QueuedTask {
             is_told: false,
             queued: 0,
             eager: None,
+            cancel: self.cancel.clone(),
         }
     }
 }

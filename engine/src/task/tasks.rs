@@ -1,11 +1,10 @@
-//! Calls through the pool, with options: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
+//! Calls through the pool: one, all, one after the other.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::Ordering;
 use crate::code::{self, NoCapture};
 use crate::sys::clock::ticks;
 use crate::sys::fork;
-use crate::task::codec;
 use crate::task::completion::Progress;
 use crate::task::cost::Cost;
 use crate::task::entry::{Argument, Output, TaskBody};
@@ -14,16 +13,13 @@ use crate::task::here;
 use crate::task::imap::{Imap, ResultOrder};
 use crate::task::insight::Entry;
 use crate::task::job::{Many, Shape, Single, all_or_first, all_or_first_of, each, each_of, sift_errors};
+use crate::task::options::Tasks;
 use crate::task::queue::TaskQueue;
-use crate::task::queued::{Packed, QueuedTask, Receiver};
+use crate::task::queued::{Packed, QueuedTask, Receiver, bytes_of_result, check, room};
 use crate::task::result::AsyncResult;
-use crate::task::retry::RetryPolicy;
 use crate::task::star::Star;
-use crate::team::crew::Crew;
-use crate::team::gate::Phase;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Chunks of a map per worker, if nothing is known of its function.
 const CHUNKS_EACH: usize = 4;
@@ -35,133 +31,7 @@ const INLINE_NS: f64 = 100_000.0;
 /// Chunks handed over at a time, so that workers begin while the next are cut.
 const AT_ONCE: usize = 16;
 
-/// Calls through the pool, with options; returned by [`Pool::tasks`](crate::Pool::tasks).
-///
-/// The functions are functions by name, or closures that capture nothing; pass what they need as arguments.
-/// Arguments and results can be any serde type, whatever its attributes, and handles of shared objects. They
-/// travel through shared memory: numbers as they are, everything else in a self-describing format.
-#[must_use = "options do nothing until a call is made"]
-pub struct Tasks<'p> {
-    crew: &'p Crew,
-    pub(crate) queue: Option<&'p Arc<TaskQueue>>,
-    pub(crate) options: Options,
-}
-
-/// Called with the number of items done, and the total if it is known.
-type Watcher = Box<dyn Fn(usize, Option<usize>) + Send + Sync>;
-
-/// See the methods of [`Tasks`].
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) chunksize: Option<usize>,
-    pub(crate) limit: Option<Duration>,
-    pub(crate) retry: Option<Arc<RetryPolicy>>,
-    pub(crate) window: Option<usize>,
-    pub(crate) stays_out: bool,
-    pub(crate) progress: Option<Watcher>,
-}
-
 impl<'p> Tasks<'p> {
-    /// `queue` is None where tasks run in the caller.
-    pub(crate) fn new(crew: &'p Crew, queue: Option<&'p Arc<TaskQueue>>) -> Tasks<'p> {
-        Tasks { crew, queue, options: Options::default() }
-    }
-
-    /// Whether the pool accepts no more tasks; then none runs in the caller either.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.crew.has_reached(Phase::Closed)
-    }
-
-    /// Sets the number of items per task. By default a task has as many items as take 0.2 ms, judging by
-    /// earlier calls of the same function, and at most a quarter of one worker's share.
-    pub fn chunksize(mut self, items: usize) -> Self {
-        self.options.chunksize = Some(items.max(1));
-        self
-    }
-
-    /// Sets how long each item may run, counted from when a worker starts it. If an item runs longer, its
-    /// worker is killed and replaced, the item's error is [`TaskError::TimedOut`], and the other items of its
-    /// chunk run on other workers.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.options.limit = Some(limit);
-        self
-    }
-
-    /// Sets how often an item is run again if its worker dies, or if it fails in a way that
-    /// [`Self::retry_on`] accepts. Default: never, since the item may already have had effects.
-    pub fn retry(mut self, times: u32) -> Self {
-        self.retry_policy().times = times;
-        self
-    }
-
-    /// Sets after which errors an item is run again, up to [`Self::retry`] times: panics, deaths of workers,
-    /// time limits, errors that the function returned ([`Self::map_results`]), values that cannot travel, and
-    /// memory that ran out. Default: the death of its worker alone.
-    ///
-    /// `is_meant` runs in this process, on whichever thread collects the results, so it should be quick. A
-    /// panic in it is logged and means no. An item whose thread cannot be stopped
-    /// (`still_running` in [`TaskError::TimedOut`]) would run twice at the same time.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), phalanx::Error> {
-    /// use phalanx::TaskError;
-    /// use phalanx::sync::Counter;
-    ///
-    /// let pool = phalanx::Pool::builder().workers(2).build()?;
-    /// let flaky = |(tries, n): (Counter, i64)| {
-    ///     assert!(tries.add(1) > 1, "not yet");
-    ///     n * n
-    /// };
-    /// let tasks = pool.tasks().retry(3).retry_on(|error| matches!(error, TaskError::Panicked { .. }));
-    /// assert_eq!(tasks.apply(flaky, (Counter::new(0)?, 5))?, 25);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn retry_on(mut self, is_meant: impl Fn(&TaskError) -> bool + Send + Sync + 'static) -> Self {
-        self.retry_policy().is_meant = Some(Arc::new(is_meant));
-        self
-    }
-
-    /// Sets how long an item waits before it is run again: `first` the first time, twice as long each time
-    /// after that, and `most` at most. No worker waits meanwhile; with
-    /// [`Backend::Inline`](crate::Backend::Inline), the calling thread does. Default: it is run at once.
-    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
-        self.retry_policy().pause = Some((first, most));
-        self
-    }
-
-    fn retry_policy(&mut self) -> &mut RetryPolicy {
-        Arc::make_mut(self.options.retry.get_or_insert_default())
-    }
-
-    /// Sets how many items of an `imap` may be in progress, including results that have not been taken yet.
-    /// The limit is 4096 chunks and about a million items. Default: 16 chunks per worker.
-    pub fn window(mut self, items: usize) -> Self {
-        self.options.window = Some(items.max(1));
-        self
-    }
-
-    /// Always runs on the workers. By default a `map`, `try_map` or `starmap` may run in the calling thread,
-    /// which is then rank 0. It does so if its function has always ended well and has been so fast that the
-    /// whole call takes less time than waking the workers. Then an item that ends its process ends the
-    /// caller's, and the function uses the caller's own statics.
-    ///
-    /// Calls with a time limit, with retries or with [`Self::progress`] never run in the caller, nor do calls that do not
-    /// block, nor any call on a pool whose workers are prepared in some way (an initializer, a preload, a
-    /// life span, threads of their own).
-    pub fn always_out(mut self) -> Self {
-        self.options.stays_out = true;
-        self
-    }
-
-    /// Calls `progress` as results arrive, with the number of items done and the total if it is known. The
-    /// callback runs on the thread that waits for the results, or else on a thread of the pool. A panic in it
-    /// is logged and has no other effect.
-    pub fn progress(mut self, progress: impl Fn(usize, Option<usize>) + Send + Sync + 'static) -> Self {
-        self.options.progress = Some(Box::new(progress));
-        self
-    }
-
     // ------------------------------------------------------------------------------------------- one
 
     /// Calls `function` on a worker and waits for its result.
@@ -189,6 +59,9 @@ impl<'p> Tasks<'p> {
         if fork::is_foreign() {
             return AsyncResult::done(Err(TaskError::Forked));
         }
+        if self.is_cancelled() {
+            return AsyncResult::done(Err(TaskError::Cancelled { item: 0 }));
+        }
         let Some(queue) = self.queue else {
             let finish = |gathered| all_or_first(gathered)?.pop().ok_or(TaskError::Taken);
             let shape = Shape { finish, fail_fast: true, sift: Ok };
@@ -207,7 +80,11 @@ impl<'p> Tasks<'p> {
             result.eager();
         }
         match packed {
-            Ok((packed, None)) => queue.submit([self.queued_task(body, packed, 0, job)]),
+            Ok((packed, None)) => {
+                let receiver: Arc<dyn Receiver> = job.clone();
+                queue.submit([self.queued_task(body, packed, 0, job)]);
+                self.listen(queue, &receiver);
+            }
             Ok((_, Some(error))) | Err(error) => {
                 let job: Arc<dyn Receiver> = job;
                 queue.tell(&job, |job| job.fail(0, 1, error.of_item(0)));
@@ -423,6 +300,7 @@ impl<'p> Tasks<'p> {
             result.eager();
         }
         let receiver: Arc<dyn Receiver> = job.clone();
+        self.listen(queue, &receiver);
         let count = match check(&body) {
             Ok(()) => {
                 let chunk = self.chunk(len.unwrap_or(least), cost, queue.workers());
@@ -452,6 +330,14 @@ impl<'p> Tasks<'p> {
         let (mut count, mut ready) = (0usize, Vec::new());
         while job.is_open() {
             let first = count;
+            if self.is_cancelled() {
+                let left = items.count();
+                if left > 0 {
+                    queue.tell(job, |job| job.fail(first, left, TaskError::Cancelled { item: first }));
+                }
+                count = first.saturating_add(left);
+                break;
+            }
             match Packed::of(items, chunk, |items| room(items, bytes)) {
                 Ok((packed, None)) if packed.items == 0 => break,
                 Ok((packed, bad)) => {
@@ -480,6 +366,10 @@ impl<'p> Tasks<'p> {
             }
         }
         queue.submit(ready);
+        if self.is_cancelled() {
+            // What was submitted meanwhile.
+            queue.wind_down(job);
+        }
         count
     }
 
@@ -534,6 +424,7 @@ impl<'p> Tasks<'p> {
             is_told: false,
             queued: 0,
             eager: None,
+            cancel: self.options.cancel.clone(),
         }
     }
 
@@ -554,24 +445,4 @@ impl<'p> Tasks<'p> {
         let by_time = cost.map_or(share, |cost| ((CHUNK_NS / cost.ns.max(0.1)) as usize).max(1));
         self.options.chunksize.unwrap_or_else(|| share.min(by_time))
     }
-}
-
-/// Whether workers can find the function.
-pub(crate) fn check(body: &TaskBody) -> Result<(), TaskError> {
-    [body.entry as usize, body.function].into_iter().try_for_each(|address| {
-        code::offset_of(address).map(drop).map_err(|error| TaskError::NoEntry(Arc::new(error.into())))
-    })
-}
-
-/// Bytes of an item's result, as far as can be guessed.
-pub(crate) fn bytes_of_result<R: 'static>(cost: Option<Cost>) -> f64 {
-    if codec::is_plain::<R>() {
-        return size_of::<R>() as f64;
-    }
-    cost.map_or(0.0, |cost| cost.bytes).max(size_of::<R>() as f64 * 1.1)
-}
-
-/// Room for the results of this many items.
-pub(crate) fn room(items: usize, bytes: f64) -> usize {
-    (items as f64 * bytes).ceil() as usize
 }

@@ -7,11 +7,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{Ordering, fence};
-use crate::handle::kept;
+use crate::handle::{kept, results};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
-use crate::task::queue::{TaskQueue, is_same};
+use crate::task::queue::{InFlight, TaskQueue, is_same};
 use crate::task::queued::{QueuedTask, Receiver};
 use crate::task::slot::TaskStage;
 use crate::team::current;
@@ -296,7 +296,9 @@ impl TaskQueue {
         }
         in_flight.queued_task.is_told = true;
         let queued_task = &in_flight.queued_task;
-        let mut settlement = self.settle(queued_task, self.account(index, queued_task), verdict).into_owned();
+        let kept = results::share(std::ptr::from_ref(self.board.slot(index)).addr());
+        let account = self.account(index, queued_task);
+        let mut settlement = self.settle(queued_task, account, verdict).into_owned(kept);
         let rest = settlement.take_rest();
         let mut left = Vec::new();
         self.put_back(&mut books, rest.into_iter().collect(), &mut left);
@@ -320,6 +322,26 @@ impl TaskQueue {
     pub(crate) fn cancel(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let running = self.take_back(receiver);
         running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
+    }
+
+    /// Lets a receiver's tasks wind down: those that wait are refused, and those that run end with the item in
+    /// work.
+    pub(crate) fn wind_down(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
+        let (unbegun, running) = self.take_unbegun(|queued_task| is_same(&queued_task.receiver, receiver));
+        {
+            let books = self.books.lock();
+            for index in running {
+                let is_meant = |in_flight: &InFlight| is_same(&in_flight.queued_task.receiver, receiver);
+                if books.in_flight[index].as_ref().is_some_and(is_meant) {
+                    let slot = self.board.slot(index);
+                    slot.stop.store(slot.stop_number(), Ordering::Release);
+                }
+            }
+        }
+        let error = TaskError::Cancelled { item: 0 };
+        unbegun.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
+        self.pass_on(receiver);
+        self.tell_waiters();
     }
 
     /// Drops a receiver's waiting tasks. Returns the slots of those that run.

@@ -93,6 +93,11 @@ impl<'a> ActiveLaunch<'a> {
         self.tokens().any(CancelToken::is_cancelled)
     }
 
+    /// Whether those that have cancelled the launch let what is running finish.
+    pub(super) fn drains(&self) -> bool {
+        self.tokens().filter(|token| token.is_cancelled()).all(CancelToken::drains)
+    }
+
     fn run_rounds(&mut self) -> Result<(), LaunchError> {
         let watches: Vec<CancelGuard<'_>> = self.tokens().map(|token| token.watch(self.crew)).collect();
         if self.is_cancelled() {

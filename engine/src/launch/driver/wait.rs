@@ -68,7 +68,7 @@ impl ActiveLaunch<'_> {
                 stop = stop.filter(|stop| !late || *stop != Stop::TimedOut);
                 if stop.is_some() {
                     board.stop().store(order.epoch, Ordering::Release);
-                    kill_at = now.checked_add(self.options.grace);
+                    kill_at = self.kill_at(stop, now);
                     next_progress = None;
                 }
             }
@@ -139,6 +139,16 @@ impl ActiveLaunch<'_> {
     /// Whether a member has reported a fault in this round.
     fn has_fault(&self, epoch: u64) -> bool {
         (0..self.crew.size).any(|rank| self.board.fault(rank).read(epoch).is_some())
+    }
+
+    /// When workers that have not stopped by themselves are killed.
+    fn kill_at(&self, stop: Option<Stop>, now: Instant) -> Option<Instant> {
+        let from = match stop {
+            // All the time they need, unless there is a limit to it.
+            Some(Stop::Cancelled) if self.drains() => self.deadline?,
+            _ => now,
+        };
+        from.checked_add(self.options.grace)
     }
 
     pub(super) fn stop_wanted(&self, now: Instant) -> Option<Stop> {

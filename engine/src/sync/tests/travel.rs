@@ -145,7 +145,7 @@ fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
 fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     let lock = Lock::new(1u64).unwrap();
     let error = serde_json::to_string(&lock).unwrap_err();
-    assert!(error.to_string().contains("travels only as an argument of a task"), "{error}");
+    assert!(error.to_string().contains("travels only as an argument or result of a task"), "{error}");
     let error = notation::to_vec(&lock).unwrap_err();
     assert!(error.to_string().contains("a lock travels only"));
 
@@ -165,6 +165,28 @@ fn handles_are_refused_outside_of_messages_and_in_foreign_ones() {
     assert!(decode::<(u32, u32, Counter)>(&counters, &mut here()).is_ok(), "the very object that was sent");
     let other = decode::<Lock<u32>>(&bytes, &mut here()).unwrap_err();
     assert!(other.to_string().contains("no lock of this type"), "{other}");
+}
+
+#[test]
+fn a_message_that_outlived_its_object_leads_to_no_other_in_its_place() {
+    let first = Counter::new(1).unwrap();
+    let wire = first.wire();
+    let (bytes, keep_alive) = encode(&first).unwrap();
+    drop((first, keep_alive));
+    // As many as it takes to have one in the very place, known to the table of what was sent.
+    let mut others = Vec::new();
+    let second = loop {
+        let other = Counter::new(2).unwrap();
+        if other.wire() == wire {
+            break other;
+        }
+        assert!(others.len() < 100_000, "its place is never used again");
+        others.push(other);
+    };
+    let (again, _kept) = encode(&second).unwrap();
+    let stale = decode::<Counter>(&bytes, &mut here()).unwrap_err();
+    assert!(stale.to_string().contains("does not exist any more"), "{stale}");
+    assert_eq!(decode::<Counter>(&again, &mut here()).unwrap().0.get(), 2);
 }
 
 #[test]
