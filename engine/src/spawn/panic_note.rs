@@ -7,7 +7,7 @@ use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The last panic of any thread of a worker process: a parallel method inside a kernel passes a panic of
 /// another thread on to the thread that runs the kernel.
@@ -80,47 +80,8 @@ pub(crate) struct PanicNote {
     pub(crate) backtrace: String,
 }
 
-/// A panic that was caught, before the names in its backtrace are looked up. The first time in a process this
-/// reads the program's debug information, which may take seconds.
-pub(crate) struct Caught {
-    note: PanicNote,
-    backtrace: Option<Arc<Backtrace>>,
-}
-
-impl Caught {
-    /// What is known at once.
-    pub(crate) fn note(&self) -> &PanicNote {
-        &self.note
-    }
-
-    /// Looks up the names in the backtrace, if there is one.
-    pub(crate) fn look_up(mut self) -> PanicNote {
-        if let Some(backtrace) = &self.backtrace {
-            self.note.backtrace = callers(&backtrace.to_string());
-        }
-        self.note
-    }
-
-    /// Whether looking up names is work.
-    pub(crate) fn has_backtrace(&self) -> bool {
-        self.backtrace.is_some()
-    }
-}
-
-/// Whether panics come with backtraces, as the environment says.
-pub(crate) fn has_backtraces() -> bool {
-    static ASKED: LazyLock<bool> =
-        LazyLock::new(|| Backtrace::capture().status() == BacktraceStatus::Captured);
-    *ASKED
-}
-
-/// Takes the note of a panic that this thread has just caught, for those who do not tell its backtrace.
+/// Takes the note of a panic that this thread has just caught.
 pub(crate) fn take(payload: Box<dyn Any + Send>) -> PanicNote {
-    caught(payload).note
-}
-
-/// Takes the note of a panic that this thread has just caught, with its backtrace.
-pub(crate) fn caught(payload: Box<dyn Any + Send>) -> Caught {
     let message = text_of(&*payload).unwrap_or("a panic whose payload is not a string").to_owned();
     // A payload's own destructor may panic: caught as well, and then forgotten.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -130,11 +91,12 @@ pub(crate) fn caught(payload: Box<dyn Any + Send>) -> Caught {
     let own = own.ok().and_then(Result::ok).flatten();
     let last = LAST.lock().take();
     last_words::clear_panic();
-    let (location, backtrace) = own.or(last).map_or((String::new(), None), |noted| {
-        let is_captured = noted.backtrace.status() == BacktraceStatus::Captured;
-        (noted.place, is_captured.then_some(noted.backtrace))
-    });
-    Caught { note: PanicNote { message, location, backtrace: String::new() }, backtrace }
+    let Some(Noted { place, backtrace }) = own.or(last) else {
+        return PanicNote { message, ..PanicNote::default() };
+    };
+    let is_captured = backtrace.status() == BacktraceStatus::Captured;
+    let backtrace = if is_captured { callers(&backtrace.to_string()) } else { String::new() };
+    PanicNote { message, location: place, backtrace }
 }
 
 /// A backtrace without the calls that report the panic, and without those of a worker around the program's

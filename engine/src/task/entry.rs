@@ -225,13 +225,7 @@ fn missed<R: Output>(
         Ok(Ok(())) => return true,
         Ok(Err(Miss::End)) => return false,
         Ok(Err(Miss::Fault(kind, message))) => (kind, PanicNote { message, ..PanicNote::default() }),
-        Err(payload) => {
-            // The item is over: looking up the names in its backtrace is not its time.
-            if call.is_timed {
-                call.slot.began.store(0, Ordering::Relaxed);
-            }
-            (ItemFaultKind::Panic, panic_note::caught(payload).look_up())
-        }
+        Err(payload) => (ItemFaultKind::Panic, panic_note::take(payload)),
     };
     call.leave::<R>(item, kind, note)
 }

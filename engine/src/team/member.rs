@@ -22,7 +22,7 @@ use crate::team::register::Register;
 use crate::team::trace::{EventKind, Tracer};
 use crate::team::{current, state::States};
 use std::fmt::Pointer;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -343,18 +343,9 @@ impl Member {
         }
         last_words::set_chunk(self.rank as u32, 0, 0);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.execute(order)));
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => drop(self.report(order, fault)),
-            Err(payload) => {
-                // First without the names in its backtrace: the others need not wait for these to stop.
-                let caught = panic_note::caught(payload);
-                let mut fault = self.report(order, caught.note().clone().into());
-                if caught.has_backtrace() {
-                    fault.backtrace = caught.look_up().backtrace;
-                    self.board.fault(self.rank).write(order.epoch, &fault);
-                }
-            }
+        let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
+        if let Err(fault) = outcome {
+            self.report(order, fault);
         }
         if let Some((tracer, index)) = event {
             tracer.end(index);
@@ -392,7 +383,7 @@ impl Member {
             })
             .0;
         member.threads = Some(pool);
-        result.unwrap_or_else(|payload| resume_unwind(payload))
+        result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     }
 
     fn execute(&mut self, order: &Order) -> Result<(), Fault> {
@@ -407,7 +398,7 @@ impl Member {
         let outcome = match &threads {
             None => {
                 // SAFETY: we entered the launch, and the launch context holds its order.
-                Ok(unsafe { entry(&mut context) })
+                unsafe { entry(&mut context) }
             }
             Some(pool) => {
                 let context = Carried(&mut context);
@@ -423,15 +414,16 @@ impl Member {
                     );
                     // SAFETY: as above; `install` runs it to its end before it returns.
                     catch_unwind(AssertUnwindSafe(|| unsafe { entry(context) }))
+                        .unwrap_or_else(|payload| Err(panic_note::take(payload).into()))
                 })
             }
         };
         self.threads = threads;
-        outcome.unwrap_or_else(|payload| resume_unwind(payload))
+        outcome
     }
 
-    /// Notes a fault on the board and stops the launch for everybody. Returns what was noted.
-    fn report(&self, order: &Order, mut fault: Fault) -> Fault {
+    /// Notes a fault on the board and stops the launch for everybody.
+    fn report(&self, order: &Order, mut fault: Fault) {
         let unit = self.status().current.load(Ordering::Relaxed);
         if fault.hi == 0 && unit > 0 {
             let of_a_unit = order.unit.saturating_mul(order.chunk_len);
@@ -442,7 +434,6 @@ impl Member {
         self.board.fault(self.rank).write(order.epoch, &fault);
         bump(&self.status().faults, 1);
         self.board.stop().store(order.epoch, Ordering::Release);
-        fault
     }
 }
 

@@ -4,7 +4,6 @@
 use crate::base::atomic::Ordering;
 use crate::launch::driver::active::{ActiveLaunch, Stop};
 use crate::launch::options::Progress;
-use crate::spawn::panic_note;
 use crate::sys::clock::{ticks, yield_core};
 use crate::team::current;
 use crate::team::orders::{FLAG_REQUIRED, Order};
@@ -20,8 +19,6 @@ const CAUTIOUS_LAUNCHES: u32 = 16;
 /// How often a waiting driver checks for members that may have missed the launch: a backstop against a board
 /// whose words were overwritten by a stray write.
 const BACKSTOP: Duration = Duration::from_millis(500);
-/// How long a member may look up the names in a backtrace after the time limit of its launch.
-const LOOK_UP: Duration = Duration::from_secs(60);
 /// How often a progress callback is called.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -41,7 +38,7 @@ impl ActiveLaunch<'_> {
         }
         let (mut stop, mut kill_at, mut killed) = (None, None, Vec::new());
         let mut next_progress = self.options.progress.map(|_| Instant::now() + PROGRESS_EVERY);
-        let (mut newcomers, mut late) = (self.newcomers, false);
+        let mut newcomers = self.newcomers;
         let mut next_look = Instant::now() + BACKSTOP;
         loop {
             // Read before the checks below, so that anything they miss wakes the driver.
@@ -65,23 +62,17 @@ impl ActiveLaunch<'_> {
             }
             if stop.is_none() {
                 stop = self.panic.as_ref().map(|_| Stop::Panicked).or_else(|| self.stop_wanted(now));
-                stop = stop.filter(|stop| !late || *stop != Stop::TimedOut);
                 if stop.is_some() {
                     board.stop().store(order.epoch, Ordering::Release);
                     kill_at = self.kill_at(stop, now);
                     next_progress = None;
                 }
             }
-            // A member that panicked is looking up the names in its backtrace, which is not the launch's time.
-            // It has stopped the others, who get as long.
-            if stop == Some(Stop::TimedOut) && panic_note::has_backtraces() && self.has_fault(order.epoch) {
-                (stop, kill_at, late) = (None, now.checked_add(LOOK_UP), true);
-            }
             if kill_at.is_some_and(|at| at <= now) {
                 kill_at = None;
                 killed = self.crew.kill_unfinished();
             }
-            let deadline = self.deadline.filter(|_| stop.is_none() && !late);
+            let deadline = self.deadline.filter(|_| stop.is_none());
             let until = [kill_at, next_progress, deadline, Some(next_look)];
             self.cost.system_calls = self.cost.system_calls.saturating_add(1);
             fork_join.wait(seen, until.into_iter().flatten().min());
@@ -134,11 +125,6 @@ impl ActiveLaunch<'_> {
         let _inside = current::enter_callback();
         let outcome = catch_unwind(AssertUnwindSafe(|| callback(Progress { done, len })));
         self.panic = outcome.err();
-    }
-
-    /// Whether a member has reported a fault in this round.
-    fn has_fault(&self, epoch: u64) -> bool {
-        (0..self.crew.size).any(|rank| self.board.fault(rank).read(epoch).is_some())
     }
 
     /// When workers that have not stopped by themselves are killed.

@@ -11,11 +11,12 @@ use crate::launch::region::digest::Key;
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step::{self, StepStates};
 use crate::launch::region::team::Team;
+use crate::spawn::panic_note;
 use crate::team::board::Board;
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use crate::team::step_state::PAYLOAD_BYTES;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// The results of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +72,8 @@ pub(super) fn in_team(
     let (rank, size) = (context.member.rank, context.order.size as usize);
     let mut team = Team::new(&board, rank, size, Key::new(context.order.step_key), context.member.patience);
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut team, context)));
-    match outcome {
-        Ok(outcome) => outcome.inspect_err(|_| team.poison()),
-        Err(payload) => {
-            team.poison();
-            resume_unwind(payload)
-        }
-    }
+    let outcome = outcome.unwrap_or_else(|payload| Err(panic_note::take(payload).into()));
+    outcome.inspect_err(|_| team.poison())
 }
 
 impl<'a> StepStates<'a> {
