@@ -100,3 +100,26 @@ fn hangs_beside() {
     assert!(matches!(&results[1], Err(TaskError::TimedOut { item: 1, .. })), "{results:?}");
     assert!(since.elapsed() < SOON);
 }
+
+#[test]
+fn a_worker_that_dies_at_the_look_up_has_told_its_panic() {
+    run("dies_at_the_look_up");
+}
+
+#[test]
+#[ignore = "a host program, run by a_worker_that_dies_at_the_look_up_has_told_its_panic"]
+fn dies_at_the_look_up() {
+    let pool = pool(1);
+    let outcome = pool.launch().timeout(LIMIT).for_each(0..1, |range| {
+        std::thread::spawn(|| {
+            std::thread::sleep(LIMIT);
+            std::process::abort();
+        });
+        range.for_each(|_| assert_eq!(the_culprit(DEPTH), 0));
+    });
+    let error = outcome.unwrap_err();
+    println!("deaths {}", pool.insights().deaths);
+    let LaunchError::Panicked { message, .. } = error else { panic!("{error}") };
+    assert!(message.contains("on purpose"), "{message}");
+    assert_eq!(pool.apply(|n: u64| n, 3).unwrap(), 3);
+}
