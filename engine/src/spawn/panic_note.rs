@@ -8,6 +8,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The last panic of any thread of a worker process: a parallel method inside a kernel passes a panic of
 /// another thread on to the thread that runs the kernel.
@@ -22,7 +23,7 @@ thread_local! {
 struct Noted {
     /// File, line and column.
     place: String,
-    /// Captured if the environment asks for it; its names are looked up when the note is taken.
+    /// Captured if the environment asks for it.
     backtrace: Arc<Backtrace>,
 }
 
@@ -71,16 +72,58 @@ fn text_of(payload: &dyn Any) -> Option<&str> {
 }
 
 /// A caught panic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PanicNote {
     pub(crate) message: String,
     /// File, line and column; empty if unknown.
     pub(crate) location: String,
-    /// Where it came from, one call a line; empty unless the environment asked for it.
-    pub(crate) backtrace: String,
+    pub(crate) backtrace: Trace,
 }
 
-/// Takes the note of a panic that this thread has just caught.
+/// Where a panic came from.
+#[derive(Clone, Debug)]
+pub(crate) enum Trace {
+    /// Addresses. Looking up their names reads the program's debug information, which a process keeps for the
+    /// next: for the first it may take seconds.
+    Captured(Arc<Backtrace>),
+    /// One call a line; empty unless the environment asked for it.
+    Told(String),
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace::Told(String::new())
+    }
+}
+
+impl Trace {
+    /// Whether the names are still to be looked up.
+    pub(crate) fn is_captured(&self) -> bool {
+        matches!(self, Trace::Captured(_))
+    }
+
+    /// What is known without looking up names.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Trace::Captured(_) => "",
+            Trace::Told(text) => text,
+        }
+    }
+
+    /// Looks up the names.
+    pub(crate) fn resolve(self) -> String {
+        match self {
+            Trace::Captured(backtrace) => callers(&backtrace.to_string()),
+            Trace::Told(text) => text,
+        }
+    }
+}
+
+/// How much longer than its time limit a launch or an item may take while a member looks up the names of its
+/// panic's backtrace.
+pub(crate) const RESOLVING: Duration = Duration::from_secs(120);
+
+/// Takes the note of a panic that this thread has just caught. Names of the backtrace are not looked up yet.
 pub(crate) fn take(payload: Box<dyn Any + Send>) -> PanicNote {
     let message = text_of(&*payload).unwrap_or("a panic whose payload is not a string").to_owned();
     // A payload's own destructor may panic: caught as well, and then forgotten.
@@ -95,7 +138,7 @@ pub(crate) fn take(payload: Box<dyn Any + Send>) -> PanicNote {
         return PanicNote { message, ..PanicNote::default() };
     };
     let is_captured = backtrace.status() == BacktraceStatus::Captured;
-    let backtrace = if is_captured { callers(&backtrace.to_string()) } else { String::new() };
+    let backtrace = if is_captured { Trace::Captured(backtrace) } else { Trace::default() };
     PanicNote { message, location: place, backtrace }
 }
 

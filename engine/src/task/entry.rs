@@ -119,6 +119,10 @@ impl TaskCall<'_, '_> {
     #[cold]
     fn leave<R: 'static>(&mut self, item: usize, kind: ItemFaultKind, note: PanicNote) -> bool {
         let PanicNote { message, location, backtrace } = note;
+        if backtrace.is_captured() {
+            self.slot.resolving.store(1, Ordering::Release);
+        }
+        let backtrace = backtrace.resolve();
         let fault = ItemFault { item: item as u32, kind, message, location, backtrace };
         let mut bytes = Vec::new();
         // Strings and numbers into memory: nothing to refuse.
@@ -129,6 +133,13 @@ impl TaskCall<'_, '_> {
             || self.grow(item, bytes.len().saturating_add(filler.len()))
                 && self.results.put_fault(&bytes, filler);
         self.slot.faulted.store(self.results.faulted() as u64, Ordering::Release);
+        if self.slot.resolving.load(Ordering::Relaxed) != 0 {
+            if self.is_timed {
+                self.slot.began.store(ticks(), Ordering::Relaxed);
+            }
+            // Release: a driver that sees its clock go on sees it started anew.
+            self.slot.resolving.store(0, Ordering::Release);
+        }
         is_kept
     }
 

@@ -105,6 +105,6 @@ pub(crate) fn call<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let PanicNote { message, location, backtrace } = panic_note::take(payload);
-        TaskError::Panicked { item: 0, message, location, backtrace: backtrace.into() }
+        TaskError::Panicked { item: 0, message, location, backtrace: backtrace.resolve().into() }
     })
 }

@@ -382,7 +382,7 @@ impl TaskQueue {
             (&slot.began, 0),
         ];
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
-        [&slot.home, &slot.trouble].iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        [&slot.home, &slot.trouble, &slot.resolving].iter().for_each(|word| word.store(0, Ordering::Relaxed));
         let timed = if queued_task.limit.is_some() { FLAG_TIMED } else { 0 };
         slot.flags.store(timed | seal_of(entry, function), Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);

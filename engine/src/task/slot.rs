@@ -149,7 +149,8 @@ pub(crate) struct TaskSlot {
     /// Which room the results are in: 0 the one that the task came with, else the number of a grant.
     pub(crate) home: AtomicU32,
     pub(crate) rank: AtomicU32,
-    _spare: AtomicU32,
+    /// 1 while the member looks up the names of a panic's backtrace, for which the item's clock stands still.
+    pub(crate) resolving: AtomicU32,
     /// Why the task could not be run at all: a [`Trouble`], or 0.
     pub(crate) trouble: AtomicU32,
     pub(super) bytes: [AtomicU64; INLINE_BYTES / 8],

@@ -8,6 +8,7 @@
 
 use crate::base::atomic::{Ordering, fence};
 use crate::handle::{kept, results};
+use crate::spawn::panic_note::RESOLVING;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
@@ -244,6 +245,8 @@ impl TaskQueue {
                 let state = self.board.state(index);
                 // Before its clock: an item that begins in between has a fresh one.
                 let reading = self.board.slot(index).reading.load(Ordering::Acquire);
+                let is_resolving = self.board.slot(index).resolving.load(Ordering::Acquire) != 0;
+                let allowed = if is_resolving { limit.saturating_add(RESOLVING) } else { limit };
                 let ran = match state.stage() {
                     Some(TaskStage::Running) if in_flight.queued_task.verdict.is_none() => {
                         self.ran(index, in_flight)
@@ -251,11 +254,12 @@ impl TaskQueue {
                     Some(TaskStage::Queued) => Duration::ZERO,
                     _ => continue,
                 };
-                match limit.checked_sub(ran).filter(|left| !left.is_zero()) {
+                match allowed.checked_sub(ran).filter(|left| !left.is_zero()) {
                     None => overdue.push((index, limit, reading)),
                     // A limit beyond the clock's range is no limit.
                     Some(left) => {
-                        let at = now.checked_add(left.max(Duration::from_micros(100)));
+                        // The next item's limit may be over first.
+                        let at = now.checked_add(left.min(limit).max(Duration::from_micros(100)));
                         next = [next, at].into_iter().flatten().min();
                     }
                 }

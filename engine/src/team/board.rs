@@ -50,6 +50,8 @@ pub(crate) struct MemberStatus {
     pub(crate) leave: Leave,
     /// Tasks that are over; one less than `idle_work` while the member is at one.
     pub(crate) idle_work_over: AtomicU64,
+    /// The last launch for whose fault it looks up, or has looked up, the names of a backtrace.
+    pub(crate) resolving: AtomicU64,
 }
 
 impl MemberStatus {

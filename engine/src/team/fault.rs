@@ -3,7 +3,7 @@
 #[cfg(not(loom))]
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::spawn::panic_note::PanicNote;
+use crate::spawn::panic_note::{PanicNote, Trace};
 
 const MESSAGE_BYTES: usize = 1024;
 const LOCATION_BYTES: usize = 256;
@@ -24,14 +24,14 @@ pub(crate) struct FaultNote {
 }
 
 /// What a member reported.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) lo: u64,
     pub(crate) hi: u64,
     pub(crate) message: String,
     pub(crate) location: String,
-    pub(crate) backtrace: String,
+    pub(crate) backtrace: Trace,
 }
 
 impl From<PanicNote> for Fault {
@@ -108,7 +108,7 @@ impl FaultNote {
         self.hi.store(fault.hi, Ordering::Relaxed);
         store_text(&self.message, &fault.message);
         store_text(&self.location, &fault.location);
-        store_text(&self.backtrace, &fault.backtrace);
+        store_text(&self.backtrace, fault.backtrace.text());
         // Release: pairs with the Acquire in `read`.
         self.epoch.store(epoch, Ordering::Release);
     }
@@ -123,7 +123,7 @@ impl FaultNote {
             hi: self.hi.load(Ordering::Relaxed),
             message: load_text(&self.message),
             location: load_text(&self.location),
-            backtrace: load_text(&self.backtrace),
+            backtrace: Trace::Told(load_text(&self.backtrace)),
         })
     }
 }

@@ -10,8 +10,9 @@
 use crate::base::Span;
 use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::code;
+use crate::spawn::last_words;
+use crate::spawn::panic_note::{self, Trace};
 use crate::spawn::segments::Segments;
-use crate::spawn::{last_words, panic_note};
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::team::board::{Board, MemberStatus, bump};
 use crate::team::fault::{Fault, FaultKind};
@@ -170,7 +171,14 @@ impl LaunchContext<'_> {
 
 /// A fault with no chunk.
 pub(crate) fn fault(kind: FaultKind, message: &str) -> Fault {
-    Fault { kind, lo: 0, hi: 0, message: message.into(), location: String::new(), backtrace: String::new() }
+    Fault {
+        kind,
+        lo: 0,
+        hi: 0,
+        message: message.into(),
+        location: String::new(),
+        backtrace: Trace::default(),
+    }
 }
 
 impl Member {
@@ -431,9 +439,19 @@ impl Member {
             fault.lo = lo.min(order.len);
             fault.hi = lo.saturating_add(of_a_unit).min(order.len);
         }
-        self.board.fault(self.rank).write(order.epoch, &fault);
+        let note = self.board.fault(self.rank);
+        note.write(order.epoch, &fault);
         bump(&self.status().faults, 1);
+        let is_captured = fault.backtrace.is_captured();
+        if is_captured {
+            self.status().resolving.store(order.epoch, Ordering::Release);
+        }
         self.board.stop().store(order.epoch, Ordering::Release);
+        if is_captured {
+            // The driver, which knows of the fault, counts none of this.
+            fault.backtrace = Trace::Told(fault.backtrace.resolve());
+            note.write(order.epoch, &fault);
+        }
     }
 }
 

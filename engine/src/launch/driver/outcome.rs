@@ -90,7 +90,7 @@ impl ActiveLaunch<'_> {
                 span: Span::new(fault.lo as usize, fault.hi as usize),
                 message: fault.message,
                 location: fault.location,
-                backtrace: fault.backtrace.into(),
+                backtrace: fault.backtrace.resolve().into(),
             },
             FaultKind::Body | FaultKind::Broken => LaunchError::Region { site, rank, message: fault.message },
             FaultKind::Decode => LaunchError::Decode { site, rank, why: fault.message },

@@ -4,6 +4,7 @@
 use crate::base::atomic::Ordering;
 use crate::launch::driver::active::{ActiveLaunch, Stop};
 use crate::launch::options::Progress;
+use crate::spawn::panic_note::RESOLVING;
 use crate::sys::clock::{ticks, yield_core};
 use crate::team::current;
 use crate::team::orders::{FLAG_REQUIRED, Order};
@@ -62,6 +63,10 @@ impl ActiveLaunch<'_> {
             }
             if stop.is_none() {
                 stop = self.panic.as_ref().map(|_| Stop::Panicked).or_else(|| self.stop_wanted(now));
+                // A member that looked up names may have been the last, and finished while we asked.
+                if matches!(stop, Some(Stop::TimedOut)) && fork_join.is_over() {
+                    return (None, killed);
+                }
                 if stop.is_some() {
                     board.stop().store(order.epoch, Ordering::Release);
                     kill_at = self.kill_at(stop, now);
@@ -72,7 +77,8 @@ impl ActiveLaunch<'_> {
                 kill_at = None;
                 killed = self.crew.kill_unfinished();
             }
-            let deadline = self.deadline.filter(|_| stop.is_none());
+            // One that has passed waits for members that look up names, whose end wakes the driver.
+            let deadline = self.deadline.filter(|at| stop.is_none() && *at > now);
             let until = [kill_at, next_progress, deadline, Some(next_look)];
             self.cost.system_calls = self.cost.system_calls.saturating_add(1);
             fork_join.wait(seen, until.into_iter().flatten().min());
@@ -144,6 +150,17 @@ impl ActiveLaunch<'_> {
         if self.is_cancelled() {
             return Some(Stop::Cancelled);
         }
-        self.deadline.filter(|at| *at <= now).map(|_| Stop::TimedOut)
+        self.is_overdue(now).then_some(Stop::TimedOut)
+    }
+
+    /// Whether the launch has had its time. What members need to look up the names of a backtrace is not part
+    /// of it.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let Some(deadline) = self.deadline.filter(|at| *at <= now) else { return false };
+        let fork_join = self.board.fork_join(&self.crew.orders);
+        let epoch = self.board.stop().load(Ordering::Acquire);
+        let is_resolving = |rank| self.board.status(rank).resolving.load(Ordering::Acquire) == epoch;
+        let resolving = epoch > 0 && fork_join.unfinished().iter().any(is_resolving);
+        !resolving || deadline.checked_add(RESOLVING).is_some_and(|at| at <= now)
     }
 }
