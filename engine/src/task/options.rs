@@ -112,7 +112,7 @@ impl<'p> Tasks<'p> {
     /// none is run again. Each item that did not run has the error [`TaskError::Cancelled`]; so
     /// [`Self::try_map`] returns all that was done, [`Self::map`] that error, and [`Self::imap`] ends after it.
     /// No worker is killed. A function that a worker runs can see it by [`is_cancelled`](crate::is_cancelled).
-    /// To end running items as well, use [`AsyncResult::cancel`].
+    /// To end running items as well, use [`AsyncResult::cancel`](crate::AsyncResult::cancel).
     ///
     /// ```
     /// use phalanx::{CancelToken, Pool, TaskError};
