@@ -328,7 +328,7 @@ impl<T, D: Dimension> std::fmt::Debug for PartGuard<'_, T, D> {
     }
 }
 
-/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Works only in arguments and results of tasks and processes, and in calls to managers.
 /// Elsewhere it returns an error that says so.
 impl<T: Element, D: Shape> serde::Serialize for ArrayPart<T, D> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -336,7 +336,7 @@ impl<T: Element, D: Shape> serde::Serialize for ArrayPart<T, D> {
     }
 }
 
-/// Works only in arguments of tasks and processes, in results of processes and in calls to managers.
+/// Works only in arguments and results of tasks and processes, and in calls to managers.
 /// Elsewhere it returns an error that says so.
 impl<'de, T: Element, D: Shape> serde::Deserialize<'de> for ArrayPart<T, D> {
     fn deserialize<S: serde::Deserializer<'de>>(from: S) -> Result<Self, S::Error> {
