@@ -1,5 +1,5 @@
-//! Readers of an array that a region changes see whole publications alone, in order, on every backend, whoever
-//! is killed or stopped meanwhile, and hold up nobody.
+//! Readers of an array that a region changes see whole publications alone, in order, on every backend,
+//! whoever is killed or stopped meanwhile, and hold up nobody.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Regions whose bodies return errors of their own: the caller receives that of the lowest rank that failed by
-//! itself, on every backend, and the next launch is right.
+//! Regions whose bodies return errors of their own: the caller receives that of the lowest rank that failed
+//! by itself, on every backend, and the next launch is right.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod common;

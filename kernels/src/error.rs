@@ -7,8 +7,8 @@ use phalanx::{AllocError, LaunchError};
 /// `Shape`, `Empty`, `Argument` and `Index` are reported before anything runs, and outputs are unchanged.
 /// After `Launch` the outputs hold unspecified values.
 ///
-/// It converts into [`phalanx::Error`], so `?` works on both in one function, and prints the same text for `Debug`
-/// as for `Display`, so that a `main` may return it.
+/// It converts into [`phalanx::Error`], so `?` works on both in one function, and prints the same text for
+/// `Debug` as for `Display`, so that a `main` may return it.
 ///
 /// ```
 /// fn main() -> Result<(), phalanx::Error> {

@@ -26,8 +26,9 @@ use std::ptr::NonNull;
 /// A read-only array that any number of handles, threads and processes can share.
 ///
 /// Created by [`SharedArray::freeze`]. Cloning a handle only increments a reference count. A handle may be
-/// part of an argument or result of a task or process, or of a call to a manager: only a few numbers are sent, and the receiver reads the same memory, mapped once per worker and read-only if the
-/// array is large. The memory is freed when the last handle is dropped, including handles in transit.
+/// part of an argument or result of a task or process, or of a call to a manager: only a few numbers are
+/// sent, and the receiver reads the same memory, mapped once per worker and read-only if the array is large.
+/// The memory is freed when the last handle is dropped, including handles in transit.
 ///
 /// In the process that made it, a handle has the reading grants of a [`SharedArray`]: [`split`](Self::split),
 /// [`whole`](Self::whole), [`halo`](Self::halo) and the others.

@@ -1,6 +1,7 @@
 //! Errors that read the same wherever they are printed.
 
-/// Prints an error's text for `Debug` too: a `main` that returns it and an `unwrap` that meets it print it so.
+/// Prints an error's text for `Debug` too: a `main` that returns it and an `unwrap` that meets it print it
+/// so.
 macro_rules! debug_is_display {
     ($error:ident $(<$($generic:ident),+>)?) => {
         impl$(<$($generic),+>)? std::fmt::Debug for $error$(<$($generic),+>)? {

@@ -77,8 +77,8 @@ impl Pipe {
         Ok((receiving, Connection { sender: Some(sender), receiver: None }))
     }
 
-    /// Makes a pipe for one direction, with a separate type for each end. See [`Queue::pair`](super::Queue::pair) for a queue
-    /// whose ends any number of processes share.
+    /// Makes a pipe for one direction, with a separate type for each end. See
+    /// [`Queue::pair`](super::Queue::pair) for a queue whose ends any number of processes share.
     ///
     /// # Errors
     /// As [`Pipe::new`].

@@ -2,8 +2,8 @@
 //! messages.
 //!
 //! From below: `lease` (who still has something of a message), `travel` (a message's table of handles),
-//! `kept` (what senders keep until receivers have let go of it), `results` (what results of tasks lead to, where
-//! members are threads), `place` (an object, as one handle sees it).
+//! `kept` (what senders keep until receivers have let go of it), `results` (what results of tasks lead to,
+//! where members are threads), `place` (an object, as one handle sees it).
 
 pub(crate) mod kept;
 pub(crate) mod lease;

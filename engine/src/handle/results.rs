@@ -1,5 +1,5 @@
-//! What the results of tasks lead to, where the task's member is a thread of the driver: kept until the task's
-//! slot is free, by when the results have been read.
+//! What the results of tasks lead to, where the task's member is a thread of the driver: kept until the
+//! task's slot is free, by when the results have been read.
 //!
 //! A worker process keeps nothing: what its result leads to is the driver's, which has the task's arguments
 //! meanwhile (`travel`, T3).

@@ -15,8 +15,8 @@ use crate::base::Span;
 const CHUNK_BYTES: usize = 256 << 10;
 /// Smallest number of chunks that a short array is cut into, where its cache lines allow.
 const FEWEST: usize = 64;
-/// An array is cut at cache lines if that yields at least this many chunks. Of a shorter one, every element may
-/// be much work (a file, a seed, a frame), so that every worker needs some.
+/// An array is cut at cache lines if that yields at least this many chunks. Of a shorter one, every element
+/// may be much work (a file, a seed, a frame), so that every worker needs some.
 const FEWEST_OF_LINES: usize = 16;
 /// Largest number of chunks in a default grid.
 const MOST: usize = 1 << 16;

@@ -60,9 +60,9 @@ impl<T: 'static> Hosted<T> {
 
     /// Calls `function(object, args)` where the object is, and returns its result.
     ///
-    /// `function` is a function by name, or a closure that captures nothing. Blocks until the call is done. Calls from
-    /// several threads and processes are carried out one at a time, in no particular order. If the calling
-    /// process dies meanwhile, the call is either carried out completely or not at all.
+    /// `function` is a function by name, or a closure that captures nothing. Blocks until the call is done.
+    /// Calls from several threads and processes are carried out one at a time, in no particular order. If the
+    /// calling process dies meanwhile, the call is either carried out completely or not at all.
     ///
     /// Costs two wake-ups (about 6 us in all on a 2-core virtual machine), and one copy of arguments and
     /// result on each side.

@@ -202,15 +202,15 @@ impl Pool {
         self.from_ndarray(&ndarray::ArrayView1::from(source))
     }
 
-    /// Creates a publisher of whole copies of an array of this shape, and a reader of them: to watch arrays while
-    /// a region computes on them, for plots and checkpoints.
+    /// Creates a publisher of whole copies of an array of this shape, and a reader of them: to watch arrays
+    /// while a region computes on them, for plots and checkpoints.
     ///
     /// The region takes the publisher as `&mut publisher`, and publishes with
-    /// [`RegionPublisher::publish`](crate::region::RegionPublisher::publish). Any other thread, or process, reads
-    /// with clones of the [`Snapshot`].
+    /// [`RegionPublisher::publish`](crate::region::RegionPublisher::publish). Any other thread, or process,
+    /// reads with clones of the [`Snapshot`].
     ///
-    /// Costs three copies of the array in shared memory, which exist at once. A publication costs one copy of it,
-    /// which the ranks share; a read one more.
+    /// Costs three copies of the array in shared memory, which exist at once. A publication costs one copy of
+    /// it, which the ranks share; a read one more.
     ///
     /// # Errors
     /// [`Error::Sync`](crate::Error::Sync) if shared memory cannot be allocated.

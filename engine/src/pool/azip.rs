@@ -14,9 +14,9 @@ use crate::base::up_to_eight;
 /// values and other operands (`&`[`Captured`](crate::Captured), `whole()`, locks). They may be left out. In
 /// place of the pool may stand a launch with options, as `pool.launch().retry(3)`.
 ///
-/// Returns what `for_each` returns. Operands of different lengths are an error, as there; in a chunk of rows of
-/// n-D arrays whose rows differ, it is a panic of the kernel. One-dimensional views, and flat ones, are the
-/// fastest: the loop over them is vectorised where the body allows.
+/// Returns what `for_each` returns. Operands of different lengths are an error, as there; in a chunk of rows
+/// of n-D arrays whose rows differ, it is a panic of the kernel. One-dimensional views, and flat ones, are
+/// the fastest: the loop over them is vectorised where the body allows.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {

@@ -10,13 +10,13 @@ impl Pool {
     /// Folds all chunks into one value of any type that travels: maps, lists, strings, tuples.
     ///
     /// `identity` makes an accumulator, `kernel` adds a chunk to one, and `combine` adds one to another.
-    /// Chunks are grouped into at most 256 leaves, as in [`reduce`](Self::reduce). Each leaf is folded into an
-    /// accumulator of its own, chunk by chunk in order. The leaves' accumulators are then combined in order on
-    /// the calling thread. So the result is the same for every number of workers and every schedule, with or
-    /// without retried chunks. For zero elements it is `identity()`.
+    /// Chunks are grouped into at most 256 leaves, as in [`reduce`](Self::reduce). Each leaf is folded into
+    /// an accumulator of its own, chunk by chunk in order. The leaves' accumulators are then combined in
+    /// order on the calling thread. So the result is the same for every number of workers and every schedule,
+    /// with or without retried chunks. For zero elements it is `identity()`.
     ///
-    /// `identity` and `kernel` run in the workers and capture nothing. `combine` runs here, and may capture; a
-    /// panic in it unwinds into the caller.
+    /// `identity` and `kernel` run in the workers and capture nothing. `combine` runs here, and may capture;
+    /// a panic in it unwinds into the caller.
     ///
     /// A leaf's accumulator travels once, encoded like the result of a task. Short ones (112 bytes) travel
     /// with the launch's other words; all others together may take 32 GiB. For plain numbers
@@ -185,8 +185,8 @@ impl Pool {
     ///
     /// The answer is the same for every number of workers and every schedule: chunks below one with an answer
     /// still run, those above are skipped from then on. The other searches ([`find_first`](Self::find_first),
-    /// [`position_first`](Self::position_first), [`any`](Self::any), [`all`](Self::all)) are of this kind, for
-    /// single elements.
+    /// [`position_first`](Self::position_first), [`any`](Self::any), [`all`](Self::all)) are of this kind,
+    /// for single elements.
     ///
     /// # Errors
     /// See [`LaunchError`]. Returns [`LaunchError::Codec`] if the answer cannot be encoded or decoded.
@@ -217,8 +217,8 @@ impl Pool {
     ///
     /// Elements are those of a 1-D [`split`](crate::SharedArray::split), of a
     /// [`split_flat`](crate::SharedArray::split_flat) in row-major order, or the indices of a range.
-    /// `predicate` is inlined into the loop over a chunk. It captures nothing; [`with`](Self::with) passes what
-    /// it needs. Chunks above one in which something was found are skipped.
+    /// `predicate` is inlined into the loop over a chunk. It captures nothing; [`with`](Self::with) passes
+    /// what it needs. Chunks above one in which something was found are skipped.
     ///
     /// # Errors
     /// See [`LaunchError`].

@@ -49,10 +49,11 @@ use std::sync::atomic::AtomicBool;
 /// A team of workers that runs launches over shared arrays. By default, workers are processes pinned one per
 /// physical core.
 ///
-/// `Pool` is `Send + Sync`, and clones are handles of the same pool. Launches from several threads run one at a
-/// time, in the order in which they were called. A launch made inside a kernel runs inline in that worker. So does a launch on a thread that a
-/// kernel or a progress callback started. Dropping the last handle waits for the pool's work and ends its workers. A pool
-/// may also live in a `static`; its workers then end with the process.
+/// `Pool` is `Send + Sync`, and clones are handles of the same pool. Launches from several threads run one at
+/// a time, in the order in which they were called. A launch made inside a kernel runs inline in that worker.
+/// So does a launch on a thread that a kernel or a progress callback started. Dropping the last handle waits
+/// for the pool's work and ends its workers. A pool may also live in a `static`; its workers then end with
+/// the process.
 ///
 /// ```
 /// use phalanx::Pool;
@@ -206,10 +207,10 @@ impl Pool {
 
     /// Sets every element of `out` to the kernel's result for the elements of `input` at the same place.
     ///
-    /// `input` is [`split`](crate::SharedArray::split) of an array of any dimension, an index range, or a tuple of
-    /// up to 8 of these; the kernel then receives a tuple. All have the output's shape. The kernel is inlined
-    /// into the loop. It may capture only zero-sized values, which must mean the same in every process
-    /// (premise P8 in docs/memory-model.md); what else it needs is passed by [`Pool::with`].
+    /// `input` is [`split`](crate::SharedArray::split) of an array of any dimension, an index range, or a
+    /// tuple of up to 8 of these; the kernel then receives a tuple. All have the output's shape. The kernel
+    /// is inlined into the loop. It may capture only zero-sized values, which must mean the same in every
+    /// process (premise P8 in docs/memory-model.md); what else it needs is passed by [`Pool::with`].
     ///
     /// # Errors
     /// See [`LaunchError`]. Inputs of another shape than the output's are refused before anything runs.
@@ -244,9 +245,9 @@ impl Pool {
     ///
     /// Parameters are any [`Operand`] whose view can be copied: numbers, `bool`, `char`, options and arrays
     /// of these, [`Val`](crate::Val), `&`[`Captured`](crate::Captured) for any serde value,
-    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The function
-    /// receives them last. [`With`] has `map_into`, `fill_with`, `scan`, `scan_exclusive`, `position_first`,
-    /// `find_first`, `any` and `all`. [`Launch::with`] adds options.
+    /// [`whole`](crate::SharedArray::whole) of an array to look things up in, and tuples of these. The
+    /// function receives them last. [`With`] has `map_into`, `fill_with`, `scan`, `scan_exclusive`,
+    /// `position_first`, `find_first`, `any` and `all`. [`Launch::with`] adds options.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -355,12 +356,14 @@ impl Pool {
     /// Like [`region`](Self::region), with a body that may fail with an error of any serde type.
     ///
     /// In the body, `?` converts both the errors of steps ([`RegionError`]) and values of type `E` into
-    /// [`BodyError`]. Errors of other types are converted into `E` first, by `map_err`. When a rank fails, the
-    /// others receive [`RegionError::Broken`] at their next step. If several ranks fail by themselves between
-    /// the same two steps, the error is that of the lowest one. A rank that finds the team broken fails for
-    /// that reason, whatever error its body makes of it. Arrays keep what the ranks have written so far.
+    /// [`BodyError`]. Errors of other types are converted into `E` first, by `map_err`. When a rank fails,
+    /// the others receive [`RegionError::Broken`] at their next step. If several ranks fail by themselves
+    /// between the same two steps, the error is that of the lowest one. A rank that finds the team broken
+    /// fails for that reason, whatever error its body makes of it. Arrays keep what the ranks have written so
+    /// far.
     ///
-    /// Costs as much as `region`, and 256 KiB for errors, which the pool keeps for its next launch of this kind.
+    /// Costs as much as `region`, and 256 KiB for errors, which the pool keeps for its next launch of this
+    /// kind.
     ///
     /// # Errors
     /// - [`TryError::Body`]: a body returned an error of its own; with the lowest rank that did.

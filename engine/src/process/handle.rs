@@ -20,10 +20,11 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 /// A process that runs one function: Python's `multiprocessing.Process`, and a [`std::thread::JoinHandle`]
 /// that can be killed.
 ///
-/// The function is a function by name, or a closure that captures nothing. Its argument and its result can be any serde
-/// type; both travel through shared memory, never through a pipe. The process runs this same program but not
-/// its `main`: nothing needs to stand at the top of `main`, and there is no `if __name__ == "__main__"`.
-/// Statics have their initial values in the process, and open files are not inherited.
+/// The function is a function by name, or a closure that captures nothing. Its argument and its result can be
+/// any serde type; both travel through shared memory, never through a pipe. The process runs this same
+/// program but not its `main`: nothing needs to stand at the top of `main`, and there is no
+/// `if __name__ == "__main__"`. Statics have their initial values in the process, and open files are not
+/// inherited.
 ///
 /// **Life cycle.** Standard input is empty. The process ignores Ctrl-C, which is for the main process to
 /// handle, and it ends when the main process ends, however that happens. Its `tracing` events reach the main

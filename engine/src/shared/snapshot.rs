@@ -1,9 +1,10 @@
 //! `Publisher` and `Snapshot`: whole copies of an array, published while it changes.
 //!
-//! There are three buffers (a triple buffer), each under a reader-writer lock of its own, and a word that names
-//! the latest whole one. The publisher fills a buffer that is neither the latest nor being read. It only tries
-//! the locks, so it waits for nobody. Readers lock the latest buffer for as long as they copy it. Elements are
-//! moved atomically ([`RawArray`]), so a word that was overwritten leads to a wrong copy at worst.
+//! There are three buffers (a triple buffer), each under a reader-writer lock of its own, and a word that
+//! names the latest whole one. The publisher fills a buffer that is neither the latest nor being read. It
+//! only tries the locks, so it waits for nobody. Readers lock the latest buffer for as long as they copy it.
+//! Elements are moved atomically ([`RawArray`]), so a word that was overwritten leads to a wrong copy at
+//! worst.
 //!
 //! | step of the publisher | a kill after it leaves | who repairs |
 //! |---|---|---|
@@ -69,13 +70,13 @@ pub struct Publisher<T: Element, D: Shape> {
 /// Reads what a [`Publisher`] has published, while the region that publishes runs. Created by
 /// [`Pool::snapshot`](crate::Pool::snapshot).
 ///
-/// Every publication is read as a whole, whatever happens to the processes that publish or read. Reading never
-/// holds up the publisher: it skips a publication if all buffers are being read. Readers may skip publications
-/// too: they see the latest one.
+/// Every publication is read as a whole, whatever happens to the processes that publish or read. Reading
+/// never holds up the publisher: it skips a publication if all buffers are being read. Readers may skip
+/// publications too: they see the latest one.
 ///
 /// Clones read the same publications, on other threads say; each remembers by itself what
-/// [`next_timeout`](Snapshot::next_timeout) has returned. They travel in arguments of tasks and processes, and
-/// `&snapshot` is an operand of launches and regions.
+/// [`next_timeout`](Snapshot::next_timeout) has returned. They travel in arguments of tasks and processes,
+/// and `&snapshot` is an operand of launches and regions.
 #[doc(alias("triple buffer", "TripleBuffer", "watch"))]
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "T: Element, D: Shape", try_from = "Travelling<T>", into = "Travelling<T>")]
@@ -243,8 +244,8 @@ impl<T: Element, D: Shape> Publisher<T, D> {
         self.buffers.begin(step)
     }
 
-    /// Fills elements of a buffer, from `first` on. Only for the holder of the buffer's [`Draft`], and whoever
-    /// fills it together with that.
+    /// Fills elements of a buffer, from `first` on. Only for the holder of the buffer's [`Draft`], and
+    /// whoever fills it together with that.
     ///
     /// # Panics
     /// If they leave the buffer.

@@ -2,8 +2,8 @@
 //! working on. Then it dies of the signal.
 //!
 //! std's own report of an overflow comes from its start-up code, which does not run in a worker. A panic ends
-//! in an abort where the program is built with `panic = "abort"`, in a destructor that runs because of another
-//! panic, and in a function of the C calling convention.
+//! in an abort where the program is built with `panic = "abort"`, in a destructor that runs because of
+//! another panic, and in a function of the C calling convention.
 //!
 //! # Safety
 //! The handlers call `write`, `sigaction`, `getpid`, `gettid`, `tgkill` and nothing else, read atomics, and

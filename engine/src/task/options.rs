@@ -110,9 +110,10 @@ impl<'p> Tasks<'p> {
 
     /// Lets the call wind down when `token` is cancelled: items that are running finish, no other begins, and
     /// none is run again. Each item that did not run has the error [`TaskError::Cancelled`]; so
-    /// [`Self::try_map`] returns all that was done, [`Self::map`] that error, and [`Self::imap`] ends after it.
-    /// No worker is killed. A function that a worker runs can see it by [`is_cancelled`](crate::is_cancelled).
-    /// To end running items as well, use [`AsyncResult::cancel`](crate::AsyncResult::cancel).
+    /// [`Self::try_map`] returns all that was done, [`Self::map`] that error, and [`Self::imap`] ends after
+    /// it. No worker is killed. A function that a worker runs can see it by
+    /// [`is_cancelled`](crate::is_cancelled). To end running items as well, use
+    /// [`AsyncResult::cancel`](crate::AsyncResult::cancel).
     ///
     /// ```
     /// use phalanx::{CancelToken, Pool, TaskError};
@@ -160,9 +161,9 @@ impl<'p> Tasks<'p> {
     /// whole call takes less time than waking the workers. Then an item that ends its process ends the
     /// caller's, and the function uses the caller's own statics.
     ///
-    /// Calls with a time limit, with retries or with [`Self::progress`] never run in the caller, nor do calls that do not
-    /// block, nor any call on a pool whose workers are prepared in some way (an initializer, a preload, a
-    /// life span, threads of their own).
+    /// Calls with a time limit, with retries or with [`Self::progress`] never run in the caller, nor do calls
+    /// that do not block, nor any call on a pool whose workers are prepared in some way (an initializer, a
+    /// preload, a life span, threads of their own).
     pub fn always_out(mut self) -> Self {
         self.options.stays_out = true;
         self

@@ -192,8 +192,8 @@ pub fn current_team_size() -> Option<usize> {
 ///
 /// Workers check this between chunks by themselves; a kernel that spends long on one chunk, or a long task,
 /// can call it to return early. In a search, and where kernels may fail, it also returns true as soon as a
-/// lower chunk has an answer or has failed, so that this chunk's result is no longer wanted. Returns `false` outside kernels and tasks, and on threads that they started.
-/// Reads one shared word.
+/// lower chunk has an answer or has failed, so that this chunk's result is no longer wanted. Returns `false`
+/// outside kernels and tasks, and on threads that they started. Reads one shared word.
 pub fn is_cancelled() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stopped())
 }

@@ -32,8 +32,8 @@ pub(crate) struct IdleWorkPlace {
     pub(crate) size: usize,
 }
 
-/// Observes member deaths and joins in the driver. Called with the roster locked: must return quickly, and must
-/// not launch.
+/// Observes member deaths and joins in the driver. Called with the roster locked: must return quickly, and
+/// must not launch.
 pub(crate) trait DeathObserver: Send + Sync {
     /// A member's death is confirmed; what it held is repaired, and it has no successor yet.
     fn died(&self, death_record: &DeathRecord);

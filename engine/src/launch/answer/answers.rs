@@ -1,12 +1,12 @@
 //! Values of any type that kernels return: how they reach the driver, and which one is the lowest.
 //!
-//! A value is encoded by the member, into a place of the launch's spill. For launches that end early, one word
-//! holds the lowest chunk that has an answer, together with the answer's place. README.md of `launch`
+//! A value is encoded by the member, into a place of the launch's spill. For launches that end early, one
+//! word holds the lowest chunk that has an answer, together with the answer's place. README.md of `launch`
 //! has the steps, V1 to V4.
 //!
 //! # Safety
-//! A place is the member's alone from V1 on, and lies inside the spill as mapped here: its end is checked. The
-//! head is made of atomics.
+//! A place is the member's alone from V1 on, and lies inside the spill as mapped here: its end is checked.
+//! The head is made of atomics.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

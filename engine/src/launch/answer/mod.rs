@@ -1,5 +1,5 @@
-//! Launches that return values of any type, that may fail, or that end early: folds, searches, and kernels that
-//! return a `Result`.
+//! Launches that return values of any type, that may fail, or that end early: folds, searches, and kernels
+//! that return a `Result`.
 
 pub(super) mod answers;
 mod fallible;

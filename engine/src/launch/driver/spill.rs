@@ -1,12 +1,12 @@
 //! Memory for values whose size only their kernels know: results of folds, answers of searches, errors.
 //!
-//! A spill is a sparse block of the arena: much address space, of which the first [`READY_BYTES`] have memory.
-//! Members take places in it by one addition (`launch::answer::answers`), and populate what lies beyond. It goes back
-//! as a whole, so a member that dies in the middle leaks nothing.
+//! A spill is a sparse block of the arena: much address space, of which the first [`READY_BYTES`] have
+//! memory. Members take places in it by one addition (`launch::answer::answers`), and populate what lies
+//! beyond. It goes back as a whole, so a member that dies in the middle leaks nothing.
 //!
 //! # Safety
-//! The block is the launch's alone while the spill is taken. Its head is made of atomics; the driver reads the
-//! rest only after the launch, when no member writes any more.
+//! The block is the launch's alone while the spill is taken. Its head is made of atomics; the driver reads
+//! the rest only after the launch, when no member writes any more.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -29,9 +29,9 @@ mod sealed {
 }
 
 /// What is read element by element, by [`map_into`](crate::Pool::map_into) and searches such as
-/// [`find_first`](crate::Pool::find_first): [`split`](crate::SharedArray::split) of an array of any dimension,
-/// [`split_flat`](crate::SharedArray::split_flat), an index range, or a tuple of up to 8 of these. The function
-/// receives one element of each, as a tuple where there is a tuple.
+/// [`find_first`](crate::Pool::find_first): [`split`](crate::SharedArray::split) of an array of any
+/// dimension, [`split_flat`](crate::SharedArray::split_flat), an index range, or a tuple of up to 8 of these.
+/// The function receives one element of each, as a tuple where there is a tuple.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read element by element",
     label = "not elements",

@@ -1,8 +1,8 @@
 //! A cancel token as an operand.
 //!
 //! # Safety
-//! The flag is an atomic in a segment, which the operand's token keeps alive until no member is in the launch.
-//! `handle::open` checks its place.
+//! The flag is an atomic in a segment, which the operand's token keeps alive until no member is in the
+//! launch. `handle::open` checks its place.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -46,8 +46,8 @@ pub struct KernelToken {
 }
 
 impl KernelToken {
-    /// Cancels the token: this launch and all others that use it. Workers stop at their next chunk. The kernel
-    /// that calls this runs on, so it should return.
+    /// Cancels the token: this launch and all others that use it. Workers stop at their next chunk. The
+    /// kernel that calls this runs on, so it should return.
     pub fn cancel(&self) {
         self.flag.store(1, Ordering::SeqCst);
         self.board.stop().fetch_max(self.epoch, Ordering::AcqRel);
@@ -88,8 +88,8 @@ unsafe impl Operand for &CancelToken {
         Ok(KernelToken { flag, board, orders, epoch: context.order.epoch })
     }
     unsafe fn view<'w>(local: &KernelToken, _chunk: &Chunk) -> &'w KernelToken {
-        // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what `'w`
-        // means.
+        // SAFETY: the entry keeps `local` in place until its last kernel call has returned, which is what
+        // `'w` means.
         unsafe { &*std::ptr::from_ref(local) }
     }
 }

@@ -24,8 +24,8 @@ use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A value of any serde type that kernels read: configurations, strings, lookup tables, models. What a closure
-/// would capture.
+/// A value of any serde type that kernels read: configurations, strings, lookup tables, models. What a
+/// closure would capture.
 ///
 /// The value is encoded once, when the handle is created, into memory that the workers share. Each worker
 /// decodes it once, when a launch first names `&handle` among its operands, and keeps it for later launches.

@@ -1,8 +1,8 @@
 //! Publishers and snapshots as operands.
 //!
 //! # Safety
-//! Both consist of handles, each checked like every handle (see `handle`). What members do to each other through
-//! them is up to these: elements are moved by atomics.
+//! Both consist of handles, each checked like every handle (see `handle`). What members do to each other
+//! through them is up to these: elements are moved by atomics.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -25,8 +25,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// A kernel argument: a grant of a shared array (`a.split()`, `a.split_mut()`, ...), a plain value
-/// ([`Plain`], [`Val`]), any serde value ([`Captured`](crate::Captured)), an index range, a shared value, lock
-/// or counter, per-worker state, or a tuple of up to 8 of these.
+/// ([`Plain`], [`Val`]), any serde value ([`Captured`](crate::Captured)), an index range, a shared value,
+/// lock or counter, per-worker state, or a tuple of up to 8 of these.
 ///
 /// # Safety
 /// Views of chunks of one launch that live at the same time must not alias mutably. (A member holds one view
@@ -71,8 +71,8 @@ pub unsafe trait Operand {
 
 /// Plain values, which are sent as they are.
 ///
-/// Implemented for the integer and floating-point types, `bool`, `char`, `Duration`, and options and arrays of
-/// these. For your own types use [`Val`], or [`Captured`](crate::Captured) for those that own memory.
+/// Implemented for the integer and floating-point types, `bool`, `char`, `Duration`, and options and arrays
+/// of these. For your own types use [`Val`], or [`Captured`](crate::Captured) for those that own memory.
 ///
 /// # Safety
 /// A copy of the bytes is the same value in every process of the program: the type holds no reference, no

@@ -85,8 +85,8 @@ impl RegionError {
     }
 }
 
-/// Why a body of [`Pool::try_region`](crate::Pool::try_region) cannot continue: a step of the region failed, or
-/// the body has an error of its own.
+/// Why a body of [`Pool::try_region`](crate::Pool::try_region) cannot continue: a step of the region failed,
+/// or the body has an error of its own.
 ///
 /// `?` converts both kinds: what [`Team`](crate::Team) returns, and any serde type.
 pub enum BodyError<E = Box<dyn Error + Send + Sync>> {

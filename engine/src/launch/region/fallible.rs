@@ -1,8 +1,8 @@
 //! Regions whose bodies may fail: the error of the lowest rank that failed by itself.
 //!
 //! # Safety
-//! An entry is instantiated for the operand type whose wire it receives, as in `launch`. Answers are read after
-//! the launch.
+//! An entry is instantiated for the operand type whose wire it receives, as in `launch`. Answers are read
+//! after the launch.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -192,7 +192,8 @@ unsafe impl<T: Send + 'static> RegionOperand for &PerWorker<T> {
     }
 }
 
-// SAFETY: a shared reference to the member's own copy, which its table of states keeps until the body is over.
+// SAFETY: a shared reference to the member's own copy, which its table of states keeps until the body is
+// over.
 unsafe impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> RegionOperand for &Captured<T> {
     type Wire = (u64, ArrayWire);
     type Handle<'w> = &'w T;
