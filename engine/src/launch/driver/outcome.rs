@@ -82,6 +82,13 @@ impl ActiveLaunch<'_> {
                 },
             });
         };
+        // Ranks that a token tells to stop leave at different steps, maybe before the driver looks: not their
+        // fault.
+        if matches!(fault.kind, FaultKind::Body | FaultKind::Broken)
+            && let Some(stop @ (Stop::Closed | Stop::Cancelled)) = self.stop_wanted(Instant::now())
+        {
+            return Err(self.stopped(stop, Vec::new()));
+        }
         let site = self.job.site.to_string();
         Err(match fault.kind {
             FaultKind::Panic => LaunchError::Panicked {
