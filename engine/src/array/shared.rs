@@ -9,7 +9,8 @@
 //! - A3 Nobody else has a claim on these bytes while the array lives, but workers that hold a grant of it; a
 //!   grant borrows the array (shared for reading, exclusive for writing) until no worker can touch it any
 //!   more. Once the array is frozen nobody writes it, and handles here and in other processes read it
-//!   (`frozen.rs`, F2).
+//!   (`frozen.rs`, F2). While it is divided nobody has the array itself, and its parts have locks (`part.rs`,
+//!   P1 and P2).
 //! - A4 Every bit pattern is a `T` ([`Element`]), so zeroed pages and half-written elements are initialised
 //!   values.
 //!
