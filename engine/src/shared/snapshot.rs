@@ -365,21 +365,27 @@ impl<T: Element> Buffers<T> {
         [self.elements.place(), a.place(), b.place(), c.place(), self.latest.place(), self.published.place()]
     }
 
-    /// Rebuilds the buffers over places mapped here, in the order of `places`.
+    /// Rebuilds the buffers and their shape over places mapped here, in the order of `places`. `None` if they
+    /// have another shape.
     ///
     /// # Safety
     /// As for `Remote::from_base`, with what `places` returned of a handle of the same type.
-    unsafe fn from_bases(bases: [(NonNull<u8>, SyncWire); OBJECTS]) -> Buffers<T> {
+    unsafe fn from_bases<D: Shape>(
+        bases: [(NonNull<u8>, SyncWire); OBJECTS],
+        shape: &[usize],
+    ) -> Option<(Buffers<T>, D)> {
         let [elements, a, b, c, latest, published] = bases.map(|(base, wire)| {
             // SAFETY: the caller's promise.
             unsafe { Place::borrowed(base, wire) }
         });
-        Buffers {
+        let buffers = Buffers {
             elements: Remote::of(elements),
             frames: [a, b, c].map(Remote::of),
             latest: Remote::of(latest),
             published: Remote::of(published),
-        }
+        };
+        let dim = dim_of(shape, &buffers)?;
+        Some((buffers, dim))
     }
 }
 
@@ -398,8 +404,7 @@ impl<T: Element, D: Shape> Publisher<T, D> {
         shape: &[usize],
     ) -> Option<Borrowed<'w, Self>> {
         // SAFETY: the caller's promise.
-        let buffers = unsafe { Buffers::from_bases(bases) };
-        let dim = dim_of(shape, &buffers)?;
+        let (buffers, dim) = unsafe { Buffers::from_bases(bases, shape) }?;
         Some(Borrowed::new(Publisher { buffers, dim }))
     }
 }
@@ -419,8 +424,7 @@ impl<T: Element, D: Shape> Snapshot<T, D> {
         shape: &[usize],
     ) -> Option<Borrowed<'w, Self>> {
         // SAFETY: the caller's promise.
-        let buffers = unsafe { Buffers::from_bases(bases) };
-        let dim = dim_of(shape, &buffers)?;
+        let (buffers, dim) = unsafe { Buffers::from_bases(bases, shape) }?;
         Some(Borrowed::new(Snapshot { buffers, dim, seen: 0 }))
     }
 }
