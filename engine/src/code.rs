@@ -120,7 +120,8 @@ impl<K> NoCapture<K> {
     pub(crate) const OK: () = assert!(
         size_of::<K>() == 0,
         "this runs in another process, so it must be a function or a closure that captures nothing. \
-         Pass what it needs as an operand or as part of its argument. \
+         Pass what it needs beside the data: as an operand of a launch, `(y.split_mut(), a)`, with \
+         `pool.with(a)` where elements are computed one by one, or as part of a task's argument. \
          (A fn pointer has a size, too: name the function itself.)"
     );
 }
@@ -128,9 +129,10 @@ impl<K> NoCapture<K> {
 /// Creates a value of the type of a function, or of a closure that captures nothing: the type alone names the
 /// code. The public methods refuse other types when the program is built ([`NoCapture`]).
 ///
-/// Callers take such a value from the user, so the type has one.
+/// Callers take such a value from the user, so the type has one. A type with a lifetime is for calls that end
+/// before their caller goes on: launches. What may run later, or be abandoned, asks for `'static`.
 #[inline]
-pub(crate) fn conjure<K: Copy + Send + Sync + 'static>() -> K {
+pub(crate) fn conjure<K: Copy + Send + Sync>() -> K {
     assert!(size_of::<K>() == 0, "refused when the program is built");
     // SAFETY: a function or closure without size, and inhabited, since the caller's user had one; `Copy`.
     // What it captured without size means the same here, by P8.

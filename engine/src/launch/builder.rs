@@ -109,7 +109,7 @@ impl<'p> Launch<'p> {
     pub fn for_each<O, K>(self, mut operands: O, kernel: K) -> Result<(), LaunchError>
     where
         O: Operand,
-        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;
@@ -139,8 +139,8 @@ impl<'p> Launch<'p> {
     where
         O: Operand,
         A: Element,
-        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
-        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync,
+        C: Fn(A, A) -> A + Copy + Send + Sync,
     {
         const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         let _carried_by_its_type = kernel;
@@ -170,7 +170,7 @@ impl<'p> Launch<'p> {
     pub fn broadcast<O, K>(self, operands: O, kernel: K) -> Result<(), LaunchError>
     where
         O: Operand,
-        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;

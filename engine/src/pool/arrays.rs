@@ -108,7 +108,7 @@ impl Pool {
     #[track_caller]
     pub fn from_fn<T: Element, F>(&self, len: usize, f: F) -> Result<SharedArray<T, Ix1>, crate::Error>
     where
-        F: Fn(usize) -> T + Copy + Send + Sync + 'static,
+        F: Fn(usize) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<F>::OK };
         let mut array = self.zeros(len)?;
@@ -139,7 +139,7 @@ impl Pool {
     where
         I: IntoDimension,
         I::Dim: Shape,
-        F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync + 'static,
+        F: Fn(<I::Dim as Dimension>::Pattern) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<F>::OK };
         let mut array = self.zeros_nd(shape)?;
@@ -175,7 +175,7 @@ impl Pool {
         I::Dim: Shape,
         P: Operand,
         for<'w> P::View<'w>: Copy,
-        F: for<'w> Fn(<I::Dim as Dimension>::Pattern, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+        F: for<'w> Fn(<I::Dim as Dimension>::Pattern, P::View<'w>) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<F>::OK };
         let mut array = self.zeros_nd(shape)?;

@@ -52,8 +52,8 @@ impl Pool {
     where
         O: Operand,
         R: Output,
-        I: Fn() -> R + Copy + Send + Sync + 'static,
-        K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync + 'static,
+        I: Fn() -> R + Copy + Send + Sync,
+        K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync,
         C: FnMut(&mut R, R),
     {
         const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
@@ -94,8 +94,8 @@ impl Pool {
         O: Operand,
         R: Output,
         E: Output,
-        I: Fn() -> R + Copy + Send + Sync + 'static,
-        K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+        I: Fn() -> R + Copy + Send + Sync,
+        K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
         C: FnMut(&mut R, R),
     {
         const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
@@ -136,7 +136,7 @@ impl Pool {
     where
         O: Operand,
         E: Output,
-        K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().try_for_each(operands, kernel)
@@ -174,8 +174,8 @@ impl Pool {
         O: Operand,
         A: Element,
         E: Output,
-        K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync + 'static,
-        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync,
+        C: Fn(A, A) -> A + Copy + Send + Sync,
     {
         const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         self.launch().try_reduce(operands, identity, kernel, combine)
@@ -207,7 +207,7 @@ impl Pool {
     where
         O: Operand,
         A: Output,
-        K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().find_map_first(operands, kernel)
@@ -236,7 +236,7 @@ impl Pool {
     pub fn find_first<X, K>(&self, elements: X, predicate: K) -> Result<Option<X::Item>, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().find_first(elements, predicate)
@@ -260,7 +260,7 @@ impl Pool {
     pub fn position_first<X, K>(&self, elements: X, predicate: K) -> Result<Option<usize>, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().position_first(elements, predicate)
@@ -284,7 +284,7 @@ impl Pool {
     pub fn any<X, K>(&self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().any(elements, predicate)
@@ -308,7 +308,7 @@ impl Pool {
     pub fn all<X, K>(&self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().all(elements, predicate)

@@ -133,7 +133,7 @@ impl Pool {
     pub fn for_each<O, K>(&self, operands: O, kernel: K) -> Result<(), LaunchError>
     where
         O: Operand,
-        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().for_each(operands, kernel)
@@ -161,7 +161,7 @@ impl Pool {
     pub fn broadcast<O, K>(&self, operands: O, kernel: K) -> Result<(), LaunchError>
     where
         O: Operand,
-        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().broadcast(operands, kernel)
@@ -198,8 +198,8 @@ impl Pool {
     where
         O: Operand,
         A: Element,
-        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
-        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync,
+        C: Fn(A, A) -> A + Copy + Send + Sync,
     {
         const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         self.launch().reduce(operands, identity, kernel, combine)
@@ -235,7 +235,7 @@ impl Pool {
         U: Element,
         Out: MapOutput<U>,
         In: Elements,
-        K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
+        K: Fn(In::Item) -> U + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().map_into(out, input, kernel)
@@ -302,7 +302,7 @@ impl Pool {
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+        K: Fn(T, T) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.launch().scan(out, input, identity, combine)
@@ -347,7 +347,7 @@ impl Pool {
     where
         O: RegionOperand,
         R: Element,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         self.launch().region(operands, body)
@@ -408,7 +408,7 @@ impl Pool {
         O: RegionOperand,
         R: Element,
         E: Output,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         self.launch().try_region(operands, body)

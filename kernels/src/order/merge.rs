@@ -46,7 +46,7 @@ const PARTS: usize = 16;
 pub fn sort_by<T, F>(pool: &Pool, x: &mut SharedArray<T>, compare: F) -> Result<(), KernelError>
 where
     T: Element,
-    F: Fn(&T, &T) -> Ordering + Copy + Send + Sync + 'static,
+    F: Fn(&T, &T) -> Ordering + Copy + Send + Sync,
 {
     let len = x.len();
     if is_inline(len) {
@@ -115,7 +115,7 @@ fn merge_round<T, F>(
 ) -> Result<(), KernelError>
 where
     T: Element,
-    F: Fn(&T, &T) -> Ordering + Copy + Send + Sync + 'static,
+    F: Fn(&T, &T) -> Ordering + Copy + Send + Sync,
 {
     let (len, parts) = (from.len(), from.len().div_ceil(part));
     let mut cuts = pool.zeros::<u64>(parts)?;

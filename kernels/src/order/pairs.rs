@@ -64,7 +64,7 @@ impl Order {
     where
         T: Element,
         K: Key,
-        F: Fn(&T) -> K + Copy + Send + Sync + 'static,
+        F: Fn(&T) -> K + Copy + Send + Sync,
     {
         if K::Word::BITS <= 32 && u32::try_from(x.len()).is_ok() {
             return Ok(Order::Short(tagged(pool, x, key)?));
@@ -112,7 +112,7 @@ where
     T: Element,
     K: Key,
     P: Tagged,
-    F: Fn(&T) -> K + Copy + Send + Sync + 'static,
+    F: Fn(&T) -> K + Copy + Send + Sync,
 {
     let mut tags = pool.zeros::<P>(x.len())?;
     let operands = (tags.split_out(), x.split(), 0..x.len());
@@ -135,7 +135,7 @@ fn gather<T, P, F>(
 where
     T: Element,
     P: Element,
-    F: Fn(P) -> usize + Copy + Send + Sync + 'static,
+    F: Fn(P) -> usize + Copy + Send + Sync,
 {
     let operands = (to.split_out(), tags.split(), from.whole());
     Ok(pool.launch().retry(3).for_each(operands, move |(to, tags, from)| {
@@ -251,7 +251,7 @@ pub fn sort_by_key<T, K, F>(pool: &Pool, x: &mut SharedArray<T>, key: F) -> Resu
 where
     T: Element,
     K: Key,
-    F: Fn(&T) -> K + Copy + Send + Sync + 'static,
+    F: Fn(&T) -> K + Copy + Send + Sync,
 {
     if is_inline(x.len()) {
         let x = x.as_mut_slice();

@@ -189,7 +189,7 @@ where
     T: phalanx::Element,
     D: Shape,
     P: phalanx::Plain,
-    F: Fn(&mut [T], Range<usize>, (u64, P)) + Copy + Send + Sync + 'static,
+    F: Fn(&mut [T], Range<usize>, (u64, P)) + Copy + Send + Sync,
 {
     let len = out.len();
     if is_inline(len) {

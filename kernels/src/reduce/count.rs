@@ -33,7 +33,7 @@ pub fn count_if<T: Element, F>(
     f: F,
 ) -> Result<usize, KernelError>
 where
-    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+    F: Fn(T) -> bool + Copy + Send + Sync,
 {
     if is_inline(x.len()) {
         let x = x.elements();
@@ -61,7 +61,7 @@ where
 /// ```
 pub fn any<T: Element, F>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized), f: F) -> Result<bool, KernelError>
 where
-    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+    F: Fn(T) -> bool + Copy + Send + Sync,
 {
     if is_inline(x.len()) {
         let x = x.elements();
@@ -100,7 +100,7 @@ where
 /// ```
 pub fn all<T: Element, F>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized), f: F) -> Result<bool, KernelError>
 where
-    F: Fn(T) -> bool + Copy + Send + Sync + 'static,
+    F: Fn(T) -> bool + Copy + Send + Sync,
 {
     Ok(!any(pool, x, move |x: T| !f(x))?)
 }

@@ -14,8 +14,8 @@ pub(super) fn fold<T: Element, A: Element, K, C>(
     combine: C,
 ) -> Result<A, KernelError>
 where
-    K: for<'w> Fn(&'w [T]) -> A + Copy + Send + Sync + 'static,
-    C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(&'w [T]) -> A + Copy + Send + Sync,
+    C: Fn(A, A) -> A + Copy + Send + Sync,
 {
     if is_inline(x.len()) {
         return Ok(kernel(&x.elements()));
@@ -34,8 +34,8 @@ pub(super) fn fold_scaled<T: Element, V: Plain, A: Element, K, C>(
     combine: C,
 ) -> Result<A, KernelError>
 where
-    K: for<'w> Fn(&'w [T], V) -> A + Copy + Send + Sync + 'static,
-    C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(&'w [T], V) -> A + Copy + Send + Sync,
+    C: Fn(A, A) -> A + Copy + Send + Sync,
 {
     if is_inline(x.len()) {
         return Ok(kernel(&x.elements(), scale));

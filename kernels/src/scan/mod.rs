@@ -115,7 +115,7 @@ pub fn inclusive<T: Element, D: Shape, F>(
     op: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    F: Fn(T, T) -> T + Copy + Send + Sync,
 {
     prefixes::<Inclusive, _, _, _, _, _>(pool, out, x, identity, |x| x, op)
 }
@@ -144,7 +144,7 @@ pub fn exclusive<T: Element, D: Shape, F>(
     op: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+    F: Fn(T, T) -> T + Copy + Send + Sync,
 {
     prefixes::<Exclusive, _, _, _, _, _>(pool, out, x, identity, |x| x, op)
 }
@@ -181,8 +181,8 @@ fn prefixes<P: Prefix, T: Element, A: Element, D: Shape, L, F>(
     op: F,
 ) -> Result<(), KernelError>
 where
-    L: Fn(T) -> A + Copy + Send + Sync + 'static,
-    F: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    L: Fn(T) -> A + Copy + Send + Sync,
+    F: Fn(A, A) -> A + Copy + Send + Sync,
 {
     check_shape("x", out.shape(), x.view().shape())?;
     if is_inline(out.len()) {

@@ -289,7 +289,7 @@ pub fn map<T: Element, U: Element, D: Shape, F>(
     f: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(T) -> U + Copy + Send + Sync + 'static,
+    F: Fn(T) -> U + Copy + Send + Sync,
 {
     check_shape("x", out.shape(), x.view().shape())?;
     if is_inline(out.len()) {
@@ -332,7 +332,7 @@ pub fn map2<T: Element, S: Element, U: Element, D: Shape, F>(
     f: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(T, S) -> U + Copy + Send + Sync + 'static,
+    F: Fn(T, S) -> U + Copy + Send + Sync,
 {
     two(
         pool,
@@ -354,7 +354,7 @@ fn one<T: Number, D: Shape, V: phalanx::Plain, F>(
     f: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(V, T) -> T + Copy + Send + Sync + 'static,
+    F: Fn(V, T) -> T + Copy + Send + Sync,
 {
     check_shape("x", out.shape(), x.view().shape())?;
     if is_inline(out.len()) {
@@ -389,7 +389,7 @@ fn two<T: Element, S: Element, U: Element, D: Shape, V: phalanx::Plain, F>(
     f: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(V, T, S) -> U + Copy + Send + Sync + 'static,
+    F: Fn(V, T, S) -> U + Copy + Send + Sync,
 {
     check_shape("x", out.shape(), x.view().shape())?;
     check_shape("y", out.shape(), y.view().shape())?;
@@ -430,7 +430,7 @@ fn change<T: Number, D: Shape, V: phalanx::Plain, F>(
     f: F,
 ) -> Result<(), KernelError>
 where
-    F: Fn(V, T, T) -> T + Copy + Send + Sync + 'static,
+    F: Fn(V, T, T) -> T + Copy + Send + Sync,
 {
     check_shape("x", y.shape(), x.view().shape())?;
     if is_inline(y.len()) {

@@ -29,7 +29,7 @@ struct Failure<K>(PhantomData<K>);
 
 impl<O: Operand, E, K> SearchBody<O, E> for Failure<K>
 where
-    K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
 {
     fn run(view: O::View<'_>) -> Option<E> {
         conjure::<K>()(view).err()
@@ -43,7 +43,7 @@ impl Launch<'_> {
     where
         O: Operand,
         E: Output,
-        K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;
@@ -67,8 +67,8 @@ impl Launch<'_> {
         O: Operand,
         A: Element,
         E: Output,
-        K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync + 'static,
-        C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync,
+        C: Fn(A, A) -> A + Copy + Send + Sync,
     {
         const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
         let _carried_by_its_type = kernel;
@@ -109,8 +109,8 @@ where
     O: Operand,
     A: Element,
     E: Output,
-    K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync + 'static,
-    C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(O::View<'w>) -> Result<A, E> + Copy + Send + Sync,
+    C: Fn(A, A) -> A + Copy + Send + Sync,
 {
     let (kernel, combine): (K, C) = (conjure(), conjure());
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.

@@ -61,7 +61,7 @@ struct Fallible<K>(PhantomData<K>);
 
 impl<O: Operand, R, K> FoldBody<O, R, Never> for Plain<K>
 where
-    K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync,
 {
     fn run(accumulator: &mut R, view: O::View<'_>) -> Result<(), Never> {
         conjure::<K>()(accumulator, view);
@@ -71,7 +71,7 @@ where
 
 impl<O: Operand, R, E, K> FoldBody<O, R, E> for Fallible<K>
 where
-    K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
 {
     fn run(accumulator: &mut R, view: O::View<'_>) -> Result<(), E> {
         conjure::<K>()(accumulator, view)
@@ -91,8 +91,8 @@ impl Launch<'_> {
     where
         O: Operand,
         R: Output,
-        I: Fn() -> R + Copy + Send + Sync + 'static,
-        K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync + 'static,
+        I: Fn() -> R + Copy + Send + Sync,
+        K: for<'w> Fn(&mut R, O::View<'w>) + Copy + Send + Sync,
         C: FnMut(&mut R, R),
     {
         const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
@@ -117,8 +117,8 @@ impl Launch<'_> {
         O: Operand,
         R: Output,
         E: Output,
-        I: Fn() -> R + Copy + Send + Sync + 'static,
-        K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync + 'static,
+        I: Fn() -> R + Copy + Send + Sync,
+        K: for<'w> Fn(&mut R, O::View<'w>) -> Result<(), E> + Copy + Send + Sync,
         C: FnMut(&mut R, R),
     {
         const { (NoCapture::<I>::OK, NoCapture::<K>::OK) };
@@ -137,7 +137,7 @@ impl Launch<'_> {
         O: Operand,
         R: Output,
         E: Output,
-        I: Fn() -> R + Copy + Send + Sync + 'static,
+        I: Fn() -> R + Copy + Send + Sync,
         B: FoldBody<O, R, E>,
     {
         let spill = self.launcher.spill()?;
@@ -194,7 +194,7 @@ where
     O: Operand,
     R: Output,
     E: Output,
-    I: Fn() -> R + Copy + Send + Sync + 'static,
+    I: Fn() -> R + Copy + Send + Sync,
     B: FoldBody<O, R, E>,
 {
     let identity: I = conjure();

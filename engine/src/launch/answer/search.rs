@@ -57,7 +57,7 @@ struct Any<K, const WANTED: bool>(PhantomData<K>);
 
 impl<O: Operand, A, K> SearchBody<O, A> for FindMap<K>
 where
-    K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync,
 {
     fn run(view: O::View<'_>) -> Option<A> {
         conjure::<K>()(view)
@@ -69,7 +69,7 @@ where
     X: Elements,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
 {
     fn run((view, indices, parameters): (X::View<'_>, Range<usize>, P::View<'_>)) -> Option<usize> {
         // Elements of a row.
@@ -85,7 +85,7 @@ where
     X: Elements,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
 {
     const ANY: bool = true;
     fn run((view, parameters): (X::View<'_>, P::View<'_>)) -> Option<()> {
@@ -101,7 +101,7 @@ impl Launch<'_> {
     where
         O: Operand,
         A: Output,
-        K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(O::View<'w>) -> Option<A> + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let _carried_by_its_type = kernel;
@@ -115,7 +115,7 @@ impl Launch<'_> {
     pub fn position_first<X, K>(self, elements: X, predicate: K) -> Result<Option<usize>, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         Ok(self.with(()).position(elements, move |element, ()| predicate(element), Location::caller())?.1)
@@ -127,7 +127,7 @@ impl Launch<'_> {
     pub fn find_first<X, K>(self, elements: X, predicate: K) -> Result<Option<X::Item>, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.with(()).first(elements, move |element, ()| predicate(element), Location::caller())
@@ -138,7 +138,7 @@ impl Launch<'_> {
     pub fn any<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let kernel = move |element, ()| predicate(element);
@@ -150,7 +150,7 @@ impl Launch<'_> {
     pub fn all<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: Fn(X::Item) -> bool + Copy + Send + Sync + 'static,
+        K: Fn(X::Item) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let kernel = move |element, ()| predicate(element);
@@ -205,7 +205,7 @@ where
     pub fn position_first<X, K>(self, elements: X, predicate: K) -> Result<Option<usize>, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         Ok(self.position(elements, predicate, Location::caller())?.1)
@@ -220,7 +220,7 @@ where
     pub fn find_first<X, K>(self, elements: X, predicate: K) -> Result<Option<X::Item>, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.first(elements, predicate, Location::caller())
@@ -235,7 +235,7 @@ where
     pub fn any<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.found::<X, K, true>(elements, predicate, Location::caller())
@@ -250,7 +250,7 @@ where
     pub fn all<X, K>(self, elements: X, predicate: K) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         Ok(!self.found::<X, K, false>(elements, predicate, Location::caller())?)
@@ -265,7 +265,7 @@ where
     ) -> Result<(X, Option<usize>), LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         let _carried_by_its_type = predicate;
         let rows = elements.checked_rows()?;
@@ -282,7 +282,7 @@ where
     ) -> Result<Option<X::Item>, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         let (elements, position) = self.position(elements, predicate, site)?;
         Ok(position.and_then(|position| elements.get(position)))
@@ -297,7 +297,7 @@ where
     ) -> Result<bool, LaunchError>
     where
         X: Elements,
-        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(X::Item, P::View<'w>) -> bool + Copy + Send + Sync,
     {
         let _carried_by_its_type = predicate;
         elements.checked_rows()?;

@@ -33,7 +33,7 @@ where
     In: Elements,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync,
 {
     let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
@@ -70,7 +70,7 @@ where
     Out: MapOutput<U>,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync,
 {
     let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.

@@ -45,7 +45,7 @@ impl Launch<'_> {
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+        K: Fn(T, T) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let combine = move |a, b, ()| combine(a, b);
@@ -64,7 +64,7 @@ impl Launch<'_> {
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: Fn(T, T) -> T + Copy + Send + Sync + 'static,
+        K: Fn(T, T) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         let combine = move |a, b, ()| combine(a, b);
@@ -92,7 +92,7 @@ where
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
@@ -114,7 +114,7 @@ where
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
@@ -134,7 +134,7 @@ where
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
-        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
     {
         let _carried_by_its_type = combine;
         let operands = (out, input, Val(identity), prefix == Prefix::Exclusive, self.parameters);
@@ -181,7 +181,7 @@ where
     T: Element,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
 {
     let combine: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
@@ -211,7 +211,7 @@ where
     Out: MapOutput<T, Dim = Ix1>,
     P: Operand,
     for<'w> P::View<'w>: Copy,
-    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
 {
     let combine: K = conjure();
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.

@@ -35,7 +35,7 @@ impl<'p> Launch<'p> {
         U: Element,
         Out: MapOutput<U>,
         In: Elements,
-        K: Fn(In::Item) -> U + Copy + Send + Sync + 'static,
+        K: Fn(In::Item) -> U + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.with(()).map(out, input, move |item, ()| kernel(item))
@@ -48,7 +48,7 @@ impl<'p> Launch<'p> {
     where
         U: Element,
         Out: MapOutput<U>,
-        K: Fn(<Out::Dim as Dimension>::Pattern) -> U + Copy + Send + Sync + 'static,
+        K: Fn(<Out::Dim as Dimension>::Pattern) -> U + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.with(()).fill(out, move |index, ()| kernel(index))
@@ -70,7 +70,7 @@ where
         U: Element,
         Out: MapOutput<U>,
         In: Elements,
-        K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.map(out, input, kernel)
@@ -82,7 +82,7 @@ where
         U: Element,
         Out: MapOutput<U>,
         In: Elements,
-        K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(In::Item, P::View<'w>) -> U + Copy + Send + Sync,
     {
         let _carried_by_its_type = kernel;
         input.check_shape(out.dim().slice())?;
@@ -109,7 +109,7 @@ where
     where
         U: Element,
         Out: MapOutput<U>,
-        K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
         self.fill(out, kernel)
@@ -120,7 +120,7 @@ where
     where
         U: Element,
         Out: MapOutput<U>,
-        K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync + 'static,
+        K: for<'w> Fn(<Out::Dim as Dimension>::Pattern, P::View<'w>) -> U + Copy + Send + Sync,
     {
         let _carried_by_its_type = kernel;
         let lengths = entry::lengths_of(out.dim().slice());

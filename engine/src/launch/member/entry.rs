@@ -43,7 +43,7 @@ pub(crate) unsafe fn open<O: Operand>(
 pub(crate) unsafe fn for_each_entry<O, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     O: Operand,
-    K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(O::View<'w>) + Copy + Send + Sync,
 {
     let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
@@ -60,7 +60,7 @@ where
 pub(crate) unsafe fn broadcast_entry<O, K>(context: &mut LaunchContext<'_>) -> Result<(), Fault>
 where
     O: Operand,
-    K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync,
 {
     let kernel: K = conjure();
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.
@@ -79,8 +79,8 @@ pub(crate) unsafe fn reduce_entry<O, A, K, C>(context: &mut LaunchContext<'_>) -
 where
     O: Operand,
     A: Element,
-    K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync + 'static,
-    C: Fn(A, A) -> A + Copy + Send + Sync + 'static,
+    K: for<'w> Fn(O::View<'w>) -> A + Copy + Send + Sync,
+    C: Fn(A, A) -> A + Copy + Send + Sync,
 {
     let (kernel, combine): (K, C) = (conjure(), conjure());
     // SAFETY: this entry goes with the wire of an `O`, and we are in the launch.

@@ -35,7 +35,7 @@ impl Launch<'_> {
         O: RegionOperand,
         R: Element,
         E: Output,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         let region = self.try_region_at(operands, body, Location::caller())?;
@@ -49,7 +49,7 @@ impl Launch<'_> {
         O: RegionOperand,
         R: Element,
         E: Output,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         self.try_region_at(operands, body, Location::caller())
@@ -65,7 +65,7 @@ impl Launch<'_> {
         O: RegionOperand,
         R: Element,
         E: Output,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync,
     {
         let _carried_by_its_type = body;
         let spill = self.launcher.spill()?;
@@ -102,7 +102,7 @@ where
     O: RegionOperand,
     R: Element,
     E: Output,
-    B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync + 'static,
+    B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, BodyError<E>> + Copy + Send + Sync,
 {
     in_team(context, |team, context| {
         context.check_layout(layout::<O, R>())?;

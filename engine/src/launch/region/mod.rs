@@ -49,7 +49,7 @@ impl Launch<'_> {
     where
         O: RegionOperand,
         R: Element,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         let region = self.region_at(operands, body, Location::caller())?;
@@ -62,7 +62,7 @@ impl Launch<'_> {
     where
         O: RegionOperand,
         R: Element,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync,
     {
         const { NoCapture::<B>::OK };
         self.region_at(operands, body, Location::caller())
@@ -77,7 +77,7 @@ impl Launch<'_> {
     where
         O: RegionOperand,
         R: Element,
-        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+        B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync,
     {
         let _carried_by_its_type = body;
         let mut description = Description::default();
@@ -102,7 +102,7 @@ unsafe fn region_entry<O, R, B>(context: &mut LaunchContext<'_>) -> Result<(), F
 where
     O: RegionOperand,
     R: Element,
-    B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync + 'static,
+    B: for<'w> Fn(&mut Team<'w>, O::Handle<'w>) -> Result<R, RegionError> + Copy + Send + Sync,
 {
     in_team(context, |team, context| {
         context.check_layout(layout::<O, R>())?;
