@@ -31,7 +31,7 @@ use crate::inline::{is_inline, repeatable};
 use crate::number::{Integer, Real};
 use crate::simd::vectorized;
 use phalanx::{Pool, Shape, SharedArray};
-use philox::{Domain, LANES, Words};
+use philox::{Domain, Keys, LANES, Words};
 use std::ops::{Range, RangeInclusive};
 
 /// Numbers of 64 bits that one step makes.
@@ -121,12 +121,13 @@ pub fn normal<T: Draw, D: Shape>(
     }
     fill(pool, out, (seed, [mean, deviation]), |out, span, (seed, [mean, deviation])| {
         let (mean, deviation) = (mean.to_f64(), deviation.to_f64());
+        let keys = philox::keys(seed);
         steps(
             out,
             span.start as u64,
             #[inline(always)]
             |first, part: &mut [T; STEP]| {
-                let draws = pairs(&philox::blocks(seed, Domain::Normal, first / 2));
+                let draws = pairs(&philox::blocks(&keys, Domain::Normal, first / 2));
                 let mut p = [0.0; STEP];
                 for (p, bits) in p.iter_mut().zip(draws) {
                     *p = ((bits >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64);
@@ -208,25 +209,27 @@ where
     reason = "places in a slice that is indexed; skip < N, and is what `start` is past a step"
 )]
 fn steps<T: Copy + Default, const N: usize>(out: &mut [T], start: u64, make: impl Fn(u64, &mut [T; N])) {
-    let skip = (start % N as u64) as usize;
-    let mut first = start - skip as u64;
-    let (mut done, mut skip) = (0, skip);
-    while done < out.len() {
-        let take = (N - skip).min(out.len() - done);
-        vectorized(
-            #[inline(always)]
-            || match <&mut [T; N]>::try_from(&mut out[done..done + take]) {
-                Ok(whole) => make(first, whole),
-                Err(_) => {
-                    let mut whole = [T::default(); N];
-                    make(first, &mut whole);
-                    out[done..done + take].copy_from_slice(&whole[skip..skip + take]);
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut skip = (start % N as u64) as usize;
+            let mut first = start - skip as u64;
+            let mut rest = out;
+            while !rest.is_empty() {
+                let part = rest.split_off_mut(..(N - skip).min(rest.len())).unwrap_or_default();
+                match <&mut [T; N]>::try_from(&mut *part) {
+                    Ok(whole) => make(first, whole),
+                    Err(_) => {
+                        let mut cut = [T::default(); N];
+                        make(first, &mut cut);
+                        part.copy_from_slice(&cut[skip..skip + part.len()]);
+                    }
                 }
-            },
-        );
-        (done, skip) = (done + take, 0);
-        first = first.wrapping_add(N as u64);
-    }
+                skip = 0;
+                first = first.wrapping_add(N as u64);
+            }
+        },
+    );
 }
 
 /// The 64-bit draws of some blocks, in order.
@@ -236,42 +239,87 @@ fn pairs(words: &Words) -> [u64; STEP] {
     let mut draws = [0; STEP];
     for lane in 0..LANES {
         for half in 0..2 {
-            let (low, high) = (words[2 * half][lane], words[2 * half + 1][lane]);
-            draws[2 * lane + half] = u64::from(high) << 32 | u64::from(low);
+            draws[2 * lane + half] = words[2 * half + 1][lane] << 32 | words[2 * half][lane];
         }
     }
     draws
 }
 
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "64-bit numbers multiplied in 128 bits; attempts end long before 2^32"
-)]
+/// `count` integers from `low` on; a count of 0 stands for all 2^64.
 fn fill_integers<T: Span>(out: &mut [T], start: u64, seed: u64, low: u64, count: u64) {
-    // Draws whose low product is below this are refused: 2^64 mod count of them.
-    let refused = if count == 0 { 0 } else { count.wrapping_neg() % count };
+    if count == 0 || count > u64::from(u32::MAX) {
+        fill_products(out, start, seed, (low, count), product);
+    } else {
+        fill_products(out, start, seed, (low, count), short_product);
+    }
+}
+
+/// An integer is the upper half of a draw times the count, and is refused if the lower half is below 2^64 mod the
+/// count.
+#[inline(always)]
+fn fill_products<T: Span>(
+    out: &mut [T],
+    start: u64,
+    seed: u64,
+    (low, count): (u64, u64),
+    product: impl Fn(u64, u64) -> [u64; 2],
+) {
+    let refused = count.wrapping_neg().checked_rem(count).unwrap_or(0);
+    let keys = philox::keys(seed);
     steps(
         out,
         start,
         #[inline(always)]
         |first, part: &mut [T; STEP]| {
-            let draws = pairs(&philox::blocks(seed, Domain::Integer, first / 2));
-            for (at, (out, draw)) in part.iter_mut().zip(draws).enumerate() {
-                let mut product = u128::from(draw) * u128::from(count);
-                let mut attempt = 0;
-                while (product as u64) < refused {
-                    attempt += 1;
-                    let index = first.wrapping_add(at as u64);
-                    let words = philox::block(seed, Domain::Integer, index / 2, attempt);
-                    let half = 2 * (index % 2) as usize;
-                    let draw = u64::from(words[half + 1]) << 32 | u64::from(words[half]);
-                    product = u128::from(draw) * u128::from(count);
-                }
-                let offset = if count == 0 { draw } else { (product >> 64) as u64 };
+            let draws = pairs(&philox::blocks(&keys, Domain::Integer, first / 2));
+            let mut is_any_refused = false;
+            for (out, draw) in part.iter_mut().zip(draws) {
+                let [below, offset] = product(draw, count);
+                is_any_refused |= below < refused;
                 *out = T::from_bits(low.wrapping_add(offset));
+            }
+            if is_any_refused {
+                for (index, (out, draw)) in (first..).zip(part.iter_mut().zip(draws)) {
+                    if product(draw, count)[0] < refused {
+                        *out = T::from_bits(low.wrapping_add(redraw(&keys, index, count, refused)));
+                    }
+                }
             }
         },
     );
+}
+
+/// The lower and the upper half of a draw times a count, 0 for 2^64.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "64-bit numbers multiplied in 128 bits")]
+fn product(draw: u64, count: u64) -> [u64; 2] {
+    let product = u128::from(draw) * u128::from(count);
+    if count == 0 { [0, draw] } else { [product as u64, (product >> 64) as u64] }
+}
+
+/// As [`product`], for a count of 32 bits, in multiplications that vectors have.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "(2^32 - 1)^2 + 2^32 - 1 is below 2^64")]
+fn short_product(draw: u64, count: u64) -> [u64; 2] {
+    const LOW: u64 = u32::MAX as u64;
+    let (high, low) = ((draw >> 32) * (count & LOW), (draw & LOW) * (count & LOW));
+    [low.wrapping_add(high << 32), (high + (low >> 32)) >> 32]
+}
+
+/// The first later attempt for an element that is not refused.
+#[cold]
+#[expect(clippy::arithmetic_side_effects, reason = "attempts end long before 2^32")]
+fn redraw(keys: &Keys, index: u64, count: u64, refused: u64) -> u64 {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let words = philox::block(keys, Domain::Integer, index / 2, attempt);
+        let half = 2 * (index % 2) as usize;
+        let [below, offset] = product(words[half + 1] << 32 | words[half], count);
+        if below >= refused {
+            return offset;
+        }
+    }
 }
 
 /// A float that can be drawn: `f32` or `f64`.
@@ -281,16 +329,14 @@ pub trait Draw: Real {
     fn fill_uniform(out: &mut [Self], start: u64, seed: u64, low: Self, high: Self);
 }
 
-macro_rules! draws { ($($t:ident: $step:expr, $bits:literal, $draws:path);*) => { $(
+macro_rules! draws { ($($t:ident: $step:expr, $units:path);*) => { $(
     impl Draw for $t {
-        #[expect(clippy::arithmetic_side_effects, reason = "floats, and the bits of a word that is longer than a mantissa")]
         fn fill_uniform(out: &mut [Self], start: u64, seed: u64, low: Self, high: Self) {
-            let (width, below) = (high - low, high.next_down());
+            let (width, below, keys) = (high - low, high.next_down(), philox::keys(seed));
             steps(out, start, #[inline(always)] |first, part: &mut [Self; $step]| {
                 const PER_BLOCK: u64 = ($step / LANES) as u64;
-                let words = philox::blocks(seed, Domain::Uniform, first / PER_BLOCK);
-                for (out, draw) in part.iter_mut().zip($draws(&words)) {
-                    let unit = (draw >> (size_of_val(&draw) as u32 * 8 - $bits)) as $t * (1.0 / (1u64 << $bits) as $t);
+                let words = philox::blocks(&keys, Domain::Uniform, first / PER_BLOCK);
+                for (out, unit) in part.iter_mut().zip($units(&words)) {
                     let value = low + width * unit;
                     *out = if value < high { value } else { below };
                 }
@@ -298,19 +344,38 @@ macro_rules! draws { ($($t:ident: $step:expr, $bits:literal, $draws:path);*) => 
         }
     }
 )* } }
-draws!(f64: STEP, 53, pairs; f32: 2 * STEP, 24, singles);
+draws!(f64: STEP, doubles; f32: 2 * STEP, singles);
 
-/// The 32-bit draws of some blocks, in order.
+/// Multiples of 2^-53 below 1: the upper 53 bits of 64-bit draws.
+///
+/// Put together from two numbers whose bits are known, since most CPUs cannot convert vectors of 64-bit
+/// integers: 2^20 + high * 2^-32, and 1/2 + (low >> 11) * 2^-53. Every step is exact.
 #[inline(always)]
-#[expect(clippy::arithmetic_side_effects, reason = "lanes of words")]
-fn singles(words: &Words) -> [u32; 2 * STEP] {
-    let mut draws = [0; 2 * STEP];
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and lanes of words")]
+fn doubles(words: &Words) -> [f64; STEP] {
+    const HIGH: f64 = (1 << 20) as f64;
+    let mut units = [0.0; STEP];
     for lane in 0..LANES {
-        for word in 0..4 {
-            draws[4 * lane + word] = words[word][lane];
+        for half in 0..2 {
+            let high = f64::from_bits(words[2 * half + 1][lane] | HIGH.to_bits());
+            let low = f64::from_bits(words[2 * half][lane] >> 11 | 0.5f64.to_bits());
+            units[2 * lane + half] = high - (HIGH + 0.5) + low;
         }
     }
-    draws
+    units
+}
+
+/// Multiples of 2^-24 below 1: the upper 24 bits of 32-bit draws.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "floats, and lanes of words")]
+fn singles(words: &Words) -> [f32; 2 * STEP] {
+    let mut units = [0.0; 2 * STEP];
+    for lane in 0..LANES {
+        for word in 0..4 {
+            units[4 * lane + word] = (words[word][lane] as u32 >> 8) as f32 * (1.0 / (1 << 24) as f32);
+        }
+    }
+    units
 }
 
 /// An integer that can be drawn: `u8` to `u64`, `usize`, `i8` to `i64`, `isize`.

@@ -5,13 +5,14 @@
 
 #![allow(clippy::needless_range_loop, reason = "lanes of several arrays advance together")]
 
-/// Counters worked on at once: two vectors of 512 bits.
+/// Counters worked on at once: a few vectors, whatever their width.
 pub(super) const LANES: usize = 32;
 
-/// The four output words of [`LANES`] counters, by word.
-pub(super) type Words = [[u32; LANES]; 4];
+/// The four output words of [`LANES`] counters, by word. Each stands in 64 bits, as the vector instruction that
+/// multiplies them wants it.
+pub(super) type Words = [[u64; LANES]; 4];
 
-const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
+const MULTIPLIERS: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const ROUNDS: usize = 10;
 
@@ -24,50 +25,60 @@ pub(super) enum Domain {
     Integer = 2,
 }
 
+/// The key of each round.
+pub(super) type Keys = [[u64; 2]; ROUNDS];
+
+pub(super) fn keys(seed: u64) -> Keys {
+    let mut key = [seed as u32, (seed >> 32) as u32];
+    std::array::from_fn(|_| {
+        let round = key.map(u64::from);
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        round
+    })
+}
+
 /// Words of blocks `first..first + LANES`.
 #[inline(always)]
-pub(super) fn blocks(seed: u64, domain: Domain, first: u64) -> Words {
-    let mut counters = [[0; LANES]; 4];
+pub(super) fn blocks(keys: &Keys, domain: Domain, first: u64) -> Words {
+    let mut words = [[0; LANES]; 4];
     for lane in 0..LANES {
         let block = first.wrapping_add(lane as u64);
-        (counters[0][lane], counters[1][lane]) = (block as u32, (block >> 32) as u32);
-        (counters[2][lane], counters[3][lane]) = (0, domain as u32);
+        let lane_words = philox([block & LOW, block >> 32, 0, domain as u64], keys);
+        for word in 0..4 {
+            words[word][lane] = lane_words[word];
+        }
     }
-    philox(counters, key(seed))
+    words
 }
 
 /// Words of one block, at a later attempt to draw from it.
-pub(super) fn block(seed: u64, domain: Domain, block: u64, attempt: u32) -> [u32; 4] {
-    let counter = [block as u32, (block >> 32) as u32, attempt, domain as u32];
-    philox(counter.map(|word| [word]), key(seed)).map(|word| word[0])
+pub(super) fn block(keys: &Keys, domain: Domain, block: u64, attempt: u32) -> [u64; 4] {
+    philox([block & LOW, block >> 32, u64::from(attempt), domain as u64], keys)
 }
 
-fn key(seed: u64) -> [u32; 2] {
-    [seed as u32, (seed >> 32) as u32]
-}
+/// The low half of 64 bits: a word.
+const LOW: u64 = u32::MAX as u64;
 
+/// All rounds of one counter, so that the compiler lays several counters side by side in vectors and keeps them
+/// there. The rounds leave the halves above the words as they come; the end clears them.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "32-bit numbers multiplied in 64 bits")]
-fn philox<const N: usize>(mut counters: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
-    for _ in 0..ROUNDS {
-        for lane in 0..N {
-            let first = u64::from(MULTIPLIERS[0]) * u64::from(counters[0][lane]);
-            let third = u64::from(MULTIPLIERS[1]) * u64::from(counters[2][lane]);
-            counters[0][lane] = (third >> 32) as u32 ^ counters[1][lane] ^ key[0];
-            counters[2][lane] = (first >> 32) as u32 ^ counters[3][lane] ^ key[1];
-            (counters[1][lane], counters[3][lane]) = (third as u32, first as u32);
-        }
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+fn philox(counter: [u64; 4], keys: &Keys) -> [u64; 4] {
+    let [mut a, mut b, mut c, mut d] = counter;
+    for key in keys {
+        let first = MULTIPLIERS[0] * (a & LOW);
+        let third = MULTIPLIERS[1] * (c & LOW);
+        (a, b, c, d) = ((third >> 32) ^ b ^ key[0], third, (first >> 32) ^ d ^ key[1], first);
     }
-    counters
+    [a & LOW, b & LOW, c & LOW, d & LOW]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn words(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-        philox(counter.map(|word| [word]), key).map(|word| word[0])
+    fn words(counter: [u32; 4], [low, high]: [u32; 2]) -> [u64; 4] {
+        philox(counter.map(u64::from), &keys(u64::from(low) | u64::from(high) << 32))
     }
 
     /// The vectors for `philox4x32 10` of the file `tests/kat_vectors` of Random123 1.14
@@ -86,9 +97,10 @@ mod tests {
     #[test]
     fn lanes_are_single_blocks_also_where_the_low_half_overflows() {
         let first = u64::from(u32::MAX) - 5;
-        let many = blocks(77 << 33 | 5, Domain::Normal, first);
+        let keys = keys(77 << 33 | 5);
+        let many = blocks(&keys, Domain::Normal, first);
         for lane in 0..LANES {
-            let one = block(77 << 33 | 5, Domain::Normal, first + lane as u64, 0);
+            let one = block(&keys, Domain::Normal, first + lane as u64, 0);
             assert_eq!(many.map(|word| word[lane]), one);
         }
     }

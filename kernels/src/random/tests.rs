@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 /// The naive twin of 64-bit draws.
 fn draw(seed: u64, domain: Domain, index: u64, attempt: u32) -> u64 {
-    let words = philox::block(seed, domain, index / 2, attempt);
+    let words = philox::block(&philox::keys(seed), domain, index / 2, attempt);
     let half = 2 * (index % 2) as usize;
-    u64::from(words[half]) | u64::from(words[half + 1]) << 32
+    words[half] | words[half + 1] << 32
 }
 
 fn naive_uniform(seed: u64, index: u64) -> f64 {
@@ -18,7 +18,7 @@ fn naive_uniform(seed: u64, index: u64) -> f64 {
 }
 
 fn naive_uniform_f32(seed: u64, index: u64) -> f32 {
-    let words = philox::block(seed, Domain::Uniform, index / 4, 0);
+    let words = philox::block(&philox::keys(seed), Domain::Uniform, index / 4, 0);
     (words[(index % 4) as usize] >> 8) as f32 / (1 << 24) as f32
 }
 
