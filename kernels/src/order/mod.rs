@@ -20,6 +20,7 @@
 
 mod blocks;
 mod count;
+mod few;
 mod local;
 mod merge;
 mod pairs;

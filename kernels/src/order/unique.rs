@@ -1,6 +1,7 @@
 //! Distinct elements.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::few::{Counted, count_few};
 use super::sort::{sort, sort_slice};
 use super::word::Key;
 use crate::error::KernelError;
@@ -16,8 +17,9 @@ const PART: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 ///
 /// -0.0 and +0.0 count as one element (-0.0 if there is one), and so do all NaNs, which come last.
 ///
-/// Cost: a copy of `x`, its [`sort`], two passes over the sorted copy and one write of the distinct elements.
-/// Extra memory: a copy of `x`, besides the result.
+/// Cost: with at most 2048 distinct elements, one pass over `x`. With more, a copy of `x`, its [`sort`], two
+/// passes over the sorted copy and one write of the distinct elements; extra memory is then a copy of `x`,
+/// besides the result.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -39,6 +41,9 @@ pub fn unique<T: Key, D: Shape>(
         let (kinds, _counts) = count_short(x.elements().to_vec());
         return Ok(pool.from_slice(&kinds)?);
     }
+    if let Some((kinds, _counts)) = count_few(pool, x)? {
+        return Ok(pool.from_slice(&kinds)?);
+    }
     let sorted = sorted_copy(pool, x)?;
     let (starts, offsets) = find_starts(pool, &sorted)?;
     let mut out = pool.zeros(starts)?;
@@ -53,7 +58,7 @@ pub fn unique<T: Key, D: Shape>(
 
 /// Returns the distinct elements of `x` like [`unique`], and how often each occurs.
 ///
-/// Cost: as for [`unique`], and 24 bytes for each distinct element.
+/// Cost: as for [`unique`], and 24 bytes for each distinct element where there are many.
 ///
 /// # Errors
 /// `Memory`, `Launch`.
@@ -79,6 +84,9 @@ pub fn unique_counts<T: Key, D: Shape>(
         let (kinds, counts) = count_short(x.elements().to_vec());
         return Ok((pool.from_slice(&kinds)?, pool.from_slice(&counts)?));
     }
+    if let Some((kinds, counts)) = count_few(pool, x)? {
+        return Ok((pool.from_slice(&kinds)?, pool.from_slice(&counts)?));
+    }
     let sorted = sorted_copy(pool, x)?;
     let (starts, offsets) = find_starts(pool, &sorted)?;
     let (mut out, mut places) = (pool.zeros(starts)?, pool.zeros::<u64>(starts)?);
@@ -101,7 +109,7 @@ pub fn unique_counts<T: Key, D: Shape>(
 }
 
 /// The distinct elements of a short array and their counts, in the caller.
-fn count_short<T: Key>(mut x: Vec<T>) -> (Vec<T>, Vec<u64>) {
+fn count_short<T: Key>(mut x: Vec<T>) -> Counted<T> {
     sort_slice(&mut x);
     x.chunk_by(|a, b| a.to_rank() == b.to_rank()).map(|run| (run[0], run.len() as u64)).unzip()
 }
