@@ -338,7 +338,7 @@ macro_rules! draws { ($($t:ident: $step:expr, $units:path);*) => { $(
                 let words = philox::blocks(&keys, Domain::Uniform, first / PER_BLOCK);
                 for (out, unit) in part.iter_mut().zip($units(&words)) {
                     let value = low + width * unit;
-                    *out = if value < high { value } else { below };
+                    *out = if value < below { value } else { below };
                 }
             });
         }

@@ -40,12 +40,17 @@ pub(super) fn keys(seed: u64) -> Keys {
 /// Words of blocks `first..first + LANES`.
 #[inline(always)]
 pub(super) fn blocks(keys: &Keys, domain: Domain, first: u64) -> Words {
+    const HALF: usize = LANES / 2;
     let mut words = [[0; LANES]; 4];
-    for lane in 0..LANES {
+    for lane in 0..HALF {
         let block = first.wrapping_add(lane as u64);
-        let lane_words = philox([block & LOW, block >> 32, 0, domain as u64], keys);
+        let counters = [block, block.wrapping_add(HALF as u64)].map(
+            #[inline(always)]
+            |block| [block & LOW, block >> 32, 0, domain as u64],
+        );
+        let [near, far] = philox(counters, keys);
         for word in 0..4 {
-            words[word][lane] = lane_words[word];
+            (words[word][lane], words[word][HALF..][lane]) = (near[word], far[word]);
         }
     }
     words
@@ -53,24 +58,31 @@ pub(super) fn blocks(keys: &Keys, domain: Domain, first: u64) -> Words {
 
 /// Words of one block, at a later attempt to draw from it.
 pub(super) fn block(keys: &Keys, domain: Domain, block: u64, attempt: u32) -> [u64; 4] {
-    philox([block & LOW, block >> 32, u64::from(attempt), domain as u64], keys)
+    let [words] = philox([[block & LOW, block >> 32, u64::from(attempt), domain as u64]], keys);
+    words
 }
 
 /// The low half of 64 bits: a word.
 const LOW: u64 = u32::MAX as u64;
 
-/// All rounds of one counter, so that the compiler lays several counters side by side in vectors and keeps them
-/// there. The rounds leave the halves above the words as they come; the end clears them.
+/// All rounds of some counters, so that the compiler lays lanes side by side in vectors and keeps them there. Of
+/// two counters, one's multiplications fill the time in which the other's are under way. The rounds leave the
+/// halves above the words as they come; the end clears them.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "32-bit numbers multiplied in 64 bits")]
-fn philox(counter: [u64; 4], keys: &Keys) -> [u64; 4] {
-    let [mut a, mut b, mut c, mut d] = counter;
+fn philox<const N: usize>(mut counters: [[u64; 4]; N], keys: &Keys) -> [[u64; 4]; N] {
     for key in keys {
-        let first = MULTIPLIERS[0] * (a & LOW);
-        let third = MULTIPLIERS[1] * (c & LOW);
-        (a, b, c, d) = ((third >> 32) ^ b ^ key[0], third, (first >> 32) ^ d ^ key[1], first);
+        for counter in &mut counters {
+            let [a, b, c, d] = *counter;
+            let (first, third) = (MULTIPLIERS[0] * (a & LOW), MULTIPLIERS[1] * (c & LOW));
+            *counter = [(third >> 32) ^ (b ^ key[0]), third, (first >> 32) ^ (d ^ key[1]), first];
+        }
     }
-    [a & LOW, b & LOW, c & LOW, d & LOW]
+    counters.as_flattened_mut().iter_mut().for_each(
+        #[inline(always)]
+        |word| *word &= LOW,
+    );
+    counters
 }
 
 #[cfg(test)]
@@ -78,7 +90,7 @@ mod tests {
     use super::*;
 
     fn words(counter: [u32; 4], [low, high]: [u32; 2]) -> [u64; 4] {
-        philox(counter.map(u64::from), &keys(u64::from(low) | u64::from(high) << 32))
+        philox([counter.map(u64::from)], &keys(u64::from(low) | u64::from(high) << 32))[0]
     }
 
     /// The vectors for `philox4x32 10` of the file `tests/kat_vectors` of Random123 1.14
