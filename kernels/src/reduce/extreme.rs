@@ -9,9 +9,10 @@ use crate::number::{Integer, Number, Real};
 use crate::simd::vectorized;
 use phalanx::Pool;
 
-/// Elements among which an extreme is looked for before its place is: 16 KiB of float64, so that the second
-/// look meets the first-level cache.
-const BLOCK: usize = 2048;
+/// Bytes of a block; an extreme is looked for block by block, and its place in the first block that holds it.
+const BLOCK_BYTES: usize = 32 << 10;
+/// Elements among which a place is looked for.
+const SEARCHED_AT_ONCE: usize = 64;
 
 /// Returns the smallest element. NaN if any element is NaN; if both zeros are smallest, either of them.
 ///
@@ -139,8 +140,7 @@ pub fn norm_inf<T: Real>(pool: &Pool, x: &(impl Input<Elem = T> + ?Sized)) -> Re
 /// Returns the index of the smallest element in row-major order: the first of equal elements, or the first
 /// NaN if there is one.
 ///
-/// Cost: every element read once; a block of 2048 that holds a new smallest element is read again, from the
-/// cache.
+/// Cost: every element read once, and up to 32 KiB of each chunk, where its smallest element is, again.
 ///
 /// # Errors
 /// `Empty` without elements, `Memory`, `Launch`.
@@ -237,6 +237,9 @@ fn extreme_slice<T: Number>(x: &[T], worst: T, better: impl Fn(T, T) -> bool) ->
     vectorized(
         #[inline(always)]
         || {
+            if !T::IS_FLOAT {
+                return plain_extreme(x, worst, &better);
+            }
             let (best, nan, rest) = lanes(x, worst, &better);
             let values =
                 best.as_flattened().iter().chain(nan.as_flattened().iter().filter(|x| x.is_unordered()));
@@ -245,20 +248,36 @@ fn extreme_slice<T: Number>(x: &[T], worst: T, better: impl Fn(T, T) -> bool) ->
     )
 }
 
-/// Best elements and NaN of 32 lanes, and the elements left over.
+/// The best element of integers. The compiler orders them as suits its vectors.
+#[inline(always)]
+fn plain_extreme<T: Number>(x: &[T], worst: T, better: &impl Fn(T, T) -> bool) -> T {
+    x.iter().fold(
+        worst,
+        #[inline(always)]
+        |best, &x| if better(x, best) { x } else { best },
+    )
+}
+
+/// Best elements of 32 lanes, NaN where a pair of lanes met one, and the elements left over.
 #[inline(always)]
 fn lanes<'a, T: Number>(
     x: &'a [T],
     worst: T,
     better: &impl Fn(T, T) -> bool,
-) -> ([[T; 8]; 4], [[T; 8]; 4], &'a [T]) {
+) -> ([[T; 8]; 4], [[T; 8]; 2], &'a [T]) {
     let (strands, rest) = strands(x);
-    let (mut best, mut nan) = ([[worst; 8]; 4], [[T::ZERO; 8]; 4]);
+    let (mut best, mut nan) = ([[worst; 8]; 4], [[T::ZERO; 8]; 2]);
     for (((a, b), c), d) in strands[0].iter().zip(strands[1]).zip(strands[2]).zip(strands[3]) {
         for (s, group) in [a, b, c, d].into_iter().enumerate() {
             for w in 0..8 {
                 best[s][w] = if better(group[w], best[s][w]) { group[w] } else { best[s][w] };
-                nan[s][w] = if group[w].is_unordered() { group[w] } else { nan[s][w] };
+            }
+        }
+        // One comparison tells of two elements. All bits set are NaN.
+        for (s, [a, b]) in [[a, b], [c, d]].into_iter().enumerate() {
+            for w in 0..8 {
+                let is_any = a[w].is_unordered() | b[w].is_unordered();
+                nan[s][w] = if is_any { T::from_word(u64::MAX) } else { nan[s][w] };
             }
         }
     }
@@ -281,25 +300,38 @@ fn place_slice<T: Number, O: Order>(x: &[T], first: usize) -> Found {
 
 #[inline(always)]
 fn place_body<T: Number, O: Order>(x: &[T], first: usize) -> Found {
+    let len = BLOCK_BYTES / size_of::<T>();
     let mut found: Option<(T, usize)> = None;
-    for (index, block) in x.chunks(BLOCK).enumerate() {
-        let place = |at: usize| first + index * BLOCK + at;
+    for (index, block) in x.chunks(len).enumerate() {
         let (best, has_nan) = block_best::<T, O>(block);
-        if has_nan && let Some(at) = block.iter().position(|x| x.is_unordered()) {
-            return [block[at].to_word(), place(at) as u64];
+        if has_nan {
+            return place_of(x, first, index * len, |x| x.is_unordered());
         }
-        if found.is_none_or(|(value, _)| O::better(best, value))
-            && let Some(at) = block.iter().position(|&x| x == best)
-        {
-            found = Some((block[at], place(at)));
+        if found.is_none_or(|(value, _)| O::better(best, value)) {
+            found = Some((best, index * len));
         }
     }
-    found.map_or(NOWHERE, |(value, at)| [value.to_word(), at as u64])
+    found.map_or(NOWHERE, |(best, start)| place_of(x, first, start, |x| x == best))
+}
+
+/// The first element from `start` on that is meant, by its bits and its place in the whole array.
+#[inline(always)]
+fn place_of<T: Number>(x: &[T], first: usize, start: usize, is_meant: impl Fn(T) -> bool) -> Found {
+    // Some elements at a time, which vectors compare.
+    let any = |x: &[T]| x.iter().fold(false, |any, &x| any | is_meant(x));
+    let blocks = x[start..].chunks(SEARCHED_AT_ONCE).enumerate();
+    let place = blocks.filter(|(_, block)| any(block)).find_map(|(index, block)| {
+        Some(start + index * SEARCHED_AT_ONCE + block.iter().position(|&x| is_meant(x))?)
+    });
+    place.map_or(NOWHERE, |place| [x[place].to_word(), (first + place) as u64])
 }
 
 /// The best of a block that is not empty, and whether it holds a NaN.
 #[inline(always)]
 fn block_best<T: Number, O: Order>(block: &[T]) -> (T, bool) {
+    if !T::IS_FLOAT {
+        return (plain_extreme(block, block[0], &O::better), false);
+    }
     let (best, nan, rest) = lanes(block, block[0], &O::better);
     fold_block::<T, O>(&best, &nan, rest)
 }
@@ -307,10 +339,15 @@ fn block_best<T: Number, O: Order>(block: &[T]) -> (T, bool) {
 /// Folds the lanes of a block. Out of line, because its shape otherwise leaks into the loop above as
 /// shuffles.
 #[inline(never)]
-fn fold_block<T: Number, O: Order>(best: &[[T; 8]; 4], nan: &[[T; 8]; 4], rest: &[T]) -> (T, bool) {
-    let has_nan = nan.as_flattened().iter().chain(rest).any(|x| x.is_unordered());
-    let values = best.as_flattened().iter().chain(rest);
-    (values.fold(best[0][0], |a, &b| if O::better(b, a) { b } else { a }), has_nan)
+fn fold_block<T: Number, O: Order>(best: &[[T; 8]; 4], nan: &[[T; 8]; 2], rest: &[T]) -> (T, bool) {
+    let better = |a, b| if O::better(b, a) { b } else { a };
+    let has_nan = (0..8).any(|w| nan[0][w].is_unordered() | nan[1][w].is_unordered());
+    let mut columns = best[0];
+    for w in 0..8 {
+        columns[w] = better(better(best[0][w], best[1][w]), better(best[2][w], best[3][w]));
+    }
+    let values = columns.iter().chain(rest);
+    (values.fold(columns[0], |a, &b| better(a, b)), has_nan || rest.iter().any(|x| x.is_unordered()))
 }
 
 /// The better of two findings, the earlier of equal ones.
