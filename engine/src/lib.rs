@@ -136,6 +136,7 @@ pub use task::{
     WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
+pub use team::exit_function::ExitError;
 pub use team::initializer::Opened;
 pub use topology::{CpuSet, Machine, Placement};
 

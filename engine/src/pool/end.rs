@@ -1,6 +1,7 @@
 //! Ending a pool: close, join, terminate or drop it, from any thread, in any order, any number of times.
 
 use super::{Core, Pool};
+use crate::launch::driver::launcher::exit_inline;
 use crate::sys::fork;
 use crate::task::queue::TaskQueue;
 use crate::team::crew::Crew;
@@ -137,7 +138,7 @@ impl Remains {
     }
 
     fn end(&self) {
-        let Some(queue) = &self.queue else { return self.crew.end(|| ()) };
+        let Some(queue) = &self.queue else { return self.crew.end(|| exit_inline(&self.crew)) };
         queue.drain();
         self.crew.end(|| queue.end());
         // Not behind the gate, which callbacks may want to pass.

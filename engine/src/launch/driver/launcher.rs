@@ -232,6 +232,19 @@ impl Launcher {
     }
 }
 
+/// Runs the exit function of a pool without workers on this thread, with the states of its launches here.
+pub(crate) fn exit_inline(crew: &Crew) {
+    if let (CrewKind::Inline, Some(exits)) = (crew.kind, &crew.exits) {
+        let ran = inline(|_, member| {
+            exits.run_here(member);
+            Ok(())
+        });
+        if let Err(error) = ran {
+            exits.fail_here(error.to_string());
+        }
+    }
+}
+
 /// Ends a member in the caller's seat.
 fn leave(mut member: Box<Member>) {
     state::lose(member.states.ids());
