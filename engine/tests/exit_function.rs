@@ -79,6 +79,55 @@ fn what_launches_left_in_states_is_handed_over_by_rank() {
 }
 
 #[test]
+fn workers_with_threads_of_their_own_hand_over_too() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        let state = PerWorker::new(|_| 0u64);
+        let pool = builder(backend, 2).threads_per_worker(2);
+        let pool = pool.at_exit_with(&state, |state| (rank(), state, rayon::current_num_threads()));
+        let pool = pool.build().unwrap();
+        pool.broadcast(&state, |rank, state| *state = 7 + rank as u64).unwrap();
+        pool.join();
+        let results = pool.exit_results::<(usize, Option<u64>, usize)>().unwrap();
+        assert_eq!(results, [(0, Some(7), 2), (1, Some(8), 2)], "{backend}");
+    }
+}
+
+#[test]
+fn a_pool_inside_a_kernel_runs_it_there() {
+    fn sums(n: u64) -> u64 {
+        let state = PerWorker::new(|_| 0u64);
+        let pool = Pool::builder().at_exit_with(&state, |state| state).build().unwrap();
+        pool.for_each((0..n as usize, &state), |(span, state)| *state += span.sum::<usize>() as u64).unwrap();
+        pool.join();
+        pool.exit_results::<Option<u64>>().unwrap().into_iter().flatten().sum()
+    }
+    for backend in BACKENDS {
+        let pool = builder(backend, 2).build().unwrap();
+        assert_eq!(pool.map(sums, [10, 100]).unwrap(), [45, 4950], "{backend}");
+        let mut out = pool.zeros::<u64>(2).unwrap();
+        pool.launch().chunk(1).for_each(out.split_mut(), |out| out[0] = sums(10)).unwrap();
+        assert_eq!(out.as_slice(), [45, 45], "{backend}");
+    }
+}
+
+#[test]
+fn a_pool_that_cannot_be_built_ends_in_spite_of_it() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        within(LONG, move || {
+            let first = |()| if current_thread_is_rank_0() { Ok(()) } else { Err("not this one") };
+            let outcome = builder(backend, 3).initializer(first, ()).at_exit(take_sum).build();
+            let error = outcome.map(drop).unwrap_err().to_string();
+            assert!(error.contains("not this one"), "{error}");
+        });
+    }
+}
+
+/// An initializer has no rank yet; a worker's name ends with it.
+fn current_thread_is_rank_0() -> bool {
+    std::fs::read_to_string("/proc/thread-self/comm").is_ok_and(|name| name.trim_end().ends_with(" 0"))
+}
+
+#[test]
 fn a_worker_that_has_no_state_is_given_none() {
     for backend in BACKENDS {
         let state = PerWorker::new(|_| 7u64);

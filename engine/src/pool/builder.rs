@@ -217,10 +217,13 @@ impl PoolBuilder {
     /// | leaves by [`resize`](Pool::resize), or [retires](Self::max_tasks_per_worker) | runs it; launches and resizes that need its rank wait until it is done |
     /// | dies, or is killed for exceeding a time limit | does not; its place in the results says so, and its successor has one of its own |
     /// | is ended by [`terminate`](Pool::terminate), or by the drop of the pool in a panic | does not, or is killed in it |
+    /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; nobody gets the result |
     ///
     /// `Threads` run it on their own thread; statics are shared, and each of them sees what all have done.
-    /// `Inline` runs it on the thread that ends the pool. A [seat](Pool::join_here) is no worker: what a
-    /// caller's own chunks leave in its statics is not seen.
+    /// `Inline` runs it on the thread that ends the pool, at that moment. A [seat](Pool::join_here) is no
+    /// worker: what the caller's own chunks leave in its statics is not seen. With
+    /// [`threads_per_worker`](Self::threads_per_worker), tasks and the exit function run on any thread of the
+    /// worker, which have thread-locals of their own.
     ///
     /// Without an exit function nothing of this costs anything. With one, a worker that ends sends a packet for
     /// each 32 KiB of its result, and the program keeps the results until the pool is dropped.
@@ -254,7 +257,7 @@ impl PoolBuilder {
     ///
     /// The pool keeps the states until its workers end, even if the handle is dropped before. A pool has one
     /// exit function: the last one that was set. With `Inline`, the state is that of the thread that ends the
-    /// pool.
+    /// pool, which pools without workers share.
     ///
     /// ```
     /// use phalanx::{PerWorker, Pool};

@@ -4,7 +4,7 @@ use super::{Core, Pool};
 use crate::launch::driver::launcher::exit_inline;
 use crate::sys::fork;
 use crate::task::queue::TaskQueue;
-use crate::team::crew::Crew;
+use crate::team::crew::{Crew, CrewKind};
 use crate::team::current;
 use crate::team::gate::Phase;
 use std::sync::Arc;
@@ -95,10 +95,14 @@ impl Core {
 
     /// Waits for the end, on another thread if this one must not wait.
     fn end(&self) {
-        if current::may_wait() {
+        let crew = &self.launcher.crew;
+        // Nobody is waited for: what an exit function is to find is on this thread.
+        let is_here =
+            crew.kind == CrewKind::Inline && crew.exits.is_some() && !crew.has_reached(Phase::Ending);
+        if current::may_wait() || is_here {
             return self.remains().end();
         }
-        self.launcher.crew.reach(Phase::Ending);
+        crew.reach(Phase::Ending);
         if !self.is_handed_over.swap(true, Ordering::AcqRel) {
             // If no thread can be started, the pool's owner must end it.
             let left = !self.remains().end_elsewhere();

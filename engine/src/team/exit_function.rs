@@ -226,7 +226,7 @@ fn run(entry: ExitEntry, state: u64, limit: Duration, member: &mut Member, wante
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ExitReport {
     /// What it returned, written down.
-    Value(Vec<u8>),
+    Value(#[serde(with = "crate::base::bytes")] Vec<u8>),
     /// Why what it returned cannot be written down.
     Unfit(String),
     Panicked {
@@ -278,7 +278,7 @@ impl ExitProgress {
 }
 
 /// What became of the exit function in one worker: its result, written down.
-type Outcome = Result<Vec<u8>, ExitError>;
+type Outcome = Result<Arc<[u8]>, ExitError>;
 
 /// A pool's exit function, and what became of it in each worker that has ended.
 #[derive(Debug)]
@@ -356,7 +356,7 @@ impl Exits {
 
     fn outcome(&self, rank: usize, report: ExitReport) -> Outcome {
         match report {
-            ExitReport::Value(bytes) => Ok(bytes),
+            ExitReport::Value(bytes) => Ok(bytes.into()),
             ExitReport::Unfit(why) => Err(ExitError::Codec { rank, why }),
             ExitReport::Panicked { message, location } => {
                 Err(ExitError::Panicked { rank, message, location })
@@ -379,7 +379,7 @@ impl Exits {
         let mut ended = self.ended.lock().clone();
         ended.sort_by_key(|(rank, _)| *rank);
         let read = |(rank, outcome): (usize, Outcome)| {
-            let read = |bytes: Vec<u8>| {
+            let read = |bytes: Arc<[u8]>| {
                 notation::read(&bytes).map_err(|error| ExitError::Codec { rank, why: error.to_string() })
             };
             (rank, outcome.and_then(read))
