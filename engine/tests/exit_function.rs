@@ -21,6 +21,12 @@ fn builder(backend: Backend, workers: usize) -> PoolBuilder {
     Pool::builder().backend(backend).workers(workers)
 }
 
+/// What became of the function in each worker: its rank, and what it returned.
+fn outcomes<R: phalanx::Output>(pool: &Pool) -> Vec<(usize, Result<R, ExitError>)> {
+    let outcomes = pool.exit_outcomes().unwrap();
+    outcomes.into_iter().map(|outcome| (outcome.rank, outcome.result)).collect()
+}
+
 /// Ends this worker as the kernel would when memory runs out.
 fn kill_this_process() -> ! {
     common::send(std::process::id(), rustix::process::Signal::KILL);
@@ -209,7 +215,7 @@ fn terminate_runs_it_in_no_worker() {
         pool.terminate();
         let all: Vec<_> =
             (0..pool.workers()).map(|rank| (rank, Err(ExitError::Terminated { rank }))).collect();
-        assert_eq!(pool.exit_outcomes::<u64>().unwrap(), all, "{backend}");
+        assert_eq!(outcomes::<u64>(&pool), all, "{backend}");
         assert_eq!(pool.exit_results::<u64>(), Err(ExitError::Terminated { rank: 0 }));
         assert_eq!(handles.0.get(), 0, "{backend}");
     });
@@ -240,13 +246,13 @@ fn terminate_ends_functions_that_run_already() {
             assert_eq!(pool.exit_results::<String>(), Err(ExitError::NotOver));
             pool.terminate();
             joining.join().unwrap();
-            for (rank, outcome) in pool.exit_outcomes::<String>().unwrap() {
+            for (rank, outcome) in outcomes::<String>(&pool) {
                 match backend {
                     Backend::Processes => assert_eq!(outcome, Err(ExitError::Terminated { rank })),
                     _ => assert_eq!(outcome.unwrap(), "cancelled"),
                 }
             }
-            assert_eq!(pool.exit_outcomes::<String>().unwrap().len(), workers);
+            assert_eq!(outcomes::<String>(&pool).len(), workers);
         });
     });
 }
@@ -258,7 +264,7 @@ fn a_worker_killed_in_it_is_told_from_those_that_were_not() {
         let pool = builder(Backend::Processes, 3).at_exit(die).build().unwrap();
         let pids = pool.worker_pids();
         pool.join();
-        let outcomes = pool.exit_outcomes::<usize>().unwrap();
+        let outcomes = outcomes::<usize>(&pool);
         assert_eq!((&outcomes[0], &outcomes[2]), (&(0, Ok(0)), &(2, Ok(2))));
         match &outcomes[1] {
             (1, Err(ExitError::Died { rank: 1, pid, cause, .. })) => {
@@ -276,7 +282,7 @@ fn a_worker_killed_in_it_is_told_from_those_that_were_not() {
 fn a_worker_that_exits_in_it_has_no_result() {
     let pool = builder(Backend::Processes, 2).at_exit(|| -> u8 { std::process::exit(0) }).build().unwrap();
     pool.join();
-    let outcomes = pool.exit_outcomes::<u8>().unwrap();
+    let outcomes = outcomes::<u8>(&pool);
     let ended = |outcome: &(usize, Result<u8, ExitError>)| {
         matches!(outcome.1, Err(ExitError::Died { cause: ExitCause::Exit(0), .. }))
     };
@@ -289,7 +295,7 @@ fn a_panic_is_told_with_its_place() {
         let fail = || if rank() == 0 { panic!("no {}", "luck") } else { rank() };
         let pool = builder(backend, 2).at_exit(fail).build().unwrap();
         pool.join();
-        let outcomes = pool.exit_outcomes::<usize>().unwrap();
+        let outcomes = outcomes::<usize>(&pool);
         match &outcomes[0] {
             (0, Err(ExitError::Panicked { rank: 0, message, location })) => {
                 assert_eq!(message, "no luck");
@@ -320,7 +326,7 @@ fn a_function_that_exceeds_its_limit_has_no_result() {
             };
             let pool = builder(backend, 2).at_exit(hang).exit_timeout(limit).build().unwrap();
             pool.join();
-            let outcomes = pool.exit_outcomes::<usize>().unwrap();
+            let outcomes = outcomes::<usize>(&pool);
             assert_eq!(outcomes[0], (0, Err(ExitError::TimedOut { rank: 0, limit })), "{backend}");
             assert_eq!(outcomes.len(), pool.workers());
         });
@@ -339,7 +345,7 @@ fn a_worker_that_was_stopped_is_killed_at_the_limit() {
         let pool = builder(Backend::Processes, 2).at_exit(rank).exit_timeout(limit).build().unwrap();
         common::send(pool.worker_pids()[1], rustix::process::Signal::STOP);
         pool.join();
-        let outcomes = pool.exit_outcomes::<usize>().unwrap();
+        let outcomes = outcomes::<usize>(&pool);
         assert_eq!(outcomes[1], (1, Err(ExitError::TimedOut { rank: 1, limit })));
         assert_eq!(outcomes.len(), 2);
     });
@@ -408,7 +414,7 @@ fn a_worker_that_died_at_a_task_and_its_successor_are_told_apart() {
         common::assert_right(&pool);
         pool.broadcast(0..2, |_, _| ()).unwrap();
         pool.join();
-        let outcomes = pool.exit_outcomes::<usize>().unwrap();
+        let outcomes = outcomes::<usize>(&pool);
         assert!(
             matches!(&outcomes[0], (0, Err(ExitError::Died { pid: died, .. })) if *died == pid),
             "{outcomes:?}"
@@ -555,7 +561,7 @@ fn kills_from_outside_while_the_pool_ends_leave_one_line_for_each_worker() {
             });
             pool.join();
             killer.join().unwrap();
-            let outcomes = pool.exit_outcomes::<Vec<u8>>().unwrap();
+            let outcomes = outcomes::<Vec<u8>>(&pool);
             // One that was killed before the end began may have a successor.
             for rank in 0..3 {
                 let of_rank: Vec<_> = outcomes.iter().filter(|(of, _)| *of == rank).collect();

@@ -28,8 +28,9 @@ impl Pool {
         self.core.close();
     }
 
-    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers. Dropping
-    /// the last handle of the pool does the same.
+    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers, which run
+    /// the pool's [exit function](crate::PoolBuilder::at_exit) before. Dropping the last handle of the pool does
+    /// the same.
     ///
     /// Later launches return [`LaunchError::PoolClosed`](crate::LaunchError). A launch made meanwhile by
     /// another thread either runs completely or returns that error. Several threads may end a pool at once,
@@ -54,7 +55,7 @@ impl Pool {
     }
 
     /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
-    /// `PoolClosed`. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
+    /// `PoolClosed`, and no exit function runs. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
     /// and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
         self.core.terminate();

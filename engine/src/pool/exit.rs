@@ -3,7 +3,7 @@
 use super::Pool;
 use crate::base::Output;
 use crate::sys::fork;
-use crate::team::exit_function::ExitError;
+use crate::team::exit_function::{ExitError, ExitOutcome};
 use crate::team::gate::Phase;
 
 impl Pool {
@@ -36,7 +36,7 @@ impl Pool {
     /// ```
     #[doc(alias = "get_exit_results")]
     pub fn exit_results<R: Output>(&self) -> Result<Vec<R>, ExitError> {
-        self.exit_outcomes()?.into_iter().map(|(_, outcome)| outcome).collect()
+        self.exit_outcomes()?.into_iter().map(|outcome| outcome.result).collect()
     }
 
     /// Like [`Self::exit_results`], with the rank of each worker, and for each that has no result the reason.
@@ -52,17 +52,17 @@ impl Pool {
     /// let builder = phalanx::Pool::builder().workers(2);
     /// let pool = builder.at_exit(|| if current_rank() == Some(1) { std::process::abort() } else { 7 }).build()?;
     /// pool.join();
-    /// for (rank, outcome) in pool.exit_outcomes::<i32>()? {
-    ///     match outcome {
-    ///         Ok(result) => assert_eq!((rank, result), (0, 7)),
-    ///         Err(ExitError::Died { cause, .. }) => println!("worker {rank} {cause}"),
+    /// for outcome in pool.exit_outcomes::<i32>()? {
+    ///     match outcome.result {
+    ///         Ok(result) => assert_eq!((outcome.rank, result), (0, 7)),
+    ///         Err(ExitError::Died { cause, .. }) => println!("worker {} {cause}", outcome.rank),
     ///         Err(error) => return Err(error.into()),
     ///     }
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn exit_outcomes<R: Output>(&self) -> Result<Vec<(usize, Result<R, ExitError>)>, ExitError> {
+    pub fn exit_outcomes<R: Output>(&self) -> Result<Vec<ExitOutcome<R>>, ExitError> {
         if fork::is_foreign() {
             return Err(ExitError::Forked);
         }

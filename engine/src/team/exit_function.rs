@@ -277,8 +277,18 @@ impl ExitProgress {
     }
 }
 
-/// What became of the exit function in one worker: its result, written down.
-type Outcome = Result<Arc<[u8]>, ExitError>;
+/// What became of the exit function in one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExitOutcome<R> {
+    /// The worker's rank.
+    pub rank: usize,
+    /// What the function returned, or why there is no result.
+    pub result: Result<R, ExitError>,
+}
+
+/// A result as it was written down.
+type Written = Result<Arc<[u8]>, ExitError>;
 
 /// A pool's exit function, and what became of it in each worker that has ended.
 #[derive(Debug)]
@@ -288,7 +298,7 @@ pub(crate) struct Exits {
     /// Below [`WANTED`] when member threads are to give up.
     wanted: AtomicU64,
     /// By rank, in the order in which workers ended.
-    ended: Mutex<Vec<(usize, Outcome)>>,
+    ended: Mutex<Vec<(usize, Written)>>,
 }
 
 impl Exits {
@@ -354,7 +364,7 @@ impl Exits {
         self.ended.lock().push((rank, outcome));
     }
 
-    fn outcome(&self, rank: usize, report: ExitReport) -> Outcome {
+    fn outcome(&self, rank: usize, report: ExitReport) -> Written {
         match report {
             ExitReport::Value(bytes) => Ok(bytes.into()),
             ExitReport::Unfit(why) => Err(ExitError::Codec { rank, why }),
@@ -374,15 +384,15 @@ impl Exits {
     }
 
     /// What became of it so far, by rank. The type was [checked](Self::check_type).
-    pub(crate) fn read<R: DeserializeOwned>(&self) -> Vec<(usize, Result<R, ExitError>)> {
+    pub(crate) fn read<R: DeserializeOwned>(&self) -> Vec<ExitOutcome<R>> {
         // Reading runs the program's code: not under the lock.
         let mut ended = self.ended.lock().clone();
         ended.sort_by_key(|(rank, _)| *rank);
-        let read = |(rank, outcome): (usize, Outcome)| {
+        let read = |(rank, written): (usize, Written)| {
             let read = |bytes: Arc<[u8]>| {
                 notation::read(&bytes).map_err(|error| ExitError::Codec { rank, why: error.to_string() })
             };
-            (rank, outcome.and_then(read))
+            ExitOutcome { rank, result: written.and_then(read) }
         };
         ended.into_iter().map(read).collect()
     }
@@ -393,16 +403,16 @@ mod tests {
     use super::*;
 
     fn received(report: &ExitReport) -> (usize, ExitProgress) {
-        let (mut parts, mut progress) = (0, ExitProgress::default());
+        let (mut sent_parts, mut progress) = (Vec::new(), ExitProgress::default());
         progress.receive(&[], false);
         let sent = report.send(|part, is_last| {
             assert!(progress.is_running() && part.len() <= PART_BYTES);
-            parts += 1;
+            sent_parts.push(part.len());
             progress.receive(&part, is_last);
             Ok::<(), ()>(())
         });
         assert_eq!(sent, Ok(()));
-        (parts, progress)
+        (sent_parts.len(), progress)
     }
 
     #[test]
