@@ -102,6 +102,28 @@ fn workers_with_threads_of_their_own_hand_over_too() {
 }
 
 #[test]
+fn a_seat_hands_over_when_it_is_given_up() {
+    for backend in BACKENDS {
+        let state = PerWorker::scratch(|_| 0u64);
+        let pool = builder(backend, 2).at_exit_with(&state, |state| state).build().unwrap();
+        let count = || pool.broadcast(&state, |_, state| *state += 1).unwrap();
+        count();
+        let seat = pool.join_here().unwrap();
+        (0..3).for_each(|_| count());
+        pool.join();
+        let expected: &[_] = match backend {
+            Backend::Inline => &[Some(4)],
+            _ => {
+                assert_eq!(pool.exit_results::<Option<u64>>(), Err(ExitError::NotOver));
+                &[Some(1), Some(3), Some(4)]
+            }
+        };
+        drop(seat);
+        assert_eq!(pool.exit_results::<Option<u64>>().unwrap(), expected, "{backend}");
+    }
+}
+
+#[test]
 fn a_pool_inside_a_kernel_runs_it_there() {
     fn sums(n: u64) -> u64 {
         let state = PerWorker::new(|_| 0u64);

@@ -220,8 +220,8 @@ impl PoolBuilder {
     /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; nobody gets the result |
     ///
     /// `Threads` run it on their own thread; statics are shared, and each of them sees what all have done.
-    /// `Inline` runs it on the thread that ends the pool, at that moment. A [seat](Pool::join_here) is no
-    /// worker: what the caller's own chunks leave in its statics is not seen. With
+    /// `Inline` runs it on the thread that ends the pool, at that moment. A caller's [seat](Pool::join_here)
+    /// runs it when it is dropped, since it took part as rank 0. With
     /// [`threads_per_worker`](Self::threads_per_worker), tasks and the exit function run on any thread of the
     /// worker, which have thread-locals of their own.
     ///
@@ -255,7 +255,8 @@ impl PoolBuilder {
     /// Like [`Self::at_exit`], with a function that receives the worker's [`PerWorker`] state: all that its
     /// launches have gathered there. It receives `None` in a worker in which no launch used the state.
     ///
-    /// The pool keeps the states until its workers end, even if the handle is dropped before. A pool has one
+    /// The pool keeps the states until its workers end, even if the handle is dropped before. Launches still
+    /// report the states of workers that leave early as lost. A pool has one
     /// exit function: the last one that was set. With `Inline`, the state is that of the thread that ends the
     /// pool, which pools without workers share.
     ///

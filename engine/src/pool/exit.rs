@@ -13,7 +13,7 @@ impl Pool {
     /// There is one result for each worker that was ready, also for those that left before the pool ended, in
     /// the order in which they left: `resize` and the limits of
     /// [`max_tasks_per_worker`](crate::PoolBuilder::max_tasks_per_worker) and its neighbours make a rank have
-    /// several. The results are complete, or an error: if some workers have none,
+    /// several. A [seat](Self::join_here) has one, too. The results are complete, or an error: if some workers have none,
     /// [`Self::exit_outcomes`] returns what there is. Each call reads the results anew.
     ///
     /// # Errors
@@ -21,7 +21,7 @@ impl Pool {
     ///   [`Terminated`](ExitError::Terminated), [`Codec`](ExitError::Codec): a worker has no result; the lowest
     ///   rank's reason.
     /// - [`ExitError::WrongType`]: the exit function returns another type than `R`.
-    /// - [`ExitError::NotOver`]: the pool has not ended.
+    /// - [`ExitError::NotOver`]: the pool has not ended, or a seat is taken.
     /// - [`ExitError::NotSet`]: the pool has no exit function.
     /// - [`ExitError::Forked`]: called in a fork of the program.
     ///
@@ -69,7 +69,7 @@ impl Pool {
         let crew = &self.core.launcher.crew;
         let exits = crew.exits.as_ref().ok_or(ExitError::NotSet)?;
         exits.check_type::<R>()?;
-        if !crew.has_reached(Phase::Over) {
+        if !crew.has_reached(Phase::Over) || exits.has_seats() {
             return Err(ExitError::NotOver);
         }
         Ok(exits.read())

@@ -47,9 +47,10 @@ pub enum ExitError {
     /// The pool was built without [`at_exit`](crate::PoolBuilder::at_exit).
     #[error("the pool has no exit function; give it one by at_exit when it is built")]
     NotSet,
-    /// The pool has not ended: its workers still serve, or run their exit functions.
+    /// The pool has not ended: its workers still serve, or run their exit functions, or a caller's seat is
+    /// taken.
     #[error(
-        "the pool has not ended, so its workers have no exit results yet; join it first, outside of its work"
+        "the pool has not ended, so its workers have no exit results yet; drop its seats and join it first, outside of its work"
     )]
     NotOver,
     /// The exit function returns another type than the one asked for.
@@ -297,6 +298,8 @@ pub(crate) struct Exits {
     limit: Duration,
     /// Below [`WANTED`] when member threads are to give up.
     wanted: AtomicU64,
+    /// Callers' seats that are taken.
+    seats: AtomicU64,
     /// By rank, in the order in which workers ended.
     ended: Mutex<Vec<(usize, Written)>>,
 }
@@ -304,7 +307,8 @@ pub(crate) struct Exits {
 impl Exits {
     pub(crate) fn new(function: ExitFunction, limit: Duration) -> Exits {
         let limit = limit.min(LONGEST);
-        Exits { function, limit, wanted: AtomicU64::new(WANTED), ended: Mutex::default() }
+        let (wanted, seats) = (AtomicU64::new(WANTED), AtomicU64::new(0));
+        Exits { function, limit, wanted, seats, ended: Mutex::default() }
     }
 
     fn state(&self) -> u64 {
@@ -328,6 +332,23 @@ impl Exits {
             Err(ExitError::Terminated { rank })
         };
         self.ended.lock().push((rank, outcome));
+    }
+
+    /// A caller takes a seat, and is a member until it gives it up.
+    pub(crate) fn take_seat(&self) {
+        self.seats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A caller gives its seat up.
+    pub(crate) fn leave_seat(&self, member: &mut Member) {
+        self.run_here(member);
+        // Release: pairs with the Acquire in `has_seats`; who sees no seat sees its outcome.
+        self.seats.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether outcomes of seats are still to come.
+    pub(crate) fn has_seats(&self) -> bool {
+        self.seats.load(Ordering::Acquire) != 0
     }
 
     /// There is no member in this process that could run it.
