@@ -422,6 +422,53 @@ fn workers_that_retire_hand_over_too() {
     });
 }
 
+/// Numbers that are the same in every run.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+#[test]
+fn no_task_is_missing_whoever_leaves_and_comes() {
+    for backend in [Backend::Processes, Backend::Threads] {
+        within(LONG, move || {
+            let pool = builder(backend, 3).max_workers(4).max_tasks_per_worker(5).at_exit(take_sum);
+            let pool = pool.build().unwrap();
+            let (mut total, mut seed, mut maps) = (0, 7, Vec::new());
+            for round in 0..30 {
+                let items = 0..next(&mut seed) % 20;
+                total += items.clone().sum::<u64>();
+                maps.push(pool.map_async(add, items));
+                if round % 3 == 0 {
+                    pool.resize(1 + next(&mut seed) as usize % 4).unwrap();
+                }
+            }
+            pool.join();
+            assert!(maps.into_iter().all(|map| map.get().is_ok()));
+            let sums = pool.exit_results::<u64>().unwrap();
+            assert_eq!(sums.iter().sum::<u64>(), total, "{backend}: {sums:?}");
+            assert!(backend == Backend::Threads || sums.len() > 4, "{sums:?}");
+        });
+    }
+}
+
+#[test]
+fn each_death_is_told_between_the_results_of_those_that_retired() {
+    within(LONG, || {
+        let pool = builder(Backend::Processes, 2).max_tasks_per_worker(5).at_exit(take_sum).build().unwrap();
+        let run = |n: u64| if n % 17 == 3 { std::process::abort() } else { add(1) };
+        let failed = (0..100).filter(|n| pool.tasks().always_out().apply(run, *n).is_err()).count();
+        pool.join();
+        let outcomes = outcomes::<u64>(&pool);
+        let is_death =
+            |result: &&(usize, Result<u64, ExitError>)| matches!(result.1, Err(ExitError::Died { .. }));
+        assert_eq!((outcomes.iter().filter(is_death).count(), failed), (6, 6));
+        let results = outcomes.iter().filter(|outcome| !is_death(outcome)).map(|(_, result)| result);
+        assert!(results.clone().all(|result| matches!(result, Ok(0..=5))), "{outcomes:?}");
+        assert!(results.count() > 2);
+    });
+}
+
 #[test]
 fn a_worker_that_died_at_a_task_and_its_successor_are_told_apart() {
     within(LONG, || {

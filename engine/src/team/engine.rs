@@ -115,7 +115,11 @@ fn wait(crew: &Crew, sources: &[BorrowedFd<'_>], limit: Option<Instant>) -> Vec<
     let deaths: Vec<_> = watched.iter().map(|(_, process)| process.death()).collect();
     for ((_, process), death) in watched.iter().zip(&deaths) {
         fds.push(PollFd::new(death, PollFlags::IN));
-        fds.push(PollFd::new(&process.socket, PollFlags::IN));
+        fds.push(match process.is_silent.load(Ordering::Relaxed) {
+            false => PollFd::new(&process.socket, PollFlags::IN),
+            // One at its end would be ready for ever, whatever is asked of it.
+            true => PollFd::new(&crew.call, PollFlags::empty()),
+        });
     }
     fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
     let limit = [due, limit].into_iter().flatten().min().map(socket::left_until);
@@ -151,7 +155,10 @@ fn read_mail(crew: &Crew, rank: usize) {
             Ok(Some((mail, _))) => mail,
             Ok(None) => return,
             // It has ended, or a kernel of its has closed our socket: no segment would reach it any more.
-            Err(_) => return process.kill(),
+            Err(_) => {
+                process.is_silent.store(true, Ordering::Relaxed);
+                return process.kill();
+            }
         };
         match mail {
             // It was killed when the team stayed as small as it was.
