@@ -225,7 +225,8 @@ fn bury(crew: &Crew, rank: usize) {
 fn dissolve(crew: &Crew) {
     release_where_over(crew);
     let began = Instant::now();
-    while let Some(until) = hasten(crew, began) {
+    let mut killed = vec![None; crew.size];
+    while let Some(until) = hasten(crew, began, &mut killed) {
         for event in wait(crew, &[], Some(until)) {
             read_mail(crew, event.rank);
             bury(crew, event.rank);
@@ -235,28 +236,36 @@ fn dissolve(crew: &Crew) {
 
 /// Kills the workers that have had their time since the end `began`, and gives up those that cannot be
 /// killed; returns when the next has had its, or `None` if nobody is left.
-fn hasten(crew: &Crew, began: Instant) -> Option<Instant> {
+fn hasten(crew: &Crew, began: Instant, killed: &mut [Option<Instant>]) -> Option<Instant> {
     let mut roster = crew.roster.lock();
     let now = Instant::now();
     let mut next: Option<Instant> = None;
-    for rank in 0..roster.slots.len() {
+    for (rank, killed) in killed.iter_mut().enumerate() {
         let slot = &mut roster.slots[rank];
-        let Some(process) = slot.process.clone() else { continue };
-        let has_time = crew.has_joined(rank, slot) && !crew.has_reached(Phase::Terminated);
-        let grace = if has_time { crew.patience(slot, GRACE) } else { Duration::ZERO };
-        let since = if slot.exit.is_running() { slot.leaving_since } else { slot.leaving_since.max(began) };
-        let due = since + grace;
-        let last = due + KILLED_WITHIN;
-        if now >= last {
-            settle_exit(crew, &mut roster, rank, process.pid, ExitCause::Unknown, false);
+        let Some(pid) = slot.process.as_ref().map(|process| process.pid) else { continue };
+        let due = due(crew, rank, slot, began);
+        if killed.is_none() && now >= due {
+            // What one that was only being started says now is no news.
+            slot.is_dismissed = !crew.has_joined(rank, slot);
+            slot.hasten();
+            *killed = Some(now);
+        }
+        let until = killed.map_or(due, |at| at + KILLED_WITHIN);
+        if now >= until {
+            settle_exit(crew, &mut roster, rank, pid, ExitCause::Unknown, false);
             roster.slots[rank].vacate();
             continue;
         }
-        if now >= due {
-            slot.hasten();
-        }
-        let until = if now < due { due } else { last };
         next = Some(next.map_or(until, |next| next.min(until)));
     }
     next
+}
+
+/// When a worker of a team whose end `began` has had its time.
+fn due(crew: &Crew, rank: usize, slot: &RosterSlot, began: Instant) -> Instant {
+    if !crew.has_joined(rank, slot) || crew.has_reached(Phase::Terminated) {
+        return began;
+    }
+    let since = if slot.exit.is_running() { slot.leaving_since } else { slot.leaving_since.max(began) };
+    since + crew.patience(slot, GRACE)
 }
