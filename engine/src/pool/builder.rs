@@ -256,9 +256,9 @@ impl PoolBuilder {
     /// launches have gathered there. It receives `None` in a worker in which no launch used the state.
     ///
     /// The pool keeps the states until its workers end, even if the handle is dropped before. Launches still
-    /// report the states of workers that leave early as lost. A pool has one
-    /// exit function: the last one that was set. With `Inline`, the state is that of the thread that ends the
-    /// pool, which pools without workers share.
+    /// report the states of workers that leave early as lost. A pool has one exit function: the last one that
+    /// was set. With `Inline`, the state is that of the thread that ends the pool, which pools without workers
+    /// share.
     ///
     /// ```
     /// use phalanx::{PerWorker, Pool};

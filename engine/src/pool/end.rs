@@ -55,8 +55,8 @@ impl Pool {
     }
 
     /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
-    /// `PoolClosed`, and no exit function runs. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
-    /// and waited for, as by [`Self::join`].
+    /// `PoolClosed`, and no exit function runs. Threads cannot be killed: they are asked to stop
+    /// ([`is_cancelled`](crate::is_cancelled)) and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
         self.core.terminate();
     }

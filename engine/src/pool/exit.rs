@@ -13,8 +13,8 @@ impl Pool {
     /// There is one result for each worker that was ready, also for those that left before the pool ended, in
     /// the order in which they left: `resize` and the limits of
     /// [`max_tasks_per_worker`](crate::PoolBuilder::max_tasks_per_worker) and its neighbours make a rank have
-    /// several. A [seat](Self::join_here) has one, too. The results are complete, or an error: if some workers have none,
-    /// [`Self::exit_outcomes`] returns what there is. Each call reads the results anew.
+    /// several. A [seat](Self::join_here) has one, too. The results are complete, or an error: if some workers
+    /// have none, [`Self::exit_outcomes`] returns what there is. Each call reads the results anew.
     ///
     /// # Errors
     /// - [`ExitError::Died`], [`Panicked`](ExitError::Panicked), [`TimedOut`](ExitError::TimedOut),
