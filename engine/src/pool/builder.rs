@@ -226,7 +226,8 @@ impl PoolBuilder {
     /// worker, which have thread-locals of their own.
     ///
     /// Without an exit function nothing of this costs anything. With one, a worker that ends sends a packet for
-    /// each 32 KiB of its result, and the program keeps the results until the pool is dropped.
+    /// each 32 KiB of its result, the program keeps the results until the pool is dropped, and no map runs in
+    /// the caller, however short it is.
     ///
     /// ```
     /// use std::cell::Cell;
