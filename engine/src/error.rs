@@ -12,6 +12,7 @@ use crate::shared::{BlockError, ListError};
 use crate::spawn::StartError;
 use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
 use crate::task::TaskError;
+use crate::team::exit_function::ExitError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
 
 /// Any error of this crate. `?` converts each of them into this type, and those of `phalanx-kernels` too.
@@ -98,6 +99,9 @@ pub enum Error {
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// A worker, or the pool, has no exit result.
+    #[error(transparent)]
+    Exit(#[from] ExitError),
     /// Starting a process failed.
     #[error(transparent)]
     Spawn(#[from] SpawnError),

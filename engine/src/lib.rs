@@ -65,6 +65,7 @@
 //! | synchronise | [`sync`] |
 //! | share values, lists, atomics | [`shared`] |
 //! | host objects behind proxies | [`Manager`] |
+//! | collect what each worker kept | [`PoolBuilder::at_exit`], [`Pool::exit_results`], [`ExitError`] |
 //! | see what happened | [`PoolStats`], [`Insights`], [`Pool::reason`] |
 //! | handle errors | [`Error`] holds any error of the crate |
 //!
@@ -136,6 +137,7 @@ pub use task::{
     WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
+pub use team::exit_function::{ExitError, ExitOutcome};
 pub use team::initializer::Opened;
 pub use topology::{CpuSet, Machine, Placement};
 

@@ -8,8 +8,8 @@ use phalanx::sync::{
     Semaphore, SemaphoreError,
 };
 use phalanx::{
-    AllocError, Backend, CallError, CancelToken, JoinError, LaunchError, Manager, PerWorker, Pool, PoolError,
-    Process, Queue, QueueError, SharedArray, SpawnError, StartMethod, TaskError, active_children,
+    AllocError, Backend, CallError, CancelToken, ExitError, JoinError, LaunchError, Manager, PerWorker, Pool,
+    PoolError, Process, Queue, QueueError, SharedArray, SpawnError, StartMethod, TaskError, active_children,
     as_completed, wait_all,
 };
 use std::sync::Arc;
@@ -103,6 +103,7 @@ fn every_method_of_a_pool_is_refused() {
             assert!(pool.write_trace("/dev/null").is_err());
             assert!(pool.worker_pids().is_empty() && pool.stats().workers.is_empty());
             assert!(pool.last_launch().is_none());
+            assert_eq!(pool.exit_results::<u64>(), Err(ExitError::Forked));
             let _reports = (pool.insights(), pool.memory(), pool.workers(), format!("{pool:?}"));
             pool.close();
             pool.terminate();

@@ -123,6 +123,26 @@ fn events_arrive_with_rank_level_and_origin() {
 }
 
 #[test]
+fn exit_functions_speak_and_their_panics_are_told() {
+    let _turn = turn();
+    let speak = || {
+        tracing::info!("good bye");
+        assert!(phalanx::current_rank() != Some(1), "a bad end");
+    };
+    let pool = Pool::builder().workers(2).at_exit(speak).build().unwrap();
+    drop(pool);
+    let lines = LINES.lock().unwrap();
+    let mut told: Vec<_> = lines.iter().map(|line| (line.fields["rank"].as_str(), line.level)).collect();
+    told.sort();
+    assert_eq!(told, [("0", Level::INFO), ("1", Level::ERROR), ("1", Level::INFO)], "{lines:?}");
+    let text = lines.iter().find(|line| line.level == Level::ERROR).unwrap().fields["message"].as_str();
+    assert!(
+        text.contains("the exit function panicked: a bad end") && text.contains("worker_log.rs"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_flood_blocks_no_worker_and_what_is_lost_is_counted() {
     const FLOOD: usize = 20_000;
     let _turn = turn();

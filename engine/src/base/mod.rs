@@ -1,6 +1,7 @@
 //! Ids, index spans, padding, values as bytes. Pure; asks the operating system nothing.
 
 pub(crate) mod atomic;
+pub(crate) mod bytes;
 mod line;
 mod local;
 pub(crate) mod member;

@@ -14,8 +14,8 @@ pub trait Argument: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
 
-/// A type that can be the result of a task, or of the kernel of a [fold](crate::Pool::fold) or search: the
-/// same types as for [`Argument`].
+/// A type that can be the result of a task, of the kernel of a [fold](crate::Pool::fold) or search, or of an
+/// [exit function](crate::PoolBuilder::at_exit): the same types as for [`Argument`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a task",
     label = "not a result of a task",

@@ -2,7 +2,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Core, Pool, PoolError};
+use crate::base::Output;
 use crate::code::{self, NoCapture};
+use crate::launch::PerWorker;
 use crate::launch::driver::launcher::Launcher;
 use crate::spawn::{StartError, StartMethod, is_worker};
 use crate::sys::clock::TickRate;
@@ -11,6 +13,7 @@ use crate::task::Argument;
 use crate::task::queue::{BoardSegment, Lifespan, TaskQueue};
 use crate::team::crew::{CrewError, CrewKind, CrewPlan, READY_WITHIN};
 use crate::team::current;
+use crate::team::exit_function::{EXIT_WITHIN, ExitFunction, Exits};
 use crate::team::in_process::InProcess;
 use crate::team::initializer::{Initializer, InitializerError, Opened};
 use crate::topology::{self, Limits, Machine, Placement, Request, plan};
@@ -78,6 +81,8 @@ pub struct PoolBuilder {
     initializer: Option<Result<Arc<Initializer>, InitializerError>>,
     native_threads: Option<usize>,
     start_timeout: Option<Duration>,
+    exit_function: Option<ExitFunction>,
+    exit_timeout: Option<Duration>,
 }
 
 impl PoolBuilder {
@@ -197,6 +202,101 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets a function that every worker runs once at its end, after its last launch and task, and whose
+    /// result it hands to the caller. [`Pool::exit_results`] returns these results after the pool's
+    /// [`join`](Pool::join).
+    ///
+    /// The function reaches what the worker's tasks reach: its statics and thread-locals, and its rank by
+    /// [`current_rank`](crate::current_rank). For state of launches, see [`Self::at_exit_with`]. It may log,
+    /// and a launch that it makes runs inline, as in a task. Its result is any serde type, of any size, but
+    /// holds no handles.
+    ///
+    /// | a worker that | |
+    /// |---|---|
+    /// | ends with the pool, by [`join`](Pool::join) or drop | runs it |
+    /// | leaves by [`resize`](Pool::resize), or [retires](Self::max_tasks_per_worker) | runs it; launches and resizes that need its rank wait until it is done |
+    /// | dies, or is killed for exceeding a time limit | does not; its place in the results says so, and its successor has one of its own |
+    /// | is ended by [`terminate`](Pool::terminate), or by the drop of the pool in a panic | does not, or is killed in it |
+    /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; nobody gets the result |
+    ///
+    /// `Threads` run it on their own thread; statics are shared, and each of them sees what all have done.
+    /// `Inline` runs it on the thread that ends the pool, at that moment. A caller's [seat](Pool::join_here)
+    /// runs it when it is dropped, since it took part as rank 0. With
+    /// [`threads_per_worker`](Self::threads_per_worker), tasks and the exit function run on any thread of the
+    /// worker, which have thread-locals of their own.
+    ///
+    /// Without an exit function nothing of this costs anything. With one, a worker that ends sends a packet for
+    /// each 32 KiB of its result, the program keeps the results until the pool is dropped, and no map runs in
+    /// the caller, however short it is.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// thread_local!(static LINES: Cell<u64> = const { Cell::new(0) });
+    ///
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(2).at_exit(|| LINES.get()).build()?;
+    /// let count = |text: String| LINES.set(LINES.get() + text.lines().count() as u64);
+    /// pool.map(count, ["a\nb", "c", "d\ne\nf"].map(String::from))?;
+    /// pool.join();
+    /// assert_eq!(pool.exit_results::<u64>()?.iter().sum::<u64>(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "worker_exit")]
+    pub fn at_exit<R, F>(mut self, _function: F) -> Self
+    where
+        R: Output,
+        F: Fn() -> R + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<F>::OK };
+        self.exit_function = Some(ExitFunction::new::<R, F>());
+        self
+    }
+
+    /// Like [`Self::at_exit`], with a function that receives the worker's [`PerWorker`] state: all that its
+    /// launches have gathered there. It receives `None` in a worker in which no launch used the state.
+    ///
+    /// The pool keeps the states until its workers end, even if the handle is dropped before. Launches still
+    /// report the states of workers that leave early as lost. A pool has one exit function: the last one that
+    /// was set. With `Inline`, the state is that of the thread that ends the pool, which pools without workers
+    /// share.
+    ///
+    /// ```
+    /// use phalanx::{PerWorker, Pool};
+    ///
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let seen = PerWorker::new(|_rank| Vec::new());
+    /// let builder = Pool::builder().workers(2).at_exit_with(&seen, |seen| seen.unwrap_or_default());
+    /// let pool = builder.build()?;
+    /// pool.for_each((0..1000, &seen), |(span, seen)| seen.extend(span.filter(|i| i % 100 == 7)))?;
+    /// pool.join();
+    /// let mut all = pool.exit_results::<Vec<usize>>()?.concat();
+    /// all.sort();
+    /// assert_eq!(all, [7, 107, 207, 307, 407, 507, 607, 707, 807, 907]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at_exit_with<T, R, F>(mut self, state: &PerWorker<T>, _function: F) -> Self
+    where
+        T: Send + 'static,
+        R: Output,
+        F: Fn(Option<T>) -> R + Copy + Send + Sync + 'static,
+    {
+        const { NoCapture::<F>::OK };
+        self.exit_function = Some(ExitFunction::with_state::<T, R, F>(state.id()));
+        self
+    }
+
+    /// Sets how long the function of [`Self::at_exit`] may take in each worker. The default is 60 seconds. A
+    /// worker process that takes longer is killed. `Threads` and `Inline` see it by
+    /// [`is_cancelled`](crate::is_cancelled), and are waited for. Either way the worker has no result but
+    /// [`ExitError::TimedOut`](crate::ExitError::TimedOut). Has no effect without an exit function.
+    #[doc(alias = "worker_exit_timeout")]
+    pub fn exit_timeout(mut self, limit: Duration) -> Self {
+        self.exit_timeout = Some(limit);
+        self
+    }
+
     /// Sets how many threads native libraries in worker processes use (OpenMP, OpenBLAS, MKL, BLIS, numexpr,
     /// rayon). For workers, this sets `OMP_NUM_THREADS` and similar variables that the environment does not
     /// set already. The default is [`Self::threads_per_worker`]. Has no effect with [`StartMethod::Fork`],
@@ -263,6 +363,8 @@ impl PoolBuilder {
             _ => layout.reason.clone(),
         };
         let initializer = self.ready_initializer(kind)?;
+        let limit = self.exit_timeout.unwrap_or(EXIT_WITHIN);
+        let exits = self.exit_function.clone().map(|function| Exits::new(function, limit));
         let board = self.board(kind, layout.workers.len())?;
         let crew = CrewPlan {
             kind,
@@ -278,6 +380,7 @@ impl PoolBuilder {
             trace: self.trace,
             idle_work: board.as_ref().map(BoardSegment::plan),
             initializer,
+            exits,
             native_threads: Some(self.native_threads.unwrap_or(request.threads_per_worker)),
             ready_within: self.start_timeout.unwrap_or(READY_WITHIN),
         };
@@ -354,6 +457,7 @@ impl PoolBuilder {
     /// Whether workers differ from the caller, so that no task may run on the calling thread instead.
     fn prepares_workers(&self) -> bool {
         self.initializer.is_some()
+            || self.exit_function.is_some()
             || self.preload.is_some()
             || self.native_threads.is_some()
             || self.threads_per_worker.is_some_and(|threads| threads > 1)

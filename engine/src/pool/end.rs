@@ -1,9 +1,10 @@
 //! Ending a pool: close, join, terminate or drop it, from any thread, in any order, any number of times.
 
 use super::{Core, Pool};
+use crate::launch::driver::launcher::exit_inline;
 use crate::sys::fork;
 use crate::task::queue::TaskQueue;
-use crate::team::crew::Crew;
+use crate::team::crew::{Crew, CrewKind};
 use crate::team::current;
 use crate::team::gate::Phase;
 use std::sync::Arc;
@@ -27,8 +28,9 @@ impl Pool {
         self.core.close();
     }
 
-    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers. Dropping
-    /// the last handle of the pool does the same.
+    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers, which run
+    /// the pool's [exit function](crate::PoolBuilder::at_exit) before. Dropping the last handle of the pool does
+    /// the same.
     ///
     /// Later launches return [`LaunchError::PoolClosed`](crate::LaunchError). A launch made meanwhile by
     /// another thread either runs completely or returns that error. Several threads may end a pool at once,
@@ -53,8 +55,8 @@ impl Pool {
     }
 
     /// Ends the pool at once by killing the workers, whatever they do. Unfinished tasks and launches return
-    /// `PoolClosed`. Threads cannot be killed: they are asked to stop ([`is_cancelled`](crate::is_cancelled))
-    /// and waited for, as by [`Self::join`].
+    /// `PoolClosed`, and no exit function runs. Threads cannot be killed: they are asked to stop
+    /// ([`is_cancelled`](crate::is_cancelled)) and waited for, as by [`Self::join`].
     pub fn terminate(&self) {
         self.core.terminate();
     }
@@ -94,10 +96,14 @@ impl Core {
 
     /// Waits for the end, on another thread if this one must not wait.
     fn end(&self) {
-        if current::may_wait() {
+        let crew = &self.launcher.crew;
+        // Nobody is waited for: what an exit function is to find is on this thread.
+        let is_here =
+            crew.kind == CrewKind::Inline && crew.exits.is_some() && !crew.has_reached(Phase::Ending);
+        if current::may_wait() || is_here {
             return self.remains().end();
         }
-        self.launcher.crew.reach(Phase::Ending);
+        crew.reach(Phase::Ending);
         if !self.is_handed_over.swap(true, Ordering::AcqRel) {
             // If no thread can be started, the pool's owner must end it.
             let left = !self.remains().end_elsewhere();
@@ -137,7 +143,7 @@ impl Remains {
     }
 
     fn end(&self) {
-        let Some(queue) = &self.queue else { return self.crew.end(|| ()) };
+        let Some(queue) = &self.queue else { return self.crew.end(|| exit_inline(&self.crew)) };
         queue.drain();
         self.crew.end(|| queue.end());
         // Not behind the gate, which callbacks may want to pass.

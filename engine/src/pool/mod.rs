@@ -5,6 +5,7 @@ mod azip;
 mod builder;
 mod end;
 mod error;
+mod exit;
 mod folds;
 mod monitored;
 mod report;

@@ -235,7 +235,8 @@ impl Pool {
     ///
     /// Blocks until the current launch is over and all new workers have started. Surplus workers end after
     /// their current task. What they keep between launches ([`PerWorker`](crate::PerWorker)) is lost with
-    /// them; no task is lost. An inline pool stays as it is.
+    /// them, unless an [exit function](crate::PoolBuilder::at_exit) hands it over. No task is lost. An inline
+    /// pool stays as it is.
     ///
     /// # Errors
     /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.

@@ -230,7 +230,7 @@ impl Watch {
                 Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
             };
             match mail {
-                FromWorker::Ready { .. } | FromWorker::Retiring => {}
+                FromWorker::Ready { .. } | FromWorker::Retiring | FromWorker::Exit { .. } => {}
                 FromWorker::Failed { why } => child.refuse(why),
                 FromWorker::Outcome { len_bytes } => child.take_far(len_bytes, packet.fds.first()),
                 FromWorker::Lost { count } => {

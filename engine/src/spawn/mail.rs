@@ -39,6 +39,12 @@ pub(crate) enum FromWorker {
     Lost { count: u64 },
     /// The outcome of an assignment, in shared memory of its own. With its descriptor.
     Outcome { len_bytes: u64 },
+    /// A part of what a worker says of the pool's exit function, or with an empty one that it begins with it.
+    Exit {
+        #[serde(with = "crate::base::bytes")]
+        part: Vec<u8>,
+        is_last: bool,
+    },
     /// A log event.
     Log { level: u8, target: String, message: String },
 }

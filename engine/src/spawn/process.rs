@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+// Plain on purpose: bookkeeping of this process alone.
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// How long the report on an ended process may take.
@@ -89,6 +91,8 @@ pub(crate) struct WorkerProcess {
     pub(crate) pidfd: OwnedFd,
     /// The driver's end of the packet socket.
     pub(crate) socket: OwnedFd,
+    /// Whether the socket has reached its end: nothing more will come from there.
+    pub(crate) is_silent: AtomicBool,
     /// Where the fork server reports the end of a worker that is its own child and not ours.
     reports: Option<OwnedFd>,
     /// When its end was first seen, while the report on it is still on its way.
@@ -98,7 +102,8 @@ pub(crate) struct WorkerProcess {
 
 impl WorkerProcess {
     pub(super) fn new(pid: u32, pidfd: OwnedFd, socket: OwnedFd, reports: Option<OwnedFd>) -> WorkerProcess {
-        WorkerProcess { pid, pidfd, socket, reports, ended_at: OnceLock::new(), ended: OnceLock::new() }
+        let (is_silent, ended_at, ended) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
+        WorkerProcess { pid, pidfd, socket, is_silent, reports, ended_at, ended }
     }
 
     /// Kills it; does nothing if it has ended. Works on a stopped process too.

@@ -10,6 +10,7 @@ use crate::spawn::{StartError, StartMethod};
 use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::control::Control;
+use crate::team::exit_function::Exits;
 use crate::team::gate::{Gate, Passage, Phase, Progress};
 use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
 use crate::team::in_process::InProcess;
@@ -59,6 +60,8 @@ pub(crate) struct CrewPlan {
     pub(crate) idle_work: Option<IdleWorkPlan>,
     /// What members run before they serve.
     pub(crate) initializer: Option<Arc<Initializer>>,
+    /// What members run before they end.
+    pub(crate) exits: Option<Exits>,
     /// What native libraries in worker processes are told of how many threads to use.
     pub(crate) native_threads: Option<usize>,
     /// How long a worker that was started may take until it serves.
@@ -85,6 +88,7 @@ impl CrewPlan {
             trace: false,
             idle_work: None,
             initializer: None,
+            exits: None,
             native_threads: None,
             ready_within: READY_WITHIN,
         }
@@ -124,6 +128,7 @@ pub(crate) struct Crew {
     pub(crate) patience: SpinBudget,
     pub(crate) idle_work: Option<IdleWorkPlan>,
     pub(crate) initializer: Option<Arc<Initializer>>,
+    pub(crate) exits: Option<Exits>,
     pub(super) native_threads: Option<usize>,
     pub(super) ready_within: Duration,
     /// Who is told of deaths, beside the launch.
@@ -269,6 +274,7 @@ impl Crew {
             log_level: log::level_code(),
             idle_work: (0, 0),
             initializer: None,
+            exit: None,
         }
     }
 
@@ -289,6 +295,7 @@ impl Crew {
             arena_len: arena.len_bytes() as u64,
             idle_work,
             initializer: self.initializer.as_ref().map(|initializer| initializer.wire()).transpose()?,
+            exit: self.exits.as_ref().map(Exits::wire).transpose()?,
             ..self.welcome_for_thread(rank)
         })
     }
@@ -327,6 +334,19 @@ impl Crew {
             slot.leaving_since = Instant::now();
             self.with_leave(rank, Leave::give);
         }
+    }
+
+    /// How long a worker that may end may take from the last news of it; `gone_within` if it has no exit
+    /// function to run any more.
+    pub(crate) fn patience(&self, slot: &RosterSlot, gone_within: Duration) -> Duration {
+        self.exits.as_ref().map_or(gone_within, |exits| exits.patience(&slot.exit, gone_within))
+    }
+
+    /// Whether the present worker of that rank has had anything to serve, or could have had.
+    pub(crate) fn has_joined(&self, rank: usize, slot: &RosterSlot) -> bool {
+        // It may begin with a task before we hear that it is ready.
+        matches!(slot.stage, MemberStage::Ready | MemberStage::Leaving)
+            || self.board().status(rank).served() != slot.served_at_start
     }
 
     /// Kills the member of that id, if it is still there.

@@ -6,6 +6,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::team::crew::{Crew, CrewKind};
+use crate::team::exit_function::Exits;
 use crate::team::gate::Phase;
 
 impl Crew {
@@ -13,6 +14,7 @@ impl Crew {
     /// stop. No launch is opened from now on.
     pub(crate) fn stop(&self) {
         self.reach(Phase::Terminated);
+        self.exits.iter().for_each(Exits::cancel);
         let mut roster = self.roster.lock();
         roster.dissolving = true;
         roster.broken.get_or_insert_with(|| "it was terminated".into());

@@ -7,14 +7,15 @@
 use crate::base::atomic::Ordering;
 use crate::spawn::log::{Note, Speaker};
 use crate::spawn::mail::{self, FromWorker};
-use crate::spawn::{StartError, Starter, WorkerProcess};
+use crate::spawn::{ExitCause, StartError, Starter, WorkerProcess};
 use crate::sys::socket;
 use crate::team::crew::Crew;
-use crate::team::reaping::{reap_dead, release};
+use crate::team::gate::Phase;
+use crate::team::reaping::{reap_dead, release, settle_exit};
 use crate::team::roster::{MemberStage, RosterSlot, StartTimes};
 use crate::team::succession;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,14 +63,15 @@ fn watch(crew: &Crew, starter: &mut Starter) {
     loop {
         let next_start = succession::go_on(crew, starter);
         release_where_over(crew);
-        let events = wait(crew, starter, next_start);
+        let due = [next_start, starter.due()].into_iter().flatten().min();
+        let events = wait(crew, &starter.sources(), due);
         for event in &events {
             if event.mail {
                 read_mail(crew, event.rank);
             }
         }
         for event in events.iter().filter(|event| event.died) {
-            reap_dead(crew, event.rank);
+            bury(crew, event.rank);
         }
         succession::overdue(crew);
         succession::linger(crew);
@@ -106,19 +108,21 @@ fn watched(crew: &Crew) -> (Vec<(usize, Arc<WorkerProcess>)>, Option<Instant>) {
     (watched, due)
 }
 
-/// Waits for a death, mail, a call from the driver, or news of a start.
-fn wait(crew: &Crew, starter: &Starter, next_start: Option<Instant>) -> Vec<Event> {
+/// Waits for a death, mail, a call from the driver, or news of a start, at most until `limit`.
+fn wait(crew: &Crew, sources: &[BorrowedFd<'_>], limit: Option<Instant>) -> Vec<Event> {
     let (watched, due) = watched(crew);
-    let sources = starter.sources();
     let mut fds = vec![PollFd::new(&crew.call, PollFlags::IN)];
     let deaths: Vec<_> = watched.iter().map(|(_, process)| process.death()).collect();
     for ((_, process), death) in watched.iter().zip(&deaths) {
         fds.push(PollFd::new(death, PollFlags::IN));
-        fds.push(PollFd::new(&process.socket, PollFlags::IN));
+        fds.push(match process.is_silent.load(Ordering::Relaxed) {
+            false => PollFd::new(&process.socket, PollFlags::IN),
+            // One at its end would be ready for ever, whatever is asked of it.
+            true => PollFd::new(&crew.call, PollFlags::empty()),
+        });
     }
     fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
-    let until = [due, next_start, starter.due()].into_iter().flatten().min();
-    let limit = until.map(socket::left_until);
+    let limit = [due, limit].into_iter().flatten().min().map(socket::left_until);
     // Interrupted or out of memory: the next round looks again.
     let polled = poll(&mut fds, limit.as_ref());
     if matches!(polled, Err(errno) if errno != rustix::io::Errno::INTR) {
@@ -151,7 +155,10 @@ fn read_mail(crew: &Crew, rank: usize) {
             Ok(Some((mail, _))) => mail,
             Ok(None) => return,
             // It has ended, or a kernel of its has closed our socket: no segment would reach it any more.
-            Err(_) => return process.kill(),
+            Err(_) => {
+                process.is_silent.store(true, Ordering::Relaxed);
+                return process.kill();
+            }
         };
         match mail {
             // It was killed when the team stayed as small as it was.
@@ -171,8 +178,18 @@ fn read_mail(crew: &Crew, rank: usize) {
                 crew.board().fork_join(&crew.orders).notify();
                 crew.death_observer().inspect(|death_observer| death_observer.joined());
                 crew.changed.notify_all();
+                if roster.dissolving {
+                    // It came too late to be let go with the others.
+                    crew.let_go_of(rank, &mut roster.slots[rank]);
+                    crew.board().fork_join(&crew.orders).ring();
+                }
             }
             FromWorker::Retiring => roster.slots[rank].is_retiring = true,
+            FromWorker::Exit { part, is_last } => {
+                let slot = &mut roster.slots[rank];
+                slot.exit.receive(&part, is_last);
+                slot.leaving_since = Instant::now();
+            }
             FromWorker::Failed { why } => {
                 succession::give_up(crew, &mut roster, rank, StartError::CannotServe { why }, None);
             }
@@ -194,32 +211,61 @@ fn read_mail(crew: &Crew, rank: usize) {
     }
 }
 
-/// Waits for the workers to end, which were told to; kills those that do not.
-fn dissolve(crew: &Crew) {
-    release_where_over(crew);
-    let grace = Instant::now() + GRACE;
-    let last = grace + KILLED_WITHIN;
-    loop {
-        let mut roster = crew.roster.lock();
-        let Some((rank, process)) =
-            roster.slots.iter().enumerate().find_map(|(rank, slot)| Some((rank, slot.process.clone()?)))
-        else {
-            return;
-        };
-        let now = Instant::now();
-        let has_time = now < grace && roster.slots[rank].stage != MemberStage::Starting;
-        if now >= last {
-            roster.slots[rank].vacate();
-            continue;
-        }
-        drop(roster);
-        if !has_time {
-            process.kill();
-        }
-        let until = if has_time { grace } else { last };
-        let until = process.due().map_or(until, |due| due.min(until));
-        let _ended = socket::wait_readable(process.death(), Some(until));
+/// Takes note of a worker's end, after what it said last.
+fn bury(crew: &Crew, rank: usize) {
+    let process = crew.roster.lock().slots[rank].process.clone();
+    // All that it has sent is there once its end is confirmed.
+    if process.is_some_and(|process| process.try_reap().is_some()) {
         read_mail(crew, rank);
         reap_dead(crew, rank);
     }
+}
+
+/// Waits for the workers to end, which were told to; kills those that do not.
+fn dissolve(crew: &Crew) {
+    release_where_over(crew);
+    let began = Instant::now();
+    let mut killed = vec![None; crew.size];
+    while let Some(until) = hasten(crew, began, &mut killed) {
+        for event in wait(crew, &[], Some(until)) {
+            read_mail(crew, event.rank);
+            bury(crew, event.rank);
+        }
+    }
+}
+
+/// Kills the workers that have had their time since the end `began`, and gives up those that cannot be
+/// killed; returns when the next has had its, or `None` if nobody is left.
+fn hasten(crew: &Crew, began: Instant, killed: &mut [Option<Instant>]) -> Option<Instant> {
+    let mut roster = crew.roster.lock();
+    let now = Instant::now();
+    let mut next: Option<Instant> = None;
+    for (rank, killed) in killed.iter_mut().enumerate() {
+        let slot = &mut roster.slots[rank];
+        let Some(pid) = slot.process.as_ref().map(|process| process.pid) else { continue };
+        let due = due(crew, rank, slot, began);
+        if killed.is_none() && now >= due {
+            // What one that was only being started says now is no news.
+            slot.is_dismissed = !crew.has_joined(rank, slot);
+            slot.hasten();
+            *killed = Some(now);
+        }
+        let until = killed.map_or(due, |at| at + KILLED_WITHIN);
+        if now >= until {
+            settle_exit(crew, &mut roster, rank, pid, ExitCause::Unknown, false);
+            roster.slots[rank].vacate();
+            continue;
+        }
+        next = Some(next.map_or(until, |next| next.min(until)));
+    }
+    next
+}
+
+/// When a worker of a team whose end `began` has had its time.
+fn due(crew: &Crew, rank: usize, slot: &RosterSlot, began: Instant) -> Instant {
+    if !crew.has_joined(rank, slot) || crew.has_reached(Phase::Terminated) {
+        return began;
+    }
+    let since = if slot.exit.is_running() { slot.leaving_since } else { slot.leaving_since.max(began) };
+    since + crew.patience(slot, GRACE)
 }

@@ -56,6 +56,7 @@ impl Crew {
             patience: SpinBudget::new(plan.crowded),
             idle_work: plan.idle_work,
             initializer: plan.initializer,
+            exits: plan.exits,
             native_threads: plan.native_threads,
             ready_within: plan.ready_within,
             death_observer: OnceLock::new(),

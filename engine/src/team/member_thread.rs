@@ -93,6 +93,7 @@ fn run(crew: &Arc<Crew>, mut member: Member) {
         return;
     }
     member.serve_from(&mut last);
+    crew.exits.iter().for_each(|exits| exits.run_here(&mut member));
     member.states.let_go(rank);
     crew.thread_has_left(crew.roster.lock(), rank);
 }

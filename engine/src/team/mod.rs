@@ -11,6 +11,7 @@ pub(crate) mod current;
 mod delivery;
 pub(crate) mod end;
 pub(crate) mod engine;
+pub(crate) mod exit_function;
 pub(crate) mod fault;
 pub(crate) mod fork_join;
 pub(crate) mod gate;

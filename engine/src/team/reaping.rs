@@ -8,6 +8,7 @@ use crate::spawn::log::{Note, Speaker};
 use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
+use crate::team::exit_function::ExitError;
 use crate::team::record::Reached;
 use crate::team::roster::{DeathRecord, MemberStage, Roster};
 use crate::team::succession;
@@ -45,6 +46,7 @@ fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32
     slot.is_retiring = false;
     crew.board().status(rank).leave.clear();
     if slot.stage == MemberStage::Leaving && cause == ExitCause::Exit(0) {
+        settle_exit(crew, &mut roster, rank, pid, cause, false);
         return see_off(crew, &mut roster, rank);
     }
     let dissolving = roster.dissolving;
@@ -58,6 +60,23 @@ fn settle(crew: &Crew, mut roster: MutexGuard<'_, Roster>, rank: usize, pid: u32
     if !dissolving {
         // The subscriber is the program's own code: not under our lock.
         crew.relay.pass(Note::Death { speaker: Speaker::Worker(rank as u32), pid, cause });
+    }
+}
+
+/// Notes what became of the pool's exit function in a worker that has ended.
+pub(crate) fn settle_exit(
+    crew: &Crew,
+    roster: &mut MutexGuard<'_, Roster>,
+    rank: usize,
+    pid: u32,
+    cause: ExitCause,
+    oom: bool,
+) {
+    let Some(exits) = &crew.exits else { return };
+    let slot = &mut roster.slots[rank];
+    if crew.has_joined(rank, slot) {
+        let progress = std::mem::take(&mut slot.exit);
+        exits.settle(rank, progress, ExitError::Died { rank, pid, cause, oom });
     }
 }
 
@@ -88,20 +107,15 @@ fn record(
     };
     // Before the death is counted: a launch that hears of it hears of what went with it.
     slot.lose_states(dissolving);
+    let oom = crew.oom.has_killed_since_last_asked();
+    settle_exit(crew, roster, rank, pid, cause, oom);
+    let slot = &mut roster.slots[rank];
     slot.vacate();
     let is_dismissed = std::mem::take(&mut slot.is_dismissed);
     // Acquire: pairs with the Release in `LaunchContext::chunks`.
     let unit = status.current.swap(0, Ordering::AcqRel);
     crew.deaths.fetch_add(1, Ordering::Release);
-    let death_record = DeathRecord {
-        rank,
-        member,
-        pid,
-        cause,
-        oom: crew.oom.has_killed_since_last_asked(),
-        in_launch,
-        unit: unit.checked_sub(1),
-    };
+    let death_record = DeathRecord { rank, member, pid, cause, oom, in_launch, unit: unit.checked_sub(1) };
     roster.death_records.push(death_record.clone());
     roster.refresh();
     repair(MemberId(member));

@@ -2,6 +2,7 @@
 
 use crate::memory::Segment;
 use crate::spawn::{ExitCause, WorkerProcess};
+use crate::team::exit_function::ExitProgress;
 use crate::team::fork_join::RankSet;
 use crate::team::record::Record;
 use crate::team::state;
@@ -66,8 +67,11 @@ pub(crate) struct RosterSlot {
     pub(crate) served_at_start: u64,
     /// It asked for leave, and runs no more tasks.
     pub(crate) is_retiring: bool,
-    /// Since when it may end and is at no task any more, where it [leaves](MemberStage::Leaving).
+    /// Since when it may end and is at no task any more, where it [leaves](MemberStage::Leaving), or when it
+    /// last told of its exit function.
     pub(crate) leaving_since: Instant,
+    /// How far the present worker has come with the pool's exit function.
+    pub(crate) exit: ExitProgress,
     /// What the machine refused this worker.
     pub(crate) refused: Vec<String>,
 }
@@ -100,6 +104,7 @@ impl RosterSlot {
             served_at_start: 0,
             is_retiring: false,
             leaving_since: Instant::now(),
+            exit: ExitProgress::default(),
             refused: Vec::new(),
         }
     }
@@ -125,6 +130,11 @@ impl RosterSlot {
         self.process = None;
         self.outbox.clear();
         self.stage = MemberStage::Dead;
+    }
+
+    /// Kills the present worker, since it has had its time.
+    pub(crate) fn hasten(&mut self) {
+        self.exit.is_overdue |= self.kill();
     }
 
     /// Kills the present worker; false if there is none that can be killed.

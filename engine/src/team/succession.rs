@@ -7,6 +7,7 @@ use crate::spawn::mail::{self, ToWorker};
 use crate::spawn::worker::Main;
 use crate::spawn::{ExitCause, StartError, Started, Starter, Wish, WorkerProcess};
 use crate::team::crew::Crew;
+use crate::team::exit_function::ExitProgress;
 use crate::team::record::Reached;
 use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::worker;
@@ -15,7 +16,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a worker that may end may take to drop its states and end, from when it is at no task any more.
+/// How long a worker that may end may take to drop its states and end, from when it is at no task any more,
+/// and from when its exit function is over.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a team of which nobody serves may want for what workers are made of, until it is given up.
 const WANTING_AT_MOST: Duration = Duration::from_secs(30);
@@ -126,6 +128,7 @@ fn welcome(crew: &Crew, rank: usize, process: WorkerProcess, introduction: Intro
     slot.member = introduction.member;
     slot.known.clear();
     slot.states.clear();
+    slot.exit = ExitProgress::default();
     // It may begin with a task before we hear that it is ready.
     let board = crew.board();
     let status = board.status(rank);
@@ -217,8 +220,8 @@ pub(crate) fn linger(crew: &Crew) {
     {
         if board.status(rank).is_at_idle_work() {
             slot.leaving_since = Instant::now();
-        } else if slot.leaving_since.elapsed() > GONE_WITHIN {
-            slot.kill();
+        } else if slot.leaving_since.elapsed() > crew.patience(slot, GONE_WITHIN) {
+            slot.hasten();
         }
     }
 }

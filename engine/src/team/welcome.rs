@@ -1,5 +1,6 @@
 //! What a new worker of a team is told first.
 
+use crate::team::exit_function::ExitWire;
 use crate::team::initializer::InitializerWire;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub(crate) struct Welcome {
     pub(crate) idle_work: (u64, u64),
     /// What to run before serving.
     pub(crate) initializer: Option<InitializerWire>,
+    /// What to run before it ends.
+    pub(crate) exit: Option<ExitWire>,
     /// Most verbose level that the driver's subscriber takes, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
 }

@@ -15,6 +15,7 @@ use crate::spawn::worker::{Given, fail};
 use crate::spawn::{exit, log, panic_note};
 use crate::team::board::{Board, BoardLayout, MAX_MEMBERS};
 use crate::team::current;
+use crate::team::exit_function::ExitWire;
 use crate::team::idle_work::{IdleWorkPlace, OpenIdleWork};
 use crate::team::member::{IdleWork, Member, SpinBudget};
 use crate::team::orders::{ORDERS_BYTES, Orders};
@@ -23,6 +24,7 @@ use crate::team::threads;
 use crate::team::trace::{self, Tracer};
 use crate::team::welcome::Welcome;
 use crate::topology::{CpuSet, bind_to};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,12 +32,16 @@ use std::time::{Duration, Instant};
 /// The life of a process that is a team's worker.
 pub(crate) fn main(given: Given) -> ! {
     let socket = given.socket.clone();
-    let enrolled = given.read().and_then(|welcome| enrol(&socket, &welcome, given.fds, given.segments));
+    let enrolled = given.read().and_then(|welcome: Welcome| {
+        Ok((enrol(&socket, &welcome, given.fds, given.segments)?, welcome.exit))
+    });
     match enrolled {
-        Ok((mut member, refused, initializing)) => {
+        Ok(((mut member, refused, initializing), exit)) => {
             let mut last = member.board.fork_join(&member.orders).last_seen(member.rank);
             if mail::send(&*socket, &FromWorker::Ready { refused, initializing }, &[]).is_ok() {
                 member.serve_from(&mut last);
+                // A driver that is gone has nobody who asks for the result.
+                let _gone = exit.map(|exit| run_exit_function(exit, &mut member, &socket));
             }
             // States may own things that want an orderly end (files of a library, say), and handles. Nothing
             // else is dropped: threads that tasks left running may use what is mapped until the very end.
@@ -45,6 +51,14 @@ pub(crate) fn main(given: Given) -> ! {
         }
         Err(why) => fail(&socket, why),
     }
+}
+
+/// Runs the pool's exit function and sends the driver what came of it.
+fn run_exit_function(exit: ExitWire, member: &mut Member, socket: &OwnedFd) -> io::Result<()> {
+    let send = |part, is_last| mail::send(socket, &FromWorker::Exit { part, is_last }, &[]).map(drop);
+    // From here on the driver counts the time limit.
+    send(Vec::new(), false)?;
+    exit.run(member).send(send)
 }
 
 /// Takes the place that the driver's welcome gives.

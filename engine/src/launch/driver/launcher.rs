@@ -14,6 +14,7 @@ use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::crew::{Crew, CrewError, CrewKind, CrewPlan};
 use crate::team::current;
+use crate::team::exit_function::Exits;
 use crate::team::gate::{Passage, Phase};
 use crate::team::member::Member;
 use crate::team::state;
@@ -216,6 +217,7 @@ impl Launcher {
             return false;
         }
         let member = Box::new(self.crew.member(0));
+        self.crew.exits.iter().for_each(Exits::take_seat);
         with_own(&SEATS, |seats| seats.push((self.crew.clone(), Some(member))));
         true
     }
@@ -227,14 +229,28 @@ impl Launcher {
         });
         // Outside of the borrow: dropping a state runs the program's code, which may use this thread's seats.
         if let Some(member) = left.and_then(|(_crew, member)| member) {
-            leave(member);
+            leave(&self.crew, member);
+        }
+    }
+}
+
+/// Runs the exit function of a pool without workers on this thread, with the states of its launches here.
+pub(crate) fn exit_inline(crew: &Crew) {
+    if let (CrewKind::Inline, Some(exits)) = (crew.kind, &crew.exits) {
+        let ran = inline(|_, member| {
+            exits.run_here(member);
+            Ok(())
+        });
+        if let Err(error) = ran {
+            exits.fail_here(error.to_string());
         }
     }
 }
 
 /// Ends a member in the caller's seat.
-fn leave(mut member: Box<Member>) {
+fn leave(crew: &Crew, mut member: Box<Member>) {
     state::lose(member.states.ids());
+    crew.exits.iter().for_each(|exits| exits.leave_seat(&mut member));
     member.states.let_go(member.rank);
 }
 
@@ -253,7 +269,7 @@ impl Drop for PutBack<'_> {
         });
         // The seat is gone: a callback of the launch gave it up.
         if let Some(member) = self.member.take() {
-            leave(member);
+            leave(self.crew, member);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
 use crate::team::state::HandleId;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// State that lives in each worker: created there when a kernel first uses it, and kept between launches.
 ///
@@ -35,7 +36,8 @@ use std::marker::PhantomData;
 /// running then. A launch that names the same state twice among its operands is refused. If a kernel panics,
 /// its state stays as it is at that point.
 ///
-/// When the handle is dropped, workers drop their states at their next launch, or when they end.
+/// When the handle is dropped, workers drop their states at their next launch, or when they end. A pool can
+/// hand the states over at its end: [`PoolBuilder::at_exit_with`](crate::PoolBuilder::at_exit_with).
 ///
 /// ```
 /// use phalanx::{PerWorker, Pool};
@@ -53,7 +55,7 @@ use std::marker::PhantomData;
 /// ```
 #[derive(Debug)]
 pub struct PerWorker<T> {
-    id: HandleId,
+    id: Arc<HandleId>,
     make: fn(usize) -> T,
 }
 
@@ -71,7 +73,7 @@ impl<T: Send + 'static> PerWorker<T> {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
-        PerWorker { id: HandleId::new(true), make: code::pointer_to(make) }
+        PerWorker { id: Arc::new(HandleId::new(true)), make: code::pointer_to(make) }
     }
 
     /// Returns a handle for state whose contents may be lost: scratch buffers, library handles, generators. A
@@ -81,7 +83,12 @@ impl<T: Send + 'static> PerWorker<T> {
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
-        PerWorker { id: HandleId::new(false), make: code::pointer_to(make) }
+        PerWorker { id: Arc::new(HandleId::new(false)), make: code::pointer_to(make) }
+    }
+
+    /// The handle's name, which keeps the states while it is held.
+    pub(crate) fn id(&self) -> Arc<HandleId> {
+        self.id.clone()
     }
 }
 
