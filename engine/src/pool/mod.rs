@@ -9,6 +9,7 @@ mod exit;
 mod folds;
 mod monitored;
 mod report;
+mod resize;
 mod seat;
 mod sizing;
 mod tasks;
@@ -107,7 +108,7 @@ impl Pool {
         PoolBuilder::default()
     }
 
-    /// Returns the number of workers.
+    /// Returns the number of workers that serve; [parked](Self::park) ones do not count.
     pub fn workers(&self) -> usize {
         self.core.launcher.crew.active()
     }

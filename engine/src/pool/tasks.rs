@@ -1,10 +1,9 @@
 //! Tasks of a pool: function calls that run in workers.
 
-use super::{Pool, PoolError};
+use super::Pool;
 use crate::code::NoCapture;
 use crate::sys::fork;
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
-use crate::team::gate::Phase;
 
 impl Pool {
     /// Returns task calls to configure: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
@@ -228,45 +227,5 @@ impl Pool {
                 (slot.start_times.starting, slot.start_times.initializing);
         }
         insights
-    }
-
-    /// Changes the number of workers to `workers`, at least 1 and at most
-    /// [`PoolBuilder::max_workers`](crate::PoolBuilder::max_workers).
-    ///
-    /// Blocks until the current launch is over and all new workers have started. Surplus workers end after
-    /// their current task. What they keep between launches ([`PerWorker`](crate::PerWorker)) is lost with
-    /// them, unless an [exit function](crate::PoolBuilder::at_exit) hands it over. No task is lost. An inline
-    /// pool stays as it is.
-    ///
-    /// # Errors
-    /// - [`PoolError::Start`](crate::PoolError): a worker cannot be started.
-    /// - [`PoolError::PoolClosed`](crate::PoolError): the pool has ended, or ends meanwhile.
-    /// - [`PoolError::Inside`](crate::PoolError): called by a kernel, a task or a callback of a launch, which
-    ///   the resize would wait for.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), phalanx::Error> {
-    /// let pool = phalanx::Pool::builder().workers(1).max_workers(3).build()?;
-    /// pool.resize(3)?;
-    /// assert_eq!((pool.workers(), pool.worker_pids().len()), (3, 3));
-    /// pool.resize(1)?;
-    /// assert_eq!(pool.map(|n: u64| n + 1, 0..3)?, [1, 2, 3]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
-        if fork::is_foreign() {
-            return Err(crate::AllocError::Forked.into());
-        }
-        let crew = &self.core.launcher.crew;
-        let resized = self.core.launcher.between_launches(|| {
-            let stays = self.core.queue.is_none() || crew.has_reached(Phase::Ending);
-            if stays { Ok(()) } else { crew.resize(workers) }
-        });
-        match resized {
-            None => Err(PoolError::Inside),
-            _ if crew.has_reached(Phase::Ending) => Err(PoolError::PoolClosed),
-            Some(resized) => Ok(resized?),
-        }
     }
 }

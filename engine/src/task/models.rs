@@ -14,7 +14,7 @@ use super::*;
 use crate::base::model::{Arc, UnsafeCell, beside, check, thread};
 use crate::task::deaths::Deaths;
 use crate::task::slot::*;
-use crate::team::fork_join::ForkJoin;
+use crate::team::fork_join::{ForkJoin, TeamSize};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::AtomicU32 as Plain;
 
@@ -69,6 +69,11 @@ const ITEMS: usize = 2;
 const USED: usize = 2;
 /// What an item's cell holds: its number, and this once it has its result.
 const RESULT: u32 = 100;
+
+/// Nobody is parked.
+fn whole_team() -> TeamSize {
+    TeamSize { serving: SIZE, there: SIZE }
+}
 
 /// Where a member stops for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +258,7 @@ impl Team {
     /// Puts items on the board and wakes members for it, as `TaskQueue::submit`.
     fn submit(&self, books: &mut Books, first: usize, items: usize) {
         self.place(books, first, items, 0);
-        self.fork_join().call_out(1);
+        self.fork_join().call_out(1, whole_team);
     }
 
     fn place(&self, books: &mut Books, first: usize, items: usize, flags: u32) {
@@ -332,7 +337,7 @@ impl Team {
             }
         }
         // A wake-up may have died with it.
-        self.fork_join().call_out(self.board().waiting() as u32);
+        self.fork_join().call_out(self.board().waiting() as u32, whole_team);
     }
 
     fn has_arrivals(&self, books: &Books) -> bool {

@@ -252,7 +252,7 @@ impl TaskQueue {
     /// Wakes members for tasks that were placed.
     pub(crate) fn call_out(&self, placed: u32) {
         if placed > 0 {
-            self.crew.board().fork_join(&self.crew.orders).call_out(placed);
+            self.crew.board().fork_join(&self.crew.orders).call_out(placed, || self.crew.team());
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sys::fork;
 use crate::team::board::Board;
 use crate::team::control::Control;
 use crate::team::exit_function::Exits;
+use crate::team::fork_join::TeamSize;
 use crate::team::gate::{Gate, Passage, Phase, Progress};
 use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
 use crate::team::in_process::InProcess;
@@ -100,6 +101,8 @@ pub(crate) struct Crew {
     /// Places for members. How many of them are the team, see [`Crew::active`].
     pub(crate) size: usize,
     pub(super) active: AtomicUsize,
+    /// How many are there, the parked ones included.
+    pub(super) there: AtomicUsize,
     pub(crate) kind: CrewKind,
     /// Stands before the rank in a worker's name.
     pub(crate) label: String,
@@ -159,6 +162,11 @@ impl Crew {
     #[inline]
     pub(crate) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
+    }
+
+    /// Members of the team now, and those that are parked.
+    pub(crate) fn team(&self) -> TeamSize {
+        TeamSize { serving: self.active(), there: self.there.load(Ordering::Relaxed) }
     }
 
     /// Whether the end has come so far.

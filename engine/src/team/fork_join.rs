@@ -144,6 +144,24 @@ pub(crate) enum Standing {
     Astray,
 }
 
+/// How large a team is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TeamSize {
+    /// Ranks below this serve launches and tasks.
+    pub(crate) serving: usize,
+    /// Ranks from there up to this are parked.
+    pub(crate) there: usize,
+}
+
+/// The bits of word `index` that stand for ranks below `rank`.
+#[inline]
+fn ranks_below(rank: usize, index: usize) -> u64 {
+    match rank.saturating_sub(index * RANKS_PER_WORD) {
+        ranks if ranks >= RANKS_PER_WORD => u64::MAX,
+        ranks => (1 << ranks) - 1,
+    }
+}
+
 /// The words of one team. All-zero is the initial state.
 #[derive(Clone, Copy)]
 pub(crate) struct ForkJoin<'a> {
@@ -189,16 +207,26 @@ impl ForkJoin<'_> {
     }
 
     /// Wakes up to `count` sleeping members for something else than a launch, which was written before;
-    /// returns whether a system call was made.
-    pub(crate) fn call_out(&self, count: u32) -> bool {
-        // Pairs with the fence in `sleep`: either the member sees what is there, or we see its bit.
+    /// returns whether a system call was made. `team` says, when it is called, which ranks serve and how many
+    /// there are: where some are parked, all are woken, since nobody can choose whom the bell wakes.
+    pub(crate) fn call_out(&self, count: u32, team: impl FnOnce() -> TeamSize) -> bool {
+        // Pairs with the fence in `sleep`: either the member sees what is there, or we see its bit. And with
+        // the fence in `ring_for_all`: either we see that members were parked, or they look after that ring.
         fence(Ordering::SeqCst);
-        let sleepers = self.asleep.iter().any(|asleep| asleep.load(Ordering::Relaxed) != 0);
+        let team = team();
+        let sleepers = (self.asleep.iter().enumerate())
+            .any(|(index, asleep)| asleep.load(Ordering::Relaxed) & ranks_below(team.serving, index) != 0);
         if sleepers {
             self.bell.fetch_add(1, Ordering::SeqCst);
-            futex::wake(self.bell, count);
+            futex::wake(self.bell, if team.serving < team.there { u32::MAX } else { count });
         }
         sleepers
+    }
+
+    /// Wakes every sleeping member, so that it looks at what was written before: who serves now.
+    pub(crate) fn ring_for_all(&self) -> u32 {
+        fence(Ordering::SeqCst);
+        self.ring()
     }
 
     /// Wakes every sleeping member; returns the number of system calls made.
@@ -212,8 +240,7 @@ impl ForkJoin<'_> {
     /// and no table has a place for it, so whatever a stray write left there is not looked at (README.md,
     /// rule 6).
     fn pending(&self, index: usize, ordering: Ordering) -> u64 {
-        let ranks = self.attendance.len() - index * RANKS_PER_WORD;
-        let valid = if ranks >= RANKS_PER_WORD { u64::MAX } else { (1 << ranks) - 1 };
+        let valid = ranks_below(self.attendance.len(), index);
         self.pending[index].load(ordering) & valid
     }
 

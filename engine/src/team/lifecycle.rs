@@ -12,7 +12,7 @@ use crate::team::gate::Progress;
 use crate::team::leave::Leave;
 use crate::team::member::SpinBudget;
 use crate::team::register::Register;
-use crate::team::roster::{MemberStage, Roster};
+use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::trace::Trace;
 use crate::team::{current, engine, succession};
 use parking_lot::{Condvar, FairMutex, Mutex, MutexGuard};
@@ -37,6 +37,7 @@ impl Crew {
         let crew = Arc::new(Crew {
             size,
             active: AtomicUsize::new(plan.active),
+            there: AtomicUsize::new(plan.active),
             kind: plan.kind,
             label: plan.label,
             orders: control.orders(),
@@ -68,6 +69,7 @@ impl Crew {
             hands: Mutex::new(Vec::new()),
             _shared: (plan.trace && plan.kind == CrewKind::Inline).then(fork::Shared::new),
         });
+        crew.orders.set_serving(plan.active);
         match plan.kind {
             CrewKind::Processes(method) => crew.start_processes(method, plan.preload)?,
             // Threads that were started before one could not be hold the crew: it must be ended by hand.
@@ -121,14 +123,26 @@ impl Crew {
 
     /// Makes the team `active` members large. The caller holds the pool's gate, so no launch is on its way.
     /// Those that are too many end when they have done the task they are at; those that are missing are
-    /// started, and waited for. If one cannot be started, the team stays as large as it was.
+    /// started, and waited for. If one cannot be started, the team stays as large as it was. Parked members
+    /// serve again, or end.
     pub(crate) fn resize(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
         let active = active.clamp(1, self.size);
+        self.set_sizes(active, active)
+    }
+
+    /// Has the first `active` members serve, and parks the others: they stay, take part in no launch and no
+    /// task, and keep what they have. Otherwise as [`Self::resize`]; a team does not grow by this.
+    pub(crate) fn park(self: &Arc<Crew>, active: usize) -> Result<(), StartError> {
+        let there = self.roster.lock().there;
+        self.set_sizes(active.clamp(1, there), there)
+    }
+
+    fn set_sizes(self: &Arc<Crew>, active: usize, there: usize) -> Result<(), StartError> {
         let mut roster = self.roster.lock();
-        let before = roster.active;
+        let (before, there_before) = (roster.active, roster.there);
         roster.start_error = None;
         roster.growing = Some(before);
-        let missing = self.set_team(&mut roster, active);
+        let missing = self.set_team(&mut roster, active, there);
         if self.kind == CrewKind::Threads {
             drop(roster);
             let started = missing.into_iter().try_for_each(|rank| self.start_thread(rank));
@@ -149,24 +163,26 @@ impl Crew {
             return Ok(());
         }
         if broken.is_none() && active > before {
-            self.set_team(&mut roster, before);
+            let there = roster.there.min(there_before).max(before);
+            self.set_team(&mut roster, before, there);
         }
         roster.start_error.take().or(broken).map_or(Ok(()), Err)
     }
 
-    /// Has the team reach up to `active`: dismisses the ranks beyond, and gives those that are missing, which
-    /// are to be started.
-    fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize) -> Vec<usize> {
+    /// Has the team reach up to `active`, and keeps members up to `there`: dismisses the ranks beyond, and
+    /// gives those that are missing, which are to be started.
+    fn set_team(&self, roster: &mut MutexGuard<'_, Roster>, active: usize, there: usize) -> Vec<usize> {
         let before = std::mem::replace(&mut roster.active, active);
+        let there_before = std::mem::replace(&mut roster.there, there);
         self.active.store(active, Ordering::Relaxed);
+        self.there.store(there, Ordering::Relaxed);
+        self.orders.set_serving(active);
         let board = self.board();
-        for rank in active..before {
-            roster.slots[rank].start_at = None;
-            roster.slots[rank].is_dismissed = roster.slots[rank].is_coming();
-            self.let_go_of(rank, &mut roster.slots[rank]);
+        for rank in active..there_before.max(before) {
             let slot = &mut roster.slots[rank];
-            if slot.stage != MemberStage::Leaving && !slot.kill() {
-                slot.stage = MemberStage::Absent;
+            // One that is only coming is not worth keeping.
+            if rank >= there || slot.stage != MemberStage::Ready {
+                self.dismiss(rank, slot);
             }
         }
         for rank in before..active {
@@ -178,14 +194,26 @@ impl Crew {
                 && self.with_leave(rank, Leave::withdraw)
             {
                 slot.stage = MemberStage::Ready;
+            }
+            if slot.stage == MemberStage::Ready {
                 self.death_observer().inspect(|death_observer| death_observer.joined());
             }
         }
-        board.fork_join(&self.orders).ring();
+        board.fork_join(&self.orders).ring_for_all();
         let missing: Vec<usize> =
             (before..active).filter(|rank| roster.slots[*rank].stage == MemberStage::Absent).collect();
         missing.iter().for_each(|rank| roster.slots[*rank].stage = MemberStage::Starting);
         roster.refresh();
         missing
+    }
+
+    /// Lets the member of a rank end that the team no longer has, or gives up its start.
+    fn dismiss(&self, rank: usize, slot: &mut RosterSlot) {
+        slot.start_at = None;
+        slot.is_dismissed = slot.is_coming();
+        self.let_go_of(rank, slot);
+        if slot.stage != MemberStage::Leaving && !slot.kill() {
+            slot.stage = MemberStage::Absent;
+        }
     }
 }

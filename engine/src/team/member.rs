@@ -229,6 +229,12 @@ impl Member {
         !self.is_retiring
             && !self.leave().is_given()
             && self.idle_work.as_ref().is_some_and(|idle_work| idle_work.is_waiting())
+            && !self.is_parked()
+    }
+
+    /// Whether launches and tasks go on without it until the driver wants it back.
+    fn is_parked(&self) -> bool {
+        self.rank >= self.orders.serving()
     }
 
     /// The word by which it is let go.
@@ -283,8 +289,12 @@ impl Member {
         if let Some(idle_work) = &mut self.idle_work {
             idle_work.rest();
         }
-        let fork_join = self.board.fork_join(&self.orders);
         loop {
+            if self.is_parked() {
+                // No launch makes it look, and what is dropped meanwhile is to be unmapped.
+                self.read_mail();
+            }
+            let fork_join = self.board.fork_join(&self.orders);
             let bell = fork_join.bell();
             if let Some(epoch) = fork_join.poll(self.rank, last) {
                 return NextCall::Launch(epoch);

@@ -11,7 +11,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
-use crate::base::atomic::AtomicU32;
+use crate::base::atomic::{AtomicU32, Ordering};
 use std::ptr::NonNull;
 
 /// Bytes that operands of one launch may occupy in their travelling form.
@@ -65,6 +65,7 @@ struct OrdersMemory {
     bell: Line<AtomicU32>,
     order: Line<Order>,
     wire: Line<[u8; WIRE_BYTES]>,
+    serving: Line<AtomicU32>,
 }
 
 /// Bytes of an orders segment.
@@ -114,6 +115,20 @@ impl Orders {
         unsafe { &(*self.memory.as_ptr()).bell.0 }
     }
 
+    /// How many ranks serve: those from here on are parked, and run no tasks.
+    pub(crate) fn serving(&self) -> usize {
+        // SAFETY: as in `bell`.
+        let serving = unsafe { &(*self.memory.as_ptr()).serving.0 };
+        serving.load(Ordering::Relaxed) as usize
+    }
+
+    /// Sets how many ranks serve. The mapping is the driver's, which is writable.
+    pub(crate) fn set_serving(&self, ranks: usize) {
+        // SAFETY: as in `bell`.
+        let serving = unsafe { &(*self.memory.as_ptr()).serving.0 };
+        serving.store(ranks as u32, Ordering::Relaxed);
+    }
+
     /// Writes the order of the next launch.
     ///
     /// # Safety
@@ -158,7 +173,7 @@ const _: () = {
     assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);
     assert!(std::mem::offset_of!(OrdersMemory, order) == 128);
     assert!(std::mem::offset_of!(OrdersMemory, wire) == 256);
-    assert!(ORDERS_BYTES == 2304);
+    assert!(std::mem::offset_of!(OrdersMemory, serving) == 2304 && ORDERS_BYTES == 2432);
     assert!(std::mem::offset_of!(Order, layout) == 16 && std::mem::offset_of!(Order, unit) == 48);
     assert!(std::mem::offset_of!(Order, schedule_arg) == 60 && std::mem::offset_of!(Order, flags) == 68);
     assert!(std::mem::offset_of!(Order, scratch_len) == 88 && std::mem::offset_of!(Order, step_key) == 104);

@@ -188,8 +188,10 @@ pub(crate) struct Roster {
     pub(crate) drops_seen: u64,
     /// Packets sent to workers so far; see `Order::mail`.
     pub(crate) mail: u64,
-    /// Ranks below this are the team; others are not there, or about to leave.
+    /// Ranks below this are the team; others are parked, not there, or about to leave.
     pub(crate) active: usize,
+    /// Ranks from `active` up to this are parked, unless they have ended.
+    pub(crate) there: usize,
     /// While the team is made larger: how large it was. What goes wrong with those that come is told to
     /// whoever makes it so.
     pub(crate) growing: Option<usize>,
@@ -221,6 +223,7 @@ impl Roster {
             drops_seen: 0,
             mail: 0,
             active,
+            there: active,
             growing: None,
             hindrance: None,
             everyone: None,

@@ -70,7 +70,7 @@ impl Team {
             u32::from(items > 0)
         };
         if placed > 0 {
-            self.fork_join().call_out(placed);
+            self.fork_join().call_out(placed, whole_team);
         }
         // As `TaskQueue::tell_waiters`.
         fence(Ordering::SeqCst);
