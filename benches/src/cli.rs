@@ -94,9 +94,9 @@ pub fn read(
 /// Returns the text of `--list`: what each subcommand does, and the names of its records.
 pub fn list() -> String {
     let row = |bench: &Listed| {
-        format!("{:<8} {}\n         {}\n", bench.name, bench.about(), (bench.measures)().join(" "))
+        format!("{:<9} {}\n          {}\n", bench.name, bench.about(), (bench.measures)().join(" "))
     };
-    let inspections = INSPECTIONS.iter().map(|own| format!("{:<8} {}\n", own.name, own.about()));
+    let inspections = INSPECTIONS.iter().map(|own| format!("{:<9} {}\n", own.name, own.about()));
     inspections.chain(BENCHES.iter().map(row)).collect()
 }
 

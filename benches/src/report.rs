@@ -233,7 +233,8 @@ fn shown(value: f64, unit: &str) -> String {
     }
 }
 
-fn cpu_model() -> String {
+/// Returns what the processor calls itself.
+pub fn cpu_model() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("model name"));
     line.and_then(|rest| rest.split_once(':'))

@@ -1,0 +1,180 @@
+//! Findings as text, as lines of JSON and as a picture.
+
+use super::findings::{Findings, Row};
+use crate::harness::Outcome;
+use crate::report::{Record, Report};
+use crate::sizing::bootstrap::Interval;
+use crate::sizing::chart::{Chart, Curve};
+use crate::sizing::line::{Line, machine, number, seconds};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Points of a fitted curve.
+const SMOOTH: usize = 60;
+
+/// The findings as text.
+pub fn text(found: &Findings, within: f64) -> String {
+    let mut text = format!(
+        "  {:>7} {:>12}   {:<24} {:>8}   {:<14} {:>10} {:>11} {:>5}\n",
+        "workers", "seconds", "95 % interval", "speed-up", "95 % interval", "efficiency", "Karp-Flatt", "n"
+    );
+    for row in &found.rows {
+        let Row { seconds: time, speedup, .. } = row;
+        let _ = writeln!(
+            text,
+            "  {:>7} {:>12}   {:<24} {:>8.2}   {:<14} {:>8.0} % {:>11} {:>5}",
+            row.size,
+            seconds(time.value),
+            format!("{} to {}", seconds(time.low), seconds(time.high)),
+            speedup.value,
+            format!("{:.2} to {:.2}", speedup.low, speedup.high),
+            row.efficiency * 100.0,
+            row.serial.map_or("-".into(), |serial| format!("{serial:.3}")),
+            row.n
+        );
+    }
+    let _ = writeln!(text, "  {}", amdahl(found));
+    usl(found).iter().for_each(|line| {
+        let _ = writeln!(text, "  {line}");
+    });
+    if !found.left_out.is_empty() {
+        let _ = writeln!(text, "  left out of the fits: {:?}, more workers than cores", found.left_out);
+    }
+    let _ = writeln!(text, "  {}", recommended(found, within));
+    text
+}
+
+fn amdahl(found: &Findings) -> String {
+    match &found.amdahl {
+        Err(why) => format!("Amdahl's law: cannot be fitted: {why}"),
+        Ok((law, serial)) => {
+            let limit = match law.limit() {
+                limit if limit > 1e4 => "no limit of the speed-up in sight".to_owned(),
+                limit => format!("no pool is more than {limit:.1} x as fast"),
+            };
+            format!("Amdahl's law: serial share {:.4}{}; {limit}", law.serial, range(serial.as_ref(), 4))
+        }
+    }
+}
+
+fn usl(found: &Findings) -> Vec<String> {
+    match &found.usl {
+        Err(why) => vec![format!("universal scalability law: cannot be fitted: {why}")],
+        Ok((law, intervals)) => {
+            let [sigma, kappa, peak] = intervals.map_or([None; 3], |all| all.map(Some));
+            let peak = match law.peak() {
+                none if none.is_infinite() => "no peak: more workers never slow it down".to_owned(),
+                size => format!("peak at {size:.0} workers{}", range(peak.as_ref(), 0)),
+            };
+            let largest = found.rows.iter().map(|row| row.size).max().unwrap_or(0) as f64;
+            let far = law.peak().is_finite() && law.peak() > 2.0 * largest;
+            vec![
+                format!(
+                    "universal scalability law: sigma (contention) {:.4}{}, kappa (coherence) {:.6}{}",
+                    law.sigma,
+                    range(sigma.as_ref(), 4),
+                    law.kappa,
+                    range(kappa.as_ref(), 6)
+                ),
+                format!("{peak}{}", if far { ", far beyond what was measured: a guess" } else { "" }),
+            ]
+        }
+    }
+}
+
+fn range(interval: Option<&Interval>, digits: usize) -> String {
+    let end = |value: f64| if value.is_finite() { format!("{value:.digits$}") } else { "none".into() };
+    interval.map_or(" (no interval)".into(), |own| format!(" ({} to {})", end(own.low), end(own.high)))
+}
+
+fn recommended(found: &Findings, within: f64) -> String {
+    match found.recommended {
+        None => "recommended: nothing, no size was measured".into(),
+        Some((size, best)) => format!(
+            "recommended: {size} worker{} (the smallest size within {:.0} % of the best, which is {best})",
+            if size == 1 { "" } else { "s" },
+            within * 100.0
+        ),
+    }
+}
+
+/// The findings as lines of JSON: each size, both fits, the recommendation.
+pub fn json(
+    report: &Report,
+    found: &Findings,
+    samples: &[(usize, Vec<f64>)],
+    name: &str,
+    parameters: &Value,
+) -> Outcome<()> {
+    for (row, (_, samples)) in found.rows.iter().zip(samples.iter().filter(|(_, own)| !own.is_empty())) {
+        let record = Record::of(super::BENCH, name, row.size, samples.clone(), "s");
+        let line = Line::of(record, parameters.clone(), row.seconds);
+        let mut object = serde_json::to_value(&line)?;
+        object["speedup"] = json!({"value": row.speedup.value, "interval": pair(&row.speedup)});
+        object["efficiency"] = json!(row.efficiency);
+        object["karp_flatt"] = json!(row.serial);
+        report.object(&object);
+    }
+    let fit = |law: &str, what: Value| json!({"bench": super::BENCH, "variant": name, "fit": law, "found": what, "machine": machine()});
+    let cannot = |why: String| json!({"cannot": why});
+    let amdahl = match &found.amdahl {
+        Err(why) => cannot(why.to_string()),
+        Ok((law, serial)) => json!({
+            "serial": law.serial, "interval": serial.as_ref().map(pair), "limit": number(law.limit())
+        }),
+    };
+    report.object(&fit("amdahl", amdahl));
+    let usl = match &found.usl {
+        Err(why) => cannot(why.to_string()),
+        Ok((law, intervals)) => {
+            let [sigma, kappa, peak] =
+                intervals.map_or([const { Value::Null }; 3], |all| all.map(|own| pair(&own)));
+            json!({
+                "sigma": law.sigma, "sigma_interval": sigma, "kappa": law.kappa, "kappa_interval": kappa,
+                "peak": number(law.peak()), "peak_interval": peak
+            })
+        }
+    };
+    report.object(&fit("usl", usl));
+    let recommended = found.recommended.map(|(size, best)| json!({"workers": size, "best": best}));
+    report.object(&json!({
+        "bench": super::BENCH, "variant": name, "recommended": recommended, "machine": machine()
+    }));
+    Ok(())
+}
+
+fn pair(interval: &Interval) -> Value {
+    json!([number(interval.low), number(interval.high)])
+}
+
+/// Speed-ups with their intervals, what is linear, and what the laws say.
+pub fn chart(found: &Findings, name: &str) -> Chart {
+    let first = found.rows.first().map_or(1, |row| row.size) as f64;
+    let last = found.rows.last().map_or(1, |row| row.size) as f64;
+    let base = found.rows.first().map_or(1.0, |row| row.seconds.value);
+    let measured = found
+        .rows
+        .iter()
+        .map(|row| (row.size as f64, row.speedup.value, Some((row.speedup.low, row.speedup.high))));
+    let mut curves =
+        vec![Curve { name: "measured, 95 % interval".into(), points: measured.collect(), is_fit: false }];
+    let mut fit = |name: &str, speedup: &dyn Fn(f64) -> f64| {
+        let size = |k: usize| first + (last - first) * k as f64 / SMOOTH as f64;
+        let points = (0..=SMOOTH).map(|k| (size(k), speedup(size(k)), None)).collect();
+        curves.push(Curve { name: name.into(), points, is_fit: true });
+    };
+    fit("linear", &|size| size / first);
+    if let Ok((law, _)) = &found.amdahl {
+        fit("Amdahl", &|size| base / law.seconds(size));
+    }
+    if let Ok((law, _)) = &found.usl {
+        fit("universal scalability", &|size| base / law.seconds(size));
+    }
+    Chart {
+        title: format!("Speed-up of {name}"),
+        axes: ("workers".into(), format!("over {first:.0} worker{}", if first > 1.0 { "s" } else { "" })),
+        is_log: false,
+        curves,
+        mark: found.recommended.map(|(size, _)| (size as f64, format!("recommended: {size}"))),
+    }
+}
