@@ -78,7 +78,9 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
 fn run(cli: &Cli, benches: &[(&Listed, ArgMatches)]) -> Outcome<usize> {
     let setup = Setup::new(&cli.options)?;
     let mut report = Report::new(cli.json);
-    report.headline(&setup.places, &setup.reason);
+    if benches.iter().any(|(bench, _)| bench.has_one_team) {
+        report.headline(&setup.places, &setup.reason);
+    }
     watchdog::start();
     for (bench, options) in benches {
         bench.run(options, &setup, &mut report)?;

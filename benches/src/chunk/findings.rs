@@ -41,6 +41,8 @@ pub struct Measured {
 pub enum Advice {
     /// Nothing: the engine's choice is near enough to the best.
     Leave,
+    /// Nothing: the engine's choice and the best cannot be told apart, since their intervals overlap.
+    Undecided,
     /// This instead.
     Take(Way),
     /// Nothing was measured.
@@ -117,6 +119,9 @@ fn advice(found: &Findings, within: f64) -> Advice {
         return Advice::Leave;
     }
     let Some(best) = found.best() else { return Advice::Unknown };
+    if found.own().is_some_and(|own| own.seconds.low <= best.seconds.high) {
+        return Advice::Undecided;
+    }
     let schedule = best.way.schedule;
     let range = found.flat.iter().find(|(own, _)| *own == schedule).map(|(_, range)| *range);
     match range.and_then(|range| middle(&points(found, schedule), range)) {
@@ -153,6 +158,13 @@ mod tests {
         assert_eq!(found.advice, Advice::Take(Way { chunk: Some(16), schedule: "dynamic" }));
         assert_eq!(found.flat, [("static", (4, 4)), ("dynamic", (4, 64))]);
         assert_eq!(found.curve("dynamic").len(), 5);
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_left_to_the_engine() {
+        let ways = [None, Some(4)].map(|chunk| Way { chunk, schedule: "stealing" });
+        let samples = [vec![1.0, 2.0, 3.0], vec![0.9, 1.5, 2.0]];
+        assert_eq!(judge(&ways, &samples, 0.05, 200, 1).advice, Advice::Undecided);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Bench for Chunk {
     const NAME: &'static str = "chunk";
     // As `pool-size`.
     const IN_ALL: bool = false;
+    const HAS_ONE_TEAM: bool = false;
 
     fn measures() -> Vec<&'static str> {
         vec![BENCH]
@@ -81,8 +82,10 @@ impl Bench for Chunk {
             return Ok(());
         }
         report.remark(&format!(
-            "\nchunk: {}, {}; {units} {unit}, {workers} workers",
-            self.workload.name, self.workload.about
+            "chunk on {}: {}, {}; {units} {unit}, {workers} workers\n",
+            Report::machine(),
+            self.workload.name,
+            self.workload.about
         ));
         let turns = Turns::new(setup, &self.common, report)?;
         let names: Vec<String> = ways.iter().map(Way::name).collect();

@@ -55,7 +55,7 @@ pub fn text(found: &Findings, context: &Context<'_>) -> String {
             true => format!("at {low} only, of the sizes measured"),
             false => format!("from {low} to {high}"),
         };
-        let _ = writeln!(text, "  flat, within {:.0} %: {schedule} {flat}", context.within * 100.0);
+        let _ = writeln!(text, "  {schedule}: within {:.0} % of its own best {flat}", context.within * 100.0);
     }
     let _ = writeln!(text, "  {}", own(found, context));
     let _ = writeln!(text, "  {}", advice(found, context));
@@ -102,6 +102,11 @@ fn advice(found: &Findings, context: &Context<'_>) -> String {
         Advice::Leave => {
             format!("recommended: leave it to the engine, which is within {within:.0} % of the best")
         }
+        Advice::Undecided => {
+            "recommended: leave it to the engine; that the best is better is not certain, their \
+            intervals overlap"
+                .into()
+        }
         Advice::Take(way) => {
             format!("recommended: {} (the middle of the flat part of the best schedule)", said(way, context))
         }
@@ -128,7 +133,7 @@ pub fn json(
     }
     let way = |way: &Way| json!({"chunk": way.chunk, "schedule": way.schedule});
     let recommended = match &found.advice {
-        Advice::Leave => json!("leave it to the engine"),
+        Advice::Leave | Advice::Undecided => json!("leave it to the engine"),
         Advice::Take(own) => way(own),
         Advice::Unknown => Value::Null,
     };

@@ -21,10 +21,21 @@ pub struct Row {
     pub serial: Option<f64>,
 }
 
+/// A law that was fitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Fitted<L, I> {
+    /// The law.
+    pub law: L,
+    /// The intervals of what it says, if most resamples can be fitted.
+    pub intervals: Option<I>,
+    /// How far the worst of the measured times is from it, as a share of that time.
+    pub worst: f64,
+}
+
 /// Amdahl's law and the interval of its serial share.
-pub type FittedAmdahl = (Amdahl, Option<Interval>);
+pub type FittedAmdahl = Fitted<Amdahl, Interval>;
 /// The universal scalability law and the intervals of sigma, kappa and the best size.
-pub type FittedUsl = (Usl, Option<[Interval; 3]>);
+pub type FittedUsl = Fitted<Usl, [Interval; 3]>;
 
 /// All that can be said.
 pub struct Findings {
@@ -110,14 +121,19 @@ fn fits(
         sizes.iter().zip(medians).map(|(size, seconds)| Point { size: *size, seconds: *seconds }).collect()
     };
     let medians: Vec<f64> = bootstrap.medians().iter().map(|interval| interval.value).collect();
+    let worst = |law: &dyn Fn(f64) -> f64| {
+        let off = |point: &Point| (law(point.size as f64) / point.seconds - 1.0).abs();
+        points(&medians).iter().map(off).fold(0.0, f64::max)
+    };
     let amdahl = Amdahl::fit(&points(&medians)).map(|law| {
         let serial = |medians: &[f64]| Amdahl::fit(&points(medians)).ok().map(|law| [law.serial]);
-        (law, bootstrap.of(serial).map(|[serial]| serial))
+        let intervals = bootstrap.of(serial).map(|[serial]| serial);
+        Fitted { law, intervals, worst: worst(&|size| law.seconds(size)) }
     });
     let usl = Usl::fit(&points(&medians)).map(|law| {
         let parameters =
             |medians: &[f64]| Usl::fit(&points(medians)).ok().map(|law| [law.sigma, law.kappa, law.peak()]);
-        (law, bootstrap.of(parameters))
+        Fitted { law, intervals: bootstrap.of(parameters), worst: worst(&|size| law.seconds(size)) }
     });
     (amdahl, usl)
 }
@@ -141,8 +157,9 @@ mod tests {
         let law = Usl { one: 1.0, sigma: 0.05, kappa: 0.01 };
         let found = of(|n| law.seconds(n), &[1, 2, 4, 8, 12, 16, 32]);
         assert_eq!(found.left_out, [32]);
-        let (usl, intervals) = found.usl.unwrap();
+        let Fitted { law: usl, intervals, worst } = found.usl.unwrap();
         let [sigma, kappa, peak] = intervals.unwrap();
+        assert!(worst < 1e-6 && found.amdahl.unwrap().worst > 0.02);
         assert!((usl.sigma - 0.05).abs() < 0.01 && (usl.peak() - law.peak()).abs() < 0.5);
         assert!(sigma.low <= 0.05 && kappa.high >= 0.01 && peak.low <= law.peak());
         // The best measured is 8 or 12, and 8 is near enough.

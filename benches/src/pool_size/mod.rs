@@ -58,6 +58,7 @@ impl Bench for PoolSize {
     const NAME: &'static str = "pool-size";
     // It takes its time, and says nothing of how Phalanx compares.
     const IN_ALL: bool = false;
+    const HAS_ONE_TEAM: bool = false;
 
     fn measures() -> Vec<&'static str> {
         vec![BENCH]
@@ -71,9 +72,10 @@ impl Bench for PoolSize {
             return self.show_plan(&subject, &sizes, &machine, &limits, setup, report);
         }
         let cores = plan(&machine, &limits, &Request::default())?.workers.len();
-        report.remark(&format!("\npool-size: {}", subject.text(&self.common)));
+        report.remark(&format!("pool-size on {}: {}\n", Report::machine(), subject.text(&self.common)));
         let (foreign, turns) = (Foreign::watch(), Turns::new(setup, &self.common, report)?);
-        let names: Vec<String> = sizes.iter().map(|size| format!("{size} workers")).collect();
+        let names: Vec<String> =
+            sizes.iter().map(|size| format!("{size} worker{}", if *size == 1 { "" } else { "s" })).collect();
         let Taken { samples, is_cut } = turns.take(&names, |index, turn| match &subject {
             Subject::Workload(workload) => {
                 time_pool(workload, self.common.elements_of(workload), sizes[index], turn)
@@ -170,8 +172,9 @@ impl PoolSize {
         let (budget, rounds) = self.common.time(setup);
         if !report.is_json() {
             println!(
-                "pool-size would measure {}: {} sizes, {rounds} rounds, {:.1} s of samples",
+                "pool-size would measure {}{}: {} sizes, {rounds} rounds, {:.1} s of samples\n  workers",
                 subject.text(&self.common),
+                if self.common.described.is_elsewhere() { ", on the machine described" } else { "" },
                 sizes.len(),
                 budget.as_secs_f64() * sizes.len() as f64
             );
@@ -187,10 +190,10 @@ impl PoolSize {
                     "parameters": subject.parameters(&self.common)
                 })),
                 (false, Subject::Command(command)) => {
-                    println!("  {size:>4} workers: `{}`", command.line(*size))
+                    println!("  {size:>7}  `{}`", command.line(*size))
                 }
                 (false, _) => println!(
-                    "  {size:>4} workers on CPUs {}{}",
+                    "  {size:>7}  CPUs {}{}",
                     cpus.join(" | "),
                     if shared { ", more than there are cores" } else { "" }
                 ),

@@ -1,6 +1,6 @@
 //! Findings as text, as lines of JSON and as a picture.
 
-use super::findings::{Findings, Row};
+use super::findings::{Findings, Fitted, Row};
 use crate::harness::Outcome;
 use crate::report::{Record, Report};
 use crate::sizing::bootstrap::Interval;
@@ -41,18 +41,34 @@ pub fn text(found: &Findings, within: f64) -> String {
         let _ = writeln!(text, "  left out of the fits: {:?}, more workers than cores", found.left_out);
     }
     let _ = writeln!(text, "  {}", recommended(found, within));
+    let best = found.recommended.and_then(|(_, best)| found.rows.iter().find(|row| row.size == best));
+    if let (Some(best), Some(first)) = (best, found.rows.first())
+        && best.size != first.size
+        && best.speedup.low <= 1.0
+    {
+        let _ = writeln!(
+            text,
+            "  that {} are faster than {} at all is not certain: the interval of the speed-up reaches down to {:.2}",
+            best.size, first.size, best.speedup.low
+        );
+    }
     text
 }
 
 fn amdahl(found: &Findings) -> String {
     match &found.amdahl {
         Err(why) => format!("Amdahl's law: cannot be fitted: {why}"),
-        Ok((law, serial)) => {
+        Ok(Fitted { law, intervals: serial, worst }) => {
             let limit = match law.limit() {
                 limit if limit > 1e4 => "no limit of the speed-up in sight".to_owned(),
                 limit => format!("no pool is more than {limit:.1} x as fast"),
             };
-            format!("Amdahl's law: serial share {:.4}{}; {limit}", law.serial, range(serial.as_ref(), 4))
+            format!(
+                "Amdahl's law, off by {:.1} % at most: serial share {:.4}{}; {limit}",
+                worst * 100.0,
+                law.serial,
+                range(serial.as_ref(), 4)
+            )
         }
     }
 }
@@ -60,7 +76,7 @@ fn amdahl(found: &Findings) -> String {
 fn usl(found: &Findings) -> Vec<String> {
     match &found.usl {
         Err(why) => vec![format!("universal scalability law: cannot be fitted: {why}")],
-        Ok((law, intervals)) => {
+        Ok(Fitted { law, intervals, worst }) => {
             let [sigma, kappa, peak] = intervals.map_or([None; 3], |all| all.map(Some));
             let peak = match law.peak() {
                 none if none.is_infinite() => "no peak: more workers never slow it down".to_owned(),
@@ -70,7 +86,9 @@ fn usl(found: &Findings) -> Vec<String> {
             let far = law.peak().is_finite() && law.peak() > 2.0 * largest;
             vec![
                 format!(
-                    "universal scalability law: sigma (contention) {:.4}{}, kappa (coherence) {:.6}{}",
+                    "universal scalability law, off by {:.1} % at most: sigma (contention) {:.4}{}, kappa (coherence) \
+                     {:.6}{}",
+                    worst * 100.0,
                     law.sigma,
                     range(sigma.as_ref(), 4),
                     law.kappa,
@@ -119,19 +137,19 @@ pub fn json(
     let cannot = |why: String| json!({"cannot": why});
     let amdahl = match &found.amdahl {
         Err(why) => cannot(why.to_string()),
-        Ok((law, serial)) => json!({
-            "serial": law.serial, "interval": serial.as_ref().map(pair), "limit": number(law.limit())
+        Ok(Fitted { law, intervals: serial, worst }) => json!({
+            "serial": law.serial, "interval": serial.as_ref().map(pair), "limit": number(law.limit()), "worst": worst
         }),
     };
     report.object(&fit("amdahl", amdahl));
     let usl = match &found.usl {
         Err(why) => cannot(why.to_string()),
-        Ok((law, intervals)) => {
+        Ok(Fitted { law, intervals, worst }) => {
             let [sigma, kappa, peak] =
                 intervals.map_or([const { Value::Null }; 3], |all| all.map(|own| pair(&own)));
             json!({
                 "sigma": law.sigma, "sigma_interval": sigma, "kappa": law.kappa, "kappa_interval": kappa,
-                "peak": number(law.peak()), "peak_interval": peak
+                "peak": number(law.peak()), "peak_interval": peak, "worst": worst
             })
         }
     };
@@ -164,10 +182,10 @@ pub fn chart(found: &Findings, name: &str) -> Chart {
         curves.push(Curve { name: name.into(), points, is_fit: true });
     };
     fit("linear", &|size| size / first);
-    if let Ok((law, _)) = &found.amdahl {
+    if let Ok(Fitted { law, .. }) = &found.amdahl {
         fit("Amdahl", &|size| base / law.seconds(size));
     }
-    if let Ok((law, _)) = &found.usl {
+    if let Ok(Fitted { law, .. }) = &found.usl {
         fit("universal scalability", &|size| base / law.seconds(size));
     }
     Chart {
@@ -176,5 +194,45 @@ pub fn chart(found: &Findings, name: &str) -> Chart {
         is_log: false,
         curves,
         mark: found.recommended.map(|(size, _)| (size as f64, format!("recommended: {size}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::findings::{Rule, judge};
+    use super::*;
+    use crate::sizing::chart::draw;
+    use crate::sizing::fit::Usl;
+
+    fn found(sizes: &[usize], cores: usize, spread: f64, law: impl Fn(f64) -> f64) -> Findings {
+        let noise = [1.0 - spread, 1.0, 1.0 + spread];
+        let samples: Vec<Vec<f64>> =
+            sizes.iter().map(|size| noise.map(|noise| noise * law(*size as f64)).to_vec()).collect();
+        judge(sizes, &samples, Rule { cores, within: 0.05, resamples: 100, seed: 1 })
+    }
+
+    #[test]
+    fn a_curve_with_a_peak_has_both_laws_and_a_picture_of_them() {
+        let law = Usl { one: 0.01, sigma: 0.02, kappa: 0.004 };
+        let own = found(&[1, 2, 4, 8, 16, 32], 16, 0.01, |n| law.seconds(n));
+        let told = text(&own, 0.05);
+        for part in
+            ["% at most: serial share", "sigma (contention) 0.0", "kappa (coherence) 0.00", "peak at 1"]
+        {
+            assert!(told.contains(part), "{part} is not in\n{told}");
+        }
+        assert!(told.contains("left out of the fits: [32]") && !told.contains("NaN"), "{told}");
+        let picture = chart(&own, "heat");
+        assert_eq!(picture.curves.len(), 4);
+        assert!(!draw(&picture).to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn what_is_not_certain_and_what_cannot_be_fitted_is_told() {
+        let told = text(&found(&[1, 2], 2, 0.5, |n| 1.0 - n / 100.0), 0.001);
+        assert!(told.contains("that 2 are faster than 1 at all is not certain"), "{told}");
+        assert!(told.contains("Amdahl's law: cannot be fitted: 2 sizes"), "{told}");
+        let told = text(&found(&[], 2, 0.0, |_| 1.0), 0.05);
+        assert!(told.contains("recommended: nothing"), "{told}");
     }
 }

@@ -51,6 +51,7 @@ impl Bench for Scale {
     const NAME: &'static str = "scale";
     // As `pool-size`.
     const IN_ALL: bool = false;
+    const HAS_ONE_TEAM: bool = false;
 
     fn measures() -> Vec<&'static str> {
         vec![STRONG, WEAK, ROOFLINE]
@@ -65,7 +66,12 @@ impl Bench for Scale {
             return Ok(());
         }
         let elements = self.common.elements_of(own);
-        report.remark(&format!("\nscale: {}, {}; {elements} elements", own.name, own.about));
+        report.remark(&format!(
+            "scale on {}: {}, {}; {elements} elements",
+            Report::machine(),
+            own.name,
+            own.about
+        ));
         let (foreign, turns) = (Foreign::watch(), Turns::new(setup, &self.common, report)?);
         let names: Vec<String> = runs.iter().map(Run::name).collect();
         let taken =
@@ -84,7 +90,7 @@ impl Bench for Scale {
             }
         }
         if !own.is_linear {
-            report.remark("weak scaling: not measured, the work grows faster than the elements");
+            report.remark("\n  weak scaling: not measured, the work grows faster than the elements");
         }
         if let Some((workers, seconds)) = largest.filter(|_| !turns.is_stopped()) {
             self.roofline(&machine, workers, &seconds, report)?;
@@ -177,7 +183,7 @@ impl Scale {
             ((caches * BEYOND / 3.0) as usize >> 20).clamp(MIB.0, MIB.1)
         };
         let pool = Setup::pool_of(workers, Backend::Processes)?;
-        let peak = peak::measure(&pool, workers, mib)?;
+        let peak = peak::measure(&pool, workers, mib, peak::STEPS)?;
         let elements = self.common.elements_of(self.workload);
         let bytes = self.workload.bytes * elements as f64;
         let work = Work { flops: (self.workload.flops)(elements) * elements as f64, bytes };

@@ -100,6 +100,11 @@ impl Roofline<'_> {
             flops / bytes,
             self.peak.how()
         );
+        if cfg!(debug_assertions) {
+            text.push_str(
+                "  this is no release build: the roofs are those of its loops, not of the machine\n",
+            );
+        }
         let Some(own) = self.position else {
             let _ = writeln!(
                 text,
@@ -119,7 +124,7 @@ impl Roofline<'_> {
         };
         let _ = writeln!(
             text,
-            "  {}: {intensity}; bound by {bound}; it reaches {:.0} % of that roof ({:.0} to {:.0} %), which allows {}",
+            "  {}: {intensity}; bound by {bound}; it reaches {:.0} % of that roof ({:.0} to {:.0} %), under which {} is the shortest time",
             self.name,
             own.share.value * 100.0,
             own.share.low * 100.0,

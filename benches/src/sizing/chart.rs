@@ -12,8 +12,8 @@ const EDGE: (f64, f64, f64, f64) = (62.0, 34.0, 16.0, 48.0);
 const ROW: f64 = 22.0;
 /// Ticks of the upright axis, about.
 const TICKS: f64 = 5.0;
-/// Tick labels of the other one, at most.
-const LABELS: usize = 8;
+/// Room for a label of the other one.
+const LABEL: f64 = 44.0;
 
 /// Colours that differ in lightness too, and that a page in the dark can change.
 const STYLE: &str = "text{font:14px system-ui,sans-serif;fill:#222}.title{font-weight:600}.ground{fill:#fff}\
@@ -39,14 +39,14 @@ pub struct Curve {
     pub is_fit: bool,
 }
 
-/// A picture of curves. Values that are no numbers are left out.
+/// A picture of curves. Values that are not above 0, or no numbers, are left out.
 #[derive(Clone, Debug)]
 pub struct Chart {
     /// What it shows.
     pub title: String,
     /// What the axes are.
     pub axes: (String, String),
-    /// Whether the flat axis goes by ratio.
+    /// Whether both axes go by ratio; else the upright one begins at 0.
     pub is_log: bool,
     /// The curves.
     pub curves: Vec<Curve>,
@@ -57,52 +57,63 @@ pub struct Chart {
 /// From values to places in the picture.
 struct Plane {
     x: (f64, f64),
-    top: f64,
+    y: (f64, f64),
     is_log: bool,
 }
 
 impl Plane {
     fn of(chart: &Chart) -> Plane {
         let all = || chart.curves.iter().flat_map(|curve| &curve.points);
-        let finite = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-            values.filter(|value| value.is_finite()).collect()
-        };
-        let xs = finite(&mut all().map(|point| point.0));
-        let ys = finite(&mut all().flat_map(|point| [point.1, point.2.map_or(point.1, |(_, high)| high)]));
-        let low = xs.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = xs.iter().copied().fold(0.0, f64::max);
+        let ends = all().flat_map(|(_, y, interval)| interval.map_or([*y; 2], |(low, high)| [low, high]));
+        let (x, y) = (range(all().map(|point| point.0)), range(ends));
         // Room on both sides, also of a single point.
-        let x = match (low.is_finite(), chart.is_log) {
-            (false, _) => (0.0, 1.0),
-            (true, true) => (low / 1.3, high * 1.3),
-            (true, false) => {
-                (low - 0.5_f64.max((high - low) * 0.04), high + 0.5_f64.max((high - low) * 0.04))
-            }
-        };
-        Plane { x, top: ys.iter().copied().fold(0.0, f64::max) * 1.06, is_log: chart.is_log }
+        let wide = |(low, high): (f64, f64), by: f64| (low / by, high * by);
+        let margin = 0.5_f64.max((x.1 - x.0) * 0.04);
+        match chart.is_log {
+            true => Plane { x: wide(x, 1.3), y: wide(y, 1.2), is_log: true },
+            false => Plane { x: (x.0 - margin, x.1 + margin), y: (0.0, y.1 * 1.06), is_log: false },
+        }
+    }
+
+    /// Where a value lies between two others.
+    fn share(&self, value: f64, (low, high): (f64, f64)) -> f64 {
+        match self.is_log {
+            true => (value / low).ln() / (high / low).ln(),
+            false => (value - low) / (high - low),
+        }
     }
 
     fn x(&self, value: f64) -> f64 {
-        let place = |value: f64| if self.is_log { value.ln() } else { value };
-        let share = (place(value) - place(self.x.0)) / (place(self.x.1) - place(self.x.0));
-        EDGE.0 + share * (SIZE.0 - EDGE.0 - EDGE.2)
+        EDGE.0 + self.share(value, self.x) * (SIZE.0 - EDGE.0 - EDGE.2)
     }
 
     fn y(&self, value: f64) -> f64 {
-        let share = if self.top > 0.0 { value / self.top } else { 0.0 };
-        SIZE.1 - EDGE.3 - share * (SIZE.1 - EDGE.1 - EDGE.3)
+        SIZE.1 - EDGE.3 - self.share(value, self.y) * (SIZE.1 - EDGE.1 - EDGE.3)
     }
 
     /// Round values for the upright axis.
     fn ticks(&self) -> Vec<f64> {
-        if self.top <= 0.0 {
-            return vec![0.0];
+        let (low, high) = self.y;
+        if self.is_log {
+            let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
+            let round = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f64.powi(power)));
+            return round.filter(|tick| (low..=high).contains(tick)).collect();
         }
-        let raw = self.top / TICKS;
+        let raw = high / TICKS;
         let power = 10_f64.powf(raw.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * power >= raw).unwrap_or(10.0) * power;
-        (0..).map(|k| f64::from(k) * step).take_while(|tick| *tick <= self.top).collect()
+        (0..).map(|k| f64::from(k) * step).take_while(|tick| *tick <= high).collect()
     }
+}
+
+/// The least and the largest of these values above 0; 1 where there is none.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let known = values.filter(|value| value.is_finite() && *value > 0.0);
+    known
+        .fold(None, |ends: Option<(f64, f64)>, value| {
+            Some(ends.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
+        })
+        .unwrap_or((1.0, 1.0))
 }
 
 /// Draws it into a file.
@@ -160,9 +171,13 @@ fn scales(chart: &Chart, plane: &Plane) -> Group {
     let mut xs: Vec<f64> = measured.flat_map(|curve| curve.points.iter().map(|point| point.0)).collect();
     xs.sort_unstable_by(f64::total_cmp);
     xs.dedup();
-    let every = xs.len().div_ceil(LABELS).max(1);
-    for x in xs.iter().step_by(every) {
-        group = group.add(text(&short(*x), plane.x(*x), bottom + 18.0, "middle"));
+    xs.retain(|x| x.is_finite() && *x > 0.0);
+    let mut free = 0.0;
+    for x in xs.iter().map(|x| (*x, plane.x(*x))) {
+        if x.1 - LABEL / 2.0 >= free {
+            group = group.add(text(&short(x.0), x.1, bottom + 18.0, "middle"));
+            free = x.1 + LABEL / 2.0;
+        }
     }
     group
         .add(line((left, bottom), (right, bottom), "axis"))
@@ -172,7 +187,8 @@ fn scales(chart: &Chart, plane: &Plane) -> Group {
 
 fn curve(curve: &Curve, index: usize, plane: &Plane) -> Group {
     let colour = format!("c{}", index % COLOURS);
-    let known: Vec<_> = curve.points.iter().filter(|(x, y, _)| x.is_finite() && y.is_finite()).collect();
+    let known: Vec<_> =
+        curve.points.iter().filter(|(x, y, _)| [*x, *y].iter().all(|v| v.is_finite() && *v > 0.0)).collect();
     let places: Vec<String> =
         known.iter().map(|(x, y, _)| format!("{:.1},{:.1}", plane.x(*x), plane.y(*y))).collect();
     let class = if curve.is_fit { format!("{colour} dashed") } else { colour.clone() };
@@ -192,7 +208,7 @@ fn curve(curve: &Curve, index: usize, plane: &Plane) -> Group {
 /// The curve's name with a piece of it.
 fn legend(curve: &Curve, index: usize) -> Group {
     let (column, row) = ((index % 2) as f64, (index / 2) as f64);
-    let (x, y) = (EDGE.0 - 30.0 + column * (SIZE.0 - EDGE.0) / 2.0, SIZE.1 + row * ROW + 8.0);
+    let (x, y) = (16.0 + column * 240.0, SIZE.1 + row * ROW + 8.0);
     let class = format!("c{}{}", index % COLOURS, if curve.is_fit { " dashed" } else { "" });
     let piece = Polyline::new().set("class", class).set("points", format!("{x},{y} {},{y}", x + 24.0));
     Group::new().add(piece).add(text(&curve.name, x + 32.0, y + 5.0, "start"))
@@ -263,8 +279,10 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        let plane = Plane { x: (0.0, 1.0), top: 2.3, is_log: false };
+        let plane = Plane { x: (0.0, 1.0), y: (0.0, 2.3), is_log: false };
         assert_eq!(plane.ticks(), [0.0, 0.5, 1.0, 1.5, 2.0]);
+        let plane = Plane { x: (1.0, 2.0), y: (0.4, 23.0), is_log: true };
+        assert_eq!(plane.ticks(), [0.5, 1.0, 2.0, 5.0, 10.0, 20.0]);
         assert_eq!(
             [0.5, 4096.0, 65536.0, 4_194_304.0, 12.0, 0.25].map(short),
             ["0.5", "4096", "65.5k", "4.19M", "12", "0.25"]

@@ -58,14 +58,16 @@ pub fn flat_range(points: &[Point], share: f64) -> Option<(usize, usize)> {
     Some((sorted[best - low].size, sorted[best + high].size))
 }
 
-/// The measured size nearest to the geometric middle of a range: as far as can be from both its ends.
+/// The measured size nearest to the geometric middle of a range: as far as can be from both its ends. Of two
+/// as near, the smaller: it balances better.
 pub fn middle(points: &[Point], (low, high): (usize, usize)) -> Option<usize> {
-    let middle = (low as f64 * high as f64).sqrt();
     let inside = points.iter().map(|point| point.size).filter(|size| (low..=high).contains(size));
-    inside.min_by(|a, b| {
-        let far = |size: &usize| (*size as f64 / middle).ln().abs();
-        far(a).total_cmp(&far(b))
-    })
+    // How many times the larger of the middle's square and the size's is the other.
+    let far = |size: usize| {
+        let (square, middle) = ((size as f64).powi(2), low as f64 * high as f64);
+        (square / middle).max(middle / square)
+    };
+    inside.min_by(|a, b| far(*a).total_cmp(&far(*b)).then(a.cmp(b)))
 }
 
 #[cfg(test)]
@@ -113,6 +115,7 @@ mod tests {
         let curve = points(&[(1, 9.0), (4, 1.03), (16, 1.0), (64, 1.04), (256, 1.5), (1024, 1.01)]);
         assert_eq!(flat_range(&curve, 0.05), Some((4, 64)));
         assert_eq!(middle(&curve, (4, 64)), Some(16));
+        assert_eq!(middle(&curve, (4, 16)), Some(4));
         assert_eq!(flat_range(&curve, 0.0), Some((16, 16)));
         assert_eq!(flat_range(&[], 0.05), None);
         assert_eq!(middle(&curve, (5, 6)), None);

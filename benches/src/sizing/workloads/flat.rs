@@ -92,13 +92,17 @@ pub fn sqrt(pool: &Pool, len: usize) -> Outcome<Box<dyn Job>> {
 }
 
 /// Terms of the polynomial beside the constant.
-const DEGREE: usize = 32;
+const DEGREE: usize = 16;
 
 #[inline(always)]
 fn polynomial_at(x: f64) -> f64 {
     // Near 1, so that no power of it leaves the range.
     let x = x / 1021.0;
-    (0..DEGREE).fold(1.0, |sum, _| sum * x + 1.0)
+    let mut sum = 1.0;
+    for _ in 0..DEGREE {
+        sum = sum * x + 1.0;
+    }
+    sum
 }
 
 multiversion! {
