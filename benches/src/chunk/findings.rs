@@ -28,8 +28,8 @@ impl Way {
 pub struct Measured {
     /// The way.
     pub way: Way,
-    /// Its samples.
-    pub n: usize,
+    /// Its samples, in seconds.
+    pub samples: Vec<f64>,
     /// The median time.
     pub seconds: Interval,
     /// How much longer than the best way.
@@ -87,7 +87,7 @@ pub fn judge(ways: &[Way], samples: &[Vec<f64>], within: f64, resamples: usize, 
     let mut measured: Vec<Measured> = known
         .map(|((way, samples), seconds)| Measured {
             way: way.clone(),
-            n: samples.len(),
+            samples: samples.clone(),
             seconds,
             overhead: 0.0,
         })

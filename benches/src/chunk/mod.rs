@@ -65,6 +65,7 @@ impl Bench for Chunk {
 
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
         let elements = self.common.elements_of(self.workload);
+        chart::check(self.svg.as_deref())?;
         let (units, unit) = self.units(elements)?;
         let workers = self.common.most_workers(setup)?;
         self.common.machine()?;
@@ -98,7 +99,7 @@ impl Bench for Chunk {
         let found = judge(&ways, &taken.samples, within, self.common.resamples(), self.common.seed);
         if report.is_json() {
             let parameters = json!({"elements": elements, "units": unit, "seed": self.common.seed});
-            show::json(report, &found, &taken.samples, &context, &parameters)?;
+            show::lines(&found, &context, &parameters)?.iter().for_each(|line| report.object(line));
             report.object(&foreign::json(BENCH, shares));
         } else {
             print!("{}", show::text(&found, &context));

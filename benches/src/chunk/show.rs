@@ -2,7 +2,7 @@
 
 use super::findings::{Advice, Findings, Measured, Way};
 use crate::harness::Outcome;
-use crate::report::{Record, Report};
+use crate::report::Record;
 use crate::sizing::chart::{Chart, Curve};
 use crate::sizing::line::{Line, machine, seconds};
 use serde_json::{Value, json};
@@ -41,13 +41,14 @@ pub fn text(found: &Findings, context: &Context<'_>) -> String {
         text.push('\n');
     }
     if let Some(best) = found.best() {
-        let Measured { seconds: time, n, .. } = best;
+        let Measured { seconds: time, samples, .. } = best;
         let interval = format!("{} to {}", seconds(time.low), seconds(time.high));
         let _ = writeln!(
             text,
-            "  best: {}, {} ({interval}, n = {n})",
+            "  best: {}, {} ({interval}, n = {})",
             said(&best.way, context),
-            seconds(time.value)
+            seconds(time.value),
+            samples.len()
         );
     }
     for (schedule, (low, high)) in &found.flat {
@@ -115,34 +116,29 @@ fn advice(found: &Findings, context: &Context<'_>) -> String {
 }
 
 /// The findings as lines of JSON: each way, then the choices.
-pub fn json(
-    report: &Report,
-    found: &Findings,
-    samples: &[Vec<f64>],
-    context: &Context<'_>,
-    parameters: &Value,
-) -> Outcome<()> {
-    for (own, samples) in found.measured.iter().zip(samples.iter().filter(|own| !own.is_empty())) {
-        let record = Record::of(super::BENCH, context.name, context.workers, samples.clone(), "s");
+pub fn lines(found: &Findings, context: &Context<'_>, parameters: &Value) -> Outcome<Vec<Value>> {
+    let measured = |own: &Measured| -> Outcome<Value> {
+        let record = Record::of(super::BENCH, context.name, context.workers, own.samples.clone(), "s");
         let mut parameters = parameters.clone();
         parameters["chunk"] = json!(own.way.chunk);
         parameters["schedule"] = json!(own.way.schedule);
         let mut object = serde_json::to_value(Line::of(record, parameters, own.seconds))?;
         object["overhead"] = json!(own.overhead);
-        report.object(&object);
-    }
+        Ok(object)
+    };
+    let mut lines = found.measured.iter().map(measured).collect::<Outcome<Vec<Value>>>()?;
     let way = |way: &Way| json!({"chunk": way.chunk, "schedule": way.schedule});
     let recommended = match &found.advice {
         Advice::Leave | Advice::Undecided => json!("leave it to the engine"),
         Advice::Take(own) => way(own),
         Advice::Unknown => Value::Null,
     };
-    report.object(&json!({
+    lines.push(json!({
         "bench": super::BENCH, "variant": context.name, "workers": context.workers, "units": context.units,
         "engine_chunk": context.own, "best": found.best().map(|own| way(&own.way)),
         "recommended": recommended, "machine": machine()
     }));
-    Ok(())
+    Ok(lines)
 }
 
 /// The time of each schedule over chunk sizes.
@@ -201,6 +197,20 @@ mod tests {
         let (found, context) = shown(None, 0.001);
         let told = text(&found, &context);
         assert!(told.contains("cannot be told") && told.contains("recommended: leave it"), "{told}");
+    }
+
+    #[test]
+    fn every_line_of_json_can_be_read_back() {
+        let (found, context) = shown(Some(4), 0.002);
+        let lines = lines(&found, &context, &json!({"seed": 1})).unwrap();
+        assert_eq!(lines.len(), 3 + 1);
+        for line in &lines {
+            assert!(serde_json::from_str::<Value>(&line.to_string()).unwrap().is_object());
+            assert_eq!((&line["bench"], &line["variant"]), (&json!("chunk"), &json!("triad")));
+        }
+        assert_eq!(lines[1]["parameters"], json!({"seed": 1, "chunk": 4, "schedule": "stealing"}));
+        assert_eq!(lines[3]["recommended"], json!({"chunk": 16, "schedule": "stealing"}));
+        assert_eq!(lines[3]["engine_chunk"], 4);
     }
 
     #[test]

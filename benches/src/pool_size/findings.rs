@@ -9,15 +9,16 @@ use crate::sizing::sizes::smallest_within;
 pub struct Row {
     /// Workers.
     pub size: usize,
-    /// Its samples.
-    pub n: usize,
+    /// Its samples, in seconds.
+    pub samples: Vec<f64>,
     /// The median time.
     pub seconds: Interval,
     /// Over the smallest size.
     pub speedup: Interval,
     /// The speed-up as a share of what is linear.
     pub efficiency: f64,
-    /// What one worker must have done alone to explain the speed-up; `None` unless one worker was measured.
+    /// What one worker must have done alone to explain the speed-up; `None` where the speed-up is more than
+    /// linear, or one worker was not measured.
     pub serial: Option<f64>,
 }
 
@@ -36,6 +37,9 @@ pub struct Fitted<L, I> {
 pub type FittedAmdahl = Fitted<Amdahl, Interval>;
 /// The universal scalability law and the intervals of sigma, kappa and the best size.
 pub type FittedUsl = Fitted<Usl, [Interval; 3]>;
+
+/// A serial share this far below 0 is no rounding.
+const NO_SHARE: f64 = 1e-6;
 
 /// All that can be said.
 pub struct Findings {
@@ -89,11 +93,13 @@ pub fn judge(sizes: &[usize], samples: &[Vec<f64>], rule: Rule) -> Findings {
             };
             Row {
                 size: *size,
-                n: samples[index].len(),
+                samples: samples[index].clone(),
                 seconds: seconds[index],
                 speedup,
                 efficiency: speedup.value * sizes[0] as f64 / *size as f64,
-                serial: karp_flatt(speedup.value, *size).filter(|_| sizes[0] == 1),
+                serial: karp_flatt(speedup.value, *size)
+                    .filter(|serial| sizes[0] == 1 && *serial > -NO_SHARE)
+                    .map(|serial| serial.max(0.0)),
             }
         })
         .collect();
@@ -165,7 +171,7 @@ mod tests {
         // The best measured is 8 or 12, and 8 is near enough.
         assert_eq!(found.recommended.unwrap().0, 8);
         let row = &found.rows[1];
-        assert_eq!((row.size, row.n), (2, 5));
+        assert_eq!((row.size, row.samples.len()), (2, 5));
         assert!((row.speedup.value - law.seconds(1.0) / law.seconds(2.0)).abs() < 1e-9);
         assert!((row.efficiency - row.speedup.value / 2.0).abs() < 1e-9);
     }
@@ -177,6 +183,13 @@ mod tests {
         assert_eq!(found.usl.unwrap_err(), Unfit::FewSizes { sizes: 2, needed: 4 });
         assert_eq!(found.recommended, Some((2, 2)));
         assert!(found.rows[1].serial.unwrap().abs() < 1e-9);
+    }
+
+    #[test]
+    fn more_than_linear_has_no_serial_share() {
+        let found = of(|n| if n > 1.0 { 0.2 / n } else { 1.0 }, &[1, 2, 4]);
+        assert!(found.rows.iter().all(|row| row.serial.is_none()));
+        assert!(matches!(found.amdahl.unwrap_err(), Unfit::SuperLinear { size: 2, .. }));
     }
 
     #[test]

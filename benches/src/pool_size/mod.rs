@@ -66,6 +66,7 @@ impl Bench for PoolSize {
 
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
         let subject = self.subject()?;
+        chart::check(self.svg.as_deref())?;
         let (machine, limits) = self.common.machine()?;
         let sizes = self.sizes(setup)?;
         if self.common.plan {
@@ -92,8 +93,8 @@ impl Bench for PoolSize {
         let found = judge(&sizes, &samples, rule);
         let shares = foreign.shares();
         if report.is_json() {
-            let named: Vec<_> = sizes.iter().copied().zip(samples).collect();
-            show::json(report, &found, &named, subject.name(), &subject.parameters(&self.common))?;
+            let lines = show::lines(&found, subject.name(), &subject.parameters(&self.common))?;
+            lines.iter().for_each(|line| report.object(line));
             report.object(&foreign::json(BENCH, shares));
         } else {
             print!("{}", show::text(&found, within));

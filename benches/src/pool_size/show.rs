@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, Fitted, Row};
 use crate::harness::Outcome;
-use crate::report::{Record, Report};
+use crate::report::Record;
 use crate::sizing::bootstrap::Interval;
 use crate::sizing::chart::{Chart, Curve};
 use crate::sizing::line::{Line, machine, number, seconds};
@@ -30,7 +30,7 @@ pub fn text(found: &Findings, within: f64) -> String {
             format!("{:.2} to {:.2}", speedup.low, speedup.high),
             row.efficiency * 100.0,
             row.serial.map_or("-".into(), |serial| format!("{serial:.3}")),
-            row.n
+            row.samples.len()
         );
     }
     let _ = writeln!(text, "  {}", amdahl(found));
@@ -117,22 +117,16 @@ fn recommended(found: &Findings, within: f64) -> String {
 }
 
 /// The findings as lines of JSON: each size, both fits, the recommendation.
-pub fn json(
-    report: &Report,
-    found: &Findings,
-    samples: &[(usize, Vec<f64>)],
-    name: &str,
-    parameters: &Value,
-) -> Outcome<()> {
-    for (row, (_, samples)) in found.rows.iter().zip(samples.iter().filter(|(_, own)| !own.is_empty())) {
-        let record = Record::of(super::BENCH, name, row.size, samples.clone(), "s");
-        let line = Line::of(record, parameters.clone(), row.seconds);
-        let mut object = serde_json::to_value(&line)?;
+pub fn lines(found: &Findings, name: &str, parameters: &Value) -> Outcome<Vec<Value>> {
+    let size = |row: &Row| -> Outcome<Value> {
+        let record = Record::of(super::BENCH, name, row.size, row.samples.clone(), "s");
+        let mut object = serde_json::to_value(Line::of(record, parameters.clone(), row.seconds))?;
         object["speedup"] = json!({"value": row.speedup.value, "interval": pair(&row.speedup)});
         object["efficiency"] = json!(row.efficiency);
         object["karp_flatt"] = json!(row.serial);
-        report.object(&object);
-    }
+        Ok(object)
+    };
+    let mut lines = found.rows.iter().map(size).collect::<Outcome<Vec<Value>>>()?;
     let fit = |law: &str, what: Value| json!({"bench": super::BENCH, "variant": name, "fit": law, "found": what, "machine": machine()});
     let cannot = |why: String| json!({"cannot": why});
     let amdahl = match &found.amdahl {
@@ -141,7 +135,7 @@ pub fn json(
             "serial": law.serial, "interval": serial.as_ref().map(pair), "limit": number(law.limit()), "worst": worst
         }),
     };
-    report.object(&fit("amdahl", amdahl));
+    lines.push(fit("amdahl", amdahl));
     let usl = match &found.usl {
         Err(why) => cannot(why.to_string()),
         Ok(Fitted { law, intervals, worst }) => {
@@ -153,12 +147,12 @@ pub fn json(
             })
         }
     };
-    report.object(&fit("usl", usl));
+    lines.push(fit("usl", usl));
     let recommended = found.recommended.map(|(size, best)| json!({"workers": size, "best": best}));
-    report.object(&json!({
+    lines.push(json!({
         "bench": super::BENCH, "variant": name, "recommended": recommended, "machine": machine()
     }));
-    Ok(())
+    Ok(lines)
 }
 
 fn pair(interval: &Interval) -> Value {
@@ -225,6 +219,27 @@ mod tests {
         let picture = chart(&own, "heat");
         assert_eq!(picture.curves.len(), 4);
         assert!(!draw(&picture).to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn every_line_of_json_can_be_read_back() {
+        let law = Usl { one: 0.01, sigma: 0.02, kappa: 0.0 };
+        let own = found(&[1, 2, 4, 8], 8, 0.01, |n| law.seconds(n));
+        let lines = lines(&own, "heat", &json!({"elements": 7})).unwrap();
+        assert_eq!(lines.len(), 4 + 3);
+        for line in &lines {
+            let text = line.to_string();
+            assert!(!text.contains('\n') && serde_json::from_str::<Value>(&text).unwrap().is_object());
+            assert_eq!((&line["bench"], &line["variant"]), (&json!("pool_size"), &json!("heat")));
+        }
+        assert_eq!(
+            (&lines[1]["workers"], &lines[1]["n"], &lines[1]["unit"]),
+            (&json!(2), &json!(3), &json!("s"))
+        );
+        assert_eq!(lines[1]["parameters"]["elements"], 7);
+        assert!((lines[4]["found"]["serial"].as_f64().unwrap() - 0.02).abs() < 1e-6);
+        assert!(lines[5]["found"]["peak"].is_null(), "no peak: {}", lines[5]);
+        assert_eq!(lines[6]["recommended"], json!({"workers": 8, "best": 8}));
     }
 
     #[test]

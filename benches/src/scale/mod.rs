@@ -159,7 +159,7 @@ impl Scale {
         let bench = if is_weak { WEAK } else { STRONG };
         let scaling = Scaling { bench, rows: &rows, elements, is_weak };
         if report.is_json() {
-            scaling.json(report, self.workload.name, samples)?;
+            scaling.lines(self.workload.name)?.iter().for_each(|line| report.object(line));
         } else if !rows.is_empty() {
             print!("{}", scaling.text());
         }

@@ -4,7 +4,7 @@ use super::peak::Peak;
 use super::roof::{Bound, Position};
 use crate::harness::Outcome;
 use crate::pool_size::findings::Row;
-use crate::report::{Record, Report};
+use crate::report::Record;
 use crate::sizing::line::{Line, machine, number, seconds};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -51,25 +51,24 @@ impl Scaling<'_> {
                 format!("{} to {}", seconds(row.seconds.low), seconds(row.seconds.high)),
                 gain / linear * 100.0,
                 format!("{low:.0} to {high:.0} %"),
-                row.n
+                row.samples.len()
             );
         }
         text
     }
 
     /// Its lines.
-    pub fn json(&self, report: &Report, name: &str, samples: &[Vec<f64>]) -> Outcome<()> {
-        let measured = samples.iter().filter(|own| !own.is_empty());
-        for ((row, elements), samples) in self.rows.iter().zip(&self.elements).zip(measured) {
+    pub fn lines(&self, name: &str) -> Outcome<Vec<Value>> {
+        let line = |(row, elements): (&Row, &usize)| {
             let (gain, linear) = self.gain(row);
-            let record = Record::of(self.bench, name, row.size, samples.clone(), "s");
+            let record = Record::of(self.bench, name, row.size, row.samples.clone(), "s");
             let mut object =
                 serde_json::to_value(Line::of(record, json!({"elements": elements}), row.seconds))?;
             object["speedup"] = json!(gain);
             object["efficiency"] = json!(gain / linear);
-            report.object(&object);
-        }
-        Ok(())
+            Ok(object)
+        };
+        self.rows.iter().zip(&self.elements).map(line).collect()
     }
 }
 
@@ -160,6 +159,7 @@ impl Roofline<'_> {
         json!({
             "bench": super::ROOFLINE, "variant": self.name, "workers": self.workers,
             "peak_flops": self.peak.flops, "peak_bytes": self.peak.bytes, "how": self.peak.how(),
+            "is_release": !cfg!(debug_assertions),
             "position": position, "machine": machine()
         })
     }
@@ -174,7 +174,14 @@ mod tests {
 
     fn row(size: usize, speedup: f64) -> Row {
         let of = |value| Interval { value, low: value * 0.9, high: value * 1.1 };
-        Row { size, n: 5, seconds: of(1.0 / speedup), speedup: of(speedup), efficiency: 0.0, serial: None }
+        Row {
+            size,
+            samples: vec![1.0 / speedup; 5],
+            seconds: of(1.0 / speedup),
+            speedup: of(speedup),
+            efficiency: 0.0,
+            serial: None,
+        }
     }
 
     #[test]
@@ -183,6 +190,9 @@ mod tests {
         let weak = Scaling { bench: "scale_weak", rows: &rows, elements: vec![10, 40], is_weak: true };
         assert_eq!(weak.gain(&rows[1]), (3.2, 4.0));
         assert!(weak.text().contains("    3.20       80 %   72 to 88 %"), "{}", weak.text());
+        let lines = weak.lines("triad").unwrap();
+        assert_eq!((&lines[1]["bench"], &lines[1]["workers"]), (&json!("scale_weak"), &json!(4)));
+        assert_eq!((&lines[1]["speedup"], &lines[1]["n"]), (&json!(3.2), &json!(5)));
         let rows = [row(2, 1.0), row(4, 1.5)];
         let strong = Scaling { bench: "scale_strong", rows: &rows, elements: vec![10, 10], is_weak: false };
         assert_eq!(strong.gain(&rows[1]), (1.5, 2.0));

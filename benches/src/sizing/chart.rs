@@ -116,6 +116,20 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
         .unwrap_or((1.0, 1.0))
 }
 
+/// Refuses a file that cannot be made, before anything is measured for it.
+pub fn check(file: Option<&Path>) -> Outcome<()> {
+    let folder = file.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match (file, folder) {
+        (Some(file), _) if file.is_dir() => {
+            Err(format!("{} is a folder, and should be a file", file.display()).into())
+        }
+        (_, Some(folder)) if !folder.is_dir() => {
+            Err(format!("there is no folder {}", folder.display()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Draws it into a file.
 pub fn save(file: &Path, chart: &Chart) -> Outcome<()> {
     Ok(svg::save(file, &draw(chart)).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
@@ -275,6 +289,13 @@ mod tests {
                 assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn files_in_folders_that_are_not_there_are_refused() {
+        assert!(check(Some(Path::new("/no-such-folder/a.svg"))).is_err());
+        assert!(check(Some(&std::env::temp_dir())).is_err());
+        assert!(check(Some(Path::new("a.svg"))).is_ok() && check(None).is_ok());
     }
 
     #[test]
