@@ -19,11 +19,8 @@ use findings::{Way, judge};
 use phalanx::Backend;
 use schedule::{QUEUE, SCHEDULES};
 use serde_json::json;
-use show::Context;
+use show::{BENCH, Context};
 use std::path::PathBuf;
-
-/// The name of its records.
-const BENCH: &str = "chunk";
 
 /// Which chunk size is right: time of a workload over chunk sizes and schedules, and what the engine chose
 #[derive(Debug, Args)]

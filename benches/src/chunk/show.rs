@@ -8,6 +8,9 @@ use crate::sizing::line::{Line, machine, seconds};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// The name of its records.
+pub const BENCH: &str = "chunk";
+
 /// What the engine says of its choice, and how large the job is.
 pub struct Context<'c> {
     /// The workload.
@@ -118,7 +121,7 @@ fn advice(found: &Findings, context: &Context<'_>) -> String {
 /// The findings as lines of JSON: each way, then the choices.
 pub fn lines(found: &Findings, context: &Context<'_>, parameters: &Value) -> Outcome<Vec<Value>> {
     let measured = |own: &Measured| -> Outcome<Value> {
-        let record = Record::of(super::BENCH, context.name, context.workers, own.samples.clone(), "s");
+        let record = Record::of(BENCH, context.name, context.workers, own.samples.clone(), "s");
         let mut parameters = parameters.clone();
         parameters["chunk"] = json!(own.way.chunk);
         parameters["schedule"] = json!(own.way.schedule);
@@ -134,7 +137,7 @@ pub fn lines(found: &Findings, context: &Context<'_>, parameters: &Value) -> Out
         Advice::Unknown => Value::Null,
     };
     lines.push(json!({
-        "bench": super::BENCH, "variant": context.name, "workers": context.workers, "units": context.units,
+        "bench": BENCH, "variant": context.name, "workers": context.workers, "units": context.units,
         "engine_chunk": context.own, "best": found.best().map(|own| way(&own.way)),
         "recommended": recommended, "machine": machine()
     }));

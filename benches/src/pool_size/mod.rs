@@ -18,10 +18,9 @@ use command::External;
 use findings::{Rule, judge};
 use phalanx::topology::{Limits, Machine, Request, plan};
 use serde_json::json;
+use show::BENCH;
 use std::path::PathBuf;
 
-/// The name of its records.
-const BENCH: &str = "pool_size";
 /// What is measured if nothing is named.
 const DEFAULT: &str = "triad";
 

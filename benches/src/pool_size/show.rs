@@ -9,6 +9,9 @@ use crate::sizing::line::{Line, machine, number, seconds};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// The name of its records.
+pub const BENCH: &str = "pool_size";
+
 /// Points of a fitted curve.
 const SMOOTH: usize = 60;
 
@@ -119,7 +122,7 @@ fn recommended(found: &Findings, within: f64) -> String {
 /// The findings as lines of JSON: each size, both fits, the recommendation.
 pub fn lines(found: &Findings, name: &str, parameters: &Value) -> Outcome<Vec<Value>> {
     let size = |row: &Row| -> Outcome<Value> {
-        let record = Record::of(super::BENCH, name, row.size, row.samples.clone(), "s");
+        let record = Record::of(BENCH, name, row.size, row.samples.clone(), "s");
         let mut object = serde_json::to_value(Line::of(record, parameters.clone(), row.seconds))?;
         object["speedup"] = json!({"value": row.speedup.value, "interval": pair(&row.speedup)});
         object["efficiency"] = json!(row.efficiency);
@@ -127,7 +130,7 @@ pub fn lines(found: &Findings, name: &str, parameters: &Value) -> Outcome<Vec<Va
         Ok(object)
     };
     let mut lines = found.rows.iter().map(size).collect::<Outcome<Vec<Value>>>()?;
-    let fit = |law: &str, what: Value| json!({"bench": super::BENCH, "variant": name, "fit": law, "found": what, "machine": machine()});
+    let fit = |law: &str, what: Value| json!({"bench": BENCH, "variant": name, "fit": law, "found": what, "machine": machine()});
     let cannot = |why: String| json!({"cannot": why});
     let amdahl = match &found.amdahl {
         Err(why) => cannot(why.to_string()),
@@ -150,7 +153,7 @@ pub fn lines(found: &Findings, name: &str, parameters: &Value) -> Outcome<Vec<Va
     lines.push(fit("usl", usl));
     let recommended = found.recommended.map(|(size, best)| json!({"workers": size, "best": best}));
     lines.push(json!({
-        "bench": super::BENCH, "variant": name, "recommended": recommended, "machine": machine()
+        "bench": BENCH, "variant": name, "recommended": recommended, "machine": machine()
     }));
     Ok(lines)
 }

@@ -20,11 +20,11 @@ use phalanx::Backend;
 use phalanx::topology::Machine;
 use roof::{Work, position};
 use serde_json::json;
-use show::{Roofline, Scaling};
+use show::{ROOFLINE, Roofline, Scaling};
 
+/// Names of its records.
 const STRONG: &str = "scale_strong";
 const WEAK: &str = "scale_weak";
-const ROOFLINE: &str = "roofline";
 
 /// MiB of the arrays that the memory's roof is measured on: at least, at most, and with `--quick`.
 const MIB: (usize, usize, usize) = (64, 512, 16);

@@ -9,6 +9,9 @@ use crate::sizing::line::{Line, machine, number, seconds};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// The name of the roofs' record.
+pub const ROOFLINE: &str = "roofline";
+
 /// One kind of scaling.
 pub struct Scaling<'s> {
     /// The name of its records.
@@ -157,7 +160,7 @@ impl Roofline<'_> {
             })
         });
         json!({
-            "bench": super::ROOFLINE, "variant": self.name, "workers": self.workers,
+            "bench": ROOFLINE, "variant": self.name, "workers": self.workers,
             "peak_flops": self.peak.flops, "peak_bytes": self.peak.bytes, "how": self.peak.how(),
             "is_release": !cfg!(debug_assertions),
             "position": position, "machine": machine()
