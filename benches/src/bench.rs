@@ -11,6 +11,8 @@ pub trait Bench: Args {
     const NAME: &'static str;
     /// Whether `all` runs it, with default options. False where an argument is required.
     const IN_ALL: bool = true;
+    /// Whether all its teams are pinned to the cores of [`Setup`], as the headline says.
+    const HAS_ONE_TEAM: bool = true;
 
     /// Returns the names that its records have.
     fn measures() -> Vec<&'static str>;
@@ -25,6 +27,8 @@ pub struct Listed {
     pub name: &'static str,
     /// [`Bench::IN_ALL`].
     pub in_all: bool,
+    /// [`Bench::HAS_ONE_TEAM`].
+    pub has_one_team: bool,
     /// [`Bench::measures`].
     pub measures: fn() -> Vec<&'static str>,
     add_options: fn(Command) -> Command,
@@ -37,6 +41,7 @@ impl Listed {
         Listed {
             name: B::NAME,
             in_all: B::IN_ALL,
+            has_one_team: B::HAS_ONE_TEAM,
             measures: B::measures,
             add_options: B::augment_args,
             run: |matches, setup, report| B::from_arg_matches(matches)?.run(setup, report),

@@ -2,13 +2,16 @@
 
 use crate::bench::{Listed, ListedInspection};
 use crate::c2c::CoreToCore;
+use crate::chunk::Chunk;
 use crate::doctor::Doctor;
 use crate::kernels::Kernels;
 use crate::launch::Launch;
 use crate::memory::Memory;
 use crate::noise::Noise;
 use crate::npb::Npb;
+use crate::pool_size::PoolSize;
 use crate::queue::Queue;
+use crate::scale::Scale;
 use crate::stream::Stream;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
@@ -26,6 +29,9 @@ pub const BENCHES: &[Listed] = &[
     Listed::of::<Tasks>(),
     Listed::of::<Kernels>(),
     Listed::of::<Npb>(),
+    Listed::of::<PoolSize>(),
+    Listed::of::<Chunk>(),
+    Listed::of::<Scale>(),
 ];
 
 /// All inspections. They come before the benches in the help.

@@ -25,6 +25,7 @@ use std::ffi::OsString;
         phalanx-bench stream --vs rayon --json\n  \
         phalanx-bench kernels sum,dot --vs rayon\n  \
         phalanx-bench npb cg --class A --runtime phalanx,rayon,serial --repeat 3\n  \
+        phalanx-bench pool-size --svg speedup.svg -- make -B -j{}\n  \
         phalanx-bench --check all\n\n\
         JSON is one object per line: bench, variant, workers, n, median, p5, p95, unit; \
         of npb: bench, class, runtime, workers, seconds, mops, verified.\n\
@@ -94,9 +95,9 @@ pub fn read(
 /// Returns the text of `--list`: what each subcommand does, and the names of its records.
 pub fn list() -> String {
     let row = |bench: &Listed| {
-        format!("{:<8} {}\n         {}\n", bench.name, bench.about(), (bench.measures)().join(" "))
+        format!("{:<9} {}\n          {}\n", bench.name, bench.about(), (bench.measures)().join(" "))
     };
-    let inspections = INSPECTIONS.iter().map(|own| format!("{:<8} {}\n", own.name, own.about()));
+    let inspections = INSPECTIONS.iter().map(|own| format!("{:<9} {}\n", own.name, own.about()));
     inspections.chain(BENCHES.iter().map(row)).collect()
 }
 
@@ -131,6 +132,21 @@ mod tests {
         assert!(matches!(parsed("b --list").1, Request::List));
         assert!(matches!(parsed("b hog 0").1, Request::Hog(_)));
         assert!(matches!(parsed("b doctor --json").1, Request::Inspect(own, _) if own.name == "doctor"));
+    }
+
+    #[test]
+    fn pool_sizes_are_of_a_workload_or_of_a_command() {
+        for line in
+            ["b pool-size", "b pool-size heat --sizes 1,2 --quick", "b pool-size -- make -j{}", "b chunk sum"]
+        {
+            assert!(matches!(parsed(line).1, Request::Run(benches) if benches.len() == 1), "{line}");
+        }
+        let bad =
+            ["pool-size heat -- make", "pool-size hot", "pool-size --sizes 0", "pool-size --elements 0"];
+        let other = ["chunk --chunks 0", "chunk --schedules none", "chunk -- make", "scale --sizes x"];
+        for line in bad.iter().chain(&other) {
+            assert!(read(std::iter::once("b").chain(line.split(' '))).is_err(), "{line}");
+        }
     }
 
     #[test]

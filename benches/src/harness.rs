@@ -55,6 +55,8 @@ pub struct Setup {
     pub rounds: u32,
     /// Variants to measure; empty for all.
     pub variants: Vec<String>,
+    /// The number of workers that was asked for.
+    pub asked: Option<usize>,
 }
 
 impl Setup {
@@ -69,6 +71,7 @@ impl Setup {
             budget: Duration::from_secs_f64(options.seconds),
             rounds: options.rounds,
             variants: options.variants.clone(),
+            asked: workers,
         })
     }
 
@@ -79,7 +82,12 @@ impl Setup {
 
     /// Starts a pool with this backend on these cores.
     pub fn pool(&self, backend: Backend) -> Outcome<Pool> {
-        Ok(Pool::builder().workers(self.workers()).backend(backend).build()?)
+        Setup::pool_of(self.workers(), backend)
+    }
+
+    /// Starts a pool of so many workers with this backend, on the cores that a pool has by default.
+    pub fn pool_of(workers: usize, backend: Backend) -> Outcome<Pool> {
+        Ok(Pool::builder().workers(workers).backend(backend).build()?)
     }
 }
 

@@ -11,7 +11,9 @@ mod all;
 mod bench;
 mod benches;
 mod c2c;
+mod chunk;
 mod cli;
+mod described;
 mod doctor;
 mod harness;
 mod kernels;
@@ -20,13 +22,17 @@ mod memory;
 mod noise;
 mod npb;
 mod peers;
+mod pool_size;
 mod queue;
 mod report;
+mod scale;
+mod sizing;
 mod statistics;
 mod stream;
 mod sync;
 mod tasks;
 mod topo;
+mod usage;
 mod watchdog;
 
 use bench::Listed;
@@ -72,7 +78,9 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
 fn run(cli: &Cli, benches: &[(&Listed, ArgMatches)]) -> Outcome<usize> {
     let setup = Setup::new(&cli.options)?;
     let mut report = Report::new(cli.json);
-    report.headline(&setup.places, &setup.reason);
+    if benches.iter().any(|(bench, _)| bench.has_one_team) {
+        report.headline(&setup.places, &setup.reason);
+    }
     watchdog::start();
     for (bench, options) in benches {
         bench.run(options, &setup, &mut report)?;

@@ -120,20 +120,22 @@ impl Report {
 
     /// Names the machine, and the cores that teams are pinned to with the reason for them; tables only.
     pub fn headline(&self, places: &[CpuSet], reason: &str) {
-        if self.json {
-            return;
-        }
-        let uname = rustix::system::uname();
         let cores: Vec<String> = places.iter().map(ToString::to_string).collect();
-        println!(
-            "{}, {} {} {}; {}; every team pinned to CPUs {}",
+        if !self.json {
+            println!("{}; {reason}; every team pinned to CPUs {}", Report::machine(), cores.join(" | "));
+        }
+    }
+
+    /// Returns what the machine calls itself.
+    pub fn machine() -> String {
+        let uname = rustix::system::uname();
+        format!(
+            "{}, {} {} {}",
             cpu_model(),
             uname.sysname().to_string_lossy(),
             uname.release().to_string_lossy(),
             uname.machine().to_string_lossy(),
-            reason,
-            cores.join(" | "),
-        );
+        )
     }
 
     /// Prints a remark for the reader; tables only.
@@ -233,7 +235,8 @@ fn shown(value: f64, unit: &str) -> String {
     }
 }
 
-fn cpu_model() -> String {
+/// Returns what the processor calls itself.
+pub fn cpu_model() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("model name"));
     line.and_then(|rest| rest.split_once(':'))

@@ -3,6 +3,7 @@
 
 use super::finding::Finding;
 use super::host::Host;
+use crate::usage::Usage;
 use phalanx::topology::{CpuSet, bind_thread};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
@@ -17,9 +18,10 @@ const NAMED: usize = 3;
 
 /// Watches the machine for a second, then keeps it busy for half a second.
 pub fn look(host: &Host, allowed: &CpuSet) -> Vec<Finding> {
-    let before = (Usage::read(host, allowed), programs(host));
+    let usage = || Usage::parse(&host.text("proc/stat")?, allowed);
+    let before = (usage(), programs(host));
     std::thread::sleep(WATCHED);
-    let after = (Usage::read(host, allowed), programs(host));
+    let after = (usage(), programs(host));
     let mut found = Vec::new();
     if let (Some(before_usage), Some(after_usage)) = (&before.0, &after.0) {
         let shares = after_usage.since(before_usage);
@@ -40,50 +42,6 @@ pub fn look(host: &Host, allowed: &CpuSet) -> Vec<Finding> {
     }
     found.push(team(allowed));
     found
-}
-
-/// Ticks that CPUs have spent since the machine started.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Usage {
-    all: u64,
-    busy: u64,
-    stolen: u64,
-}
-
-/// Shares of the time between two readings.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Shares {
-    busy: f64,
-    stolen: f64,
-}
-
-impl Usage {
-    fn read(host: &Host, cpus: &CpuSet) -> Option<Usage> {
-        let text = host.text("proc/stat")?;
-        let mut sum = Usage { all: 0, busy: 0, stolen: 0 };
-        for line in text.lines() {
-            // cpuN user nice system idle iowait irq softirq steal guest guest_nice
-            let Some((cpu, ticks)) = line.strip_prefix("cpu").and_then(|rest| rest.split_once(' ')) else {
-                continue;
-            };
-            if !cpu.parse().is_ok_and(|cpu| cpus.contains(cpu)) {
-                continue;
-            }
-            let ticks: Vec<u64> =
-                ticks.split_whitespace().filter_map(|word| word.parse().ok()).take(8).collect();
-            let [user, nice, system, idle, iowait, irq, softirq, stolen] = ticks[..] else { return None };
-            sum.busy += user + nice + system + irq + softirq;
-            sum.stolen += stolen;
-            sum.all += user + nice + system + idle + iowait + irq + softirq + stolen;
-        }
-        (sum.all > 0).then_some(sum)
-    }
-
-    fn since(&self, before: &Usage) -> Shares {
-        let all = self.all.saturating_sub(before.all).max(1) as f64;
-        let share = |now: u64, then: u64| now.saturating_sub(then) as f64 / all;
-        Shares { busy: share(self.busy, before.busy), stolen: share(self.stolen, before.stolen) }
-    }
 }
 
 /// Name and ticks of every process but this one.
@@ -158,22 +116,6 @@ fn share_of(cpu: &CpuSet) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn time_of_other_cpus_does_not_count() {
-        let root = std::env::temp_dir().join(format!("phalanx-load-{}", std::process::id()));
-        std::fs::create_dir_all(root.join("proc")).unwrap();
-        let read = |lines: &str| {
-            std::fs::write(root.join("proc/stat"), lines).unwrap();
-            Usage::read(&Host::at(&root), &"1".parse().unwrap()).unwrap()
-        };
-        let before =
-            read("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 5 5 5 5 5 5 5 5 0 0\ncpu1 10 0 0 90 0 0 0 0 0 0\nintr 7\n");
-        let after =
-            read("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 95 5 5 5 5 5 5 5 0 0\ncpu1 40 0 10 140 0 0 0 10 0 0\n");
-        std::fs::remove_dir_all(&root).unwrap();
-        assert_eq!(after.since(&before), Shares { busy: 0.4, stolen: 0.1 });
-    }
 
     #[test]
     fn programs_are_named_by_what_they_used_meanwhile() {

@@ -19,7 +19,7 @@ mod memory;
 mod mg;
 mod output;
 mod random;
-mod simd;
+pub(crate) mod simd;
 mod team;
 #[cfg(test)]
 mod tests;

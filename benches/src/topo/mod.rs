@@ -5,6 +5,7 @@ mod planned;
 mod table;
 
 use crate::bench::Inspection;
+use crate::described::Described;
 use crate::harness::{Options, Outcome};
 use clap::Args;
 use phalanx::Placement;
@@ -23,13 +24,8 @@ pub struct Topo {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: u32,
 
-    /// Describe another machine: a file of hwloc's XML (lstopo --of xml), or the root of a recorded /sys
-    #[arg(long, value_name = "PATH", conflicts_with = "synthetic")]
-    from: Option<PathBuf>,
-
-    /// Describe a machine in words, as "package:2 numa:1 l3:2 core:4 pu:2"
-    #[arg(long, value_name = "TEXT")]
-    synthetic: Option<String>,
+    #[command(flatten)]
+    described: Described,
 
     /// Also draw the machine and its workers into this file
     #[arg(long, value_name = "FILE.svg")]
@@ -40,7 +36,7 @@ impl Inspection for Topo {
     const NAME: &'static str = "topo";
 
     fn run(&self, options: &Options, json: bool) -> Outcome<usize> {
-        let (machine, limits) = self.machine()?;
+        let (machine, limits) = self.described.machine()?;
         let plans = self.plans(&machine, &limits, options.workers)?;
         if json {
             plans.iter().try_for_each(|planned| -> Outcome<()> {
@@ -59,18 +55,6 @@ impl Inspection for Topo {
 }
 
 impl Topo {
-    /// The machine, and what of it a process may use: of one that is not at hand, all of it.
-    fn machine(&self) -> Outcome<(Machine, Limits)> {
-        let machine = match (&self.from, &self.synthetic) {
-            (Some(path), _) if path.is_dir() => Machine::from_sysfs(path)?,
-            (Some(path), _) => Machine::from_xml_file(path)?,
-            (None, Some(text)) => Machine::from_synthetic(text)?,
-            (None, None) => return Ok((Machine::detect()?, Limits::detect())),
-        };
-        let limits = Limits::of(machine.cpuset().clone());
-        Ok((machine, limits))
-    }
-
     fn plans(&self, machine: &Machine, limits: &Limits, workers: Option<u32>) -> Outcome<Vec<Planned>> {
         let planned = |policy: &Placement| {
             let request = Request {
