@@ -4,9 +4,10 @@
 //! each unit is done exactly once is recorded in the bitmap, which repair after a death relies on.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::base::{Line, Span};
 use crate::launch::grid::block;
+use crate::sys::clock::ticks;
 
 /// How the chunks of a launch are assigned to workers.
 ///
@@ -100,6 +101,11 @@ pub(crate) struct Claims<'a> {
     pub(crate) steals: u64,
     /// A shared word held a range that no member can have written.
     pub(crate) nonsense: bool,
+    /// When this member began, in ticks, and units it has run since.
+    pub(crate) since: u64,
+    pub(crate) run: u64,
+    /// Work of so many ticks is worth being stolen from a member that is at it.
+    pub(crate) worth: u64,
 }
 
 impl Claims<'_> {
@@ -164,17 +170,43 @@ impl Claims<'_> {
         }
     }
 
-    /// Takes the back half of the nearest range that has something left, runs its first unit, and offers the
-    /// rest as the own range, where others may steal again. A kill in between loses no unit: the bitmap shows
-    /// it as not done.
+    /// Steals units that are worth it. What the others will have done soon is left to them for as long as it
+    /// would take, since its data lies in their caches: to fetch it from there can take longer than the work
+    /// (README.md, "The end of a launch"). One that has not begun, or does not get on, is helped.
     #[cold]
-    #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
     fn steal(&mut self) -> Option<Span> {
+        let idle_since = ticks();
+        let pace = idle_since.wrapping_sub(self.since).checked_div(self.run).unwrap_or(u64::MAX);
+        loop {
+            let has_time = ticks().wrapping_sub(idle_since) < self.worth;
+            // The shortest rest that is worth it; with nothing run so far, any.
+            let least = if has_time { self.worth.checked_div(pace).unwrap_or(u64::MAX) } else { 0 };
+            let mut is_soon_done = false;
+            if let Some(span) = self.steal_from_any(least, &mut is_soon_done) {
+                return Some(span);
+            }
+            if !is_soon_done {
+                return None;
+            }
+            spin_loop();
+        }
+    }
+
+    /// Takes the back half of the nearest range that has more than `least` left, or whose member has not
+    /// begun; runs its first unit, and offers the rest as the own range, where others may steal again. A kill
+    /// in between loses no unit: the bitmap shows it as not done. Says whether there was a shorter rest.
+    #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
+    fn steal_from_any(&mut self, least: u64, is_soon_done: &mut bool) -> Option<Span> {
         let (victims, size) = (self.victims, self.size);
         for victim in victims.iter().filter(|victim| (**victim as usize) < size) {
             let Some(range) = self.ranges.get(*victim as usize) else { continue };
+            let begins = block(self.units as usize, *victim as usize, size).lo as u64;
             let mut seen = range.load(Ordering::Relaxed);
             while let Some((lo, hi)) = self.range_of(seen) {
+                if hi - lo <= least && lo != begins {
+                    *is_soon_done = true;
+                    break;
+                }
                 let cut = hi - (hi - lo).div_ceil(2);
                 match range.compare_exchange_weak(seen, pack(lo, cut), Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {

@@ -22,6 +22,9 @@ fn cover(schedule: Schedule, units: usize, size: usize) -> Vec<u32> {
                     taken: false,
                     steals: 0,
                     nonsense: false,
+                    since: ticks(),
+                    run: 0,
+                    worth: 0,
                 };
                 while let Some(span) = claims.next() {
                     for unit in span.range() {
@@ -62,6 +65,9 @@ fn a_member_that_never_comes_is_stolen_from() {
         taken: false,
         steals: 0,
         nonsense: false,
+        since: ticks(),
+        run: 0,
+        worth: 0,
     };
     let mut seen = std::collections::BTreeSet::new();
     let mut first_stolen = None;
@@ -93,6 +99,9 @@ fn a_scribbled_range_word_never_leads_outside_the_launch() {
                 taken: false,
                 steals: 0,
                 nonsense: false,
+                since: ticks(),
+                run: 0,
+                worth: 0,
             };
             while let Some(span) = claims.next() {
                 assert!(span.hi <= 100);
@@ -154,6 +163,9 @@ mod models {
                 taken: false,
                 steals: 0,
                 nonsense: false,
+                since: ticks(),
+                run: 0,
+                worth: 0,
             };
             let (mut run, mut claimed) = (0, 0);
             while let Some(span) = claims.next() {
@@ -246,4 +258,47 @@ mod models {
             member.join().unwrap();
         });
     }
+}
+
+#[test]
+fn what_another_member_will_have_done_soon_is_left_to_it_for_a_while() {
+    let ranges: Vec<Line<AtomicU64>> = (0..2).map(|_| Line::default()).collect();
+    let cursor = AtomicU64::new(0);
+    let steal = |left: u64, has_begun: bool, run: u64, worth: u64| {
+        reset(Schedule::Stealing, 100, 2, &ranges, &cursor);
+        let mut thief = Claims {
+            schedule: Schedule::Stealing,
+            units: 100,
+            rank: 1,
+            size: 2,
+            ranges: &ranges,
+            cursor: &cursor,
+            victims: &[0],
+            taken: false,
+            steals: 0,
+            nonsense: false,
+            // A unit takes a thousand ticks and a little.
+            since: ticks().wrapping_sub(1000 * run),
+            run,
+            worth,
+        };
+        ranges[1].store(pack(100, 100), Ordering::Relaxed);
+        let begins = if has_begun { 50 - left } else { 0 };
+        ranges[0].store(pack(begins, begins + left), Ordering::Relaxed);
+        let began = ticks();
+        (thief.next().map(|span| span.range()), ticks().wrapping_sub(began))
+    };
+    // 30 units take longer than 20,000 ticks, and 3 do not: those are stolen when that time has passed.
+    let worth = 20_000;
+    assert_eq!(steal(30, true, 50, worth).0, Some(35..36));
+    let (stolen, waited) = steal(3, true, 50, worth);
+    assert_eq!(stolen, Some(48..49));
+    assert!(waited >= worth);
+    // Nobody knows how long a unit takes, members share cores, or the other has not begun.
+    let for_ever = u64::MAX / 2;
+    assert_eq!(steal(3, true, 0, for_ever).0, Some(48..49));
+    assert_eq!(steal(3, true, 50, 0).0, Some(48..49));
+    assert_eq!(steal(3, false, 50, for_ever).0, Some(1..2));
+    // The other is done meanwhile: nothing is left.
+    assert_eq!(steal(0, true, 50, for_ever).0, None);
 }

@@ -13,6 +13,7 @@ use crate::base::random_tests::Random;
 use crate::launch::member::bitmap::Bitmap;
 use crate::launch::region::step::{StepStates, left_with};
 use crate::launch::schedule::{Claims, Schedule};
+use crate::sys::clock::ticks;
 use crate::team::board::{Board, BoardLayout};
 use crate::team::fork_join::{ForkJoin, Presence, RankSet};
 use crate::{Backend, LaunchError, Pool};
@@ -86,6 +87,9 @@ fn look_at_everything(board: &Board, size: usize, bell: &AtomicU32, random: &mut
             taken: false,
             steals: 0,
             nonsense: false,
+            since: ticks(),
+            run: 0,
+            worth: 0,
         };
         let mut claimed = 0;
         while let Some(span) = claims.next() {

@@ -15,6 +15,10 @@ use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED};
 use crate::team::trace::EventKind;
 use std::time::Instant;
 
+/// Of the time for which a member looks for its next launch, the part that work must take to be worth being
+/// stolen from a member that is at it: 10 us; nothing where members share cores, and may be off them.
+const WORTH_OF_PATIENCE: u64 = 5;
+
 /// One chunk as its kernel sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk {
@@ -87,6 +91,9 @@ impl LaunchContext<'_> {
             taken: false,
             steals: 0,
             nonsense: false,
+            since: ticks(),
+            run: 0,
+            worth: self.member.patience.ticks / WORTH_OF_PATIENCE,
         })
     }
 
@@ -135,6 +142,7 @@ impl LaunchContext<'_> {
                 }
                 leaf_done(unit);
                 done.set(unit);
+                claims.run = u64::saturating_add(claims.run, 1);
             }
         }
         status.current.store(0, Ordering::Release);
