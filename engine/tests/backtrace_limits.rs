@@ -1,7 +1,7 @@
 //! Looking up the names of a backtrace takes none of the time that the caller allows.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use phalanx::{Backend, LaunchError, Pool, TaskError};
+use phalanx::{Backend, CallError, ExitError, JoinError, LaunchError, Manager, Pool, Process, TaskError};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -122,4 +122,38 @@ fn dies_at_the_look_up() {
     let LaunchError::Panicked { message, .. } = error else { panic!("{error}") };
     assert!(message.contains("on purpose"), "{message}");
     assert_eq!(pool.apply(|n: u64| n, 3).unwrap(), 3);
+}
+
+#[test]
+fn panics_of_processes_managers_and_exit_functions_say_where_they_came_from() {
+    run("panic_elsewhere");
+}
+
+fn check_trace(backtrace: &str, depth: u64) {
+    let calls = backtrace.matches("the_culprit").count() as u64;
+    assert!(calls > depth, "{calls} of {depth}: {}", &backtrace[..backtrace.len().min(2000)]);
+    assert!(!backtrace.contains("phalanx::"), "{}", &backtrace[backtrace.len().saturating_sub(2000)..]);
+}
+
+#[test]
+#[ignore = "a host program, run by panics_of_processes_managers_and_exit_functions_say_where_they_came_from"]
+fn panic_elsewhere() {
+    // Short enough for a process's call block, and not.
+    for depth in [2, 2000] {
+        let error = Process::spawn(the_culprit, depth).unwrap().join().unwrap_err();
+        assert!(error.to_string().contains("on purpose") && error.to_string().contains("called from"));
+        let JoinError::Panicked { backtrace, .. } = error else { panic!("{error}") };
+        check_trace(&backtrace, depth);
+        let manager = Manager::in_process().unwrap();
+        let error = manager.host(depth).unwrap().call(|depth, ()| the_culprit(*depth), ()).unwrap_err();
+        assert!(error.to_string().contains("called from"), "{error}");
+        let CallError::Panicked { backtrace, .. } = error else { panic!("{error}") };
+        check_trace(&backtrace, depth);
+    }
+    let at_exit = Pool::builder().workers(1).backend(Backend::Processes).at_exit(|| the_culprit(20));
+    let pool = at_exit.build().unwrap();
+    pool.join();
+    let error = pool.exit_results::<u64>().unwrap_err();
+    let ExitError::Panicked { backtrace, .. } = error else { panic!("{error}") };
+    check_trace(&backtrace, 20);
 }

@@ -151,7 +151,7 @@ fn a_panic_is_told_with_its_place() {
         pool.join();
         let outcomes = outcomes::<usize>(&pool);
         match &outcomes[0] {
-            (0, Err(ExitError::Panicked { rank: 0, message, location })) => {
+            (0, Err(ExitError::Panicked { rank: 0, message, location, .. })) => {
                 assert_eq!(message, "no luck");
                 assert_eq!(location.contains("exit_faults.rs"), backend == Backend::Processes, "{location}");
             }

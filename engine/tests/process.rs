@@ -69,7 +69,7 @@ fn a_panic_is_exit_code_1_with_message_and_place() {
     let error = process.join().unwrap_err();
     assert_eq!(process.exitcode(), Some(1));
     match &error {
-        JoinError::Panicked { name, pid, message, location } => {
+        JoinError::Panicked { name, pid, message, location, .. } => {
             assert_eq!((name.as_str(), *pid), ("clumsy", process.pid()));
             assert_eq!(message, "no luck with 13");
             assert!(location.contains("process.rs:"), "{location}");

@@ -8,6 +8,7 @@ pub(crate) mod member;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod notation;
+pub(crate) mod panicked;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod random_tests;
 mod shown;

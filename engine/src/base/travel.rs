@@ -17,9 +17,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {}
 /// A type that can be the result of a task, of the kernel of a [fold](crate::Pool::fold) or search, or of an
 /// [exit function](crate::PoolBuilder::at_exit): the same types as for [`Argument`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the result of a task",
-    label = "not a result of a task",
-    note = "results own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`; return `String` and not `&str`, `Vec<T>` and not an iterator"
+    message = "`{Self}` cannot be handed back by a worker",
+    label = "not a result, or error, of what runs in a worker",
+    note = "results and errors own their data and have serde's traits: `#[derive(serde::Serialize, serde::Deserialize)]`; return `String` and not `&str`, `Vec<T>` and not an iterator"
 )]
 pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]

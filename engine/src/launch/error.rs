@@ -1,6 +1,7 @@
 //! Errors of launches.
 
 use crate::base::Span;
+use crate::base::panicked::whence;
 use crate::code::NoEntry;
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};
@@ -137,7 +138,7 @@ pub enum LaunchError {
         site: String,
     },
     /// A kernel panicked. The other workers stopped at their next chunk.
-    #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", at(.location, .backtrace))]
+    #[error("the kernel at {site} panicked in worker {rank} on {span}: {message}{}", whence(.location, .backtrace))]
     Panicked {
         /// Where the launch was called.
         site: String,
@@ -249,12 +250,6 @@ pub enum LaunchError {
 }
 
 crate::base::debug_is_display!(LaunchError);
-
-fn at(location: &str, backtrace: &str) -> String {
-    let place = if location.is_empty() { String::new() } else { format!(" ({location})") };
-    let trace = if backtrace.is_empty() { String::new() } else { format!("; called from\n{backtrace}") };
-    place + &trace
-}
 
 fn loss_text(lost: &[Span]) -> String {
     match lost {

@@ -1,5 +1,6 @@
 //! Why a manager or a call to one failed.
 
+use crate::base::panicked::whence;
 use crate::process::SpawnError;
 use crate::sync::CreateError;
 use std::time::Duration;
@@ -27,14 +28,17 @@ crate::base::debug_is_display!(ManagerError);
 pub enum CallError {
     /// The function panicked. The manager continues to serve; the object is as the function left it.
     #[error(
-        "the call to a hosted object panicked{}: {message}. The object is as the call left it",
-        if .location.is_empty() { String::new() } else { format!(" at {}", .location) }
+        "the call to a hosted object panicked and left the object as it was then: {message}{}",
+        whence(.location, .backtrace)
     )]
     Panicked {
         /// The panic message.
         message: String,
         /// File, line and column. Empty if the manager is a thread: the panic message then contains them.
         location: String,
+        /// The calls that led to the panic, one a line, if the environment variable `RUST_BACKTRACE` asks for
+        /// them; empty otherwise. The manager looks up their names before it answers, which may take seconds.
+        backtrace: Box<str>,
     },
     /// There was no answer in time. The call may be running, or may still be carried out later.
     #[error(

@@ -212,7 +212,10 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
         AnswerKind::Panic => match postcard::from_bytes(bytes) {
-            Ok((message, location)) => Err(CallError::Panicked { message, location }),
+            Ok((message, location, backtrace)) => {
+                let backtrace: String = backtrace;
+                Err(CallError::Panicked { message, location, backtrace: backtrace.into() })
+            }
             Err(_) => Err(CallError::Corrupt),
         },
         AnswerKind::BadArguments => Err(CallError::Arguments { why: text() }),

@@ -211,7 +211,7 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
     outcome.unwrap_or_else(|payload| {
         let fault = panic_note::take(payload);
-        let texts = (fault.message, fault.location);
+        let texts = (fault.message, fault.location, fault.backtrace.resolve());
         Answer::of(AnswerKind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
     })
 }

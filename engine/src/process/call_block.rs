@@ -50,18 +50,20 @@ pub(super) enum Left {
     Value = 1,
     /// The same, in a segment that was sent.
     FarValue = 2,
-    /// The function panicked: message and location.
+    /// The function panicked: message, location and backtrace.
     Panic = 3,
     /// The arguments could not be read: why.
     BadArguments = 4,
     /// The function's return value cannot be handed over: why.
     BadValue = 5,
+    /// As [`Left::Panic`], in a segment that was sent.
+    FarPanic = 6,
 }
 
 impl Left {
     fn of(word: u64) -> Option<Left> {
         use Left::*;
-        [Nothing, Value, FarValue, Panic, BadArguments, BadValue]
+        [Nothing, Value, FarValue, Panic, BadArguments, BadValue, FarPanic]
             .into_iter()
             .find(|left| *left as u64 == word)
     }

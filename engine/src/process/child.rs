@@ -46,7 +46,7 @@ impl Bytes {
 pub(super) enum Said {
     Nothing,
     Value(Bytes),
-    Panic { message: String, location: String },
+    Panic { message: String, location: String, backtrace: String },
     BadArguments(String),
     BadValue(String),
     CannotBegin(String),
@@ -231,12 +231,21 @@ impl Child {
             Left::FarValue => {
                 self.far.lock().take().map_or(Said::Corrupt, |far| Said::Value(Bytes::Mapped(far)))
             }
-            Left::Panic => match postcard::from_bytes(bytes) {
-                Ok((message, location)) => Said::Panic { message, location },
-                Err(_) => Said::Corrupt,
+            Left::Panic => panic_of(bytes),
+            Left::FarPanic => match self.far.lock().take() {
+                Some(far) => panic_of(Bytes::Mapped(far).as_slice()),
+                None => Said::Corrupt,
             },
             Left::BadArguments => Said::BadArguments(text()),
             Left::BadValue => Said::BadValue(text()),
         }
+    }
+}
+
+/// The panic that a process has written down.
+fn panic_of(bytes: &[u8]) -> Said {
+    match postcard::from_bytes(bytes) {
+        Ok((message, location, backtrace)) => Said::Panic { message, location, backtrace },
+        Err(_) => Said::Corrupt,
     }
 }

@@ -13,7 +13,7 @@ use crate::base::MemberId;
 use crate::code;
 use crate::handle::travel;
 use crate::memory::{ArrayOptions, Segment};
-use crate::spawn::panic_note;
+use crate::spawn::panic_note::{self, PanicNote};
 use crate::spawn::worker::FAILED;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,12 +54,24 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
         Err(payload) => {
             let fault = panic_note::take(payload);
             tracing::error!(location = fault.location, "panicked: {}", fault.message);
-            let texts = (cut(&fault.message), cut(&fault.location));
-            let bytes = postcard::to_stdvec(&texts).unwrap_or_default();
-            call_block.leave(Left::Panic, &bytes);
+            leave_panic(site, &call_block, fault);
             FAILED
         }
     }
+}
+
+/// Leaves what is known of a panic, with its backtrace if that can be sent.
+fn leave_panic(site: &Site, call_block: &View, fault: PanicNote) {
+    let (message, location) = (cut(&fault.message), cut(&fault.location));
+    let told = |backtrace: &str| postcard::to_stdvec(&(message, location, backtrace)).unwrap_or_default();
+    let whole = told(&fault.backtrace.resolve());
+    if call_block.leave(Left::Panic, &whole) {
+        return;
+    }
+    match send_far(site, &whole) {
+        Ok(()) => call_block.leave(Left::FarPanic, &[]),
+        Err(_) => call_block.leave(Left::Panic, &told("")),
+    };
 }
 
 fn read<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, String> {

@@ -1,5 +1,6 @@
 //! Why a process was not started, and why it has no result.
 
+use crate::base::panicked::whence;
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};
 use std::time::Duration;
@@ -52,7 +53,7 @@ crate::base::debug_is_display!(SpawnError);
 #[non_exhaustive]
 pub enum JoinError {
     /// The function panicked; the process ended with exit code 1.
-    #[error("process '{name}' (pid {pid}) panicked at {location}: {message}")]
+    #[error("process '{name}' (pid {pid}) panicked: {message}{}", whence(.location, .backtrace))]
     Panicked {
         /// Name of the process.
         name: String,
@@ -62,6 +63,9 @@ pub enum JoinError {
         message: String,
         /// File, line and column.
         location: String,
+        /// The calls that led to the panic, one a line, if the environment variable `RUST_BACKTRACE` asks for
+        /// them; empty otherwise.
+        backtrace: Box<str>,
     },
     /// The process ended before its function had returned.
     #[error(

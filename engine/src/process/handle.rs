@@ -188,7 +188,7 @@ impl<R: DeserializeOwned> Process<R> {
     /// reached the subscriber, unless the subscriber takes more than a second.
     ///
     /// # Errors
-    /// - [`JoinError::Panicked`] if the function panicked, with message and location.
+    /// - [`JoinError::Panicked`] if the function panicked, with message, location and, if `RUST_BACKTRACE` is set, backtrace.
     /// - [`JoinError::Died`] if the process ended before its function returned: by a signal, or by a call of
     ///   `exit` with any status.
     /// - [`JoinError::Arguments`], [`JoinError::Value`] if the arguments or the result could not be read.
@@ -216,8 +216,9 @@ impl<R: DeserializeOwned> Process<R> {
                 Err(error) => JoinError::Value { name, why: error.to_string() },
             },
             Said::Nothing => JoinError::Died { name, pid, cause: end.cause, oom: end.oom },
-            Said::Panic { message, location } => {
-                JoinError::Panicked { name, pid, message: message.clone(), location: location.clone() }
+            Said::Panic { message, location, backtrace } => {
+                let (message, location) = (message.clone(), location.clone());
+                JoinError::Panicked { name, pid, message, location, backtrace: backtrace.as_str().into() }
             }
             Said::BadArguments(why) => JoinError::Arguments { name, why: why.clone() },
             Said::BadValue(why) => JoinError::Value { name, why: why.clone() },

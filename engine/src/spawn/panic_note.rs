@@ -159,7 +159,16 @@ fn callers(backtrace: &str) -> String {
 /// The calls that report a panic.
 const REPORTING: [&str; 3] = ["rust_begin_unwind", "core::panicking::", "std::panicking::begin_panic"];
 /// The calls of a worker around the program's own.
-const AROUND: [&str; 3] = ["phalanx::team::member::", "phalanx::task::serve::", "phalanx::spawn::"];
+const AROUND: [&str; 8] = [
+    "phalanx::code::pointer_to",
+    "phalanx::team::member::",
+    "phalanx::task::serve::",
+    "phalanx::spawn::",
+    "phalanx::process::entry::",
+    "phalanx::manager::hosted::",
+    "phalanx::manager::server::",
+    "phalanx::team::exit_function::",
+];
 
 /// Whether a line of a backtrace is the place of the call in the line above it.
 fn is_place(line: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Why a task has no result.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::base::panicked::whence;
 use crate::memory::AllocError;
 use crate::spawn::{ExitCause, StartError};
 use std::any::Any;
@@ -16,7 +17,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked. The worker survives.
-    #[error("item {item} panicked: {message}{}", at(.location, .backtrace))]
+    #[error("item {item} panicked: {message}{}", whence(.location, .backtrace))]
     Panicked {
         /// The index of the item.
         item: usize,
@@ -131,12 +132,6 @@ pub enum TaskError {
 }
 
 crate::base::debug_is_display!(TaskError);
-
-fn at(location: &str, backtrace: &str) -> String {
-    let place = if location.is_empty() { String::new() } else { format!(" ({location})") };
-    let trace = if backtrace.is_empty() { String::new() } else { format!("; called from\n{backtrace}") };
-    place + &trace
-}
 
 fn was(cause: &ExitCause) -> String {
     match cause {

@@ -14,6 +14,7 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::notation;
+use crate::base::panicked::whence;
 use crate::code::{self, conjure};
 use crate::handle::travel;
 use crate::memory::AllocError;
@@ -78,7 +79,7 @@ pub enum ExitError {
         oom: bool,
     },
     /// The exit function panicked.
-    #[error("the exit function of worker {rank} panicked: {message}{}", at(.location))]
+    #[error("the exit function of worker {rank} panicked: {message}{}", whence(.location, .backtrace))]
     Panicked {
         /// The worker's rank.
         rank: usize,
@@ -87,6 +88,9 @@ pub enum ExitError {
         /// File, line and column of the panic; empty where workers are not processes, since Rust prints it
         /// there.
         location: String,
+        /// The calls that led to the panic, one a line, if the environment variable `RUST_BACKTRACE` asks for
+        /// them; empty otherwise. Looking up their names counts against the limit.
+        backtrace: Box<str>,
     },
     /// The exit function took longer than its [limit](crate::PoolBuilder::exit_timeout). A worker process was
     /// killed.
@@ -120,10 +124,6 @@ crate::base::debug_is_display!(ExitError);
 fn was(cause: &ExitCause) -> String {
     let verb = if matches!(cause, ExitCause::Signal { .. }) { "was " } else { "" };
     format!("{verb}{cause}")
-}
-
-fn at(location: &str) -> String {
-    if location.is_empty() { String::new() } else { format!(" ({location})") }
 }
 
 fn of_memory(oom: &bool) -> &'static str {
@@ -218,7 +218,8 @@ fn run(entry: ExitEntry, state: u64, limit: Duration, member: &mut Member, wante
             let location = fault.location.as_str();
             // The pool may be dropped, and then nobody asks for its results.
             tracing::error!(rank, location, "the exit function panicked: {}", fault.message);
-            ExitReport::Panicked { message: fault.message, location: fault.location }
+            let backtrace = fault.backtrace.resolve();
+            ExitReport::Panicked { message: fault.message, location: fault.location, backtrace }
         }
     }
 }
@@ -233,6 +234,7 @@ pub(crate) enum ExitReport {
     Panicked {
         message: String,
         location: String,
+        backtrace: String,
     },
     TimedOut,
 }
@@ -389,8 +391,8 @@ impl Exits {
         match report {
             ExitReport::Value(bytes) => Ok(bytes.into()),
             ExitReport::Unfit(why) => Err(ExitError::Codec { rank, why }),
-            ExitReport::Panicked { message, location } => {
-                Err(ExitError::Panicked { rank, message, location })
+            ExitReport::Panicked { message, location, backtrace } => {
+                Err(ExitError::Panicked { rank, message, location, backtrace: backtrace.into() })
             }
             ExitReport::TimedOut => Err(ExitError::TimedOut { rank, limit: self.limit }),
         }
@@ -444,7 +446,8 @@ mod tests {
             assert!(parts >= len.div_ceil(PART_BYTES).max(1), "{len}");
             assert_eq!(progress.report, Some(report), "{len}");
         }
-        let panicked = ExitReport::Panicked { message: "x".repeat(100_000), location: "a.rs:1:1".into() };
+        let (message, location) = ("x".repeat(100_000), "a.rs:1:1".into());
+        let panicked = ExitReport::Panicked { message, location, backtrace: "main".into() };
         assert_eq!(received(&panicked).1.report, Some(panicked));
     }
 
