@@ -43,7 +43,8 @@ impl Pool {
     /// Parked workers keep what they have: their processes, pins, mapped arrays, statics and
     /// [`PerWorker`](crate::PerWorker) states. So to park and unpark costs microseconds, where
     /// [`resize`](Self::resize) ends processes and starts new ones. A worker that is in a task finishes it
-    /// first. One that dies while it is parked is replaced when it is wanted again.
+    /// first. One that dies while it is parked is replaced when it is wanted again. Parked workers do not spin,
+    /// but the call that wakes sleeping workers wakes them too; they look, and sleep again.
     ///
     /// Results of launches have the same bits for any number of workers. Blocks until the current launch is
     /// over, and until missing workers have started. An inline pool stays as it is.
@@ -76,7 +77,7 @@ impl Pool {
         self.between_launches(|crew| crew.park(usize::MAX))
     }
 
-    /// Returns the number of parked workers. See [`Self::park`].
+    /// Returns the number of parked workers, those among them that have died included. See [`Self::park`].
     pub fn parked(&self) -> usize {
         let team = self.core.launcher.crew.team();
         team.there.saturating_sub(team.serving)
