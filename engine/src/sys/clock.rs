@@ -8,19 +8,25 @@
 /// A count that grows at a constant rate while the machine runs; convert with [`TickRate`].
 #[inline]
 pub(crate) fn ticks() -> u64 {
-    #[cfg(target_arch = "x86_64")]
+    // Miri knows neither counter.
+    #[cfg(miri)]
+    {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+        since.map_or(0, |since| since.as_nanos() as u64)
+    }
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: every x86-64 CPU has the instruction.
     unsafe {
         core::arch::x86_64::_rdtsc()
     }
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
     {
         let count: u64;
         // SAFETY: the virtual counter is readable from user space under Linux.
         unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) count, options(nomem, nostack)) };
         count
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", miri)))]
     {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
