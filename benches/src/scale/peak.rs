@@ -11,8 +11,8 @@ use std::time::Instant;
 /// Values that stay in the first-level cache.
 const VALUES: usize = 512;
 /// Operations on a value between its load and its store. Few enough that a core overlaps the chains of many
-/// vectors, many enough that loads and stores cost nothing. Of 8, 16 and 32 the best on an AMD EPYC,
-/// 2026-11-27, at two levels of optimisation.
+/// vectors, many enough that loads and stores cost nothing. On an AMD EPYC, 2026-11-27, 8 and 16 were about equal
+/// and 32 was slower; the machine was busy.
 const CHAIN: usize = 8;
 /// Rounds over the values in one run: milliseconds.
 pub const STEPS: u64 = 20_000;
