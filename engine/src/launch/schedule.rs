@@ -179,10 +179,10 @@ impl Claims<'_> {
         let pace = idle_since.wrapping_sub(self.since).checked_div(self.run).unwrap_or(u64::MAX);
         loop {
             let has_time = ticks().wrapping_sub(idle_since) < self.worth;
-            // The shortest rest that is worth it; with nothing run so far, any.
-            let least = if has_time { self.worth.checked_div(pace).unwrap_or(u64::MAX) } else { 0 };
+            // Members keep rests of up to so many units; none, while nobody knows how long a unit takes.
+            let kept = if has_time { self.worth.checked_div(pace).unwrap_or(u64::MAX) } else { 0 };
             let mut is_soon_done = false;
-            if let Some(span) = self.steal_from_any(least, &mut is_soon_done) {
+            if let Some(span) = self.steal_from_any(kept, &mut is_soon_done) {
                 return Some(span);
             }
             if !is_soon_done {
@@ -192,18 +192,18 @@ impl Claims<'_> {
         }
     }
 
-    /// Takes the back half of the nearest range that has more than `least` left, or whose member has not
+    /// Takes the back half of the nearest range that has more than `kept` left, or whose member has not
     /// begun; runs its first unit, and offers the rest as the own range, where others may steal again. A kill
     /// in between loses no unit: the bitmap shows it as not done. Says whether there was a shorter rest.
     #[expect(clippy::arithmetic_side_effects, reason = "a member is of a team, and lo < hi <= units")]
-    fn steal_from_any(&mut self, least: u64, is_soon_done: &mut bool) -> Option<Span> {
+    fn steal_from_any(&mut self, kept: u64, is_soon_done: &mut bool) -> Option<Span> {
         let (victims, size) = (self.victims, self.size);
         for victim in victims.iter().filter(|victim| (**victim as usize) < size) {
             let Some(range) = self.ranges.get(*victim as usize) else { continue };
             let begins = block(self.units as usize, *victim as usize, size).lo as u64;
             let mut seen = range.load(Ordering::Relaxed);
             while let Some((lo, hi)) = self.range_of(seen) {
-                if hi - lo <= least && lo != begins {
+                if hi - lo <= kept && lo != begins {
                     *is_soon_done = true;
                     break;
                 }
