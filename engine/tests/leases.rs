@@ -294,9 +294,13 @@ fn what_a_worker_lets_go_of_in_a_launch_is_given_back_when_memory_is_wanted() {
     let kept = Kept::new();
     pool.tasks().always_out().apply(|array: FrozenArray<u64>| steal(&array), kept.lend()).unwrap();
     pool.for_each(0..1, |_| STOLEN.lock().unwrap().clear()).unwrap();
-    // Smaller, so that it does not begin where the other one did.
-    let _more = SharedArray::<u64>::zeros(1 << 16).unwrap();
+    // Large enough for a segment of its own: small arrays come from what is there.
+    let _more = SharedArray::<u64>::zeros(1 << 18).unwrap();
     kept.is_gone_soon();
+}
+
+fn maps() -> String {
+    std::fs::read_to_string("/proc/self/maps").unwrap()
 }
 
 /// An array that lies in a segment of its own, which the memory map of this process shows.
@@ -308,7 +312,9 @@ struct Kept {
 impl Kept {
     fn new() -> Kept {
         let array = SharedArray::from_fn(1 << 20, |i| i as u64).unwrap().freeze().unwrap();
-        let line = format!("{:x}-", array.as_slice().as_ptr().addr() & !0xfff);
+        let start = format!("{:x}-", array.as_slice().as_ptr().addr() & !0xfff);
+        // With the file's number: others may come to lie where it lay.
+        let line = maps().lines().find(|line| line.starts_with(&start)).unwrap().into();
         Kept { array: Some(array).into(), line }
     }
 
@@ -320,11 +326,7 @@ impl Kept {
     #[track_caller]
     fn is_gone_soon(&self) {
         let limit = Instant::now() + Duration::from_secs(60);
-        while std::fs::read_to_string("/proc/self/maps")
-            .unwrap()
-            .lines()
-            .any(|line| line.starts_with(&self.line))
-        {
+        while maps().contains(&self.line) {
             assert!(Instant::now() < limit, "it is never given back");
             std::thread::yield_now();
         }

@@ -34,7 +34,7 @@ pub(crate) fn keep(receiver: MemberId, keep_alive: &KeepAlive) {
     if fork::is_foreign() {
         return;
     }
-    reclaim::when_needed(sweep_some);
+    reclaim::when_needed(sweep_all);
     if keep_alive.is_held() {
         let mut kept = KEPT.lock();
         if !kept.ended.contains(&receiver) {
@@ -69,7 +69,9 @@ pub(crate) fn sweep_some() {
 
 /// Drops all that was let go of.
 pub(crate) fn sweep_all() {
-    sweep(usize::MAX);
+    if KEPT_COUNT.load(Ordering::Relaxed) > 0 {
+        sweep(usize::MAX);
+    }
 }
 
 #[cold]
