@@ -11,7 +11,7 @@ use crate::process::{JoinError, SpawnError};
 use crate::shared::{BlockError, ListError};
 use crate::spawn::StartError;
 use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
-use crate::task::TaskError;
+use crate::task::{JournalError, TaskError};
 use crate::team::exit_function::ExitError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
 
@@ -99,6 +99,9 @@ pub enum Error {
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// A map with a journal has no results.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A worker, or the pool, has no exit result.
     #[error(transparent)]
     Exit(#[from] ExitError),

@@ -9,9 +9,9 @@ use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
 use phalanx::{
-    AllocError, ArrayParts, AttachError, BodyError, CallError, ExitCause, ExitError, JoinError, LaunchError,
-    ManagerError, PartsError, PoolError, QueueError, RegionError, SharedArray, Span, SpawnError, StartError,
-    TaskError, TraceError, TryError,
+    AllocError, ArrayParts, AttachError, BodyError, CallError, ExitCause, ExitError, JoinError, JournalError,
+    LaunchError, ManagerError, PartsError, PoolError, QueueError, RegionError, SharedArray, Span, SpawnError,
+    StartError, TaskError, TraceError, TryError,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -54,6 +54,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check("3-1".parse::<phalanx::CpuSet>().unwrap_err()),
         check(ExitError::Died { rank: 1, pid: 7, cause: ExitCause::Exit(0), oom: true }),
         check(JoinError::TimedOut { name: "p".into(), pid: 7, waited: Duration::from_secs(1) }),
+        check(JournalError::NotAJournal { path: path.clone() }),
         check(LaunchError::PoolClosed),
         check(ListError::Create(create_error())),
         check(LockError::<()>::WouldDeadlock),

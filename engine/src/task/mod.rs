@@ -22,6 +22,7 @@ mod here;
 mod imap;
 mod insight;
 mod job;
+mod journal;
 #[cfg(not(feature = "indicatif"))]
 mod no_bar;
 mod options;
@@ -42,6 +43,7 @@ pub use error::{Failure, TaskError};
 pub use executor::{AsCompleted, as_completed, wait_all, wait_first};
 pub use imap::Imap;
 pub use insight::{Insights, SlowTask, WorkerInsight};
+pub use journal::{JournalError, JournaledTasks};
 pub use options::Tasks;
 pub use result::AsyncResult;
 pub use star::Star;

@@ -1,0 +1,81 @@
+//! Why a map with a journal has no results.
+
+use crate::task::error::TaskError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a map with a [journal](crate::Tasks::journal) has no results. What the journal holds is kept, whatever
+/// the error.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// An item failed, or the map could not run.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// The file cannot be opened, read or written.
+    #[error("the journal {path:?} cannot be {doing}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What failed: "opened", "read", "written".
+        doing: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file holds something else; it is left as it is.
+    #[error("{path:?} is not a journal, or its head is damaged; remove it, or give another name")]
+    NotAJournal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another call, of this program or another, is writing the file. Workers that were forked hold it for a
+    /// moment longer than a program that was killed.
+    #[error("the journal {path:?} is in use by another call")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The journal is of another function.
+    #[error("the journal {path:?} is of the function {journal}, not of {call}; remove it to start again")]
+    OtherFunction {
+        /// The file.
+        path: PathBuf,
+        /// The function that the journal is of, with the types of its argument and result.
+        journal: String,
+        /// The function of this call.
+        call: String,
+    },
+    /// The journal was written by another build of the program.
+    #[error(
+        "the journal {path:?} was written by another build of this program, which may compute something else; \
+         remove it to start again, or accept it by `any_build()`"
+    )]
+    OtherBuild {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The journal is of other items: another number of them, other values, or another order.
+    #[error(
+        "the journal {path:?} is of {journal} other items than the {call} of this call; remove it to start again"
+    )]
+    OtherItems {
+        /// The file.
+        path: PathBuf,
+        /// How many items the journal is of.
+        journal: u64,
+        /// How many items the call has.
+        call: u64,
+    },
+    /// An item or a result cannot be written down: a handle of a shared object is in it, or its type refuses.
+    #[error("the {what} of item {item} cannot be kept in a journal: {why}")]
+    Value {
+        /// "argument" or "result".
+        what: &'static str,
+        /// The index of the item.
+        item: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+crate::base::debug_is_display!(JournalError);
