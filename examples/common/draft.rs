@@ -20,7 +20,8 @@ impl Draft {
     /// [`Refused`](crate::Refused) if the folder cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".draft-").tempfile_in(folder);
+        let draft = || tempfile::Builder::new().prefix(".draft-").tempfile_in(folder);
+        let file = std::fs::metadata(folder).and_then(|_| draft());
         let file = file.map_err(|error| refuse(format!("{} cannot be written: {error}", path.display())))?;
         Ok(Self { file, path: path.to_owned() })
     }
