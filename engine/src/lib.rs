@@ -59,7 +59,7 @@
 //! | run kernels | [`Launch`], [`grant`], [`Schedule`], [`CancelToken`], [`LaunchError`], [`TryError`] |
 //! | run one body on all ranks | [`Team`], [`region`] |
 //! | call functions | [`Tasks`], [`AsyncResult`], [`Imap`], [`TaskError`] |
-//! | go on after a kill | [`Tasks::journal`], [`JournaledTasks`], [`JournalError`] |
+//! | go on after a kill | [`Tasks::journal`], [`Journal`], [`JournalError`] |
 //! | write arrays from tasks | [`ArrayParts`], [`ArrayPart`] |
 //! | start single processes | [`Process`], [`ProcessBuilder`] |
 //! | send messages | [`Queue`], [`Pipe`], [`channel`] |
@@ -134,8 +134,8 @@ pub use process::{
 };
 pub use spawn::{ExitCause, StartError, StartMethod};
 pub use task::{
-    Argument, AsCompleted, AsyncResult, Failure, Imap, Insights, JournalError, JournaledTasks, Output,
-    SlowTask, Star, TaskError, Tasks, WorkerInsight, as_completed, wait_all, wait_first,
+    Argument, AsCompleted, AsyncResult, Failure, Imap, Insights, Journal, JournalError, JournaledTasks,
+    Output, SlowTask, Star, TaskError, Tasks, WorkerInsight, as_completed, wait_all, wait_first,
 };
 pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::exit_function::{ExitError, ExitOutcome};

@@ -1,7 +1,11 @@
 //! Maps with a journal go on where they were, whoever was killed.
+//!
+//! # Safety
+//! The array's file lies in a folder of the test, of which one program at a time is the user.
+#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use phalanx::{Backend, CancelToken, FrozenArray, JournalError, Pool, SharedArray, TaskError};
+use phalanx::{Backend, CancelToken, FrozenArray, Journal, JournalError, Pool, SharedArray, TaskError};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -67,9 +71,9 @@ fn go_on() {
     assert_eq!(results, expected());
 }
 
-fn program(folder: &Path) -> Command {
+fn program(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "go_on", "--test-threads", "1"]).env(FOLDER, folder).stdout(Stdio::null());
+    command.args(["--exact", test, "--test-threads", "1"]).env(FOLDER, folder).stdout(Stdio::null());
     command
 }
 
@@ -82,7 +86,7 @@ fn a_program_that_is_killed_again_and_again_runs_nothing_twice_that_it_had_writt
     // Killed when there is something new in the journal: the first time its head, then some records. Or when
     // only the last item is left.
     for kills in 0..KILLS {
-        let mut child = program(folder).spawn().unwrap();
+        let mut child = program("go_on", folder).spawn().unwrap();
         while len() <= before && runs(folder)[ITEMS as usize - 1] <= kills {
             assert!(child.try_wait().unwrap().is_none(), "it cannot have ended");
             std::thread::yield_now();
@@ -93,14 +97,14 @@ fn a_program_that_is_killed_again_and_again_runs_nothing_twice_that_it_had_writt
         before = len();
     }
     fs::write(may_end(folder), "").unwrap();
-    assert!(program(folder).status().unwrap().success());
+    assert!(program("go_on", folder).status().unwrap().success());
     let counts = runs(folder);
     assert!(counts.iter().all(|count| *count >= 1));
     // A kill costs what is in work, and what ended in the 10 ms before.
     assert!(counts.iter().all(|count| *count <= KILLS + 1), "{counts:?}");
     assert!(counts.iter().filter(|count| **count == 1).count() > 0, "nothing was kept: {counts:?}");
     // All is there: nothing runs again.
-    assert!(program(folder).status().unwrap().success());
+    assert!(program("go_on", folder).status().unwrap().success());
     assert_eq!(runs(folder), counts);
 }
 
@@ -220,6 +224,82 @@ fn a_call_that_is_cancelled_keeps_what_was_done() {
     }
 }
 
+const STEPS: usize = 60;
+const ROWS: usize = 500;
+
+fn square(at: usize) -> f64 {
+    (at as f64).powi(2)
+}
+
+/// As [`go_on`], for launches over an array in a file.
+#[test]
+fn go_on_with_steps() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let pool = Pool::builder().workers(2).build().unwrap();
+    let file = folder.join("squares.npy");
+    // SAFETY: only one such program runs at a time.
+    let mut squares = match unsafe { SharedArray::<f64>::attach_npy(&file) } {
+        Ok(squares) => squares,
+        // SAFETY: as above.
+        Err(_) => unsafe { SharedArray::create_npy(&file, STEPS * ROWS) }.unwrap(),
+    };
+    let mut journal = Journal::open(journal(&folder), &("squares", STEPS, ROWS)).unwrap();
+    for step in (0..STEPS).filter(|step| *step + 1 < STEPS || may_end(&folder).exists()) {
+        if journal.is_done(step) {
+            continue;
+        }
+        note(&folder, step as u64);
+        let rows = step * ROWS..(step + 1) * ROWS;
+        pool.launch()
+            .chunk(50)
+            .for_each((squares.range_mut(rows.clone()).split_out(), rows), |(squares, rows)| {
+                squares.iter_mut().zip(rows).for_each(|(square_of, at)| *square_of = square(at));
+            })
+            .unwrap();
+        journal.note(step, &(step, "value")).unwrap();
+    }
+    while !may_end(&folder).exists() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn launches_over_a_file_go_on_with_the_step_that_was_in_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = || program("go_on_with_steps", folder);
+    let done = || runs(folder).iter().filter(|count| **count > 0).count();
+    for kill in 1..=KILLS {
+        let mut child = program().spawn().unwrap();
+        while done() < (kill * STEPS / (KILLS + 1)).min(STEPS - 1) {
+            assert!(child.try_wait().unwrap().is_none(), "it cannot have ended");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    fs::write(may_end(folder), "").unwrap();
+    assert!(program().status().unwrap().success());
+    let counts = runs(folder);
+    assert!(counts[..STEPS].iter().all(|count| *count >= 1));
+    assert!(counts.iter().sum::<usize>() <= STEPS + KILLS, "a kill costs the step in work: {counts:?}");
+    let squares = SharedArray::<f64>::load_npy(folder.join("squares.npy")).unwrap();
+    assert!(squares.as_slice().iter().enumerate().all(|(at, value)| *value == square(at)));
+    // The journal says the same, with the values; and is of this job only.
+    let path = journal(folder);
+    let open = |job: (&str, usize, usize)| Journal::open(&path, &job);
+    let kept = open(("squares", STEPS, ROWS)).unwrap();
+    assert_eq!((kept.len(), kept.is_done(STEPS - 1), kept.is_done(STEPS)), (STEPS, true, false));
+    assert_eq!(kept.get::<(usize, String)>(7).unwrap(), Some((7, "value".into())));
+    assert_eq!(kept.get::<(usize, String)>(STEPS).unwrap(), None);
+    assert!(matches!(kept.get::<bool>(7), Err(JournalError::Value { .. })));
+    assert!(matches!(open(("squares", STEPS, ROWS)), Err(JournalError::InUse { .. })));
+    drop(kept);
+    assert!(matches!(open(("squares", STEPS, 2)), Err(JournalError::OtherItems { .. })));
+    let other = Journal::open(&path, &"squares");
+    assert!(matches!(other, Err(JournalError::OtherFunction { .. })));
+}
+
 fn same(n: u64) -> u64 {
     n
 }
@@ -254,11 +334,11 @@ fn what_cannot_be_kept_is_refused() {
 
     let array = SharedArray::<u64>::zeros(3).unwrap().freeze().unwrap();
     let handle = pool.tasks().journal(path("b")).map(length, [array]).unwrap_err();
-    assert!(matches!(handle, JournalError::Value { what: "argument", item: 0, .. }), "{handle}");
+    assert!(matches!(handle, JournalError::Value { .. }), "{handle}");
     assert!(!path("b").exists(), "refused before there is a file");
     let threads = Pool::builder().workers(1).backend(Backend::Threads).build().unwrap();
     let handle = threads.tasks().journal(path("c")).map(lends, 0..3).unwrap_err();
-    assert!(matches!(handle, JournalError::Value { what: "result", .. }), "{handle}");
+    assert!(matches!(handle, JournalError::Value { .. }), "{handle}");
 
     fs::write(path("d"), "a text").unwrap();
     assert!(matches!(map("d", 3).unwrap_err(), JournalError::NotAJournal { .. }));

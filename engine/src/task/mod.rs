@@ -43,7 +43,7 @@ pub use error::{Failure, TaskError};
 pub use executor::{AsCompleted, as_completed, wait_all, wait_first};
 pub use imap::Imap;
 pub use insight::{Insights, SlowTask, WorkerInsight};
-pub use journal::{JournalError, JournaledTasks};
+pub use journal::{Journal, JournalError, JournaledTasks};
 pub use options::Tasks;
 pub use result::AsyncResult;
 pub use star::Star;

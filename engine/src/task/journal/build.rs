@@ -1,17 +1,20 @@
 //! Which build of the program this is.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::error::JournalError;
 use crate::code;
 use crate::sys::descriptor;
 use crate::sys::object::PT_NOTE;
 use std::io::{self, Read as _};
 use twox_hash::XxHash3_128;
 
+/// The running program's file.
+const EXE: &str = "/proc/self/exe";
 /// The type of the note that linkers write into a program: a digest of all that they linked.
 const BUILD_ID: u32 = 3;
 
 /// A digest of the build: of the linker's own, or of the program's file if it wrote none.
-pub(super) fn digest() -> io::Result<u128> {
+pub(super) fn digest() -> Result<u128, JournalError> {
     let object = code::own_object();
     let notes = object.into_iter().flat_map(|object| {
         let notes = object.segments.iter().filter(|segment| segment.kind == PT_NOTE);
@@ -19,7 +22,7 @@ pub(super) fn digest() -> io::Result<u128> {
     });
     match notes.filter_map(build_id).next() {
         Some(id) => Ok(XxHash3_128::oneshot(id)),
-        None => of_file(),
+        None => of_file().map_err(|source| JournalError::Io { path: EXE.into(), doing: "read", source }),
     }
 }
 
@@ -39,7 +42,7 @@ fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
 }
 
 fn of_file() -> io::Result<u128> {
-    let mut file = descriptor::open_to_read("/proc/self/exe")?;
+    let mut file = descriptor::open_to_read(EXE)?;
     let (mut digest, mut piece) = (XxHash3_128::new(), vec![0; 1 << 18]);
     loop {
         match file.read(&mut piece)? {

@@ -4,8 +4,8 @@ use crate::task::error::TaskError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a map with a [journal](crate::Tasks::journal) has no results. What the journal holds is kept, whatever
-/// the error.
+/// Why a [`Journal`](crate::Journal) or a [map with a journal](crate::Tasks::journal) cannot go on. What the
+/// journal holds is kept, whatever the error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
@@ -35,8 +35,8 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// The journal is of another function.
-    #[error("the journal {path:?} is of the function {journal}, not of {call}; remove it to start again")]
+    /// The journal is of another function, or of a job given by a value of another type.
+    #[error("the journal {path:?} is of {journal}, not of {call}; remove it to start again")]
     OtherFunction {
         /// The file.
         path: PathBuf,
@@ -54,9 +54,9 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// The journal is of other items: another number of them, other values, or another order.
+    /// The journal is of other items, or of them in another order; or of another job.
     #[error(
-        "the journal {path:?} is of {journal} other items than the {call} of this call; remove it to start again"
+        "the journal {path:?} is of other values than this call ({journal} then, {call} now); remove it to start again"
     )]
     OtherItems {
         /// The file.
@@ -66,13 +66,12 @@ pub enum JournalError {
         /// How many items the call has.
         call: u64,
     },
-    /// An item or a result cannot be written down: a handle of a shared object is in it, or its type refuses.
-    #[error("the {what} of item {item} cannot be kept in a journal: {why}")]
+    /// A value cannot be written down, since a handle of a shared object is in it or its type refuses; or what
+    /// was written is of another type.
+    #[error("{what} cannot be kept in a journal: {why}")]
     Value {
-        /// "argument" or "result".
-        what: &'static str,
-        /// The index of the item.
-        item: usize,
+        /// Which value: "the result of item 3".
+        what: String,
         /// What is wrong with it.
         why: String,
     },

@@ -183,7 +183,8 @@ impl JournalFile {
         if self.is_synced { Ok(()) } else { self.sync() }
     }
 
-    fn sync(&mut self) -> Result<(), JournalError> {
+    /// Waits until what was flushed is on the disk.
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         self.file.sync_data().map_err(|error| self.fails(error))?;
         self.synced = Instant::now();
         self.is_synced = true;
