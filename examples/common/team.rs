@@ -1,7 +1,7 @@
 //! The options that say who works.
 
 use clap::{Args, ValueEnum};
-use phalanx::{Backend, Pool, PoolError};
+use phalanx::{Backend, Pool, PoolBuilder, PoolError};
 
 /// Who works, for `#[command(flatten)]`.
 #[derive(Clone, Copy, Debug, Args)]
@@ -40,25 +40,23 @@ impl Team {
     /// Starts the pool that the options ask for.
     ///
     /// # Errors
-    /// As [`phalanx::PoolBuilder::build`].
+    /// As [`PoolBuilder::build`].
     pub fn pool(&self, name: &str) -> Result<Pool, PoolError> {
-        self.start(name, self.workers)
+        self.builder(name).build()
     }
 
     /// Starts a pool of `workers`, whatever the options say of their number: one to compare with, for
     /// instance.
     ///
     /// # Errors
-    /// As [`phalanx::PoolBuilder::build`].
+    /// As [`PoolBuilder::build`].
     pub fn pool_of(&self, name: &str, workers: u32) -> Result<Pool, PoolError> {
-        self.start(name, Some(workers))
+        self.builder(name).workers(workers as usize).build()
     }
 
-    fn start(&self, name: &str, workers: Option<u32>) -> Result<Pool, PoolError> {
+    /// The pool that the options ask for, for more settings.
+    pub fn builder(&self, name: &str) -> PoolBuilder {
         let builder = Pool::builder().backend(self.backend.into()).name(name);
-        match workers {
-            Some(workers) => builder.workers(workers as usize).build(),
-            None => builder.build(),
-        }
+        self.workers.iter().fold(builder, |builder, &workers| builder.workers(workers as usize))
     }
 }

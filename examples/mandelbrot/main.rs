@@ -89,7 +89,8 @@ fn work() -> Result<()> {
         return Err(refuse("--timeline shows workers, and --backend inline has none"));
     }
     let plane = Plane { step: WIDTH / pixels as f64, limit: options.limit };
-    let pool = traced(&options)?;
+    // With a trace of who did what when, for the time line.
+    let pool = options.team.builder("mandelbrot").trace(true).build()?;
     let mut times = pool.zeros_nd::<u32, _>((pixels / 2, pixels))?;
     println!("{pixels} x {pixels} points, at most {} iterations", grouped(plane.limit));
 
@@ -134,15 +135,6 @@ fn work() -> Result<()> {
     let closing = Closing::new(&pool, chosen.seconds, points, "points");
     print!("{}", closing.beside("one worker", one.seconds).memory(&pool, times.len() as u64 * 4));
     Ok(())
-}
-
-/// A pool that keeps a trace of who did what when.
-fn traced(options: &Options) -> Result<Pool> {
-    let builder = Pool::builder().name("mandelbrot").backend(options.team.backend.into()).trace(true);
-    Ok(match options.team.workers {
-        Some(workers) => builder.workers(workers as usize).build()?,
-        None => builder.build()?,
-    })
 }
 
 /// Computes all rows, each a chunk, and counts the points inside.
