@@ -144,7 +144,7 @@ fn with_rayon(threads: usize, paths: usize, market: Market) -> Result<(Sums, f64
 
 /// The same options with NumPy, whose random numbers are others, where `python3` has it.
 fn with_numpy(market: Market, seconds_a_path: f64) -> Result<()> {
-    let program = include_str!("numpy.py");
+    let program = include_str!("twin.py");
     let dates = market.dates.to_string();
     let output = Command::new("python3").args(["-c", program, &dates]).output();
     let Some(output) = output.ok().filter(|output| output.status.success()) else {

@@ -127,3 +127,40 @@ fn below(x: f64) -> f64 {
     }
     0.5 + sum * (-0.5 * x * x).exp() / (2.0 * PI).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKET: Market = Market {
+        spot: 42.0,
+        strike: 40.0,
+        barrier: 50.0,
+        rate: 0.1,
+        volatility: 0.2,
+        years: 0.5,
+        dates: 1,
+        seed: 3,
+    };
+
+    #[test]
+    fn the_exact_price_is_the_textbooks() {
+        // J. C. Hull, Options, futures and other derivatives: 4.76.
+        let price = MARKET.exact(0).unwrap();
+        assert!((price - 4.7594).abs() < 1e-4, "{price}");
+        // With one date, its mean is the price on it.
+        assert!((MARKET.exact(1).unwrap() - price).abs() < 1e-12);
+        assert_eq!(MARKET.exact(2), None);
+    }
+
+    #[test]
+    fn paths_count_once_however_they_are_cut() {
+        let whole = Market { dates: 3, ..MARKET }.simulate(5..1000);
+        let parts =
+            [5..6, 6..70, 70..70, 70..1000].map(|paths| Market { dates: 3, ..MARKET }.simulate(paths));
+        let parts = parts.into_iter().reduce(add).unwrap();
+        for (whole, parts) in whole.as_flattened().iter().zip(parts.as_flattened()) {
+            assert!((whole / parts - 1.0).abs() < 1e-12, "{whole} {parts}");
+        }
+    }
+}

@@ -94,3 +94,18 @@ impl Stream {
         [length * across * cos, length * across * sin, length * height]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half of the mass of Plummer's sphere is within 1.305 scale lengths.
+    #[test]
+    fn half_of_the_bodies_are_where_they_should_be() {
+        let orbits: Vec<_> = (0..20_000).map(|body| Stream(mix(body)).orbit()).collect();
+        let within = orbits.iter().filter(|(radius, _)| *radius < 1.3048).count();
+        assert!((9_700..10_300).contains(&within), "{within}");
+        // Nobody escapes.
+        assert!(orbits.iter().all(|(r, v)| *r < FARTHEST && v * v / 2.0 < 1.0 / (1.0 + r * r).sqrt()));
+    }
+}
