@@ -118,15 +118,18 @@ impl Weather {
         let (target, starts) = (Captured::new(&draft.path().to_owned())?, pool.from_slice(&offsets)?);
         let operands = (0..self.blocks(), starts.whole(), &weather, &target);
         let launch = pool.launch().chunk(1).progress(&tell);
-        launch.try_for_each(operands, |(blocks, starts, weather, target): (_, &[usize], &Weather, &PathBuf)| {
-            let file = OpenOptions::new().write(true).open(target).map_err(|error| error.to_string())?;
-            for block in blocks {
-                let mut text = vec![0; starts[block + 1] - starts[block]];
-                weather.fill(block, &mut text);
-                file.write_all_at(&text, starts[block] as u64).map_err(|error| error.to_string())?;
-            }
-            Ok::<(), String>(())
-        })?;
+        launch.try_for_each(
+            operands,
+            |(blocks, starts, weather, target): (_, &[usize], &Weather, &PathBuf)| {
+                let file = OpenOptions::new().write(true).open(target).map_err(|error| error.to_string())?;
+                for block in blocks {
+                    let mut text = vec![0; starts[block + 1] - starts[block]];
+                    weather.fill(block, &mut text);
+                    file.write_all_at(&text, starts[block] as u64).map_err(|error| error.to_string())?;
+                }
+                Ok::<(), String>(())
+            },
+        )?;
         drop(meter);
         draft.finish()?;
         Ok(len)

@@ -52,7 +52,7 @@ pub struct Line<'a> {
 /// The name is not checked to be UTF-8: that is done once for each station, by [`checked_name`].
 pub fn read(text: &[u8]) -> Result<Line<'_>, Fault> {
     let longest = &text[..text.len().min(LONGEST_NAME + 1)];
-    let end = longest.iter().position(|&byte| byte == b';' || byte == b'\n');
+    let end = memchr::memchr2(b';', b'\n', longest);
     let name = match end {
         Some(0) if text[0] == b';' => return Err(Fault::NoName),
         Some(end) if text[end] == b';' => &text[..end],

@@ -9,6 +9,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod word;
 
 use clap::{Parser, Subcommand};
 use common::{Closing, Meter, Result, Team};
@@ -138,7 +139,9 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>) -> Result<()> 
         let plain = plain_pass(text.as_slice())?;
         closing = closing.beside("a plain pass in one thread", start.elapsed().as_secs_f64());
         if let Some(difference) = totals.difference(&plain) {
-            return Err(format!("the result differs from a plain pass: {difference}; please report this").into());
+            return Err(
+                format!("the result differs from a plain pass: {difference}; please report this").into()
+            );
         }
     }
     eprintln!("rows        {} of {} stations", common::grouped(totals.rows()), common::grouped(totals.len()));

@@ -8,15 +8,11 @@
 
 use crate::line::{self, BadLine, Fault};
 use crate::totals::{Summary, Totals};
+use crate::word::{self, KEY_LEN, Key, WINDOW, bytes_of, key_of};
 use rustc_hash::FxHashMap;
 
 /// Lines scanned in turn.
 const LANES: usize = 4;
-/// Bytes looked at for one line: the longest name of a key, the semicolon, and a word with the temperature.
-const WINDOW: usize = 32;
-
-/// A name of at most 16 bytes with its semicolon, then zeros.
-type Key = [u64; 2];
 
 /// No name: after the first semicolon, a key has zeros only.
 const VACANT: Key = [u64::from_le_bytes(*b";;;;;;;;"), 0];
@@ -59,7 +55,7 @@ pub struct Table {
 impl Table {
     /// Without any station.
     pub fn new() -> Table {
-        Table { cells: vec![Cell::EMPTY; 4096], occupied: 0, long: FxHashMap::default() }
+        Table { cells: vec![Cell::EMPTY; 16384], occupied: 0, long: FxHashMap::default() }
     }
 
     /// Adds the lines of a text, which begins and ends with whole lines. Its last newline may be missing.
@@ -77,9 +73,11 @@ impl Table {
         let mut at: [usize; LANES] = std::array::from_fn(|lane| cuts[lane]);
         let ends: [usize; LANES] = std::array::from_fn(|lane| cuts[lane + 1]);
         while (0..LANES).all(|lane| at[lane] < ends[lane]) {
-            for at in &mut at {
-                *at += self.line(text, *at)?;
-            }
+            // One by one rather than in a loop, so that the places stay in registers.
+            at[0] += self.line(text, at[0])?;
+            at[1] += self.line(text, at[1])?;
+            at[2] += self.line(text, at[2])?;
+            at[3] += self.line(text, at[3])?;
         }
         for (mut at, end) in at.into_iter().zip(ends) {
             while at < end {
@@ -92,8 +90,9 @@ impl Table {
     /// Adds the line that begins at `at` and returns its length.
     #[inline(always)]
     fn line(&mut self, text: &[u8], at: usize) -> Result<usize, BadLine> {
-        if let Some((key, name_len, number)) = text.get(at..).and_then(short_name)
-            && let Some((tenths, len)) = temperature(number)
+        if let Some((key, name_len, number)) =
+            text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()).and_then(word::name)
+            && let Some((tenths, len)) = word::temperature(number)
         {
             let mut place = self.home(&key);
             if self.cells[place].key != key {
@@ -110,7 +109,7 @@ impl Table {
     #[inline(never)]
     fn line_cold(&mut self, text: &[u8]) -> Result<usize, Fault> {
         let line = line::read(text)?;
-        if line.name.len() <= size_of::<Key>() {
+        if line.name.len() <= KEY_LEN {
             let key = key_of(line.name);
             let place = self.find_cold(&key, line.name.len(), self.home(&key))?;
             self.cells[place].add(line.tenths);
@@ -204,73 +203,4 @@ pub fn cuts(text: &[u8], parts: usize) -> Vec<usize> {
     }
     cuts.push(text.len());
     cuts
-}
-
-/// Bytes equal to a semicolon, by their highest bits. Those below the first set bit are right; above it, a
-/// borrow may have set more.
-#[inline(always)]
-fn semicolons(word: u64) -> u64 {
-    let zero_where = word ^ 0x3b3b_3b3b_3b3b_3b3b;
-    zero_where.wrapping_sub(0x0101_0101_0101_0101) & !zero_where & 0x8080_8080_8080_8080
-}
-
-/// All bits up to and with the lowest set one; all if none is set.
-#[inline(always)]
-fn up_to_lowest(bits: u64) -> u64 {
-    bits ^ bits.wrapping_sub(1)
-}
-
-/// Key and length of a name of at most 16 bytes, and the word behind its semicolon.
-#[inline(always)]
-fn short_name(text: &[u8]) -> Option<(Key, usize, u64)> {
-    let window = text.first_chunk::<WINDOW>()?;
-    let [low, high] = [word(window, 0), word(window, 8)];
-    let [in_low, in_high] = [low, high].map(semicolons);
-    let key_low = low & up_to_lowest(in_low);
-    let rest = if in_low == 0 { up_to_lowest(in_high) } else { 0 };
-    let key = [key_low, high & rest];
-    let from_high = 8 + in_high.trailing_zeros() as usize / 8;
-    let len = if in_low == 0 { from_high } else { in_low.trailing_zeros() as usize / 8 };
-    // Without a semicolon in either word, the name has 16 bytes or is none for a key.
-    (window[len] == b';').then(|| (key, len, word(window, len + 1)))
-}
-
-#[inline(always)]
-fn word(window: &[u8; WINDOW], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&window[at..at + 8]);
-    u64::from_le_bytes(bytes)
-}
-
-/// The key of a name of at most 16 bytes.
-fn key_of(name: &[u8]) -> Key {
-    let mut bytes = [0; 17];
-    bytes[..name.len()].copy_from_slice(name);
-    bytes[name.len()] = b';';
-    let bytes = u128::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 16]));
-    [bytes as u64, (bytes >> 64) as u64]
-}
-
-fn bytes_of(key: &Key) -> [u8; 16] {
-    (u128::from(key[0]) | u128::from(key[1]) << 64).to_le_bytes()
-}
-
-/// Temperature and length of a line's end, `-12.3\n` or shorter, in the word that begins with it.
-#[inline(always)]
-fn temperature(word: u64) -> Option<(i16, usize)> {
-    let negative = u64::from(word as u8 == b'-');
-    let digits = word >> (8 * negative);
-    // Moved by a byte where a digit is missing, and a zero put in its place.
-    let short = u64::from((digits >> 8) as u8 == b'.');
-    let digits = digits << (8 * short) | short * u64::from(b'0');
-    // What is left of "00.0\n": the digits' values, and zeros.
-    let values = digits ^ u64::from_le_bytes(*b"00.0\n\0\0\0");
-    let not_digits = (values | (values & 0x0f0f_0f0f).wrapping_add(0x0600_0606)) & 0xff_f0ff_f0f0;
-    if not_digits != 0 {
-        return None;
-    }
-    // Hundreds of tenths in byte 0, tens in byte 1, ones in byte 3: their sum appears from bit 24 on.
-    let sum = (values & 0x0f00_0f0f).wrapping_mul(100 << 24 | 10 << 16 | 1) >> 24 & 0x3ff;
-    let sign = (negative as i16).wrapping_neg();
-    Some(((sum as i16 ^ sign) - sign, (5 + negative - short) as usize))
 }
