@@ -1,21 +1,19 @@
-//! The scan: sums up lines in an open-addressing table, eight bytes at a time.
+//! The scan: sums up lines in an open-addressing table.
 //!
-//! A line whose name has at most 16 bytes and which ends with a plain newline is read without branches that
-//! depend on its contents: the bytes up to the semicolon are the key, masked out of two words, and the
-//! temperature is checked and computed within one. Every other line goes by `line::read`. Four places of a
-//! part are scanned in turn, so that the processor works on four lines at once: each needs the length of the
-//! one before it.
+//! A line whose name has at most 15 bytes and which ends with a plain newline is read by `word`. Every other
+//! line goes by `line::read`. Four places of a part are scanned in turn, so that the processor works on four
+//! lines at once: where a line begins is known only when the one before it has been read.
 
 use crate::line::{self, BadLine, Fault};
 use crate::totals::{Summary, Totals};
-use crate::word::{self, KEY_LEN, Key, WINDOW, bytes_of, key_of};
+use crate::word::{self, Key, WINDOW, key_of, name_of};
 use rustc_hash::FxHashMap;
 
-/// Lines scanned in turn.
+/// Places scanned in turn.
 const LANES: usize = 4;
 
-/// No name: after the first semicolon, a key has zeros only.
-const VACANT: Key = [u64::from_le_bytes(*b";;;;;;;;"), 0];
+/// No name: behind the first semicolon, a key has zeros only.
+const VACANT: Key = Key::from_le_bytes([b';'; 16]);
 
 /// A station in a cell of its own, half a cache line.
 #[derive(Clone, Copy, Debug)]
@@ -35,27 +33,36 @@ impl Cell {
     fn add(&mut self, tenths: i16) {
         self.sum += i64::from(tenths);
         self.count += 1;
-        self.min = self.min.min(tenths);
-        self.max = self.max.max(tenths);
+        // Branches, since both are rare soon.
+        if tenths < self.min {
+            self.min = tenths;
+        }
+        if tenths > self.max {
+            self.max = tenths;
+        }
     }
 }
 
 /// Most bytes of lines that a table may take in: a cell counts up to 2^32 lines of at least 6 bytes.
 pub const LARGEST_PART: usize = 6 << 32;
 
+/// Binary digits of the number of cells: few enough for the second-level cache.
+const CELL_BITS: u32 = 14;
+const CELLS: usize = 1 << CELL_BITS;
+
 /// Sums of the stations of some lines.
 pub struct Table {
-    /// A power of two of cells, at most a quarter of them occupied.
-    cells: Vec<Cell>,
+    cells: Box<[Cell; CELLS]>,
+    /// Cells that are not vacant: at most three quarters.
     occupied: usize,
-    /// Stations with names longer than a key.
-    long: FxHashMap<Vec<u8>, Summary>,
+    /// Stations with names longer than a key, and those that the cells have no room for.
+    other: FxHashMap<Vec<u8>, Summary>,
 }
 
 impl Table {
     /// Without any station.
     pub fn new() -> Table {
-        Table { cells: vec![Cell::EMPTY; 16384], occupied: 0, long: FxHashMap::default() }
+        Table { cells: Box::new([Cell::EMPTY; CELLS]), occupied: 0, other: FxHashMap::default() }
     }
 
     /// Adds the lines of a text, which begins and ends with whole lines. Its last newline may be missing.
@@ -63,45 +70,50 @@ impl Table {
     /// # Errors
     /// The first bad line. The table then holds some of the others.
     pub fn scan(&mut self, text: &[u8]) -> Result<(), BadLine> {
-        let outcome = self.scan_lanes(text);
-        // The lane that met a bad line first need not have met the first one.
-        outcome.map_err(|bad| line::first_bad(text).unwrap_or(bad))
+        // The lane that met a bad line need not have met the first one.
+        self.scan_lanes(text)
+            .map_err(|fault| line::first_bad(text).unwrap_or(BadLine { at: text.len(), fault }))
     }
 
-    fn scan_lanes(&mut self, text: &[u8]) -> Result<(), BadLine> {
+    fn scan_lanes(&mut self, text: &[u8]) -> Result<(), Fault> {
         let cuts = cuts(text, LANES);
-        let mut at: [usize; LANES] = std::array::from_fn(|lane| cuts[lane]);
-        let ends: [usize; LANES] = std::array::from_fn(|lane| cuts[lane + 1]);
-        while (0..LANES).all(|lane| at[lane] < ends[lane]) {
-            // One by one rather than in a loop, so that the places stay in registers.
-            at[0] += self.line(text, at[0])?;
-            at[1] += self.line(text, at[1])?;
-            at[2] += self.line(text, at[2])?;
-            at[3] += self.line(text, at[3])?;
+        let [mut a, mut b, mut c, mut d]: [&[u8]; LANES] =
+            std::array::from_fn(|lane| &text[cuts[lane]..cuts[lane + 1]]);
+        while let (Some(in_a), Some(in_b), Some(in_c), Some(in_d)) =
+            (a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk())
+        {
+            a = &a[self.line(in_a, a)?..];
+            b = &b[self.line(in_b, b)?..];
+            c = &c[self.line(in_c, c)?..];
+            d = &d[self.line(in_d, d)?..];
         }
-        for (mut at, end) in at.into_iter().zip(ends) {
-            while at < end {
-                at += self.line(text, at)?;
+        for mut lane in [a, b, c, d] {
+            while let Some(window) = lane.first_chunk() {
+                lane = &lane[self.line(window, lane)?..];
+            }
+            while !lane.is_empty() {
+                lane = &lane[self.line_cold(lane)?..];
             }
         }
         Ok(())
     }
 
-    /// Adds the line that begins at `at` and returns its length.
+    /// Adds the line at the beginning of `text`, whose first bytes are in `window`, and returns its length.
     #[inline(always)]
-    fn line(&mut self, text: &[u8], at: usize) -> Result<usize, BadLine> {
-        if let Some((key, name_len, number)) =
-            text.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()).and_then(word::name)
+    fn line(&mut self, window: &[u8; WINDOW], text: &[u8]) -> Result<usize, Fault> {
+        if let Some((key, name_len, number)) = word::name(window)
             && let Some((tenths, len)) = word::temperature(number)
         {
-            let mut place = self.home(&key);
-            if self.cells[place].key != key {
-                place = self.find_cold(&key, name_len, place).map_err(|fault| BadLine { at, fault })?;
+            let home = home(key);
+            let cell = &mut self.cells[home];
+            if cell.key == key {
+                cell.add(tenths);
+            } else {
+                self.add_cold(key, tenths, home)?;
             }
-            self.cells[place].add(tenths);
             return Ok(name_len + 1 + len);
         }
-        self.line_cold(&text[at..]).map_err(|fault| BadLine { at, fault })
+        self.line_cold(text)
     }
 
     /// The same for a line of any kind.
@@ -109,83 +121,70 @@ impl Table {
     #[inline(never)]
     fn line_cold(&mut self, text: &[u8]) -> Result<usize, Fault> {
         let line = line::read(text)?;
-        if line.name.len() <= KEY_LEN {
+        if line.name.len() <= word::LONGEST {
             let key = key_of(line.name);
-            let place = self.find_cold(&key, line.name.len(), self.home(&key))?;
-            self.cells[place].add(line.tenths);
-        } else if let Some(summary) = self.long.get_mut(line.name) {
-            summary.add(&Summary::of(line.tenths));
+            self.add_cold(key, line.tenths, home(key))?;
         } else {
-            line::checked_name(line.name)?;
-            self.long.insert(line.name.to_vec(), Summary::of(line.tenths));
+            self.add_other(line.name, line.tenths)?;
         }
         Ok(line.len)
     }
 
-    /// Where the search for a key begins.
-    #[inline(always)]
-    fn home(&self, key: &Key) -> usize {
-        let mixed = (key[0] ^ key[1].rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 32) as usize & (self.cells.len() - 1)
-    }
-
-    /// The cell of a key whose search begins at `place`; a new station gets one if its name is valid.
+    /// Adds to the cell of a key, whose search begins at `home`, or to a new one.
     #[cold]
     #[inline(never)]
-    fn find_cold(&mut self, key: &Key, name_len: usize, mut place: usize) -> Result<usize, Fault> {
-        let last = self.cells.len() - 1;
-        while self.cells[place].key != *key {
-            if self.cells[place].key == VACANT {
-                return self.occupy(key, name_len, place);
+    fn add_cold(&mut self, key: Key, tenths: i16, home: usize) -> Result<(), Fault> {
+        let mut at = home;
+        while self.cells[at].key != key {
+            if self.cells[at].key != VACANT {
+                at = (at + 1) % CELLS;
+                continue;
             }
-            place = (place + 1) & last;
+            let name = name_of(key);
+            if name.is_empty() {
+                return Err(Fault::NoName);
+            } else if name.contains(&b'\n') {
+                // The semicolon is that of a later line.
+                return Err(Fault::NoSemicolon);
+            } else if self.occupied == CELLS / 4 * 3 {
+                return self.add_other(&name, tenths);
+            }
+            line::checked_name(&name)?;
+            self.cells[at].key = key;
+            self.occupied += 1;
         }
-        Ok(place)
+        self.cells[at].add(tenths);
+        Ok(())
     }
 
-    fn occupy(&mut self, key: &Key, name_len: usize, place: usize) -> Result<usize, Fault> {
-        let bytes = bytes_of(key);
-        let name = &bytes[..name_len];
-        if name.is_empty() {
-            return Err(Fault::NoName);
-        } else if name.contains(&b'\n') {
-            // The semicolon is that of a later line.
-            return Err(Fault::NoSemicolon);
+    fn add_other(&mut self, name: &[u8], tenths: i16) -> Result<(), Fault> {
+        let summary = Summary::of(tenths);
+        if let Some(known) = self.other.get_mut(name) {
+            known.add(&summary);
+        } else {
+            line::checked_name(name)?;
+            self.other.insert(name.to_vec(), summary);
         }
-        line::checked_name(name)?;
-        self.cells[place].key = *key;
-        self.occupied += 1;
-        if 4 * self.occupied <= self.cells.len() {
-            return Ok(place);
-        }
-        self.grow();
-        self.find_cold(key, name_len, self.home(key))
-    }
-
-    fn grow(&mut self) {
-        let empty = vec![Cell::EMPTY; 4 * self.cells.len()];
-        let old = std::mem::replace(&mut self.cells, empty);
-        for cell in old.into_iter().filter(|cell| cell.key != VACANT) {
-            let mut place = self.home(&cell.key);
-            while self.cells[place].key != VACANT {
-                place = (place + 1) & (self.cells.len() - 1);
-            }
-            self.cells[place] = cell;
-        }
+        Ok(())
     }
 
     /// Adds all stations to `totals`.
     pub fn add_to(self, totals: &mut Totals) {
-        for cell in self.cells.iter().filter(|cell| cell.count > 0) {
-            let bytes = bytes_of(&cell.key);
-            let name = bytes.split(|&byte| byte == b';').next().unwrap_or(&bytes);
+        for cell in self.cells.iter().filter(|cell| cell.key != VACANT) {
             let summary = Summary { min: cell.min, max: cell.max, sum: cell.sum, count: cell.count.into() };
-            totals.add(&String::from_utf8_lossy(name), &summary);
+            totals.add(&String::from_utf8_lossy(&name_of(cell.key)), &summary);
         }
-        for (name, summary) in &self.long {
+        for (name, summary) in &self.other {
             totals.add(&String::from_utf8_lossy(name), summary);
         }
     }
+}
+
+/// The cell where the search for a key begins.
+#[inline(always)]
+fn home(key: Key) -> usize {
+    let mixed = (key as u64 ^ ((key >> 64) as u64).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - CELL_BITS)) as usize
 }
 
 /// Offsets of about equal parts of a text: each begins and ends with whole lines. Some may be empty.
@@ -193,13 +192,10 @@ pub fn cuts(text: &[u8], parts: usize) -> Vec<usize> {
     let mut cuts = vec![0];
     for part in 1..parts {
         let near = (text.len() as u128 * part as u128 / parts as u128) as usize;
+        // Never before the cut before, which may be far behind its place if a line is long.
         let near = near.max(cuts[part - 1]);
-        // Cutting after the newline at or behind this place; a line that begins right here may be cut off too.
-        let cut = match near {
-            0 => 0,
-            _ => text[near - 1..].iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| near + end),
-        };
-        cuts.push(cut);
+        let ends = near.checked_sub(1).map(|last| memchr::memchr(b'\n', &text[last..]));
+        cuts.push(ends.map_or(0, |end| end.map_or(text.len(), |end| near + end)));
     }
     cuts.push(text.len());
     cuts

@@ -2,22 +2,24 @@
 
 use wide::u8x16;
 
+/// A name of at most 15 bytes, a semicolon, then zeros: the bytes as a number, the first one lowest.
+pub type Key = u128;
+
+/// Bytes of a key.
+const KEY_LEN: usize = size_of::<Key>();
+
 /// Most bytes of a name in a key.
-pub const KEY_LEN: usize = 16;
+pub const LONGEST: usize = KEY_LEN - 1;
 
-/// A name of at most 16 bytes, then a semicolon if it has fewer, then zeros.
-pub type Key = [u64; 2];
-
-/// Bytes that [`name`] and what follows it look at: a key, the semicolon behind it, a word of the temperature.
+/// Bytes that [`name`] looks at: a key, and a word that begins at its last byte or before.
 pub const WINDOW: usize = 32;
 
-/// By length of a name: the bytes of its key, with the semicolon.
-const MASKS: [Key; KEY_LEN + 1] = {
-    let mut masks = [[!0; 2]; KEY_LEN + 1];
+/// By the length of a name, the bytes of its key.
+const MASKS: [Key; KEY_LEN] = {
+    let mut masks = [0; KEY_LEN];
     let mut len = 0;
     while len < KEY_LEN {
-        let bits = u128::MAX >> (8 * (KEY_LEN - 1 - len));
-        masks[len] = [bits as u64, (bits >> 64) as u64];
+        masks[len] = Key::MAX >> (8 * (LONGEST - len));
         len += 1;
     }
     masks
@@ -27,55 +29,58 @@ const MASKS: [Key; KEY_LEN + 1] = {
 /// name that is too long for a key.
 #[inline(always)]
 pub fn name(window: &[u8; WINDOW]) -> Option<(Key, usize, u64)> {
-    let (name, _) = window.split_first_chunk::<KEY_LEN>()?;
-    let len = semicolon(name);
-    if window[len] != b';' {
+    let (bytes, _) = window.split_first_chunk::<KEY_LEN>()?;
+    let semicolons = u8x16::new(*bytes).simd_eq(u8x16::splat(b';')).to_bitmask();
+    if semicolons == 0 {
         return None;
     }
-    let word = |at: usize| window[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let mask = MASKS[len];
-    Some(([word(0) & mask[0], word(8) & mask[1]], len, word(len + 1)))
+    // Modulo a power of two, for the compiler to see that the masks reach.
+    let len = semicolons.trailing_zeros() as usize % KEY_LEN;
+    let (number, _) = window[len + 1..].split_first_chunk()?;
+    Some((Key::from_le_bytes(*bytes) & MASKS[len], len, u64::from_le_bytes(*number)))
 }
 
-/// Place of the first semicolon; 16 if there is none.
-#[inline(always)]
-fn semicolon(bytes: &[u8; KEY_LEN]) -> usize {
-    let equal = u8x16::new(*bytes).simd_eq(u8x16::splat(b';'));
-    (equal.to_bitmask() | 1 << KEY_LEN).trailing_zeros() as usize
-}
-
-/// The key of a name of at most 16 bytes.
+/// The key of a name of at most [`LONGEST`] bytes.
 pub fn key_of(name: &[u8]) -> Key {
     let mut bytes = [0; KEY_LEN];
     bytes[..name.len()].copy_from_slice(name);
-    if let Some(next) = bytes.get_mut(name.len()) {
-        *next = b';';
-    }
-    let bytes = u128::from_le_bytes(bytes);
-    [bytes as u64, (bytes >> 64) as u64]
+    bytes[name.len()] = b';';
+    Key::from_le_bytes(bytes)
 }
 
-/// The bytes of a key.
-pub fn bytes_of(key: &Key) -> [u8; KEY_LEN] {
-    (u128::from(key[0]) | u128::from(key[1]) << 64).to_le_bytes()
+/// The name of a key.
+pub fn name_of(key: Key) -> Vec<u8> {
+    key.to_le_bytes().into_iter().take_while(|&byte| byte != b';').collect()
 }
 
-/// Temperature and length of a line's end, `-12.3\n` or shorter, in the word that begins with it.
+/// Bits 4 of the bytes that may hold the point. They are set in digits, and clear in a point.
+const POINTS: u64 = 0x1010_1000;
+
+/// What a line's end is compared with, by the place of its point's bit 4 and whether it has a minus sign. It is
+/// aligned so that the point is in byte 3: `00.0\n` from byte 1 on, where the first digit may be a minus sign or
+/// missing, or follow one.
+const PATTERNS: [u64; 32] = {
+    let mut patterns = [!0; 32];
+    patterns[12] = u64::from_le_bytes(*b"\0\x000.0\n\0\0");
+    patterns[20] = u64::from_le_bytes(*b"\x0000.0\n\0\0");
+    patterns[20 + 1] = u64::from_le_bytes(*b"\0-0.0\n\0\0");
+    patterns[28 + 1] = u64::from_le_bytes(*b"-00.0\n\0\0");
+    patterns
+};
+
+/// Temperature in tenths and length of a line's end, `-12.3\n` or shorter, in the word that begins with it.
 #[inline(always)]
 pub fn temperature(word: u64) -> Option<(i16, usize)> {
-    let negative = u64::from(word as u8 == b'-');
-    let digits = word >> (8 * negative);
-    // Moved by a byte where a digit is missing, and a zero put in its place.
-    let short = u64::from((digits >> 8) as u8 == b'.');
-    let digits = digits << (8 * short) | short * u64::from(b'0');
-    // What is left of "00.0\n": the digits' values, and zeros.
-    let values = digits ^ u64::from_le_bytes(*b"00.0\n\0\0\0");
-    let not_digits = (values | (values & 0x0f0f_0f0f).wrapping_add(0x0600_0606)) & 0xff_f0ff_f0f0;
-    if not_digits != 0 {
+    let point = (!word & POINTS).trailing_zeros();
+    let is_negative = word as u8 == b'-';
+    let aligned = word.wrapping_shl(point ^ 28);
+    // The values of the digits, tens in byte 1, and zeros in the other bytes up to the newline.
+    let values = aligned ^ PATTERNS[(point as usize | usize::from(is_negative)) % PATTERNS.len()];
+    if (values | values.wrapping_add(0x06_0006_0600)) & 0xfff0_fff0_f0ff != 0 {
         return None;
     }
-    // Hundreds of tenths in byte 0, tens in byte 1, ones in byte 3: their sum appears from bit 24 on.
-    let sum = (values & 0x0f00_0f0f).wrapping_mul(100 << 24 | 10 << 16 | 1) >> 24 & 0x3ff;
-    let sign = (negative as i16).wrapping_neg();
-    Some(((sum as i16 ^ sign) - sign, (5 + negative - short) as usize))
+    // Tens of degrees times 100 and so on: their sum appears in byte 4.
+    let sum = values.wrapping_mul(100 << 24 | 10 << 16 | 1) >> 32 & 0x3ff;
+    let tenths = if is_negative { -(sum as i16) } else { sum as i16 };
+    Some((tenths, point as usize / 8 + 3))
 }
