@@ -170,7 +170,9 @@ fn made_up(index: usize) -> String {
         let (consonant, vowel) = (b"bdfghjklmnprstvz"[value / 5 % 16], b"aeiou"[value % 5]);
         [consonant as char, vowel as char]
     };
-    let letters = [index / 6400, index / 80, index].map(syllable);
+    // A number of their own for up to 80^3 names, far from that of the name before.
+    let number = index * 302_111 % 512_000;
+    let letters = [number / 6400, number / 80, number].map(syllable);
     let mut name: String = letters.into_iter().flatten().collect();
     name[..1].make_ascii_uppercase();
     name += ENDINGS[mix(index as u64) as usize % ENDINGS.len()];

@@ -27,6 +27,8 @@ use totals::{Summary, Totals};
 
 /// Parts of the text per worker: more share the work better, fewer have less to add up.
 const PARTS_PER_WORKER: usize = 8;
+/// Bytes of a part in a small text: enough that its table is not most of the work.
+const SMALL_PART: usize = 1 << 20;
 
 #[derive(Parser)]
 #[command(
@@ -151,7 +153,8 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>) -> Result<()> 
 
 /// What the workers find in all lines of a text.
 fn totals(pool: &Pool, text: &SharedArray<u8>) -> Result<Totals> {
-    let parts = (PARTS_PER_WORKER * pool.workers()).max(text.len() / LARGEST_PART + 1);
+    let parts = (PARTS_PER_WORKER * pool.workers()).min(text.len() / SMALL_PART + 1);
+    let parts = parts.max(text.len() / LARGEST_PART + 1);
     let cuts = cuts(text.as_slice(), parts);
     let meter = Meter::new("sum up", text.len() as u64);
     let done = Cell::new(0);

@@ -54,7 +54,7 @@ pub fn name_of(key: Key) -> Vec<u8> {
 }
 
 /// Bits 4 of the bytes that may hold the point. They are set in digits, and clear in a point.
-const POINTS: u64 = 0x1010_1000;
+const POINTS: u32 = 0x1010_1000;
 
 /// What a line's end is compared with, by the place of its point's bit 4 and whether it has a minus sign. It is
 /// aligned so that the point is in byte 3: `00.0\n` from byte 1 on, where the first digit may be a minus sign or
@@ -71,7 +71,7 @@ const PATTERNS: [u64; 32] = {
 /// Temperature in tenths and length of a line's end, `-12.3\n` or shorter, in the word that begins with it.
 #[inline(always)]
 pub fn temperature(word: u64) -> Option<(i16, usize)> {
-    let point = (!word & POINTS).trailing_zeros();
+    let point = (!(word as u32) & POINTS).trailing_zeros();
     let is_negative = word as u8 == b'-';
     let aligned = word.wrapping_shl(point ^ 28);
     // The values of the digits, tens in byte 1, and zeros in the other bytes up to the newline.
