@@ -50,7 +50,9 @@ impl Weather {
         let first = block as u64 * BLOCK;
         (first..self.rows.min(first + BLOCK)).map(|row| {
             let (choice, bits) = (mix(2 * row), mix(2 * row + 1));
-            let station = &self.stations[(u128::from(choice) * self.stations.len() as u128 >> 64) as usize];
+            // The high half of the product: an index below the number of stations.
+            let at = (u128::from(choice) * self.stations.len() as u128) >> 64;
+            let station = &self.stations[at as usize];
             // The sum of four 16-bit numbers is nearly normal; this is 10 degrees of standard deviation.
             let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
             let noise = (sum as i32 - 2 * 65536) * 173 / 65536;

@@ -49,7 +49,7 @@ pub struct Line<'a> {
 
 /// Reads the line at the beginning of `text`; the last line of a file may lack its newline.
 ///
-/// The name is not checked to be UTF-8: that is done once for each station, by [`checked_name`].
+/// The name may be no UTF-8: that is checked once for each station, by [`checked_name`].
 pub fn read(text: &[u8]) -> Result<Line<'_>, Fault> {
     let longest = &text[..text.len().min(LONGEST_NAME + 1)];
     let end = memchr::memchr2(b';', b'\n', longest);
@@ -79,9 +79,16 @@ fn tenths(number: &[u8]) -> Option<i16> {
     Some(if digits.len() < number.len() { -size } else { size })
 }
 
-/// The name of a station as text.
+/// What stands before a semicolon as the name of a station.
 pub fn checked_name(name: &[u8]) -> Result<&str, Fault> {
-    std::str::from_utf8(name).map_err(|_| Fault::NotUtf8)
+    if name.is_empty() {
+        Err(Fault::NoName)
+    } else if name.contains(&b'\n') {
+        // The semicolon is that of a later line.
+        Err(Fault::NoSemicolon)
+    } else {
+        std::str::from_utf8(name).map_err(|_| Fault::NotUtf8)
+    }
 }
 
 /// The first bad line of `text`, which begins with a line.

@@ -131,8 +131,8 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>) -> Result<()> 
     let start = Instant::now();
     let totals = totals(pool, text)?;
     let seconds = start.elapsed().as_secs_f64();
-    let memory = |closing: Closing| closing.memory(pool, text.len() as u64);
-    let mut closing = memory(Closing::new(pool, seconds, totals.rows() as f64, "rows"));
+    let closing = Closing::new(pool, seconds, totals.rows() as f64, "rows");
+    let mut closing = closing.memory(pool, text.len() as u64);
     let mut out = std::io::stdout().lock();
     // A reader that closed the pipe has seen enough.
     let _ = writeln!(out, "{totals}").and_then(|()| out.flush());

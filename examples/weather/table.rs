@@ -1,7 +1,7 @@
 //! The scan: sums up lines in an open-addressing table.
 //!
-//! A line whose name has at most 15 bytes and which ends with a plain newline is read by `word`. Every other
-//! line goes by `line::read`. Four places of a part are scanned in turn, so that the processor works on four
+//! `word` reads a line whose name has at most 15 bytes and which ends with a plain newline. All other lines
+//! take the long way, by `line::read` at the latest. Three places of a part are scanned in turn, so that the processor works on three
 //! lines at once: where a line begins is known only when the one before it has been read.
 
 use crate::line::{self, BadLine, Fault};
@@ -10,7 +10,7 @@ use crate::word::{self, Key, WINDOW, key_of, name_of};
 use rustc_hash::FxHashMap;
 
 /// Places scanned in turn.
-const LANES: usize = 4;
+const LANES: usize = 3;
 
 /// No name: behind the first semicolon, a key has zeros only.
 const VACANT: Key = Key::from_le_bytes([b';'; 16]);
@@ -80,17 +80,14 @@ impl Table {
 
     fn scan_lanes(&mut self, text: &[u8]) -> Result<(), Fault> {
         let cuts = cuts(text, LANES);
-        let [mut a, mut b, mut c, mut d]: [&[u8]; LANES] =
+        let [mut a, mut b, mut c]: [&[u8]; LANES] =
             std::array::from_fn(|lane| &text[cuts[lane]..cuts[lane + 1]]);
-        while let (Some(in_a), Some(in_b), Some(in_c), Some(in_d)) =
-            (a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk())
-        {
+        while let (Some(in_a), Some(in_b), Some(in_c)) = (a.first_chunk(), b.first_chunk(), c.first_chunk()) {
             a = &a[self.line(in_a, a)?..];
             b = &b[self.line(in_b, b)?..];
             c = &c[self.line(in_c, c)?..];
-            d = &d[self.line(in_d, d)?..];
         }
-        for mut lane in [a, b, c, d] {
+        for mut lane in [a, b, c] {
             while let Some(window) = lane.first_chunk() {
                 lane = &lane[self.line(window, lane)?..];
             }
@@ -123,7 +120,7 @@ impl Table {
     #[cold]
     #[inline(never)]
     fn line_cold(&mut self, text: &[u8]) -> Result<usize, Fault> {
-        let line = line::read(text)?;
+        let line = word::line(text).map_or_else(|| line::read(text), Ok)?;
         if line.name.len() <= word::LONGEST {
             let key = key_of(line.name);
             self.add_cold(key, line.tenths, home(key))?;
@@ -144,12 +141,7 @@ impl Table {
                 continue;
             }
             let name = name_of(key);
-            if name.is_empty() {
-                return Err(Fault::NoName);
-            } else if name.contains(&b'\n') {
-                // The semicolon is that of a later line.
-                return Err(Fault::NoSemicolon);
-            } else if self.occupied == CELLS / 4 * 3 {
+            if self.occupied == CELLS / 4 * 3 {
                 return self.add_other(&name, tenths);
             }
             line::checked_name(&name)?;

@@ -1,5 +1,6 @@
 //! Names and temperatures, many bytes at a time and without branches that depend on them.
 
+use crate::line::{LONGEST_NAME, Line};
 use wide::u8x16;
 
 /// A name of at most 15 bytes, a semicolon, then zeros: the bytes as a number, the first one lowest.
@@ -38,6 +39,16 @@ pub fn name(window: &[u8; WINDOW]) -> Option<(Key, usize, u64)> {
     let len = semicolons.trailing_zeros() as usize % KEY_LEN;
     let (number, _) = window[len + 1..].split_first_chunk()?;
     Some((Key::from_le_bytes(*bytes) & MASKS[len], len, u64::from_le_bytes(*number)))
+}
+
+/// The line at the beginning of `text` with a name of any length, as `line::read` returns it. `None` if it is
+/// bad, ends otherwise than with a newline, or is among the last bytes.
+///
+/// The name is what stands before the first semicolon: unless it is known, it must be checked.
+pub fn line(text: &[u8]) -> Option<Line<'_>> {
+    let end = memchr::memchr(b';', &text[..text.len().min(LONGEST_NAME + 1)])?;
+    let (tenths, len) = temperature(u64::from_le_bytes(*text[end + 1..].first_chunk()?))?;
+    Some(Line { name: &text[..end], tenths, len: end + 1 + len })
 }
 
 /// The key of a name of at most [`LONGEST`] bytes.
