@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
-use phalanx::Backend;
+use common::Team;
 use std::path::PathBuf;
 
 /// Summary statistics of a numeric dataset of any size.
@@ -31,13 +31,8 @@ pub struct Options {
     #[arg(long, value_name = "TYPE", requires = "file")]
     pub raw: Option<Raw>,
 
-    /// Number of workers [default: one per physical core this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub workers: Option<u32>,
-
-    /// What the workers are
-    #[arg(long, value_name = "KIND", default_value = "processes")]
-    pub backend: Kind,
+    #[command(flatten)]
+    pub team: Team,
 
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -55,25 +50,4 @@ pub enum Raw {
     F64,
     I32,
     I64,
-}
-
-/// What runs the passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Worker processes, one per core
-    Processes,
-    /// Threads of this process
-    Threads,
-    /// The calling thread alone
-    Inline,
-}
-
-impl From<Kind> for Backend {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Processes => Self::Processes,
-            Kind::Threads => Self::Threads,
-            Kind::Inline => Self::Inline,
-        }
-    }
 }

@@ -6,9 +6,9 @@
 //! until it is whole, and the array is dropped before it gets its lasting name.
 #![allow(unsafe_code)]
 
-use crate::progress::Meter;
 use crate::sweep::Result;
 use crate::synthetic::{READINGS, SEED, fill};
+use common::Meter;
 use phalanx::npy::{Header, Kind};
 use phalanx::{Pool, Progress, SharedArray};
 use std::cell::Cell;

@@ -5,6 +5,7 @@
 //! values lie far out, they share a tail bar, and infinities do too: neither can flatten the rest.
 
 use crate::analysis::Value;
+use common::grouped;
 use std::fmt::Write as _;
 
 /// Bars aimed at between the tails.
@@ -177,17 +178,4 @@ fn label(value: Value) -> String {
         };
     }
     format!("{x:.3e}")
-}
-
-/// A count with its digits in groups of three.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

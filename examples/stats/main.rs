@@ -12,7 +12,6 @@ mod dtype;
 mod header;
 mod histogram;
 mod input;
-mod progress;
 mod quantile;
 mod report;
 mod run;
@@ -24,7 +23,6 @@ mod tests;
 mod verify;
 
 use clap::Parser;
-use phalanx::Pool;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -50,11 +48,7 @@ fn work(options: &cli::Options) -> sweep::Result<String> {
     let raw = options.raw.map(Into::into);
     // Wrong files are refused before any worker starts.
     let given = options.file.as_ref().map(|path| input::Input::open(path, raw)).transpose()?;
-    let mut builder = Pool::builder().backend(options.backend.into()).name("stats");
-    if let Some(workers) = options.workers {
-        builder = builder.workers(workers as usize);
-    }
-    let pool = builder.build()?;
+    let pool = options.team.pool("stats")?;
     let input = match given {
         Some(input) => input,
         None => {

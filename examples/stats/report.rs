@@ -1,8 +1,8 @@
 //! What is printed: text for people, or one JSON object.
 
 use crate::analysis::{Statistics, Value};
-use crate::histogram::grouped;
 use crate::quantile::PERCENTS;
+use common::grouped;
 use serde::Serialize;
 use serde_json::{Map, Number, Value as Json};
 use std::fmt::Write as _;

@@ -3,11 +3,11 @@
 use crate::analysis::{Statistics, Value, analyse, analyse_small};
 use crate::dtype::by_dtype;
 use crate::input::Input;
-use crate::progress::Meter;
 use crate::report::{Check, Outcome};
 use crate::sweep::{Result, Serial};
 use crate::team::Team;
 use crate::verify::difference;
+use common::Meter;
 use phalanx::Pool;
 use phalanx_kernels::profile::{Keyed, Small};
 use std::time::Instant;
@@ -42,7 +42,7 @@ pub fn run(input: &Input, pool: &Pool, verify: bool) -> Result<Outcome> {
     drop(job);
     Ok(Outcome {
         statistics: measured.statistics,
-        source: format!("{}, {dtype} {}, {}", input.path.display(), input.layout.shape, size(bytes)),
+        source: format!("{}, {dtype} {}, {}", input.path.display(), input.layout.shape, common::bytes(bytes)),
         bytes,
         workers: pool.workers(),
         cores: pool.reason().to_owned(),
@@ -99,15 +99,4 @@ fn timed<R>(work: &dyn Fn() -> Result<R>) -> Result<(R, f64)> {
     let start = Instant::now();
     let result = work()?;
     Ok((result, start.elapsed().as_secs_f64()))
-}
-
-/// Bytes in binary units.
-pub fn size(bytes: u64) -> String {
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let power = (bytes.max(1).ilog2() / 10).min(4) as usize;
-    if power == 0 {
-        format!("{bytes} bytes")
-    } else {
-        format!("{:.2} {}", bytes as f64 / (1u64 << (10 * power)) as f64, units[power])
-    }
 }

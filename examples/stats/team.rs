@@ -4,8 +4,8 @@
 //! Leaves of a reduction depend on the data's length only and are folded in a fixed tree, so the bits are the
 //! same for every number of workers and every backend.
 
-use crate::progress::Meter;
 use crate::sweep::{Result, Sweep, Tally};
+use common::Meter;
 use phalanx::{Element, Launch, Pool, Progress, SharedArray};
 use phalanx_kernels::KernelError;
 use phalanx_kernels::profile::{self, Cell, Extremes, Intervals, Keyed, Plan, Small, Summary};

@@ -1,0 +1,19 @@
+//! What the example programs share: exit codes, options, the progress bar, the closing block, files that
+//! appear only when they are whole, pictures.
+
+mod closing;
+mod count;
+mod draft;
+mod map;
+mod meter;
+pub mod picture;
+mod run;
+mod team;
+
+pub use closing::{Closing, bytes, grouped};
+pub use count::count;
+pub use draft::Draft;
+pub use map::map_bytes;
+pub use meter::Meter;
+pub use run::{Refused, Result, refuse, run};
+pub use team::{Kind, Team};

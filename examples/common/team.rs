@@ -1,0 +1,64 @@
+//! The options that say who works.
+
+use clap::{Args, ValueEnum};
+use phalanx::{Backend, Pool, PoolError};
+
+/// Who works, for `#[command(flatten)]`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Team {
+    /// Number of workers [default: one per physical core this process may use]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub workers: Option<u32>,
+
+    /// What the workers are
+    #[arg(long, value_name = "KIND", default_value = "processes")]
+    pub backend: Kind,
+}
+
+/// What the workers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Worker processes, one per core
+    Processes,
+    /// Threads of this process
+    Threads,
+    /// The calling thread alone
+    Inline,
+}
+
+impl From<Kind> for Backend {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Processes => Self::Processes,
+            Kind::Threads => Self::Threads,
+            Kind::Inline => Self::Inline,
+        }
+    }
+}
+
+impl Team {
+    /// Starts the pool that the options ask for.
+    ///
+    /// # Errors
+    /// As [`phalanx::PoolBuilder::build`].
+    pub fn pool(&self, name: &str) -> Result<Pool, PoolError> {
+        self.start(name, self.workers)
+    }
+
+    /// Starts a pool of `workers`, whatever the options say of their number: one to compare with, for
+    /// instance.
+    ///
+    /// # Errors
+    /// As [`phalanx::PoolBuilder::build`].
+    pub fn pool_of(&self, name: &str, workers: u32) -> Result<Pool, PoolError> {
+        self.start(name, Some(workers))
+    }
+
+    fn start(&self, name: &str, workers: Option<u32>) -> Result<Pool, PoolError> {
+        let builder = Pool::builder().backend(self.backend.into()).name(name);
+        match workers {
+            Some(workers) => builder.workers(workers as usize).build(),
+            None => builder.build(),
+        }
+    }
+}
