@@ -203,12 +203,12 @@ fn line(text: &[u8], at: usize) -> usize {
 }
 
 /// The same for newlines outside quotes; `is_quoted` tells of the byte behind `at`.
-fn unquoted_line(text: &[u8], at: usize, is_quoted: bool) -> usize {
+fn unquoted_line(text: &[u8], at: usize, mut is_quoted: bool) -> usize {
+    let next = at.saturating_add(1);
     if text[at] == b'\n' && !is_quoted {
-        return at.saturating_add(1);
+        return next;
     }
-    let mut is_quoted = is_quoted;
-    for (byte, next) in text.iter().zip(1..).skip(at.saturating_add(1)) {
+    for (byte, next) in text[next..].iter().zip(next.saturating_add(1)..) {
         match byte {
             b'"' => is_quoted = !is_quoted,
             b'\n' if !is_quoted => return next,
