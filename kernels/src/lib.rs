@@ -11,6 +11,7 @@
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
+//! | [`records`] | where lines, CSV, FASTA and FASTQ records begin: cuts of a text for `split_at` |
 //! | [`random`] | uniform and normal floats, integers, determined by seed and index |
 //! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
@@ -41,6 +42,7 @@ pub mod order;
 pub mod particles;
 pub mod profile;
 pub mod random;
+pub mod records;
 pub mod reduce;
 pub mod scan;
 pub mod sparse;
