@@ -20,7 +20,9 @@ use phalanx::npy::{Header, NpyElement};
 use phalanx::{Pool, SharedArray};
 use phalanx_kernels::random::Draw;
 use points::Made;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -173,6 +175,9 @@ fn run<T: Draw + NpyElement, const LANES: usize>(
 ) -> Result<()> {
     let (rows, dims) = points.view().dim();
     let clusters = options.clusters as usize;
+    if options.picture.is_some() && dims != 2 {
+        return Err(refuse(format!("only points of 2 coordinates are drawn, not of {dims}")));
+    }
     let meter = Meter::new("k-means", points.len_bytes() as u64);
     let cloud = Cloud::<T, LANES>::new(pool, points, &meter)?;
     let begun = Instant::now();
@@ -184,21 +189,25 @@ fn run<T: Draw + NpyElement, const LANES: usize>(
     let until = Until { iterations: options.iterations as usize, tolerance: options.tolerance };
     let fit = cloud.fit(pool, &start, until)?;
     let seconds = begun.elapsed().as_secs_f64();
-    print!("{}", report(&fit, &cloud.centroids(&fit), dims));
-    println!("looked at   {} points one by one", grouped(check::check(pool, &cloud, &fit)? as u64));
+    let looked = check::check(pool, &cloud, &fit)?;
     write(options, pool, &cloud, &fit)?;
+    let mut text = report(&fit, &cloud.centroids(&fit), dims);
     drop(cloud);
     drop(meter);
-    println!("data        {} points, {}", grouped(rows as u64), bytes(points.len_bytes() as u64));
-    println!("seeds       {seeded:.3} s");
-    println!("moves       {seconds:.3} s, {} looks at each point", fit.inertia.len());
+    let _ = writeln!(text, "looked at   {} points one by one", grouped(looked as u64));
+    let size = bytes(points.len_bytes() as u64);
+    let _ = writeln!(text, "data        {} points of {dims} coordinates, {size}", grouped(rows as u64));
+    let _ = writeln!(text, "seeds       {seeded:.3} s");
+    let _ = writeln!(text, "moves       {seconds:.3} s, {} looks at each point", fit.inertia.len());
     let closing = beside_one_worker::<T, LANES>(options, pool, points, &start)?;
-    print!("{}", closing.memory(pool, points.len_bytes() as u64));
+    let _ = write!(text, "{}", closing.memory(pool, points.len_bytes() as u64));
+    // A reader that closed the pipe has seen enough.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(())
 }
 
 /// Centroids to start from.
-fn given<T: NpyElement>(path: &std::path::Path, shape: [usize; 2]) -> Result<Vec<T>> {
+fn given<T: NpyElement>(path: &Path, shape: [usize; 2]) -> Result<Vec<T>> {
     let start = SharedArray::<T, Ix2>::load_npy(path).map_err(|error| refuse(error.to_string()))?;
     if start.shape() != shape {
         let why = format!("{}: first centroids of shape {:?}, not {shape:?}", path.display(), start.shape());
@@ -209,7 +218,6 @@ fn given<T: NpyElement>(path: &std::path::Path, shape: [usize; 2]) -> Result<Vec
 
 /// The result, the largest clusters first.
 fn report<T: Draw>(fit: &Fit, centroids: &[T], dims: usize) -> String {
-    use std::fmt::Write as _;
     let why = if fit.settled { "the centroids have settled" } else { "no more were allowed" };
     let mut text = format!("iterations  {}: {why}\n", fit.inertia.len() - 1);
     let (first, last) = (fit.inertia[0], fit.inertia[fit.inertia.len() - 1]);

@@ -4,7 +4,7 @@ use crate::block::f64_of;
 use crate::lloyd::{Cloud, Fit};
 use crate::points::spread;
 use common::picture::{colour, write_rgb};
-use common::{Meter, Result, refuse};
+use common::{Meter, Result};
 use phalanx::Pool;
 use phalanx_kernels::random::Draw;
 use std::path::Path;
@@ -13,7 +13,7 @@ const SIDE: usize = 480;
 /// Points drawn at most.
 const DRAWN: usize = 100_000;
 
-/// Draws evenly spaced points as dots, the centroids as white squares.
+/// Draws points of two coordinates: evenly spaced points as dots, the centroids as white squares.
 pub fn draw<T: Draw, const LANES: usize>(
     pool: &Pool,
     cloud: &Cloud<'_, T, LANES>,
@@ -21,12 +21,6 @@ pub fn draw<T: Draw, const LANES: usize>(
     path: &Path,
 ) -> Result<()> {
     let (sample, meter) = (spread(pool, cloud.points, DRAWN)?, Meter::new("picture", 0));
-    if sample.view().ncols() != 2 {
-        return Err(refuse(format!(
-            "only points of 2 coordinates are drawn, not of {}",
-            sample.view().ncols()
-        )));
-    }
     let labels = Cloud::<T, LANES>::new(pool, &sample, &meter)?.labels(pool, fit)?;
     let axes = [0, 1].map(|axis| {
         let column = sample.view().column(axis).map(|x| f64_of(*x));
