@@ -12,7 +12,6 @@ use ndarray::Ix2;
 use orbit::{Plane, WIDTH};
 use phalanx::{Pool, Schedule, SharedArray, Val};
 use rayon::prelude::*;
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -95,7 +94,7 @@ fn work() -> Result<()> {
     println!("{pixels} x {pixels} points, at most {} iterations", grouped(plane.limit));
 
     let rounds = u64::from(options.rounds);
-    let meter = Meter::new("rows", rounds * (SCHEDULES.len() * pixels / 2) as u64);
+    let meter = Meter::counting("rows", rounds * (SCHEDULES.len() * pixels / 2) as u64);
     let mut best = [None::<Run>; SCHEDULES.len()];
     for _ in 0..rounds {
         for (best, (name, schedule)) in best.iter_mut().zip(SCHEDULES) {
@@ -130,7 +129,7 @@ fn work() -> Result<()> {
     println!("the area is {area:.5}, the literature's {AREA}");
 
     let alone = options.team.pool_of("mandelbrot", 1)?;
-    let one = compute(&alone, &mut times, plane, Schedule::Stealing, &Meter::new("one worker", 0))?;
+    let one = compute(&alone, &mut times, plane, Schedule::Stealing, &Meter::counting("one worker", 0))?;
     let points = (pixels * pixels / 2) as f64;
     let closing = Closing::new(&pool, chosen.seconds, points, "points");
     print!("{}", closing.beside("one worker", one.seconds).memory(&pool, times.len() as u64 * 4));
@@ -145,9 +144,8 @@ fn compute(
     schedule: Schedule,
     meter: &Meter,
 ) -> Result<Run> {
-    let (rows, done) = (times.shape()[0], Cell::new(0));
-    let show =
-        |progress: phalanx::Progress| meter.advance((progress.done - done.replace(progress.done)) as u64);
+    let rows = times.shape()[0];
+    let show = meter.follow(rows as u64);
     let start = Instant::now();
     let inside = pool.launch().chunk(1).schedule(schedule).progress(&show).reduce(
         (times.split_out(), 0..rows, Val(plane)),
@@ -159,7 +157,6 @@ fn compute(
         |a, b| a + b,
     )?;
     let seconds = start.elapsed().as_secs_f64();
-    meter.advance((rows - done.get()) as u64);
     // A launch that ran in the caller has no figures: it was all work.
     let busy = pool.last_launch().map_or(1.0, |launch| {
         let work = launch.workers.iter().map(|worker| (worker.busy - worker.claim).as_secs_f64());

@@ -9,7 +9,6 @@ use common::{Closing, Meter, Result, Team, count, grouped, refuse};
 use market::{Market, OPTIONS, Sums, add};
 use phalanx::{Pool, Val};
 use rayon::prelude::*;
-use std::cell::Cell;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -97,8 +96,8 @@ fn work() -> Result<()> {
 
 /// Runs all paths. Chunks are added up in a fixed tree.
 fn simulate(pool: &Pool, paths: usize, market: Market) -> Result<(Sums, f64)> {
-    let (meter, done) = (Meter::new("paths", paths as u64), Cell::new(0));
-    let show = |p: phalanx::Progress| meter.advance((p.done - done.replace(p.done)) as u64);
+    let meter = Meter::counting("paths", paths as u64);
+    let show = meter.follow(paths as u64);
     let start = Instant::now();
     let sums = pool.launch().chunk(CHUNK).progress(&show).reduce(
         (0..paths, Val(market)),

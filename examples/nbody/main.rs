@@ -119,7 +119,7 @@ fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
 fn leapfrog<T: Real>(pool: &Pool, [x, v]: &mut Bodies<T>, masses: &[T], steps: u64) -> Result<()> {
     let (step, softening) = (T::from_f64(STEP), T::from_f64(SOFTENING));
     let half = T::from_f64(0.5 * STEP);
-    let meter = Meter::new("steps", steps + 1);
+    let meter = Meter::counting("steps", steps + 1);
     let mut pull = pool.zeros_nd::<T, _>((masses.len(), 3))?;
     accelerations(pool, &mut pull, x, masses, softening)?;
     for _ in 0..steps {

@@ -7,7 +7,8 @@ mod rehearsal;
 mod sweep;
 
 use clap::Parser;
-use common::{Closing, Draft, Meter, Result, Team, count, refuse};
+use common::{Closing, Draft, Result, Team, count, refuse};
+use indicatif::ProgressBar;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,20 +75,22 @@ fn paint(options: &Options, file: &Path) -> Result<()> {
     let (pixels, steps) = (options.pixels as usize, options.steps as usize);
     let pool = options.team.pool("resume")?;
     let start = Instant::now();
-    let meter = Meter::new("rows", options.pixels);
-    let ran = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let (rows, note) = ((0..pixels).map(|number| Row { number, pixels, steps }), ran.clone());
-    let progress =
-        move |done: usize, _: Option<usize>| note.store(done, std::sync::atomic::Ordering::Relaxed);
+    // The progress of what is left: rows from the journal do not count.
+    let bar = ProgressBar::new(options.pixels);
+    let (rows, shown) = ((0..pixels).map(|number| Row { number, pixels, steps }), bar.clone());
+    let progress = move |done: usize, left: Option<usize>| {
+        shown.set_length(left.unwrap_or(done) as u64);
+        shown.set_position(done as u64);
+    };
     let journal = journal_of(file);
     let rows = pool.tasks().chunksize(1).progress(progress).journal(&journal).map(exponents, rows);
+    bar.finish_and_clear();
     let rows = rows.map_err(|error| -> Box<dyn std::error::Error> {
         match error {
             phalanx::JournalError::Task(_) => error.into(),
             other => refuse(other.to_string()),
         }
     })?;
-    drop(meter);
     // What came from the file is what would be computed now.
     let middle = Row { number: pixels / 2, pixels, steps };
     if !exponents(middle).iter().zip(&rows[middle.number]).all(|(now, then)| now.to_bits() == then.to_bits())
@@ -100,7 +103,7 @@ fn paint(options: &Options, file: &Path) -> Result<()> {
     if !options.keep {
         std::fs::remove_file(&journal)?;
     }
-    let ran = ran.load(std::sync::atomic::Ordering::Relaxed);
+    let ran = bar.position() as usize;
     let mut out = std::io::stdout().lock();
     writeln!(out, "picture     {}, {pixels} x {pixels} pixels, {steps} steps each", file.display())?;
     writeln!(out, "rows        {ran} computed, {} from the journal", pixels - ran)?;

@@ -56,8 +56,8 @@ mod tests {
     #[test]
     fn exponents_of_the_plain_logistic_map_are_those_of_the_books() {
         // A fixed point with slope 2 - r, for r from 1 to 3; fully chaotic at 4.
-        for r in [1.5, 2.3, 2.9] {
-            let exact = f64::ln((2.0 - r as f64).abs());
+        for r in [1.5, 2.3, 2.9f64] {
+            let exact = f64::ln((2.0 - r).abs());
             assert!((exponent(r, r, 24_000) - exact).abs() < 1e-6, "{r}");
         }
         assert!((exponent(3.999_999_9, 3.999_999_9, 1_200_000) - f64::ln(2.0)).abs() < 0.01);

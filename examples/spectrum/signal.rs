@@ -2,8 +2,7 @@
 
 use common::{Draft, Meter, Result, map_bytes, refuse};
 use phalanx::npy::{Header, Kind};
-use phalanx::{CancelToken, Captured, MappedArray, PerWorker, Pool, Progress};
-use std::cell::Cell;
+use phalanx::{CancelToken, Captured, MappedArray, PerWorker, Pool};
 use std::f64::consts::TAU;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -33,11 +32,7 @@ pub fn generate(pool: &Pool, len: u64, path: &Path, stop: &CancelToken) -> Resul
     let draft_path = Captured::new(&draft.path().to_path_buf())?;
     let place = PerWorker::scratch(|_rank| Place::default());
     let meter = Meter::new("generate", 4 * len as u64);
-    let told = Cell::new(0);
-    let tell = |progress: Progress| {
-        let bytes = (4 * len * progress.done / progress.len.max(1)) as u64;
-        meter.advance(bytes - told.replace(bytes));
-    };
+    let tell = meter.follow(4 * len as u64);
     let operands = (0..len.div_ceil(BLOCK), len, &draft_path, &place);
     let written = pool.launch().chunk(1).cancel(stop).progress(&tell).try_for_each(
         operands,

@@ -5,10 +5,9 @@
 
 use crate::signal::Signal;
 use common::{Meter, Result, refuse};
-use phalanx::{CancelToken, PerWorker, Pool, Progress};
+use phalanx::{CancelToken, PerWorker, Pool};
 use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
-use std::cell::Cell;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
@@ -83,11 +82,7 @@ pub fn welch(pool: &Pool, signal: &Signal, n: usize, stop: &CancelToken) -> Resu
     let mut sums = pool.zeros::<f64>(n + 1)?;
     let transform = PerWorker::scratch(|_rank| Transform::default());
     let meter = Meter::new("welch", signal.bytes.len() as u64);
-    let told = Cell::new(0);
-    let tell = |progress: Progress| {
-        let bytes = (signal.bytes.len() * progress.done / progress.len.max(1)) as u64;
-        meter.advance(bytes - told.replace(bytes));
-    };
+    let tell = meter.follow(signal.bytes.len() as u64);
     let samples = signal.bytes.range(signal.offset..);
     let operands = (
         0..windows.div_ceil(2),

@@ -10,8 +10,7 @@ use crate::sweep::Result;
 use crate::synthetic::{READINGS, SEED, fill};
 use common::Meter;
 use phalanx::npy::{Header, Kind};
-use phalanx::{Pool, Progress, SharedArray};
-use std::cell::Cell;
+use phalanx::{Pool, SharedArray};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -73,12 +72,9 @@ fn target_folder() -> PathBuf {
 fn write(pool: &Pool, path: &Path) -> std::result::Result<(), phalanx::Error> {
     // SAFETY: nobody else uses a file of this name; see the module.
     let mut readings = unsafe { SharedArray::<f64>::create_npy(path, READINGS) }?;
-    let meter = Meter::new("make", readings.len_bytes() as u64);
-    let done = Cell::new(0);
-    let tell = |progress: Progress| {
-        let bytes = (progress.done * size_of::<f64>()) as u64;
-        meter.advance(bytes - done.replace(bytes));
-    };
+    let bytes = readings.len_bytes() as u64;
+    let meter = Meter::new("make", bytes);
+    let tell = meter.follow(bytes);
     pool.launch()
         .chunk(1 << 18)
         .progress(&tell)
