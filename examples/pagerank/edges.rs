@@ -4,6 +4,7 @@ use common::{Meter, Result, map_bytes, refuse};
 use flate2::read::MultiGzDecoder;
 use phalanx::{Pool, SharedArray, TryError};
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 /// Bytes of text that are parsed as one part, about.
@@ -24,15 +25,16 @@ pub struct Edges {
 /// Reads a file that nobody changes meanwhile.
 pub fn read(pool: &Pool, path: &Path) -> Result<Edges> {
     if !is_packed(path) {
-        return parse(pool, path);
+        return parse(pool, path, path);
     }
     // One gzip stream cannot be unpacked in parallel; its text can be parsed so once it is there.
     let fails = |error: std::io::Error| refuse(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(fails)?;
-    let mut unpacked = tempfile::NamedTempFile::new()?;
+    // A file without a name, of which nothing is left however the program ends.
+    let mut unpacked = tempfile::tempfile()?;
     let mut text = MultiGzDecoder::new(std::io::BufReader::with_capacity(1 << 16, file));
-    std::io::copy(&mut text, unpacked.as_file_mut()).map_err(fails)?;
-    parse(pool, unpacked.path())
+    std::io::copy(&mut text, &mut unpacked).map_err(fails)?;
+    parse(pool, Path::new(&format!("/proc/self/fd/{}", unpacked.as_raw_fd())), path)
 }
 
 /// Whether the name says that it is gzip.
@@ -40,8 +42,9 @@ pub fn is_packed(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "gz")
 }
 
-fn parse(pool: &Pool, path: &Path) -> Result<Edges> {
-    let Some(text) = map_bytes(path)? else { return Err(refuse(format!("{} is empty", path.display()))) };
+/// Reads the text at `path`, which the user calls `name`.
+fn parse(pool: &Pool, path: &Path, name: &Path) -> Result<Edges> {
+    let Some(text) = map_bytes(path)? else { return Err(refuse(format!("{} is empty", name.display()))) };
     let meter = Meter::new("read", 2 * text.len() as u64);
     let cuts = cuts(text.as_slice());
     let mut lines = pool.zeros::<u64>(cuts.len() - 1)?;
@@ -57,7 +60,7 @@ fn parse(pool: &Pool, path: &Path) -> Result<Edges> {
     let operands = (words.split_at_mut(&slots), text.split_at(&cuts));
     let highest = pool.try_reduce(operands, 0, |(words, text)| parse_part(text, words), u64::max);
     let highest = highest.map_err(|error| match error {
-        TryError::Kernel { error, .. } => refuse(format!("{}: {error}", path.display())),
+        TryError::Kernel { error, .. } => refuse(format!("{}: {error}", name.display())),
         other => other.into(),
     })?;
     Ok(Edges { words, pages: highest as usize, bytes: text.len() })

@@ -1,7 +1,7 @@
 //! Makes an edge list in which few pages have most of the links.
 
 use common::{Draft, Meter, Result};
-use phalanx::Pool;
+use phalanx::{CancelToken, Pool};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -12,6 +12,8 @@ const BLOCK: u64 = 1 << 18;
 /// Writes `edges` edges between `pages` pages. The text depends on the numbers only; it is made by the workers,
 /// written in order, and appears under its name when it is whole.
 pub fn generate(pool: &Pool, pages: u64, edges: u64, seed: u64, path: &Path) -> Result<()> {
+    // After Ctrl-C the draft is dropped, which removes it.
+    let stop = CancelToken::on_ctrl_c()?;
     let mut draft = Draft::create(path)?;
     writeln!(draft.file(), "# {pages} pages, {edges} edges, seed {seed}\n# from\tto")?;
     let meter = Meter::new("generate", edges);
@@ -26,6 +28,9 @@ pub fn generate(pool: &Pool, pages: u64, edges: u64, seed: u64, path: &Path) -> 
         text
     };
     for text in pool.imap(text, blocks) {
+        if stop.is_cancelled() {
+            return Err("interrupted".into());
+        }
         draft.file().write_all(text?.as_bytes())?;
         meter.advance(BLOCK);
     }

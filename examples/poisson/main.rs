@@ -1,0 +1,162 @@
+//! Conjugate gradients for a Poisson equation with a varying coefficient: the equation in `grid`, the method in
+//! `solve`.
+
+mod grid;
+mod solve;
+#[cfg(test)]
+mod tests;
+
+use clap::Parser;
+use common::picture::write_rgb;
+use common::{Closing, Result, Team, count, grouped, refuse};
+use grid::Grid;
+use ndarray::Ix3;
+use phalanx::{Pool, SharedArray};
+use solve::{Solved, solve};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Solves -div((1 + 4 x) grad u) = f in a cube by conjugate gradients
+///
+/// f is that of u = sin(pi x) sin(pi y) sin(pi z), with which the solution is compared.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  poisson --side 216 --history history.png       10 million unknowns
+
+Exit codes: 0 done; 1 a check or the run failed; 2 wrong options.")]
+struct Options {
+    /// Unknowns along an axis
+    #[arg(long, value_name = "N", default_value = "64", value_parser = count)]
+    side: u64,
+
+    /// Stop when the residual is this part of f
+    #[arg(long, default_value_t = 1e-8)]
+    tolerance: f64,
+
+    /// Iterations at most
+    #[arg(long, value_name = "N", default_value = "10k", value_parser = count)]
+    iterations: u64,
+
+    /// Plot the residual of each iteration as a PNG file
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+
+    #[command(flatten)]
+    team: Team,
+}
+
+fn main() -> ExitCode {
+    common::run("poisson", || work(&Options::parse()))
+}
+
+fn work(options: &Options) -> Result<()> {
+    if !(1..=2048).contains(&options.side) {
+        return Err(refuse(format!("{} unknowns along an axis: give 1 to 2048", options.side)));
+    }
+    let (grid, pool) = (Grid(options.side as usize), options.team.pool("poisson")?);
+    let f = right_side(&pool, grid)?;
+    let begun = Instant::now();
+    let solved = solve(&pool, grid, &f, options.tolerance, options.iterations as usize)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let mut text = report(&pool, grid, &solved, options.tolerance)?;
+    if let Some(path) = &options.history {
+        plot(path, &solved.history)?;
+    }
+    let _ = writeln!(text, "solved      {seconds:.3} s");
+    text += &closing(options, &pool, grid, &f, &solved)?.to_string();
+    // A reader that closed the pipe has seen enough.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(())
+}
+
+fn right_side(pool: &Pool, grid: Grid) -> Result<SharedArray<f64, Ix3>> {
+    let mut f = pool.zeros_nd((grid.0, grid.0, grid.0))?;
+    pool.for_each((0..grid.0, f.split_out(), grid.0), |(planes, mut f, n)| {
+        for ((i, j, k), f) in f.indexed_iter_mut() {
+            *f = Grid(n).made_up([planes.start + i, j, k])[1];
+        }
+    })?;
+    Ok(f)
+}
+
+/// What was found, checked.
+fn report(pool: &Pool, grid: Grid, solved: &Solved, tolerance: f64) -> Result<String> {
+    let (n, history) = (grid.0, &solved.history);
+    let mut text = format!("unknowns    {}\n", grouped(n.pow(3) as u64));
+    let shown = (0..history.len()).step_by(history.len().div_ceil(8).max(1));
+    for i in shown {
+        let _ = writeln!(text, "iteration   {:>5}: residual {:.3e}", i + 1, history[i]);
+    }
+    let last = history.last().copied().unwrap_or(f64::NAN);
+    let _ = writeln!(text, "iterations  {}, residual {last:.3e}", history.len());
+    if last.is_nan() || last > tolerance {
+        return Err(format!("the residual is {last:e} after {} iterations", history.len()).into());
+    }
+    let error = pool.reduce(
+        (0..n, solved.x.split(), n),
+        0.0,
+        |(planes, x, n)| {
+            let error = |((i, j, k), x): ((usize, usize, usize), &f64)| {
+                (Grid(n).made_up([planes.start + i, j, k])[0] - x).abs()
+            };
+            x.indexed_iter().map(error).fold(0.0, f64::max)
+        },
+        f64::max,
+    )?;
+    // The method is of second order: its error is about the spacing's square.
+    let bound = 2.0 * grid.place(0).powi(2) + 100.0 * tolerance;
+    if error.is_nan() || error > bound {
+        return Err(format!("the solution is off by {error:.3e}, which should be below {bound:.3e}").into());
+    }
+    let _ =
+        writeln!(text, "checked     off by {error:.3e} from the solution made up, allowed are {bound:.3e}");
+    Ok(text)
+}
+
+/// The residuals, on a scale of powers of ten.
+fn plot(path: &Path, history: &[f64]) -> Result<()> {
+    const SIZE: [usize; 2] = [480, 240];
+    let logs: Vec<f64> = history.iter().map(|residual| residual.max(1e-16).log10()).collect();
+    let (low, high) = logs.iter().fold((0.0f64, 1.0f64), |(low, high), log| (low.min(*log), high.max(*log)));
+    let row = |log: f64| ((high - log) / (high - low) * (SIZE[1] - 1) as f64) as usize;
+    let mut rgb = vec![255; 3 * SIZE[0] * SIZE[1]];
+    let mut dot = |x: usize, y: usize, colour: [u8; 3]| {
+        rgb[3 * (y * SIZE[0] + x)..][..3].copy_from_slice(&colour);
+    };
+    // A line for each power of ten.
+    for power in low.ceil() as i32..=high.floor() as i32 {
+        (0..SIZE[0]).for_each(|x| dot(x, row(f64::from(power)), [208; 3]));
+    }
+    let at = |x: usize| row(logs[x * logs.len() / SIZE[0]]);
+    for x in 0..SIZE[0] {
+        let (from, to) = (at(x.saturating_sub(1)), at(x));
+        (from.min(to)..=from.max(to)).for_each(|y| dot(x, y, [32, 64, 160]));
+    }
+    write_rgb(path, SIZE[0], SIZE[1], &rgb)
+}
+
+/// A few iterations by the team and by one worker, who must find the same.
+fn closing(
+    options: &Options,
+    pool: &Pool,
+    grid: Grid,
+    f: &SharedArray<f64, Ix3>,
+    solved: &Solved,
+) -> Result<Closing> {
+    let iterations = solved.history.len().min(10);
+    let timed = |pool: &Pool| -> Result<(Solved, f64)> {
+        let begun = Instant::now();
+        Ok((solve(pool, grid, f, 0.0, iterations)?, begun.elapsed().as_secs_f64()))
+    };
+    let (team, seconds) = timed(pool)?;
+    let (alone, seconds_alone) = timed(&options.team.pool_of("poisson", 1)?)?;
+    if team.x.as_slice() != alone.x.as_slice() || team.history != solved.history[..iterations] {
+        return Err("one worker found another solution".into());
+    }
+    let closing = Closing::new(pool, seconds, (f.len() * iterations) as f64, "unknowns");
+    Ok(closing.beside("one worker", seconds_alone).memory(pool, f.len_bytes() as u64))
+}
