@@ -163,7 +163,7 @@ fn totals(pool: &Pool, text: &SharedArray<u8>) -> Result<Totals> {
         meter.advance(bytes - done.replace(bytes));
     };
     let mut totals = Totals::default();
-    let first = pool.launch().progress(&tell).try_fold(
+    let first = pool.launch().retry(1).progress(&tell).try_fold(
         text.split_at(&cuts),
         Found::default,
         |found, part| {
