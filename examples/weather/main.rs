@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use table::{LARGEST_PART, Table, cuts};
-use totals::{Summary, Totals};
+use totals::{Found, Summary, Totals};
 
 /// Parts of the text per worker: more share the work better, fewer have less to add up.
 const PARTS_PER_WORKER: usize = 8;
@@ -162,23 +162,27 @@ fn totals(pool: &Pool, text: &SharedArray<u8>) -> Result<Totals> {
         let bytes = (text.len() / parts * progress.done) as u64;
         meter.advance(bytes - done.replace(bytes));
     };
-    let totals = pool.launch().progress(&tell).try_fold(
+    let mut totals = Totals::default();
+    let first = pool.launch().retry(1).progress(&tell).try_fold(
         text.split_at(&cuts),
-        Totals::default,
-        |totals, part| {
+        Found::default,
+        |found, part| {
             let mut table = Table::new();
             table.scan(part)?;
-            table.add_to(totals);
+            table.append_to(found);
             Ok::<(), BadLine>(())
         },
-        |totals, more| totals.merge(more),
+        // Runs here, for all parts but the first, and may capture.
+        |_, found| totals.add_all(&found),
     );
-    totals.map_err(|error| match error {
+    let first = first.map_err(|error| match error {
         TryError::Kernel { span, error, .. } => {
             common::refuse(BadLine { at: cuts[span.range().start] + error.at, ..error }.to_string())
         }
         other => other.into(),
-    })
+    })?;
+    totals.add_all(&first);
+    Ok(totals)
 }
 
 /// The same in this thread, line by line.

@@ -5,8 +5,8 @@
 //! lines at once: where a line begins is known only when the one before it has been read.
 
 use crate::line::{self, BadLine, Fault};
-use crate::totals::{Summary, Totals};
-use crate::word::{self, Key, WINDOW, key_of, name_of};
+use crate::totals::{Found, Summary};
+use crate::word::{self, Key, WINDOW, key_of, name_in};
 use rustc_hash::FxHashMap;
 
 /// Places scanned in turn.
@@ -140,11 +140,12 @@ impl Table {
                 at = (at + 1) % CELLS;
                 continue;
             }
-            let name = name_of(key);
+            let bytes = key.to_le_bytes();
+            let name = name_in(&bytes);
             if self.occupied == CELLS / 4 * 3 {
-                return self.add_other(&name, tenths);
+                return self.add_other(name, tenths);
             }
-            line::checked_name(&name)?;
+            line::checked_name(name)?;
             self.cells[at].key = key;
             self.occupied += 1;
         }
@@ -163,14 +164,15 @@ impl Table {
         Ok(())
     }
 
-    /// Adds all stations to `totals`.
-    pub fn add_to(self, totals: &mut Totals) {
+    /// Appends all stations to `found`.
+    pub fn append_to(self, found: &mut Found) {
         for cell in self.cells.iter().filter(|cell| cell.key != VACANT) {
             let summary = Summary { min: cell.min, max: cell.max, sum: cell.sum, count: cell.count.into() };
-            totals.add(&String::from_utf8_lossy(&name_of(cell.key)), &summary);
+            let bytes = cell.key.to_le_bytes();
+            found.push(&String::from_utf8_lossy(name_in(&bytes)), summary);
         }
-        for (name, summary) in &self.other {
-            totals.add(&String::from_utf8_lossy(name), summary);
+        for (name, summary) in self.other {
+            found.push(&String::from_utf8_lossy(&name), summary);
         }
     }
 }

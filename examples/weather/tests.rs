@@ -3,14 +3,15 @@
 use crate::generate::Weather;
 use crate::line::{self, BadLine, Fault, LONGEST_NAME};
 use crate::table::{Table, cuts, home};
-use crate::totals::{Summary, Totals};
+use crate::totals::{Found, Summary, Totals};
 use crate::{plain_pass, totals, word};
 use phalanx::{Backend, Pool};
 
 fn scan(text: &[u8]) -> Result<Totals, BadLine> {
-    let (mut table, mut totals) = (Table::new(), Totals::default());
+    let (mut table, mut found, mut totals) = (Table::new(), Found::default(), Totals::default());
     table.scan(text)?;
-    table.add_to(&mut totals);
+    table.append_to(&mut found);
+    totals.add_all(&found);
     Ok(totals)
 }
 
@@ -186,8 +187,13 @@ fn any_cut_is_an_end_of_a_line() {
             assert!(cuts.is_sorted(), "{cuts:?}");
             let is_start = |at: usize| at == 0 || at == bytes.len() || bytes[at - 1] == b'\n';
             assert!(cuts.iter().all(|&at| is_start(at)), "{cuts:?}");
-            let mut sum = Totals::default();
-            cuts.windows(2).for_each(|ends| sum.merge(scan(&bytes[ends[0]..ends[1]]).unwrap()));
+            let (mut found, mut sum) = (Found::default(), Totals::default());
+            for ends in cuts.windows(2) {
+                let mut table = Table::new();
+                table.scan(&bytes[ends[0]..ends[1]]).unwrap();
+                table.append_to(&mut found);
+            }
+            sum.add_all(&found);
             assert_eq!(sum.to_string(), printed(text));
         }
     }

@@ -38,8 +38,25 @@ impl Summary {
     }
 }
 
+/// Stations as they were found, one after the other: cheap to send.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// Their names, each with a newline.
+    names: String,
+    summaries: Vec<Summary>,
+}
+
+impl Found {
+    /// Appends a station, whose name has no newline. It may be among them already.
+    pub fn push(&mut self, name: &str, summary: Summary) {
+        self.names.push_str(name);
+        self.names.push('\n');
+        self.summaries.push(summary);
+    }
+}
+
 /// All stations by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals(FxHashMap<String, Summary>);
 
 impl Totals {
@@ -53,13 +70,9 @@ impl Totals {
         }
     }
 
-    /// Adds all stations of another.
-    pub fn merge(&mut self, other: Totals) {
-        if self.0.is_empty() {
-            self.0 = other.0;
-        } else {
-            other.0.iter().for_each(|(name, summary)| self.add(name, summary));
-        }
+    /// Adds what was found.
+    pub fn add_all(&mut self, found: &Found) {
+        found.names.split('\n').zip(&found.summaries).for_each(|(name, summary)| self.add(name, summary));
     }
 
     /// Number of stations.

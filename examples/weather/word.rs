@@ -59,9 +59,9 @@ pub fn key_of(name: &[u8]) -> Key {
     Key::from_le_bytes(bytes)
 }
 
-/// The name of a key.
-pub fn name_of(key: Key) -> Vec<u8> {
-    key.to_le_bytes().into_iter().take_while(|&byte| byte != b';').collect()
+/// The name in the bytes of a key.
+pub fn name_in(bytes: &[u8; KEY_LEN]) -> &[u8] {
+    &bytes[..bytes.iter().position(|&byte| byte == b';').unwrap_or(KEY_LEN)]
 }
 
 /// Bits 4 of the bytes that may hold the point. They are set in digits, and clear in a point.
