@@ -54,10 +54,10 @@ fn work(options: &Options) -> Result<()> {
     let mut array = array::create(&path, len)?;
     let pool = options.team.pool("bridge")?;
     let Some(mut partner) = Partner::start(&options.python, &path)? else {
-        println!("skipped: there is no {}, so there is nobody to share the array with", options.python);
+        common::outln!("skipped: there is no {}, so there is nobody to share the array with", options.python);
         return Ok(());
     };
-    println!("one array of {} in memory; the partner has {}", bytes(8 * options.length), partner.means);
+    common::outln!("one array of {} in memory; the partner has {}", bytes(8 * options.length), partner.means);
 
     pool.for_each((array.split_out(), 0..len), |(part, indices)| {
         part.iter_mut().zip(indices).for_each(|(x, i)| *x = i as u64);
@@ -76,13 +76,13 @@ fn work(options: &Options) -> Result<()> {
     (0..options.rounds).try_for_each(|_| bridge.take_turns())?;
     let turns = begin.elapsed().as_secs_f64();
     check(&pool, &array, 2 * options.rounds)?;
-    println!(
+    common::outln!(
         "each element has been changed {} times by Rust and as often by Python, in turns",
         2 * options.rounds
     );
-    println!("handover    {:.1} us, there and back; no byte of the array is copied", 1e6 * handover);
+    common::outln!("handover    {:.1} us, there and back; no byte of the array is copied", 1e6 * handover);
     let done = 2.0 * f64::from(options.rounds) * len as f64;
-    print!("{}", Closing::new(&pool, together, done, "elements").beside("taking turns", turns));
+    common::out!("{}", Closing::new(&pool, together, done, "elements").beside("taking turns", turns));
     Ok(())
 }
 

@@ -15,5 +15,5 @@ pub use count::count;
 pub use draft::Draft;
 pub use map::map_bytes;
 pub use meter::Meter;
-pub use run::{Refused, Result, refuse, run};
+pub use run::{Refused, Result, refuse, run, write_out};
 pub use team::{Kind, Team};

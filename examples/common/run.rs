@@ -1,6 +1,8 @@
 //! How a program ends: 0 done, 1 a wrong result or a failure, 2 wrong input.
 
 use std::error::Error;
+use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Exit code for a file or option that cannot be used; clap ends with the same for options.
@@ -24,4 +26,22 @@ pub fn run(name: &str, work: impl FnOnce() -> Result<()>) -> ExitCode {
     let Err(why) = work() else { return ExitCode::SUCCESS };
     eprintln!("{name}: {why}");
     if why.is::<Refused>() { ExitCode::from(WRONG_INPUT) } else { ExitCode::FAILURE }
+}
+
+/// As [`print!`], but stays quiet where standard output is closed: who closed it has seen enough.
+#[macro_export]
+macro_rules! out {
+    ($($text:tt)*) => { $crate::write_out(format_args!($($text)*)) };
+}
+
+/// As [`out!`], with an end of line.
+#[macro_export]
+macro_rules! outln {
+    () => { $crate::out!("\n") };
+    ($($text:tt)*) => { $crate::out!("{}\n", format_args!($($text)*)) };
+}
+
+/// What [`out!`] calls.
+pub fn write_out(text: fmt::Arguments<'_>) {
+    let _closed = std::io::stdout().lock().write_fmt(text);
 }

@@ -112,7 +112,7 @@ pub fn generate(pool: &Pool, rows: u64, path: &Path) -> Result<()> {
         length[0] = block(index.start, rows).len() as u64;
     })?;
     exclusive_sum(pool, &mut places, &lengths)?;
-    let name = Captured::new(&draft.path().to_path_buf())?;
+    let name = Captured::new(&draft.path())?;
     let operands = (places.split(), 0..blocks, rows, &name);
     pool.launch().chunk(1).cancel(&stop).try_for_each(operands, |(place, index, rows, name)| {
         let file = OpenOptions::new().write(true).open(name).map_err(|error| error.to_string())?;

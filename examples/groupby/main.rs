@@ -14,10 +14,9 @@ mod tests;
 use clap::{Parser, Subcommand};
 use common::{Closing, Meter, Result, Team, bytes, count, grouped, map_bytes, refuse};
 use groups::Groups;
-use phalanx::{Pool, Progress, SharedArray, TryError};
+use phalanx::{Pool, SharedArray, TryError};
 use phalanx_kernels::records::Records;
 use rows::{Wrong, by_the_library, each_row, number};
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -152,8 +151,8 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
     let (start, in_bins) = (Instant::now(), !options.quantiles.is_empty());
     let groups = group(pool, text, &table, in_bins)?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("data        {what}, {}", bytes(text.len() as u64));
-    println!("groups      {} of {} rows", grouped(groups.len() as u64), grouped(groups.rows));
+    common::outln!("data        {what}, {}", bytes(text.len() as u64));
+    common::outln!("groups      {} of {} rows", grouped(groups.len() as u64), grouped(groups.rows));
     print_top(options, &groups);
     let mut closing = Closing::new(pool, seconds, text.len() as f64, "bytes").memory(pool, text.len() as u64);
     if !options.no_check {
@@ -161,10 +160,10 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
         if let Some(why) = groups.difference(&by_the_crate(text.as_slice(), &table, in_bins)?) {
             return Err(format!("the csv crate in one thread found other groups: {why}").into());
         }
-        println!("verified    the csv crate in one thread found the same groups");
+        common::outln!("verified    the csv crate in one thread found the same groups");
         closing = closing.beside("the csv crate in one thread", start.elapsed().as_secs_f64());
     }
-    print!("{closing}");
+    common::out!("{closing}");
     Ok(())
 }
 
@@ -174,11 +173,7 @@ fn group(pool: &Pool, text: &SharedArray<u8>, table: &Table, in_bins: bool) -> R
     let mut cuts = Records::csv().cuts(pool, text, parts)?;
     cuts.iter_mut().for_each(|cut| *cut = table.rows_at.max(*cut));
     let meter = Meter::new("grouping", text.len() as u64);
-    let done = Cell::new(0);
-    let tell = |progress: Progress| {
-        let now = cuts[progress.done] as u64;
-        meter.advance(now.saturating_sub(done.replace(now)));
-    };
+    let tell = meter.follow(text.len() as u64);
     let groups = pool.launch().retry(2).progress(&tell).try_fold(
         (text.split_at(&cuts), table.columns, table.wanted, in_bins),
         Groups::default,
@@ -215,16 +210,21 @@ fn by_the_crate(text: &[u8], table: &Table, in_bins: bool) -> Result<Groups> {
 fn print_top(options: &Options, groups: &Groups) {
     let shares = options.quantiles.iter().map(|share| format!(" {:>10}", format!("q{share}")));
     let heads: String = shares.collect();
-    println!(
+    common::outln!(
         "{:<24} {:>11} {:>8} {:>10} {:>10}{heads} {:>10}",
-        options.key, "count", "empty", "mean", "min", "max"
+        options.key,
+        "count",
+        "empty",
+        "mean",
+        "min",
+        "max"
     );
     for (key, group) in groups.by_size().into_iter().take(options.top as usize) {
         let key: String = key.chars().take(24).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let quantiles: String =
             group.quantiles(&options.quantiles).iter().map(|value| format!(" {value:>10.2}")).collect();
         let [min, max] = if group.count == 0 { [f64::NAN; 2] } else { [group.min, group.max] };
-        println!(
+        common::outln!(
             "{key:<24} {:>11} {:>8} {:>10.3} {min:>10.2}{quantiles} {max:>10.2}",
             grouped(group.count),
             grouped(group.empty),

@@ -123,8 +123,8 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
     let all = kmers(pool, text, format, options.k)?;
     let (kinds, counts) = unique_counts(pool, &all)?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("data        {what}, {}, {format:?}", bytes(text.len() as u64));
-    println!(
+    common::outln!("data        {what}, {}, {format:?}", bytes(text.len() as u64));
+    common::outln!(
         "{:<11} {}, {} of them different",
         format!("{}-mers", options.k),
         grouped(all.len() as u64),
@@ -134,10 +134,10 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
         histogram(pool, &counts)?.iter().enumerate().skip(1).filter(|(_, kinds)| **kinds > 0)
     {
         let more = if times == MOST_SHOWN { " or more" } else { "" };
-        println!("{:>13}  occur {times}{more} times", grouped(*kinds));
+        common::outln!("{:>13}  occur {times}{more} times", grouped(*kinds));
     }
     for [count, kmer] in top(pool, &kinds, &counts, options.top)? {
-        println!("{:>13}  {}", grouped(count), letters(kmer, options.k));
+        common::outln!("{:>13}  {}", grouped(count), letters(kmer, options.k));
     }
     let mut closing = Closing::new(pool, seconds, text.len() as f64, "bytes").memory(pool, text.len() as u64);
     if !options.no_check {
@@ -151,9 +151,9 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
         if !is_right || serial.len() != kinds.len() {
             return Err("a serial pass counted other k-mers".into());
         }
-        println!("verified    a serial pass counted the same k-mers");
+        common::outln!("verified    a serial pass counted the same k-mers");
     }
-    print!("{closing}");
+    common::out!("{closing}");
     Ok(())
 }
 

@@ -91,7 +91,7 @@ fn work() -> Result<()> {
     // With a trace of who did what when, for the time line.
     let pool = options.team.builder("mandelbrot").trace(true).build()?;
     let mut times = pool.zeros_nd::<u32, _>((pixels / 2, pixels))?;
-    println!("{pixels} x {pixels} points, at most {} iterations", grouped(plane.limit));
+    common::outln!("{pixels} x {pixels} points, at most {} iterations", grouped(plane.limit));
 
     let rounds = u64::from(options.rounds);
     let meter = Meter::counting("rows", rounds * (SCHEDULES.len() * pixels / 2) as u64);
@@ -113,26 +113,26 @@ fn work() -> Result<()> {
     }
 
     let runs = best.map(|run| run.expect("there is a round at least"));
-    println!("{:9} {:>9}  {:>7}", "schedule", "seconds", "at work");
+    common::outln!("{:9} {:>9}  {:>7}", "schedule", "seconds", "at work");
     for ((name, _), run) in SCHEDULES.iter().zip(&runs) {
-        println!("{name:9} {:9.3}  {:5.0} %", run.seconds, 100.0 * run.busy);
+        common::outln!("{name:9} {:9.3}  {:5.0} %", run.seconds, 100.0 * run.busy);
     }
     let chosen = runs[SCHEDULES.len() - 1];
     if options.peer {
         let peer = (0..rounds).map(|_| peer(pool.workers(), times.as_mut_slice(), pixels, plane));
         let peer = peer.collect::<Result<Vec<_>>>()?;
         let seconds = peer.iter().map(|run| run.seconds).fold(f64::MAX, f64::min);
-        println!("{:9} {seconds:9.3}           {:.2} x", "rayon", seconds / chosen.seconds);
+        common::outln!("{:9} {seconds:9.3}           {:.2} x", "rayon", seconds / chosen.seconds);
         check(&[chosen, peer[0]], plane)?;
     }
     let area = check(&runs, plane)?;
-    println!("the area is {area:.5}, the literature's {AREA}");
+    common::outln!("the area is {area:.5}, the literature's {AREA}");
 
     let alone = options.team.pool_of("mandelbrot", 1)?;
     let one = compute(&alone, &mut times, plane, Schedule::Stealing, &Meter::counting("one worker", 0))?;
     let points = (pixels * pixels / 2) as f64;
     let closing = Closing::new(&pool, chosen.seconds, points, "points");
-    print!("{}", closing.beside("one worker", one.seconds).memory(&pool, times.len() as u64 * 4));
+    common::out!("{}", closing.beside("one worker", one.seconds).memory(&pool, times.len() as u64 * 4));
     Ok(())
 }
 

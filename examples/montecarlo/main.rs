@@ -71,7 +71,7 @@ fn work() -> Result<()> {
     };
     let pool = options.team.pool("montecarlo")?;
     let (sums, seconds) = simulate(&pool, paths, market)?;
-    println!("{} paths over {} dates, seed {}", grouped(options.paths), market.dates, market.seed);
+    common::outln!("{} paths over {} dates, seed {}", grouped(options.paths), market.dates, market.seed);
     let is_right = report(&sums, paths as f64, market);
 
     let rate = paths as f64;
@@ -79,10 +79,10 @@ fn work() -> Result<()> {
     let sample = (paths / 10).max(CHUNK).min(paths);
     let (_, one) = simulate(&alone, sample, market)?;
     let closing = Closing::new(&pool, seconds, rate, "paths");
-    print!("{}", closing.beside("one worker, from a tenth of the paths", one * rate / sample as f64));
+    common::out!("{}", closing.beside("one worker, from a tenth of the paths", one * rate / sample as f64));
     if options.peer {
         let (theirs, time) = with_rayon(pool.workers(), paths, market)?;
-        println!("rayon       {time:.3} s, {:.2} x", time / seconds);
+        common::outln!("rayon       {time:.3} s, {:.2} x", time / seconds);
         if (theirs[0][0] / sums[0][0] - 1.0).abs() > 1e-9 {
             return Err(format!("rayon sums up to {}, and not {}", theirs[0][0], sums[0][0]).into());
         }
@@ -110,22 +110,22 @@ fn simulate(pool: &Pool, paths: usize, market: Market) -> Result<(Sums, f64)> {
 
 /// Prints prices with their 95 % intervals. Returns whether those that are known are right.
 fn report(sums: &Sums, paths: f64, market: Market) -> bool {
-    println!("{:<18} {:>10}  {:>10}  {:>10}  {:>8}", "call", "price", "95 % +-", "exact", "errors");
+    common::outln!("{:<18} {:>10}  {:>10}  {:>10}  {:>8}", "call", "price", "95 % +-", "exact", "errors");
     let mut is_right = true;
     for (option, name) in OPTIONS.iter().enumerate() {
         let [sum, squares] = [sums[0][option], sums[1][option]];
         let price = sum / paths;
         let error = ((squares / paths - price * price).max(0.0) / (paths - 1.0)).sqrt();
-        print!("{name:<18} {price:>10.6}  {:>10.6}", INTERVAL * error);
+        common::out!("{name:<18} {price:>10.6}  {:>10.6}", INTERVAL * error);
         if let Some(exact) = market.exact(option) {
             let errors = (price - exact).abs() / error;
             is_right &= errors <= TOLERANCE;
-            print!("  {exact:>10.6}  {errors:>8.2}");
+            common::out!("  {exact:>10.6}  {errors:>8.2}");
         }
-        println!();
+        common::outln!();
     }
     let bits = sums.iter().flatten().fold(0u64, |bits, sum| bits.rotate_left(7) ^ sum.to_bits());
-    println!("bits        {bits:016x}, the same for any number of workers");
+    common::outln!("bits        {bits:016x}, the same for any number of workers");
     is_right
 }
 
@@ -147,7 +147,7 @@ fn with_numpy(market: Market, seconds_a_path: f64) -> Result<()> {
     let dates = market.dates.to_string();
     let output = Command::new("python3").args(["-c", program, &dates]).output();
     let Some(output) = output.ok().filter(|output| output.status.success()) else {
-        println!("NumPy       python3 has no NumPy here");
+        common::outln!("NumPy       python3 has no NumPy here");
         return Ok(());
     };
     let text = String::from_utf8(output.stdout)?;
@@ -156,7 +156,7 @@ fn with_numpy(market: Market, seconds_a_path: f64) -> Result<()> {
         return Err(format!("NumPy printed {text:?}").into());
     };
     let ratio = seconds / paths / seconds_a_path;
-    println!(
+    common::outln!(
         "NumPy       {:.3} s for {paths} paths, {ratio:.2} x; European {price:.4} +- {:.4}",
         seconds,
         INTERVAL * error

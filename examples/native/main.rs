@@ -40,7 +40,7 @@ fn compare(options: &Options) -> Result<()> {
     let stop = CancelToken::on_ctrl_c()?;
     let folder = tempfile::tempdir()?;
     let Some(library) = library::build(folder.path())? else {
-        println!("skipped: there is no C compiler (cc), so there is no library to call");
+        common::outln!("skipped: there is no C compiler (cc), so there is no library to call");
         return Ok(());
     };
     let points = usize::try_from(options.points)?;
@@ -53,7 +53,7 @@ fn compare(options: &Options) -> Result<()> {
     if (known - PERIOD_OF_ONE).abs() > 1e-8 {
         return Err(format!("the period for mu = 1 is {known}, instead of {PERIOD_OF_ONE}").into());
     }
-    println!("period for mu = 1: {known:.8}, as published");
+    common::outln!("period for mu = 1: {known:.8}, as published");
     drop(processes);
 
     let (of_one, serial) = sweep(&team(Backend::Processes, Some(1))?, points, &stop)?;
@@ -61,11 +61,11 @@ fn compare(options: &Options) -> Result<()> {
     if of_one.as_slice() != periods.as_slice() || of_threads.as_slice() != periods.as_slice() {
         return Err("threads and processes have different results".into());
     }
-    println!("one process, processes, and threads behind a lock have the same results");
-    println!("{:<24}{serial:>8.3} s", "one process");
-    println!("{:<24}{locked:>8.3} s, {:.2} x", "threads behind a lock", serial / locked);
-    println!("{:<24}{seconds:>8.3} s, {:.2} x", "processes", serial / seconds);
-    print!("{}", closing.beside("threads behind a lock", locked));
+    common::outln!("one process, processes, and threads behind a lock have the same results");
+    common::outln!("{:<24}{serial:>8.3} s", "one process");
+    common::outln!("{:<24}{locked:>8.3} s, {:.2} x", "threads behind a lock", serial / locked);
+    common::outln!("{:<24}{seconds:>8.3} s, {:.2} x", "processes", serial / seconds);
+    common::out!("{}", closing.beside("threads behind a lock", locked));
     Ok(())
 }
 

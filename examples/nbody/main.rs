@@ -86,7 +86,12 @@ fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
     let pool = options.team.pool("nbody")?;
     let mut bodies = sphere::plummer::<T>(&pool, n, options.seed)?;
     let masses = vec![T::from_f64(1.0 / n as f64); n];
-    println!("{} bodies, {} steps, {}", grouped(options.bodies), options.steps, std::any::type_name::<T>());
+    common::outln!(
+        "{} bodies, {} steps, {}",
+        grouped(options.bodies),
+        options.steps,
+        std::any::type_name::<T>()
+    );
 
     let before = State::of(&pool, &bodies, &masses)?;
     let run_peer = || peer::run(&bodies, &masses, (options.steps, STEP, SOFTENING), pool.workers());
@@ -105,9 +110,9 @@ fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
     let start = Instant::now();
     leapfrog(&alone, &mut bodies, &masses, 0)?;
     let one = start.elapsed().as_secs_f64() * (options.steps + 1) as f64;
-    print!("{}", Closing::new(&pool, seconds, flops, "flops").beside("one worker, from one step", one));
+    common::out!("{}", Closing::new(&pool, seconds, flops, "flops").beside("one worker, from one step", one));
     if let Some([time, kinetic]) = theirs {
-        println!("OpenMP      {time:.3} s, {:.2} x (cc {})", time / seconds, peer::FLAGS.join(" "));
+        common::outln!("OpenMP      {time:.3} s, {:.2} x (cc {})", time / seconds, peer::FLAGS.join(" "));
         if (kinetic / after.energy.kinetic - 1.0).abs() > DRIFT {
             wrong.push(format!("OpenMP's kinetic energy is {kinetic}, and not {}", after.energy.kinetic));
         }
@@ -169,13 +174,13 @@ fn report(before: &State, after: &State, bodies: usize, rounding: f64) -> Vec<St
     let speed = (2.0 * before.energy.kinetic).sqrt();
     let moved = before.momentum.iter().zip(after.momentum).map(|(a, b)| (b - a).powi(2)).sum::<f64>().sqrt();
     let momentum = moved / speed;
-    println!(
+    common::outln!(
         "energy      {total:.6} (Plummer's sphere has {}), then {:.6}: drift {drift:.1e}",
         sphere::ENERGY,
         after.energy.total()
     );
-    println!("momentum    changed by {momentum:.1e} of the mean");
-    println!("bits        {:016x}, the same for any number of workers", after.bits);
+    common::outln!("momentum    changed by {momentum:.1e} of the mean");
+    common::outln!("bits        {:016x}, the same for any number of workers", after.bits);
     let mut wrong = Vec::new();
     // Energies of samples scatter about the model's, by some 2 / sqrt(bodies).
     if (total / sphere::ENERGY - 1.0).abs() > 0.01 + 8.0 / (bodies as f64).sqrt() {

@@ -34,12 +34,12 @@ pub fn rehearse(options: &Options, kills: u32) -> Result<()> {
         done += 1;
     }
     let again = digest(command(options, &picture))?;
-    println!("killed      {done} times");
-    println!("digest      {again}, undisturbed {expected}");
+    common::outln!("killed      {done} times");
+    common::outln!("digest      {again}, undisturbed {expected}");
     if again != expected {
         return Err("the bits differ from those of an undisturbed run; please report this".into());
     }
-    println!("verified    the same bits");
+    common::outln!("verified    the same bits");
     Ok(())
 }
 

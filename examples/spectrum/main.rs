@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         match &options.task {
             Some(Task::Generate { samples, file, team }) => {
                 signal::generate(&team.pool("spectrum")?, *samples, file, &stop)?;
-                println!("{} samples, with a tone of {TONE} cycles per sample", grouped(*samples));
+                common::outln!("{} samples, with a tone of {TONE} cycles per sample", grouped(*samples));
                 Ok(())
             }
             None => analyse(&options.analysis, &stop),
@@ -106,7 +106,11 @@ fn analyse_file(options: &Analysis, file: &Path, tone: Option<f64>, stop: &Cance
     let seconds = begin.elapsed().as_secs_f64();
     let closing = Closing::new(&pool, seconds, signal.len() as f64, "samples");
     let closing = closing.memory(&pool, signal.bytes.len() as u64);
-    println!("{} samples, {} windows of {n}", grouped(signal.len() as u64), grouped(spectrum.windows as u64));
+    common::outln!(
+        "{} samples, {} windows of {n}",
+        grouped(signal.len() as u64),
+        grouped(spectrum.windows as u64)
+    );
     check(&spectrum, n, tone)?;
 
     let one = options.team.pool_of("spectrum", 1)?;
@@ -114,7 +118,10 @@ fn analyse_file(options: &Analysis, file: &Path, tone: Option<f64>, stop: &Cance
     if welch(&one, &signal, n, stop)? != spectrum {
         return Err("one worker has another result".into());
     }
-    print!("one worker has the same bits\n{}", closing.beside("one worker", begin.elapsed().as_secs_f64()));
+    common::out!(
+        "one worker has the same bits\n{}",
+        closing.beside("one worker", begin.elapsed().as_secs_f64())
+    );
     if let Some(path) = &options.plot {
         plot::draw(path, &spectrum.density)?;
     }
@@ -126,11 +133,11 @@ fn check(spectrum: &Spectrum, n: usize, tone: Option<f64>) -> Result<()> {
     if spectrum.parseval.abs() > 1e-5 {
         return Err(format!("the transforms have {:e} more power than the windows", spectrum.parseval).into());
     }
-    println!("Parseval: windows and transforms have the same power");
+    common::outln!("Parseval: windows and transforms have the same power");
     let bins = &spectrum.density[2..];
     let peak = 2 + (0..bins.len()).max_by(|a, b| bins[*a].total_cmp(&bins[*b])).unwrap_or(0);
     let frequency = peak as f64 / n as f64;
-    println!("peak at bin {peak}, {frequency:.5} cycles per sample");
+    common::outln!("peak at bin {peak}, {frequency:.5} cycles per sample");
     let Some(tone) = tone else { return Ok(()) };
     let planted = (tone * n as f64).round() as usize;
     if peak != planted {
@@ -140,7 +147,7 @@ fn check(spectrum: &Spectrum, n: usize, tone: Option<f64>) -> Result<()> {
         // White noise of variance 1 has a density of 2 on one side.
         let near = &spectrum.density[peak.saturating_sub(3)..(peak + 4).min(spectrum.density.len())];
         let power = near.iter().map(|density| density - 2.0).sum::<f64>() / n as f64;
-        println!("power of the tone: {power:.4}, planted {:.4}", AMPLITUDE * AMPLITUDE / 2.0);
+        common::outln!("power of the tone: {power:.4}, planted {:.4}", AMPLITUDE * AMPLITUDE / 2.0);
         if (power / (AMPLITUDE * AMPLITUDE / 2.0) - 1.0).abs() > 0.2 {
             return Err("the power of the tone is not the planted one".into());
         }

@@ -29,7 +29,7 @@ pub fn generate(pool: &Pool, len: u64, path: &Path, stop: &CancelToken) -> Resul
     let len = usize::try_from(len)?;
     let mut draft = Draft::create(path)?;
     draft.file().write_all(&header(len))?;
-    let draft_path = Captured::new(&draft.path().to_path_buf())?;
+    let draft_path = Captured::new(&draft.path())?;
     let place = PerWorker::scratch(|_rank| Place::default());
     let meter = Meter::new("generate", 4 * len as u64);
     let tell = meter.follow(4 * len as u64);

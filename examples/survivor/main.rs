@@ -57,17 +57,17 @@ fn survive(options: &Options) -> Result<()> {
     let team = pool(options.workers, field)?;
     let (outcomes, seconds) = run(&team, options)?;
     let bad = listed(&outcomes, options.list);
-    println!("{} of {} items have a result", grouped(options.items - bad), grouped(options.items));
+    common::outln!("{} of {} items have a result", grouped(options.items - bad), grouped(options.items));
     let deaths = check(&outcomes, field)?;
-    println!("every item ended as planted: {}", census(field, options.items));
+    common::outln!("every item ended as planted: {}", census(field, options.items));
     check_strength(&team, deaths)?;
-    println!("{deaths} workers were lost and replaced; the pool is at full strength");
+    common::outln!("{deaths} workers were lost and replaced; the pool is at full strength");
     let one = pool(Some(1), field)?;
     let (again, serial_seconds) = run(&one, options)?;
     check(&again, field)?;
-    println!("one worker gives the same");
+    common::outln!("one worker gives the same");
     let closing = Closing::new(&team, seconds, options.items as f64, "items");
-    print!("{}", closing.beside("one worker", serial_seconds));
+    common::out!("{}", closing.beside("one worker", serial_seconds));
     options.peer.as_ref().map_or(Ok(()), |python| run_peer(python, options, team.workers()))
 }
 
@@ -90,11 +90,11 @@ fn listed(outcomes: &Outcomes, most: usize) -> u64 {
     let bad = || outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
     for error in bad().take(most) {
         // The lines after the first are the calls that led to a panic, if the environment asks for them.
-        println!("{}", error.to_string().lines().next().unwrap_or_default());
+        common::outln!("{}", error.to_string().lines().next().unwrap_or_default());
     }
     let count = bad().count();
     if count > most {
-        println!("... and {} more", count - most);
+        common::outln!("... and {} more", count - most);
     }
     count as u64
 }

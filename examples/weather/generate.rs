@@ -1,6 +1,6 @@
 //! Valid input of any size: row `i` depends on `i` alone, so any worker can make any block of rows.
 
-use phalanx::{Captured, Pool, Progress, SharedArray};
+use phalanx::{Captured, Pool, SharedArray};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -112,12 +112,8 @@ impl Weather {
         let len = offsets[self.blocks()] as u64;
         draft.file().set_len(len)?;
         let meter = common::Meter::new("write", len);
-        let done = std::cell::Cell::new(0);
-        let tell = |progress: Progress| {
-            let bytes = offsets[progress.done.min(self.blocks())] as u64;
-            meter.advance(bytes.saturating_sub(done.replace(bytes)));
-        };
-        let (target, starts) = (Captured::new(&draft.path().to_owned())?, pool.from_slice(&offsets)?);
+        let tell = meter.follow(len);
+        let (target, starts) = (Captured::new(&draft.path())?, pool.from_slice(&offsets)?);
         let operands = (0..self.blocks(), starts.whole(), &weather, &target);
         let launch = pool.launch().chunk(1).progress(&tell);
         launch.try_for_each(
@@ -132,7 +128,6 @@ impl Weather {
                 Ok::<(), String>(())
             },
         )?;
-        drop(meter);
         draft.finish()?;
         Ok(len)
     }

@@ -15,9 +15,8 @@ use clap::{Parser, Subcommand};
 use common::{Closing, Meter, Result, Team};
 use generate::Weather;
 use line::BadLine;
-use phalanx::{Pool, Progress, SharedArray, TryError};
+use phalanx::{Pool, SharedArray, TryError};
 use rustc_hash::FxHashMap;
-use std::cell::Cell;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,7 +115,7 @@ fn compute(options: &Options) -> Result<()> {
         return match common::map_bytes(path)? {
             Some(text) => report(options, &options.team.pool("weather")?, &text),
             None => {
-                println!("{}", Totals::default());
+                common::outln!("{}", Totals::default());
                 Ok(())
             }
         };
@@ -157,11 +156,7 @@ fn totals(pool: &Pool, text: &SharedArray<u8>) -> Result<Totals> {
     let parts = parts.max(text.len() / LARGEST_PART + 1);
     let cuts = cuts(text.as_slice(), parts);
     let meter = Meter::new("sum up", text.len() as u64);
-    let done = Cell::new(0);
-    let tell = |progress: Progress| {
-        let bytes = (text.len() / parts * progress.done) as u64;
-        meter.advance(bytes - done.replace(bytes));
-    };
+    let tell = meter.follow(text.len() as u64);
     let mut totals = Totals::default();
     let first = pool.launch().retry(1).progress(&tell).try_fold(
         text.split_at(&cuts),

@@ -79,7 +79,7 @@ fn block(index: usize, len: usize) -> Vec<u8> {
 pub fn generate(pool: &Pool, len: u64, path: &Path) -> Result<()> {
     let stop = CancelToken::on_ctrl_c()?;
     let draft = Draft::create(path)?;
-    let name = Captured::new(&draft.path().to_path_buf())?;
+    let name = Captured::new(&draft.path())?;
     let operands = (0..usize::try_from(len.div_ceil(BLOCK))?, len, &name);
     pool.launch().chunk(1).cancel(&stop).try_for_each(operands, |(index, len, name)| {
         let start = index.start as u64 * BLOCK;

@@ -10,10 +10,9 @@ mod words;
 
 use clap::{Parser, Subcommand};
 use common::{Closing, Meter, Result, Team, bytes, count, grouped, map_bytes, refuse};
-use phalanx::{Pool, Progress, SharedArray};
+use phalanx::{Pool, SharedArray};
 use phalanx_kernels::records::Records;
 use rayon::prelude::*;
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -107,15 +106,15 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
     let cuts = Records::lines().cuts(pool, text, parts)?;
     let words = count_words(pool, text, &cuts, options.fold_case)?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("data        {what}, {}", bytes(text.len() as u64));
-    println!(
+    common::outln!("data        {what}, {}", bytes(text.len() as u64));
+    common::outln!(
         "words       {}, {} of them different",
         grouped(words.total()),
         grouped(words.counts.len() as u64)
     );
-    println!("invalid     {} places are not UTF-8", grouped(words.invalid));
+    common::outln!("invalid     {} places are not UTF-8", grouped(words.invalid));
     for (word, count) in words.top(usize::try_from(options.top)?) {
-        println!("{:>13}  {word}", grouped(count));
+        common::outln!("{:>13}  {word}", grouped(count));
     }
     let mut closing = Closing::new(pool, seconds, text.len() as f64, "bytes").memory(pool, text.len() as u64);
     if !options.no_check {
@@ -126,15 +125,15 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
         if words != serial {
             return Err("a serial pass counted other words".into());
         }
-        println!("verified    a serial pass counted the same words");
+        common::outln!("verified    a serial pass counted the same words");
     }
-    print!("{closing}");
+    common::out!("{closing}");
     if options.peer {
         let start = Instant::now();
         if words != by_rayon(pool.workers(), text.as_slice(), &cuts, options.fold_case)? {
             return Err("rayon counted other words".into());
         }
-        println!("rayon       {:.3} s, the same words", start.elapsed().as_secs_f64());
+        common::outln!("rayon       {:.3} s, the same words", start.elapsed().as_secs_f64());
     }
     Ok(())
 }
@@ -142,11 +141,7 @@ fn report(options: &Options, pool: &Pool, text: &SharedArray<u8>, what: &str) ->
 /// All words, by the workers.
 fn count_words(pool: &Pool, text: &SharedArray<u8>, cuts: &[usize], fold_case: bool) -> Result<Words> {
     let meter = Meter::new("counting", text.len() as u64);
-    let done = Cell::new(0);
-    let tell = |progress: Progress| {
-        let now = cuts[progress.done] as u64;
-        meter.advance(now.saturating_sub(done.replace(now)));
-    };
+    let tell = meter.follow(text.len() as u64);
     Ok(pool.launch().retry(2).progress(&tell).fold(
         (text.split_at(cuts), fold_case),
         Words::default,
