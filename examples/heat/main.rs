@@ -1,61 +1,210 @@
-//! Steady heat in a square plate: Jacobi sweeps in one region, in which each worker updates its own rows and
-//! reads the neighbouring ones.
+//! The heat equation in a square or a cube, step after step in one region; pictures are written while it runs.
 //!
-//! The plate is warmed evenly and its rim is kept at 0: -(u_xx + u_yy) = 1 on the unit square. The exact
-//! solution has 0.0736713 in the centre (Timoshenko and Goodier, Theory of Elasticity, torsion of a
-//! square bar).
-//!
-//! Usage: `heat [CELLS]`, the number of cells along one side (default 63).
+//! `modes` says what comes out, exactly. `sweep` is the step of a row, `frames` writes pictures, `peer` runs the same
+//! in C with OpenMP.
 
-use phalanx::{Edge, Pool, SharedArray};
+mod frames;
+mod modes;
+mod peer;
+mod sweep;
 
-/// Sweeps between two checks for convergence. Even, so that the last sweep writes the plate itself.
-const SWEEPS: usize = 50;
-/// A plate that changes less than this in one sweep is steady.
-const STEADY: f64 = 1e-8;
+use clap::Parser;
+use common::{Closing, Result, Team, bytes, count, grouped, refuse};
+use frames::{Frames, PIXELS};
+use modes::Grid;
+use ndarray::Ix2;
+use phalanx::{Edge, Pool, SharedArray, Val};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cells = std::env::args().nth(1).map_or(Ok(63), |text| text.parse::<usize>())?.clamp(3, 4095) | 1;
-    let pool = Pool::new()?;
-    eprintln!("{}", pool.reason());
-    let mut plate = SharedArray::<f64, _>::zeros((cells, cells))?;
-    let mut other = SharedArray::<f64, _>::zeros((cells, cells))?;
-    let step = 1.0 / (cells + 1) as f64;
-    let [rounds, change] =
-        pool.region((&mut plate, &mut other, step * step), |team, (mut u, mut v, warmth)| {
-            let mut rounds = 0.0;
-            loop {
-                let mut change = 0.0f64;
-                for _ in 0..SWEEPS {
-                    // Rows beyond the plate are its rim. Neighbours see this phase's writes in the next.
-                    change = team.phase((v.split_mut(), u.halo(1, Edge::Fill(0.0))), |(mut v, u)| {
-                        let (rows, columns) = v.dim();
-                        let mut change = 0.0f64;
-                        for i in 0..rows {
-                            for j in 0..columns {
-                                let left = if j > 0 { u[[i + 1, j - 1]] } else { 0.0 };
-                                let right = if j + 1 < columns { u[[i + 1, j + 1]] } else { 0.0 };
-                                let next = (u[[i, j]] + u[[i + 2, j]] + left + right + warmth) / 4.0;
-                                change = change.max((next - u[[i + 1, j]]).abs());
-                                v[[i, j]] = next;
-                            }
-                        }
-                        change
-                    })?;
-                    std::mem::swap(&mut u, &mut v);
-                }
-                rounds += 1.0;
-                change = team.all_reduce(change, f64::max)?;
-                if change < STEADY {
-                    return Ok([rounds, change]);
-                }
+/// The heat equation in a square or a cube without losses.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heat",
+    after_help = "Examples:\n  \
+        heat --side 8192 --steps 100 --peer\n  \
+        heat --side 512 --dimensions 3 --steps 100\n  \
+        heat --side 2048 --steps 4k --frames pictures --every 100\n\n\
+        Exit codes: 0 done, 1 a cell is wrong or a worker died, 2 an option is wrong."
+)]
+struct Options {
+    /// Cells along each axis
+    #[arg(long, value_name = "N", default_value = "2048", value_parser = count)]
+    side: u64,
+
+    /// 2 for a square, 3 for a cube
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    dimensions: u8,
+
+    /// Steps in time
+    #[arg(long, value_name = "N", default_value = "200", value_parser = count)]
+    steps: u64,
+
+    /// Write pictures into this folder while the steps go on: of the square, or of a cut through the cube
+    #[arg(long, value_name = "FOLDER")]
+    frames: Option<PathBuf>,
+
+    /// Steps between two pictures
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+
+    /// Run the same in C with OpenMP, too, where there is a compiler (cc)
+    #[arg(long)]
+    peer: bool,
+
+    #[command(flatten)]
+    team: Team,
+}
+
+fn main() -> ExitCode {
+    common::run("heat", || work(&Options::parse()))
+}
+
+fn work(options: &Options) -> Result<()> {
+    let grid = Grid { side: usize::try_from(options.side)?, dimensions: options.dimensions.into() };
+    let most = if grid.dimensions == 2 { 1 << 16 } else { 1 << 11 };
+    if !(1..=most).contains(&grid.side) || options.steps > 100_000_000 {
+        return Err(refuse(format!("--side takes 1 to {most} cells, --steps at most 100M")));
+    }
+    let frames = options.frames.as_deref().map(Frames::new).transpose()?;
+    let pool = options.team.pool("heat")?;
+    let mut cells = Cells::new(&pool, grid)?;
+    let start = Instant::now();
+    cells.run(&pool, options.steps, options.every, frames.as_ref())?;
+    let seconds = start.elapsed().as_secs_f64();
+    cells.check(&pool, options.steps)?;
+    let updates = (grid.side * grid.row()) as f64 * options.steps as f64;
+    let mut closing = Closing::new(&pool, seconds, updates, "updates").memory(&pool, cells.len_bytes());
+
+    let alone = options.team.pool_of("heat", 1)?;
+    let sample = options.steps.div_ceil(10).max(1);
+    let start = Instant::now();
+    cells.run(&alone, sample, 1, None)?;
+    let one = start.elapsed().as_secs_f64() * options.steps as f64 / sample as f64;
+    closing = closing.beside("one worker, from a tenth of the steps", one);
+    common::out!("{closing}");
+    if options.peer {
+        peer::run(grid, options.steps, pool.workers(), seconds)?;
+    }
+    Ok(())
+}
+
+/// The temperatures, twice: of this step and of the next.
+struct Cells {
+    grid: Grid,
+    now: SharedArray<f64, Ix2>,
+    next: SharedArray<f64, Ix2>,
+    cosines: SharedArray<f64>,
+}
+
+impl Cells {
+    fn new(pool: &Pool, grid: Grid) -> Result<Cells> {
+        let shape = (grid.side, grid.row());
+        let (mut now, next) = (pool.zeros_nd(shape)?, pool.zeros_nd(shape)?);
+        let cosines = pool.from_slice(&grid.cosines())?;
+        let operands = (now.split_out(), 0..grid.side, cosines.whole(), Val(grid), grid.amplitudes(0));
+        pool.for_each(operands, |(mut rows, at, cosines, grid, amplitudes)| {
+            for (mut row, i) in rows.rows_mut().into_iter().zip(at) {
+                grid.exact(i, cosines, amplitudes, row.as_slice_mut().expect("whole rows"));
             }
         })?;
-    let centre = plate.view()[[cells / 2, cells / 2]];
-    println!(
-        "{cells} x {cells} cells: steady after {} sweeps, last change {change:.2e}",
-        rounds * SWEEPS as f64
-    );
-    println!("the centre has {centre:.5}, exactly it is 0.07367");
-    Ok(())
+        common::outln!(
+            "{} cells, {} in memory, twice",
+            [grid.side; 3][..grid.dimensions].iter().map(usize::to_string).collect::<Vec<_>>().join(" x "),
+            bytes(now.len_bytes() as u64)
+        );
+        Ok(Cells { grid, now, next, cosines })
+    }
+
+    fn len_bytes(&self) -> u64 {
+        (self.now.len_bytes() + self.next.len_bytes()) as u64
+    }
+
+    /// Makes an even or odd number of steps in one region: `now` has the last one when it ends.
+    fn run(&mut self, pool: &Pool, steps: u64, every: u32, frames: Option<&Frames>) -> Result<()> {
+        let Cells { grid, now, next, .. } = self;
+        let mut picture = pool.zeros_nd::<f32, _>((PIXELS, PIXELS))?;
+        let (mut publisher, mut snapshot) = pool.snapshot::<f32, _>((PIXELS, PIXELS))?;
+        let settings = (Val(*grid), steps, u64::from(every), frames.is_some());
+        std::thread::scope(|scope| {
+            let region = scope.spawn(|| {
+                let operands = (&mut *now, &mut *next, &mut picture, &mut publisher, settings);
+                pool.region(operands, |team, (mut now, mut next, mut picture, mut publisher, settings)| {
+                    let (grid, steps, every, has_frames) = settings;
+                    for step in 1..=steps {
+                        team.phase((next.split_mut(), now.halo(1, Edge::Clamp)), |(mut next, now)| {
+                            let row = |i: usize| now.row(i).to_slice().expect("whole rows");
+                            for (i, mut next) in next.rows_mut().into_iter().enumerate() {
+                                let next = next.as_slice_mut().expect("whole rows");
+                                grid.advance(next, row(i), row(i + 1), row(i + 2));
+                            }
+                        })?;
+                        std::mem::swap(&mut now, &mut next);
+                        if has_frames && step % every == 0 {
+                            // Ranks go on at once: whoever wants to look has a copy.
+                            let operands = (0..PIXELS, picture.split_mut(), now.whole());
+                            team.phase(operands, |(rows, picture, now)| {
+                                frames::draw(picture, &now, grid, rows.start);
+                            })?;
+                            publisher.publish(team, step, picture.split())?;
+                        }
+                    }
+                    Ok(0)
+                })
+            });
+            let mut written = Ok(());
+            while let Some(frames) = frames {
+                let has_ended = region.is_finished();
+                if let Some(frame) = snapshot.next_timeout(frames::PATIENCE)? {
+                    written = written.and_then(|()| frames.write(frame.step, &frame.data.view()));
+                }
+                if has_ended {
+                    break;
+                }
+            }
+            region.join().expect("a region does not panic here")?;
+            written
+        })?;
+        if steps % 2 == 1 {
+            std::mem::swap(now, next);
+        }
+        Ok(())
+    }
+
+    /// Compares every cell with what its modes have become, and the sum of all with what was there.
+    fn check(&self, pool: &Pool, steps: u64) -> Result<()> {
+        let grid = self.grid;
+        let operands =
+            (self.now.split(), 0..grid.side, self.cosines.whole(), Val(grid), grid.amplitudes(steps));
+        let [error, heat] = pool.reduce(
+            operands,
+            [0.0; 2],
+            |(rows, at, cosines, grid, amplitudes)| {
+                let (mut exact, mut found) = (vec![0.0; grid.row()], [0.0; 2]);
+                for (row, i) in rows.rows().into_iter().zip(at) {
+                    grid.exact(i, cosines, amplitudes, &mut exact);
+                    for (cell, exact) in row.iter().zip(&exact) {
+                        found = [f64::max(found[0], (cell - exact).abs()), found[1] + cell];
+                    }
+                }
+                found
+            },
+            |a: [f64; 2], b| [a[0].max(b[0]), a[1] + b[1]],
+        )?;
+        let mean = heat / (grid.side * grid.row()) as f64;
+        // Rounding adds up like a random walk at most: a unit of the last place in each step.
+        let allowed = f64::EPSILON * (16.0 + steps as f64);
+        if error.is_nan() || error > allowed || (mean - 1.0).abs() > 1e-9 {
+            return Err(format!(
+                "a cell is off by {error:.1e}, allowed are {allowed:.1e}; the mean is {mean}"
+            )
+            .into());
+        }
+        common::outln!(
+            "verified    {} steps: every cell is exact but for rounding, and no heat is lost",
+            grouped(steps)
+        );
+        Ok(())
+    }
 }
