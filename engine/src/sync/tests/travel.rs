@@ -6,7 +6,7 @@ use crate::base::member::MemberId;
 use crate::base::notation;
 use crate::handle::lease::leases_alive;
 use crate::handle::lease::{Leases, Resolver};
-use crate::handle::travel::{self, decode, encode, encode_answer};
+use crate::handle::travel::{self, decode, encode, encode_answer, without_hold};
 use crate::sync::*;
 use ndarray::Ix2;
 use std::ptr::NonNull;
@@ -95,7 +95,7 @@ fn the_maker_of_an_object_gets_it_back_as_a_co_owner() {
     let (bytes, keep_alive) = encode(&sent).unwrap();
     let (got, leases): (Message, _) = decode(&bytes, &mut here()).unwrap();
     assert_eq!(leases.alive(), 0, "nothing is leased here");
-    drop((sent, keep_alive));
+    drop((leases, sent, keep_alive));
     got.0.lock().unwrap()[1] = 9;
     got.1.add(1);
     assert_eq!((*got.0.lock().unwrap(), got.1.get()), ([3, 9], 11));
@@ -108,7 +108,7 @@ fn keep_alive_keeps_what_is_on_its_way() {
     assert!(keep_alive.segments().all(|(_, writable)| writable) && keep_alive.segments().count() == 3);
     assert_eq!(decode::<Message>(&bytes, &mut here()).unwrap().0.1.get(), 10);
     drop(keep_alive);
-    let gone = decode::<Message>(&bytes, &mut here()).unwrap_err();
+    let gone = decode::<Message>(&without_hold(&bytes), &mut here()).unwrap_err();
     assert!(gone.to_string().contains("does not exist any more"), "{gone}");
 }
 
@@ -134,6 +134,7 @@ fn a_handle_passed_on_keeps_its_memory_and_can_come_home() {
     assert_eq!(Peer::start_with("pass on", &[ready.wire(), ready.wire()], &bytes).finish().0, Some(0));
     drop((sent, keep_alive));
     // As whoever got it would send it back; the barrier was not passed on, so it is gone.
+    let bytes = without_hold(&bytes);
     let whole = decode::<Message>(&bytes, &mut here()).unwrap_err();
     assert!(whole.to_string().contains("does not exist any more"), "{whole}");
     type First = (Lock<[u64; 2]>, serde::de::IgnoredAny, serde::de::IgnoredAny);
@@ -184,7 +185,7 @@ fn a_message_that_outlived_its_object_leads_to_no_other_in_its_place() {
         others.push(other);
     };
     let (again, _kept) = encode(&second).unwrap();
-    let stale = decode::<Counter>(&bytes, &mut here()).unwrap_err();
+    let stale = decode::<Counter>(&without_hold(&bytes), &mut here()).unwrap_err();
     assert!(stale.to_string().contains("does not exist any more"), "{stale}");
     assert_eq!(decode::<Counter>(&again, &mut here()).unwrap().0.get(), 2);
 }
