@@ -36,6 +36,9 @@ impl<'p> Tasks<'p> {
     /// call is refused, and the file stays as it is. When the map has ended it stays as well, and answers the
     /// same call at once: remove it to compute anew.
     ///
+    /// Items are compared as they are written. A `HashMap` writes its entries in another order in each run, so
+    /// items that hold one are refused as others: use a `BTreeMap`.
+    ///
     /// Costs a copy of each result in the driver and one write in 10 ms, and every item is written down once
     /// before the first one runs, for their digest.
     ///
