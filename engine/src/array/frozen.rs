@@ -22,6 +22,7 @@ use ndarray::{ArrayView, Dimension, Ix1};
 use std::any::Any;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 /// A read-only array that any number of handles, threads and processes can share.
 ///
@@ -58,6 +59,9 @@ unsafe impl<T: Send + Sync, D: Send> Send for FrozenArray<T, D> {}
 unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
 
 const WHAT: &str = "frozen array";
+/// How long `thaw` looks whether a handle is the last: a result may arrive before the thread that collected it has
+/// dropped what came with the task.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 fn expected<T: Element, D: Shape>() -> Expected {
     Expected {
@@ -137,22 +141,30 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         &self.dim
     }
 
-    /// Turns the handle back into a writable array if no other handle exists in any process.
+    /// Turns the handle back into a writable array if no other handle exists in any process. Waits up to 10 ms for
+    /// a thread that has just collected the result of a task and is about to drop the task's arguments.
     ///
     /// # Errors
     /// Returns the handle if another one exists (in this process, in a message or in a worker), or if another
     /// process created the array.
     pub fn thaw(self) -> Result<SharedArray<T, D>, FrozenArray<T, D>> {
-        let FrozenArray { ptr, dim, place } = self;
-        // What others have let go of since is not told by itself.
-        kept::sweep_all();
-        match place.into_upkeep() {
-            Ok(upkeep) => match upkeep.map(Box::<dyn Any + Send + Sync>::downcast::<SharedArray<T, D>>) {
-                Some(Ok(array)) => Ok(*array),
-                // Its kind says that it is one: `freeze` alone makes places of this kind.
-                Some(Err(_)) | None => unreachable!("a frozen array keeps its array"),
-            },
-            Err(place) => Err(FrozenArray { ptr, dim, place }),
+        let FrozenArray { ptr, dim, mut place } = self;
+        let since = Instant::now();
+        loop {
+            // What others have let go of since is not told by itself.
+            kept::sweep_all();
+            place = match place.into_upkeep() {
+                Ok(upkeep) => match upkeep.map(Box::<dyn Any + Send + Sync>::downcast::<SharedArray<T, D>>) {
+                    Some(Ok(array)) => return Ok(*array),
+                    // Its kind says that it is one: `freeze` alone makes places of this kind.
+                    Some(Err(_)) | None => unreachable!("a frozen array keeps its array"),
+                },
+                Err(place) => place,
+            };
+            if since.elapsed() >= PATIENCE {
+                return Err(FrozenArray { ptr, dim, place });
+            }
+            std::thread::yield_now();
         }
     }
 
