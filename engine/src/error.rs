@@ -3,6 +3,7 @@
 use crate::array::npy::NpyError;
 use crate::array::{AttachError, PartsError};
 use crate::channel::QueueError;
+use crate::cluster::ClusterError;
 use crate::launch::{BodyError, LaunchError, RegionError, TryError};
 use crate::manager::{CallError, ManagerError};
 use crate::memory::AllocError;
@@ -36,6 +37,9 @@ use crate::topology::{CpuSetError, PlacementError, TopologyError};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Joining a cluster, or a call over one, failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// Creating or resizing a pool failed.
     #[error(transparent)]
     Pool(#[from] PoolError),

@@ -67,6 +67,7 @@
 //! | share values, lists, atomics | [`shared`] |
 //! | host objects behind proxies | [`Manager`] |
 //! | collect what each worker kept | [`PoolBuilder::at_exit`], [`Pool::exit_results`], [`ExitError`] |
+//! | run on many machines | [`cluster`] |
 //! | see what happened | [`PoolStats`], [`Insights`], [`Pool::reason`] |
 //! | handle errors | [`Error`] holds any error of the crate |
 //!
@@ -88,6 +89,7 @@
 mod array;
 mod base;
 pub mod channel;
+pub mod cluster;
 mod code;
 mod error;
 mod handle;
@@ -157,4 +159,6 @@ mod book {
     mod faults {}
     #[doc = include_str!("../../docs/from-python.md")]
     mod from_python {}
+    #[doc = include_str!("../../docs/cluster.md")]
+    mod cluster {}
 }

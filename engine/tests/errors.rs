@@ -4,6 +4,7 @@
 mod sources;
 
 use phalanx::channel::Queue;
+use phalanx::cluster::ClusterError;
 use phalanx::npy::NpyError;
 use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
@@ -50,6 +51,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(BlockError::Alloc(AllocError::Forked)),
         check(BodyError::Own(TraceError::Off)),
         check(CallError::ServerDied),
+        check(ClusterError::NoDriver { driver: 3, size: 2 }),
         check(create_error()),
         check("3-1".parse::<phalanx::CpuSet>().unwrap_err()),
         check(ExitError::Died { rank: 1, pid: 7, cause: ExitCause::Exit(0), oom: true }),

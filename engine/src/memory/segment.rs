@@ -226,6 +226,12 @@ impl Segment {
 
     /// Gives the whole pages inside a byte range back; they read as zeros then.
     pub(crate) fn punch(&self, offset: usize, len_bytes: usize) -> std::io::Result<()> {
+        let page = memory::page_size();
+        let is_of_pages = offset.is_multiple_of(page) && len_bytes.is_multiple_of(page);
+        // By way of the mapping, so that those who have registered its pages with a network card notice.
+        if is_of_pages && self.mapping.advise(offset, len_bytes, Hint::Remove).is_ok() {
+            return Ok(());
+        }
         memory::punch(self.fd.as_fd(), offset, len_bytes)
     }
 
@@ -280,7 +286,8 @@ impl Drop for Segment {
         registry::remove(self.id);
         if self.backing != Backing::File && self.is_ours() {
             // A worker that sleeps still maps it and would keep its pages alive. A failure only delays that.
-            let _ = memory::punch(self.fd.as_fd(), 0, self.mapping.len_bytes());
+            let whole = self.mapping.len_bytes().next_multiple_of(memory::page_size());
+            let _ = self.punch(0, whole);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::team::current;
 use crate::team::exit_function::{EXIT_WITHIN, ExitFunction, Exits};
 use crate::team::in_process::InProcess;
 use crate::team::initializer::{Initializer, InitializerError, Opened};
-use crate::topology::{self, Limits, Machine, Placement, Request, plan};
+use crate::topology::{self, CpuSet, Limits, Machine, Placement, Request, plan};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -83,6 +83,8 @@ pub struct PoolBuilder {
     start_timeout: Option<Duration>,
     exit_function: Option<ExitFunction>,
     exit_timeout: Option<Duration>,
+    /// The PUs that it stays within, and among how many the CPU quota is divided.
+    share: Option<(CpuSet, usize)>,
 }
 
 impl PoolBuilder {
@@ -339,6 +341,22 @@ impl PoolBuilder {
         self
     }
 
+    /// Stays within these PUs, and takes one of `parts` equal parts of the CPU quota.
+    pub(crate) fn within(mut self, cpus: CpuSet, parts: usize) -> Self {
+        self.share = Some((cpus, parts));
+        self
+    }
+
+    /// What of the machine the pool may use.
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::detect();
+        if let Some((cpus, parts)) = &self.share {
+            limits.allowed = limits.allowed.intersection(cpus);
+            limits.quota_cpus = limits.quota_cpus.map(|quota| quota / (*parts).max(1) as f64);
+        }
+        limits
+    }
+
     /// Starts the workers and waits until all are ready.
     ///
     /// # Errors
@@ -352,7 +370,7 @@ impl PoolBuilder {
             Some(machine) => machine.clone(),
             None => Machine::detect()?,
         };
-        let limits = Limits::detect();
+        let limits = self.limits();
         let request = self.request(kind);
         let (workers, layout) = self.placed(&machine, &limits, &request)?;
         let hands = workers.saturating_mul(request.threads_per_worker);

@@ -75,10 +75,8 @@ impl Executable {
         // Kernels and initializers see the program's own arguments (see `constructor`).
         command.arg0(shown_name(name)).args(std::env::args_os().skip(1)).env(MARKER, role.marker());
         command.stdin(Stdio::from(theirs));
-        for (key, _) in std::env::vars_os() {
-            if key.as_encoded_bytes().starts_with(b"HWLOC_") {
-                command.env_remove(key);
-            }
+        for (key, _) in std::env::vars_os().filter(|(key, _)| is_drivers_own(key)) {
+            command.env_remove(key);
         }
         if let Some(threads) = self.native_threads {
             for name in THREAD_VARIABLES.iter().filter(|name| std::env::var_os(name).is_none()) {
@@ -103,6 +101,17 @@ impl Executable {
             _ => StartError::from_call("spawning a process", source),
         }
     }
+}
+
+/// Beginnings of variables that are the driver's alone. hwloc's would change what a library in a worker sees
+/// of the machine. Those of MPI's launchers say which rank a process is: a library with MPI in it (parallel
+/// HDF5, say) would take the worker for the driver.
+const DRIVERS_OWN: [&str; 9] =
+    ["HWLOC_", "OMPI_", "OPAL_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "MPI_LOCAL", "PALS_"];
+
+fn is_drivers_own(key: &std::ffi::OsStr) -> bool {
+    let is_of_step = key.as_encoded_bytes() == b"SLURM_PROCID" || key.as_encoded_bytes() == b"SLURM_LOCALID";
+    is_of_step || DRIVERS_OWN.iter().any(|beginning| key.as_encoded_bytes().starts_with(beginning.as_bytes()))
 }
 
 /// What `ps` shows for a started process, before its arguments.

@@ -27,6 +27,7 @@ mod tests;
 pub(crate) mod worker;
 
 pub use error::StartError;
+pub(crate) use fingerprint::build_id;
 pub use method::StartMethod;
 pub use process::ExitCause;
 pub(crate) use process::WorkerProcess;

@@ -108,7 +108,9 @@ pub(super) fn puppet(name: &str, socket: OwnedFd) -> ! {
         "constructors" => say(OTHER_CONSTRUCTORS.load(Ordering::Relaxed).to_string()),
         "preloaded" => say(PRELOADED.load(Ordering::Relaxed).to_string()),
         "environment" => {
-            let own = std::env::vars().any(|(key, _)| key == MARKER || key.starts_with("HWLOC_"));
+            let own = std::env::vars().any(|(key, _)| {
+                key == MARKER || ["HWLOC_", "PMI_", "OMPI_"].iter().any(|own| key.starts_with(own))
+            });
             let output = Command::new("env").stdin(Stdio::inherit()).output().unwrap();
             let env = String::from_utf8_lossy(&output.stdout).into_owned();
             say(format!("{own} {} {}", env.contains(MARKER), is_worker()));

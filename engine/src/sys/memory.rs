@@ -10,7 +10,7 @@
 use crate::sys::descriptor;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -86,7 +86,8 @@ pub(crate) fn reserve(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io
     }
 }
 
-/// Gives the pages of a range back; they read as zeros afterwards.
+/// Gives the pages of a range back; they read as zeros afterwards. Where the range is mapped, [`Hint::Remove`]
+/// does the same and lets others learn of it.
 #[doc(alias = "FALLOC_FL_PUNCH_HOLE")]
 pub(crate) fn punch(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io::Result<()> {
     if len_bytes == 0 {
@@ -159,7 +160,7 @@ pub(crate) unsafe fn map_shared_at(
     Ok(())
 }
 
-/// Gives address space back.
+/// Gives address space back, through the C library: see [`advise`].
 ///
 /// # Safety
 /// The caller owns the range and nothing refers to it.
@@ -169,7 +170,11 @@ pub(crate) unsafe fn unmap(at: NonNull<u8>, len_bytes: usize) -> io::Result<()> 
         return Ok(());
     }
     // SAFETY: the range belongs to the caller and is unused, as this function demands.
-    Ok(unsafe { rustix::mm::munmap(at.as_ptr().cast(), len_bytes) }?)
+    checked(unsafe { libc::munmap(at.as_ptr().cast(), len_bytes) })
+}
+
+fn checked(rc: libc::c_int) -> io::Result<()> {
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes a mapped range writable.
@@ -206,36 +211,39 @@ pub(crate) enum Hint {
     Remove,
 }
 
-/// `MADV_COLLAPSE`, since Linux 6.1 (include/uapi/asm-generic/mman-common.h); not in rustix.
-const MADV_COLLAPSE: libc::c_int = 25;
+impl Hint {
+    fn advice(self) -> libc::c_int {
+        match self {
+            Hint::DontFork => libc::MADV_DONTFORK,
+            Hint::DontDump => libc::MADV_DONTDUMP,
+            Hint::HugePage => libc::MADV_HUGEPAGE,
+            Hint::NoHugePage => libc::MADV_NOHUGEPAGE,
+            Hint::PopulateRead => libc::MADV_POPULATE_READ,
+            Hint::PopulateWrite => libc::MADV_POPULATE_WRITE,
+            Hint::Remove => libc::MADV_REMOVE,
+            // Since Linux 6.1 (include/uapi/asm-generic/mman-common.h).
+            Hint::Collapse => 25,
+        }
+    }
+}
 
 /// Advises the kernel about a mapped range.
+///
+/// Through the C library, like [`unmap`], and not by system calls of our own: libraries that register memory
+/// with network cards (UCX, libfabric, Open MPI) stand in for these functions to learn that pages go, and
+/// would write to pages that are no longer the program's otherwise.
 ///
 /// # Safety
 /// The caller owns the range. For [`Hint::Remove`] nobody, in any process, needs its contents or refers to
 /// them.
 #[doc(alias = "madvise")]
 pub(crate) unsafe fn advise(at: NonNull<u8>, len_bytes: usize, hint: Hint) -> io::Result<()> {
-    let advice = match hint {
-        Hint::DontFork => Advice::LinuxDontFork,
-        Hint::DontDump => Advice::LinuxDontDump,
-        Hint::HugePage => Advice::LinuxHugepage,
-        Hint::NoHugePage => Advice::LinuxNoHugepage,
-        Hint::PopulateRead => Advice::LinuxPopulateRead,
-        Hint::PopulateWrite => Advice::LinuxPopulateWrite,
-        Hint::Remove => Advice::LinuxRemove,
-        Hint::Collapse => {
-            // SAFETY: the range belongs to the caller; the contents stay.
-            let rc = unsafe { libc::madvise(at.as_ptr().cast::<c_void>(), len_bytes, MADV_COLLAPSE) };
-            return if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-        }
-    };
     loop {
         // SAFETY: the range belongs to the caller; only `Remove` changes contents, which the caller says
         // nobody needs.
-        match unsafe { rustix::mm::madvise(at.as_ptr().cast(), len_bytes, advice) } {
-            Err(Errno::INTR) => {}
-            other => return Ok(other?),
+        match checked(unsafe { libc::madvise(at.as_ptr().cast(), len_bytes, hint.advice()) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
         }
     }
 }
