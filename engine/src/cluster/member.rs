@@ -215,7 +215,7 @@ impl Cluster {
     #[doc(alias = "MPI_Allgather")]
     #[track_caller]
     pub fn all_gather<T: Output>(&self, value: &T) -> Result<Vec<T>, ClusterError> {
-        self.from_all(Call::AllGather, value, Location::caller())
+        self.of_all(Call::AllGather, value, Location::caller())
     }
 
     /// Folds the values of all drivers in their order, and returns the result on every driver: the same bits
@@ -227,17 +227,12 @@ impl Cluster {
     #[doc(alias = "MPI_Allreduce")]
     #[track_caller]
     pub fn all_reduce<T: Output>(&self, value: &T, fold: impl Fn(T, T) -> T) -> Result<T, ClusterError> {
-        let values = self.from_all(Call::AllReduce, value, Location::caller())?;
+        let values = self.of_all(Call::AllReduce, value, Location::caller())?;
         let why = "no driver has one".into();
         values.into_iter().reduce(fold).ok_or(ClusterError::Value { type_name: type_name::<T>(), why })
     }
 
-    fn from_all<T: Output>(
-        &self,
-        call: Call,
-        value: &T,
-        site: &Location<'_>,
-    ) -> Result<Vec<T>, ClusterError> {
+    fn of_all<T: Output>(&self, call: Call, value: &T, site: &Location<'_>) -> Result<Vec<T>, ClusterError> {
         match &self.link {
             None => Ok(vec![read(&write(value)?)?]),
             Some(link) => exchange(link, call, value, site),

@@ -9,6 +9,7 @@
 //! # Safety
 //! The addresses of the library's objects are looked up and never dereferenced here.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::super::error::ClusterError;
 use super::library::Opened;

@@ -4,6 +4,7 @@
 //! Symbols are read as the C functions and objects that the MPI standard says they are; the types stand where
 //! they are asked for (`table.rs`, `abi.rs`).
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::super::error::ClusterError;
 use super::super::launcher::Launcher;

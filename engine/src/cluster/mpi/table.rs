@@ -6,11 +6,12 @@
 //!   all of them. Where MPI fails in between, or somebody gives up, the process ends instead.
 //! - Every other pointer is to a place on the stack or on the heap that outlives the call.
 #![allow(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::super::error::ClusterError;
 use super::abi::{Abi, Constants};
+use super::call::{self, Direction, Message, Mpi, Unfinished};
 use super::library::Opened;
-use super::{Direction, Message, Mpi, Unfinished};
 use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
 
@@ -163,7 +164,7 @@ impl<A: Abi> Table<A> {
                     _ => continue,
                 };
                 for start in (0..len).step_by(PIECE) {
-                    let count = (len - start).min(PIECE) as c_int;
+                    let count = len.saturating_sub(start).min(PIECE) as c_int;
                     let mut request = self.constants.no_request;
                     // SAFETY: `start + count` is at most the message's length; the bytes are borrowed until
                     // the request is done. What is sent is only read.
@@ -253,7 +254,7 @@ impl<A: Abi> Mpi for Table<A> {
     }
 
     fn abort(&self, status: i32, why: &str) -> ! {
-        super::say_last(why);
+        call::say_last(why);
         // SAFETY: the world is a communicator. The call ends this process, among others.
         unsafe { (self.abort)(self.constants.world, status) };
         crate::sys::process::exit_now(status)
