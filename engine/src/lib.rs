@@ -141,20 +141,3 @@ pub use team::current::{current_rank, current_team_size, is_cancelled};
 pub use team::exit_function::{ExitError, ExitOutcome};
 pub use team::initializer::Opened;
 pub use topology::{CpuSet, Machine, Placement};
-
-/// The Rust code blocks of the book and of the README, compiled and run as doc tests so that they stay true.
-#[cfg(doctest)]
-mod book {
-    #[doc = include_str!("../../README.md")]
-    mod readme {}
-    #[doc = include_str!("../../docs/guide.md")]
-    mod guide {}
-    #[doc = include_str!("../../docs/topology.md")]
-    mod topology {}
-    #[doc = include_str!("../../docs/memory.md")]
-    mod memory {}
-    #[doc = include_str!("../../docs/faults.md")]
-    mod faults {}
-    #[doc = include_str!("../../docs/from-python.md")]
-    mod from_python {}
-}
