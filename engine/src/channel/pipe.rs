@@ -104,7 +104,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send(item)
     }
 
-    /// As [`Connection::send`], but waits at most `timeout` for room.
+    /// Like [`Connection::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Connection::send`], and [`QueueError::Full`].
@@ -128,7 +128,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv()
     }
 
-    /// As [`Connection::recv`], but waits at most `timeout`.
+    /// Like [`Connection::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].

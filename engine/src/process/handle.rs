@@ -108,12 +108,12 @@ impl<R> Process<R> {
         self.child.process.pid
     }
 
-    /// Whether dropping the handle kills the process.
+    /// Returns whether dropping the handle kills the process.
     pub fn is_daemon(&self) -> bool {
         self.child.is_daemon
     }
 
-    /// Whether the process is still running. When this reports its end, what it held has been repaired.
+    /// Returns whether the process is still running. When this reports its end, what it held has been repaired.
     pub fn is_alive(&self) -> bool {
         self.child.is_ours() && self.child.end().is_none()
     }
@@ -199,7 +199,7 @@ impl<R: DeserializeOwned> Process<R> {
         self.read(&*self.end_by(None)?)
     }
 
-    /// As [`join`](Process::join), but waits at most `limit`.
+    /// Like [`join`](Process::join), but waits at most `limit`.
     ///
     /// # Errors
     /// - [`JoinError::TimedOut`] if the process is still running then. It continues.

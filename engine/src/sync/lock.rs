@@ -290,7 +290,7 @@ impl<T> Lock<T> {
         self.looked_at().holder()
     }
 
-    /// Whether a holder died and [`Guard::clear_poison`] has not been called since.
+    /// Returns whether a holder died and [`Guard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().is_poisoned()
     }

@@ -112,7 +112,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
+    /// Like [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
     /// the others.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], for a function that returns a `Result`: an error that it returns ends the map as a
+    /// Like [`Self::map`], for a function that returns a `Result`: an error that it returns ends the map as a
     /// panic would, as [`TaskError::Failed`].
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
+    /// Like [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
     /// else went wrong, are the item's error.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
+    /// Like [`Self::map`], without waiting for the results. Consumes all items before it returns.
     pub fn map_async<A, R, F, I>(self, function: F, items: I) -> AsyncResult<Vec<R>>
     where
         A: Argument,
@@ -206,7 +206,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, false)
     }
 
-    /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
+    /// Like [`Self::map`], for a function of two to eight arguments; the items are tuples.
     ///
     /// # Errors
     /// As [`Self::map`].
@@ -220,7 +220,7 @@ impl<'p> Tasks<'p> {
         self.map(move |arguments| function.call(arguments), items)
     }
 
-    /// As [`Self::starmap`], without waiting for the results.
+    /// Like [`Self::starmap`], without waiting for the results.
     pub fn starmap_async<A, F, I>(self, function: F, items: I) -> AsyncResult<Vec<F::Output>>
     where
         A: Argument,
@@ -244,7 +244,7 @@ impl<'p> Tasks<'p> {
         Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfInput)
     }
 
-    /// As [`Self::imap`], but yields results in order of completion.
+    /// Like [`Self::imap`], but yields results in order of completion.
     pub fn imap_unordered<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,

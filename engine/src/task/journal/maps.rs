@@ -80,7 +80,7 @@ impl JournaledTasks<'_> {
         self
     }
 
-    /// As [`Tasks::map`]. All items are held in memory. Errors that end the map keep what was done until then.
+    /// Like [`Tasks::map`]. All items are held in memory. Errors that end the map keep what was done until then.
     ///
     /// # Errors
     /// See [`JournalError`].
@@ -96,7 +96,7 @@ impl JournaledTasks<'_> {
         results.into_iter().map(|result| result.map_err(Into::into)).collect()
     }
 
-    /// As [`Tasks::try_map`]. Items that failed are not in the journal: the next call runs them again.
+    /// Like [`Tasks::try_map`]. Items that failed are not in the journal: the next call runs them again.
     ///
     /// # Errors
     /// See [`JournalError`]; an item's own error is in its place.
