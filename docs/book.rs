@@ -1,5 +1,5 @@
-//! The book of Phalanx. Its chapters are the files beside this one, listed by README.md; here their Rust blocks are compiled and
-//! run as doc tests, so that they stay true.
+//! The book of Phalanx. Its chapters are the files beside this one, listed by README.md; here their Rust
+//! blocks are compiled and run as doc tests, so that they stay true.
 
 // `engine/tests/truth.rs` checks that no page with Rust blocks is missing here.
 macro_rules! pages {

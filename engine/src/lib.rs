@@ -56,27 +56,27 @@
 //!
 //! | module | to | see |
 //! |---|---|---|
-//! | [`pool`] | make a team, see what happened | [`Pool`], [`PoolBuilder`], [`Backend`], [`PoolStats`](pool::PoolStats), [`Pool::reason`] |
+//! | [`pool`] | make a team, see what happened | [`Pool`], [`PoolBuilder`], [`Backend`], [`PoolStats`], [`Pool::reason`] |
 //! | [`topology`] | choose where workers run | [`Placement`], [`Machine`] |
-//! | [`array`](mod@array) | make arrays, map files, let tasks write | [`SharedArray`], [`FrozenArray`], [`MappedArray`], [`ArrayParts`], [`npy`](array::npy) |
-//! | [`memory`] | choose pages, read where they are | [`ArrayOptions`], [`Residency`](memory::Residency) |
+//! | [`array`](mod@array) | make arrays, map files, let tasks write | [`SharedArray`], [`FrozenArray`], [`MappedArray`], [`ArrayParts`], [`npy`] |
+//! | [`memory`] | choose pages, read where they are | [`ArrayOptions`], [`Residency`] |
 //! | [`launch`] | run kernels | [`Launch`], [`grant`], [`Schedule`], [`CancelToken`], [`LaunchError`] |
 //! | [`region`] | run one body on all ranks | [`Team`], [`RegionError`] |
 //! | [`task`] | call functions, go on after a kill | [`Tasks`], [`AsyncResult`], [`Imap`], [`Journal`], [`TaskError`] |
-//! | [`process`] | start single processes | [`Process`], [`ProcessBuilder`](process::ProcessBuilder) |
+//! | [`process`] | start single processes | [`Process`], [`ProcessBuilder`] |
 //! | [`channel`] | send messages | [`Queue`], [`Pipe`] |
 //! | [`sync`] | synchronise | [`Lock`](sync::Lock), [`Event`](sync::Event), [`Barrier`](sync::Barrier), [`Counter`](sync::Counter) |
 //! | [`shared`] | share values, lists, atomics, snapshots | [`Value`](shared::Value), [`Atomic`](shared::Atomic), [`SharedList`](shared::SharedList) |
 //! | [`manager`] | host objects behind proxies | [`Manager`] |
 //!
-//! [`Error`] holds any error of the crate. Numeric kernels are in the crate `phalanx-kernels`, and the guide with
-//! one chapter for each topic is in the repository, in `docs/guide.md`.
+//! [`Error`] holds any error of the crate. Numeric kernels are in the crate `phalanx-kernels`, and the guide
+//! with one chapter for each topic is in the repository, in `docs/guide.md`.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `half` | `half::f16` as an element of `.npy` files: [`npy`](array::npy) |
+//! | `half` | `half::f16` as an element of `.npy` files: [`npy`] |
 //! | `indicatif` | progress bars: `pool.tasks().progress_bar(label)` |
 //! | `shared_memory` | existing segments of the crate `shared_memory` as arrays |
 //!

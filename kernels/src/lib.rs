@@ -50,8 +50,8 @@
 //!
 //! # Features and platform
 //!
-//! `half` makes `half::f16` an element that [`profile::tally`] counts. The platform is that of [`phalanx`]: Linux on
-//! 64-bit machines, Rust 1.91 or later.
+//! `half` makes `half::f16` an element that [`profile::tally`] counts. The platform is that of [`phalanx`]:
+//! Linux on 64-bit machines, Rust 1.91 or later.
 
 mod error;
 mod inline;

@@ -1,9 +1,9 @@
 //! Arrays in shared memory.
 //!
-//! A [`SharedArray`] is the only owner of its bytes, so `&` and `&mut` mean for it what they mean for a `Vec`:
-//! in the driver and, through [grants](crate::grant), in every worker. A [`FrozenArray`] is read-only and can
-//! be sent to tasks; [`ArrayParts`] lets tasks write it; a [`MappedArray`] reads a file in place; [`npy`]
-//! describes `.npy` files. [`crate::shared`] compares them with values under locks.
+//! A [`SharedArray`] is the only owner of its bytes, so `&` and `&mut` mean for it what they mean for a
+//! `Vec`: in the driver and, through [grants](crate::grant), in every worker. A [`FrozenArray`] is read-only
+//! and can be sent to tasks; [`ArrayParts`] lets tasks write it; a [`MappedArray`] reads a file in place;
+//! [`npy`] describes `.npy` files. [`crate::shared`] compares them with values under locks.
 //!
 //! ```
 //! let pool = phalanx::Pool::builder().workers(2).build()?;

@@ -1,8 +1,8 @@
 //! Objects that one server hosts, and proxies to call them from every process.
 //!
-//! A [`Manager`] is for what cannot lie in shared memory: maps of strings, handles of libraries, anything with methods.
-//! [`DictProxy`], [`ListProxy`] and others are ready; [`Hosted`] runs any function where an object of yours is.
-//! For plain numbers and structs, [`crate::shared`] is far cheaper.
+//! A [`Manager`] is for what cannot lie in shared memory: maps of strings, handles of libraries, anything
+//! with methods. [`DictProxy`], [`ListProxy`] and others are ready; [`Hosted`] runs any function where an
+//! object of yours is. For plain numbers and structs, [`crate::shared`] is far cheaper.
 
 // README.md beside this file describes the protocol.
 

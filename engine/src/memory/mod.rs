@@ -1,4 +1,5 @@
-//! Memory of arrays: [options](ArrayOptions) such as huge pages and NUMA placement, and reports of where pages are.
+//! Memory of arrays: [options](ArrayOptions) such as huge pages and NUMA placement, and reports of where
+//! pages are.
 
 // Segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
 // it; arrays, values, locks and counters are places inside segments.

@@ -317,7 +317,7 @@ impl Pool {
     /// Runs `body` once on every rank, all at the same time (SPMD), and returns rank 0's result. Meant for
     /// iterative solvers.
     ///
-    /// Inside the body, ranks synchronise through the phases and collectives of [`Team`](crate::Team). See
+    /// Inside the body, ranks synchronise through the phases and collectives of [`Team`]. See
     /// [`region`](crate::region).
     ///
     /// # Errors

@@ -177,7 +177,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().is_done()
     }
 
-    /// Returns whether the task succeeded; `None` while it has not ended, and if its result was already taken.
+    /// Returns whether the task succeeded; `None` while it has not ended, and if its result was already
+    /// taken.
     pub fn successful(&self) -> Option<bool> {
         if !self.ready() {
             return None;

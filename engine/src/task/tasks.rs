@@ -112,11 +112,20 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// Like [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
-    /// the others.
+    /// Like [`Self::map`], but returns a result or an error for every item. An item that fails does not
+    /// affect the others.
     ///
     /// # Errors
     /// [`TaskError::PoolClosed`] and similar errors, if nothing could be run.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TaskError};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let outcomes = pool.tasks().try_map(|n: u32| 12 / n, [3, 0, 4])?;
+    /// assert!(matches!(outcomes[..], [Ok(4), Err(TaskError::Panicked { item: 1, .. }), Ok(3)]));
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn try_map<A, R, F, I>(self, function: F, items: I) -> Result<Vec<Result<R, TaskError>>, TaskError>
     where
         A: Argument,
@@ -210,6 +219,12 @@ impl<'p> Tasks<'p> {
     ///
     /// # Errors
     /// As [`Self::map`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.tasks().starmap(i64::pow, [(2, 3), (3, 2)])?, [8, 9]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn starmap<A, F, I>(self, function: F, items: I) -> Result<Vec<F::Output>, TaskError>
     where
         A: Argument,
@@ -233,6 +248,16 @@ impl<'p> Tasks<'p> {
 
     /// Calls `function` on every item lazily: takes items from the input as their turn comes, a bounded
     /// window ahead, and yields results in order. For input that is large, slow or endless.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TaskError};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let squares = pool.tasks().chunksize(10).window(100).imap(|n: u64| n * n, 0..);
+    /// let first: Result<Vec<u64>, TaskError> = squares.take(4).collect();
+    /// assert_eq!(first?, [0, 1, 4, 9]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn imap<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,

@@ -1,8 +1,8 @@
 //! Grants: which elements of an array a kernel may access, and how.
 //!
-//! A grant borrows its array until the launch returns. [`SharedArray`](crate::SharedArray) has a method for each:
-//! `split`, `whole`, `halo`, `tiles` and others. The types here are what these methods return, and what kernels
-//! receive; programs name them in structs and signatures only.
+//! A grant borrows its array until the launch returns. [`SharedArray`](crate::SharedArray) has a method for
+//! each: `split`, `whole`, `halo`, `tiles` and others. The types here are what these methods return, and
+//! what kernels receive; programs name them in structs and signatures only.
 
 // `Located` resolves an array's wire to an address in this process, after checking the whole array against
 // the segment's mapping. Every view of a grant stays inside it.

@@ -14,13 +14,14 @@ use std::path::Path;
 /// A file that records which steps of a job are done. A job of many launches or regions so resumes after the
 /// program was killed, at whatever moment.
 ///
-/// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] records that it is
-/// done, and may keep a value of it. What the step writes must be where a killed program leaves it: in an array over
-/// a file ([`create_npy`](crate::SharedArray::create_npy)), for instance. A step that was in work when the
-/// program was killed runs again, so it must only write (`split_out`), or read what no step writes.
+/// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] records that it
+/// is done, and may keep a value of it. What the step writes must be where a killed program leaves it: in an
+/// array over a file ([`create_npy`](crate::SharedArray::create_npy)), for instance. A step that was in work
+/// when the program was killed runs again, so it must only write (`split_out`), or read what no step writes.
 ///
 /// A journal belongs to one build of the program and to one job, identified by a value that contains
-/// everything its results depend on. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this by itself.
+/// everything its results depend on. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this by
+/// itself.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -55,8 +56,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or begins it. `job` is all that the results depend on: parameters, names and
-    /// sizes of inputs.
+    /// Opens the journal at `path`, or begins it. `job` is all that the results depend on: parameters, names
+    /// and sizes of inputs.
     ///
     /// # Errors
     /// See [`JournalError`], in particular `OtherItems` if the journal is of another job, and `OtherBuild`.
@@ -64,8 +65,8 @@ impl Journal {
         Journal::resume(path.as_ref(), job, false)
     }
 
-    /// Like [`Self::open`], but accepts a journal that another build of the program wrote. That it still computes
-    /// the same is then up to you.
+    /// Like [`Self::open`], but accepts a journal that another build of the program wrote. That it still
+    /// computes the same is then up to you.
     ///
     /// # Errors
     /// As [`Self::open`], without `OtherBuild`.
@@ -98,9 +99,9 @@ impl Journal {
         self.done.is_empty()
     }
 
-    /// Notes that a step is done, and keeps a value of it; `&()` if there is none. When this returns, the note
-    /// outlives the death of any process; it is on the disk within a second of notes, or after [`Self::sync`].
-    /// Where a power cut matters, first bring to the disk what the step wrote
+    /// Notes that a step is done, and keeps a value of it; `&()` if there is none. When this returns, the
+    /// note outlives the death of any process; it is on the disk within a second of notes, or after
+    /// [`Self::sync`]. Where a power cut matters, first bring to the disk what the step wrote
     /// ([`File::sync_all`](std::fs::File::sync_all)).
     ///
     /// # Errors
