@@ -52,7 +52,7 @@
 //!
 //! # Modules
 //!
-//! Below, the names that most programs use; every public name stands in its module, and at the root as well.
+//! The names that most programs use stand at the root, the others in their modules.
 //!
 //! | module | to | see |
 //! |---|---|---|
@@ -133,7 +133,7 @@ pub use team::current::{current_rank, current_team_size, is_cancelled};
 #[doc(inline)]
 pub use topology::{Machine, Placement};
 
-// They can be written without their modules, too.
+// Names of the modules that can be written without them, too.
 #[doc(hidden)]
 pub use array::{
     ArrayPart, AttachError, FrozenValue, PartGuard, PartsError, PrivateArray, RangeRef, RangeRefMut, Shape,

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::path::Path;
 
-/// A file that records which steps of a job are done. A job of many launches or regions so resumes after the
-/// program was killed, at whatever moment.
+/// A file that records which steps of a job are done, so that a job of many launches or regions can resume
+/// after the program was killed, at whatever moment.
 ///
 /// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] records that it
 /// is done, and may keep a value of it. What the step writes must be where a killed program leaves it: in an
