@@ -28,8 +28,8 @@
 //! - A [`SharedArray`] lies in memory that all of them map. It has one owner, like a `Vec`; a launch borrows
 //!   it.
 //! - A **kernel** is a function, or a closure that captures nothing, which the compiler checks. What it needs
-//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo`, ...), ranges of indices, plain
-//!   values, any serde value ([`Captured`]), locks and other handles.
+//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo` and others), ranges of indices, plain
+//!   values, any serde value ([`Captured`]), a state of each worker ([`PerWorker`]), locks and other handles.
 //! - A **launch** runs a kernel once for each chunk of its operands, on all workers: [`Pool::for_each`],
 //!   [`reduce`](Pool::reduce), [`fold`](Pool::fold), [`scan`](Pool::scan), [`find_first`](Pool::find_first)
 //!   and others. Options such as schedules, time limits and retries are those of [`Pool::launch`].
@@ -50,32 +50,34 @@
 //! ([`OwnerDied`](sync::LockError::OwnerDied)), and the error says what was lost ([`LaunchError`],
 //! [`TaskError`]). Nothing is left behind in `/dev/shm`, whatever way the program ends.
 //!
-//! # Where things are
+//! # Modules
 //!
-//! | to | see |
-//! |---|---|
-//! | make a team | [`Pool`], [`PoolBuilder`], [`Placement`], [`topology`] |
-//! | make arrays, map files | [`SharedArray`], [`FrozenArray`], [`MappedArray`], [`npy`], [`ArrayOptions`] |
-//! | run kernels | [`Launch`], [`grant`], [`Schedule`], [`CancelToken`], [`LaunchError`], [`TryError`] |
-//! | run one body on all ranks | [`Team`], [`region`] |
-//! | call functions | [`Tasks`], [`AsyncResult`], [`Imap`], [`TaskError`] |
-//! | go on after a kill | [`Tasks::journal`], [`Journal`], [`JournalError`] |
-//! | write arrays from tasks | [`ArrayParts`], [`ArrayPart`] |
-//! | start single processes | [`Process`], [`ProcessBuilder`] |
-//! | send messages | [`Queue`], [`Pipe`], [`channel`] |
-//! | synchronise | [`sync`] |
-//! | share values, lists, atomics | [`shared`] |
-//! | host objects behind proxies | [`Manager`] |
-//! | collect what each worker kept | [`PoolBuilder::at_exit`], [`Pool::exit_results`], [`ExitError`] |
-//! | run on many machines | [`cluster`] |
-//! | see what happened | [`PoolStats`], [`Insights`], [`Pool::reason`] |
-//! | handle errors | [`Error`] holds any error of the crate |
+//! The names that most programs use stand at the root, the others in their modules.
+//!
+//! | module | to | see |
+//! |---|---|---|
+//! | [`pool`] | make a team, see what happened | [`Pool`], [`PoolBuilder`], [`Backend`], [`PoolStats`], [`Pool::reason`] |
+//! | [`topology`] | choose where workers run | [`Placement`], [`Machine`] |
+//! | [`array`](mod@array) | make arrays, map files, let tasks write | [`SharedArray`], [`FrozenArray`], [`MappedArray`], [`ArrayParts`], [`npy`] |
+//! | [`memory`] | choose pages, read where they are | [`ArrayOptions`], [`Residency`] |
+//! | [`launch`] | run kernels | [`Launch`], [`grant`], [`Schedule`], [`CancelToken`], [`LaunchError`] |
+//! | [`region`] | run one body on all ranks | [`Team`], [`RegionError`] |
+//! | [`task`] | call functions, go on after a kill | [`Tasks`], [`AsyncResult`], [`Imap`], [`Journal`], [`TaskError`] |
+//! | [`process`] | start single processes | [`Process`], [`ProcessBuilder`] |
+//! | [`channel`] | send messages | [`Queue`], [`Pipe`] |
+//! | [`sync`] | synchronise | [`Lock`](sync::Lock), [`Event`](sync::Event), [`Barrier`](sync::Barrier), [`Counter`](sync::Counter) |
+//! | [`shared`] | share values, lists, atomics, snapshots | [`Value`](shared::Value), [`Atomic`](shared::Atomic), [`SharedList`](shared::SharedList) |
+//! | [`manager`] | host objects behind proxies | [`Manager`] |
+//! | [`cluster`] | run the same program on many machines | [`Cluster`](cluster::Cluster) |
+//!
+//! [`Error`] holds any error of the crate. Numeric kernels are in the crate `phalanx-kernels`, and the guide
+//! with one chapter for each topic is in the repository, in `docs/guide.md`.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `half` | `half::f16` as an element of `.npy` files |
+//! | `half` | `half::f16` as an element of `.npy` files: [`npy`] |
 //! | `indicatif` | progress bars: `pool.tasks().progress_bar(label)` |
 //! | `shared_memory` | existing segments of the crate `shared_memory` as arrays |
 //!
@@ -86,79 +88,83 @@
 //! privileges can use.
 
 // tests/floors.rs checks which of these modules may use which others.
-mod array;
+pub mod array;
 mod base;
 pub mod channel;
 pub mod cluster;
 mod code;
 mod error;
 mod handle;
-mod launch;
-mod manager;
-mod memory;
-mod pool;
-mod process;
+pub mod launch;
+pub mod manager;
+pub mod memory;
+pub mod pool;
+pub mod process;
 pub mod shared;
 mod spawn;
 pub mod sync;
 mod sys;
-mod task;
+pub mod task;
 mod team;
 pub mod topology;
 
-pub use array::npy;
-pub use array::{
-    ArrayPart, ArrayParts, AttachError, Element, FrozenArray, FrozenValue, MappedArray, PartGuard,
-    PartsError, PrivateArray, RangeRef, RangeRefMut, Shape, SharedArray, SharedValue, SliceRef, SliceRefMut,
-};
+// The names that most programs use. All others stand in their modules.
+#[doc(inline)]
+pub use array::{ArrayParts, Element, FrozenArray, MappedArray, SharedArray, SharedValue};
 pub use base::Span;
-pub use channel::{Connection, JoinableQueue, Pipe, Queue, QueueError, Receiver, Sender, SimpleQueue};
+#[doc(inline)]
+pub use channel::{Pipe, Queue};
 pub use error::Error;
+#[doc(inline)]
 pub use launch::{
-    BodyError, CancelToken, Captured, Death, Edge, Elements, Launch, LaunchError, MapOutput, Operand,
-    PerWorker, Plain, Progress, Region, RegionError, Schedule, Team, TryError, Val, With, grant, region,
+    CancelToken, Captured, Edge, Launch, LaunchError, PerWorker, RegionError, Schedule, Team, TryError, Val,
+    grant, region,
 };
-pub use manager::{
-    CallError, CounterProxy, DictProxy, Hosted, ListProxy, Manager, ManagerError, NamespaceProxy, ValueProxy,
-};
-pub use memory::{
-    AllocError, ArrayOptions, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency,
+#[doc(inline)]
+pub use manager::Manager;
+#[doc(inline)]
+pub use memory::ArrayOptions;
+#[doc(inline)]
+pub use pool::{Backend, Pool, PoolBuilder};
+#[doc(inline)]
+pub use process::Process;
+pub use spawn::{ExitCause, StartError, StartMethod};
+#[doc(inline)]
+pub use task::{AsyncResult, Imap, Journal, TaskError, Tasks};
+pub use team::current::{current_rank, current_team_size, is_cancelled};
+#[doc(inline)]
+pub use topology::{Machine, Placement};
+
+// Names of the modules that can be written without them, too.
+#[doc(hidden)]
+pub use array::{
+    ArrayPart, AttachError, FrozenValue, PartGuard, PartsError, PrivateArray, RangeRef, RangeRefMut, Shape,
+    SliceRef, SliceRefMut, npy,
 };
 #[doc(hidden)]
-pub use pool::ZipViews;
+pub use channel::{Connection, JoinableQueue, QueueError, Receiver, Sender, SimpleQueue};
+#[doc(hidden)]
+pub use launch::{BodyError, Death, Elements, MapOutput, Operand, Plain, Progress, Region, With};
+#[doc(hidden)]
+pub use manager::{
+    CallError, CounterProxy, DictProxy, Hosted, ListProxy, ManagerError, NamespaceProxy, ValueProxy,
+};
+#[doc(hidden)]
+pub use memory::{AllocError, HugePages, LimitKind, PageKind, PagePlacement, PageReport, Residency};
+#[doc(hidden)]
 pub use pool::{
-    Backend, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Pool, PoolBuilder, PoolError, PoolStats,
-    Seat, TraceError, WorkerStats, monitored, recommended_workers,
+    ExitError, ExitOutcome, LaunchStats, LaunchWorkerStats, Load, MemoryReport, Opened, PoolError, PoolStats,
+    Seat, TraceError, WorkerStats, ZipViews, monitored, recommended_workers,
 };
+#[doc(hidden)]
 pub use process::{
-    ActiveChild, CpuCount, CurrentProcess, JoinError, Process, ProcessBuilder, ProcessKind, ProcessResult,
-    SpawnError, active_children, cpu_count, current_process,
+    ActiveChild, CpuCount, CurrentProcess, JoinError, ProcessBuilder, ProcessKind, ProcessResult, SpawnError,
+    active_children, cpu_count, current_process,
 };
-pub use spawn::{ExitCause, StartError, StartMethod};
+#[doc(hidden)]
 pub use task::{
-    Argument, AsCompleted, AsyncResult, Failure, Imap, Insights, Journal, JournalError, JournaledTasks,
-    Output, SlowTask, Star, TaskError, Tasks, WorkerInsight, as_completed, wait_all, wait_first,
+    Argument, AsCompleted, Failure, Insights, JournalError, JournaledTasks, Output, SlowTask, Star,
+    WorkerInsight, as_completed, wait_all, wait_first,
 };
-pub use team::current::{current_rank, current_team_size, is_cancelled};
-pub use team::exit_function::{ExitError, ExitOutcome};
-pub use team::initializer::Opened;
-pub use topology::{CpuSet, Machine, Placement};
-
-/// The Rust code blocks of the book and of the README, compiled and run as doc tests so that they stay true.
-#[cfg(doctest)]
-mod book {
-    #[doc = include_str!("../../README.md")]
-    mod readme {}
-    #[doc = include_str!("../../docs/guide.md")]
-    mod guide {}
-    #[doc = include_str!("../../docs/topology.md")]
-    mod topology {}
-    #[doc = include_str!("../../docs/memory.md")]
-    mod memory {}
-    #[doc = include_str!("../../docs/faults.md")]
-    mod faults {}
-    #[doc = include_str!("../../docs/from-python.md")]
-    mod from_python {}
-    #[doc = include_str!("../../docs/cluster.md")]
-    mod cluster {}
-}
+#[doc(hidden)]
+pub use topology::CpuSet;

@@ -133,6 +133,15 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
+/// Lines that are headings; hidden lines of programs begin with `#` too.
+fn headings(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        is_code ^= line.trim_start().starts_with("```");
+        !is_code && line.starts_with('#')
+    })
+}
+
 #[test]
 fn links_in_documents_lead_somewhere() {
     let (mut links, mut broken) = (0, Vec::new());
@@ -148,10 +157,7 @@ fn links_in_documents_lead_somewhere() {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             let leads = match fs::read_to_string(&to) {
-                Ok(text) => {
-                    heading.is_empty()
-                        || text.lines().any(|line| line.starts_with('#') && anchor(line) == heading)
-                }
+                Ok(text) => heading.is_empty() || headings(&text).any(|line| anchor(line) == heading),
                 Err(_) => heading.is_empty() && to.exists(),
             };
             if !leads {
@@ -163,24 +169,104 @@ fn links_in_documents_lead_somewhere() {
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
 
+/// All pages below docs/, by their path inside it.
+fn pages() -> Vec<(String, String)> {
+    let docs = root().join("docs");
+    let page = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.strip_prefix(&docs).unwrap().display().to_string(), text)
+    };
+    files(&docs, ".md").into_iter().map(page).collect()
+}
+
 #[test]
 fn every_page_of_the_book_is_listed() {
     let docs = root().join("docs");
-    let contents = fs::read_to_string(docs.join("README.md")).unwrap();
-    let pages = files(&docs, ".md").into_iter().filter(|path| path.parent() == Some(&docs));
+    let read = |page: &str| fs::read_to_string(docs.join(page)).unwrap();
+    let (contents, summary, guide) = (read("README.md"), read("SUMMARY.md"), read("guide.md"));
     let protocols = files(&root().join("engine/src"), "README.md");
-    for path in pages.chain(protocols).filter(|path| !path.ends_with("docs/README.md")) {
-        let link = path.strip_prefix(&docs).map_or_else(
-            |_| format!("(../{})", path.strip_prefix(root()).unwrap().display()),
-            |page| format!("({})", page.display()),
-        );
+    for protocol in protocols {
+        let link = format!("(../{})", protocol.strip_prefix(root()).unwrap().display());
         assert!(contents.contains(&link), "docs/README.md does not list {link}");
     }
-    let guide = fs::read_to_string(docs.join("guide.md")).unwrap();
-    for heading in guide.lines().filter(|line| line.starts_with("## ")) {
-        let link = format!("(#{})", anchor(heading));
-        assert!(guide.contains(&link), "the contents of docs/guide.md lack {heading}");
+    let mut chapters = 0;
+    for (page, text) in pages().into_iter().filter(|(page, _)| page != "SUMMARY.md") {
+        let link = format!("({page})");
+        assert_eq!(summary.matches(&link).count(), 1, "docs/SUMMARY.md must list {page} once");
+        if page.starts_with("guide/") {
+            chapters += 1;
+            assert!(guide.contains(&link), "docs/guide.md does not list {page}");
+            let title = text.lines().next().unwrap().trim_start_matches("# ");
+            let title = title.split(':').next().unwrap();
+            assert!(summary.contains(&format!("[{title}")), "docs/SUMMARY.md has another title for {page}");
+        } else if !page.contains('/') && page != "README.md" {
+            assert!(contents.contains(&link), "docs/README.md does not list {link}");
+        }
     }
+    assert!(chapters > 15, "only {chapters} chapters were found: this test has lost its way");
+}
+
+#[test]
+fn rust_blocks_of_the_book_are_compiled() {
+    let compiled = fs::read_to_string(root().join("docs/book.rs")).unwrap();
+    let mut programs = 0;
+    // compare.md has pieces of programs that examples/compare compiles whole.
+    for (page, text) in pages().into_iter().filter(|(page, _)| page != "compare.md") {
+        let blocks = text.lines().filter(|line| line.starts_with("```rust")).count();
+        programs += blocks;
+        let is_compiled = compiled.contains(&format!("\"{page}\""));
+        assert!(is_compiled || blocks == 0, "docs/book.rs lacks {page}, which has Rust blocks");
+        for skipped in ["```rust,ignore", "```rust,no_run", "```ignore", "```rust,text"] {
+            assert!(!text.contains(skipped), "{page}: {skipped}");
+        }
+    }
+    assert!(programs > 50, "only {programs} blocks were found: this test has lost its way");
+}
+
+/// The drawing of the floors, from the top, is that of floors.rs; and paths in the two documents for developers exist.
+#[test]
+fn documents_for_developers_know_the_tree() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let architecture = read("ARCHITECTURE.md");
+    let drawn = architecture.split("```text").nth(1).unwrap().split("```").next().unwrap();
+    let floors = read("engine/tests/floors.rs");
+    let listed = floors.split("const FLOORS").nth(1).unwrap().split("];\n").next().unwrap();
+    // What stands further to the right explains.
+    let drawn: Vec<&str> = drawn.lines().map(|line| &line[..line.len().min(30)]).collect();
+    let modules: Vec<_> = listed.lines().skip(1).flat_map(words).collect();
+    for pair in modules.windows(2) {
+        let line = |name: &str| drawn.iter().position(|line| words(line).any(|word| word == name));
+        let of = |name: &str| line(name).unwrap_or_else(|| panic!("ARCHITECTURE.md lacks {name}"));
+        assert!(of(pair[1]) <= of(pair[0]), "ARCHITECTURE.md draws {} below {}", pair[1], pair[0]);
+    }
+    assert!(modules.len() > 12, "only {modules:?} were found: this test has lost its way");
+
+    let (mut found, mut missing) = (0, Vec::new());
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for path in quoted(&read(document)).filter(|path| is_path(path)) {
+            found += 1;
+            let exists = |base: &str| root().join(base).join(path).exists();
+            if !["", "engine/src", "docs"].into_iter().any(exists) {
+                missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert!(found > 40, "only {found} paths were found: this test has lost its way");
+    assert!(missing.is_empty(), "paths that do not exist:\n{}", missing.join("\n"));
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !is_of_name(c)).filter(|word| !word.is_empty())
+}
+
+/// Whether it is the path of a file or a folder, and not a pattern or a command.
+fn is_path(text: &str) -> bool {
+    let is_plain = text.chars().all(|c| is_of_name(c) || "./-".contains(c));
+    is_plain
+        && text.contains('/')
+        && !text.contains("NAME")
+        && !text.contains("FAMILY")
+        && !text.starts_with('/')
 }
 
 #[test]

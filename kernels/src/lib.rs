@@ -1,5 +1,24 @@
 //! Numeric kernels over [`phalanx`] shared arrays, written only with its public API.
 //!
+//! ```
+//! use phalanx::Pool;
+//! use phalanx_kernels::{order, reduce, stream};
+//!
+//! # fn main() -> Result<(), phalanx::Error> {
+//! let pool = Pool::builder().workers(2).build()?;
+//! let x = pool.from_fn(100_000, |i| ((i * 7919) % 100_000) as f64)?;
+//! let mut y = pool.zeros(x.len())?;
+//! stream::axpy(&pool, &mut y, 0.5, &x)?;
+//! assert_eq!(reduce::mean(&pool, &y)?, 24_999.75);
+//! assert_eq!(order::quantiles(&pool, &y, &[0.5])?, [24_999.75]);
+//! order::sort(&pool, &mut y)?;
+//! assert!(y.as_slice().is_sorted());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Families
+//!
 //! | family | kernels |
 //! |---|---|
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
@@ -28,6 +47,11 @@
 //!   that only reads its inputs repeats the lost work. If a function passed to a kernel panics, the kernel
 //!   returns an error, whether the function ran in the caller or in a worker.
 //! - **Vectors**: a program built for baseline x86-64 uses AVX2 or AVX-512 if the CPU has them.
+//!
+//! # Features and platform
+//!
+//! `half` makes `half::f16` an element that [`profile::tally`] counts. The platform is that of [`phalanx`]:
+//! Linux on 64-bit machines, Rust 1.91 or later.
 
 mod error;
 mod inline;

@@ -1,7 +1,17 @@
 //! Arrays in shared memory.
 //!
-//! A [`SharedArray`] is a place in a segment and a shape. It is the only owner of its bytes, so that `&` and
-//! `&mut` mean for it what they mean for a `Vec`, in the driver and, through grants, in every worker.
+//! A [`SharedArray`] is the only owner of its bytes, so `&` and `&mut` mean for it what they mean for a
+//! `Vec`: in the driver and, through [grants](crate::grant), in every worker. A [`FrozenArray`] is read-only
+//! and can be sent to tasks; [`ArrayParts`] lets tasks write it; a [`MappedArray`] reads a file in place;
+//! [`npy`] describes `.npy` files. [`crate::shared`] compares them with values under locks.
+//!
+//! ```
+//! let pool = phalanx::Pool::builder().workers(2).build()?;
+//! let mut x = pool.from_fn(1000, |i| i as f64)?;
+//! pool.for_each(x.split_mut(), |x| x.iter_mut().for_each(|x| *x = x.sqrt()))?;
+//! assert_eq!(x.as_slice()[81], 9.0);
+//! # Ok::<(), phalanx::Error>(())
+//! ```
 
 mod attach;
 mod descriptor;

@@ -135,21 +135,21 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 impl<T: Element, D: Shape> ArrayParts<T, D> {
-    /// Takes all parts back and returns the array. Handles that others still have are worth nothing then:
-    /// taking their lock is [`LockError::Joined`].
+    /// Takes all parts back and returns the array. Handles that others still have are invalid then: their lock
+    /// calls return [`LockError::Joined`].
     ///
-    /// Waits for those who hold a part at this moment, and not for handles that nobody uses. So call it when
-    /// the tasks have ended; a task that comes later finds its part joined.
+    /// Waits for the current holders of parts, and not for handles that are not in use. So call it when the
+    /// tasks have ended; a task that comes later finds its part joined.
     ///
     /// # Errors
-    /// [`PartsError`], with the parts inside, if a part cannot be had: its last holder died or panicked, so
+    /// [`PartsError`], with the parts inside, if a part cannot be taken: its last holder died or panicked, so
     /// that it may be half written ([`Self::clear_poison`] accepts it as it is); this thread holds it; or
     /// the words of its lock were overwritten.
     pub fn join(self) -> Joined<T, D> {
         self.join_with(Patience::Forever)
     }
 
-    /// As [`join`](Self::join), but waits at most `timeout` for those who hold a part, for instance threads
+    /// Like [`join`](Self::join), but waits at most `timeout` for those who hold a part, for instance threads
     /// that exceeded their time limit and cannot be stopped.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// A range of rows of an array, for reading. It has the array's reading grants. Returned by
 /// [`SharedArray::range`].
 ///
-/// A copy is a second borrow of the same rows, so one range may give several grants.
+/// A copy is a second borrow of the same rows, so several grants of one range can be made.
 pub struct RangeRef<'a, T, D = Ix1> {
     ptr: NonNull<T>,
     dim: D,

@@ -136,6 +136,14 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
     ///
     /// # Errors
     /// Same as [`zeros`](SharedArray::zeros).
+    ///
+    /// ```
+    /// use phalanx::SharedArray;
+    ///
+    /// let table = SharedArray::from_shape_fn((2, 3), |(row, column)| (10 * row + column) as u32)?;
+    /// assert_eq!(table.as_slice(), [0, 1, 2, 10, 11, 12]);
+    /// # Ok::<(), phalanx::AllocError>(())
+    /// ```
     pub fn from_shape_fn<I, F>(shape: I, mut f: F) -> Result<Self, AllocError>
     where
         I: IntoDimension<Dim = D>,

@@ -57,7 +57,7 @@ impl<T: Message> Queue<T> {
     /// Both ends may be cloned, be operands of launches, and travel in arguments of tasks and processes.
     /// **Dropped or dead:** a process that returns, panics or is killed has its handles taken back, so a
     /// receiver never waits for it. A handle in an argument counts from the call until the task or process
-    /// has ended, begun or not. So give the sender away, or drop your own, before you wait for the end.
+    /// has ended, begun or not. So pass on the sender itself, or drop your own, before you wait for the end.
     ///
     /// ```
     /// use phalanx::{Pool, Queue, QueueError, Sender};
@@ -87,7 +87,7 @@ impl<T: Message> Queue<T> {
         Queue::pair_with(QueueOptions::default())
     }
 
-    /// As [`Queue::pair`], with these options.
+    /// Like [`Queue::pair`], with these options.
     ///
     /// # Errors
     /// As [`Queue::with_options`].
@@ -191,7 +191,7 @@ impl<T: Message> Sender<T> {
         self.send_with(item, Patience::Forever)
     }
 
-    /// As [`Sender::send`], but waits at most `timeout` for room.
+    /// Like [`Sender::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::Full`].
@@ -237,7 +237,7 @@ impl<T: Message> Receiver<T> {
         self.recv_with(Patience::Forever)
     }
 
-    /// As [`Receiver::recv`], but waits at most `timeout`.
+    /// Like [`Receiver::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Receiver::recv`], and [`QueueError::Empty`].
@@ -296,7 +296,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.len()
     }
 
-    /// Whether no item is waiting now.
+    /// Returns whether no item is waiting now.
     pub fn is_empty(&self) -> bool {
         self.0.queue.is_empty()
     }

@@ -53,7 +53,7 @@ impl<T: Message> SimpleQueue<T> {
         self.0.get()
     }
 
-    /// Whether no item is waiting now.
+    /// Returns whether no item is waiting now.
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -141,7 +141,7 @@ impl<T: Message> JoinableQueue<T> {
         self.join_with(Patience::Forever).map(|_| ())
     }
 
-    /// As [`JoinableQueue::join`], but waits at most `timeout`. Returns whether everything is done.
+    /// Like [`JoinableQueue::join`], but waits at most `timeout`. Returns whether everything is done.
     ///
     /// # Errors
     /// As [`JoinableQueue::join`].

@@ -60,6 +60,17 @@ impl Pipe {
     ///
     /// # Errors
     /// As [`Pipe::new`].
+    ///
+    /// ```
+    /// use phalanx::Pipe;
+    ///
+    /// // This end sends numbers and receives texts; the other one the other way round.
+    /// let (here, there) = Pipe::duplex::<u32, String>()?;
+    /// here.send(&7)?;
+    /// there.send(&format!("received {}", there.recv()?))?;
+    /// assert_eq!(here.recv()?, "received 7");
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[allow(clippy::type_complexity, reason = "two sides, mirrored")]
     pub fn duplex<A: Message, B: Message>() -> Result<(Connection<A, B>, Connection<B, A>), CreateError> {
         let ((to_b, at_b), (to_a, at_a)) = (Pipe::ends()?, Pipe::ends()?);
@@ -104,7 +115,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.sender()?.send(item)
     }
 
-    /// As [`Connection::send`], but waits at most `timeout` for room.
+    /// Like [`Connection::send`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Connection::send`], and [`QueueError::Full`].
@@ -128,7 +139,7 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv()
     }
 
-    /// As [`Connection::recv`], but waits at most `timeout`.
+    /// Like [`Connection::recv`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Connection::recv`], and [`QueueError::Empty`].

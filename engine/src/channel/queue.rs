@@ -241,7 +241,7 @@ impl<T: Message> Queue<T> {
         self.put_with(item, Patience::Forever)
     }
 
-    /// As [`Queue::put`], but waits at most `timeout` for room.
+    /// Like [`Queue::put`], but waits at most `timeout` for room.
     ///
     /// # Errors
     /// As [`Queue::put`], and [`QueueError::Full`] if there was no room in time.
@@ -285,7 +285,7 @@ impl<T: Message> Queue<T> {
         self.get_with(Patience::Forever)
     }
 
-    /// As [`Queue::get`], but waits at most `timeout`.
+    /// Like [`Queue::get`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Queue::get`], and [`QueueError::Empty`] if no item came in time.
@@ -390,7 +390,7 @@ impl<T: Message> Queue<T> {
         self.claim_with(Patience::Forever)
     }
 
-    /// As [`Queue::claim`], but waits at most `timeout`.
+    /// Like [`Queue::claim`], but waits at most `timeout`.
     ///
     /// # Errors
     /// As [`Queue::get_timeout`].
@@ -427,13 +427,13 @@ impl<T: Message> Queue<T> {
         usize::try_from(hot.ready.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    /// Whether no item is waiting now.
+    /// Returns whether no item is waiting now.
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the limit on items is reached, including items being written.
+    /// Returns whether the limit on items is reached, including items being written.
     #[doc(alias = "full")]
     pub fn is_full(&self) -> bool {
         let writing = self.control().hot.writing.load(Ordering::Relaxed) as usize;
@@ -466,7 +466,7 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// Whether the queue was closed.
+    /// Returns whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.control().closed.load(Ordering::Relaxed) != 0
     }

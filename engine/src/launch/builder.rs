@@ -60,6 +60,14 @@ impl<'p> Launch<'p> {
     ///
     /// The operands must tolerate being written twice: use [`split_out`](crate::SharedArray::split_out)
     /// instead of `split_mut`, accumulators, or [`Self::retry_in_place`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let mut y = pool.zeros::<f64>(10_000)?;
+    /// // `split_out`: what a lost attempt left is overwritten.
+    /// pool.launch().retry(2).for_each(y.split_out(), |y| y.fill(1.0))?;
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn retry(mut self, times: u32) -> Self {
         self.options.retries = times;
         self
@@ -79,6 +87,19 @@ impl<'p> Launch<'p> {
     /// Worker processes that do not stop are killed after [`Self::grace`]. The call returns once no worker
     /// can touch the operands any more. With `Backend::Threads` and `Backend::Inline`, where nothing can be
     /// killed, that is when the kernels end.
+    ///
+    /// ```
+    /// use phalanx::{LaunchError, Pool};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let endless = pool.launch().timeout(Duration::from_millis(20)).for_each(0..2, |_| loop {
+    ///     std::hint::spin_loop();
+    /// });
+    /// assert!(matches!(endless, Err(LaunchError::TimedOut { .. })));
+    /// pool.for_each(0..2, |_| ())?; // on new workers
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
@@ -92,6 +113,17 @@ impl<'p> Launch<'p> {
     }
 
     /// Stops the launch when `token` is cancelled.
+    ///
+    /// ```
+    /// use phalanx::{CancelToken, LaunchError, Pool};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let token = CancelToken::new();
+    /// token.cancel(); // usually on another thread, while the launch runs
+    /// let outcome = pool.launch().cancel(&token).for_each(0..100, |_| ());
+    /// assert!(matches!(outcome, Err(LaunchError::Cancelled { .. })));
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn cancel(mut self, token: &'p CancelToken) -> Self {
         self.options.cancel = Some(token);
         self

@@ -90,7 +90,7 @@ impl<T: 'static> Hosted<T> {
         self.call_by(function, &args, None)
     }
 
-    /// As [`call`](Hosted::call), but waits at most `limit`.
+    /// Like [`call`](Hosted::call), but waits at most `limit`.
     ///
     /// # Errors
     /// - [`CallError::TimedOut`] if there was no answer by then; the call may still be carried out.

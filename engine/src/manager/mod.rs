@@ -1,5 +1,10 @@
-//! Managers, which host objects for all processes of the program. README.md beside this file describes the
-//! protocol.
+//! Objects that one server hosts, and proxies to call them from every process.
+//!
+//! A [`Manager`] is for what cannot lie in shared memory: maps of strings, handles of libraries, anything
+//! with methods. [`DictProxy`], [`ListProxy`] and others are ready; [`Hosted`] runs any function where an
+//! object of yours is. For plain numbers and structs, [`crate::shared`] is far cheaper.
+
+// README.md beside this file describes the protocol.
 
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;

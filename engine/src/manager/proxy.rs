@@ -97,7 +97,7 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, ()| list.len(), ())
     }
 
-    /// Whether the list is empty.
+    /// Returns whether the list is empty.
     pub fn is_empty(&self) -> Result<bool, CallError> {
         Ok(self.len()? == 0)
     }
@@ -150,7 +150,7 @@ impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + Deserialize
         self.hosted.call(|dict, key: K| dict.remove(&key), key)
     }
 
-    /// Whether the key exists.
+    /// Returns whether the key exists.
     pub fn contains_key(&self, key: K) -> Result<bool, CallError> {
         self.hosted.call(|dict, key: K| dict.contains_key(&key), key)
     }
@@ -160,7 +160,7 @@ impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + Deserialize
         self.hosted.call(|dict, ()| dict.len(), ())
     }
 
-    /// Whether there are no keys.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> Result<bool, CallError> {
         Ok(self.len()? == 0)
     }

@@ -1,16 +1,19 @@
-//! Segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
-//! it; arrays, values, locks and counters are places inside segments.
-//!
-//! Premises and invariants, cited by number in this floor:
-//!
-//! - M1 A sealed memfd neither shrinks nor grows, so an address inside its mapping stays backed.
-//! - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail. Of
-//!   sparse blocks only the first part was: who touches more populates it first. Files mapped for reading
-//!   alone reserve nothing.
-//! - M3 A segment id is never used twice in a process.
-//! - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`),
-//!   which never frees, punches or unmaps what its parent made.
-//! - M5 Bytes of an arena block are zero when it is handed out.
+//! Memory of arrays: [options](ArrayOptions) such as huge pages and NUMA placement, and reports of where
+//! pages are.
+
+// Segments. A segment is one shared object (a sealed memfd or a mapped file) and the driver's mapping of
+// it; arrays, values, locks and counters are places inside segments.
+//
+// Premises and invariants, cited by number in this floor:
+//
+// - M1 A sealed memfd neither shrinks nor grows, so an address inside its mapping stays backed.
+// - M2 Every page that is handed out was reserved (`fallocate`) before, so touching it cannot fail. Of
+//   sparse blocks only the first part was: who touches more populates it first. Files mapped for reading
+//   alone reserve nothing.
+// - M3 A segment id is never used twice in a process.
+// - M4 Mappings are not inherited by fork, and their addresses are covered in the child (`sys/fork.rs`),
+//   which never frees, punches or unmaps what its parent made.
+// - M5 Bytes of an arena block are zero when it is handed out.
 
 pub(crate) mod arena;
 pub(crate) mod draft;

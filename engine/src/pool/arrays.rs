@@ -105,6 +105,13 @@ impl Pool {
     ///
     /// # Errors
     /// As for [`Self::zeros`]. A panic of `f` is reported as [`Error::Launch`](crate::Error::Launch).
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let squares = pool.from_fn(1000, |i| (i * i) as u64)?;
+    /// assert_eq!(squares.as_slice()[12], 144);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[track_caller]
     pub fn from_fn<T: Element, F>(&self, len: usize, f: F) -> Result<SharedArray<T, Ix1>, crate::Error>
     where
@@ -259,6 +266,14 @@ impl Pool {
     ///
     /// # Errors
     /// As for [`Self::zeros`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let table = ndarray::array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    /// let shared = pool.from_ndarray(&table.t())?; // any layout
+    /// assert_eq!(shared.view(), ndarray::array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[track_caller]
     pub fn from_ndarray<T: Element, S, D>(
         &self,

@@ -217,7 +217,7 @@ impl PoolBuilder {
     /// |---|---|
     /// | ends with the pool, by [`join`](Pool::join) or drop | runs it |
     /// | leaves by [`resize`](Pool::resize), or [retires](Self::max_tasks_per_worker) | runs it; launches and resizes that need its rank wait until it is done |
-    /// | dies, or is killed for exceeding a time limit | does not; its place in the results says so, and its successor has one of its own |
+    /// | dies, or is killed for exceeding a time limit | does not; the results hold the reason in its place, and its successor has a result of its own |
     /// | is ended by [`terminate`](Pool::terminate), or by the drop of the pool in a panic | does not, or is killed in it |
     /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; nobody gets the result |
     ///
@@ -227,7 +227,7 @@ impl PoolBuilder {
     /// [`threads_per_worker`](Self::threads_per_worker), tasks and the exit function run on any thread of the
     /// worker, which have thread-locals of their own.
     ///
-    /// Without an exit function nothing of this costs anything. With one, a worker that ends sends a packet for
+    /// Without an exit function none of this costs anything. With one, a worker that ends sends a packet for
     /// each 32 KiB of its result, the program keeps the results until the pool is dropped, and no map runs in
     /// the caller, however short it is.
     ///

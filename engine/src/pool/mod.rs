@@ -1,4 +1,4 @@
-//! The top of the crate. A [`Pool`] holds a team of pinned workers and drives their launches.
+//! A [`Pool`] of pinned workers: how it is [built](PoolBuilder), and what it reports.
 
 mod arrays;
 mod azip;
@@ -23,6 +23,7 @@ mod adversary_task_tests;
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
 
+#[doc(hidden)]
 pub use azip::ZipViews;
 pub use builder::{Backend, PoolBuilder};
 pub use error::PoolError;
@@ -31,6 +32,9 @@ pub use report::{LaunchStats, LaunchWorkerStats, MemoryReport, PoolStats, Worker
 pub use seat::Seat;
 pub use sizing::{Load, recommended_workers};
 pub use trace::TraceError;
+
+pub use crate::team::exit_function::{ExitError, ExitOutcome};
+pub use crate::team::initializer::Opened;
 
 use crate::array::Element;
 use crate::base::Output;
@@ -113,7 +117,7 @@ impl Pool {
         self.core.launcher.crew.active()
     }
 
-    /// Returns one sentence that says which cores the pool uses, and why that many.
+    /// Returns one sentence about which cores the pool uses, and why that many.
     pub fn reason(&self) -> &str {
         &self.core.reason
     }
@@ -313,7 +317,7 @@ impl Pool {
     /// Runs `body` once on every rank, all at the same time (SPMD), and returns rank 0's result. Meant for
     /// iterative solvers.
     ///
-    /// Inside the body, ranks synchronise through the phases and collectives of [`Team`](crate::Team). See
+    /// Inside the body, ranks synchronise through the phases and collectives of [`Team`]. See
     /// [`region`](crate::region).
     ///
     /// # Errors

@@ -137,7 +137,7 @@ pub enum JoinError {
 crate::base::debug_is_display!(JoinError);
 
 impl JoinError {
-    /// Whether the process is still running.
+    /// Returns whether the process is still running.
     pub fn is_timeout(&self) -> bool {
         matches!(self, JoinError::TimedOut { .. })
     }

@@ -108,12 +108,13 @@ impl<R> Process<R> {
         self.child.process.pid
     }
 
-    /// Whether dropping the handle kills the process.
+    /// Returns whether dropping the handle kills the process.
     pub fn is_daemon(&self) -> bool {
         self.child.is_daemon
     }
 
-    /// Whether the process is still running. When this reports its end, what it held has been repaired.
+    /// Returns whether the process is still running. When this reports its end, what it held has been
+    /// repaired.
     pub fn is_alive(&self) -> bool {
         self.child.is_ours() && self.child.end().is_none()
     }
@@ -199,11 +200,23 @@ impl<R: DeserializeOwned> Process<R> {
         self.read(&*self.end_by(None)?)
     }
 
-    /// As [`join`](Process::join), but waits at most `limit`.
+    /// Like [`join`](Process::join), but waits at most `limit`.
     ///
     /// # Errors
     /// - [`JoinError::TimedOut`] if the process is still running then. It continues.
     /// - Otherwise as [`join`](Process::join).
+    ///
+    /// ```
+    /// use phalanx::{JoinError, Process};
+    /// use std::time::Duration;
+    ///
+    /// let process = Process::spawn(|ms| std::thread::sleep(Duration::from_millis(ms)), 3_600_000)?;
+    /// let early = process.join_timeout(Duration::from_millis(10));
+    /// assert!(matches!(early, Err(JoinError::TimedOut { .. })), "{early:?}");
+    /// process.kill();
+    /// assert!(matches!(process.join(), Err(JoinError::Died { .. })));
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn join_timeout(&self, limit: Duration) -> ProcessResult<R> {
         self.read(&*self.end_by(Some(limit))?)
     }

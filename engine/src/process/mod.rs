@@ -1,5 +1,14 @@
-//! Processes outside any team, each of which runs one function. README.md beside this file describes the
-//! protocol.
+//! Single processes, each of which runs one function: the counterpart of `multiprocessing.Process`.
+//!
+//! ```
+//! use phalanx::Process;
+//!
+//! let process = Process::spawn(|name: String| format!("hello {name}"), "you".to_owned())?;
+//! assert_eq!(process.join()?, "hello you");
+//! # Ok::<(), phalanx::Error>(())
+//! ```
+
+// README.md beside this file describes the protocol.
 
 mod builder;
 mod call_block;

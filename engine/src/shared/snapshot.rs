@@ -74,7 +74,7 @@ pub struct Publisher<T: Element, D: Shape> {
 /// never holds up the publisher: it skips a publication if all buffers are being read. Readers may skip
 /// publications too: they see the latest one.
 ///
-/// Clones read the same publications, on other threads say; each remembers by itself what
+/// Clones read the same publications, for example on other threads; each remembers by itself what
 /// [`next_timeout`](Snapshot::next_timeout) has returned. They travel in arguments of tasks and processes,
 /// and `&snapshot` is an operand of launches and regions.
 #[doc(alias("triple buffer", "TripleBuffer", "watch"))]

@@ -110,7 +110,7 @@ impl Barrier {
         self.wait_with(Patience::Forever)
     }
 
-    /// As [`Barrier::wait`], but waits at most `timeout`. A timeout breaks the barrier for all parties.
+    /// Like [`Barrier::wait`], but waits at most `timeout`. A timeout breaks the barrier for all parties.
     ///
     /// # Errors
     /// As [`Barrier::wait`], and [`BarrierError::TimedOut`].

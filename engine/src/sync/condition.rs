@@ -65,7 +65,7 @@ impl Condition {
         self.wait_with(guard, Patience::Forever).0
     }
 
-    /// As [`Condition::wait`], but sleeps at most `timeout`; taking the lock again may take longer. Also
+    /// Like [`Condition::wait`], but sleeps at most `timeout`; taking the lock again may take longer. Also
     /// returns whether the time ran out.
     pub fn wait_timeout<'a, T: Pod + Send>(
         &self,
@@ -90,7 +90,7 @@ impl Condition {
         Ok(guard)
     }
 
-    /// As [`Condition::wait_while`], but waits at most `timeout` in all. Also returns whether `busy` still
+    /// Like [`Condition::wait_while`], but waits at most `timeout` in all. Also returns whether `busy` still
     /// held when the time ran out.
     pub fn wait_while_timeout<'a, T: Pod + Send>(
         &self,

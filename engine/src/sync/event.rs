@@ -140,7 +140,7 @@ impl Event {
         self.word().clear();
     }
 
-    /// Whether the flag is set.
+    /// Returns whether the flag is set.
     pub fn is_set(&self) -> bool {
         self.word().is_set()
     }

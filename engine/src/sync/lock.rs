@@ -250,6 +250,23 @@ impl<T: Pod + Send> Lock<T> {
     /// - [`LockError::OwnerDied`]: the lock is held, with the guard inside; an earlier holder died.
     /// - [`LockError::WouldDeadlock`]: this thread holds the lock already.
     /// - [`LockError::Corrupt`]: the word in shared memory was overwritten.
+    ///
+    /// ```
+    /// use phalanx::sync::{Lock, LockError};
+    ///
+    /// let total = Lock::new(0u64)?;
+    /// match total.lock() {
+    ///     Ok(mut total) => *total += 1,
+    ///     // A holder died. The guard is here: check the value, or set it, and declare it sound.
+    ///     Err(LockError::OwnerDied(mut total)) => {
+    ///         *total = 0;
+    ///         total.clear_poison();
+    ///     }
+    ///     Err(other) => panic!("{other}"),
+    /// }
+    /// assert_eq!(*total.lock().unwrap(), 1);
+    /// # Ok::<(), phalanx::sync::CreateError>(())
+    /// ```
     #[doc(alias("acquire", "pthread_mutex_lock"))]
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_, T>, LockError<Guard<'_, T>>> {
@@ -290,7 +307,7 @@ impl<T> Lock<T> {
         self.looked_at().holder()
     }
 
-    /// Whether a holder died and [`Guard::clear_poison`] has not been called since.
+    /// Returns whether a holder died and [`Guard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().is_poisoned()
     }

@@ -84,7 +84,7 @@ impl RLockWord {
 
 /// A value in shared memory under a reentrant lock: the thread that holds it may take it again.
 ///
-/// Since one thread may have several guards, they give no references: [`RGuard::get`] and [`RGuard::set`]
+/// Since one thread may have several guards, they return no references: [`RGuard::get`] and [`RGuard::set`]
 /// copy. A death is reported as by [`crate::sync::Lock`]: the next thread to lock gets
 /// [`LockError::OwnerDied`], whatever the dead holder's depth.
 ///
@@ -196,7 +196,7 @@ impl<T> RLock<T> {
         self.looked_at().holder()
     }
 
-    /// Whether a holder died and [`RGuard::clear_poison`] has not been called since.
+    /// Returns whether a holder died and [`RGuard::clear_poison`] has not been called since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().lock.is_poisoned()
     }

@@ -217,7 +217,8 @@ impl<T> RwLock<T> {
         self.looked_at().writer()
     }
 
-    /// Whether a writer died while writing and [`WriteGuard::clear_poison`] has not been called since.
+    /// Returns whether a writer died while writing and [`WriteGuard::clear_poison`] has not been called
+    /// since.
     pub fn is_poisoned(&self) -> bool {
         self.looked_at().is_poisoned()
     }

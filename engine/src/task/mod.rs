@@ -1,6 +1,18 @@
-//! Tasks, which are calls of functions on workers: apply, map, imap, their results and their ends.
+//! Tasks: calls of functions on workers, with arguments and results that travel.
 //!
-//! README.md beside this file describes the board's protocol.
+//! [`Pool::map`](crate::Pool::map) and its kin start them with all defaults; [`Tasks`] has the options: time
+//! limits, retries, [journals](Journal), progress. [`AsyncResult`] and [`Imap`] are what comes back later.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let pool = phalanx::Pool::builder().workers(2).build()?;
+//! let squares = pool.tasks().timeout(Duration::from_secs(60)).retry(1).map(|n: u64| n * n, 1..=4)?;
+//! assert_eq!(squares, [1, 4, 9, 16]);
+//! # Ok::<(), phalanx::Error>(())
+//! ```
+
+// README.md beside this file describes the board's protocol.
 
 mod arrivals;
 mod audit;

@@ -60,6 +60,18 @@ impl<'p> Tasks<'p> {
     /// Sets how long each item may run, counted from when a worker starts it. If an item runs longer, its
     /// worker is killed and replaced, the item's error is [`TaskError::TimedOut`], and the other items of its
     /// chunk run on other workers.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TaskError};
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let nap = |ms: u64| std::thread::sleep(Duration::from_millis(ms));
+    /// let outcomes = pool.tasks().timeout(Duration::from_millis(200)).try_map(nap, [0, 3_600_000])?;
+    /// assert!(outcomes[0].is_ok());
+    /// assert!(matches!(outcomes[1], Err(TaskError::TimedOut { item: 1, .. })));
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.limit = Some(limit);
         self
@@ -67,6 +79,13 @@ impl<'p> Tasks<'p> {
 
     /// Sets how often an item is run again if its worker dies, or if it fails in a way that
     /// [`Self::retry_on`] accepts. Default: never, since the item may already have had effects.
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let lengths = pool.tasks().retry(2).map(|text: String| text.len(), ["a", "bc"].map(String::from))?;
+    /// assert_eq!(lengths, [1, 2]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn retry(mut self, times: u32) -> Self {
         self.retry_policy().times = times;
         self

@@ -166,7 +166,7 @@ impl<T: Send + 'static> AsyncResult<T> {
         completion.is_done()
     }
 
-    /// Whether the result is ready.
+    /// Returns whether the result is ready.
     pub fn ready(&self) -> bool {
         if self.is_out_of_reach() {
             return false;
@@ -177,7 +177,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         self.completion().is_done()
     }
 
-    /// Whether the task succeeded; `None` while it has not ended, and if its result was already taken.
+    /// Returns whether the task succeeded; `None` while it has not ended, and if its result was already
+    /// taken.
     pub fn successful(&self) -> Option<bool> {
         if !self.ready() {
             return None;

@@ -112,11 +112,20 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], but returns a result or an error for every item. An item that fails does not affect
-    /// the others.
+    /// Like [`Self::map`], but returns a result or an error for every item. An item that fails does not
+    /// affect the others.
     ///
     /// # Errors
     /// [`TaskError::PoolClosed`] and similar errors, if nothing could be run.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TaskError};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let outcomes = pool.tasks().try_map(|n: u32| 12 / n, [3, 0, 4])?;
+    /// assert!(matches!(outcomes[..], [Ok(4), Err(TaskError::Panicked { item: 1, .. }), Ok(3)]));
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn try_map<A, R, F, I>(self, function: F, items: I) -> Result<Vec<Result<R, TaskError>>, TaskError>
     where
         A: Argument,
@@ -129,7 +138,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], for a function that returns a `Result`: an error that it returns ends the map as a
+    /// Like [`Self::map`], for a function that returns a `Result`: an error that it returns ends the map as a
     /// panic would, as [`TaskError::Failed`].
     ///
     /// # Errors
@@ -159,7 +168,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
+    /// Like [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
     /// else went wrong, are the item's error.
     ///
     /// # Errors
@@ -193,7 +202,7 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// As [`Self::map`], without waiting for the results. Consumes all items before it returns.
+    /// Like [`Self::map`], without waiting for the results. Consumes all items before it returns.
     pub fn map_async<A, R, F, I>(self, function: F, items: I) -> AsyncResult<Vec<R>>
     where
         A: Argument,
@@ -206,10 +215,16 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, false)
     }
 
-    /// As [`Self::map`], for a function of two to eight arguments; the items are tuples.
+    /// Like [`Self::map`], for a function of two to eight arguments; the items are tuples.
     ///
     /// # Errors
     /// As [`Self::map`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.tasks().starmap(i64::pow, [(2, 3), (3, 2)])?, [8, 9]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn starmap<A, F, I>(self, function: F, items: I) -> Result<Vec<F::Output>, TaskError>
     where
         A: Argument,
@@ -220,7 +235,7 @@ impl<'p> Tasks<'p> {
         self.map(move |arguments| function.call(arguments), items)
     }
 
-    /// As [`Self::starmap`], without waiting for the results.
+    /// Like [`Self::starmap`], without waiting for the results.
     pub fn starmap_async<A, F, I>(self, function: F, items: I) -> AsyncResult<Vec<F::Output>>
     where
         A: Argument,
@@ -233,6 +248,16 @@ impl<'p> Tasks<'p> {
 
     /// Calls `function` on every item lazily: takes items from the input as their turn comes, a bounded
     /// window ahead, and yields results in order. For input that is large, slow or endless.
+    ///
+    /// ```
+    /// use phalanx::{Pool, TaskError};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let squares = pool.tasks().chunksize(10).window(100).imap(|n: u64| n * n, 0..);
+    /// let first: Result<Vec<u64>, TaskError> = squares.take(4).collect();
+    /// assert_eq!(first?, [0, 1, 4, 9]);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     pub fn imap<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,
@@ -244,7 +269,7 @@ impl<'p> Tasks<'p> {
         Imap::new(self, code::pointer_to(function), items.into_iter(), ResultOrder::OfInput)
     }
 
-    /// As [`Self::imap`], but yields results in order of completion.
+    /// Like [`Self::imap`], but yields results in order of completion.
     pub fn imap_unordered<A, R, F, I>(self, function: F, items: I) -> Imap<'p, I::IntoIter, A, R>
     where
         A: Argument,

@@ -185,7 +185,7 @@ crate::base::debug_is_display!(PlacementError);
 ///
 /// The default number of workers is the number of places within `limits.allowed`, capped by the CPU quota
 /// rounded up. A requested number is used as it is, up to [`MAX_WORKERS`]; workers beyond the number of
-/// places share them round robin, and the reason says so.
+/// places share them round robin, and the reason mentions it.
 ///
 /// # Errors
 /// A [`PlacementError`] for an invalid argument. Nothing is clipped silently.

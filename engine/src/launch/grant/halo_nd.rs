@@ -60,8 +60,8 @@ reading_grants! {
     /// lies beyond the ends of the array, along all axes.
     ///
     /// Stands beside `split_mut` and other operands that are split into rows. Element `(i, j)` of the chunk
-    /// is element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` tells what
-    /// the view has before the chunk. Where `k` is 0 along an axis, nothing is added to it.
+    /// is element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` is
+    /// the number of elements before the chunk. Where `k` is 0 along an axis, nothing is added to it.
     ///
     /// A chunk that needs nothing from beyond the ends is seen in place; any other is copied into a buffer
     /// with what lies beyond. That is every chunk if any `k` but the first is above 0 and the edge is not
@@ -93,8 +93,8 @@ reading_grants! {
     ///
     /// Stands beside `tiles_mut` of an array of the same shape and other operands that are cut into tiles
     /// (see [`tiles`](crate::SharedArray::tiles)). The element at `(i, j)` in the tile is the view's at
-    /// `(i + k[0], j + k[1])`, except with [`Edge::Shrink`], where `inset` tells what the view has before the
-    /// tile. Tiles that need nothing from beyond the ends are seen in place; others are copied into a buffer
+    /// `(i + k[0], j + k[1])`, except with [`Edge::Shrink`], where `inset` is the number of elements before
+    /// the tile. Tiles that need nothing from beyond the ends are seen in place; others are copied into a buffer
     /// with what lies beyond.
     ///
     /// ```

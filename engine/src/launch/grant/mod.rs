@@ -1,7 +1,11 @@
 //! Grants: which elements of an array a kernel may access, and how.
 //!
-//! [`Located`] resolves an array's wire to an address in this process, after checking the whole array against
-//! the segment's mapping. Every view of a grant stays inside it.
+//! A grant borrows its array until the launch returns. [`SharedArray`](crate::SharedArray) has a method for
+//! each: `split`, `whole`, `halo`, `tiles` and others. The types here are what these methods return, and
+//! what kernels receive; programs name them in structs and signatures only.
+
+// `Located` resolves an array's wire to an address in this process, after checking the whole array against
+// the segment's mapping. Every view of a grant stays inside it.
 #![deny(
     clippy::arithmetic_side_effects,
     reason = "sizes come from the program; what wraps would leave the array"
@@ -59,6 +63,7 @@ use std::sync::Arc;
 pub(crate) const MAX_AXES: usize = 6;
 
 /// An array as it is sent: its segment, offset and shape.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ArrayWire {
@@ -91,6 +96,7 @@ impl ArrayWire {
 }
 
 /// An array as resolved in this process.
+#[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct Located<T, D> {
     pub(crate) base: *mut T,

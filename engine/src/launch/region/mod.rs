@@ -3,6 +3,7 @@
 //! Everything that the ranks do together is a *step* of one counter: a phase, a barrier, a broadcast, an
 //! all_reduce, a reduce_chunks, and leaving the body. At each step, every rank publishes what it is about to
 //! do and compares that with all others before doing it. A difference is an error on every rank.
+//! [`Pool::region`](crate::Pool::region) runs one; [`Team`] has the steps.
 //!
 //! # Safety
 //! An entry is instantiated for the operand type whose wire it receives, as in `launch`.

@@ -89,6 +89,13 @@ impl<'w> Team<'w> {
     ///
     /// # Errors
     /// As for [`Self::barrier`], and [`RegionError::NoSuchRank`] if `root` is not a rank of the team.
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let choice = pool.region((), |team, ()| team.broadcast(1, team.rank() as u64 * 10))?;
+    /// assert_eq!(choice, 10); // that of rank 1, on all ranks
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[track_caller]
     pub fn broadcast<A: Element>(&mut self, root: usize, value: A) -> Result<A, RegionError> {
         const { assert!(size_of::<A>() <= PAYLOAD_BYTES, "a collective's value has at most 4096 bytes") };
@@ -109,6 +116,13 @@ impl<'w> Team<'w> {
     ///
     /// # Errors
     /// As for [`Self::barrier`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let largest = pool.region((), |team, ()| team.all_reduce(team.rank() as u64, u64::max))?;
+    /// assert_eq!(largest, 1);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[track_caller]
     pub fn all_reduce<A: Element>(
         &mut self,
@@ -130,6 +144,16 @@ impl<'w> Team<'w> {
     /// # Errors
     /// As for [`Self::barrier`]. Invalid operands return [`RegionError::Lengths`], [`RegionError::Halo`] or
     /// [`RegionError::Offsets`].
+    ///
+    /// ```
+    /// let pool = phalanx::Pool::builder().workers(2).build()?;
+    /// let x = pool.from_fn(1000, |i| i as f64)?;
+    /// let sum = pool.region(&x, |team, x| {
+    ///     team.reduce_chunks(x.split(), 0.0, |x| x.iter().sum::<f64>(), |a, b| a + b)
+    /// })?;
+    /// assert_eq!(sum, 499_500.0);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_chunks<P: PhaseOperand, A: Element>(
         &mut self,

@@ -23,21 +23,21 @@ pub struct JournaledTasks<'p> {
 }
 
 impl<'p> Tasks<'p> {
-    /// Keeps the results of a map in a file, from which the same call goes on after the program was killed, at
-    /// whatever moment: items whose results are there do not run again.
+    /// Keeps the results of a map in a file, from which the same call goes on after the program was killed,
+    /// at whatever moment: items whose results are there do not run again.
     ///
     /// A result is in the file when it has been collected, at the latest 10 ms later: then it outlives the
-    /// death of any process, also of this one. So a kill costs the items that were in work and those that ended
-    /// just before. A power cut costs what had not been brought to the disk as well, which happens once a
-    /// second ([`JournaledTasks::sync_every`]) and before the call returns. A record that was half written, or
-    /// is damaged, counts as not written.
+    /// death of any process, also of this one. So a kill costs the items that were in work and those that
+    /// ended just before. A power cut costs what had not been brought to the disk as well, which happens
+    /// once a second ([`JournaledTasks::sync_every`]) and before the call returns. A record that was half
+    /// written, or is damaged, counts as not written.
     ///
     /// A journal is of one function, one build of the program, and the same items in the same order; another
     /// call is refused, and the file stays as it is. When the map has ended it stays as well, and answers the
     /// same call at once: remove it to compute anew.
     ///
-    /// Items are compared as they are written. A `HashMap` writes its entries in another order in each run, so
-    /// items that hold one are refused as others: use a `BTreeMap`.
+    /// Items are compared as they are written. A `HashMap` writes its entries in another order in each run,
+    /// so items that hold one are refused as others: use a `BTreeMap`.
     ///
     /// Costs a copy of each result in the driver and one write in 10 ms, and every item is written down once
     /// before the first one runs, for their digest.
@@ -80,7 +80,8 @@ impl JournaledTasks<'_> {
         self
     }
 
-    /// As [`Tasks::map`]. All items are held in memory. Errors that end the map keep what was done until then.
+    /// Like [`Tasks::map`]. All items are held in memory. Errors that end the map keep what was done until
+    /// then.
     ///
     /// # Errors
     /// See [`JournalError`].
@@ -96,7 +97,7 @@ impl JournaledTasks<'_> {
         results.into_iter().map(|result| result.map_err(Into::into)).collect()
     }
 
-    /// As [`Tasks::try_map`]. Items that failed are not in the journal: the next call runs them again.
+    /// Like [`Tasks::try_map`]. Items that failed are not in the journal: the next call runs them again.
     ///
     /// # Errors
     /// See [`JournalError`]; an item's own error is in its place.

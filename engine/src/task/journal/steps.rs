@@ -11,16 +11,17 @@ use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::path::Path;
 
-/// Which steps of a job are done, in a file: so a job of many launches or regions goes on where it was after
-/// the program was killed, at whatever moment.
+/// A file that records which steps of a job are done, so that a job of many launches or regions can resume
+/// after the program was killed, at whatever moment.
 ///
-/// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] says that it is done,
-/// and may keep a value of it. What the step writes must be where a killed program leaves it: in an array over
-/// a file ([`create_npy`](crate::SharedArray::create_npy)), for instance. A step that was in work when the
-/// program was killed runs again, so it must only write (`split_out`), or read what no step writes.
+/// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] records that it
+/// is done, and may keep a value of it. What the step writes must be where a killed program leaves it: in an
+/// array over a file ([`create_npy`](crate::SharedArray::create_npy)), for instance. A step that was in work
+/// when the program was killed runs again, so it must only write (`split_out`), or read what no step writes.
 ///
-/// A journal is of one job, given by any value that says all that the results depend on, and of one build of
-/// the program. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this by itself.
+/// A journal belongs to one build of the program and to one job, identified by a value that contains
+/// everything its results depend on. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this by
+/// itself.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -55,8 +56,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or begins it. `job` is all that the results depend on: parameters, names and
-    /// sizes of inputs.
+    /// Opens the journal at `path`, or begins it. `job` is all that the results depend on: parameters, names
+    /// and sizes of inputs.
     ///
     /// # Errors
     /// See [`JournalError`], in particular `OtherItems` if the journal is of another job, and `OtherBuild`.
@@ -64,8 +65,8 @@ impl Journal {
         Journal::resume(path.as_ref(), job, false)
     }
 
-    /// As [`Self::open`], but accepts a journal that another build of the program wrote. That it still computes
-    /// the same is then up to you.
+    /// Like [`Self::open`], but accepts a journal that another build of the program wrote. That it still
+    /// computes the same is then up to you.
     ///
     /// # Errors
     /// As [`Self::open`], without `OtherBuild`.
@@ -83,7 +84,7 @@ impl Journal {
         Ok(Journal { file, done: records.into_iter().map(|(step, bytes)| (step as usize, bytes)).collect() })
     }
 
-    /// Whether a step is done.
+    /// Returns whether a step is done.
     pub fn is_done(&self, step: usize) -> bool {
         self.done.contains_key(&step)
     }
@@ -93,14 +94,14 @@ impl Journal {
         self.done.len()
     }
 
-    /// Whether no step is done.
+    /// Returns whether no step is done.
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
 
-    /// Notes that a step is done, and keeps a value of it; `&()` if there is none. When this returns, the note
-    /// outlives the death of any process; it is on the disk within a second of notes, or after [`Self::sync`].
-    /// Where a power cut matters, first bring to the disk what the step wrote
+    /// Notes that a step is done, and keeps a value of it; `&()` if there is none. When this returns, the
+    /// note outlives the death of any process; it is on the disk within a second of notes, or after
+    /// [`Self::sync`]. Where a power cut matters, first bring to the disk what the step wrote
     /// ([`File::sync_all`](std::fs::File::sync_all)).
     ///
     /// # Errors
