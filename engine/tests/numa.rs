@@ -16,7 +16,11 @@ use phalanx::topology::{
 };
 use phalanx::{ArrayOptions, Backend, PagePlacement, Pool, Schedule, SharedArray};
 
-const PAGE: usize = 4096;
+/// Bytes of one of the kernel's pages.
+fn page_bytes() -> usize {
+    rustix::param::page_size()
+}
+
 /// Pages a worker, so that blocks hold several chunks.
 const PAGES_EACH: usize = 256;
 /// CPU numbers that a row of a report can hold.
@@ -104,7 +108,8 @@ fn every_worker_is_bound_to_the_cpus_that_were_planned_for_it() {
 fn nodes_of(array: &SharedArray<u64>) -> Vec<i32> {
     // Maps all pages here, without which the kernel knows none of them for this process.
     assert_eq!(array.residency().absent_bytes, 0);
-    let pages: Vec<*const u64> = array.as_slice().iter().step_by(PAGE / 8).map(std::ptr::from_ref).collect();
+    let pages: Vec<*const u64> =
+        array.as_slice().iter().step_by(page_bytes() / 8).map(std::ptr::from_ref).collect();
     let mut nodes = vec![-1; pages.len()];
     let nowhere = std::ptr::null::<i32>();
     // SAFETY: see the module.
@@ -128,7 +133,7 @@ fn may_place(pool: &Pool) -> bool {
 
 /// Compares each page's node with that of the worker which sweeps it.
 fn check_first_touch(pool: &Pool, places: &[WorkerPlace], what: &str) {
-    let mut array = pool.zeros::<u64>(pool.workers() * PAGES_EACH * (PAGE / 8)).unwrap();
+    let mut array = pool.zeros::<u64>(pool.workers() * PAGES_EACH * (page_bytes() / 8)).unwrap();
     pool.launch()
         .schedule(Schedule::Static)
         .for_each(array.split_mut(), |part| {
@@ -138,7 +143,7 @@ fn check_first_touch(pool: &Pool, places: &[WorkerPlace], what: &str) {
         .unwrap();
     let mut seen = vec![0; places.len()];
     for (page, node) in nodes_of(&array).into_iter().enumerate() {
-        let rank = array.as_slice()[page * (PAGE / 8)] as usize;
+        let rank = array.as_slice()[page * (page_bytes() / 8)] as usize;
         seen[rank] += 1;
         if let Some(wanted) = places[rank].memory_node {
             assert_eq!(node, wanted as i32, "{what}: page {page} of worker {rank}");
@@ -173,14 +178,14 @@ fn rows_of_a_matrix_lie_beside_their_worker() {
         return;
     }
     // Rows of a page and a half: pages on a boundary belong to the row that they begin in.
-    let array = pool.zeros_nd::<u64, _>((pool.workers() * 512, PAGE / 8 * 3 / 2)).unwrap();
+    let array = pool.zeros_nd::<u64, _>((pool.workers() * 512, page_bytes() / 8 * 3 / 2)).unwrap();
     let mut wanted = std::collections::BTreeMap::<u32, u64>::new();
     for place in &plan.workers {
         if let Some(node) = place.memory_node {
-            *wanted.entry(node).or_default() += 512 * PAGE as u64 * 3 / 2;
+            *wanted.entry(node).or_default() += 512 * page_bytes() as u64 * 3 / 2;
         }
     }
-    let slack = 64 * PAGE as u64 * 3 / 2 + 2 * PAGE as u64;
+    let slack = 64 * page_bytes() as u64 * 3 / 2 + 2 * page_bytes() as u64;
     for (node, bytes) in wanted {
         let have = array.residency().on_node(node);
         assert!(have.abs_diff(bytes) <= slack, "node {node}: {have} of {bytes} bytes");
@@ -203,7 +208,7 @@ fn bind_and_interleave_put_pages_where_they_were_asked_to_be_or_say_why_not() {
     let _alone = alone();
     let nodes = memory_nodes(&machine(), &Limits::detect());
     let pool = Pool::builder().workers(2).build().unwrap();
-    let len = 12 * PAGES_EACH * PAGE / 8;
+    let len = 12 * PAGES_EACH * page_bytes() / 8;
     for node in &nodes {
         let options = ArrayOptions::new().placement(PagePlacement::Bind(*node));
         for array in
@@ -224,7 +229,7 @@ fn bind_and_interleave_put_pages_where_they_were_asked_to_be_or_say_why_not() {
         let share = 8 * len as u64 / nodes.len() as u64;
         for node in &nodes {
             let have = residency.on_node(*node);
-            assert!(have.abs_diff(share) <= PAGE as u64, "node {node}: {have} of {share}");
+            assert!(have.abs_diff(share) <= page_bytes() as u64, "node {node}: {have} of {share}");
         }
     }
 }

@@ -12,7 +12,10 @@ use phalanx::{
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
-const PAGE: usize = 4096;
+/// Bytes of one of the kernel's pages.
+fn page_bytes() -> usize {
+    rustix::param::page_size()
+}
 
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
@@ -55,7 +58,7 @@ fn every_page_is_there_before_anybody_touches_it() {
         let len = (5 << 20) + 12_345;
         let array = pool.zeros::<u8>(len).unwrap();
         let object = object_of(len).unwrap();
-        assert_eq!(allocated(&object), len.next_multiple_of(PAGE) as u64);
+        assert_eq!(allocated(&object), len.next_multiple_of(page_bytes()) as u64);
         let residency = array.residency();
         assert_eq!(residency.absent_bytes, 0, "{residency:?}");
         assert_eq!(residency.nodes.iter().map(|(_, bytes)| bytes).sum::<u64>(), allocated(&object));
@@ -95,7 +98,7 @@ fn a_first_sweep_takes_no_page_fault() {
         .unwrap();
     // Reading /proc takes a few itself at first.
     let seen: u64 = faults.as_slice().iter().sum();
-    assert!(seen < (len / PAGE / 100) as u64, "{seen} faults for {} pages", len / PAGE);
+    assert!(seen < (len / page_bytes() / 100) as u64, "{seen} faults for {} pages", len / page_bytes());
 }
 
 /// Page faults of this thread so far that needed no disk.
@@ -108,7 +111,7 @@ fn minor_faults() -> u64 {
 fn a_dropped_array_gives_its_pages_back_while_workers_sleep_and_is_unmapped_at_the_next_launch() {
     let _alone = alone();
     let pool = pool(2);
-    let len = (9 << 20) + 4096;
+    let len = (9 << 20) + page_bytes();
     let array = pool.zeros::<u8>(len).unwrap();
     let object = object_of(len).unwrap();
     assert_eq!(allocated(&object), len as u64);
@@ -132,7 +135,7 @@ fn data_exists_once_however_many_workers_have_read_all_of_it() {
     let len = 64 << 20;
     let array = pool.from_fn(len / 8, |i| i as u64).unwrap();
     pool.for_each((0..64, array.whole()), |(_, all)| {
-        std::hint::black_box(all.iter().step_by(PAGE / 8).sum::<u64>());
+        std::hint::black_box(all.iter().step_by(page_bytes() / 8).sum::<u64>());
     })
     .unwrap();
     let grown = pool.memory().pss.saturating_sub(before.pss) as f64 / len as f64;

@@ -220,7 +220,8 @@ impl TaskBoard {
         self.head().tail.load(Ordering::Relaxed)
     }
 
-    /// No task before this position is queued. Acquire: a task found queued afterwards is not before it.
+    /// No task before this position is queued. Acquire: pairs with the Release in `move_head`; a task found
+    /// queued afterwards is not before it.
     pub(crate) fn head_position(&self) -> u64 {
         self.head().head.load(Ordering::Acquire)
     }
@@ -352,8 +353,10 @@ impl TaskBoard {
     /// Moves the head beyond `position`, which is no longer queued.
     fn move_head(&self, position: u64) {
         let head = &self.head().head;
+        // Release: pairs with the Acquire in `head_position`. Who moves the head has claimed the task, or has
+        // seen that it is claimed; without it the head may be seen to move before the state changes.
         let _moved_by_another =
-            head.compare_exchange(position, position.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+            head.compare_exchange(position, position.wrapping_add(1), Ordering::Release, Ordering::Relaxed);
     }
 
     /// Moves the head over tasks that are no longer queued, of those before `tail`.

@@ -411,6 +411,19 @@ fn loom_board_wakes_a_member_and_the_driver() {
     });
 }
 
+/// Who has read the head finds no task before it that is still queued, as the audit takes for granted.
+#[test]
+fn loom_board_head_passes_no_queued_task() {
+    check(None, || {
+        let heap = Arc::new(Heap::new(1));
+        heap.board.queue(0, 0).expect("there is room");
+        let member = beside(&heap, |heap| heap.board.claim(1).is_some());
+        let (head, state) = (heap.board.head_position(), heap.board.state(0));
+        assert!(head == 0 || state.stage() == Some(TaskStage::Running), "{head} {state:?}");
+        assert!(member.join().unwrap());
+    });
+}
+
 /// The driver takes a task back while a member claims it, and uses its slot again.
 #[test]
 fn loom_board_task_is_taken_back_or_run() {

@@ -26,12 +26,18 @@ const MANY_SWEEPS_BYTES: usize = 256 << 20;
 
 /// The way of one sweep over `bytes` in all.
 pub(super) fn way_of_one(bytes: usize) -> Way {
-    if bytes >= ONE_SWEEP_BYTES { PAST_CACHES } else { CACHED }
+    way_from(ONE_SWEEP_BYTES, bytes)
 }
 
 /// The way of many sweeps to and fro over `bytes` in all.
 pub(super) fn way_of_many(bytes: usize) -> Way {
-    if bytes >= MANY_SWEEPS_BYTES { PAST_CACHES } else { CACHED }
+    way_from(MANY_SWEEPS_BYTES, bytes)
+}
+
+/// On other processors than x86-64 there is one way, as in [`crate::store`]: a copy of each row would only be
+/// added.
+fn way_from(least: usize, bytes: usize) -> Way {
+    if cfg!(target_arch = "x86_64") && bytes >= least { PAST_CACHES } else { CACHED }
 }
 
 /// Makes what was copied past the caches visible before anything that this thread stores later.

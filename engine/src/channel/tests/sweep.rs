@@ -235,7 +235,7 @@ fn sweep(case: &Case) -> bool {
         Some(died)
     };
     let Some(length) = length_of(&mut trial) else {
-        println!("SKIPPED: kill sweep: ptrace is refused here: {}", std::io::Error::last_os_error());
+        println!("SKIPPED: kill sweep: no process can be stepped here: {}", std::io::Error::last_os_error());
         return false;
     };
     let stride = length.div_ceil(POINTS).max(1);
