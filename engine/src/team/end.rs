@@ -41,6 +41,7 @@ impl Crew {
         self.reach(Phase::Ending);
         self.let_go();
         self.join_hands();
+        drop(self.reservation.lock().take());
         then();
         self.reach(Phase::Over);
         drop(gate);

@@ -63,6 +63,7 @@ impl Crew {
             death_observer: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
+            reservation: Mutex::new(plan.reservation),
             crowded: plan.crowded,
             spare_core: plan.spare_core,
             threads: plan.threads,
