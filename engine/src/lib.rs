@@ -94,6 +94,7 @@ mod handle;
 mod launch;
 mod manager;
 mod memory;
+pub mod observe;
 mod pool;
 mod process;
 pub mod shared;

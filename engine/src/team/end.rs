@@ -42,6 +42,7 @@ impl Crew {
         self.let_go();
         self.join_hands();
         drop(self.reservation.lock().take());
+        drop(self.roster.lock().plate.take());
         then();
         self.reach(Phase::Over);
         drop(gate);
