@@ -65,8 +65,9 @@ fn list(json: bool) -> Outcome<()> {
 impl Top {
     /// Shows a program until it ends, or the user has seen enough.
     fn watch(&self, pid: u32, json: bool) -> Outcome<()> {
-        let pools = observe::pools_of(pid)?;
-        let mut before = looks(&pools)?;
+        let mut pools: Vec<(Observer, Option<PoolView>)> =
+            observe::pools_of(pid)?.into_iter().map(|pool| (pool, None)).collect();
+        look(&mut pools)?;
         let is_on_screen = !json && !self.once && std::io::stdout().is_terminal();
         let screen = is_on_screen.then(Screen::open).transpose()?;
         loop {
@@ -78,8 +79,8 @@ impl Top {
                 }
                 None => std::thread::sleep(self.interval),
             }
-            let now = match looks(&pools) {
-                Ok(now) => now,
+            let rates = match look(&mut pools) {
+                Ok(rates) => rates,
                 // What it was asked for is over, which is no failure where one has watched until then.
                 Err(error @ ObserveError::Ended { .. }) if !self.once => {
                     drop(screen);
@@ -88,8 +89,6 @@ impl Top {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let rates: Vec<PoolRates> =
-                before.iter().zip(&now).map(|(before, now)| PoolRates::between(before, now)).collect();
             let mut out = std::io::stdout().lock();
             if json {
                 for rates in &rates {
@@ -106,14 +105,29 @@ impl Top {
             if self.once {
                 return Ok(());
             }
-            before = now;
         }
     }
 }
 
-/// One look at each pool. Those that end meanwhile end it only together.
-fn looks(pools: &[Observer]) -> Result<Vec<PoolView>, ObserveError> {
-    pools.iter().map(Observer::look).collect()
+/// Looks at each pool, and gives what it did since the last look. Those that have ended are left out from then
+/// on; the end of the last one is an error.
+fn look(pools: &mut Vec<(Observer, Option<PoolView>)>) -> Result<Vec<PoolRates>, ObserveError> {
+    let (mut rates, mut failed) = (Vec::new(), None);
+    pools.retain_mut(|(pool, before)| match pool.look() {
+        Ok(now) => {
+            rates.extend(before.as_ref().map(|before| PoolRates::between(before, &now)));
+            *before = Some(now);
+            true
+        }
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    });
+    match failed {
+        Some(error) if pools.is_empty() => Err(error),
+        _ => Ok(rates),
+    }
 }
 
 #[cfg(test)]

@@ -40,15 +40,17 @@ pub fn pools_of(pid: u32) -> Result<Vec<Observer>, ObserveError> {
         let target = fs::read_link(format!("{folder}/{number}"));
         target.is_ok_and(|target| target.to_string_lossy().starts_with(&wanted))
     };
-    let mut observers = Vec::new();
+    let (mut observers, mut refused) = (Vec::new(), None);
     for number in numbers.iter().filter(is_plate) {
         match observer(pid, number) {
+            Ok(observer) => observers.push(observer),
             // It has ended since.
             Err(ObserveError::Ended { .. }) => {}
-            found => observers.push(found?),
+            Err(error) => refused = Some(error),
         }
     }
-    if observers.is_empty() { Err(ObserveError::NoPool { pid }) } else { Ok(observers) }
+    // A program may link two versions of Phalanx: what can be observed is.
+    if observers.is_empty() { Err(refused.unwrap_or(ObserveError::NoPool { pid })) } else { Ok(observers) }
 }
 
 /// Returns all pools that run now in programs of this user, those first that were started first.
