@@ -15,6 +15,7 @@ use crate::scale::Scale;
 use crate::stream::Stream;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
+use crate::top::Top;
 use crate::topo::Topo;
 
 /// All benches, in the order in which `all` runs them. Subcommands, help, `--list` and `all` come from here.
@@ -36,7 +37,7 @@ pub const BENCHES: &[Listed] = &[
 
 /// All inspections. They come before the benches in the help.
 pub const INSPECTIONS: &[ListedInspection] =
-    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>()];
+    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>(), ListedInspection::of::<Top>()];
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ mod statistics;
 mod stream;
 mod sync;
 mod tasks;
+mod top;
 mod topo;
 mod usage;
 mod watchdog;

@@ -7,6 +7,7 @@ use crate::cluster::ClusterError;
 use crate::launch::{BodyError, LaunchError, RegionError, TryError};
 use crate::manager::{CallError, ManagerError};
 use crate::memory::AllocError;
+use crate::observe::ObserveError;
 use crate::pool::{PoolError, TraceError};
 use crate::process::{JoinError, SpawnError};
 use crate::shared::{BlockError, ListError};
@@ -121,6 +122,9 @@ pub enum Error {
     /// A call to a hosted object failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Observing another program failed.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
     /// Writing a trace failed.
     #[error(transparent)]
     Trace(#[from] TraceError),

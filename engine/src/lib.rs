@@ -98,6 +98,7 @@ mod handle;
 pub mod launch;
 pub mod manager;
 pub mod memory;
+pub mod observe;
 pub mod pool;
 pub mod process;
 pub mod shared;

@@ -6,6 +6,7 @@ mod sources;
 use phalanx::channel::Queue;
 use phalanx::cluster::ClusterError;
 use phalanx::npy::NpyError;
+use phalanx::observe::ObserveError;
 use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
@@ -62,6 +63,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(LockError::<()>::WouldDeadlock),
         check(ManagerError::Memory(create_error())),
         check(NpyError::NotFound { path }),
+        check(ObserveError::NoPool { pid: 1 }),
         check(parts_error()),
         check(PlacementError::NoWorkers),
         check(PoolError::PoolClosed),

@@ -24,6 +24,7 @@ mod answer;
 mod builder;
 pub(crate) mod cancel;
 mod ctrl_c;
+pub(crate) mod done_units;
 pub(crate) mod driver;
 mod element_wise;
 mod error;

@@ -1,7 +1,7 @@
 //! The configuration of a pool, and its construction.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{Core, Pool, PoolError};
+use super::{Core, Pool, PoolError, cores};
 use crate::base::Output;
 use crate::code::{self, NoCapture};
 use crate::launch::PerWorker;
@@ -85,6 +85,7 @@ pub struct PoolBuilder {
     exit_timeout: Option<Duration>,
     /// The PUs that it stays within, and among how many the CPU quota is divided.
     share: Option<(CpuSet, usize)>,
+    reserve: bool,
 }
 
 impl PoolBuilder {
@@ -139,6 +140,36 @@ impl PoolBuilder {
     /// Sets where workers run.
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
+        self
+    }
+
+    /// Keeps the cores of this pool for itself among the pools of this user that are built so, in all programs.
+    /// Off by default.
+    ///
+    /// Cores that such a pool holds are not taken: without [`Self::workers`], the pool has fewer workers. If no
+    /// core is free, or fewer than the workers that were asked for, the pool uses the cores of others too,
+    /// after all free ones. [`Pool::reason`] says what was left out, what is shared and what is reserved.
+    ///
+    /// A pool holds whole cores, for all the workers that [`Self::max_workers`] allows, from here until its
+    /// workers have ended; [`Placement::Unbound`] pools and inline ones hold none. If the program is killed,
+    /// its cores are free at once. Listed CPUs ([`Placement::Cpus`]) are used as listed, free or not.
+    ///
+    /// It is an arrangement between programs that keep to it: pools that do not reserve, and all other
+    /// programs, run where they like. The arrangement is a file with locks, `phalanx-cores` in
+    /// `XDG_RUNTIME_DIR` or `/run/user`, or in `/dev/shm` if there is no such folder. Programs that see
+    /// different files, as in different containers, do not see each other. Where the file cannot be used, the
+    /// pool is built without, and its reason says why. Takes a system call per PU, and a few more.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), phalanx::Error> {
+    /// let pool = phalanx::Pool::builder().workers(1).reserve(true).build()?;
+    /// println!("{}", pool.reason());
+    /// assert_eq!(pool.map(|n: u64| n + 1, 0..3)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reserve(mut self, reserve: bool) -> Self {
+        self.reserve = reserve;
         self
     }
 
@@ -370,11 +401,14 @@ impl PoolBuilder {
             Some(machine) => machine.clone(),
             None => Machine::detect()?,
         };
-        let limits = self.limits();
+        let mut limits = self.limits();
         let request = self.request(kind);
-        let (workers, layout) = self.placed(&machine, &limits, &request)?;
+        let reserve = self.reserve && kind != CrewKind::Inline;
+        let (workers, layout, reservation) =
+            cores::take(reserve, &machine, &mut limits, |limits| self.placed(&machine, limits, &request))?;
         let hands = workers.saturating_mul(request.threads_per_worker);
-        let cores = super::sizing::usable_cores(&limits);
+        let usable = super::sizing::usable_cores(&limits);
+        let shares = cores::shares(&layout, &limits);
         let reason = match kind {
             CrewKind::Inline if is_inside() => "runs inline: a worker never starts workers".into(),
             CrewKind::Inline => "runs inline, in the calling thread".into(),
@@ -389,8 +423,9 @@ impl PoolBuilder {
             active: workers,
             places: layout.workers,
             is_bound: layout.is_bound,
-            crowded: hands > cores,
-            spare_core: hands < cores,
+            reservation,
+            crowded: shares || hands > usable,
+            spare_core: !shares && hands < usable,
             threads: request.threads_per_worker,
             label: if self.name.is_empty() { String::new() } else { format!("{} ", self.name) },
             preload: self.preload,

@@ -3,6 +3,7 @@
 mod arrays;
 mod azip;
 mod builder;
+mod cores;
 mod end;
 mod error;
 mod exit;

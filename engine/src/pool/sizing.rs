@@ -55,10 +55,12 @@ pub fn recommended_workers(bytes_each: u64) -> usize {
     Load::measure(Duration::from_millis(100)).map_or(cores, |load| load.workers(cores, bytes_each))
 }
 
-/// Number of CPUs that this process can keep busy at once.
+/// Number of CPUs that this process can keep busy at once, without those of other pools if there are more.
 pub(super) fn usable_cores(limits: &Limits) -> usize {
     let quota = limits.quota_cpus.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
-    limits.allowed.len().min(quota).max(1)
+    let free = limits.allowed.difference(&limits.reserved);
+    let cpus = if free.is_empty() { &limits.allowed } else { &free };
+    cpus.len().min(quota).max(1)
 }
 
 /// Sums over all CPUs, in ticks.

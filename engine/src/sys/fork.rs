@@ -11,14 +11,19 @@
 //! A child made by the bare system call `clone` is covered only where the engine itself makes it ([`cover`]).
 //!
 //! # Safety
-//! A listed range belongs to whoever lists it, and is not inherited. The list is locked while a fork is on
-//! its way, so that a child finds it whole; the handlers allocate nothing and take no other lock.
+//! A listed range or descriptor belongs to whoever lists it, and is not inherited. The list is locked while a
+//! fork is on its way, so that a child finds it whole; the handlers allocate nothing and take no other lock.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::memory;
 use std::cell::UnsafeCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 // Plain atomics on purpose: this is process-local bookkeeping outside every checked protocol.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -63,9 +68,58 @@ pub(crate) fn shared_objects() -> usize {
     SHARED_OBJECTS.load(Ordering::Relaxed)
 }
 
+/// A file that children do not get: its descriptor is closed in them before anything else runs there.
+///
+/// What the kernel ties to the open description, as locks, so ends with this process and not with the last
+/// of its children.
+#[derive(Debug)]
+pub(crate) struct OwnFile {
+    file: ManuallyDrop<File>,
+    owner: u32,
+}
+
+impl OwnFile {
+    /// Opens it while nobody forks.
+    pub(crate) fn made_by(open: impl FnOnce() -> io::Result<File>) -> io::Result<OwnFile> {
+        LIST.with(|content| {
+            content.watch();
+            let file = ManuallyDrop::new(open()?);
+            content.descriptors.insert(file.as_raw_fd());
+            Ok(OwnFile { file, owner: memory::process_id() })
+        })
+    }
+
+    /// Whether this process opened it, and is no forked child, in which the descriptor is closed.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == memory::process_id()
+    }
+}
+
+impl Deref for OwnFile {
+    type Target = File;
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
+        LIST.with(|content| {
+            content.descriptors.remove(&self.file.as_raw_fd());
+            // SAFETY: dropped here, once.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
+        });
+    }
+}
+
 struct Content {
     /// Length of each range by its address.
     ranges: BTreeMap<usize, usize>,
+    /// Numbers of the descriptors that are closed in children.
+    descriptors: BTreeSet<RawFd>,
     /// Called in a child, which has one thread, before anything else runs there.
     resets: Vec<fn()>,
     has_handlers: bool,
@@ -73,7 +127,12 @@ struct Content {
 
 impl Content {
     const fn new() -> Content {
-        Content { ranges: BTreeMap::new(), resets: Vec::new(), has_handlers: false }
+        Content {
+            ranges: BTreeMap::new(),
+            descriptors: BTreeSet::new(),
+            resets: Vec::new(),
+            has_handlers: false,
+        }
     }
 }
 
@@ -156,7 +215,7 @@ impl Content {
         let page = memory::page_size();
         // Taken without being freed: an allocator may not be ready in a child. The covers are inherited by
         // later children.
-        for (at, len_bytes) in &*std::mem::ManuallyDrop::new(std::mem::take(&mut self.ranges)) {
+        for (at, len_bytes) in &*ManuallyDrop::new(std::mem::take(&mut self.ranges)) {
             // SAFETY: the range was ours, and is empty in a child.
             if unsafe { memory::cover(*at, len_bytes.next_multiple_of(page)) }.is_err() {
                 crate::sys::process::write_stderr(
@@ -164,6 +223,11 @@ impl Content {
                 );
                 std::process::abort();
             }
+        }
+        // As the ranges.
+        for number in &*ManuallyDrop::new(std::mem::take(&mut self.descriptors)) {
+            // SAFETY: a descriptor of an `OwnFile`, which is not used and not dropped in a child.
+            unsafe { libc::close(*number) };
         }
         self.resets.iter().for_each(|reset| reset());
     }

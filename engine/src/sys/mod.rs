@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod ctrl_c;
 pub(crate) mod descriptor;
 pub(crate) mod file;
+pub(crate) mod file_lock;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lineage;

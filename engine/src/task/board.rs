@@ -90,15 +90,15 @@ impl Rules {
 
 #[derive(Debug, Default)]
 #[repr(C)]
-struct Head {
+pub(crate) struct Head {
     /// Position after the last queued task. Written by the driver.
-    tail: Line<AtomicU64>,
+    pub(crate) tail: Line<AtomicU64>,
     /// No task before this position is queued. Advanced by any member that finds this out.
-    head: Line<AtomicU64>,
+    pub(crate) head: Line<AtomicU64>,
     /// Number of the driver's threads that want to be woken for every task.
     eager: Line<AtomicU32>,
     /// Whether more tasks wait than the board has room for.
-    backlog: Line<AtomicU32>,
+    pub(crate) backlog: Line<AtomicU32>,
     rules: Line<Rules>,
     /// Members that have asked for room since the driver last looked.
     asking: Line<AtomicU32>,

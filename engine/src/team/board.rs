@@ -87,15 +87,15 @@ struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BoardLayout {
     pub(crate) size: usize,
-    attendance: usize,
-    pending: usize,
-    asleep: usize,
+    pub(crate) attendance: usize,
+    pub(crate) pending: usize,
+    pub(crate) asleep: usize,
     ranges: usize,
-    statuses: usize,
+    pub(crate) statuses: usize,
     faults: usize,
     steps: usize,
     payloads: usize,
-    bitmap: usize,
+    pub(crate) bitmap: usize,
     /// Bytes in all.
     pub(crate) len_bytes: usize,
 }

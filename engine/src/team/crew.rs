@@ -24,7 +24,7 @@ use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::state::States;
 use crate::team::trace::{Trace, trace_bytes};
 use crate::team::welcome::Welcome;
-use crate::topology::{CpuSet, WorkerPlace, bind_to};
+use crate::topology::{CpuSet, Reservation, WorkerPlace, bind_to};
 use parking_lot::{Condvar, FairMutex, Mutex};
 use std::os::fd::OwnedFd;
 // Plain atomics on purpose: driver memory outside every checked protocol.
@@ -49,6 +49,8 @@ pub(crate) struct CrewPlan {
     /// How many of them the team has at first.
     pub(crate) active: usize,
     pub(crate) is_bound: bool,
+    /// Keeps the cores of the places from other pools.
+    pub(crate) reservation: Option<Reservation>,
     pub(crate) crowded: bool,
     pub(crate) spare_core: bool,
     pub(crate) threads: usize,
@@ -80,6 +82,7 @@ impl CrewPlan {
             active: places.len(),
             places,
             is_bound: false,
+            reservation: None,
             crowded: false,
             spare_core: false,
             threads: 1,
@@ -138,6 +141,8 @@ pub(crate) struct Crew {
     pub(crate) death_observer: OnceLock<Weak<dyn DeathObserver>>,
     pub(super) places: Vec<WorkerPlace>,
     pub(super) is_bound: bool,
+    /// Until the members are gone.
+    pub(super) reservation: Mutex<Option<Reservation>>,
     pub(super) crowded: bool,
     pub(super) spare_core: bool,
     pub(super) threads: usize,

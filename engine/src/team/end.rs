@@ -41,6 +41,8 @@ impl Crew {
         self.reach(Phase::Ending);
         self.let_go();
         self.join_hands();
+        drop(self.reservation.lock().take());
+        drop(self.roster.lock().plate.take());
         then();
         self.reach(Phase::Over);
         drop(gate);

@@ -11,6 +11,7 @@ use crate::team::crew::{Crew, CrewError, CrewKind, CrewPlan};
 use crate::team::gate::Progress;
 use crate::team::leave::Leave;
 use crate::team::member::SpinBudget;
+use crate::team::plate::{self, Plate};
 use crate::team::register::Register;
 use crate::team::roster::{MemberStage, Roster, RosterSlot};
 use crate::team::trace::Trace;
@@ -63,6 +64,7 @@ impl Crew {
             death_observer: OnceLock::new(),
             places: plan.places,
             is_bound: plan.is_bound,
+            reservation: Mutex::new(plan.reservation),
             crowded: plan.crowded,
             spare_core: plan.spare_core,
             threads: plan.threads,
@@ -70,6 +72,7 @@ impl Crew {
             _shared: (plan.trace && plan.kind == CrewKind::Inline).then(fork::Shared::new),
         });
         crew.orders.set_serving(plan.active);
+        crew.roster.lock().plate = crew.new_plate();
         match plan.kind {
             CrewKind::Processes(method) => crew.start_processes(method, plan.preload)?,
             // Threads that were started before one could not be hold the crew: it must be ended by hand.
@@ -80,6 +83,20 @@ impl Crew {
         }
         crew.wait_until_started()?;
         Ok(crew)
+    }
+
+    /// What observers are told; nothing where the system refuses, since nobody needs it to compute.
+    fn new_plate(&self) -> Option<Plate> {
+        let [orders, board] = self.control.fds().filter(|_| self.kind != CrewKind::Inline)?;
+        let team = plate::Team {
+            size: self.size,
+            has_threads: self.kind == CrewKind::Threads,
+            label: &self.label,
+            orders,
+            board,
+            tasks: self.idle_work.as_ref().map(|plan| plan.segment.fd()),
+        };
+        Plate::of(&team).ok()
     }
 
     fn start_processes(

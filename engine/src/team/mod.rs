@@ -23,6 +23,7 @@ mod lifecycle;
 pub(crate) mod member;
 mod member_thread;
 pub(crate) mod orders;
+pub(crate) mod plate;
 pub(crate) mod program;
 mod reaping;
 mod record;

@@ -57,15 +57,17 @@ pub(crate) const FLAG_REQUIRED: u32 = 1;
 pub(crate) const FLAG_REPAIR: u32 = 1 << 1;
 /// The driver takes part as rank 0 and waits awake: members spin without yielding.
 pub(crate) const FLAG_SEATED: u32 = 1 << 2;
+/// Ranks do parts of their own, and no done bits are set.
+pub(crate) const FLAG_RANK_BOUND: u32 = 1 << 3;
 /// The driver wants every member's counters to be complete when the launch is over.
 pub(crate) const FLAG_WATCHED: u32 = 1 << 6;
 
 #[repr(C)]
-struct OrdersMemory {
+pub(crate) struct OrdersMemory {
     bell: Line<AtomicU32>,
-    order: Line<Order>,
+    pub(crate) order: Line<Order>,
     wire: Line<[u8; WIRE_BYTES]>,
-    serving: Line<AtomicU32>,
+    pub(crate) serving: Line<AtomicU32>,
 }
 
 /// Bytes of an orders segment.

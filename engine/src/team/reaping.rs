@@ -9,6 +9,7 @@ use crate::spawn::{ExitCause, StartError};
 use crate::sync::repair::repair;
 use crate::team::crew::Crew;
 use crate::team::exit_function::ExitError;
+use crate::team::plate::LastDeath;
 use crate::team::record::Reached;
 use crate::team::roster::{DeathRecord, MemberStage, Roster};
 use crate::team::succession;
@@ -111,6 +112,8 @@ fn record(
     settle_exit(crew, roster, rank, pid, cause, oom);
     let slot = &mut roster.slots[rank];
     slot.vacate();
+    slot.deaths = slot.deaths.saturating_add(1);
+    slot.last_death = Some(LastDeath::now(cause));
     let is_dismissed = std::mem::take(&mut slot.is_dismissed);
     // Acquire: pairs with the Release in `LaunchContext::chunks`.
     let unit = status.current.swap(0, Ordering::AcqRel);

@@ -4,6 +4,7 @@ use crate::memory::Segment;
 use crate::spawn::{ExitCause, WorkerProcess};
 use crate::team::exit_function::ExitProgress;
 use crate::team::fork_join::RankSet;
+use crate::team::plate::{LastDeath, Plate, Row};
 use crate::team::record::Record;
 use crate::team::state;
 use rustc_hash::FxHashSet;
@@ -24,6 +25,19 @@ pub(crate) enum MemberStage {
     Leaving,
     /// Its death is confirmed; a successor is not started yet.
     Dead,
+}
+
+impl MemberStage {
+    /// As plates tell it.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            MemberStage::Absent => 0,
+            MemberStage::Starting => 1,
+            MemberStage::Ready => 2,
+            MemberStage::Leaving => 3,
+            MemberStage::Dead => 4,
+        }
+    }
 }
 
 /// How long a worker took to be ready.
@@ -48,6 +62,9 @@ pub(crate) struct RosterSlot {
     pub(crate) states: FxHashSet<u64>,
     /// The launch in progress waits for the successor of this one, who died before it had entered.
     pub(crate) owed: Option<DeathRecord>,
+    /// How many of its workers have died, and how the last one did.
+    pub(crate) deaths: u32,
+    pub(crate) last_death: Option<LastDeath>,
     /// What its workers' deaths say against the rank.
     pub(crate) record: Record,
     /// When the next worker is to be started, if one is wanted.
@@ -93,6 +110,8 @@ impl RosterSlot {
             known: FxHashSet::default(),
             states: FxHashSet::default(),
             owed: None,
+            deaths: 0,
+            last_death: None,
             record: Record::default(),
             start_at: None,
             is_underway: false,
@@ -113,6 +132,12 @@ impl RosterSlot {
     pub(crate) fn pid(&self) -> u32 {
         let serves = matches!(self.stage, MemberStage::Ready | MemberStage::Leaving);
         self.process.as_ref().filter(|_| serves).map_or(0, |process| process.pid)
+    }
+
+    /// What observers are told of the rank.
+    fn row(&self) -> Row {
+        let pid = self.process.as_ref().map_or(0, |process| process.pid);
+        Row::new(pid, self.stage.code(), self.deaths, self.last_death)
     }
 
     /// Somebody is being started who does not serve yet.
@@ -197,6 +222,8 @@ pub(crate) struct Roster {
     pub(crate) growing: Option<usize>,
     /// Why a worker could not be started, the last time.
     pub(crate) hindrance: Option<String>,
+    /// What observers in other programs are told.
+    pub(crate) plate: Option<Plate>,
     /// Every rank of the team, if all are ready.
     pub(crate) everyone: Option<RankSet>,
 }
@@ -226,6 +253,7 @@ impl Roster {
             there: active,
             growing: None,
             hindrance: None,
+            plate: None,
             everyone: None,
         }
     }
@@ -236,6 +264,7 @@ impl Roster {
         let ready = team.iter().all(|slot| slot.stage == MemberStage::Ready);
         self.everyone = ready.then(|| RankSet::full(self.active));
         self.common.iter_mut().for_each(FxHashSet::clear);
+        self.plate.iter_mut().for_each(|plate| plate.update(self.slots.iter().map(RosterSlot::row)));
     }
 
     /// The ranks of the team that serve launches now.

@@ -26,6 +26,10 @@ pub struct Limits {
     pub nodes: Option<NodeSet>,
     /// The CPU quota of the cgroups: 1.5 means 150 ms of CPU time in every 100 ms. `None` without a quota.
     pub quota_cpus: Option<f64>,
+    /// The PUs that other pools have reserved. [`plan`](super::plan) leaves them out as long as others
+    /// suffice. Empty after [`Limits::detect`]: only pools that
+    /// [reserve](crate::PoolBuilder::reserve) their own cores look for those of others.
+    pub reserved: CpuSet,
     /// Queries that failed, and why.
     pub notes: Vec<String>,
 }

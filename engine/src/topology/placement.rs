@@ -185,7 +185,9 @@ crate::base::debug_is_display!(PlacementError);
 ///
 /// The default number of workers is the number of places within `limits.allowed`, capped by the CPU quota
 /// rounded up. A requested number is used as it is, up to [`MAX_WORKERS`]; workers beyond the number of
-/// places share them round robin, and the reason mentions it.
+/// places share them round robin, and the reason says so. PUs in `limits.reserved` are left out; if no other is
+/// left, or not as many places as the requested number, they are used too, after all others. Listed PUs
+/// ([`Placement::Cpus`]) are used as listed, and `Unbound` ignores reservations.
 ///
 /// # Errors
 /// A [`PlacementError`] for an invalid argument. Nothing is clipped silently.
@@ -225,7 +227,7 @@ pub fn plan(machine: &Machine, limits: &Limits, request: &Request) -> Result<Pla
             allowed: limits.allowed.clone(),
         });
     }
-    let places = places::find(machine, &allowed, request)?;
+    let places = places::find_beside(machine, &allowed, &limits.reserved, request)?;
     let threads = request.threads_per_worker as f64;
     let within_quota = limits.quota_cpus.map(|quota| ((quota / threads).ceil() as usize).max(1));
     let default = places.natural.min(within_quota.unwrap_or(usize::MAX)).min(MAX_WORKERS);

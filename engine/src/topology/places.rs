@@ -33,8 +33,46 @@ impl Places {
     }
 }
 
+/// Finds the places for a request inside the allowed PUs, beside pools that have reserved some of them.
+pub(super) fn find_beside(
+    machine: &Machine,
+    allowed: &CpuSet,
+    reserved: &CpuSet,
+    request: &Request,
+) -> Result<Places, PlacementError> {
+    let reserved = allowed.intersection(reserved);
+    if reserved.is_empty() || request.placement == Placement::Unbound {
+        return find(machine, allowed, request);
+    }
+    let is_listed = matches!(request.placement, Placement::Cpus(_));
+    let free = allowed.difference(&reserved);
+    if !is_listed && !free.is_empty() {
+        let mut places = find(machine, &free, request)?;
+        if request.workers.is_none_or(|workers| workers <= places.sets.len()) {
+            places.notes.push(format!("without {}, which other pools have reserved", listed(&reserved)));
+            return Ok(places);
+        }
+    }
+    let mut places = find(machine, allowed, request)?;
+    if !is_listed {
+        places.sets.sort_by_key(|set| set.intersects(&reserved));
+    }
+    let used = places.sets.iter().take(request.workers.unwrap_or(usize::MAX));
+    let shared = used.fold(CpuSet::new(), |all, set| all.union(&set.intersection(&reserved)));
+    if !shared.is_empty() {
+        let them = if shared.len() == 1 { "it" } else { "them" };
+        places.notes.push(format!("{} shared with pools that have reserved {them}", listed(&shared)));
+    }
+    Ok(places)
+}
+
+/// `CPU 3`, `CPUs 0-3`.
+fn listed(pus: &CpuSet) -> String {
+    if pus.len() == 1 { format!("CPU {pus}") } else { format!("CPUs {pus}") }
+}
+
 /// Finds the places for a request inside the allowed PUs.
-pub(super) fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Result<Places, PlacementError> {
+fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Result<Places, PlacementError> {
     let threads = request.threads_per_worker;
     let cores = Unit::cores(machine, allowed);
     let unknown = " (physical cores unknown)";

@@ -16,7 +16,7 @@ use crate::team::crew::Crew;
 use crate::team::fork_join::Presence;
 use crate::team::gate::Phase;
 use crate::team::member::Member;
-use crate::team::orders::{FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order};
+use crate::team::orders::{FLAG_RANK_BOUND, FLAG_REPAIR, FLAG_REQUIRED, FLAG_SEATED, FLAG_WATCHED, Order};
 use crate::team::state;
 use std::any::Any;
 use std::sync::Arc;
@@ -174,6 +174,9 @@ impl<'a> ActiveLaunch<'a> {
         let mut flags = 0;
         if self.presence() == Presence::Required {
             flags |= FLAG_REQUIRED;
+        }
+        if self.job.rank_bound {
+            flags |= FLAG_RANK_BOUND;
         }
         if self.own.is_some() {
             flags |= FLAG_SEATED;

@@ -8,7 +8,7 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::launch::grid::block;
 
 /// Words between the places of neighbouring owners.
-const OWNER_STRIDE: usize = 16;
+pub(crate) const OWNER_STRIDE: usize = 16;
 
 /// The done bits of one launch.
 #[derive(Clone, Copy)]

@@ -365,3 +365,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn cores_of_other_pools_are_left_out_while_others_suffice() {
+    let smt = machine("package:1 core:4 pu:2");
+    let reserved = |text: &str| Limits { reserved: text.parse().unwrap(), ..all(&smt) };
+    let beside = |text, workers| {
+        let plan = plan(&smt, &reserved(text), &request(Placement::PerCore, workers)).unwrap();
+        let sets: Vec<_> = plan.workers.iter().map(|worker| worker.cpuset.to_string()).collect();
+        (sets.join(" "), plan.reason)
+    };
+    let (sets, reason) = beside("0-1,4-5", None);
+    assert_eq!(sets, "2-3 6-7");
+    assert_eq!(
+        reason,
+        "2 workers: 2 physical cores, 8 of 8 PUs allowed by the affinity mask, no CPU quota; without CPUs 0-1,4-5, \
+         which other pools have reserved"
+    );
+    assert_eq!(beside("0-1,4-5", Some(2)).0, "2-3 6-7");
+    let (sets, reason) = beside("0-1,4-5", Some(3));
+    assert_eq!(sets, "2-3 6-7 0-1", "the free ones first");
+    assert!(reason.ends_with("; CPUs 0-1 shared with pools that have reserved them"), "{reason}");
+    let (sets, reason) = beside("0-7", None);
+    assert_eq!(sets, "0-1 2-3 4-5 6-7");
+    assert!(reason.ends_with("; CPUs 0-7 shared with pools that have reserved them"), "{reason}");
+}
+
+#[test]
+fn a_list_is_taken_as_it_is_and_says_what_it_shares() {
+    let smt = machine("package:1 core:4 pu:2");
+    let limits = Limits { reserved: "0-3".parse().unwrap(), ..all(&smt) };
+    let listed = |list: Vec<u32>| plan(&smt, &limits, &request(Placement::Cpus(list), None)).unwrap();
+    let shared = listed(vec![2, 7]);
+    assert_eq!(shared.workers[0].cpuset.to_string(), "2");
+    assert!(shared.reason.ends_with("; CPU 2 shared with pools that have reserved it"), "{}", shared.reason);
+    assert!(!listed(vec![6, 7]).reason.contains("reserved"));
+    let unbound = plan(&smt, &limits, &request(Placement::Unbound, None)).unwrap();
+    assert_eq!((unbound.workers.len(), unbound.reason.contains("reserved")), (4, false));
+}
