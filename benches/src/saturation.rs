@@ -106,7 +106,13 @@ pub fn run(options: &Options<'_>, setup: &Setup, report: &Report) -> Outcome<()>
         for ((case, rates), median) in
             cases.iter().zip(rates).zip(medians).filter(|((_, own), _)| !own.is_empty())
         {
-            let record = Record::of(BENCH, &case.place.to_string(), case.cpus.len(), rates, "GB/s");
+            let record = Record::of(
+                BENCH,
+                &format!("node {}, {}", case.node, case.place),
+                case.cpus.len(),
+                rates,
+                "GB/s",
+            );
             let parameters =
                 json!({"node": case.node, "cpus": case.cpus, "mib": options.mib, "huge": options.huge});
             report.object(&Line::of(record, parameters, median));

@@ -92,6 +92,10 @@ impl Bench for Compare {
                 .collect::<Result<_, _>>()?,
         };
         let found = outside::find(|name| self.wants(name))?;
+        if cfg!(debug_assertions) {
+            report
+                .remark("this is no release build, and the programs outside are: compare nothing with them");
+        }
         for peer in &found.peers {
             report.remark(&format!("{}: {}", peer.name, peer.what));
         }

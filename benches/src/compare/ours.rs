@@ -63,7 +63,7 @@ impl Job for Bodies {
             let (from, to) =
                 if step % 2 == 0 { (&mut *first, &mut *second) } else { (&mut *second, &mut *first) };
             pool.broadcast((from.atomic(), to.atomic(), ranks), |rank, (from, to, ranks)| {
-                bodies::step(&from, &to, rank, ranks);
+                bodies::step(from, to, rank, ranks);
             })?;
         }
         Ok(())
