@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 /// More bars than this say less than a table.
 const BARS: usize = 16;
+/// A longer table is folded.
+const ROWS: usize = 24;
 /// From here, a reader should not believe the figures.
 const NOISY: f64 = 0.05;
 
@@ -154,7 +156,11 @@ fn table(figures: &[Figure]) -> String {
             own.n.map_or("-".into(), |n| n.to_string())
         );
     }
-    text + "</table>"
+    text += "</table>";
+    match figures.len() > ROWS {
+        true => format!("<details><summary>All {} figures</summary>{text}</details>", figures.len()),
+        false => text,
+    }
 }
 
 /// Lines without a figure: one row each, the same fields as columns; or as they are where fields differ.
