@@ -3,12 +3,15 @@
 use crate::bench::{Listed, ListedInspection};
 use crate::c2c::CoreToCore;
 use crate::chunk::Chunk;
+use crate::compare::Compare;
 use crate::doctor::Doctor;
 use crate::kernels::Kernels;
 use crate::launch::Launch;
 use crate::memory::Memory;
+use crate::memory_map::MemoryMap;
 use crate::noise::Noise;
 use crate::npb::Npb;
+use crate::page::Page;
 use crate::pool_size::PoolSize;
 use crate::queue::Queue;
 use crate::scale::Scale;
@@ -21,6 +24,7 @@ use crate::topo::Topo;
 /// All benches, in the order in which `all` runs them. Subcommands, help, `--list` and `all` come from here.
 pub const BENCHES: &[Listed] = &[
     Listed::of::<CoreToCore>(),
+    Listed::of::<MemoryMap>(),
     Listed::of::<Launch>(),
     Listed::of::<Noise>(),
     Listed::of::<Stream>(),
@@ -33,11 +37,12 @@ pub const BENCHES: &[Listed] = &[
     Listed::of::<PoolSize>(),
     Listed::of::<Chunk>(),
     Listed::of::<Scale>(),
+    Listed::of::<Compare>(),
 ];
 
 /// All inspections. They come before the benches in the help.
 pub const INSPECTIONS: &[ListedInspection] =
-    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>(), ListedInspection::of::<Top>()];
+    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>(), ListedInspection::of::<Top>(), ListedInspection::of::<Page>()];
 
 #[cfg(test)]
 mod tests {

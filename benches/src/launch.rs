@@ -2,13 +2,16 @@
 
 use crate::bench::Bench;
 use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
+use crate::launch_spread;
 use crate::noise::Noise;
 use crate::peers::{Peer, forkunion, rayon as rayon_peer, spin};
 use crate::report::{Goal, Report, Target};
+use crate::sizing::chart;
 use clap::Args;
 use phalanx::{Backend, Pool, Schedule};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustix::process::{Pid, Signal, kill_process};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const PROCESSES: &str = "phalanx-processes";
@@ -60,17 +63,31 @@ pub struct Launch {
     /// Measure phase_noise too, with this many busy processes [default: one per worker]
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0")]
     noise: Option<u32>,
+
+    /// Also show how the cost of empty launches is distributed, and how it grows with the workers
+    #[arg(long)]
+    spread: bool,
+
+    /// Also draw that into this file
+    #[arg(long, value_name = "FILE.svg", requires = "spread")]
+    svg: Option<PathBuf>,
 }
 
 impl Bench for Launch {
     const NAME: &'static str = "launch";
 
     fn measures() -> Vec<&'static str> {
-        harness::names(RACES)
+        let mut names = harness::names(RACES);
+        names.push(launch_spread::BENCH);
+        names
     }
 
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        chart::check(self.svg.as_deref())?;
         harness::run(RACES, &self.only, setup, self, TARGETS, report)?;
+        if self.spread {
+            launch_spread::run(setup, self.svg.as_deref(), report)?;
+        }
         match self.noise {
             Some(hogs) => Noise::beside(hogs).run(setup, report),
             None => Ok(()),

@@ -13,18 +13,24 @@ mod benches;
 mod c2c;
 mod chunk;
 mod cli;
+mod compare;
 mod described;
 mod doctor;
 mod harness;
+mod head;
 mod kernels;
 mod launch;
+mod launch_spread;
 mod memory;
+mod memory_map;
 mod noise;
 mod npb;
+mod page;
 mod peers;
 mod pool_size;
 mod queue;
 mod report;
+mod saturation;
 mod scale;
 mod sizing;
 mod statistics;
@@ -79,6 +85,9 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
 fn run(cli: &Cli, benches: &[(&Listed, ArgMatches)]) -> Outcome<usize> {
     let setup = Setup::new(&cli.options)?;
     let mut report = Report::new(cli.json);
+    if cli.json {
+        report.object(&head::line(std::env::args()));
+    }
     if benches.iter().any(|(bench, _)| bench.has_one_team) {
         report.headline(&setup.places, &setup.reason);
     }

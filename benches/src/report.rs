@@ -225,10 +225,13 @@ fn best_peer(group: &[Record]) -> Option<&Record> {
 }
 
 /// A value with its unit, to be read by people.
-fn shown(value: f64, unit: &str) -> String {
+pub fn shown(value: f64, unit: &str) -> String {
     match unit {
+        "ns" if value < 1e3 => format!("{value:.1} ns"),
         "ns" if value < 1e6 => format!("{:.3} us", value / 1e3),
         "ns" => format!("{:.2} ms", value / 1e6),
+        "s" if value < 1e-3 => format!("{:.3} us", value * 1e6),
+        "s" if value < 1.0 => format!("{:.2} ms", value * 1e3),
         "bytes" => format!("{:.2} MiB", value / (1024.0 * 1024.0)),
         "x" => format!("{value:.3} x"),
         unit => format!("{value:.2} {unit}"),

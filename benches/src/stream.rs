@@ -7,6 +7,7 @@ use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
 use crate::peers::{Peer, rayon as rayon_peer};
 use crate::report::{Goal, Record, Report, Target};
+use crate::saturation::{self, Place};
 use crate::watchdog;
 use clap::Args;
 use phalanx::{ArrayOptions, Backend, HugePages, Pool, SharedArray};
@@ -83,16 +84,25 @@ pub struct Stream {
     /// Ask for huge pages for the shared arrays
     #[arg(long)]
     huge: bool,
+
+    /// Measure instead how many cores of each NUMA node saturate its memory, with pages lying so: local,
+    /// interleave, bind:N
+    #[arg(long, value_name = "PLACES", value_delimiter = ',', num_args = 0..=1, default_missing_value = "local")]
+    saturation: Option<Vec<Place>>,
 }
 
 impl Bench for Stream {
     const NAME: &'static str = "stream";
 
     fn measures() -> Vec<&'static str> {
-        KERNELS.iter().map(|(bench, _)| *bench).collect()
+        KERNELS.iter().map(|(bench, _)| *bench).chain([saturation::BENCH]).collect()
     }
 
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        if let Some(places) = &self.saturation {
+            let options = saturation::Options { places, huge: self.huge, mib: self.mib };
+            return saturation::run(&options, setup, report);
+        }
         watchdog::note("making the arrays of stream".into());
         let mut teams = Teams::start(self, setup)?;
         let names = teams.names();

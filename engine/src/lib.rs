@@ -68,6 +68,7 @@
 //! | [`sync`] | synchronise | [`Lock`](sync::Lock), [`Event`](sync::Event), [`Barrier`](sync::Barrier), [`Counter`](sync::Counter) |
 //! | [`shared`] | share values, lists, atomics, snapshots | [`Value`](shared::Value), [`Atomic`](shared::Atomic), [`SharedList`](shared::SharedList) |
 //! | [`manager`] | host objects behind proxies | [`Manager`] |
+//! | [`observe`] | watch the pools of another program | [`pools`](observe::pools) |
 //! | [`cluster`] | run the same program on many machines | [`Cluster`](cluster::Cluster) |
 //!
 //! [`Error`] holds any error of the crate. Numeric kernels are in the crate `phalanx-kernels`, and the guide

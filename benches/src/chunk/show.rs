@@ -166,12 +166,15 @@ pub fn chart(found: &Findings, context: &Context<'_>) -> Chart {
         axes: (context.unit.to_owned(), unit.to_owned()),
         is_log: true,
         curves: curves.collect(),
-        mark: match &found.advice {
+        is_bytes: false,
+        marks: match &found.advice {
             Advice::Take(Way { chunk: Some(chunk), .. }) => {
                 Some((*chunk as f64, format!("recommended: {chunk}")))
             }
             _ => context.own.map(|chunk| (chunk as f64, format!("the engine's own: {chunk}"))),
-        },
+        }
+        .into_iter()
+        .collect(),
     }
 }
 
@@ -220,7 +223,7 @@ mod tests {
     fn the_picture_points_at_what_is_recommended() {
         let (found, context) = shown(Some(4), 0.002);
         let drawn = chart(&found, &context);
-        assert_eq!(drawn.mark, Some((16.0, "recommended: 16".into())));
+        assert_eq!(drawn.marks, [(16.0, "recommended: 16".into())]);
         assert_eq!(drawn.curves.len(), 1, "static has no samples");
         assert_eq!(drawn.axes.1, "ms");
     }

@@ -190,7 +190,12 @@ pub fn chart(found: &Findings, name: &str) -> Chart {
         axes: ("workers".into(), format!("over {first:.0} worker{}", if first > 1.0 { "s" } else { "" })),
         is_log: false,
         curves,
-        mark: found.recommended.map(|(size, _)| (size as f64, format!("recommended: {size}"))),
+        is_bytes: false,
+        marks: found
+            .recommended
+            .map(|(size, _)| (size as f64, format!("recommended: {size}")))
+            .into_iter()
+            .collect(),
     }
 }
 

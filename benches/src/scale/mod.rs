@@ -1,6 +1,7 @@
 //! `scale`: strong and weak scaling of a workload, and where it stands under the roofs of the machine.
 
 mod peak;
+mod picture;
 mod roof;
 mod show;
 
@@ -14,13 +15,14 @@ use crate::sizing::options::{Common, workload};
 use crate::sizing::sizes::pool_sizes;
 use crate::sizing::turns::{Turns, time_pool};
 use crate::sizing::workload::Workload;
-use crate::sizing::workloads;
+use crate::sizing::{chart, workloads};
 use clap::Args;
 use phalanx::Backend;
 use phalanx::topology::Machine;
 use roof::{Work, position};
 use serde_json::json;
 use show::{ROOFLINE, Roofline, Scaling};
+use std::path::PathBuf;
 
 /// Names of its records.
 const STRONG: &str = "scale_strong";
@@ -43,6 +45,10 @@ pub struct Scale {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096))]
     sizes: Vec<u32>,
 
+    /// Also draw scaling and roofs into this file
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+
     #[command(flatten)]
     common: Common,
 }
@@ -58,6 +64,7 @@ impl Bench for Scale {
     }
 
     fn run(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        chart::check(self.svg.as_deref())?;
         let (machine, _) = self.common.machine()?;
         let runs = self.runs(setup)?;
         let own = self.workload;
@@ -76,7 +83,7 @@ impl Bench for Scale {
         let names: Vec<String> = runs.iter().map(Run::name).collect();
         let taken =
             turns.take(&names, |index, turn| time_pool(own, runs[index].elements, runs[index].size, turn))?;
-        let mut largest = None;
+        let mut kinds: Vec<(bool, Vec<Row>, Vec<usize>)> = Vec::new();
         for is_weak in [false, true] {
             let (own, samples): (Vec<Run>, Vec<Vec<f64>>) = runs
                 .iter()
@@ -84,16 +91,20 @@ impl Bench for Scale {
                 .filter(|(run, _)| run.is_weak == is_weak)
                 .map(|(run, s)| (*run, s.clone()))
                 .unzip();
-            let rows = self.show(is_weak, &own, &samples, report)?;
-            if !is_weak {
-                largest = rows.last().map(|row| (row.size, row.seconds));
-            }
+            let (rows, elements) = self.show(is_weak, &own, &samples, report)?;
+            kinds.push((is_weak, rows, elements));
         }
         if !own.is_linear {
             report.remark("\n  weak scaling: not measured, the work grows faster than the elements");
         }
+        let mut pictures = vec![picture::gains(own.name, &scalings(&kinds))];
+        let largest = kinds[0].1.last().map(|row| (row.size, row.seconds));
         if let Some((workers, seconds)) = largest.filter(|_| !turns.is_stopped()) {
-            self.roofline(&machine, workers, &seconds, report)?;
+            let line = self.roofline(&machine, workers, &seconds, report)?;
+            pictures.push(picture::roofline(own.name, &line.peak, line.position.as_ref()));
+        }
+        if let Some(file) = &self.svg {
+            chart::save_all(file, &pictures)?;
         }
         let shares = foreign.shares();
         if report.is_json() {
@@ -132,6 +143,19 @@ fn runs(sizes: &[usize], elements: usize, is_linear: bool) -> Vec<Run> {
     strong.chain(weak.filter(|_| is_linear)).collect()
 }
 
+/// Those that have rows.
+fn scalings(kinds: &[(bool, Vec<Row>, Vec<usize>)]) -> Vec<Scaling<'_>> {
+    let known = kinds.iter().filter(|(_, rows, _)| !rows.is_empty());
+    known
+        .map(|(is_weak, rows, elements)| Scaling {
+            bench: if *is_weak { WEAK } else { STRONG },
+            rows,
+            elements: elements.clone(),
+            is_weak: *is_weak,
+        })
+        .collect()
+}
+
 impl Scale {
     fn runs(&self, setup: &Setup) -> Outcome<Vec<Run>> {
         let mut sizes: Vec<usize> = self.sizes.iter().map(|size| *size as usize).collect();
@@ -144,7 +168,13 @@ impl Scale {
     }
 
     /// Shows one kind of scaling and returns its rows.
-    fn show(&self, is_weak: bool, runs: &[Run], samples: &[Vec<f64>], report: &Report) -> Outcome<Vec<Row>> {
+    fn show(
+        &self,
+        is_weak: bool,
+        runs: &[Run],
+        samples: &[Vec<f64>],
+        report: &Report,
+    ) -> Outcome<(Vec<Row>, Vec<usize>)> {
         let sizes: Vec<usize> = runs.iter().map(|run| run.size).collect();
         let rule = Rule {
             cores: usize::MAX,
@@ -155,15 +185,15 @@ impl Scale {
         let rows = judge(&sizes, samples, rule).rows;
         let elements_of =
             |row: &Row| runs.iter().find(|run| run.size == row.size).map_or(0, |run| run.elements);
-        let elements = rows.iter().map(elements_of).collect();
+        let elements: Vec<usize> = rows.iter().map(elements_of).collect();
         let bench = if is_weak { WEAK } else { STRONG };
-        let scaling = Scaling { bench, rows: &rows, elements, is_weak };
+        let scaling = Scaling { bench, rows: &rows, elements: elements.clone(), is_weak };
         if report.is_json() {
             scaling.lines(self.workload.name)?.iter().for_each(|line| report.object(line));
         } else if !rows.is_empty() {
             print!("{}", scaling.text());
         }
-        Ok(rows)
+        Ok((rows, elements))
     }
 
     /// Measures the roofs on the largest team and places the workload under them.
@@ -173,7 +203,7 @@ impl Scale {
         workers: usize,
         seconds: &Interval,
         report: &Report,
-    ) -> Outcome<()> {
+    ) -> Outcome<Roofline<'_>> {
         let last = machine.caches().iter().map(|cache| cache.level).max().unwrap_or(0);
         let caches: f64 =
             machine.caches().iter().filter(|own| own.level == last).map(|own| own.size_bytes as f64).sum();
@@ -199,7 +229,7 @@ impl Scale {
         } else {
             print!("{}", line.text());
         }
-        Ok(())
+        Ok(line)
     }
 
     fn show_plan(&self, runs: &[Run], setup: &Setup, report: &Report) {

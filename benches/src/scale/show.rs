@@ -26,7 +26,7 @@ pub struct Scaling<'s> {
 
 impl Scaling<'_> {
     /// How many times the work of the smallest size is done in its time, and what is ideal.
-    fn gain(&self, row: &Row) -> (f64, f64) {
+    pub fn gain(&self, row: &Row) -> (f64, f64) {
         let linear = row.size as f64 / self.rows.first().map_or(1, |first| first.size) as f64;
         if self.is_weak { (row.speedup.value * linear, linear) } else { (row.speedup.value, linear) }
     }

@@ -50,8 +50,10 @@ pub struct Chart {
     pub is_log: bool,
     /// The curves.
     pub curves: Vec<Curve>,
-    /// A place on the flat axis that is pointed at, and its name.
-    pub mark: Option<(f64, String)>,
+    /// Places on the flat axis that are pointed at, and their names.
+    pub marks: Vec<(f64, String)>,
+    /// Whether the flat axis is in bytes, so that 65536 is 64 Ki.
+    pub is_bytes: bool,
 }
 
 /// From values to places in the picture.
@@ -138,8 +140,7 @@ pub fn save(file: &Path, chart: &Chart) -> Outcome<()> {
 /// Draws it.
 pub fn draw(chart: &Chart) -> Document {
     let plane = Plane::of(chart);
-    let rows = chart.curves.len().div_ceil(2) as f64;
-    let height = SIZE.1 + rows * ROW + 8.0;
+    let height = height(chart);
     let mut document = Document::new()
         .set("viewBox", (0.0, 0.0, SIZE.0, height))
         .set("width", SIZE.0)
@@ -151,7 +152,7 @@ pub fn draw(chart: &Chart) -> Document {
         .add(Rectangle::new().set("class", "ground").set("width", SIZE.0).set("height", height))
         .add(text(&chart.title, 10.0, 20.0, "start").set("class", "title"))
         .add(scales(chart, &plane));
-    if let Some((place, name)) = &chart.mark {
+    for (place, name) in &chart.marks {
         let x = plane.x(*place);
         // Towards the middle, where there is room.
         let (anchor, by) = if x > SIZE.0 / 2.0 { ("end", -6.0) } else { ("start", 6.0) };
@@ -189,7 +190,8 @@ fn scales(chart: &Chart, plane: &Plane) -> Group {
     let mut free = 0.0;
     for x in xs.iter().map(|x| (*x, plane.x(*x))) {
         if x.1 - LABEL / 2.0 >= free {
-            group = group.add(text(&short(x.0), x.1, bottom + 18.0, "middle"));
+            let label = if chart.is_bytes { binary(x.0) } else { short(x.0) };
+            group = group.add(text(&label, x.1, bottom + 18.0, "middle"));
             free = x.1 + LABEL / 2.0;
         }
     }
@@ -256,6 +258,40 @@ fn short(value: f64) -> String {
     format!("{text}{unit}")
 }
 
+/// A number of bytes as short as a tick: 4096 is 4 Ki.
+fn binary(bytes: f64) -> String {
+    let (scaled, unit) = match bytes {
+        huge if huge >= GI => (bytes / GI, " Gi"),
+        large if large >= 1024.0 * 1024.0 => (bytes / (1024.0 * 1024.0), " Mi"),
+        small if small >= 1024.0 => (bytes / 1024.0, " Ki"),
+        _ => (bytes, ""),
+    };
+    format!("{}{unit}", short(scaled))
+}
+
+const GI: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// Pictures one below the other.
+pub fn stacked(charts: &[Chart]) -> Document {
+    let mut document = Document::new().set("width", SIZE.0).set("style", "max-width:100%;height:auto");
+    let mut top = 0.0;
+    for chart in charts {
+        document = document.add(draw(chart).set("y", top));
+        top += height(chart);
+    }
+    document.set("viewBox", (0.0, 0.0, SIZE.0, top)).set("height", top)
+}
+
+/// Draws several into a file.
+pub fn save_all(file: &Path, charts: &[Chart]) -> Outcome<()> {
+    Ok(svg::save(file, &stacked(charts))
+        .map_err(|error| format!("cannot write {}: {error}", file.display()))?)
+}
+
+fn height(chart: &Chart) -> f64 {
+    SIZE.1 + chart.curves.len().div_ceil(2) as f64 * ROW + 8.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +304,8 @@ mod tests {
             axes: ("workers".into(), "speed-up".into()),
             is_log,
             curves: vec![measured, fit],
-            mark: None,
+            marks: Vec::new(),
+            is_bytes: false,
         }
     }
 
@@ -289,6 +326,18 @@ mod tests {
                 assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn bytes_have_binary_ticks_and_every_mark_its_name() {
+        let mut own = chart(vec![(4096.0, 1.0, None), (1_048_576.0, 9.0, None)], true);
+        own.is_bytes = true;
+        own.marks = vec![(32768.0, "L1".into()), (524_288.0, "L2".into())];
+        let text = stacked(&[own.clone(), own]).to_string();
+        for part in ["4 Ki", "1 Mi", "L1", "L2"] {
+            assert!(text.matches(part).count() >= 2, "{part} is not in both pictures");
+        }
+        assert_eq!(text.matches("<svg").count(), 3);
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Turns {
     /// As the options say.
     pub fn new(setup: &Setup, common: &Common, report: &Report) -> Outcome<Turns> {
         let (budget, rounds) = common.time(setup);
+        Turns::over(budget, rounds, report)
+    }
+
+    /// In so many rounds, with so much time for the samples of one variant.
+    pub fn over(budget: Duration, rounds: u32, report: &Report) -> Outcome<Turns> {
         Ok(Turns {
             budget: budget / rounds,
             rounds: rounds as usize,
@@ -95,6 +100,11 @@ impl Turn<'_> {
     /// Whether the variant has no samples yet.
     pub fn is_first(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// Adds samples that another program took.
+    pub fn add(&mut self, times: impl IntoIterator<Item = Duration>) {
+        self.samples.extend(times.into_iter().map(|time| time.as_secs_f64()));
     }
 
     /// Runs `step`, which returns its time, until the turn is over: at least once.

@@ -6,7 +6,7 @@ use crate::sizing::workload::{Cut, Job, compare};
 use phalanx::{Pool, SharedArray};
 
 /// Neighbours differ, so that a chunk at the wrong place shows.
-fn value(place: usize) -> f64 {
+pub fn value(place: usize) -> f64 {
     1.0 + (place % 1021) as f64
 }
 
@@ -49,7 +49,7 @@ pub fn sum(pool: &Pool, len: usize) -> Outcome<Box<dyn Job>> {
 }
 
 /// Eight sums side by side: one alone waits for each addition.
-fn sum_of(x: &[f64]) -> f64 {
+pub fn sum_of(x: &[f64]) -> f64 {
     let (eights, rest) = x.as_chunks::<8>();
     let mut sums = [0.0; 8];
     for eight in eights {

@@ -17,7 +17,7 @@ struct Heat {
 }
 
 /// Heights whose steps are exact in binary.
-fn height(row: usize, column: usize) -> f64 {
+pub fn height(row: usize, column: usize) -> f64 {
     ((row * 7 + column * 13) % 64) as f64
 }
 
@@ -28,7 +28,7 @@ pub fn heat(pool: &Pool, len: usize) -> Outcome<Box<dyn Job>> {
 }
 
 /// One row of the next step; the first and the last column stay.
-fn row(out: &mut [f64], above: &[f64], here: &[f64], below: &[f64]) {
+pub fn row(out: &mut [f64], above: &[f64], here: &[f64], below: &[f64]) {
     out.copy_from_slice(here);
     let inner = out.len() - 2;
     let (left, right, middle) = (&here[..inner], &here[2..], &here[1..][..inner]);
@@ -36,6 +36,25 @@ fn row(out: &mut [f64], above: &[f64], here: &[f64], below: &[f64]) {
     for (j, out) in out[1..=inner].iter_mut().enumerate() {
         *out = (1.0 - 4.0 * R) * middle[j] + R * (above[j] + below[j] + left[j] + right[j]);
     }
+}
+
+/// A height after one step, by its place on a plate of so many rows.
+pub fn next_height(place: usize, rows: usize) -> f64 {
+    let (i, j) = (place / WIDTH, place % WIDTH);
+    if j == 0 || j == WIDTH - 1 {
+        return height(i, j);
+    }
+    let sides = height(i.saturating_sub(1), j)
+        + height((i + 1).min(rows - 1), j)
+        + height(i, j - 1)
+        + height(i, j + 1);
+    (1.0 - 4.0 * R) * height(i, j) + R * sides
+}
+
+/// Checks what one step left.
+pub fn check_heat(out: &[f64]) -> Outcome<()> {
+    let rows = out.len() / WIDTH;
+    compare(out, 1, |place| next_height(place, rows))
 }
 
 impl Job for Heat {
@@ -54,19 +73,7 @@ impl Job for Heat {
     }
 
     fn check(&self) -> Outcome<()> {
-        let rows = self.out.shape()[0];
-        let want = |place: usize| {
-            let (i, j) = (place / WIDTH, place % WIDTH);
-            if j == 0 || j == WIDTH - 1 {
-                return height(i, j);
-            }
-            let sides = height(i.saturating_sub(1), j)
-                + height((i + 1).min(rows - 1), j)
-                + height(i, j - 1)
-                + height(i, j + 1);
-            (1.0 - 4.0 * R) * height(i, j) + R * sides
-        };
-        compare(self.out.as_slice(), 1, want)
+        check_heat(self.out.as_slice())
     }
 
     fn own_chunk(&self, pool: &Pool) -> Outcome<Option<usize>> {

@@ -8,12 +8,12 @@ use phalanx_kernels::order;
 use std::hint::black_box;
 
 /// Arithmetic that touches no memory; each step needs the one before.
-fn churn(seed: u64, steps: u64) -> u64 {
+pub fn churn(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |word, step| black_box(word ^ step).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// Steps of the work of an index, of so many: from 1 to 1000.
-fn steps(place: usize, len: usize) -> u64 {
+pub fn steps(place: usize, len: usize) -> u64 {
     1 + 999 * place as u64 / len.max(1) as u64
 }
 
@@ -32,19 +32,24 @@ impl Job for Uneven {
     }
 
     fn check(&self) -> Outcome<()> {
-        for (place, got) in self.0.as_slice().iter().enumerate().skip(1).step_by(7) {
-            let want = churn(place as u64, steps(place, self.0.len()));
-            if *got != want {
-                return wrong(place, *got as f64, want as f64);
-            }
-        }
-        Ok(())
+        check_uneven(self.0.as_slice())
     }
 
     fn own_chunk(&self, pool: &Pool) -> Outcome<Option<usize>> {
         let operands = (self.0.split(), 0..self.0.len());
         Ok(Some(pool.reduce(operands, 0, |(out, _)| out.len() as u64, u64::max)? as usize))
     }
+}
+
+/// Checks what uneven work left.
+pub fn check_uneven(got: &[u64]) -> Outcome<()> {
+    for (place, own) in got.iter().enumerate().skip(1).step_by(7) {
+        let want = churn(place as u64, steps(place, got.len()));
+        if *own != want {
+            return wrong(place, *own as f64, want as f64);
+        }
+    }
+    Ok(())
 }
 
 /// Steps of a task.

@@ -1,8 +1,8 @@
 //! The list of built-in workloads.
 
-mod flat;
-mod grid;
-mod items;
+pub mod flat;
+pub mod grid;
+pub mod items;
 
 use super::workload::{Chunks, Workload};
 use crate::harness::Outcome;
