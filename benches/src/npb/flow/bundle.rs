@@ -31,7 +31,7 @@ pub fn line<S: Simd>(numbers: &[f64], len: usize) -> &Line<S> {
     &S::as_simd_f64s(numbers).0.as_chunks().0[..len]
 }
 
-/// As [`line`], for writing.
+/// As [`line()`], for writing.
 #[inline(always)]
 pub fn line_mut<S: Simd>(numbers: &mut [f64], len: usize) -> &mut Line<S> {
     &mut S::as_mut_simd_f64s(numbers).0.as_chunks_mut().0[..len]

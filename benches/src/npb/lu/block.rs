@@ -43,7 +43,7 @@ impl WithSimd for Plane<'_> {
             return;
         }
         let (bundles, each) = (inner.len().div_ceil(lanes), steps(grid, lanes) * 5 * lanes);
-        make_room(block, grid, bundles * each, each);
+        make_room(block, grid, bundles, each);
         let (first_plane, neighbour, last) = match way {
             Way::Forth => (1, inner.start - 1, inner.end - 1),
             Way::Back => (grid.side - 2, inner.end, inner.start),
