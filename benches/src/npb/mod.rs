@@ -10,16 +10,20 @@
 //! [`named`].
 
 mod benchmark;
+mod bt;
 mod cg;
 mod class;
 mod ep;
+mod flow;
 mod ft;
 mod is;
+mod lu;
 mod memory;
 mod mg;
 mod output;
 mod random;
 pub(crate) mod simd;
+mod sp;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -52,6 +56,12 @@ enum Name {
     Mg,
     /// Fourier transform: a diffusion equation in three dimensions.
     Ft,
+    /// Scalar pentadiagonal systems: a gas flow by alternating directions.
+    Sp,
+    /// Block tridiagonal systems: the same flow.
+    Bt,
+    /// Over-relaxation: the same flow, from corner to corner.
+    Lu,
 }
 
 /// The benchmark of this name.
@@ -62,6 +72,9 @@ fn named(name: Name) -> Box<dyn Benchmark> {
         Name::Cg => Box::new(cg::Cg),
         Name::Mg => Box::new(mg::Mg),
         Name::Ft => Box::new(ft::Ft),
+        Name::Sp => Box::new(sp::Sp),
+        Name::Bt => Box::new(bt::Bt),
+        Name::Lu => Box::new(lu::Lu),
     }
 }
 

@@ -35,3 +35,14 @@ pub enum Team<'a> {
     /// Worker processes. The timed part is one region.
     Phalanx(&'a Pool),
 }
+
+impl Team<'_> {
+    /// Its threads or processes.
+    pub fn size(&self) -> usize {
+        match self {
+            Team::Serial => 1,
+            Team::Rayon(threads) => threads.current_num_threads(),
+            Team::Phalanx(pool) => pool.workers(),
+        }
+    }
+}

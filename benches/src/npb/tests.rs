@@ -43,6 +43,29 @@ class_s! {
     ep: super::ep::Ep,
     is: super::is::Is,
     cg: super::cg::Cg,
+    sp: super::sp::Sp,
+    bt: super::bt::Bt,
+    lu: super::lu::Lu,
+}
+
+#[test]
+fn more_workers_than_planes_divide_evenly_still_agree() {
+    for benchmark in [&super::sp::Sp as &dyn Benchmark, &super::bt::Bt, &super::lu::Lu] {
+        for workers in [5, 12] {
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();
+            let what = format!("{} on {workers} threads", benchmark.name());
+            assert_verified(&what, benchmark.run(Class::S, &Team::Rayon(&threads)));
+        }
+    }
+    let pool = Pool::builder().workers(5).build().unwrap();
+    assert_verified("lu, 5 workers", super::lu::Lu.run(Class::S, &Team::Phalanx(&pool)));
+}
+
+#[test]
+fn a_sweep_refuses_more_workers_than_slabs() {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(13).build().unwrap();
+    let error = super::lu::Lu.run(Class::S, &Team::Rayon(&threads)).unwrap_err();
+    assert!(error.to_string().contains("at most 12 workers"), "{error}");
 }
 
 #[test]

@@ -20,6 +20,9 @@ struct Facts {
     cg: ByClass<Zeta>,
     mg: ByClass<Norm>,
     ft: ByClass<Checksums>,
+    sp: ByClass<Norms>,
+    bt: ByClass<Norms>,
+    lu: ByClass<WithSurface>,
 }
 
 /// EP: the sums of Gaussian deviates.
@@ -55,6 +58,28 @@ struct Checksums {
     checksums: Vec<[f64; 2]>,
 }
 
+/// SP, BT: root mean squares at the end, of five quantities.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Norms {
+    /// Of the right-hand side.
+    #[serde(rename = "xcr")]
+    pub residual: [f64; 5],
+    /// Of the difference from the exact solution.
+    #[serde(rename = "xce")]
+    pub error: [f64; 5],
+}
+
+/// LU: the same, and a surface integral.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct WithSurface {
+    /// The norms.
+    #[serde(flatten)]
+    pub norms: Norms,
+    /// The integral.
+    #[serde(rename = "xci")]
+    pub surface: f64,
+}
+
 fn facts() -> Outcome<Facts> {
     serde_json::from_str(include_str!("../../data/npb_verification.json"))
         .map_err(|error| format!("the table of official values is damaged: {error}").into())
@@ -83,6 +108,21 @@ pub fn mg(class: Class) -> Outcome<Option<f64>> {
 /// FT's checksums, real and imaginary part of each iteration's.
 pub fn ft(class: Class) -> Outcome<Option<Vec<[f64; 2]>>> {
     Ok(facts()?.ft.remove(class.letter()).map(|fact| fact.checksums))
+}
+
+/// SP's norms.
+pub fn sp(class: Class) -> Outcome<Option<Norms>> {
+    Ok(facts()?.sp.remove(class.letter()))
+}
+
+/// BT's norms.
+pub fn bt(class: Class) -> Outcome<Option<Norms>> {
+    Ok(facts()?.bt.remove(class.letter()))
+}
+
+/// LU's norms and surface integral.
+pub fn lu(class: Class) -> Outcome<Option<WithSurface>> {
+    Ok(facts()?.lu.remove(class.letter()))
 }
 
 /// One comparison with an official value.
@@ -166,7 +206,11 @@ mod tests {
             assert!(is(class).is_ok_and(|fact| fact.is_some()), "{class:?}");
             assert!(cg(class).is_ok_and(|fact| fact.is_some()), "{class:?}");
             assert!(mg(class).is_ok_and(|fact| fact.is_some()), "{class:?}");
-            assert!(ft(class).is_ok_and(|fact| fact.is_some() == (class != Class::D)), "{class:?}");
+            let up_to_c = class != Class::D;
+            assert!(ft(class).is_ok_and(|fact| fact.is_some() == up_to_c), "{class:?}");
+            assert!(sp(class).is_ok_and(|fact| fact.is_some() == up_to_c), "{class:?}");
+            assert!(lu(class).is_ok_and(|fact| fact.is_some() == up_to_c), "{class:?}");
+            assert!(bt(class).is_ok_and(|fact| fact.is_some() == up_to_c), "{class:?}");
         }
     }
 
