@@ -5,6 +5,7 @@
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
+//! | [`axis`] | sums, moments, extremes and their places along one axis |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
@@ -32,11 +33,16 @@
 mod error;
 mod inline;
 mod input;
+mod interpolate;
+mod lanes;
+mod local;
 mod number;
 mod scale;
 mod simd;
 mod store;
+mod word;
 
+pub mod axis;
 pub mod dense;
 pub mod order;
 pub mod particles;
