@@ -6,6 +6,9 @@
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
 //! | [`axis`] | sums, moments, extremes and their places along one axis |
+//! | [`elementwise`] | operations, comparisons and any function of up to four arrays, with broadcasting |
+//! | [`select`] | elements by mask, by place, by value: compress, take, searchsorted, isin |
+//! | [`group`] | folds of runs of equal keys, run lengths, sums of weights by value |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
@@ -44,6 +47,8 @@ mod word;
 
 pub mod axis;
 pub mod dense;
+pub mod elementwise;
+pub mod group;
 pub mod order;
 pub mod particles;
 pub mod profile;
@@ -51,6 +56,7 @@ pub mod random;
 pub mod records;
 pub mod reduce;
 pub mod scan;
+pub mod select;
 pub mod sparse;
 pub mod spectral;
 pub mod stencil;

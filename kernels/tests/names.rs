@@ -25,11 +25,13 @@ fn declared<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
-/// The name of a kernel that a macro makes from a line of a table, as `    name[Bound]..`.
+/// The name of a kernel that a macro makes from a line of a table, as `    name[Bound] -> ..`.
 fn made_by_a_macro(line: &str) -> Option<&str> {
-    let (name, _) = line.strip_prefix("    ")?.split_once('[')?;
+    let (name, rest) = line.strip_prefix("    ")?.split_once('[')?;
+    let (_, rest) = rest.split_once(']')?;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+    let is_table = rest.starts_with(" -> ") || rest.starts_with('(') || rest.starts_with(": ");
+    (is_table && !name.is_empty() && name.chars().all(is_name)).then_some(name)
 }
 
 /// What the modules of the crate's root offer: declared with `pub` in a file of the family, and given on by its
@@ -72,7 +74,7 @@ fn told() -> (BTreeSet<String>, usize) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kernels.md");
     let text = fs::read_to_string(page).unwrap();
     let rows: Vec<&str> =
-        text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| here |")).collect();
+        text.lines().filter(|line| line.starts_with("| ") && !line.ends_with(" here |")).collect();
     let mut found = BTreeSet::new();
     for row in &rows {
         let columns: Vec<&str> = row.split(" | ").collect();

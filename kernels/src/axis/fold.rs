@@ -143,6 +143,11 @@ fn finish_some<F: Fold>(leaves: Leaves, x: &[F::In], first: usize, out: &mut [F:
 /// The states from number `first` on.
 fn fill<F: Fold>(leaves: Leaves, x: &[F::In], first: usize, states: &mut [F::State]) {
     let Leaves { lines, rows, count } = leaves;
+    if lines.inner == 1 && count == 1 && lines.len > 0 {
+        // Short lines are many: no divisions for each.
+        let some = x[first * lines.len..].chunks_exact(lines.len);
+        return states.iter_mut().zip(some).for_each(|(state, line)| *state = F::line(line, 0));
+    }
     let mut at = first;
     let mut rest = states;
     while !rest.is_empty() {

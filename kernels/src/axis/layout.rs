@@ -1,19 +1,27 @@
 //! An array as lines along one of its axes.
 
 use crate::error::KernelError;
-use ndarray::{Dimension, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn, RemoveAxis};
-use phalanx::{Element, Pool, Shape, SharedArray};
+use ndarray::{Dimension, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn, RemoveAxis, SliceInfo, SliceInfoElem};
+use phalanx::{Element, Pool, Shape, SharedArray, SliceRefMut};
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// A number of axes that kernels along an axis take: 1 to 6, and [`IxDyn`]. Sealed.
+/// A number of axes that kernels along an axis take: 1 to 6, told by the type or not ([`IxDyn`](type@IxDyn)). Sealed.
 pub trait Axes: Shape + RemoveAxis + sealed::Sealed {
     /// The shape of what is left when one axis is gone. Arrays of one axis leave an array of one element.
     type Less: Shape;
     /// The shape with one axis more.
     type More: Shape;
+
+    /// The block of an array whose first element and lengths are given, for a launch.
+    #[doc(hidden)]
+    fn block<'a, T: Element>(
+        array: &'a mut SharedArray<T, Self>,
+        first: &[usize],
+        lengths: &[usize],
+    ) -> Result<SliceRefMut<'a, T, Self>, KernelError>;
 }
 
 macro_rules! axes { ($($d:ty => $less:ty, $more:ty;)*) => { $(
@@ -21,6 +29,20 @@ macro_rules! axes { ($($d:ty => $less:ty, $more:ty;)*) => { $(
     impl Axes for $d {
         type Less = $less;
         type More = $more;
+
+        fn block<'a, T: Element>(
+            array: &'a mut SharedArray<T, $d>,
+            first: &[usize],
+            lengths: &[usize],
+        ) -> Result<SliceRefMut<'a, T, $d>, KernelError> {
+            let spans = first.iter().zip(lengths).map(|(first, length)| SliceInfoElem::Slice {
+                start: *first as isize,
+                end: Some((first + length) as isize),
+                step: 1,
+            });
+            let spans = SliceInfo::<Vec<SliceInfoElem>, $d, $d>::try_from(spans.collect::<Vec<_>>());
+            Ok(array.slice_mut(spans.map_err(|error| KernelError::argument("out", error.to_string()))?))
+        }
     }
 )* } }
 axes! {

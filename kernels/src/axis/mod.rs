@@ -13,12 +13,15 @@
 //! | kernel | result as large as the input | its elements |
 //! |---|---|---|
 //! | [`cumsum`], [`cumprod`] | running sums and products, in `out` | `u64`, `i64` for integers, else as in the input |
+//! | [`diff`], [`gradient`] | differences of neighbours (one less), slopes, in `out` | as in the input |
+//! | [`roll`], [`flip`] | rotated, reversed, in `out` | as in the input |
+//! | [`concatenate`], [`pad`] | several arrays in a row; an array with a border, in `out` | as in the input |
 //! | [`sort`], [`argsort`] | every line in order, in place; the places that would sort it, in `out` | as in the input; `u64` |
 //!
 //! # Shapes
 //! A **line** is what is left of an array when all indices but the one along `axis` are fixed. `axis` counts from
-//! 0, or from the last axis if it is negative. Arrays have 1 to 6 axes or any number ([`ndarray::IxDyn`]); views may
-//! have any strides.
+//! 0, or from the last axis if it is negative. Arrays have 1 to 6 axes, also as
+//! [`IxDyn`](type@ndarray::IxDyn); views may have any strides.
 //!
 //! A kernel with one result for each line returns a new array that has the axes of the input without that one, so
 //! that of the shape `(300, 4)` along axis 0 `(4)` is left; of an array of one axis one element. [`expand_dims`]
@@ -34,6 +37,8 @@ mod extreme;
 mod fold;
 mod layout;
 mod moment;
+mod neighbour;
+mod place;
 mod quantile;
 mod scan;
 mod sort;
@@ -43,6 +48,8 @@ mod tile;
 pub use extreme::{argmax, argmin, max, min, nanargmax, nanargmin, nanmax, nanmin, norm_inf};
 pub use layout::{Axes, expand_dims};
 pub use moment::{nanmean, nanstd, nanvariance, std, variance};
+pub use neighbour::{diff, flip, gradient, roll};
+pub use place::{concatenate, pad};
 pub use quantile::{median, nanmedian, nanquantile, quantile};
 pub use scan::{cumprod, cumsum};
 pub use sort::{argsort, sort};
