@@ -5,7 +5,7 @@
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
-//! | [`axis`] | sums, moments, extremes and their places along one axis |
+//! | [`axis`] | along one axis: sums, moments, extremes and their places, running sums, sorting, quantiles, differences |
 //! | [`elementwise`] | operations, comparisons and any function of up to four arrays, with broadcasting |
 //! | [`select`] | elements by mask, by place, by value: compress, take, searchsorted, isin |
 //! | [`group`] | folds of runs of equal keys, run lengths, sums of weights by value |
@@ -22,7 +22,8 @@
 //! # What holds for all of them
 //!
 //! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
-//!   once ([`Input`]). **Outputs** are `&mut SharedArray` of the same shape.
+//!   once ([`Input`]). **Results** as large as an input go to an array of the caller's, a `&mut SharedArray`, which
+//!   can be used again; what is smaller, or whose length is known only afterwards, is returned.
 //! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
 //! - **Results have the same bits** for every number of workers, every backend and every vector width of the
 //!   CPU: the order of operations depends on lengths only.
