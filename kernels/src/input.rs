@@ -4,7 +4,7 @@
 use crate::error::KernelError;
 use crate::inline::is_inline;
 use ndarray::{ArrayBase, ArrayRef, ArrayView, Data, Dimension, Ix1};
-use phalanx::{Element, MappedArray, Pool, Shape, SharedArray};
+use phalanx::{Element, FrozenArray, MappedArray, Pool, Shape, SharedArray};
 use std::borrow::Cow;
 use std::ops::Deref;
 
@@ -17,7 +17,8 @@ use sealed::Sealed;
 /// An array that a kernel can read. The trait is sealed: kernels rely on its view, length and elements to
 /// agree.
 ///
-/// - [`SharedArray`] and [`MappedArray`] are read in place.
+/// - [`SharedArray`], [`MappedArray`] and [`FrozenArray`] are read in place. (A frozen array that another process
+///   made is copied, like an ndarray array.)
 /// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once
 ///   per call. Reserving its pages and copying cost more than most kernels. To call kernels on the same data
 ///   more than once, make the shared array yourself, with [`Pool::from_ndarray`] or [`Pool::from_slice`].
@@ -175,6 +176,25 @@ impl<T: Element, D: Shape> Input for MappedArray<T, D> {
     }
     fn len(&self) -> usize {
         SharedArray::len(self)
+    }
+    fn elements(&self) -> Cow<'_, [T]> {
+        Cow::Borrowed(self.as_slice())
+    }
+}
+
+impl<T, D> Sealed for FrozenArray<T, D> {}
+impl<T: Element, D: Shape> Input for FrozenArray<T, D> {
+    type Elem = T;
+    type Dim = D;
+
+    fn view(&self) -> ArrayView<'_, T, D> {
+        FrozenArray::view(self)
+    }
+    fn share(&self, pool: &Pool) -> Result<Shared<'_, T, D>, KernelError> {
+        Ok(match self.as_array() {
+            Some(array) => Shared::Own(array),
+            None => Shared::Copied(pool.from_ndarray(&FrozenArray::view(self))?),
+        })
     }
     fn elements(&self) -> Cow<'_, [T]> {
         Cow::Borrowed(self.as_slice())

@@ -24,6 +24,10 @@
 //! | [`stream`] | fill, copy, scale, add, triad, axpy, axpby, elementwise maps of one and two inputs |
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
+//! | [`axis`] | along one axis: sums, moments, extremes and their places, running sums, sorting, quantiles, differences |
+//! | [`elementwise`] | operations, comparisons and any function of up to four arrays, with broadcasting |
+//! | [`select`] | elements by mask, by place, by value: compress, take, searchsorted, isin |
+//! | [`group`] | folds of runs of equal keys, run lengths, sums of weights by value |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, matrix times vector, matrix times matrix |
 //! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
@@ -37,7 +41,8 @@
 //! # What holds for all of them
 //!
 //! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
-//!   once ([`Input`]). **Outputs** are `&mut SharedArray` of the same shape.
+//!   once ([`Input`]). **Results** as large as an input go to an array of the caller's, a `&mut SharedArray`, which
+//!   can be used again; what is smaller, or whose length is known only afterwards, is returned.
 //! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
 //! - **Results have the same bits** for every number of workers, every backend, every vector width of the
 //!   CPU, and on x86-64 and aarch64: the order of operations depends on lengths only, and no product is fused
@@ -58,12 +63,19 @@
 mod error;
 mod inline;
 mod input;
+mod interpolate;
+mod lanes;
+mod local;
 mod number;
 mod scale;
 mod simd;
 mod store;
+mod word;
 
+pub mod axis;
 pub mod dense;
+pub mod elementwise;
+pub mod group;
 pub mod order;
 pub mod particles;
 pub mod profile;
@@ -71,6 +83,7 @@ pub mod random;
 pub mod records;
 pub mod reduce;
 pub mod scan;
+pub mod select;
 pub mod sparse;
 pub mod spectral;
 pub mod stencil;

@@ -7,7 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What every family may use, beside itself.
-const BASE: [&str; 8] = ["error", "inline", "input", "number", "scale", "simd", "store", "testing"];
+const BASE: [&str; 12] = [
+    "error",
+    "inline",
+    "input",
+    "interpolate",
+    "lanes",
+    "local",
+    "number",
+    "scale",
+    "simd",
+    "store",
+    "testing",
+    "word",
+];
 /// Lines that a file may have.
 const MAX_LINES: usize = 800;
 

@@ -1,8 +1,8 @@
 //! Sorting 8- and 16-bit keys by counting them.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::word::{Key, Word};
 use crate::error::KernelError;
+use crate::word::{Key, Word};
 use phalanx::{Pool, SharedArray};
 
 /// Sorts by counting every possible word.

@@ -1,10 +1,10 @@
 //! Distinct elements of arrays that have only a few of them: counted in a table, in one pass, without sorting.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::word::{Key, Word};
 use crate::error::KernelError;
 use crate::inline::repeatable;
 use crate::input::Input;
+use crate::word::{Key, Word};
 use phalanx::{Element, Pool};
 
 /// Distinct elements that a table takes.

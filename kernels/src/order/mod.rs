@@ -21,7 +21,6 @@
 mod blocks;
 mod count;
 mod few;
-mod local;
 mod merge;
 mod pairs;
 mod partition;
@@ -30,11 +29,10 @@ mod sort;
 #[cfg(test)]
 mod tests;
 mod unique;
-mod word;
 
+pub use crate::word::{Key, Word};
 pub use merge::sort_by;
 pub use pairs::{argsort, sort_by_key, sort_pairs};
 pub use select::{quantiles, select_nth, top_k};
 pub use sort::sort;
 pub use unique::{unique, unique_counts};
-pub use word::{Key, Word};

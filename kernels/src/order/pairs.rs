@@ -7,10 +7,10 @@
 
 use super::merge::sort_by;
 use super::sort::sort;
-use super::word::{Key, Word};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{here, is_inline};
 use crate::input::Input;
+use crate::word::{Key, Word};
 use bytemuck::{Pod, Zeroable};
 use ndarray::Ix1;
 use phalanx::{Element, Pool, SharedArray};

@@ -27,7 +27,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::word::{Key, Word};
+use crate::word::{Key, Word};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 

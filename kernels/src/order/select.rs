@@ -9,11 +9,12 @@
 //! ```
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::word::{Key, Word};
 use crate::error::KernelError;
 use crate::inline::is_inline;
 use crate::input::Input;
+use crate::interpolate::interpolate;
 use crate::number::Number;
+use crate::word::{Key, Word};
 use phalanx::sync::Counter;
 use phalanx::{Pool, Shape, SharedArray};
 
@@ -113,19 +114,6 @@ pub fn quantiles<T: Key + Number, D: Shape>(
             interpolate(pair[0], pair[1], place - place.floor())
         })
         .collect())
-}
-
-/// From `a` to `b`, exact at both ends and never falling in `t`; NumPy's formula.
-fn interpolate(a: f64, b: f64, t: f64) -> f64 {
-    if a == b || t == 0.0 {
-        return a;
-    }
-    let step = b - a;
-    if !step.is_finite() {
-        // Too far apart for the difference, not for what lies between.
-        return a * (1.0 - t) + b * t;
-    }
-    if t >= 0.5 { b - step * (1.0 - t) } else { a + step * t }
 }
 
 /// Writes the largest elements of `x` to `out`, largest first, as many as `out` can hold.

@@ -1,11 +1,11 @@
 //! Sorting by the bits of keys.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::local;
 use super::partition::{self, Bucket, Classifier, Gathered, MOST_BUCKETS, Plan, stripe_slots, stripe_words};
-use super::word::{Key, Word};
 use crate::error::KernelError;
 use crate::inline::is_inline;
+use crate::local;
+use crate::word::{Key, Word};
 use bytemuck::{Pod, Zeroable};
 use phalanx::{Element, PerWorker, Pool, SharedArray, Val};
 use std::ops::Range;

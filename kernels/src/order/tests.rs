@@ -1,9 +1,9 @@
 //! Every sort beside its naive twin: on all lengths, shapes of data, element types and numbers of workers.
 
-use super::word::Key;
 use super::*;
 use crate::inline::launching;
 use crate::testing::{Dice, LENGTHS, pool, pools};
+use crate::word::Key;
 use phalanx::SharedArray;
 use proptest::prelude::*;
 

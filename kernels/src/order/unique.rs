@@ -3,10 +3,10 @@
 
 use super::few::{Counted, count_few};
 use super::sort::{sort, sort_slice};
-use super::word::Key;
 use crate::error::KernelError;
 use crate::inline::is_inline;
 use crate::input::Input;
+use crate::word::Key;
 use phalanx::{Pool, Shape, SharedArray};
 
 /// Elements of a part: a part's distinct elements are counted before, and written after, the parts' places

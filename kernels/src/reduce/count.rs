@@ -1,9 +1,9 @@
 //! How many elements, whether any, and whether all satisfy a predicate.
 
-use super::lanes::total;
 use crate::error::KernelError;
 use crate::inline::{here, is_inline, repeatable};
 use crate::input::Input;
+use crate::lanes::total;
 use crate::simd::vectorized;
 use phalanx::{Element, Pool, SharedArray};
 use std::sync::atomic::Ordering::Relaxed;

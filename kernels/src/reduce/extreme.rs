@@ -1,10 +1,10 @@
 //! Smallest and largest elements, and their indices.
 
 use super::fold::fold;
-use super::lanes::strands;
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::lanes::strands;
 use crate::number::{Integer, Number, Real};
 use crate::simd::vectorized;
 use phalanx::Pool;

@@ -20,7 +20,6 @@ mod count;
 mod extreme;
 mod fold;
 mod histogram;
-mod lanes;
 mod moment;
 #[cfg(test)]
 mod range_tests;

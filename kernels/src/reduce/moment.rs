@@ -2,9 +2,9 @@
 
 use super::extreme::{max, min};
 use super::fold::{fold, fold_scaled};
-use super::lanes::total;
 use crate::error::KernelError;
 use crate::input::Input;
+use crate::lanes::total;
 use crate::number::Number;
 use crate::scale::{exponent_of, power};
 use crate::simd::vectorized;

@@ -2,10 +2,10 @@
 
 use super::extreme::norm_inf;
 use super::fold::{fold, fold_scaled};
-use super::lanes::{total, total2};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::lanes::{total, total2};
 use crate::number::{Number, Real};
 use crate::scale::{exponent_of, keeps_digits, power};
 use crate::simd::vectorized;

@@ -25,7 +25,7 @@ const GROUPS: usize = 64;
 
 /// The strands of a slice, in groups, and what is left over.
 #[inline(always)]
-pub(super) fn strands<T>(x: &[T]) -> ([&[[T; WIDTH]]; STRANDS], &[T]) {
+pub(crate) fn strands<T>(x: &[T]) -> ([&[[T; WIDTH]]; STRANDS], &[T]) {
     let strand = x.len() / (STRANDS * WIDTH) * WIDTH;
     let part = |s: usize| x[s * strand..(s + 1) * strand].as_chunks::<WIDTH>().0;
     ([part(0), part(1), part(2), part(3)], &x[STRANDS * strand..])
@@ -33,7 +33,7 @@ pub(super) fn strands<T>(x: &[T]) -> ([&[[T; WIDTH]]; STRANDS], &[T]) {
 
 /// The sum of `f` over all elements.
 #[inline(always)]
-pub(super) fn total<T: Copy, A: Number>(x: &[T], f: impl Fn(T) -> A) -> A {
+pub(crate) fn total<T: Copy, A: Number>(x: &[T], f: impl Fn(T) -> A) -> A {
     let (strands, rest) = strands(x);
     let mut tree = Tree::new();
     let groups = strands[0].len();
@@ -60,7 +60,7 @@ pub(super) fn total<T: Copy, A: Number>(x: &[T], f: impl Fn(T) -> A) -> A {
 
 /// The sum of `f` over all pairs of elements of two slices of equal length.
 #[inline(always)]
-pub(super) fn total2<T: Copy, A: Number>(x: &[T], y: &[T], f: impl Fn(T, T) -> A) -> A {
+pub(crate) fn total2<T: Copy, A: Number>(x: &[T], y: &[T], f: impl Fn(T, T) -> A) -> A {
     let y = &y[..x.len()];
     let ((xs, x_rest), (ys, y_rest)) = (strands(x), strands(y));
     let mut tree = Tree::new();

@@ -22,7 +22,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::word::Word;
+use crate::word::Word;
 
 /// Up to here insertion beats everything.
 const SHORT: usize = 20;
@@ -36,7 +36,7 @@ const MOST_BITS: u32 = 12;
     clippy::arithmetic_side_effects,
     reason = "bits of a word, and counts below 2^32, which `place` asserts"
 )]
-pub(super) fn sort<W: Word>(v: &mut [W], scratch: &mut [W]) {
+pub(crate) fn sort<W: Word>(v: &mut [W], scratch: &mut [W]) {
     if v.len() <= MIDDLING {
         return sort_short(v);
     }
