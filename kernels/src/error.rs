@@ -89,6 +89,24 @@ pub enum KernelError {
         /// The first row whose pivot is not above 0; for batches, the first such matrix.
         at: usize,
     },
+    /// A file does not hold what it should. No result was made.
+    #[error("{path:?}, line {line}: {why}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, and what is expected.
+        why: String,
+    },
+    /// A file could not be read or written. A file that was to be replaced is unchanged.
+    #[error("{path:?}: {source}")]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// An iteration did not reach the tolerance; the result holds the last iterate.
     #[error(
         "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, or a larger tolerance"
