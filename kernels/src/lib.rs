@@ -6,13 +6,14 @@
 //! | [`reduce`] | sum, dot, norms, extremes, mean, variance, moments, histogram, counts |
 //! | [`profile`] | many statistics of a dataset in one pass: sums, extremes, bins, values inside intervals |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
-//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
-//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`dense`] | transpose, products, LU, Cholesky, QR, least squares, eigenvalues, singular values; batches of small matrices |
+//! | [`sparse`] | compressed rows, sums and products, solvers with preconditioners, a few eigenvalues, Matrix Market files |
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`records`] | where lines, CSV, FASTA and FASTQ records begin: cuts of a text for `split_at` |
-//! | [`random`] | uniform and normal floats, integers, determined by seed and index |
+//! | [`random`] | floats and integers of many distributions, permutations, determined by seed and index |
+//! | [`statistics`] | covariances, weighted means and quantiles, regression, principal components, bootstrap |
 //! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
 //! # What holds for all of them
@@ -47,6 +48,7 @@ pub mod reduce;
 pub mod scan;
 pub mod sparse;
 pub mod spectral;
+pub mod statistics;
 pub mod stencil;
 pub mod stream;
 
