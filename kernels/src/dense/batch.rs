@@ -383,7 +383,7 @@ where
 /// use phalanx_kernels::dense::batch;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
-/// let mut out = pool.zeros(2)?;
+/// let mut out = pool.zeros::<f64>(2)?;
 /// batch::determinant(&pool, &ndarray::array![[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [2.0, 4.0]]], &mut out)?;
 /// assert!((out.as_slice()[0] + 2.0).abs() < 1e-15 && out.as_slice()[1] == 0.0);
 /// # Ok(())

@@ -24,7 +24,7 @@ use phalanx::{Pool, Shape, SharedArray};
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = pool.from_shape_fn((300, 300), |(i, j)| if i == j { 2.0 } else { 0.5 })?;
 /// let factor = Cholesky::new(&pool, &a)?;
-/// let mut x = pool.zeros(300)?;
+/// let mut x = pool.zeros::<f64>(300)?;
 /// factor.solve(&pool, &[1.0; 300], &mut x)?;
 /// assert!((x.as_slice()[9] - 1.0 / 151.5).abs() < 1e-12);
 ///

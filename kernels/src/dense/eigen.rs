@@ -42,7 +42,7 @@ pub struct SymmetricEigen<T> {
 /// use phalanx_kernels::dense;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
-/// let eigen = dense::symmetric_eigen(&pool, &ndarray::array![[2.0, 1.0], [1.0, 2.0]])?;
+/// let eigen = dense::symmetric_eigen(&pool, &ndarray::array![[2.0_f64, 1.0], [1.0, 2.0]])?;
 /// assert!((eigen.values.as_slice()[0] - 1.0).abs() < 1e-14);
 /// assert!((eigen.values.as_slice()[1] - 3.0).abs() < 1e-14);
 /// let vector = eigen.vectors.view().column(1).to_owned();
@@ -133,7 +133,7 @@ where
 /// use phalanx_kernels::dense;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
-/// let turn = ndarray::array![[0.0, -1.0], [1.0, 0.0]];
+/// let turn = ndarray::array![[0.0_f64, -1.0], [1.0, 0.0]];
 /// let eigen = dense::eigen(&pool, &turn)?;
 /// assert!((eigen.values.as_slice()[0].im - 1.0).abs() < 1e-14);
 /// # Ok(())

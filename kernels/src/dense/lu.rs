@@ -274,7 +274,7 @@ fn back<T: Product>(sides: &mut [T], factors: &[T], order: &[u64]) {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = ndarray::array![[2.0, 1.0], [1.0, 3.0]];
-/// let mut x = pool.zeros(2)?;
+/// let mut x = pool.zeros::<f64>(2)?;
 /// dense::solve(&pool, &a, &[3.0, 5.0], &mut x)?;
 /// assert!((x.as_slice()[0] - 0.8).abs() < 1e-15 && (x.as_slice()[1] - 1.4).abs() < 1e-15);
 /// let singular = ndarray::array![[1.0, 2.0], [2.0, 4.0]];

@@ -287,7 +287,7 @@ fn back<T: Product>(sides: &mut [T], factors: &[T], m: usize) {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// // The line through (0, 1), (1, 3), (2, 5).
 /// let a = ndarray::array![[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]];
-/// let mut line = pool.zeros(2)?;
+/// let mut line = pool.zeros::<f64>(2)?;
 /// dense::least_squares(&pool, &a, &[1.0, 3.0, 5.0], &mut line)?;
 /// assert!((line.as_slice()[0] - 1.0).abs() < 1e-14 && (line.as_slice()[1] - 2.0).abs() < 1e-14);
 /// # Ok(())

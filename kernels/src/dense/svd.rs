@@ -155,7 +155,7 @@ impl<T: Product> Svd<T> {
 /// use phalanx_kernels::dense;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
-/// let values = dense::singular_values(&pool, &ndarray::array![[3.0, 0.0], [0.0, -4.0]])?;
+/// let values = dense::singular_values(&pool, &ndarray::array![[3.0_f64, 0.0], [0.0, -4.0]])?;
 /// assert!((values.as_slice()[0] - 4.0).abs() < 1e-14);
 /// # Ok(())
 /// # }

@@ -110,7 +110,7 @@ impl<'s, T: Real> Iteration<'s, T> {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
-/// let mut x = pool.zeros(2)?;
+/// let mut x = pool.zeros::<f64>(2)?;
 /// let options = CgOptions { relative: 1e-12, ..Default::default() };
 /// sparse::preconditioned_cg(&pool, &a, &[1.0, 2.0], &mut x, options, &Jacobi::new(&pool, &a)?)?;
 /// assert!((x.as_slice()[0] - 1.0 / 11.0).abs() < 1e-12);
@@ -166,7 +166,7 @@ pub fn preconditioned_cg<T: Real>(
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1], &[0, 1, 1], &[2.0, 1.0, 4.0])?;
-/// let mut x = pool.zeros(2)?;
+/// let mut x = pool.zeros::<f64>(2)?;
 /// sparse::bicgstab(&pool, &a, &[4.0, 8.0], &mut x, CgOptions::default(), &())?;
 /// assert!((x.as_slice()[0] - 1.0).abs() < 1e-4 && (x.as_slice()[1] - 2.0).abs() < 1e-4);
 /// # Ok(())
@@ -240,7 +240,7 @@ pub fn bicgstab<T: Real>(
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 1], &[1, 0], &[1.0, -1.0])?;
-/// let mut x = pool.zeros(2)?;
+/// let mut x = pool.zeros::<f64>(2)?;
 /// sparse::gmres(&pool, &a, &[3.0, 4.0], &mut x, 30, CgOptions::default(), &())?;
 /// assert!((x.as_slice()[0] + 4.0).abs() < 1e-12 && (x.as_slice()[1] - 3.0).abs() < 1e-12);
 /// # Ok(())
@@ -361,7 +361,7 @@ fn cycle<T: Real>(
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 1], &[0, 1], &[1.0, -1.0])?;
-/// let mut x = pool.zeros(2)?;
+/// let mut x = pool.zeros::<f64>(2)?;
 /// sparse::minres(&pool, &a, &[3.0, 4.0], &mut x, CgOptions::default())?;
 /// assert!((x.as_slice()[0] - 3.0).abs() < 1e-12 && (x.as_slice()[1] + 4.0).abs() < 1e-12);
 /// # Ok(())
