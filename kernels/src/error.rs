@@ -59,6 +59,54 @@ pub enum KernelError {
         /// The bound that it must be below.
         len: usize,
     },
+    /// A number is NaN or infinite where finite numbers are needed. No result was written.
+    #[error("{what}: element {at:?} is {value}, and finite numbers are needed")]
+    NotFinite {
+        /// The argument.
+        what: &'static str,
+        /// The index of the first such element, axis by axis.
+        at: Vec<usize>,
+        /// The number.
+        value: String,
+    },
+    /// A matrix has no inverse. No result was written, unless the kernel's documentation says otherwise.
+    #[error(
+        "{kernel}: the matrix is singular at {at}, so there is no solution, or more than one; least squares \
+         by singular values may be what is meant"
+    )]
+    Singular {
+        /// The kernel that was called.
+        kernel: &'static str,
+        /// The first row or column that depends on those before it; for batches, the first such matrix.
+        at: usize,
+    },
+    /// A matrix is not positive definite. No result was written, unless the kernel's documentation says
+    /// otherwise.
+    #[error("{kernel}: the matrix is not positive definite, as its leading {} rows and columns show", at + 1)]
+    NotPositiveDefinite {
+        /// The kernel that was called.
+        kernel: &'static str,
+        /// The first row whose pivot is not above 0; for batches, the first such matrix.
+        at: usize,
+    },
+    /// A file does not hold what it should. No result was made.
+    #[error("{path:?}, line {line}: {why}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, and what is expected.
+        why: String,
+    },
+    /// A file could not be read or written. A file that was to be replaced is unchanged.
+    #[error("{path:?}: {source}")]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// An iteration did not reach the tolerance; the result holds the last iterate.
     #[error(
         "{solver} did not converge in {iterations} iterations (residual {residual:e}); allow more, or a larger tolerance"

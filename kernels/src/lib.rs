@@ -29,13 +29,14 @@
 //! | [`select`] | elements by mask, by place, by value: compress, take, searchsorted, isin |
 //! | [`group`] | folds of runs of equal keys, run lengths, sums of weights by value |
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
-//! | [`dense`] | transpose, matrix times vector, matrix times matrix |
-//! | [`sparse`] | compressed rows from entries, matrix times vector, conjugate gradients |
+//! | [`dense`] | transpose, products, LU, Cholesky, QR, least squares, eigenvalues, singular values; batches of small matrices |
+//! | [`sparse`] | compressed rows, sums and products, solvers with preconditioners, a few eigenvalues, Matrix Market files |
 //! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
 //! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`records`] | where lines, CSV, FASTA and FASTQ records begin: cuts of a text for `split_at` |
-//! | [`random`] | uniform and normal floats, integers, determined by seed and index |
+//! | [`random`] | floats and integers of many distributions, permutations, determined by seed and index |
+//! | [`statistics`] | covariances, weighted means and quantiles, regression, principal components, bootstrap |
 //! | [`particles`] | all-pairs gravitation: accelerations, energies, leapfrog steps |
 //!
 //! # What holds for all of them
@@ -86,6 +87,7 @@ pub mod scan;
 pub mod select;
 pub mod sparse;
 pub mod spectral;
+pub mod statistics;
 pub mod stencil;
 pub mod stream;
 

@@ -28,8 +28,8 @@ const LEAST: usize = 128;
 /// Multiplications below which the caller does them: some 50 us, as much as waking a worker costs.
 const INLINE_PRODUCTS: usize = 1 << 20;
 
-/// An element type of matrix products: `f32` or `f64`.
-pub trait Product: Real {}
+/// An element type of matrix products and factorisations: `f32` or `f64`.
+pub trait Product: Real + super::field::Field {}
 impl Product for f32 {}
 impl Product for f64 {}
 

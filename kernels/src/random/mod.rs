@@ -5,26 +5,41 @@
 //! | [`uniform`] | floats, uniformly distributed over a range |
 //! | [`normal`] | floats of a normal distribution |
 //! | [`integers`] | integers, uniformly distributed over a range, without bias |
+//! | [`exponential`], [`gamma`], [`beta`] | floats of these distributions |
+//! | [`poisson`], [`binomial`] | counts of these distributions |
+//! | [`permutation`] | the numbers below a bound in random order |
+//! | [`choice`] | some of these, without replacement |
 //!
 //! Element `i` of an array (in row-major order) is a function of the seed and `i`: the same on every machine,
-//! for every number of workers, every schedule and every length of the array. Different kernels and different
+//! for every number of workers, every schedule and every length of the array. ([`permutation`] and [`choice`]
+//! depend on the bound too.) Different kernels and different
 //! seeds produce unrelated numbers.
 //!
 //! # How numbers are made
 //! Philox4x32-10 (Salmon and others, 2011) turns the counter `[i low, i high, attempt, kind]` under the seed
 //! as key into four words of 32 bits. `kind` is 0 for [`uniform`], 1 for [`normal`], 2 for [`integers`];
 //! attempts above 0 occur only if [`integers`] rejects a draw. A block of four words makes four `f32`, or two
-//! elements of all other kinds, each from two words, the first the low one. These rules are part of the
+//! elements of all other kinds, each from two words, the first the low one. The kinds above 2, which are 3 for
+//! [`exponential`], 4 [`gamma`], 5 [`beta`], 6 [`poisson`], 7 [`binomial`], 8 [`permutation`] and [`choice`], 9
+//! [`statistics::bootstrap`](crate::statistics::bootstrap), have a block for each element and draw from
+//! attempts 0, 1, 2 and so on as many words as they need. These rules are part of the
 //! interface: they do not change without notice in CHANGELOG.md.
 //!
 //! Not cryptographically secure: a few outputs are enough to predict the rest.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod distribution;
+mod permutation;
 mod philox;
 mod quantile;
+mod resample;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
 mod tests;
+
+pub use distribution::{beta, binomial, exponential, gamma, poisson};
+pub use permutation::{choice, permutation};
+pub(crate) use resample::Resample;
 
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};

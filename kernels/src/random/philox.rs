@@ -23,6 +23,13 @@ pub(super) enum Domain {
     Uniform = 0,
     Normal = 1,
     Integer = 2,
+    Exponential = 3,
+    Gamma = 4,
+    Beta = 5,
+    Poisson = 6,
+    Binomial = 7,
+    Permutation = 8,
+    Resample = 9,
 }
 
 /// The key of each round.

@@ -1,4 +1,17 @@
-//! Sparse matrices in compressed rows: assembly from entries, products with vectors, a solver.
+//! Sparse matrices in compressed rows: assembly, algebra, products with vectors, solvers, preconditioners,
+//! eigenvalues, files.
+//!
+//! | kernel | does |
+//! |---|---|
+//! | [`Csr`] | from entries, from and to dense; transpose, sum, product, diagonal, scaled rows and columns |
+//! | [`spmv`] | matrix times vector |
+//! | [`solve_triangular`] | systems with a triangular matrix |
+//! | [`conjugate_gradient`], [`preconditioned_cg`] | symmetric, positive definite systems |
+//! | [`minres`] | symmetric systems |
+//! | [`bicgstab`], [`gmres`] | any systems |
+//! | [`Jacobi`], [`Ssor`], [`Incomplete`], [`Multigrid`] | preconditioners |
+//! | [`eigen_at`], [`power_iteration`] | a few eigenvalues |
+//! | [`read_matrix_market`], [`write_matrix_market`] | files |
 //!
 //! [`Csr`] holds three shared arrays: values, their columns, and where each row begins (as in Saad,
 //! *Iterative Methods for Sparse Linear Systems*, 2nd ed., 3.4). Its rows are cut once into parts of about
@@ -7,9 +20,22 @@
 
 mod cg;
 mod csr;
+mod krylov;
+mod lanczos;
+mod market;
+mod multigrid;
+mod ops;
+mod precondition;
 mod spmv;
 mod system;
+mod vector;
 
 pub use cg::{CgOptions, CgOutcome, conjugate_gradient};
 pub use csr::Csr;
+pub use krylov::{bicgstab, gmres, minres, preconditioned_cg};
+pub use lanczos::{End, SomeEigen, eigen_at, power_iteration};
+pub use market::{read_matrix_market, write_matrix_market};
+pub use multigrid::Multigrid;
+pub use ops::{Half, solve_triangular};
+pub use precondition::{Incomplete, Jacobi, Preconditioner, Ssor};
 pub use spmv::spmv;

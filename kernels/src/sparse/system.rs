@@ -239,7 +239,7 @@ pub(super) fn wide<T: Real>(value: T) -> f64 {
 }
 
 /// The inner product in float64, in 8 running sums.
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, rest_a) = a.as_chunks::<8>();
     let (b, rest_b) = b.as_chunks::<8>();
