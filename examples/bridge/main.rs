@@ -45,18 +45,21 @@ fn main() -> ExitCode {
 }
 
 fn work(options: &Options) -> Result<()> {
-    // The first Ctrl-C ends launches, and thereby the program in good order: the array does not stay behind.
+    // The first Ctrl-C ends launches, and thereby the program in good order.
     let stop = CancelToken::on_ctrl_c()?;
     let len = usize::try_from(options.length)?;
+    let pool = options.team.pool("bridge")?;
+    let Some(mut partner) = Partner::start(&options.python)? else {
+        common::outln!("skipped: there is no {}, so there is nobody to share the array with", options.python);
+        return Ok(());
+    };
     let folder = tempfile::tempdir_in(&options.folder)
         .map_err(|error| common::refuse(format!("{}: {error}", options.folder.display())))?;
     let path = folder.path().join("bridge.npy");
     let mut array = array::create(&path, len)?;
-    let pool = options.team.pool("bridge")?;
-    let Some(mut partner) = Partner::start(&options.python, &path)? else {
-        common::outln!("skipped: there is no {}, so there is nobody to share the array with", options.python);
-        return Ok(());
-    };
+    partner.open(&path)?;
+    // Both have it, so nobody needs its name: from here on nothing is left of it, however this program ends.
+    folder.close()?;
     common::outln!("one array of {} in memory; the partner has {}", bytes(8 * options.length), partner.means);
 
     pool.for_each((array.split_out(), 0..len), |(part, indices)| {

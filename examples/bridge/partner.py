@@ -1,21 +1,20 @@
 """The Python half of `bridge`: works in place on rows of an array that another program has, too.
 
-The array is the file named in the command line. Each line of input names rows; a line of output says that they are done.
+It says what it works with, and when the file that the first line of input names is mapped. Each further line names rows; a
+line of output says that they are done.
 """
 
 import sys
 
 
 def of_numpy(path):
-    import numpy as np
-
-    array = np.load(path, mmap_mode="r+")
+    array = numpy.load(path, mmap_mode="r+")
 
     def work(first, end):
         rows = array[first:end]
-        rows ^= rows >> np.uint64(7)
+        rows ^= rows >> numpy.uint64(7)
 
-    return f"NumPy {np.__version__}", work
+    return work
 
 
 def of_the_standard_library(path):
@@ -31,14 +30,18 @@ def of_the_standard_library(path):
         for i in range(first, end):
             array[i] ^= array[i] >> 7
 
-    return "mmap and memoryview, since there is no NumPy", work
+    return work
 
 
 try:
-    means, work = of_numpy(sys.argv[1])
+    import numpy
+
+    means, array_of = f"NumPy {numpy.__version__}", of_numpy
 except ImportError:
-    means, work = of_the_standard_library(sys.argv[1])
+    means, array_of = "mmap and memoryview, since there is no NumPy", of_the_standard_library
 print(means, flush=True)
+work = array_of(sys.stdin.readline().rstrip("\n"))
+print("done", flush=True)
 for line in sys.stdin:
     work(*map(int, line.split()))
     print("done", flush=True)

@@ -18,14 +18,14 @@ pub struct Partner {
 }
 
 impl Partner {
-    /// Starts the script with the array's name; `None` where there is no such Python.
+    /// Starts the script; `None` where there is no such Python.
     ///
     /// # Errors
     /// If it ends at once.
-    pub fn start(python: &str, array: &Path) -> Result<Option<Partner>> {
+    pub fn start(python: &str) -> Result<Option<Partner>> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bridge/partner.py");
         let mut command = Command::new(python);
-        command.arg(script).arg(array).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Ctrl-C is for this program, which ends the other.
         let mut process = match command.process_group(0).spawn() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -36,6 +36,15 @@ impl Partner {
         let mut partner = Partner { process, orders, answers, means: String::new() };
         partner.means = partner.answer()?;
         Ok(Some(partner))
+    }
+
+    /// Tells it the array's name, and returns when it has mapped it.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn open(&mut self, array: &Path) -> Result<()> {
+        writeln!(self.orders, "{}", array.display())?;
+        self.wait()
     }
 
     /// Gives it rows to work on, and returns while it does.

@@ -1,6 +1,6 @@
 //! Kills, stops and continues workers at random instants.
 
-use crate::dice::Dice;
+use common::Dice;
 use phalanx::Pool;
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The calls, each with the sequential model that its result is compared with.
 
-use crate::dice::Dice;
 use crate::tally::Tally;
 use crate::trouble::{Kind, Trouble};
 use crate::watchdog::Watchdog;
 use crate::{objects, tasks};
+use common::Dice;
 use phalanx::{Backend, CancelToken, Edge, Launch, LaunchError, Pool, Schedule, SharedArray};
 use std::time::Duration;
 

@@ -5,7 +5,6 @@
 //! `watchdog` ends a run that hangs, and `census` counts.
 
 mod census;
-mod dice;
 mod hunter;
 mod load;
 mod objects;
@@ -72,7 +71,7 @@ fn pool(options: &Options, method: StartMethod) -> Result<Pool, phalanx::PoolErr
 }
 
 fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
-    let mut dice = dice::Dice::new(seed);
+    let mut dice = common::Dice::new(seed);
     let mut tally = tally::Tally::default();
     let dog = watchdog::Watchdog::start();
     let mut load = load::Load::new()?;
@@ -99,7 +98,7 @@ fn run(options: &Options, seed: u64) -> Result<tally::Tally, phalanx::Error> {
         let made = dog.watched("making a pool", || pool(options, method))?;
         tally.pools += 1;
         let pool = Arc::new(made);
-        let hunter = hunter::Hunter::start(&pool, options.every, dice.next());
+        let hunter = hunter::Hunter::start(&pool, options.every, dice.roll());
         for _ in 0..CALLS_OF_A_POOL {
             let serves = load.step(&pool, &mut dice, &mut tally, &dog);
             bar.set_position(

@@ -1,9 +1,9 @@
 //! Calls over what processes share: queues, locks, semaphores, managers, and processes themselves.
 
-use crate::dice::Dice;
 use crate::tally::Tally;
 use crate::tasks::Call;
 use crate::trouble::{Kind, Trouble};
+use common::Dice;
 use phalanx::sync::{Counter, Lock, LockError, Semaphore};
 use phalanx::{
     CallError, CounterProxy, JoinError, JoinableQueue, Manager, Pool, Process, Queue, QueueError, TaskError,

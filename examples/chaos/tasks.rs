@@ -1,8 +1,8 @@
 //! Calls of tasks: every item is right, or lost to a death that names it.
 
-use crate::dice::Dice;
 use crate::tally::Tally;
 use crate::trouble::{Kind, Trouble};
+use common::Dice;
 use phalanx::{Pool, TaskError};
 use std::time::Duration;
 

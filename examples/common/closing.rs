@@ -11,7 +11,7 @@ pub struct Closing {
     done: f64,
     unit: &'static str,
     speedup: Option<(f64, &'static str)>,
-    memory: Option<f64>,
+    memory: Option<(f64, &'static str)>,
 }
 
 impl Closing {
@@ -27,7 +27,12 @@ impl Closing {
 
     /// With the memory of all processes now (their proportional set size) over `data_bytes`.
     pub fn memory(self, pool: &Pool, data_bytes: u64) -> Self {
-        Self { memory: Some(pool.memory().pss as f64 / data_bytes.max(1) as f64), ..self }
+        self.memory_beside(pool, data_bytes, "the data")
+    }
+
+    /// With the memory of all processes now over that of something else, such as "the paths, if they were kept".
+    pub fn memory_beside(self, pool: &Pool, bytes: u64, what: &'static str) -> Self {
+        Self { memory: Some((pool.memory().pss as f64 / bytes.max(1) as f64, what)), ..self }
     }
 }
 
@@ -40,7 +45,7 @@ impl Display for Closing {
             writeln!(f, "speed-up    {:.2} over {whom} ({seconds:.3} s)", seconds / self.seconds.max(1e-9))?;
         }
         match self.memory {
-            Some(ratio) => writeln!(f, "memory      {ratio:.3} x the data (PSS of all processes)"),
+            Some((ratio, what)) => writeln!(f, "memory      {ratio:.3} x {what} (PSS of all processes)"),
             None => Ok(()),
         }
     }

@@ -67,13 +67,20 @@ impl Draft {
 
     fn publish(self) -> io::Result<()> {
         match self.file {
-            // A link never takes the place of another file, so it gets a name beside it first.
             Kind::Unnamed(file) => {
-                let place = tempfile::Builder::new().prefix(".draft-").tempdir_in(folder_of(&self.path))?;
-                let (from, beside) =
-                    (format!("/proc/self/fd/{}", file.as_raw_fd()), place.path().join("whole"));
-                linkat(CWD, from, CWD, &beside, AtFlags::SYMLINK_FOLLOW)?;
-                std::fs::rename(beside, &self.path)
+                let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let link = |to: &Path| linkat(CWD, &from, CWD, to, AtFlags::SYMLINK_FOLLOW);
+                // A link never takes the place of another file, so it gets a name beside that first.
+                match link(&self.path) {
+                    Err(rustix::io::Errno::EXIST) => {
+                        let folder = folder_of(&self.path);
+                        let place = tempfile::Builder::new().prefix(".draft-").tempdir_in(folder)?;
+                        let beside = place.path().join("whole");
+                        link(&beside)?;
+                        std::fs::rename(beside, &self.path)
+                    }
+                    linked => Ok(linked?),
+                }
             }
             Kind::Named(file) => {
                 let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);

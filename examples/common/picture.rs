@@ -17,8 +17,9 @@ pub fn write_rgb(path: &Path, width: usize, height: usize, rgb: &[u8]) -> Result
         Encoder::new(BufWriter::new(draft.file()), u32::try_from(width)?, u32::try_from(height)?);
     encoder.set_color(ColorType::Rgb);
     encoder.set_depth(BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
+    let fails = |error| format!("{} cannot be written: {error}", path.display());
+    let mut writer = encoder.write_header().map_err(fails)?;
+    writer.write_image_data(rgb).map_err(fails)?;
     writer.finish().map_err(|error| refuse(format!("{} cannot be written: {error}", path.display())))?;
     draft.finish()
 }

@@ -1,7 +1,7 @@
 //! Sales to try the program on: the same for every number of workers, with quotes, newlines in quotes, letters
 //! of many scripts and empty cells.
 
-use common::{Draft, Result};
+use common::{Draft, Result, random};
 use phalanx::{CancelToken, Captured, Pool};
 use phalanx_kernels::scan::exclusive_sum;
 use std::fs::OpenOptions;
@@ -58,16 +58,8 @@ const PARTS: [&str; 20] = [
 ];
 const NOTES: [&str; 4] = ["\"fragile, keep dry\"", "\"says \"\"thanks\"\"\"", "\"two\nlines\"", "gift"];
 
-/// The `i`-th of numbers that look random (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-fn bits(i: u64) -> u64 {
-    let z = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 fn write_row(text: &mut Vec<u8>, row: u64) -> std::io::Result<()> {
-    let dice = bits(row);
+    let dice = random(0, row);
     // The smaller of two numbers: some cities have more customers.
     let pick = |shift: u32| ((dice >> shift) & 0xff) as usize * 20 / 256;
     let (city, part) = (pick(0).min(pick(8)), pick(16).min(pick(24)));
@@ -79,7 +71,7 @@ fn write_row(text: &mut Vec<u8>, row: u64) -> std::io::Result<()> {
         write!(text, "{city}{part},")?
     }
     write!(text, "P{:04},", (dice >> 32) % 3000)?;
-    let price = bits(dice);
+    let price = random(0, dice);
     if !price.is_multiple_of(50) {
         // From 1.00 to 999.99, cheap ones more often.
         let cents = 100 + (price >> 8) % 9_990 * ((price >> 32) % 11);

@@ -2,7 +2,7 @@
 
 use crate::modes::Grid;
 use common::picture::{colour, write_rgb};
-use common::{Result, refuse};
+use common::{Draft, Result, refuse};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,17 +17,24 @@ pub struct Frames(PathBuf);
 
 impl Frames {
     /// # Errors
-    /// [`common::Refused`] if the folder cannot be made.
+    /// [`common::Refused`] if the folder cannot be made, or no file in it.
     pub fn new(folder: &Path) -> Result<Frames> {
         let made = std::fs::create_dir_all(folder);
         made.map_err(|error| refuse(format!("{} cannot be made: {error}", folder.display())))?;
-        Ok(Frames(folder.to_owned()))
+        let frames = Frames(folder.to_owned());
+        // Refused now and not when the first frame is there.
+        drop(Draft::create(&frames.name(0))?);
+        Ok(frames)
     }
 
     /// Writes the picture of a step.
     pub fn write(&self, step: u64, picture: &ArrayView2<'_, f32>) -> Result<()> {
         let rgb: Vec<u8> = picture.iter().flat_map(|cell| colour(f64::from(*cell) / 2.0)).collect();
-        write_rgb(&self.0.join(format!("step-{step:08}.png")), PIXELS, PIXELS, &rgb)
+        write_rgb(&self.name(step), PIXELS, PIXELS, &rgb)
+    }
+
+    fn name(&self, step: u64) -> PathBuf {
+        self.0.join(format!("step-{step:08}.png"))
     }
 }
 

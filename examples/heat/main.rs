@@ -13,7 +13,7 @@ use common::{Closing, Result, Team, bytes, count, grouped, refuse};
 use frames::{Frames, PIXELS};
 use modes::Grid;
 use ndarray::Ix2;
-use phalanx::{Edge, Pool, SharedArray, Val};
+use phalanx::{CancelToken, Edge, Pool, SharedArray, Val};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -127,44 +127,53 @@ impl Cells {
         let mut picture = pool.zeros_nd::<f32, _>((PIXELS, PIXELS))?;
         let (mut publisher, mut snapshot) = pool.snapshot::<f32, _>((PIXELS, PIXELS))?;
         let settings = (Val(*grid), steps, u64::from(every), frames.is_some());
+        let stop = CancelToken::new();
         std::thread::scope(|scope| {
             let region = scope.spawn(|| {
                 let operands = (&mut *now, &mut *next, &mut picture, &mut publisher, settings);
-                pool.region(operands, |team, (mut now, mut next, mut picture, mut publisher, settings)| {
-                    let (grid, steps, every, has_frames) = settings;
-                    for step in 1..=steps {
-                        team.phase((next.split_mut(), now.halo(1, Edge::Clamp)), |(mut next, now)| {
-                            let row = |i: usize| now.row(i).to_slice().expect("whole rows");
-                            for (i, mut next) in next.rows_mut().into_iter().enumerate() {
-                                let next = next.as_slice_mut().expect("whole rows");
-                                grid.advance(next, row(i), row(i + 1), row(i + 2));
-                            }
-                        })?;
-                        std::mem::swap(&mut now, &mut next);
-                        if has_frames && step % every == 0 {
-                            // Ranks go on at once: whoever wants to look has a copy.
-                            let operands = (0..PIXELS, picture.split_mut(), now.whole());
-                            team.phase(operands, |(rows, picture, now)| {
-                                frames::draw(picture, &now, grid, rows.start);
+                pool.launch().cancel(&stop).region(
+                    operands,
+                    |team, (mut now, mut next, mut picture, mut publisher, settings)| {
+                        let (grid, steps, every, has_frames) = settings;
+                        for step in 1..=steps {
+                            team.phase((next.split_mut(), now.halo(1, Edge::Clamp)), |(mut next, now)| {
+                                let row = |i: usize| now.row(i).to_slice().expect("whole rows");
+                                for (i, mut next) in next.rows_mut().into_iter().enumerate() {
+                                    let next = next.as_slice_mut().expect("whole rows");
+                                    grid.advance(next, row(i), row(i + 1), row(i + 2));
+                                }
                             })?;
-                            publisher.publish(team, step, picture.split())?;
+                            std::mem::swap(&mut now, &mut next);
+                            if has_frames && step % every == 0 {
+                                // Ranks go on at once: whoever wants to look has a copy.
+                                let operands = (0..PIXELS, picture.split_mut(), now.whole());
+                                team.phase(operands, |(rows, picture, now)| {
+                                    frames::draw(picture, &now, grid, rows.start);
+                                })?;
+                                publisher.publish(team, step, picture.split())?;
+                            }
                         }
-                    }
-                    Ok(0)
-                })
+                        Ok(0)
+                    },
+                )
             });
             let mut written = Ok(());
             while let Some(frames) = frames {
                 let has_ended = region.is_finished();
                 if let Some(frame) = snapshot.next_timeout(frames::PATIENCE)? {
-                    written = written.and_then(|()| frames.write(frame.step, &frame.data.view()));
+                    written = frames.write(frame.step, &frame.data.view());
                 }
-                if has_ended {
+                if written.is_err() {
+                    // The steps that are left would be for nothing.
+                    stop.cancel();
+                }
+                if has_ended || written.is_err() {
                     break;
                 }
             }
-            region.join().expect("a region does not panic here")?;
-            written
+            let ended = region.join().expect("a region does not panic here");
+            written?;
+            Ok::<(), Box<dyn std::error::Error>>(ended.map(drop)?)
         })?;
         if steps % 2 == 1 {
             std::mem::swap(now, next);

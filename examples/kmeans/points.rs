@@ -92,10 +92,7 @@ pub fn spread<T: Draw>(
     Ok(copies)
 }
 
-/// A number below `end` that depends on seed and index only (the finaliser of SplitMix64, Steele et al. 2014).
+/// A number below `end` that depends on seed and index only.
 pub fn below(seed: u64, i: u64, end: usize) -> usize {
-    let z = seed.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((u128::from(z ^ (z >> 31)) * end as u128) >> 64) as usize
+    ((u128::from(common::random(seed, i)) * end as u128) >> 64) as usize
 }

@@ -8,7 +8,7 @@ mod reads;
 mod tests;
 
 use clap::Parser;
-use common::{Closing, Result, Team, bytes, count, grouped, map_bytes, refuse};
+use common::{Closing, Result, Team, bytes, count, grouped, map_bytes, random, refuse};
 use flate2::read::MultiGzDecoder;
 use phalanx::{Pool, SharedArray};
 use phalanx_kernels::order::unique_counts;
@@ -90,12 +90,6 @@ fn unpack(pool: &Pool, path: &Path, packed: &[u8]) -> Result<SharedArray<u8>> {
 /// FASTA of lines of 80 letters, every thousandth of them a header. A quarter of all lines repeat one of 50, and
 /// some letters are N.
 fn make(pool: &Pool, bases: u64) -> Result<SharedArray<u8>> {
-    let dice = |i: u64| {
-        let z = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
     let len = usize::try_from(bases.div_ceil(80) * 81)?.max(81);
     Ok(pool.from_fn(len, move |i| {
         let (line, column) = (i as u64 / 81, i as u64 % 81);
@@ -104,10 +98,10 @@ fn make(pool: &Pool, bases: u64) -> Result<SharedArray<u8>> {
             (0, 0) => b'>',
             (0, _) => b'.',
             _ => {
-                let line_dice = dice(line);
-                let source = if line_dice % 4 == 0 { line_dice / 4 % 50 } else { line };
-                let letter = dice(!(81 * source + column));
-                if letter % 5000 == 0 { b'N' } else { b"ACGT"[(letter >> 32) as usize % 4] }
+                let line_dice = random(0, line);
+                let source = if line_dice.is_multiple_of(4) { line_dice / 4 % 50 } else { line };
+                let letter = random(0, !(81 * source + column));
+                if letter.is_multiple_of(5000) { b'N' } else { b"ACGT"[(letter >> 32) as usize % 4] }
             }
         }
     })?)

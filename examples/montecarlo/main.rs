@@ -78,7 +78,9 @@ fn work() -> Result<()> {
     let alone = options.team.pool_of("montecarlo", 1)?;
     let sample = (paths / 10).max(CHUNK).min(paths);
     let (_, one) = simulate(&alone, sample, market)?;
+    let kept = options.paths.saturating_mul(8 * options.dates);
     let closing = Closing::new(&pool, seconds, rate, "paths");
+    let closing = closing.memory_beside(&pool, kept, "the paths, if they were kept");
     common::out!("{}", closing.beside("one worker, from a tenth of the paths", one * rate / sample as f64));
     if options.peer {
         let (theirs, time) = with_rayon(pool.workers(), paths, market)?;

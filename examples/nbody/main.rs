@@ -110,7 +110,9 @@ fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
     let start = Instant::now();
     leapfrog(&alone, &mut bodies, &masses, 0)?;
     let one = start.elapsed().as_secs_f64() * (options.steps + 1) as f64;
-    common::out!("{}", Closing::new(&pool, seconds, flops, "flops").beside("one worker, from one step", one));
+    let data = bodies.iter().map(|rows| rows.len_bytes() as u64).sum();
+    let closing = Closing::new(&pool, seconds, flops, "flops").beside("one worker, from one step", one);
+    common::out!("{}", closing.memory(&pool, data));
     if let Some([time, kinetic]) = theirs {
         common::outln!("OpenMP      {time:.3} s, {:.2} x (cc {})", time / seconds, peer::FLAGS.join(" "));
         if (kinetic / after.energy.kinetic - 1.0).abs() > DRIFT {

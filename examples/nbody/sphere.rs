@@ -3,6 +3,7 @@
 //!
 //! Units are those in which the gravitational constant and the mass of all are 1 and the energy is -1/4.
 
+use common::{Dice, mix};
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 use phalanx_kernels::Real;
@@ -25,7 +26,7 @@ pub fn plummer<T: Real>(pool: &Pool, bodies: usize, seed: u64) -> common::Result
     let operands = (positions.split_out(), velocities.split_out(), 0..bodies, seed);
     pool.for_each(operands, |(mut x, mut v, span, seed)| {
         for ((mut x, mut v), body) in x.rows_mut().into_iter().zip(v.rows_mut()).zip(span) {
-            let mut stream = Stream(mix(seed ^ mix(body as u64)));
+            let mut stream = Stream(Dice::new(mix(seed ^ mix(body as u64))));
             let (radius, speed) = stream.orbit();
             x.assign(&ndarray::arr1(&stream.direction(radius * LENGTH)));
             v.assign(&ndarray::arr1(&stream.direction(speed / LENGTH.sqrt())));
@@ -52,21 +53,13 @@ fn centred<T: Real>(pool: &Pool, rows: &SharedArray<f64, Ix2>) -> common::Result
     Ok(out)
 }
 
-/// The random numbers of one body (G. L. Steele, D. Lea, C. H. Flood, Fast splittable pseudorandom number
-/// generators, 2014).
-struct Stream(u64);
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
-}
+/// The random numbers of one body.
+struct Stream(Dice);
 
 impl Stream {
     /// The next number from 0 to 1, without 1.
     fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (mix(self.0) >> 11) as f64 / (1u64 << 53) as f64
+        (self.0.roll() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A distance from the centre, and a speed there, in units of the model with scale length 1.
@@ -102,7 +95,7 @@ mod tests {
     /// Half of the mass of Plummer's sphere is within 1.305 scale lengths.
     #[test]
     fn half_of_the_bodies_are_where_they_should_be() {
-        let orbits: Vec<_> = (0..20_000).map(|body| Stream(mix(body)).orbit()).collect();
+        let orbits: Vec<_> = (0..20_000).map(|body| Stream(Dice::new(mix(body))).orbit()).collect();
         let within = orbits.iter().filter(|(radius, _)| *radius < 1.3048).count();
         assert!((9_700..10_300).contains(&within), "{within}");
         // Nobody escapes.

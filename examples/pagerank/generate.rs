@@ -1,6 +1,6 @@
 //! Makes an edge list in which few pages have most of the links.
 
-use common::{Draft, Meter, Result};
+use common::{Draft, Meter, Result, random};
 use phalanx::{CancelToken, Pool};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -40,7 +40,7 @@ pub fn generate(pool: &Pool, pages: u64, edges: u64, seed: u64, path: &Path) -> 
 /// Edge `i`: from any page but every eighth, which thus has no links; to page x N with a density of
 /// x^(-2/3), so that a tenth of the pages receives about half of the links, in an order that is no longer seen.
 fn edge(pages: u64, seed: u64, i: u64) -> (u64, u64) {
-    let (a, b) = (mix(seed, 2 * i), mix(seed, 2 * i + 1));
+    let (a, b) = (random(seed, 2 * i), random(seed, 2 * i + 1));
     let below = |bits: u64, end: u64| ((u128::from(bits) * u128::from(end)) >> 64) as u64;
     let from = below(a, pages);
     let x = (b >> 11) as f64 / (1u64 << 53) as f64;
@@ -48,12 +48,4 @@ fn edge(pages: u64, seed: u64, i: u64) -> (u64, u64) {
     // A prime spreads neighbours over all numbers.
     let spread = |page: u64| (u128::from(page) * 2_654_435_761 % u128::from(pages)) as u64;
     (if from % 8 == 7 { from - 7 } else { from }, spread(to))
-}
-
-/// Sixty-four well mixed bits for an index (the finaliser of SplitMix64, Steele et al. 2014).
-fn mix(seed: u64, i: u64) -> u64 {
-    let z = seed.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -4,18 +4,31 @@
 //! The plate is warmed evenly and its rim is kept at 0: -(u_xx + u_yy) = 1 on the unit square. The exact
 //! solution has 0.0736713 in the centre (Timoshenko and Goodier, Theory of Elasticity, torsion of a
 //! square bar).
-//!
-//! Usage: `plate [CELLS]`, the number of cells along one side (default 63).
 
+use clap::Parser;
+use common::Result;
 use phalanx::{Edge, Pool, SharedArray};
+use std::process::ExitCode;
+
+/// Finds the steady temperature of a square plate that is warmed evenly and kept at 0 along its rim.
+#[derive(Parser)]
+struct Options {
+    /// Cells along one side; an even number is taken as the next odd one, so that there is a centre
+    #[arg(default_value_t = 63, value_parser = clap::value_parser!(u16).range(3..=4095))]
+    cells: u16,
+}
 
 /// Sweeps between two checks for convergence. Even, so that the last sweep writes the plate itself.
 const SWEEPS: usize = 50;
 /// A plate that changes less than this in one sweep is steady.
 const STEADY: f64 = 1e-8;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cells = std::env::args().nth(1).map_or(Ok(63), |text| text.parse::<usize>())?.clamp(3, 4095) | 1;
+fn main() -> ExitCode {
+    let Options { cells } = Options::parse();
+    common::run("plate", || warm(usize::from(cells) | 1))
+}
+
+fn warm(cells: usize) -> Result<()> {
     let pool = Pool::new()?;
     eprintln!("{}", pool.reason());
     let mut plate = SharedArray::<f64, _>::zeros((cells, cells))?;
@@ -52,10 +65,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         })?;
     let centre = plate.view()[[cells / 2, cells / 2]];
-    println!(
+    common::outln!(
         "{cells} x {cells} cells: steady after {} sweeps, last change {change:.2e}",
         rounds * SWEEPS as f64
     );
-    println!("the centre has {centre:.5}, exactly it is 0.07367");
+    common::outln!("the centre has {centre:.5}, exactly it is 0.07367");
     Ok(())
 }

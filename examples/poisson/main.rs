@@ -1,20 +1,19 @@
 //! Conjugate gradients for a Poisson equation with a varying coefficient: the equation in `grid`, the method in
-//! `solve`.
+//! `solve` with Jacobi's preconditioner and in `multigrid` with a better one.
 
 mod grid;
+mod multigrid;
 mod solve;
 #[cfg(test)]
 mod tests;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use common::picture::write_rgb;
-use common::{Closing, Result, Team, count, grouped, refuse};
+use common::{Closing, Draft, Result, Team, count, grouped, refuse};
 use grid::Grid;
 use ndarray::Ix3;
 use phalanx::{Pool, SharedArray};
-use solve::{Solved, solve};
-use std::fmt::Write as _;
-use std::io::Write as _;
+use solve::Solved;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -41,12 +40,46 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "10k", value_parser = count)]
     iterations: u64,
 
+    /// What makes the equations easier; both are run by default
+    #[arg(long, value_name = "KIND")]
+    preconditioner: Option<Preconditioner>,
+
     /// Plot the residual of each iteration as a PNG file
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
 
     #[command(flatten)]
     team: Team,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Preconditioner {
+    /// The diagonal
+    Jacobi,
+    /// A cycle over coarser and coarser grids
+    Multigrid,
+}
+
+impl Preconditioner {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Jacobi => "jacobi",
+            Self::Multigrid => "multigrid",
+        }
+    }
+
+    fn solve(
+        self,
+        pool: &Pool,
+        grid: Grid,
+        f: &SharedArray<f64, Ix3>,
+        until: (f64, usize),
+    ) -> Result<Solved> {
+        match self {
+            Self::Jacobi => solve::solve(pool, grid, f, until.0, until.1),
+            Self::Multigrid => multigrid::solve(pool, grid, f, until.0, until.1),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -57,19 +90,29 @@ fn work(options: &Options) -> Result<()> {
     if !(1..=2048).contains(&options.side) {
         return Err(refuse(format!("{} unknowns along an axis: give 1 to 2048", options.side)));
     }
+    if options.tolerance.is_nan() || options.tolerance <= 0.0 {
+        return Err(refuse(format!("a residual of {}: give a number above 0", options.tolerance)));
+    }
+    // Refused now and not when all is solved.
+    options.history.as_deref().map(Draft::create).transpose()?;
     let (grid, pool) = (Grid(options.side as usize), options.team.pool("poisson")?);
     let f = right_side(&pool, grid)?;
-    let begun = Instant::now();
-    let solved = solve(&pool, grid, &f, options.tolerance, options.iterations as usize)?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let mut text = report(&pool, grid, &solved, options.tolerance)?;
-    if let Some(path) = &options.history {
-        plot(path, &solved.history)?;
+    common::outln!("unknowns    {}", grouped(f.len() as u64));
+    let kinds = [Preconditioner::Jacobi, Preconditioner::Multigrid];
+    let kinds = kinds.into_iter().filter(|kind| options.preconditioner.is_none_or(|only| only == *kind));
+    let (mut histories, mut last) = (Vec::new(), None);
+    for kind in kinds {
+        let begun = Instant::now();
+        let solved = kind.solve(&pool, grid, &f, (options.tolerance, options.iterations as usize))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        report(&pool, grid, kind, &solved, (options.tolerance, seconds))?;
+        last = Some(closing(options, &pool, grid, &f, (kind, &solved))?);
+        histories.push((kind, solved.history));
     }
-    let _ = writeln!(text, "solved      {seconds:.3} s");
-    text += &closing(options, &pool, grid, &f, &solved)?.to_string();
-    // A reader that closed the pipe has seen enough.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    if let Some(path) = &options.history {
+        plot(path, &histories)?;
+    }
+    last.iter().for_each(|closing| common::out!("{closing}"));
     Ok(())
 }
 
@@ -83,16 +126,17 @@ fn right_side(pool: &Pool, grid: Grid) -> Result<SharedArray<f64, Ix3>> {
     Ok(f)
 }
 
-/// What was found, checked.
-fn report(pool: &Pool, grid: Grid, solved: &Solved, tolerance: f64) -> Result<String> {
+/// What was found, checked: within the tolerance, and in these seconds.
+fn report(
+    pool: &Pool,
+    grid: Grid,
+    kind: Preconditioner,
+    solved: &Solved,
+    (tolerance, seconds): (f64, f64),
+) -> Result<()> {
     let (n, history) = (grid.0, &solved.history);
-    let mut text = format!("unknowns    {}\n", grouped(n.pow(3) as u64));
-    let shown = (0..history.len()).step_by(history.len().div_ceil(8).max(1));
-    for i in shown {
-        let _ = writeln!(text, "iteration   {:>5}: residual {:.3e}", i + 1, history[i]);
-    }
     let last = history.last().copied().unwrap_or(f64::NAN);
-    let _ = writeln!(text, "iterations  {}, residual {last:.3e}", history.len());
+    common::outln!("{:<12}{} iterations in {seconds:.3} s, residual {last:.3e}", kind.name(), history.len());
     if last.is_nan() || last > tolerance {
         return Err(format!("the residual is {last:e} after {} iterations", history.len()).into());
     }
@@ -112,16 +156,16 @@ fn report(pool: &Pool, grid: Grid, solved: &Solved, tolerance: f64) -> Result<St
     if error.is_nan() || error > bound {
         return Err(format!("the solution is off by {error:.3e}, which should be below {bound:.3e}").into());
     }
-    let _ =
-        writeln!(text, "checked     off by {error:.3e} from the solution made up, allowed are {bound:.3e}");
-    Ok(text)
+    common::outln!("checked     off by {error:.3e} from the solution made up, allowed are {bound:.3e}");
+    Ok(())
 }
 
-/// The residuals, on a scale of powers of ten.
-fn plot(path: &Path, history: &[f64]) -> Result<()> {
+/// The residuals, on a scale of powers of ten: blue by Jacobi, red by multigrid.
+fn plot(path: &Path, histories: &[(Preconditioner, Vec<f64>)]) -> Result<()> {
     const SIZE: [usize; 2] = [480, 240];
-    let logs: Vec<f64> = history.iter().map(|residual| residual.max(1e-16).log10()).collect();
-    let (low, high) = logs.iter().fold((0.0f64, 1.0f64), |(low, high), log| (low.min(*log), high.max(*log)));
+    let log = |residual: &f64| residual.max(1e-16).log10();
+    let all = || histories.iter().flat_map(|(_, history)| history);
+    let (low, high) = all().map(log).fold((0.0f64, 1.0f64), |(low, high), log| (low.min(log), high.max(log)));
     let row = |log: f64| ((high - log) / (high - low) * (SIZE[1] - 1) as f64) as usize;
     let mut rgb = vec![255; 3 * SIZE[0] * SIZE[1]];
     let mut dot = |x: usize, y: usize, colour: [u8; 3]| {
@@ -131,10 +175,22 @@ fn plot(path: &Path, history: &[f64]) -> Result<()> {
     for power in low.ceil() as i32..=high.floor() as i32 {
         (0..SIZE[0]).for_each(|x| dot(x, row(f64::from(power)), [208; 3]));
     }
-    let at = |x: usize| row(logs[x * logs.len() / SIZE[0]]);
-    for x in 0..SIZE[0] {
-        let (from, to) = (at(x.saturating_sub(1)), at(x));
-        (from.min(to)..=from.max(to)).for_each(|y| dot(x, y, [32, 64, 160]));
+    let longest = histories.iter().map(|(_, history)| history.len()).max().unwrap_or(0);
+    for (kind, history) in histories {
+        let colour = if *kind == Preconditioner::Jacobi { [32, 64, 160] } else { [192, 32, 32] };
+        // Straight lines from one iteration to the next; the first is at the left edge, the last of the longest at the right.
+        let scale = longest.saturating_sub(1).max(1) as f64 / (SIZE[0] - 1) as f64;
+        let at = |x: usize| {
+            let place = (x as f64 * scale).min(history.len() as f64 - 1.0);
+            let (before, part) = (place as usize, place.fract());
+            let after = (before + 1).min(history.len() - 1);
+            row((1.0 - part) * log(&history[before]) + part * log(&history[after]))
+        };
+        let end = ((history.len() - 1) as f64 / scale).ceil() as usize;
+        for x in 0..=end.min(SIZE[0] - 1) {
+            let (from, to) = (at(x.saturating_sub(1)), at(x));
+            (from.min(to)..=from.max(to)).for_each(|y| dot(x, y, colour));
+        }
     }
     write_rgb(path, SIZE[0], SIZE[1], &rgb)
 }
@@ -145,17 +201,17 @@ fn closing(
     pool: &Pool,
     grid: Grid,
     f: &SharedArray<f64, Ix3>,
-    solved: &Solved,
+    (kind, solved): (Preconditioner, &Solved),
 ) -> Result<Closing> {
     let iterations = solved.history.len().min(10);
     let timed = |pool: &Pool| -> Result<(Solved, f64)> {
         let begun = Instant::now();
-        Ok((solve(pool, grid, f, 0.0, iterations)?, begun.elapsed().as_secs_f64()))
+        Ok((kind.solve(pool, grid, f, (0.0, iterations))?, begun.elapsed().as_secs_f64()))
     };
     let (team, seconds) = timed(pool)?;
     let (alone, seconds_alone) = timed(&options.team.pool_of("poisson", 1)?)?;
     if team.x.as_slice() != alone.x.as_slice() || team.history != solved.history[..iterations] {
-        return Err("one worker found another solution".into());
+        return Err(format!("one worker found another solution by {}", kind.name()).into());
     }
     let closing = Closing::new(pool, seconds, (f.len() * iterations) as f64, "unknowns");
     Ok(closing.beside("one worker", seconds_alone).memory(pool, f.len_bytes() as u64))

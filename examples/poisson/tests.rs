@@ -1,6 +1,5 @@
 use crate::grid::Grid;
-use crate::right_side;
-use crate::solve::solve;
+use crate::{Preconditioner, right_side};
 use phalanx::{Backend, Pool};
 
 fn pool(workers: usize) -> Pool {
@@ -34,13 +33,14 @@ fn points(n: i64) -> impl Iterator<Item = (i64, i64, i64)> {
 
 #[test]
 fn the_solution_satisfies_every_equation() {
-    for n in [1, 2, 9, 20] {
+    let kinds = [Preconditioner::Jacobi, Preconditioner::Multigrid];
+    for (n, kind) in [1, 2, 9, 20].into_iter().flat_map(|n| kinds.map(|kind| (n, kind))) {
         let grid = Grid(n);
         let mut all = Vec::new();
         for workers in [1, 2, 3] {
             let pool = pool(workers);
             let f = right_side(&pool, grid).unwrap();
-            let solved = solve(&pool, grid, &f, 1e-12, 1000).unwrap();
+            let solved = kind.solve(&pool, grid, &f, (1e-12, 1000)).unwrap();
             let view = solved.x.view();
             let inside = |at: &i64| (0..n as i64).contains(at);
             let x = |at: [i64; 3]| {
@@ -50,7 +50,7 @@ fn the_solution_satisfies_every_equation() {
             let off =
                 naive(grid, &x).iter().zip(f.as_slice()).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
             assert!(off <= 1e-10 * norm, "{n}: {off} of {norm}");
-            crate::report(&pool, grid, &solved, 1e-12).unwrap();
+            crate::report(&pool, grid, kind, &solved, (1e-12, 0.0)).unwrap();
             all.push((solved.x.as_slice().to_vec(), solved.history));
         }
         assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "the same bits for any number of workers");

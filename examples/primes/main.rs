@@ -1,8 +1,18 @@
 //! Counts primes: a reduction over an index range, with small primes that each worker finds once and keeps.
-//!
-//! Usage: `primes [LIMIT]` (default 10,000,000). There are 664,579 primes below that (OEIS A006880).
+//! There are 664,579 below 10,000,000 (OEIS A006880).
 
+use clap::Parser;
+use common::{Result, count, refuse};
 use phalanx::{PerWorker, Pool};
+use std::process::ExitCode;
+
+/// Counts the primes below a limit.
+#[derive(Parser)]
+struct Options {
+    /// The limit, at most 2^32
+    #[arg(value_parser = count, default_value = "10M")]
+    limit: u64,
+}
 
 /// Numbers per call of the kernel: their marks fit into the first-level cache.
 const CHUNK: usize = 32 << 10;
@@ -36,8 +46,16 @@ impl Sieve {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let limit = std::env::args().nth(1).map_or(Ok(10_000_000), |text| text.parse::<u32>())? as usize;
+fn main() -> ExitCode {
+    let Options { limit } = Options::parse();
+    common::run("primes", || print_count(limit))
+}
+
+fn print_count(limit: u64) -> Result<()> {
+    if limit > 1 << 32 {
+        return Err(refuse(format!("{limit} is more than 2^32, up to which the small primes suffice")));
+    }
+    let limit = usize::try_from(limit)?;
     let pool = Pool::new()?;
     eprintln!("{}", pool.reason());
     let sieve = PerWorker::scratch(|_rank| Sieve::new());
@@ -47,6 +65,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         |(range, sieve)| sieve.count(range.start, range.end),
         |a, b| a + b,
     )?;
-    println!("{primes} primes below {limit}");
+    common::outln!("{primes} primes below {limit}");
     Ok(())
 }

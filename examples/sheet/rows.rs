@@ -2,13 +2,14 @@
 
 use crate::eval::Row;
 use crate::parse::COLUMNS;
+use common::Dice;
 
 /// One in this many rows has an unknown column, and one a missing end.
 const FAULTY: u64 = 400;
 
 /// Returns the row of this number, with an expression of some 40 characters, as people write them.
 pub fn row(number: usize) -> Row {
-    let mut dice = Dice(number as u64);
+    let mut dice = Dice::new(number as u64);
     let columns = columns(&mut dice);
     let mut text = String::new();
     expression(&mut dice, 3, &mut text);
@@ -22,33 +23,11 @@ pub fn row(number: usize) -> Row {
 
 /// Returns the row of this number, with an expression of one operator.
 pub fn short_row(number: usize) -> Row {
-    let mut dice = Dice(number as u64);
+    let mut dice = Dice::new(number as u64);
     let columns = columns(&mut dice);
     let mut text = String::new();
     operands(&mut dice, 1, &mut text);
     (text, columns)
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): every seed gives a good sequence of its own.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is small.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one_of<T: Copy, const N: usize>(&mut self, choice: [T; N]) -> T {
-        choice[self.below(N as u64) as usize]
-    }
 }
 
 /// Quarters from -25 to 25.

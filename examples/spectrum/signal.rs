@@ -1,6 +1,6 @@
 //! Signals: a tone in white noise, of which workers write each block at its place in the file; and files to read.
 
-use common::{Draft, Meter, Result, map_bytes, refuse};
+use common::{Draft, Meter, Result, map_bytes, random, refuse};
 use phalanx::npy::{Header, Kind};
 use phalanx::{CancelToken, Captured, MappedArray, PerWorker, Pool};
 use std::f64::consts::TAU;
@@ -85,13 +85,9 @@ fn fill(samples: &mut [f32], first: usize) {
     }
 }
 
-/// Nearly normal noise of deviation 1: the sum of four uniform numbers, from the bits of SplitMix64 (Steele et al.
-/// 2014).
+/// Nearly normal noise of deviation 1: the sum of four uniform numbers.
 fn noise(index: u64) -> f64 {
-    let mut z = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
+    let z = random(0, index);
     let sum = (z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48);
     (sum as f64 / 65536.0 - 2.0) * 3.0f64.sqrt()
 }

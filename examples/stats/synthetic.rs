@@ -2,6 +2,7 @@
 //!
 //! Every reading depends on seed and index only, so any worker can make any part and all make the same file.
 
+use common::random;
 use std::f64::consts::TAU;
 
 /// Seed of the dataset made when no file is given.
@@ -13,19 +14,10 @@ const DAY: u64 = 864_000;
 /// Readings between which the daily wave is taken as constant.
 const STEP: u64 = 256;
 
-/// Sixty-four well mixed bits for an index (the finaliser of SplitMix64, Steele et al. 2014).
-#[inline(always)]
-fn mix(seed: u64, index: u64) -> u64 {
-    let mut z = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 /// The reading at an index, in degrees Celsius to a hundredth.
 #[cfg(test)]
 fn reading(seed: u64, index: u64) -> f64 {
-    shape(mix(seed, index), wave(index / STEP))
+    shape(random(seed, index), wave(index / STEP))
 }
 
 fn wave(step: u64) -> f64 {
@@ -52,7 +44,7 @@ pub fn fill(part: &mut [f64], first: u64, seed: u64) {
         if index / STEP != step {
             (step, base) = (index / STEP, wave(index / STEP));
         }
-        *x = shape(mix(seed, index), base);
+        *x = shape(random(seed, index), base);
     }
 }
 

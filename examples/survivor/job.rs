@@ -1,6 +1,7 @@
 //! What one item does: count the steps of Collatz's sequence, unless something is planted at its index.
 
-use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+use common::{limit_memory, random};
+use rustix::process::{Signal, getpid, kill_process};
 use std::sync::OnceLock;
 
 /// What can go wrong with an item.
@@ -50,17 +51,9 @@ pub struct Field {
 impl Field {
     /// The trouble planted at this index: some of each kind, at places without a pattern.
     pub fn trouble(self, item: u64) -> Option<Trouble> {
-        let bits = mix(item);
+        let bits = random(0, item);
         bits.is_multiple_of(self.one_in).then(|| Trouble::ALL[(bits >> 32) as usize % Trouble::ALL.len()])
     }
-}
-
-/// Well mixed bits of an index (the finaliser of SplitMix64, Steele et al. 2014).
-fn mix(index: u64) -> u64 {
-    let mut z = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Set in every worker before it serves, also in those that replace the dead.
@@ -71,12 +64,7 @@ static FIELD: OnceLock<Field> = OnceLock::new();
 /// # Errors
 /// If the system does not accept a limit.
 pub fn prepare(field: Field) -> Result<(), String> {
-    let limit = |resource, bytes| {
-        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
-        setrlimit(resource, limit).map_err(|error| format!("{resource:?} cannot be limited: {error}"))
-    };
-    limit(Resource::Data, field.memory)?;
-    limit(Resource::Core, 0)?;
+    limit_memory(field.memory)?;
     FIELD.get_or_init(|| field);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Valid input of any size: row `i` depends on `i` alone, so any worker can make any block of rows.
 
+use common::random;
 use phalanx::{Captured, Pool, SharedArray};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -30,7 +31,7 @@ impl Weather {
             None => include_str!("cities.txt").lines().map(String::from).collect(),
             Some(stations) => (0..stations).map(made_up).collect(),
         };
-        let mean = |i: usize| (mix(!(i as u64)) % 450) as i16 - 100;
+        let mean = |i: usize| (random(0, !(i as u64)) % 450) as i16 - 100;
         let stations = names.into_iter().enumerate().map(|(i, name)| Station { name, mean: mean(i) });
         Weather { rows, stations: stations.collect() }
     }
@@ -49,7 +50,7 @@ impl Weather {
     fn rows_of(&self, block: usize) -> impl Iterator<Item = (&[u8], i16)> {
         let first = block as u64 * BLOCK;
         (first..self.rows.min(first + BLOCK)).map(|row| {
-            let (choice, bits) = (mix(2 * row), mix(2 * row + 1));
+            let (choice, bits) = (random(0, 2 * row), random(0, 2 * row + 1));
             // The high half of the product: an index below the number of stations.
             let at = (u128::from(choice) * self.stations.len() as u128) >> 64;
             let station = &self.stations[at as usize];
@@ -172,18 +173,10 @@ fn made_up(index: usize) -> String {
     let letters = [number / 6400, number / 80, number].map(syllable);
     let mut name: String = letters.into_iter().flatten().collect();
     name[..1].make_ascii_uppercase();
-    name += ENDINGS[mix(index as u64) as usize % ENDINGS.len()];
+    name += ENDINGS[random(0, index as u64) as usize % ENDINGS.len()];
     if index % 500 == 499 {
         // The longest names that the rules allow.
         name += &"o".repeat(crate::line::LONGEST_NAME - name.len());
     }
     name
-}
-
-/// Sixty-four well mixed bits of an index (the finaliser of SplitMix64, Steele et al. 2014).
-fn mix(index: u64) -> u64 {
-    let mut z = (index.wrapping_add(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

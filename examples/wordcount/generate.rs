@@ -1,6 +1,6 @@
 //! A text to try the program on: words by Zipf's law, in five scripts, the same for every number of workers.
 
-use common::{Draft, Result};
+use common::{Dice, Draft, Result};
 use phalanx::{CancelToken, Captured, Pool};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -18,21 +18,9 @@ const SYLLABLES: [[&str; 8]; 5] = [
     ["λό", "γος", "και", "τα", "α", "μέ", "νη", "ω"],
 ];
 
-/// Numbers that look random (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
 /// Word number `rank` of the most frequent ones. Three of four are in ASCII.
 fn push_word(text: &mut Vec<u8>, rank: u64) {
-    let mut dice = Dice(rank);
+    let mut dice = Dice::new(rank);
     let script = match dice.roll() % 16 {
         0..6 => 0,
         6..12 => 1,
@@ -49,7 +37,7 @@ fn push_word(text: &mut Vec<u8>, rank: u64) {
 
 /// A block of exactly `len` bytes, which ends with a newline.
 fn block(index: usize, len: usize) -> Vec<u8> {
-    let mut dice = Dice(!(index as u64));
+    let mut dice = Dice::new(!(index as u64));
     let mut text = Vec::with_capacity(len + 64);
     while text.len() < len {
         let roll = dice.roll();
