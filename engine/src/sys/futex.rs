@@ -35,7 +35,8 @@ mod real {
                     return Woken::TimedOut;
                 }
                 Some(libc::timespec {
-                    tv_sec: left.as_secs().min(i32::MAX as u64) as libc::time_t,
+                    // `time_t`, a name that the libc crate warns of on musl.
+                    tv_sec: left.as_secs().min(i32::MAX as u64) as _,
                     tv_nsec: left.subsec_nanos() as libc::c_long,
                 })
             }
