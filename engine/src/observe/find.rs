@@ -23,8 +23,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 /// # fn main() -> Result<(), phalanx::Error> {
 /// let pool = phalanx::Pool::builder().workers(2).name("sums").build()?;
 /// let observers = phalanx::observe::pools_of(std::process::id())?;
-/// let view = observers[0].look()?;
-/// assert_eq!((view.name.as_str(), view.workers.len()), ("sums", 2));
+/// let mut views = observers.iter().filter_map(|observer| observer.look().ok());
+/// let view = views.find(|view| view.name == "sums").expect("the pool runs");
+/// assert_eq!(view.workers.len(), 2);
 /// # Ok(())
 /// # }
 /// ```

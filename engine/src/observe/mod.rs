@@ -10,12 +10,13 @@
 //! use phalanx::observe::{self, WorkerState};
 //!
 //! # fn main() -> Result<(), phalanx::Error> {
-//! let pool = phalanx::Pool::builder().workers(2).build()?;
+//! let pool = phalanx::Pool::builder().workers(2).name("watched").build()?;
 //! pool.map(|n: u64| n + 1, 0..1000)?;
-//! for observer in observe::pools_of(std::process::id())? {
-//!     let view = observer.look()?;
-//!     assert!(view.workers.iter().all(|worker| worker.state != WorkerState::Dead));
-//! }
+//! let observers = observe::pools_of(std::process::id())?;
+//! // Other pools of this program may end meanwhile.
+//! let mut views = observers.iter().filter_map(|observer| observer.look().ok());
+//! let view = views.find(|view| view.name == "watched").expect("the pool runs");
+//! assert!(view.workers.iter().all(|worker| worker.state != WorkerState::Dead));
 //! # Ok(())
 //! # }
 //! ```
