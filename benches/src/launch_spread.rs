@@ -159,7 +159,7 @@ fn growth(all: &[Sized]) -> Chart {
     Chart {
         title: "Empty launches".into(),
         axes: ("workers".into(), "us, 5th to 95th percentile".into()),
-        is_log: false,
+        is_log: true,
         is_bytes: false,
         curves,
         marks: Vec::new(),
