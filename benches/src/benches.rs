@@ -41,8 +41,12 @@ pub const BENCHES: &[Listed] = &[
 ];
 
 /// All inspections. They come before the benches in the help.
-pub const INSPECTIONS: &[ListedInspection] =
-    &[ListedInspection::of::<Doctor>(), ListedInspection::of::<Topo>(), ListedInspection::of::<Top>(), ListedInspection::of::<Page>()];
+pub const INSPECTIONS: &[ListedInspection] = &[
+    ListedInspection::of::<Doctor>(),
+    ListedInspection::of::<Topo>(),
+    ListedInspection::of::<Top>(),
+    ListedInspection::of::<Page>(),
+];
 
 #[cfg(test)]
 mod tests {

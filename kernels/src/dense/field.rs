@@ -10,11 +10,6 @@ use faer::{MatMut, MatRef, Par};
 use ndarray::Ix2;
 use phalanx::{Pool, Shape, SharedArray};
 
-/// What the library asks of a number. Not nameable outside: `Product` is the public name.
-pub trait Field: faer::traits::RealField {}
-impl Field for f32 {}
-impl Field for f64 {}
-
 /// The library computes in the calling thread: sharing out is done here.
 pub(super) const ALONE: Par = Par::Seq;
 

@@ -11,10 +11,10 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::Product;
 use crate::error::{KernelError, check_shape};
 use crate::inline::repeatable;
 use crate::input::Input;
-use crate::number::Real;
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 
@@ -27,11 +27,6 @@ const TILES: usize = 8;
 const LEAST: usize = 128;
 /// Multiplications below which the caller does them: some 50 us, as much as waking a worker costs.
 const INLINE_PRODUCTS: usize = 1 << 20;
-
-/// An element type of matrix products and factorisations: `f32` or `f64`.
-pub trait Product: Real + super::field::Field {}
-impl Product for f32 {}
-impl Product for f64 {}
 
 /// Sets `c` to `alpha * A B + beta * C` for `a` of `m x k`, `b` of `k x n` and `c` of `m x n`.
 ///

@@ -2,10 +2,9 @@
 //! method solves line by line.
 
 use super::bundle::{Along, Bundle, Line, across, line, line_mut, within};
-use super::crew::{Crew, Slab, Slabs};
+use super::crew::{Slab, Slabs};
 use super::equations::{Axis, Five, Terms};
-use super::runtime::{Problem, Stages};
-use super::setup::{begin, set_up};
+use super::problem::Problem;
 use super::terms::add_terms;
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
@@ -42,29 +41,6 @@ pub struct Implicit {
     pub terms: Terms,
     /// Length of a time step.
     pub dt: f64,
-}
-
-/// A benchmark that steps by this method.
-pub struct Adi<M>(PhantomData<M>);
-
-impl<M: Method> Stages for Adi<M> {
-    fn prepare<C: Crew>(crew: &mut C, problem: &Problem) -> Result<(), C::Error> {
-        set_up(crew, problem)?;
-        steps::<M, C>(crew, problem, 1)?;
-        begin(crew, problem)
-    }
-
-    fn advance<C: Crew>(crew: &mut C, problem: &Problem) -> Result<(), C::Error> {
-        steps::<M, C>(crew, problem, problem.steps)
-    }
-}
-
-fn steps<M: Method, C: Crew>(crew: &mut C, problem: &Problem, count: usize) -> Result<(), C::Error> {
-    for _ in 0..count {
-        crew.planes(|z, plane, slabs, bundle| advance_plane::<M>(problem, z, plane, slabs, bundle))?;
-        crew.slabs(|y, slab, rhs, bundle| advance_slab::<M>(problem, y, slab, rhs, bundle))?;
-    }
-    Ok(())
 }
 
 /// The right-hand side in plane `z`, and the factors of x and y solved.

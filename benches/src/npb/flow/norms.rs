@@ -2,7 +2,7 @@
 
 use super::equations::{Five, exact};
 use super::grid::Grid;
-use super::runtime::Found;
+use super::problem::Found;
 use crate::npb::verification::{Check, Norms};
 
 /// Five zeros, or sums so far.

@@ -1,66 +1,15 @@
 //! A run on each runtime: prepared and warmed up, timed, judged.
 
 use super::crew::{Alone, Crew, Rank, Threads};
-use super::equations::Five;
 use super::grid::Grid;
-use super::setup::judge;
+use super::problem::{Found, Problem};
+use super::stages::Stages;
 use crate::harness::Outcome;
 use crate::npb::memory;
 use crate::npb::team::Team;
-use bytemuck::{Pod, Zeroable};
 use phalanx::Pool;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
-
-/// A problem.
-#[derive(Clone, Copy, Debug)]
-pub struct Problem {
-    /// Its points.
-    pub grid: Grid,
-    /// Time steps.
-    pub steps: usize,
-    /// Length of a time step.
-    pub dt: f64,
-}
-
-impl Problem {
-    /// For the printed headline.
-    pub fn size(&self) -> String {
-        format!("{}^3 points, {} steps", self.grid.side, self.steps)
-    }
-
-    /// Bytes of the four arrays that all share, and of as many like them as members keep for themselves.
-    fn bytes(&self, kept: usize) -> usize {
-        (4 + kept) * self.grid.elements() * size_of::<f64>()
-    }
-}
-
-/// What a run ends with.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-pub struct Found {
-    /// Sum of found of the right-hand side.
-    pub residual: Five,
-    /// Sum of found of the difference from the exact solution.
-    pub error: Five,
-    /// A surface integral of the pressure, where a benchmark wants it.
-    pub surface: f64,
-}
-
-/// What a benchmark does with a crew. Stages keep nothing but the arrays.
-pub trait Stages: 'static {
-    /// How much members keep for themselves, in arrays.
-    const KEPT: usize = 0;
-
-    /// Sets all arrays, and sets u back after one step, so that all memory and code has been used.
-    fn prepare<C: Crew>(crew: &mut C, problem: &Problem) -> Result<(), C::Error>;
-    /// Makes all steps.
-    fn advance<C: Crew>(crew: &mut C, problem: &Problem) -> Result<(), C::Error>;
-    /// Compares u with the exact solution.
-    fn judge<C: Crew>(crew: &mut C, problem: &Problem) -> Result<Found, C::Error> {
-        judge(crew, problem)
-    }
-}
 
 /// Runs all stages; the steps are what is timed.
 pub fn run<T: Stages>(problem: &Problem, team: &Team<'_>) -> Outcome<(Duration, Found)> {

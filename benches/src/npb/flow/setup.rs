@@ -5,7 +5,7 @@ use super::crew::Crew;
 use super::equations::{Five, exact, initial};
 use super::grid::Grid;
 use super::norms::{error_squares, residual_squares};
-use super::runtime::{Found, Problem};
+use super::problem::{Found, Problem};
 
 /// Sets slab `y` to values of places. What fills rows up is as the last point, so that formulas stay finite.
 fn fill(grid: Grid, y: usize, u: &mut [f64], value: fn([f64; 3]) -> Five) {

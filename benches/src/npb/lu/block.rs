@@ -1,13 +1,12 @@
 //! One block's step through one plane, of both sweeps. A sweep hands on, from point to point, what a change
 //! does to a neighbour: along x in registers, along y from lane to lane, along z in memory.
 
-use super::OMEGA;
-use super::gas::{Factors, Gas};
+use super::gas::{Factors, Gas, OMEGA};
 use super::skew::{Skew, steps};
 use crate::npb::flow::bundle::{line, line_mut};
 use crate::npb::flow::grid::{Grid, WIDTH};
 use crate::npb::flow::lanes::{Lanes, store5};
-use crate::npb::flow::runtime::Problem;
+use crate::npb::flow::problem::Problem;
 use crate::npb::flow::wave::{Block, Step, Way};
 use crate::npb::memory;
 use pulp::{Arch, Simd, WithSimd};

@@ -1,11 +1,13 @@
 //! The linearised equations at a point, applied to changes of its quantities: what they do to the neighbours
 //! of each direction, and the system of the point itself. No block is ever made of 25 numbers.
 
-use super::OMEGA;
 use crate::npb::flow::equations::{Axis, C1C5, C2, C3C4, Cell};
 use crate::npb::flow::lanes::Lanes;
-use crate::npb::flow::runtime::Problem;
+use crate::npb::flow::problem::Problem;
 use pulp::Simd;
+
+/// Over-relaxation, of the specification.
+pub const OMEGA: f64 = 1.2;
 
 /// A change of five quantities.
 pub type Change<S> = [Lanes<S>; 5];

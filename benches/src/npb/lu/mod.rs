@@ -22,8 +22,10 @@ use super::flow::adi::{Explicit, advance_slab};
 use super::flow::crew::Crew;
 use super::flow::grid::Grid;
 use super::flow::norms;
-use super::flow::runtime::{self, Found, Problem, Stages};
+use super::flow::problem::{Found, Problem};
+use super::flow::runtime;
 use super::flow::setup::{begin, judge, right_hand_side, set_up};
+use super::flow::stages::Stages;
 use super::flow::wave::Way;
 use super::team::Team;
 use super::verification::{self, Check};
@@ -31,9 +33,6 @@ use crate::harness::Outcome;
 
 /// LU.
 pub struct Lu;
-
-/// Over-relaxation, of the specification.
-const OMEGA: f64 = 1.2;
 
 fn problem(class: Class) -> Problem {
     let (side, steps, dt) = match class {

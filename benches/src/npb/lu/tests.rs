@@ -1,4 +1,4 @@
-use super::gas::{Factors, Gas};
+use super::gas::{Factors, Gas, OMEGA};
 use super::*;
 use crate::npb::flow::crew::{Alone, Threads};
 use crate::npb::flow::equations::{Axis, Cell, Jacobians};

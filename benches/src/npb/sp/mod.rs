@@ -8,10 +8,11 @@ mod solve;
 
 use super::benchmark::{Benchmark, Measured};
 use super::class::Class;
-use super::flow::adi::Adi;
 use super::flow::grid::Grid;
 use super::flow::norms;
-use super::flow::runtime::{self, Problem};
+use super::flow::problem::Problem;
+use super::flow::runtime;
+use super::flow::stages::Adi;
 use super::team::Team;
 use super::verification;
 use crate::harness::Outcome;
