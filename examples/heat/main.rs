@@ -13,7 +13,7 @@ use common::{Closing, Result, Team, bytes, count, grouped, refuse};
 use frames::{Frames, PIXELS};
 use modes::Grid;
 use ndarray::Ix2;
-use phalanx::{CancelToken, Edge, Pool, SharedArray, Val};
+use phalanx::{CancelToken, Edge, Pool, Schedule, SharedArray, Val};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -101,10 +101,14 @@ struct Cells {
 impl Cells {
     fn new(pool: &Pool, grid: Grid) -> Result<Cells> {
         let shape = (grid.side, grid.row());
-        let (mut now, next) = (pool.zeros_nd(shape)?, pool.zeros_nd(shape)?);
+        let (mut now, mut next) = (pool.zeros_nd(shape)?, pool.zeros_nd(shape)?);
         let cosines = pool.from_slice(&grid.cosines())?;
-        let operands = (now.split_out(), 0..grid.side, cosines.whole(), Val(grid), grid.amplitudes(0));
-        pool.for_each(operands, |(mut rows, at, cosines, grid, amplitudes)| {
+        let start = (cosines.whole(), Val(grid), grid.amplitudes(0));
+        let operands = (now.split_out(), next.split_out(), 0..grid.side, start);
+        // Static: each rank gets the rows that it will have in the region, and maps their pages now.
+        let launch = pool.launch().schedule(Schedule::Static);
+        launch.for_each(operands, |(mut rows, mut next, at, (cosines, grid, amplitudes))| {
+            next.fill(0.0);
             for (mut row, i) in rows.rows_mut().into_iter().zip(at) {
                 grid.exact(i, cosines, amplitudes, row.as_slice_mut().expect("whole rows"));
             }
@@ -136,11 +140,15 @@ impl Cells {
                     |team, (mut now, mut next, mut picture, mut publisher, settings)| {
                         let (grid, steps, every, has_frames) = settings;
                         for step in 1..=steps {
-                            team.phase((next.split_mut(), now.halo(1, Edge::Clamp)), |(mut next, now)| {
-                                let row = |i: usize| now.row(i).to_slice().expect("whole rows");
-                                for (i, mut next) in next.rows_mut().into_iter().enumerate() {
+                            // Seen in place: with another edge, the first and the last rank would copy their rows.
+                            let operands = (next.split_mut(), now.halo(1, Edge::Shrink), 0..grid.side);
+                            team.phase(operands, |(mut next, now, rows)| {
+                                let first = rows.start.saturating_sub(1);
+                                let row = |i: usize| now.row(i - first).to_slice().expect("whole rows");
+                                for (i, mut next) in rows.zip(next.rows_mut()) {
                                     let next = next.as_slice_mut().expect("whole rows");
-                                    grid.advance(next, row(i), row(i + 1), row(i + 2));
+                                    let (before, after) = (i.saturating_sub(1), (i + 1).min(grid.side - 1));
+                                    grid.advance(next, row(before), row(i), row(after));
                                 }
                             })?;
                             std::mem::swap(&mut now, &mut next);

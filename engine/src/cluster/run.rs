@@ -33,7 +33,7 @@ const PANICKED: i32 = 101;
 /// ```
 /// use phalanx::cluster;
 ///
-/// let hosts = cluster::run(|cluster| cluster.all_gather(&cluster.host(cluster.me())))?;
+/// let hosts = cluster::run(|cluster| cluster.all_gather(&cluster.host(cluster.me()).to_owned()))?;
 /// println!("{} drivers on {hosts:?}", hosts.len());
 /// # Ok::<(), cluster::ClusterError>(())
 /// ```
