@@ -156,7 +156,7 @@ impl PoolBuilder {
     ///
     /// It is an arrangement between programs that keep to it: pools that do not reserve, and all other
     /// programs, run where they like. The arrangement is a file with locks, `phalanx-cores` in
-    /// `XDG_RUNTIME_DIR` or `/run/user`, or in `/dev/shm` if there is no such folder. Programs that see
+    /// `XDG_RUNTIME_DIR` or `/run/user`, or else in the folder for temporary files. Programs that see
     /// different files, as in different containers, do not see each other. Where the file cannot be used, the
     /// pool is built without, and its reason says why. Takes a system call per PU, and a few more.
     ///

@@ -130,11 +130,8 @@ fn place(runtime_folder: Option<OsString>) -> PathBuf {
     };
     match own.into_iter().find(is_own) {
         Some(folder) => folder.join(NAME),
-        None => {
-            let memory = Path::new("/dev/shm");
-            let folder = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
-            folder.join(format!("{NAME}-{user}"))
-        }
+        // Not in /dev/shm, where nothing of a program is ever left.
+        None => std::env::temp_dir().join(format!("{NAME}-{user}")),
     }
 }
 
