@@ -16,6 +16,7 @@ use crate::sys::descriptor;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use twox_hash::{XxHash3_64, XxHash3_128};
@@ -77,7 +78,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
 /// An open journal, locked against other calls.
 #[derive(Debug)]
 pub(super) struct JournalFile {
-    file: File,
+    file: LockedFile,
     path: PathBuf,
     /// Checksum of the head, with which those of records begin.
     seed: u64,
@@ -103,15 +104,12 @@ impl JournalFile {
         let fails = |doing| move |source| JournalError::Io { path: path.to_owned(), doing, source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = descriptor::open(&options, path).map_err(fails("opened"))?;
+        let file = descriptor::open(&options, path).map_err(fails("opened"))?;
         // A device may be endless.
         if !file.metadata().map_err(fails("opened"))?.is_file() {
             return Err(JournalError::NotAJournal { path: path.to_owned() });
         }
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(JournalError::InUse { path: path.to_owned() }),
-            locked => locked.map_err(|errno| fails("opened")(errno.into()))?,
-        }
+        let mut file = LockedFile::lock(file, path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(fails("read"))?;
         let mut head = identity.head();
@@ -191,6 +189,12 @@ impl JournalFile {
         Ok(())
     }
 
+    /// As a process that was forked at this moment has it.
+    #[cfg(test)]
+    pub(super) fn copy_of_descriptor(&self) -> File {
+        self.file.try_clone().unwrap()
+    }
+
     fn fails(&self, source: io::Error) -> JournalError {
         JournalError::Io { path: self.path.clone(), doing: "written", source }
     }
@@ -202,6 +206,45 @@ impl Drop for JournalFile {
         if let Err(error) = self.finish_in_place() {
             tracing::warn!("{error}");
         }
+    }
+}
+
+/// An open file that nobody else may lock meanwhile.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl LockedFile {
+    fn lock(file: File, path: &Path) -> Result<LockedFile, JournalError> {
+        let path = path.to_owned();
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(LockedFile(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse { path }),
+            Err(errno) => Err(JournalError::Io { path, doing: "opened", source: errno.into() }),
+        }
+    }
+}
+
+/// Closing the file alone would leave it locked where a process that is being started, or was forked, still
+/// has a copy of the descriptor.
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        if let Err(errno) = flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!("a journal was not unlocked: {errno}");
+        }
+    }
+}
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for LockedFile {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
     }
 }
 

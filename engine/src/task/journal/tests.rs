@@ -51,6 +51,18 @@ fn wherever_it_is_cut_off_the_whole_records_are_read_and_the_rest_is_written_aga
 }
 
 #[test]
+fn a_journal_that_ended_is_free_though_a_forked_process_has_its_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (file, _) = open(&path).unwrap();
+    let copy = file.copy_of_descriptor();
+    assert!(matches!(open(&path), Err(JournalError::InUse { .. })));
+    file.finish().unwrap();
+    assert!(open(&path).is_ok());
+    drop(copy);
+}
+
+#[test]
 fn whatever_byte_is_damaged_no_record_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
