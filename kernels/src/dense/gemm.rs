@@ -18,22 +18,24 @@ use crate::input::Input;
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 
-/// Rows and columns of a tile at most. Measured as above, one core: cut like this 2048 x 2048 costs 1.8 %
-/// over one call for all; 512 x 512 costs 6 %, since each call packs its operands anew.
-const TILE: (usize, usize) = (1024, 512);
-/// Tiles to share out at least, as far as that leaves them [`LEAST`] rows and columns.
-const TILES: usize = 8;
-/// Rows and columns below which tiles are not cut further.
+/// Rows and columns of which a tile has at least about so many, as far as the result has them. No fewer than
+/// 65: up to there, or with a single row or column, the library sums in another order.
 const LEAST: usize = 128;
+/// Rows and columns of tiles are multiples of this, but for the last ones.
+const STEP: usize = 16;
+/// What packing its operands adds to a tile's time, per row or column of the tile: its time is as if it had
+/// so many rows and columns more. Measured as above, one core: tiles of 1024 x 512 cost 1.8 % over one call
+/// for all, tiles of 512 x 512 cost 6 %.
+const PACKING: f64 = 12.0;
 /// Multiplications below which the caller does them: some 50 us, as much as waking a worker costs.
 const INLINE_PRODUCTS: usize = 1 << 20;
 
 /// Sets `c` to `alpha * A B + beta * C` for `a` of `m x k`, `b` of `k x n` and `c` of `m x n`.
 ///
 /// If `beta` is 0, the old `c` is not read; if `alpha` or `k` is 0, the products are 0. Otherwise NaN and
-/// infinities propagate as in IEEE 754. Sums may use fused multiply-adds. Tiles depend on the shape only, so
-/// the bits do not depend on the number of workers. They may depend on the CPU, since the library adapts to
-/// its caches. Cost: `2 m n k` operations. The caller alone computes products of fewer than 2^20
+/// infinities propagate as in IEEE 754. Sums may use fused multiply-adds. Each element is summed in the same
+/// order in every tile, so the bits do not depend on the number of workers. They may depend on the CPU, since
+/// the library adapts to its caches. Cost: `2 m n k` operations. The caller alone computes products of fewer than 2^20
 /// multiplications.
 ///
 /// # Errors
@@ -74,14 +76,14 @@ pub fn gemm<T: Product>(
         return Ok(());
     }
     let (a, b) = (a.share(pool)?, b.share(pool)?);
-    let cut = Cut::new(m, n);
-    let operands = (c.scatter(), a.whole(), b.whole(), 0..cut.count(), [alpha, beta]);
+    let cut = Cut::new(m, n, pool.workers());
+    let operands = (c.scatter(), a.whole(), b.whole(), 0..cut.count(), ([alpha, beta], cut.parts));
     // With beta 0 nothing of c is read: a tile whose worker died may be written again.
     let launch = if beta == T::ZERO { repeatable(pool).retry_in_place() } else { pool.launch() };
-    launch.chunk(1).for_each(operands, |(c, a, b, tiles, factors)| {
+    launch.chunk(1).for_each(operands, |(c, a, b, tiles, (factors, parts))| {
         let ((m, k), n) = (a.dim(), b.ncols());
         let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else { return };
-        let cut = Cut::new(m, n);
+        let cut = Cut { shape: (m, n), parts };
         for index in tiles {
             // SAFETY: the result has m x n elements (checked before the launch); each tile belongs to one
             // chunk.
@@ -102,50 +104,52 @@ struct Tile {
     columns: (usize, usize),
 }
 
-/// How a result is cut into tiles. Depends on its shape only.
-#[derive(Clone, Copy, Debug)]
+/// How a result is cut into tiles: into so many rows of tiles and columns of tiles, of nearly equal sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cut {
     shape: (usize, usize),
-    tile: (usize, usize),
+    parts: [usize; 2],
 }
 
 impl Cut {
-    fn new(m: usize, n: usize) -> Cut {
-        let mut cut = Cut { shape: (m, n), tile: (TILE.0.min(m), TILE.1.min(n)) };
-        // Tall tiles are cheapest: the library packs the right factor once for all rows.
-        while cut.count() < TILES {
-            let (rows, columns) = &mut cut.tile;
-            let longer = if *rows > columns.saturating_mul(2) { rows } else { columns };
-            let longer = if *longer > LEAST { longer } else { &mut cut.tile.0 };
-            if *longer <= LEAST {
-                break;
-            }
-            *longer = longer.div_ceil(2).next_multiple_of(16);
-        }
-        cut
+    /// The cut whose tiles take `workers` the least time, as far as that can be foreseen: each of them does
+    /// the same number of tiles, and about a quarter of a tile is waited for at the end.
+    #[expect(clippy::arithmetic_side_effects, reason = "there are fewer tiles than elements of the result")]
+    fn new(m: usize, n: usize, workers: usize) -> Cut {
+        let most = |len: usize| (len / LEAST).clamp(1, 64);
+        let cuts = (1..=most(m)).flat_map(|down| (1..=most(n)).map(move |across| [down, across]));
+        let time = |[down, across]: &[usize; 2]| {
+            let (rows, columns) = (m as f64 / *down as f64, n as f64 / *across as f64);
+            let waited = if workers > 1 { 0.25 } else { 0.0 };
+            let each = (down * across).div_ceil(workers.max(1)) as f64 + waited;
+            each * (rows + PACKING) * (columns + PACKING)
+        };
+        let parts = cuts.min_by(|one, other| time(one).total_cmp(&time(other))).unwrap_or([1, 1]);
+        Cut { shape: (m, n), parts }
     }
 
-    fn down(&self) -> usize {
-        self.shape.0.div_ceil(self.tile.0)
-    }
-
-    #[expect(clippy::arithmetic_side_effects, reason = "there are no more tiles than elements of the result")]
+    #[expect(clippy::arithmetic_side_effects, reason = "there are fewer tiles than elements of the result")]
     fn count(&self) -> usize {
-        self.down() * self.shape.1.div_ceil(self.tile.1)
+        self.parts[0] * self.parts[1]
     }
 
     /// Tiles are counted down the columns, so that neighbours share a panel of the right factor.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "a tile is no larger than the result, which lies in memory"
-    )]
+    #[expect(clippy::arithmetic_side_effects, reason = "a tile is one of at least one")]
     fn tile(&self, index: usize) -> Tile {
-        let (top, left) = (index % self.down() * self.tile.0, index / self.down() * self.tile.1);
+        let [down, across] = self.parts;
         Tile {
-            rows: (top, (top + self.tile.0).min(self.shape.0)),
-            columns: (left, (left + self.tile.1).min(self.shape.1)),
+            rows: part(self.shape.0, index % down, down),
+            columns: part(self.shape.1, index / down, across),
         }
     }
+}
+
+/// Part `index` of `count` of `0..len`, as first and one past the last.
+#[expect(clippy::arithmetic_side_effects, reason = "lengths of an array in memory, and few parts")]
+fn part(len: usize, index: usize, count: usize) -> (usize, usize) {
+    let steps = len.div_ceil(STEP);
+    let start = |index: usize| (steps * index / count * STEP).min(len);
+    (start(index), start(index + 1))
 }
 
 /// Computes one tile of `c` (`m x n`) from all of `a` (`m x k`) and `b` (`k x n`).
@@ -237,24 +241,47 @@ mod tests {
         }
 
         #[test]
-        fn tiles_cover_the_result_once(m in 1usize..5000, n in 1usize..5000) {
-            let cut = Cut::new(m, n);
-            let area: usize = (0..cut.count())
-                .map(|index| cut.tile(index))
-                .map(|tile| (tile.rows.1 - tile.rows.0) * (tile.columns.1 - tile.columns.0))
-                .sum();
+        fn tiles_cover_the_result_once(m in 1usize..5000, n in 1usize..5000, workers in 1usize..70) {
+            let cut = Cut::new(m, n, workers);
+            let tiles = || (0..cut.count()).map(|index| cut.tile(index));
+            let area: usize = tiles().map(|tile| (tile.rows.1 - tile.rows.0) * (tile.columns.1 - tile.columns.0)).sum();
             prop_assert_eq!(area, m * n);
             prop_assert_eq!(cut.tile(cut.count() - 1).rows.1, m);
             prop_assert_eq!(cut.tile(cut.count() - 1).columns.1, n);
+            for tile in tiles() {
+                prop_assert!(tile.rows.1 - tile.rows.0 > 64 || cut.parts[0] == 1);
+                prop_assert!(tile.columns.1 - tile.columns.0 > 64 || cut.parts[1] == 1);
+            }
         }
     }
 
     #[test]
-    fn large_results_are_cut_into_tall_tiles_and_small_ones_into_enough() {
-        let cut = Cut::new(2048, 2048);
-        assert_eq!((cut.tile, cut.count()), ((1024, 512), 8));
-        assert!(Cut::new(1024, 1024).count() >= 8);
-        assert_eq!(Cut::new(100, 100).count(), 1);
+    fn every_worker_gets_tiles_and_no_more_are_cut_than_that_takes() {
+        assert_eq!(Cut::new(100, 100, 16).count(), 1);
+        for workers in [1, 2, 7, 16, 64] {
+            let count = Cut::new(2048, 2048, workers).count();
+            assert!(count >= workers && count <= 10 * workers.max(2), "{count} tiles for {workers} workers");
+        }
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_how_the_result_is_cut() {
+        let mut dice = Dice(5);
+        // Longer sums than the library makes in one go, and sizes that are no multiples of anything.
+        let ((m, n, k), factors) = ((523, 391, 1301), [1.5, 0.25]);
+        let (a, b, c) = (dice.units(m * k), dice.units(k * n), dice.units(m * n));
+        let run = |cut: Cut| {
+            let mut c = c.clone();
+            for index in 0..cut.count() {
+                // SAFETY: a result of this function's own, and one tile at a time.
+                unsafe { product(cut.tile(index), [m, n, k], factors, &a, &b, c.as_mut_ptr()) };
+            }
+            c
+        };
+        let whole = run(Cut { shape: (m, n), parts: [1, 1] });
+        for parts in [[4, 1], [1, 3], [2, 2], [4, 3]] {
+            assert!(run(Cut { shape: (m, n), parts }) == whole, "{parts:?}");
+        }
     }
 
     #[test]

@@ -195,10 +195,11 @@ fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) ->
 }
 
 /// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at
-/// least 32 times as far as taps reach, as long as every worker gets two.
+/// least 32 times as far as taps reach, as long as every worker gets six: processors that share a core, or
+/// are busy with something else, do fewer of them.
 #[expect(clippy::arithmetic_side_effects, reason = "rows and weights in memory, and a pool has workers")]
 pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize) -> usize {
-    (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(2 * workers)).max(1)
+    (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(6 * workers)).max(1)
 }
 
 #[cfg(test)]
@@ -278,10 +279,11 @@ mod tests {
     #[test]
     fn chunks_are_long_but_every_worker_gets_some() {
         assert_eq!(chunk_rows(5792, 1, 2), 181);
-        assert_eq!(chunk_rows(322, 1, 2), 32);
-        assert_eq!(chunk_rows(100, 5, 2), 25);
+        assert_eq!(chunk_rows(322, 1, 2), 27);
+        assert_eq!(chunk_rows(100, 5, 2), 9);
+        assert_eq!(chunk_rows(256, 1, 16), 3);
         assert_eq!((chunk_rows(0, 1, 2), chunk_rows(1, 1, 7)), (1, 1));
-        assert_eq!(chunk_of([322, 322, 322], [1, 1], 2), 32 * 322);
+        assert_eq!(chunk_of([322, 322, 322], [1, 1], 2), 27 * 322);
         assert_eq!(chunk_of([4, 1000, 50], [1, 1], 2), 125);
     }
 
