@@ -7,7 +7,8 @@
 
 use crate::harness::Outcome;
 use ndarray::{ArrayView2, ArrayViewMut2, IntoDimension};
-use phalanx::{ArrayOptions, Element, HugePages, Pool, RegionError, Shape, SharedArray};
+use phalanx::region::PhaseOperand;
+use phalanx::{ArrayOptions, Element, HugePages, Pool, RegionError, Shape, SharedArray, Team};
 use rustix::mm::{Advice, madvise};
 
 /// Bytes of a huge page.
@@ -59,4 +60,19 @@ pub fn flat<T>(rows: ArrayView2<'_, T>) -> Result<&[T], RegionError> {
 /// As [`flat`], for writing.
 pub fn flat_mut<T>(rows: ArrayViewMut2<'_, T>) -> Result<&mut [T], RegionError> {
     rows.into_slice().ok_or_else(|| RegionError::new("rows are not contiguous"))
+}
+
+/// [`Team::for_each`] of a kernel that may fail; the rank's first error.
+pub fn for_each<O: PhaseOperand>(
+    team: &mut Team<'_>,
+    operands: O,
+    mut kernel: impl for<'p> FnMut(O::View<'p>) -> Result<(), RegionError>,
+) -> Result<(), RegionError> {
+    let mut outcome = Ok(());
+    team.for_each(operands, |view| {
+        if outcome.is_ok() {
+            outcome = kernel(view);
+        }
+    })?;
+    outcome
 }

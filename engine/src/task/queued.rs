@@ -259,7 +259,10 @@ impl Packed {
             let free = unsafe { place.add(count) };
             // SAFETY: as above; blocks are ours alone and aligned to 128, and any bytes are a `MaybeUninit`.
             let places = unsafe {
-                std::slice::from_raw_parts_mut(free.cast::<MaybeUninit<A>>().as_ptr(), space.saturating_sub(count))
+                std::slice::from_raw_parts_mut(
+                    free.cast::<MaybeUninit<A>>().as_ptr(),
+                    space.saturating_sub(count),
+                )
             };
             count = count.saturating_add(items.fill(places));
             if count < space || count == limit {

@@ -30,6 +30,8 @@ pub(crate) struct StepState {
     /// How many sleep on `released`, or are about to.
     pub(crate) release_watchers: AtomicU32,
     pub(crate) slots: [StepSlot; 2],
+    /// Which of this rank's chunks are claimed in its latest step that has chunks.
+    pub(crate) claims: AtomicU64,
 }
 
 /// The bit of a step count that says: this rank goes no further.
@@ -53,6 +55,7 @@ pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(StepState, released) == 8 && std::mem::offset_of!(StepState, slots) == 16);
+    assert!(std::mem::offset_of!(StepState, claims) == 64);
     assert!(size_of::<StepSlot>() == 24 && size_of::<Line<StepState>>() == 128);
     assert!(size_of::<Line<Payload>>() == 8192);
 };

@@ -2,8 +2,8 @@
 //!
 //! `u' = (1 - 2 d r) u + r (sum of the neighbours)` in `d` dimensions, with
 //! `r = diffusivity * time step / spacing^2`: forward in time, central in space, the border held fixed. All
-//! steps run in one region: two arrays take turns, workers meet once per step, and each works on the same
-//! rows in every step, so that its part stays in its cache if it fits. See LeVeque, *Finite Difference
+//! steps run in one region: two arrays take turns, workers meet once per step, and each begins every step with
+//! the same rows, so that its part stays in its cache if it fits. See LeVeque, *Finite Difference
 //! Methods for Ordinary and Partial Differential Equations*, 9.
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -108,10 +108,10 @@ fn make_steps<T: Real, D: Grid, const AXES: usize>(
     pool.region((&mut *u, &mut *scratch, [r], way, (shape, steps)), |team, handles| {
         let (mut u, mut v, [r], way, (shape, steps)) = handles;
         let step = Step { shape, r, way };
-        let own = team.my_span(shape[0]).range();
         for _ in 0..steps {
-            team.phase((v.split_mut(), u.halo(1, Edge::Shrink)), |(v, u)| {
-                step.make::<AXES>(own.clone(), own.start.saturating_sub(1), D::read(u), D::write(v));
+            team.for_each((v.split_mut(), u.halo(1, Edge::Shrink), 0..shape[0]), |(v, u, planes)| {
+                let first = planes.start.saturating_sub(1);
+                step.make::<AXES>(planes, first, D::read(u), D::write(v));
             })?;
             std::mem::swap(&mut u, &mut v);
         }

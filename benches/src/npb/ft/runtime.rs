@@ -2,7 +2,7 @@
 
 use super::transform::{Problem, Worker};
 use crate::harness::Outcome;
-use crate::npb::memory::{self, flat, flat_mut};
+use crate::npb::memory::{self, flat, flat_mut, for_each};
 use ndarray::Ix2;
 use num_complex::Complex64;
 use phalanx::region::RegionMut;
@@ -128,33 +128,48 @@ impl Rank<'_> {
     fn begin(&mut self, team: &mut Team<'_>) -> Result<(), RegionError> {
         let (worker, [_, ny, nz]) = (&mut self.worker, self.problem.size);
         let (plane, slab) = (self.problem.plane(), self.problem.slab());
-        team.phase((0..nz, self.space.split_mut()), |(planes, own)| {
+        for_each(team, (0..nz, self.space.split_mut()), |(planes, own)| {
             let own = flat_mut(own)?.chunks_mut(plane);
             planes.zip(own).for_each(|(z, plane)| worker.begin(z, plane));
-            Ok::<_, RegionError>(())
-        })??;
-        team.phase((0..ny, self.spectrum.split_mut(), self.space.whole()), |(slabs, own, space)| {
+            Ok(())
+        })?;
+        for_each(team, (0..ny, self.spectrum.split_mut(), self.space.whole()), |(slabs, own, space)| {
             let (own, space) = (flat_mut(own)?.chunks_mut(slab), flat(space)?);
             slabs.zip(own).for_each(|(y, slab)| worker.spectrum(y, space, slab));
             Ok(())
-        })?
+        })
     }
 
     /// One time step; returns the sum of the checksum's elements.
     fn step(&mut self, step: usize, team: &mut Team<'_>) -> Result<Complex64, RegionError> {
         let (worker, [_, ny, nz]) = (&mut self.worker, self.problem.size);
         let (plane, slab) = (self.problem.plane(), self.problem.slab());
-        team.phase((0..ny, self.evolved.split_mut(), self.spectrum.split()), |(slabs, own, spectrum)| {
-            let own = flat_mut(own)?.chunks_mut(slab).zip(flat(spectrum)?.chunks(slab));
-            slabs.zip(own).for_each(|(y, (slab, spectrum))| worker.evolve(step, y, spectrum, slab));
-            Ok::<_, RegionError>(())
-        })??;
-        let sum =
-            team.phase((0..nz, self.space.split_mut(), self.evolved.whole()), |(planes, own, evolved)| {
-                let (own, evolved) = (flat_mut(own)?.chunks_mut(plane), flat(evolved)?);
-                let sums = planes.zip(own).map(|(z, plane)| worker.finish(z, evolved, plane));
-                Ok::<_, RegionError>(sums.sum::<Complex64>())
-            })??;
-        team.all_reduce(sum, |a, b| a + b)
+        for_each(
+            team,
+            (0..ny, self.evolved.split_mut(), self.spectrum.split()),
+            |(slabs, own, spectrum)| {
+                let own = flat_mut(own)?.chunks_mut(slab).zip(flat(spectrum)?.chunks(slab));
+                slabs.zip(own).for_each(|(y, (slab, spectrum))| worker.evolve(step, y, spectrum, slab));
+                Ok(())
+            },
+        )?;
+        let operands = (0..nz, self.space.split_mut(), self.evolved.whole());
+        let mut outcome = Ok(());
+        let sum = team.reduce_chunks(
+            operands,
+            Complex64::default(),
+            |(planes, own, evolved)| match (flat_mut(own), flat(evolved)) {
+                (Ok(own), Ok(evolved)) => {
+                    let planes = planes.zip(own.chunks_mut(plane));
+                    planes.map(|(z, plane)| worker.finish(z, evolved, plane)).sum::<Complex64>()
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    outcome = Err(error);
+                    Complex64::default()
+                }
+            },
+            |a, b| a + b,
+        )?;
+        outcome.map(|()| sum)
     }
 }

@@ -75,9 +75,9 @@ reading_grants! {
     /// view starts at row 0 and the last chunk's view ends at the last row.
     ///
     /// With other edges, the first and the last chunk are copied with what lies beyond, since a view is one
-    /// piece of memory. In a phase of a region, where each rank has one chunk, that is much of the array:
-    /// where it matters, compute the inner rows with `Shrink` or by [`range`](crate::SharedArray::range), and
-    /// the ends apart.
+    /// piece of memory. In a [`phase`](crate::Team::phase) of a region, where each rank has one chunk, that is
+    /// much of the array: use [`for_each`](crate::Team::for_each), which cuts each rank's rows into chunks, or
+    /// `Shrink`.
     ///
     /// `k` may exceed the array's length. If no memory could hold the halo, the launch is refused before any
     /// work. An array without rows has nothing to clamp to or wrap around, so its views are empty.

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+mod claims;
 pub(super) mod digest;
 mod error;
 mod fallible;

@@ -6,6 +6,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
+use crate::launch::region::claims::{self, Claims};
 use crate::launch::region::digest::{Digest, Key};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step_kind::StepKind;
@@ -241,6 +242,21 @@ impl<'a> Steps<'a> {
     /// Publishes this rank's value for the coming step.
     pub(crate) fn put<A: Pod>(&self, index: usize, value: &A) {
         put(self.at, self.rank, self.parity(), index, value);
+    }
+
+    /// Publishes a value for the coming step in a rank's place, which only this rank does.
+    pub(crate) fn put_for<A: Pod>(&self, rank: usize, index: usize, value: &A) {
+        put(self.at, rank, self.parity(), index, value);
+    }
+
+    /// Lets the chunks of the coming step be claimed. Before [`Self::meet`].
+    pub(crate) fn open_claims(&self) {
+        claims::open(&self.at.states[self.rank].claims, self.count.wrapping_add(1));
+    }
+
+    /// This rank's claims on the chunks of the step just made, which [`Self::open_claims`] went before.
+    pub(crate) fn claims(&self) -> Claims<'a> {
+        Claims::new(self.at.states, self.rank, self.size, self.count)
     }
 
     /// A rank's value of the step just made.

@@ -13,6 +13,7 @@ pub(crate) enum StepKind {
     /// a caught panic and begins another reduce_chunks is not mistaken for one that ends it.
     ReduceEnd,
     Leave,
+    ForEach,
 }
 
 impl StepKind {
@@ -25,6 +26,7 @@ impl StepKind {
             StepKind::ReduceChunks => "a reduce_chunks",
             StepKind::ReduceEnd => "the end of a reduce_chunks",
             StepKind::Leave => "the body's end",
+            StepKind::ForEach => "a for_each",
         }
     }
 
@@ -37,6 +39,7 @@ impl StepKind {
             Self::ReduceChunks,
             Self::ReduceEnd,
             Self::Leave,
+            Self::ForEach,
         ];
         kinds.into_iter().find(|kind| *kind as u64 == code).map_or("an unknown step", StepKind::name)
     }
