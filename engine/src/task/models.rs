@@ -1,8 +1,8 @@
 //! Model checks of the board, its bells, and reaping: a driver that submits, sleeps and collects, beside two
 //! members, one of which may stop for ever at any of its steps.
 //!
-//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are told
-//! anew here, without what they hold of users, since queued tasks lie in an arena.
+//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are
+//! written again here, without what they hold of users, since queued tasks lie in an arena.
 //!
 //! # Safety
 //! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access
