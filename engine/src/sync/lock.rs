@@ -302,7 +302,7 @@ impl<T: Pod + Send> Lock<T> {
 }
 
 impl<T> Lock<T> {
-    /// The current holder; a snapshot.
+    /// Returns the current holder; a snapshot.
     pub fn holder(&self) -> Option<Owner> {
         self.looked_at().holder()
     }

@@ -2,7 +2,7 @@
 //!
 //! Every object is a few words in shared memory with a protocol, described in README.md beside this file. The
 //! words name their owner, so that the driver can take back what a dead process held. No call here waits for
-//! a dead process.
+//! a dead process: a [`Lock`] whose holder died passes on with [`LockError::OwnerDied`].
 
 mod barrier;
 mod barrier_word;
