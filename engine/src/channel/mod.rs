@@ -1,4 +1,5 @@
-//! Queues and pipes through shared memory.
+//! Queues and pipes through shared memory. A [`Queue`] is for any number of writers and readers, a
+//! [`Pipe`] for two.
 //!
 //! README.md beside this file describes the words, what each step does, and what a kill after it leaves.
 
