@@ -4,8 +4,8 @@
 //! The block's file is mapped shared, whole as it was when it was opened; other programs may write it at any
 //! time, so safe calls move bytes in and out by atomics, all of one size and at the same places, and give no
 //! references. That nobody cuts the file off, or takes memory out of it, while it is mapped cannot be
-//! enforced for a file with a name. Safe calls look at its length first; who cuts it off between that look
-//! and the access ends this process with a signal, which harms no memory.
+//! enforced for a file with a name. Safe calls look at its length first; a program that cuts it off between
+//! that look and the access ends this process with a signal, which harms no memory.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
