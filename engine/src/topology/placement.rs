@@ -185,8 +185,8 @@ crate::base::debug_is_display!(PlacementError);
 ///
 /// The default number of workers is the number of places within `limits.allowed`, capped by the CPU quota
 /// rounded up. A requested number is used as it is, up to [`MAX_WORKERS`]; workers beyond the number of
-/// places share them round robin, and the reason says so. PUs in `limits.reserved` are left out; if no other is
-/// left, or not as many places as the requested number, they are used too, after all others. Listed PUs
+/// places share them round robin, and the reason says so. PUs in `limits.reserved` are left out; if no other
+/// is left, or not as many places as the requested number, they are used too, after all others. Listed PUs
 /// ([`Placement::Cpus`]) are used as listed, and `Unbound` ignores reservations.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// The first `count` places (all if there are not as many).
+    /// Returns the first `count` places (all if there are not as many).
     pub fn choose(&self, machine: &Machine, count: usize) -> Vec<CpuSet> {
         let mut chosen: Vec<CpuSet> = self.sets.iter().take(count).cloned().collect();
         if self.is_sorted_after_choice {
