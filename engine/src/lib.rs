@@ -28,8 +28,9 @@
 //! - A [`SharedArray`] lies in memory that all of them map. It has one owner, like a `Vec`; a launch borrows
 //!   it.
 //! - A **kernel** is a function, or a closure that captures nothing, which the compiler checks. What it needs
-//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo` and others), ranges of indices, plain
-//!   values, any serde value ([`Captured`]), a state of each worker ([`PerWorker`]), locks and other handles.
+//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo` and others), ranges of indices,
+//!   plain values, any serde value ([`Captured`]), a state of each worker ([`PerWorker`]), locks and other
+//!   handles.
 //! - A **launch** runs a kernel once for each chunk of its operands, on all workers: [`Pool::for_each`],
 //!   [`reduce`](Pool::reduce), [`fold`](Pool::fold), [`scan`](Pool::scan), [`find_first`](Pool::find_first)
 //!   and others. Options such as schedules, time limits and retries are those of [`Pool::launch`].

@@ -416,8 +416,8 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
     read.map(|value| (value, manifest.leases.clone())).map_err(|error| CodecError(error.to_string()))
 }
 
-/// What [`encode`] wrote, for tests that read it after its sender has let go. Such a reader has no hold to let go
-/// of: that word may belong to somebody else by then.
+/// What [`encode`] wrote, for tests that read it after its sender has let go. Such a reader has no hold to
+/// let go of: that word may belong to somebody else by then.
 #[cfg(all(test, not(loom)))]
 pub(crate) fn without_hold(bytes: &[u8]) -> Vec<u8> {
     let table = parts(bytes).map_or(0, |(_, table)| table.len());

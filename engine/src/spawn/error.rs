@@ -84,7 +84,7 @@ pub enum StartError {
          stay locked in the workers for ever. Make the pool before any thread, or use StartMethod::ForkServer"
     )]
     ForkNeedsOneThread {
-        /// Number of threads of the process; 0 if /proc does not tell.
+        /// Number of threads of the process; 0 if /proc does not report it.
         threads: usize,
     },
     /// Workers were to be forked from a process that holds shared objects.

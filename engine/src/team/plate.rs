@@ -2,8 +2,8 @@
 //!
 //! A memfd of the driver named `phalanx-plate`, which nobody maps: the driver writes it, an observer finds it
 //! among the driver's descriptors and reads it. It says where orders, board and tasks lie, and has a row for
-//! each rank. A row is written when a worker starts, is ready, leaves or dies, and never by launches or tasks.
-//! docs/segment-layout.md lists the bytes. Magic and version come first and never move.
+//! each rank. A row is written when a worker starts, is ready, leaves or dies, and never by launches or
+//! tasks. docs/segment-layout.md lists the bytes. Magic and version come first and never move.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;

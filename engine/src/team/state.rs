@@ -104,7 +104,8 @@ impl States {
         Ok(state.downcast_mut())
     }
 
-    /// The state of handle `id`, which the member has no more from now on; `None` if it has none of that type.
+    /// The state of handle `id`, which the member has no more from now on; `None` if it has none of that
+    /// type.
     pub(crate) fn take<T: Send + 'static>(&mut self, id: u64) -> Option<T> {
         self.by_id.remove(&id)?.downcast().ok().map(|state| *state)
     }
