@@ -123,8 +123,8 @@ const NOWHERE: Found = [0, u64::MAX];
 struct Place<O>(PhantomData<O>);
 
 impl<O: Order> Place<O> {
-    /// Whether an element takes the place of the best one before it: NaN takes it from numbers, unless NaN counts
-    /// for nothing.
+    /// Whether an element takes the place of the best one before it: NaN takes it from numbers, unless NaN
+    /// counts for nothing.
     #[inline(always)]
     fn is_taken(best: O::In, x: O::In) -> bool {
         if Self::skips() {
@@ -225,8 +225,8 @@ macro_rules! extremes { ($(
     $(#[$doc])*
     ///
     /// # Errors
-    /// `Argument` if there is no such axis; `Empty` if it has no elements and there are results to give; `Memory`,
-    /// `Launch`.
+    /// `Argument` if there is no such axis; `Empty` if it has no elements and there are results to give;
+    /// `Memory`, `Launch`.
     pub fn $name<T: $bound, D: Axes>(
         pool: &Pool,
         x: &(impl Input<Elem = T, Dim = D> + ?Sized),
@@ -302,7 +302,8 @@ extremes! {
     /// ```
     norm_inf[Real] -> T: Best<Furthest<T>>;
 
-    /// Places of the smallest elements along an axis, counted from 0: the first of equal ones, or the first NaN.
+    /// Places of the smallest elements along an axis, counted from 0: the first of equal ones, or the first
+    /// NaN.
     ///
     /// Cost: every element read once, and those near the smallest one again.
     ///
@@ -328,8 +329,8 @@ extremes! {
     /// ```
     argmax[Number] -> u64: Place<Most<T>>;
 
-    /// Places of the smallest elements along an axis that are not NaN, like [`argmin`]; `u64::MAX` where all are
-    /// NaN (NumPy raises an error).
+    /// Places of the smallest elements along an axis that are not NaN, like [`argmin`]; `u64::MAX` where all
+    /// are NaN (NumPy raises an error).
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

@@ -225,12 +225,12 @@ macro_rules! moments { ($(
 )* } }
 
 moments! {
-    /// Variances along an axis, which divide by the length less `ddof` (0 is NumPy's default, 1 estimates from a
-    /// sample).
+    /// Variances along an axis, which divide by the length less `ddof` (0 is NumPy's default, 1 estimates
+    /// from a sample).
     ///
     /// Computed in float64 for all types, about the mean of each block, so that nothing cancels; 0 where all
-    /// elements are equal. NaN where `len - ddof` is not positive, or where an element is NaN or infinite. Squares
-    /// that leave the range of float64 make a variance infinite or 0, as in NumPy.
+    /// elements are equal. NaN where `len - ddof` is not positive, or where an element is NaN or infinite.
+    /// Squares that leave the range of float64 make a variance infinite or 0, as in NumPy.
     ///
     /// Cost: every element read once from memory, with about six operations.
     ///

@@ -14,17 +14,17 @@ const TILE: usize = 1 << 15;
 /// Lines that are copied together at least, where they are not contiguous: whole lines of the caches.
 const LEAST_LINES: usize = 16;
 
-/// Quantiles along an axis, like NumPy's `quantile(x, q, axis)`: interpolated between the two elements next to
-/// place `q * (len - 1)` of the sorted line, in float64.
+/// Quantiles along an axis, like NumPy's `quantile(x, q, axis)`: interpolated between the two elements next
+/// to place `q * (len - 1)` of the sorted line, in float64.
 ///
 /// NaN where an element is NaN. Between equal infinities the result is that infinity (NumPy returns NaN).
 ///
-/// Cost: every line is copied, along memory, and the elements selected in the copy, by one worker. Extra memory for
-/// the lines that are being selected from.
+/// Cost: every line is copied, along memory, and the elements selected in the copy, by one worker. Extra
+/// memory for the lines that are being selected from.
 ///
 /// # Errors
-/// `Argument` if there is no such axis, or `q` is not in 0..=1; `Empty` if the axis has no elements and there are
-/// results to give; `Memory`, `Launch`.
+/// `Argument` if there is no such axis, or `q` is not in 0..=1; `Empty` if the axis has no elements and there
+/// are results to give; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

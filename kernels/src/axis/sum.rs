@@ -100,8 +100,8 @@ terms! {
 
 /// Sums along an axis, each added pairwise.
 ///
-/// Integers are added in 64 bits of the same sign and wrap around; floats in their own type. The sum of an axis
-/// of length 0 is 0. See the [module](super) for shapes.
+/// Integers are added in 64 bits of the same sign and wrap around; floats in their own type. The sum of an
+/// axis of length 0 is 0. See the [module](super) for shapes.
 ///
 /// Cost: every element read once, with one addition, along memory whichever axis it is.
 ///
@@ -150,8 +150,8 @@ pub fn nansum<T: Real, D: Axes>(
 
 /// Means along an axis: sums in float64 over the length; NaN if that is 0.
 ///
-/// Unlike in NumPy, means of float32 are computed in float64 and returned as such. A sum that overflows leaves an
-/// infinite mean, as in NumPy. Cost: as for [`sum`].
+/// Unlike in NumPy, means of float32 are computed in float64 and returned as such. A sum that overflows
+/// leaves an infinite mean, as in NumPy. Cost: as for [`sum`].
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -218,7 +218,7 @@ pub fn norm2<T: Real, D: Axes>(
     fold::<Sum<Square<T>>, D>(pool, x, axis, 0)
 }
 
-/// How many elements along an axis are not 0. NaN is not 0.
+/// Returns how many elements along an axis are not 0. NaN is not 0.
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -239,7 +239,7 @@ pub fn count_nonzero<T: Number, D: Axes>(
     fold::<Sum<NotZero<T>>, D>(pool, x, axis, 0)
 }
 
-/// Whether any element along an axis is not 0: 1 or 0, and 0 for an axis of length 0. NaN is not 0.
+/// Returns whether any element along an axis is not 0: 1 or 0, and 0 for an axis of length 0. NaN is not 0.
 ///
 /// Reads every element.
 ///
@@ -262,7 +262,7 @@ pub fn any<T: Number, D: Axes>(
     fold::<Sum<Any<T>>, D>(pool, x, axis, 0)
 }
 
-/// Whether all elements along an axis are not 0: 1 or 0, and 1 for an axis of length 0. NaN is not 0.
+/// Returns whether all elements along an axis are not 0: 1 or 0, and 1 for an axis of length 0. NaN is not 0.
 ///
 /// Reads every element.
 ///

@@ -1,8 +1,8 @@
 //! Singular values.
 //!
 //! The [`faer`](https://docs.rs/faer) crate computes them in the calling thread. Before that, the workers
-//! reduce a tall matrix to its triangular factor, which leaves the caller a small one (T. F. Chan, ACM TOMS 8,
-//! 1982).
+//! reduce a tall matrix to its triangular factor, which leaves the caller a small one (T. F. Chan, ACM TOMS
+//! 8, 1982).
 
 use super::field::{self, ALONE};
 use super::{Product, Qr};

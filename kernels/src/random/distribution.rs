@@ -1,8 +1,8 @@
 //! Distributions whose draws take a number of attempts that is not known before: each element has a stream of
 //! its own.
 //!
-//! Logarithms, powers and gamma functions are those of the crate `libm`, so results have the same bits on every
-//! machine.
+//! Logarithms, powers and gamma functions are those of the crate `libm`, so results have the same bits on
+//! every machine.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "floats, and counts of successes, no more than there are trials"
@@ -53,8 +53,8 @@ impl<'k> Stream<'k> {
         -libm::log(self.unit())
     }
 
-    /// The natural logarithm of a number of the gamma distribution (G. Marsaglia and W. W. Tsang, ACM TOMS 26,
-    /// 2000); below a shape of 1 by that of a larger shape times a power.
+    /// The natural logarithm of a number of the gamma distribution (G. Marsaglia and W. W. Tsang, ACM TOMS
+    /// 26, 2000); below a shape of 1 by that of a larger shape times a power.
     fn log_gamma(&mut self, shape: f64) -> f64 {
         if shape < 1.0 {
             let larger = self.log_gamma(shape + 1.0);

@@ -1,4 +1,5 @@
-//! Matrix Market files: a header, a size, an entry a line (<https://math.nist.gov/MatrixMarket/formats.html>).
+//! Matrix Market files: a header, a size, an entry a line
+//! (<https://math.nist.gov/MatrixMarket/formats.html>).
 
 use super::Csr;
 use crate::error::KernelError;

@@ -203,8 +203,8 @@ impl<T: Real> Csr<T> {
 
     /// Returns the product `A B`, with an entry wherever one of the summands has one.
     ///
-    /// Cost: one multiplication for each pair of an entry of `A` and one of the row of `B` that it names, made
-    /// twice: to count, and to write. Each worker needs a dense line of the result.
+    /// Cost: one multiplication for each pair of an entry of `A` and one of the row of `B` that it names,
+    /// made twice: to count, and to write. Each worker needs a dense line of the result.
     ///
     /// # Errors
     /// `Shape` if `B` has not as many rows as `A` has columns, or values were exchanged; `Launch`, `Memory`.

@@ -226,8 +226,8 @@ impl<T: Real> Preconditioner<T> for Ssor<T> {
     }
 }
 
-/// An incomplete factorisation without fill-in: of `L U`, only what has a place in the matrix (Saad, *Iterative
-/// Methods for Sparse Linear Systems*, 2nd ed., 10.3).
+/// An incomplete factorisation without fill-in: of `L U`, only what has a place in the matrix (Saad,
+/// *Iterative Methods for Sparse Linear Systems*, 2nd ed., 10.3).
 ///
 /// ```
 /// use phalanx_kernels::sparse::{self, CgOptions, Csr, Incomplete};
