@@ -1,4 +1,4 @@
-//! A long map in which some items crash, loop for ever, eat all memory, fail or panic: all others finish, and the
+//! A long map in which some items crash, loop forever, eat all memory, fail or panic: all others finish, and the
 //! bad ones are listed by index and cause.
 
 mod job;
@@ -10,7 +10,7 @@ use phalanx::{ExitCause, Pool, TaskError};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// Maps a function over many items, some of which crash, loop for ever, eat all memory, fail or panic.
+/// Maps a function over many items, some of which crash, loop forever, eat all memory, fail or panic.
 #[derive(Debug, Parser)]
 #[command(
     name = "survivor",

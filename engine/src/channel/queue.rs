@@ -407,7 +407,7 @@ impl<T: Message> Queue<T> {
                 let held = Held { queue: self, core, claim: Some(claim) };
                 match held.read()? {
                     Ok(item) => Ok(Claimed { item, held }),
-                    // It cannot be decoded: it must not come back for ever.
+                    // It cannot be decoded: it must not come back forever.
                     Err(error) => held.finish(patience).and(Err(error)),
                 }
             }

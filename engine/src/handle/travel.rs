@@ -228,7 +228,7 @@ impl Packing {
         }
     }
 
-    /// Notes an object; gives the line that its handle is.
+    /// Notes an object; returns the line that its handle is.
     pub(crate) fn note(&mut self, wire: Wire) -> u32 {
         let line = self.table.len() as u32;
         self.table.push(wire);

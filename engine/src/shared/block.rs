@@ -270,7 +270,7 @@ impl NamedBlock {
         let end = offset.checked_add(count);
         let fits = |len: usize| end.is_some_and(|end| end <= len);
         assert!(fits(self.len()), "{count} bytes at {offset} leave a block of {} bytes", self.len());
-        // A look before each call: what is gone is told, and not a signal that ends the process.
+        // A look before each call: what is gone is an error, not a signal that ends the process.
         let now = memory::file_size(self.segment.fd()).map_or(0, |(len, _)| len);
         let fits_now = fits(usize::try_from(now).unwrap_or(usize::MAX));
         assert!(fits_now, "the file of the named block {:?} was made shorter, to {now} bytes", self.path);
