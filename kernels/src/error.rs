@@ -89,7 +89,7 @@ pub enum KernelError {
         /// The first row whose pivot is not above 0; for batches, the first such matrix.
         at: usize,
     },
-    /// A file does not hold what it should. No result was made.
+    /// A file has invalid contents. No result was made.
     #[error("{path:?}, line {line}: {why}")]
     File {
         /// The file.
@@ -119,7 +119,7 @@ pub enum KernelError {
         /// Norm of the last residual.
         residual: f64,
     },
-    /// An iteration cannot go on; the result holds the last iterate.
+    /// An iteration cannot continue; the result holds the last iterate.
     #[error("{solver} broke down after {iterations} iterations: {why}")]
     Breakdown {
         /// The method.

@@ -24,7 +24,7 @@
 //! [`IxDyn`](type@ndarray::IxDyn); views may have any strides.
 //!
 //! A kernel with one result for each line returns a new array that has the axes of the input without that
-//! one, so that of the shape `(300, 4)` along axis 0 `(4)` is left; of an array of one axis one element.
+//! one: for the shape `(300, 4)` and axis 0 the shape `(4)`, for an array of one axis one element.
 //! [`expand_dims`] puts an axis of length 1 in its place (`keepdims`) without a copy. A kernel whose result
 //! is as large as its input writes to an array of the caller's, `out`, of the same shape.
 //!

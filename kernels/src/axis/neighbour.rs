@@ -98,8 +98,8 @@ impl<T: Element> Made for Flipped<T> {
     }
 }
 
-/// Sets `out` to the differences of neighbours along an axis, `x[i + 1] - x[i]`: it is shorter than `x` by
-/// one there. Integers wrap around.
+/// Sets `out` to the differences of neighbours along an axis, `x[i + 1] - x[i]`: `out` is shorter than `x` by
+/// one along it. Integers wrap around.
 ///
 /// Cost: every element read once and written once, along memory.
 ///
@@ -166,8 +166,8 @@ pub fn gradient<T: Real, D: Axes>(
     run::<Slope<T>, D>(pool, out, x, axis, step)
 }
 
-/// Sets `out` to `x` rotated along an axis by `shift` places, to higher ones if that is positive: what leaves
-/// at one end comes in at the other.
+/// Sets `out` to `x` rotated along an axis by `shift` places, to higher ones if that is positive: elements
+/// that leave at one end enter at the other.
 ///
 /// Cost: as for [`diff`].
 ///

@@ -70,7 +70,7 @@ where
 /// Cost: `out` is written once, and once more where `x` is put.
 ///
 /// # Errors
-/// `Shape` if `x` and its border do not fit into `out`, or `before` has not one number for each axis;
+/// `Shape` if `x` and its border do not fit into `out`, or `before` does not have one number per axis;
 /// `Memory`, `Launch`.
 ///
 /// ```

@@ -52,8 +52,9 @@ impl<T: Number> Running for Multiplied<T> {
 /// `i64`; floats in their own type, one after the other as in NumPy. NaN and infinities carry over to what
 /// follows.
 ///
-/// Cost: every element read once and written once, along memory. One worker goes along a line, so of a few
-/// long lines some workers have none; for one line see [`scan::inclusive_sum`](crate::scan::inclusive_sum).
+/// Cost: every element read once and written once, along memory. One worker computes a line, so with fewer
+/// lines than workers some have nothing to do; for one line see
+/// [`scan::inclusive_sum`](crate::scan::inclusive_sum).
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Shape` if the shapes differ; `Memory`, `Launch`.

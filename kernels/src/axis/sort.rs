@@ -15,9 +15,9 @@ use phalanx::{Pool, SharedArray};
 /// The order is that of [`order::sort`](crate::order::sort): NaNs last, elements that compare equal by their
 /// bits.
 ///
-/// Cost: every line is sorted by one worker, in the caches if it fits there; extra memory for the lines that
-/// are being sorted. For one long line use [`order::sort`](crate::order::sort). Changes `x` in place, so the
-/// call fails if a worker dies.
+/// Cost: every line is sorted by one worker, in the caches if it fits there; extra memory: the lines that are
+/// being sorted. For one long line use [`order::sort`](crate::order::sort). Changes `x` in place, so the call
+/// fails if a worker dies.
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Launch`, and `x` then holds unspecified values.

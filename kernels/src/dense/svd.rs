@@ -113,7 +113,7 @@ impl<T: Product> Svd<T> {
         }
     }
 
-    /// Sets `x` to the shortest of those that make `|A x - b|` least, for matrices of any shape and rank: `b`
+    /// Sets `x` to the shortest vector that makes `|A x - b|` least, for matrices of any shape and rank: `b`
     /// has `m` elements and `x` has `n`, or `m x k` and `n x k`. Singular values that [`Self::rank`] does not
     /// count are left out.
     ///

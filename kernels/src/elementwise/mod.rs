@@ -14,9 +14,9 @@
 //! Nothing is copied for that, and `out` is never stretched.
 //!
 //! # Types
-//! Nothing is promoted: named operations take inputs and give results of one type, so `zip2` with a closure
-//! that converts is what NumPy does for two types, in the same sweep. Elements of `zip2`, `zip3`, `zip4` and
-//! [`select`] are any plain data, complex numbers too. Comparisons give `u8`, since a `bool` has no place in
+//! Nothing is promoted: named operations have inputs and results of one type, so `zip2` with a closure that
+//! converts is what NumPy does for two types, in the same sweep. Elements of `zip2`, `zip3`, `zip4` and
+//! [`select`] are any plain data, complex numbers too. Comparisons return `u8`, since a `bool` cannot lie in
 //! memory that other processes write.
 //!
 //! Expressions of several operations are one sweep as a closure, and several as named operations: `zip4`

@@ -112,7 +112,7 @@ zips! {
     ///
     /// `f` is a function or a closure that captures nothing; a scalar is passed as an array of one element.
     /// Cost: every input read and `out` written once, with one call of `f` per element; where an input is
-    /// stretched and rows have fewer than about 30 elements, some operations for each row beside.
+    /// stretched and rows have fewer than about 30 elements, a few more operations per row.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

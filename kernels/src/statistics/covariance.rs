@@ -47,8 +47,8 @@ pub fn covariance<T: Product>(
 }
 
 /// Sets `out` to the correlations of all pairs of columns: covariances divided by both standard deviations,
-/// like `numpy.corrcoef(table, rowvar=False)`. Of a column whose elements are all equal they are NaN; others
-/// are in -1 ..= 1.
+/// like `numpy.corrcoef(table, rowvar=False)`. Those of a column whose elements are all equal are NaN;
+/// others are in -1 ..= 1.
 ///
 /// # Errors
 /// As for [`covariance`] with `ddof` 0.
