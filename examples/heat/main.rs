@@ -41,7 +41,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "200", value_parser = count)]
     steps: u64,
 
-    /// Write pictures into this folder while the steps go on: of the square, or of a cut through the cube
+    /// Write pictures into this folder while it runs: of the square, or of a cut through the cube
     #[arg(long, value_name = "FOLDER")]
     frames: Option<PathBuf>,
 
@@ -49,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
 
-    /// Run the same in C with OpenMP, too, where there is a compiler (cc)
+    /// Also run the same in C with OpenMP, where there is a compiler (cc)
     #[arg(long)]
     peer: bool,
 

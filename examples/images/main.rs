@@ -48,7 +48,7 @@ struct Options {
     #[command(flatten)]
     made: Made,
 
-    /// Milliseconds that a file may take
+    /// Milliseconds that one file may take
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
@@ -60,7 +60,7 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = count)]
     memory: u64,
 
-    /// Bad files that are listed
+    /// Number of bad files to list
     #[arg(long, value_name = "N", default_value_t = 20)]
     list: usize,
 
@@ -68,11 +68,11 @@ struct Options {
     #[arg(long)]
     no_check: bool,
 
-    /// Who does it
+    /// Runtime that processes the files
     #[arg(long, value_name = "RUNTIME", default_value = "phalanx")]
     runtime: Runtime,
 
-    /// Then starts the program again with --runtime rayon, and tells how that ended
+    /// Afterwards run the same with --runtime rayon, and report how that ended
     #[arg(long)]
     peer: bool,
 
@@ -84,7 +84,7 @@ struct Options {
 enum Runtime {
     /// Worker processes
     Phalanx,
-    /// Threads of rayon, which the first file that crashes takes along
+    /// Threads of rayon, all of which the first file that crashes ends
     Rayon,
 }
 
@@ -111,7 +111,7 @@ enum Command {
         /// How many
         #[arg(value_parser = count)]
         files: u64,
-        /// Where to
+        /// The folder to write to
         folder: PathBuf,
         /// How many of them are hostile
         #[arg(long, value_name = "N", default_value = "0", value_parser = count)]

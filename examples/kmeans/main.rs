@@ -52,7 +52,7 @@ struct Options {
     #[arg(short = 'k', long, value_name = "K", default_value = "8", value_parser = count)]
     clusters: u64,
 
-    /// Moves of the centroids at most
+    /// Maximum number of moves of the centroids
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     iterations: u64,
 

@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "300", value_parser = count)]
     generations: u64,
 
-    /// Write pictures of the torus' corner into this folder while it goes on
+    /// Write pictures of a corner of the torus into this folder while it runs
     #[arg(long, value_name = "FOLDER")]
     frames: Option<PathBuf>,
 

@@ -49,11 +49,11 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Writes a picture of the density at the end, as seen along the z axis
+    /// Write a picture of the density at the end, as seen along the z axis
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
 
-    /// Builds the same program in C with OpenMP, by `cc`, and runs it, too
+    /// Also build the same program in C with OpenMP, by `cc`, and run it
     #[arg(long)]
     peer: bool,
 

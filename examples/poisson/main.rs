@@ -32,15 +32,15 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "64", value_parser = count)]
     side: u64,
 
-    /// Stop when the residual is this part of f
+    /// Stop when the residual is at most this fraction of f
     #[arg(long, default_value_t = 1e-8)]
     tolerance: f64,
 
-    /// Iterations at most
+    /// Maximum number of iterations
     #[arg(long, value_name = "N", default_value = "10k", value_parser = count)]
     iterations: u64,
 
-    /// What makes the equations easier; both are run by default
+    /// Preconditioner [default: both]
     #[arg(long, value_name = "KIND")]
     preconditioner: Option<Preconditioner>,
 

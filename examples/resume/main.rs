@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "N", conflicts_with = "file")]
     pub rehearse: Option<u32>,
 
-    /// Who works
+    /// What the workers are
     #[command(flatten)]
     pub team: Team,
 }

@@ -24,19 +24,19 @@ struct Options {
     /// One item in so many is bad, of five kinds
     #[arg(long, default_value = "5k", value_parser = at_least_one)]
     one_in: u64,
-    /// Milliseconds that an item may take
+    /// Milliseconds that one item may take
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// Bytes of memory that a worker may allocate
     #[arg(long, default_value = "256M", value_parser = common::count)]
     memory: u64,
-    /// Bad items that are listed
+    /// Number of bad items to list
     #[arg(long, default_value_t = 20)]
     list: usize,
     /// Number of workers [default: one per physical core this process may use]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
     workers: Option<u16>,
-    /// Then runs the same job with concurrent.futures and joblib, by this Python
+    /// Afterwards run the same job with concurrent.futures and joblib, by this Python
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
 }

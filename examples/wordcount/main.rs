@@ -53,7 +53,7 @@ struct Options {
     #[arg(long)]
     no_check: bool,
 
-    /// Count by threads of rayon too, as many as there are workers, and show their time
+    /// Also count by threads of rayon, as many as there are workers, and show their time
     #[arg(long)]
     peer: bool,
 
@@ -68,7 +68,7 @@ enum Command {
         /// Bytes, such as 2G
         #[arg(value_parser = count)]
         bytes: u64,
-        /// Where to
+        /// The file to write
         file: PathBuf,
         #[command(flatten)]
         team: Team,

@@ -45,7 +45,7 @@ const FREE: u64 = 4;
 enum Pages {
     /// The smallest pages of the machine.
     Base,
-    /// Pages of 2 MiB, where the kernel gives them.
+    /// Pages of 2 MiB, where the kernel has them.
     Huge,
 }
 
@@ -76,7 +76,7 @@ pub struct MemoryMap {
     #[arg(long, value_name = "PAGES", value_delimiter = ',', default_value = "base,huge")]
     pages: Vec<Pages>,
 
-    /// Fewer and smaller sizes, and less time: a look, no result
+    /// Fewer and smaller sizes, and less time: for a first look, not for results
     #[arg(long)]
     quick: bool,
 

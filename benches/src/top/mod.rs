@@ -19,11 +19,11 @@ pub struct Top {
     /// The program: its process number
     pid: Option<u32>,
 
-    /// Look once, for one interval, and end
+    /// Show one interval, and end
     #[arg(long)]
     once: bool,
 
-    /// Seconds from one look to the next, over which rates are taken
+    /// Seconds between two updates, over which rates are computed
     #[arg(long, default_value = "1", value_parser = seconds)]
     interval: Duration,
 }
