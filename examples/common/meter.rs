@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// Runs shorter than this show no bar.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Counts bytes, or other things, over all passes. Draws a bar on standard error if that is a terminal and the run takes long.
+/// Counts bytes, or other things, over all passes. Draws a bar on standard error if that is a terminal and
+/// the run takes long.
 pub struct Meter {
     bar: ProgressBar,
     start: Instant,

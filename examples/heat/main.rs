@@ -1,7 +1,8 @@
-//! The heat equation in a square or a cube, step after step in one region; pictures are written while it runs.
+//! The heat equation in a square or a cube, step after step in one region; pictures are written while it
+//! runs.
 //!
-//! `modes` says what comes out, exactly. `sweep` is the step of a row, `frames` writes pictures, `peer` runs the same
-//! in C with OpenMP.
+//! `modes` says what comes out, exactly. `sweep` is the step of a row, `frames` writes pictures, `peer` runs
+//! the same in C with OpenMP.
 
 mod frames;
 mod modes;
@@ -140,7 +141,8 @@ impl Cells {
                     |team, (mut now, mut next, mut picture, mut publisher, settings)| {
                         let (grid, steps, every, has_frames) = settings;
                         for step in 1..=steps {
-                            // Seen in place: with another edge, the first and the last rank would copy their rows.
+                            // Seen in place: with another edge, the first and the last rank would copy their
+                            // rows.
                             let operands = (next.split_mut(), now.halo(1, Edge::Shrink), 0..grid.side);
                             team.phase(operands, |(mut next, now, rows)| {
                                 let first = rows.start.saturating_sub(1);

@@ -1,7 +1,7 @@
 //! A folder of pictures through decoders that may crash, hang or leak: a bad file costs itself only.
 //!
-//! `job` is what is done for a file, `filter` the arithmetic, `generate` makes pictures to try it on, `peer` is
-//! the same with threads of rayon.
+//! `job` is what is done for a file, `filter` the arithmetic, `generate` makes pictures to try it on, `peer`
+//! is the same with threads of rayon.
 
 mod filter;
 mod generate;
@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Finds the edges in all pictures of a folder (PNG and JPEG), whatever some of the files do to their decoder.
+/// Finds the edges in all pictures of a folder (PNG and JPEG), whatever some of the files do to their
+/// decoder.
 ///
 /// Each picture is decoded, blurred, sent through Sobel's filter, equalised and encoded as OUT/NAME.png.
 #[derive(Debug, Parser)]

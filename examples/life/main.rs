@@ -1,5 +1,5 @@
-//! Conway's life on a torus full of glider guns: launches over two-dimensional tiles and their neighbours, and
-//! pictures by another thread from snapshots.
+//! Conway's life on a torus full of glider guns: launches over two-dimensional tiles and their neighbours,
+//! and pictures by another thread from snapshots.
 
 mod rule;
 

@@ -1,5 +1,5 @@
-//! Bodies that attract each other, all pairs of them: steps of the leapfrog as launches, with the ready kernel for
-//! the accelerations.
+//! Bodies that attract each other, all pairs of them: steps of the leapfrog as launches, with the ready
+//! kernel for the accelerations.
 
 mod peer;
 mod sphere;
@@ -77,7 +77,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// `rounding` bounds what rounding may do to the momentum, over that of a body of mean speed and all the mass.
+/// `rounding` bounds what rounding may do to the momentum, over that of a body of mean speed and all the
+/// mass.
 fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
     if !(1000..=10_000_000).contains(&options.bodies) || options.steps > 100_000 {
         return Err(refuse("--bodies takes 1000 to 10M, --steps at most 100k"));

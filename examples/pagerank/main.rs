@@ -1,5 +1,6 @@
-//! PageRank of a list of links: text to edges (`edges`), edges to compressed rows (`graph`), ranks by the power
-//! iteration (`rank`). `generate` makes a list; `peer` has the same with rayon, and the plainest way to check.
+//! PageRank of a list of links: text to edges (`edges`), edges to compressed rows (`graph`), ranks by the
+//! power iteration (`rank`). `generate` makes a list; `peer` has the same with rayon, and the plainest way to
+//! check.
 
 mod edges;
 mod generate;

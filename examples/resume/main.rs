@@ -1,5 +1,5 @@
-//! A long job that goes on where it was, whoever was killed: a picture of Lyapunov exponents, row by row, with
-//! a journal beside it.
+//! A long job that goes on where it was, whoever was killed: a picture of Lyapunov exponents, row by row,
+//! with a journal beside it.
 //!
 //! `sweep` computes a row, `rehearsal` kills the program again and again and compares.
 

@@ -70,7 +70,8 @@ struct Analysis {
 fn main() -> ExitCode {
     let options = Options::parse();
     common::run("spectrum", || {
-        // The first Ctrl-C ends launches, and thereby the program in good order: no file is left half written.
+        // The first Ctrl-C ends launches, and thereby the program in good order: no file is left half
+        // written.
         let stop = CancelToken::on_ctrl_c()?;
         match &options.task {
             Some(Task::Generate { samples, file, team }) => {

@@ -1,4 +1,5 @@
-//! Signals: a tone in white noise, of which workers write each block at its place in the file; and files to read.
+//! Signals: a tone in white noise, of which workers write each block at its place in the file; and files to
+//! read.
 
 use common::{Draft, Meter, Result, map_bytes, random, refuse};
 use phalanx::npy::{Header, Kind};

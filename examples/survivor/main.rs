@@ -1,5 +1,5 @@
-//! A long map in which some items crash, loop forever, eat all memory, fail or panic: all others finish, and the
-//! bad ones are listed by index and cause.
+//! A long map in which some items crash, loop forever, eat all memory, fail or panic: all others finish, and
+//! the bad ones are listed by index and cause.
 
 mod job;
 

@@ -1,7 +1,7 @@
 //! The most frequent words of a text of any size.
 //!
-//! The file is mapped and cut between lines, by `phalanx_kernels::records`. Each worker folds whole lines into a
-//! map of words; maps are merged in order. A serial pass checks the counts.
+//! The file is mapped and cut between lines, by `phalanx_kernels::records`. Each worker folds whole lines
+//! into a map of words; maps are merged in order. A serial pass checks the counts.
 
 mod generate;
 #[cfg(test)]

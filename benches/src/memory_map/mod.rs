@@ -1,4 +1,5 @@
-//! `memory-map`: how far each level of memory is from a core, how much it delivers, and what the topology says.
+//! `memory-map`: how far each level of memory is from a core, how much it delivers, and what the topology
+//! says.
 
 mod bandwidth;
 mod chase;
@@ -65,7 +66,8 @@ impl Pages {
     }
 }
 
-/// How far each level of memory is and how much it delivers: ladders over sizes, and every node's memory from every node
+/// How far each level of memory is and how much it delivers: ladders over sizes, and every node's memory from
+/// every node
 #[derive(Debug, Args)]
 pub struct MemoryMap {
     /// MiB of the largest size [default: 1024, or a quarter of what is free]

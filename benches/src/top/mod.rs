@@ -109,8 +109,8 @@ impl Top {
     }
 }
 
-/// Looks at each pool, and gives what it did since the last look. Those that have ended are left out from then
-/// on; the end of the last one is an error.
+/// Looks at each pool, and gives what it did since the last look. Those that have ended are left out from
+/// then on; the end of the last one is an error.
 fn look(pools: &mut Vec<(Observer, Option<PoolView>)>) -> Result<Vec<PoolRates>, ObserveError> {
     let (mut rates, mut failed) = (Vec::new(), None);
     pools.retain_mut(|(pool, before)| match pool.look() {
