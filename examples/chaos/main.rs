@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn pool(options: &Options, method: StartMethod) -> Result<Pool, phalanx::PoolError> {
+fn pool(options: &Options, method: StartMethod) -> Result<Pool, phalanx::pool::PoolError> {
     Pool::builder()
         .workers(usize::from(options.workers))
         .backend(Backend::Processes)

@@ -1,7 +1,7 @@
 //! One progress bar over all passes of a run, shown only where a person watches and waits.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use phalanx::Progress;
+use phalanx::launch::Progress;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,8 @@
 use crate::block::{f64_of, row_len, with_nearest, write_row};
 use common::{Meter, Result, refuse};
 use ndarray::Ix2;
-use phalanx::{Launch, Pool, Progress, SharedArray};
+use phalanx::launch::Progress;
+use phalanx::{Launch, Pool, SharedArray};
 use phalanx_kernels::random::Draw;
 use std::cell::Cell;
 

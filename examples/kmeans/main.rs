@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use common::{Closing, Meter, Result, Team, bytes, count, grouped, refuse};
 use lloyd::{Cloud, Fit, Until};
 use ndarray::Ix2;
-use phalanx::npy::{Header, NpyElement};
+use phalanx::array::npy::{Header, NpyElement};
 use phalanx::{Pool, SharedArray};
 use phalanx_kernels::random::Draw;
 use points::Made;

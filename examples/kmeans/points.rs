@@ -10,7 +10,7 @@
 
 use common::{Result, refuse};
 use ndarray::Ix2;
-use phalanx::npy::NpyElement;
+use phalanx::array::npy::NpyElement;
 use phalanx::{CancelToken, MappedArray, Pool, SharedArray};
 use phalanx_kernels::random::{self, Draw};
 use std::path::Path;

@@ -87,7 +87,7 @@ fn paint(options: &Options, file: &Path) -> Result<()> {
     bar.finish_and_clear();
     let rows = rows.map_err(|error| -> Box<dyn std::error::Error> {
         match error {
-            phalanx::JournalError::Task(_) => error.into(),
+            phalanx::task::JournalError::Task(_) => error.into(),
             other => refuse(other.to_string()),
         }
     })?;

@@ -2,7 +2,7 @@
 //! read.
 
 use common::{Draft, Meter, Result, map_bytes, random, refuse};
-use phalanx::npy::{Header, Kind};
+use phalanx::array::npy::{Header, Kind};
 use phalanx::{CancelToken, Captured, MappedArray, PerWorker, Pool};
 use std::f64::consts::TAU;
 use std::fs::File;

@@ -23,7 +23,7 @@ use phalanx::{AllocError, LaunchError};
 pub enum KernelError {
     /// An argument has the wrong shape for the other arguments. Nothing was run.
     #[error(
-        "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit, so make it anew"
+        "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit: create it with that shape"
     )]
     Shape {
         /// The argument.

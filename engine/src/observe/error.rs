@@ -45,7 +45,7 @@ pub enum ObserveError {
         ours: &'static str,
     },
     /// The process's words contradict each other.
-    #[error("what process {pid} tells of its pool is damaged: {what}")]
+    #[error("what process {pid} shows of its pool is damaged: {what}")]
     Damaged {
         /// Its number.
         pid: u32,

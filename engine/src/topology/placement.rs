@@ -143,7 +143,7 @@ pub enum PlacementError {
     #[error("the list of CPUs to place workers on is empty")]
     EmptyList,
     /// The list contains a PU twice.
-    #[error("CPU {cpu} stands twice in the list; ask for more workers than CPUs to share them")]
+    #[error("CPU {cpu} is twice in the list; ask for more workers than CPUs to share them")]
     RepeatedCpu {
         /// The PU.
         cpu: u32,
