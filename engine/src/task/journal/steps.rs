@@ -100,9 +100,9 @@ impl Journal {
     }
 
     /// Records that a step is done, with a value to keep (`&()` if there is none). When this returns, the
-    /// record survives the death of any process; a later call syncs it to the disk once a second has
-    /// passed, as does [`Self::sync`]. Where a power cut matters, first sync what the step wrote
-    /// ([`File::sync_all`](std::fs::File::sync_all)).
+    /// record survives the death of any process. It is synced to the disk by the first call that comes a
+    /// second after the last sync, by [`Self::sync`], or when the journal is dropped. Where a power cut
+    /// matters, first sync what the step wrote ([`File::sync_all`](std::fs::File::sync_all)).
     ///
     /// # Errors
     /// [`JournalError::Io`] if it cannot be written; [`JournalError::Value`] for a value with handles.
