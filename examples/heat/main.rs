@@ -1,8 +1,7 @@
-//! The heat equation in a square or a cube, step after step in one region; pictures are written while it
-//! runs.
+//! The heat equation in a square or a cube, step after step in one region; pictures are written while it runs.
 //!
-//! `modes` says what comes out, exactly. `sweep` is the step of a row, `frames` writes pictures, `peer` runs
-//! the same in C with OpenMP.
+//! `modes` says what comes out, exactly. `sweep` is the step of a row, `frames` writes pictures, `peer` runs the same
+//! in C with OpenMP.
 
 mod frames;
 mod modes;
@@ -42,7 +41,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "200", value_parser = count)]
     steps: u64,
 
-    /// Write pictures into this folder while it runs: of the square, or of a cut through the cube
+    /// Write pictures into this folder while the steps go on: of the square, or of a cut through the cube
     #[arg(long, value_name = "FOLDER")]
     frames: Option<PathBuf>,
 
@@ -50,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
 
-    /// Also run the same in C with OpenMP, where there is a compiler (cc)
+    /// Run the same in C with OpenMP, too, where there is a compiler (cc)
     #[arg(long)]
     peer: bool,
 
@@ -141,8 +140,7 @@ impl Cells {
                     |team, (mut now, mut next, mut picture, mut publisher, settings)| {
                         let (grid, steps, every, has_frames) = settings;
                         for step in 1..=steps {
-                            // Seen in place: with another edge, the first and the last rank would copy their
-                            // rows.
+                            // Seen in place: with another edge, the first and the last rank would copy their rows.
                             let operands = (next.split_mut(), now.halo(1, Edge::Shrink), 0..grid.side);
                             team.phase(operands, |(mut next, now, rows)| {
                                 let first = rows.start.saturating_sub(1);

@@ -54,7 +54,7 @@ pub(super) struct Watch {
 
 static WATCH: Mutex<Option<&'static Watch>> = Mutex::new(None);
 /// Held while a watch is made. It is not `WATCH` itself, because a copy made by `Fork` would find that locked
-/// forever.
+/// for ever.
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The watch of this process, if it has one already.
@@ -184,7 +184,7 @@ impl Watch {
             fds.push(PollFd::new(death, PollFlags::IN));
             fds.push(match child.is_silent.load(Ordering::Relaxed) {
                 false => PollFd::new(&child.process.socket, PollFlags::IN),
-                // One at its end would be ready forever, whatever is asked of it.
+                // One at its end would be ready for ever, whatever is asked of it.
                 true => PollFd::new(&self.call, PollFlags::empty()),
             });
         }

@@ -43,7 +43,7 @@ pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
         Ok(starter) => starter,
         Err(error) => return succession::break_up(crew, &mut crew.roster.lock(), error, None),
     };
-    // Whatever goes wrong in here, nobody may wait forever for a worker that no longer has anybody to reap
+    // Whatever goes wrong in here, nobody may wait for ever for a worker that no longer has anybody to reap
     // it.
     if catch_unwind(AssertUnwindSafe(|| watch(crew, &mut starter))).is_err() {
         let why = "the thread that watches the workers panicked".into();
@@ -117,7 +117,7 @@ fn wait(crew: &Crew, sources: &[BorrowedFd<'_>], limit: Option<Instant>) -> Vec<
         fds.push(PollFd::new(death, PollFlags::IN));
         fds.push(match process.is_silent.load(Ordering::Relaxed) {
             false => PollFd::new(&process.socket, PollFlags::IN),
-            // One at its end would be ready forever, whatever is asked of it.
+            // One at its end would be ready for ever, whatever is asked of it.
             true => PollFd::new(&crew.call, PollFlags::empty()),
         });
     }

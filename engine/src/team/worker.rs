@@ -61,7 +61,7 @@ fn run_exit_function(exit: ExitWire, member: &mut Member, socket: &OwnedFd) -> i
     exit.run(member).send(send)
 }
 
-/// Takes the place that the driver's welcome names.
+/// Takes the place that the driver's welcome gives.
 fn enrol(
     socket: &Arc<OwnedFd>,
     welcome: &Welcome,
@@ -82,7 +82,7 @@ fn enrol(
         0 => None,
         len if len == trace::trace_bytes(size) => {
             let rings = map_for_ever(&next_fd()?, len, MapAccess::ReadWrite)?;
-            // SAFETY: mapped just now, forever, with this length, and `rank` is below `size`.
+            // SAFETY: mapped just now, for ever, with this length, and `rank` is below `size`.
             Some(unsafe { Tracer::new(rings.base(), rank) })
         }
         _ => return Err("the trace has another length than this build's".into()),
@@ -107,9 +107,9 @@ fn enrol(
     let member = Member {
         register: None,
         rank,
-        // SAFETY: mapped just now, forever.
+        // SAFETY: mapped just now, for ever.
         orders: unsafe { Orders::new(orders.base()) },
-        // SAFETY: mapped just now, forever, with the layout's length.
+        // SAFETY: mapped just now, for ever, with the layout's length.
         board: unsafe { Board::new(board.base(), layout) },
         segments: Box::new(segments),
         victims: welcome.victims.clone(),

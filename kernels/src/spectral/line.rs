@@ -9,12 +9,12 @@ use rustfft::{Fft, FftDirection, FftNum, FftPlanner};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Bytes of a row that are gathered together at most. A row of a large matrix lies in a page of its own,
-/// whose address has to be looked up anew for each run.
+/// Bytes of a row that are gathered together at most. A row of a large matrix lies in a page of its own, whose
+/// address has to be looked up anew for each run.
 const LONGEST_RUN_BYTES: usize = 512;
-/// Bytes of a block of lines in the buffer at most, while a run has a cache line: longer runs are worth more
-/// than a block that fits the second-level cache (single-threaded over base pages, columns of 4096 x 4096
-/// complex float64, runs of 64, 256 and 512 bytes: 220, 104 and 93 ms; AMD EPYC family 25, 2026-11-27).
+/// Bytes of a block of lines in the buffer at most, while a run has a cache line: longer runs are worth more than
+/// a block that fits the second-level cache (single-threaded over base pages, columns of 4096 x 4096 complex
+/// float64, runs of 64, 256 and 512 bytes: 220, 104 and 93 ms; AMD EPYC family 25, 2026-11-27).
 const BLOCK_BYTES: usize = 2 << 20;
 /// Rows that are moved together, so that of each line of the block whole cache lines are read and written.
 const ROWS_AT_ONCE: usize = 8;
