@@ -42,15 +42,13 @@
 //! # What holds for all of them
 //!
 //! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
-//!   once ([`Input`]). **Results** as large as an input are written to an array of the caller, a `&mut
-//!   SharedArray`, which can be used again; what is smaller, or whose length is known only afterwards, is
-//!   returned.
+//!   once ([`Input`]). **Results** as large as an input go to an array of the caller's, a `&mut SharedArray`, which
+//!   can be used again; what is smaller, or whose length is known only afterwards, is returned.
 //! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
 //! - **Results have the same bits** for every number of workers, every backend, every vector width of the
 //!   CPU, and on x86-64 and aarch64: the order of operations depends on lengths only, and no product is fused
-//!   with a sum. The exceptions are products and factorisations in [`dense`], what [`statistics`] makes of
-//!   them, and [`spectral`]: these depend on the kind of CPU, since the libraries behind them fuse where it
-//!   can. The sign of a NaN that an operation makes differs between architectures.
+//!   with a sum. Only for products and factorisations in [`dense`], what [`statistics`] makes of them, and
+//!   [`spectral`] they depend on the kind of CPU, since the libraries behind them fuse where it can. The sign of a NaN that an operation makes differs between architectures.
 //! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel's documentation says
 //!   otherwise. Integers wrap around.
 //! - **Bad arguments** are reported as a [`KernelError`] before any work is done. If a worker dies, a kernel

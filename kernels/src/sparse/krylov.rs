@@ -91,13 +91,12 @@ impl<'s, T: Real> Iteration<'s, T> {
     }
 }
 
-/// Solves `A x = b` for a symmetric, positive definite matrix and such a preconditioner.
+/// Solves `A x = b` for a symmetric, positive definite matrix and a preconditioner that is both too.
 ///
 /// `x` holds the initial guess on entry and the solution on return. Without a preconditioner, `&()`,
 /// [`conjugate_gradient`](super::conjugate_gradient) is faster: it is one region. Sums are float64; results
-/// have the same bits for any number of workers. Squares that overflow or underflow float64 are not handled.
-/// Cost of an iteration: a product, an application of the preconditioner, 3 inner products, 3 sums of
-/// vectors.
+/// have the same bits for any number of workers. Numbers whose squares leave float64 are not cared for. Cost
+/// of an iteration: a product, an application of the preconditioner, 3 inner products, 3 sums of vectors.
 ///
 /// # Errors
 /// - `Shape` if the matrix is not square or a vector does not match; `Argument` if a tolerance is negative or
@@ -159,8 +158,8 @@ pub fn preconditioned_cg<T: Real>(
 /// applications of the preconditioner, 6 inner products, 6 sums of vectors. Memory: 8 vectors.
 ///
 /// # Errors
-/// As for [`preconditioned_cg`]; `Breakdown` where the method cannot continue, which can happen with any
-/// matrix: then use [`gmres`].
+/// As for [`preconditioned_cg`]; `Breakdown` where the method can go no further, as it may for any matrix:
+/// [`gmres`] goes on.
 ///
 /// ```
 /// use phalanx_kernels::sparse::{self, CgOptions, Csr};
@@ -347,8 +346,8 @@ fn cycle<T: Real>(
     blend(pool, x, 1.0, &hat, 1.0)
 }
 
-/// Solves `A x = b` for a symmetric matrix, definite or not, by MINRES, which makes the residual least in
-/// each step.
+/// Solves `A x = b` for a symmetric matrix, also an indefinite one, by MINRES, which makes the residual least
+/// in each step.
 ///
 /// `x`, sums and sizes of numbers are as for [`preconditioned_cg`]. No preconditioner: one that is positive
 /// definite for an indefinite matrix is rare. Cost of an iteration: a product, 2 inner products, 6 sums of

@@ -77,7 +77,7 @@ reading_grants! {
     /// With other edges, the first and the last chunk are copied with what lies beyond, since a view is one
     /// piece of memory. In a phase of a region, where each rank has one chunk, that is much of the array:
     /// where it matters, compute the inner rows with `Shrink` or by [`range`](crate::SharedArray::range), and
-    /// the ends separately.
+    /// the ends apart.
     ///
     /// `k` may exceed the array's length. If no memory could hold the halo, the launch is refused before any
     /// work. An array without rows has nothing to clamp to or wrap around, so its views are empty.
@@ -96,7 +96,7 @@ pub struct HaloLocal<T, D> {
 }
 
 impl<T: Element, D: Shape> HaloLocal<T, D> {
-    /// Copies are made in `buffer`, whose contents do not matter.
+    /// Copies are made in `buffer`, whose contents are of no matter.
     pub(crate) fn new(array: Located<T, D>, k: usize, edge: (u64, T), buffer: Vec<T>) -> HaloLocal<T, D> {
         HaloLocal { array, k, edge: Edge::from_wire(edge), buffer: RefCell::new(buffer) }
     }
@@ -115,7 +115,7 @@ impl<T: Element, D: Shape> HaloLocal<T, D> {
     ///
     /// # Safety
     /// `span` lies inside the array, which nobody writes for `'w`; the previous view of this operand is gone;
-    /// [`Self::padded_bytes`] returned some.
+    /// [`Self::padded_bytes`] gave some.
     pub(crate) unsafe fn view<'w>(&self, span: Span) -> D::View<'w, T> {
         let have = self.array.rows();
         let inside = span.lo >= self.k && span.hi.saturating_add(self.k) <= have;
