@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub workers: Option<u32>,
 
-    /// Seconds of samples per bench and variant, warm-up apart
+    /// Seconds of samples per bench and variant, without warm-up
     #[arg(long, global = true, value_name = "S", default_value = "0.5", value_parser = seconds)]
     pub seconds: f64,
 

@@ -20,7 +20,7 @@ const TARGETS: &[Target] = &[
 /// Memory of workers, and of an array that all workers have read.
 #[derive(Debug, Args)]
 pub struct Memory {
-    /// MiB of the array that all sweep
+    /// MiB of the array that all workers read
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
     mib: u64,
 }

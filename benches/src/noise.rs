@@ -223,7 +223,7 @@ impl Drop for Hogs {
     }
 }
 
-/// Keeps a core busy for ever (started by `noise`).
+/// Keeps a core busy forever (started by `noise`).
 #[derive(Debug, Args)]
 pub struct Hog {
     /// CPU to run on.

@@ -85,8 +85,8 @@ pub struct Stream {
     #[arg(long)]
     huge: bool,
 
-    /// Measure instead how many cores of each NUMA node saturate its memory, with pages lying so: local,
-    /// interleave, bind:N
+    /// Measure instead how many cores of each NUMA node saturate its memory, with this page placement:
+    /// local, interleave, bind:N
     #[arg(long, value_name = "PLACES", value_delimiter = ',', num_args = 0..=1, default_missing_value = "local")]
     saturation: Option<Vec<Place>>,
 }

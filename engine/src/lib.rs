@@ -1,6 +1,7 @@
-//! Phalanx: a shared-memory data-parallel compute engine.
+//! Phalanx: shared-memory data-parallel computing with worker processes.
 //!
-//! A team of worker processes, pinned one per physical core, works on the same arrays without copying them.
+//! A team of worker processes, pinned one per physical core, works on the same arrays without copying them. A
+//! crash in one of them costs a chunk of work and not the program.
 //!
 //! ```
 //! use phalanx::Pool;
@@ -28,8 +29,9 @@
 //! - A [`SharedArray`] lies in memory that all of them map. It has one owner, like a `Vec`; a launch borrows
 //!   it.
 //! - A **kernel** is a function, or a closure that captures nothing, which the compiler checks. What it needs
-//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo` and others), ranges of indices, plain
-//!   values, any serde value ([`Captured`]), a state of each worker ([`PerWorker`]), locks and other handles.
+//!   are **operands**: [grants](grant) of arrays (`split`, `tiles`, `halo` and others), ranges of indices,
+//!   plain values, any serde value ([`Captured`]), a state per worker ([`PerWorker`]), locks and other
+//!   handles.
 //! - A **launch** runs a kernel once for each chunk of its operands, on all workers: [`Pool::for_each`],
 //!   [`reduce`](Pool::reduce), [`fold`](Pool::fold), [`scan`](Pool::scan), [`find_first`](Pool::find_first)
 //!   and others. Options such as schedules, time limits and retries are those of [`Pool::launch`].
@@ -48,11 +50,11 @@
 //! A kernel that panics, crashes, hangs beyond its time limit or is killed costs the chunks that it was
 //! running; the worker is replaced, locks that it held are handed on as suspect
 //! ([`OwnerDied`](sync::LockError::OwnerDied)), and the error says what was lost ([`LaunchError`],
-//! [`TaskError`]). Nothing is left behind in `/dev/shm`, whatever way the program ends.
+//! [`TaskError`]). Nothing is left behind in `/dev/shm`, however the program ends.
 //!
 //! # Modules
 //!
-//! The names that most programs use stand at the root, the others in their modules.
+//! The names that most programs use are at the root, the others in their modules.
 //!
 //! | module | to | see |
 //! |---|---|---|
@@ -62,7 +64,7 @@
 //! | [`memory`] | choose pages, read where they are | [`ArrayOptions`], [`Residency`] |
 //! | [`launch`] | run kernels | [`Launch`], [`grant`], [`Schedule`], [`CancelToken`], [`LaunchError`] |
 //! | [`region`] | run one body on all ranks | [`Team`], [`RegionError`] |
-//! | [`task`] | call functions, go on after a kill | [`Tasks`], [`AsyncResult`], [`Imap`], [`Journal`], [`TaskError`] |
+//! | [`task`] | call functions, resume after a kill | [`Tasks`], [`AsyncResult`], [`Imap`], [`Journal`], [`TaskError`] |
 //! | [`process`] | start single processes | [`Process`], [`ProcessBuilder`] |
 //! | [`channel`] | send messages | [`Queue`], [`Pipe`] |
 //! | [`sync`] | synchronise | [`Lock`](sync::Lock), [`Event`](sync::Event), [`Barrier`](sync::Barrier), [`Counter`](sync::Counter) |
@@ -71,8 +73,9 @@
 //! | [`observe`] | watch the pools of another program | [`pools`](observe::pools) |
 //! | [`cluster`] | run the same program on many machines | [`Cluster`](cluster::Cluster) |
 //!
-//! [`Error`] holds any error of the crate. Numeric kernels are in the crate `phalanx-kernels`, and the guide
-//! with one chapter for each topic is in the repository, in `docs/guide.md`.
+//! [`Error`] holds any error of the crate, so that `?` works in a function that returns it. [`azip!`] is a
+//! loop over the elements of several arrays. Numeric kernels are in the crate `phalanx-kernels`. The guide,
+//! one chapter per topic, is in the repository: `docs/guide.md`.
 //!
 //! # Features
 //!
@@ -85,8 +88,8 @@
 //! # Platform
 //!
 //! Linux on 64-bit machines, Rust 1.91 or later. libhwloc is loaded at run time if it is installed. The crate
-//! must be linked into the executable itself. [`Backend`] and [`StartMethod`] say what programs with raised
-//! privileges can use.
+//! must be linked into the executable itself. Programs with raised privileges (set-user-ID and the like)
+//! cannot execute themselves as workers: they use [`Backend::Threads`] or [`StartMethod::Fork`].
 
 // tests/floors.rs checks which of these modules may use which others.
 pub mod array;

@@ -95,7 +95,7 @@ fn parent_to_be_killed() {
     let method = if method == "spawn" { StartMethod::Spawn } else { StartMethod::ForkServer };
     let pool = Pool::builder().workers(2).start_method(method).build().unwrap();
     println!("pids {:?}", pool.worker_pids());
-    // One worker is busy for ever, one is idle; both hold our standard output.
+    // One worker is busy forever, one is idle; both hold our standard output.
     let _never = pool.launch().chunk(1).for_each(0..1, |_| {
         loop {
             std::hint::spin_loop();

@@ -32,7 +32,7 @@ fn in_threads(pool: &'static Pool) {
     });
 }
 
-/// Runs `body` and waits for it, not for ever.
+/// Runs `body` and waits for it, not forever.
 fn ends(body: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let hand = std::thread::spawn(move || {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const LEN: usize = 300_000;
 
-/// Saves arrays over one file for ever, each of one number only, and counts them.
+/// Saves arrays over one file forever, each of one number only, and counts them.
 fn save((path, saved, from): (PathBuf, Counter, u64)) {
     for number in from.. {
         SharedArray::from_fn(LEN, |_| number).unwrap().save_npy(&path).unwrap();

@@ -223,7 +223,8 @@ fn rust_blocks_of_the_book_are_compiled() {
     assert!(programs > 50, "only {programs} blocks were found: this test has lost its way");
 }
 
-/// The drawing of the floors, from the top, is that of floors.rs; and paths in the two documents for developers exist.
+/// The drawing of the floors, from the top, is that of floors.rs; and paths in the two documents for
+/// developers exist.
 #[test]
 fn documents_for_developers_know_the_tree() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();

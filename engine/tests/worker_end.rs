@@ -151,7 +151,7 @@ fn prints() {
     drop(pool);
     Process::spawn(|()| print!("<process>"), ()).unwrap().join().unwrap();
     let held = Pool::builder().workers(1).backend(Backend::Processes).build().unwrap();
-    // A thread that holds the stream for ever does not hold up the end.
+    // A thread that holds the stream forever does not hold up the end.
     held.apply(
         |()| {
             let (ready, is_ready) = std::sync::mpsc::sync_channel(1);

@@ -70,7 +70,7 @@ fn turn() -> MutexGuard<'static, ()> {
     turn
 }
 
-/// Waits until `enough` of what was collected; for ever means that the finding is a hang.
+/// Waits until `enough` of what was collected; forever means that the finding is a hang.
 fn wait_for(enough: impl Fn(&[Line]) -> bool) -> Vec<Line> {
     let lines = LINES.lock().unwrap();
     let (lines, late) =

@@ -26,7 +26,7 @@ struct Options {
     /// How often each program works on each half
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// The Python; with NumPy if it has it
+    /// The Python interpreter; NumPy is used if it has it
     #[arg(long, default_value = "python3")]
     python: String,
     /// A folder in memory for the array

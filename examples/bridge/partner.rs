@@ -1,5 +1,5 @@
-//! The Python program: started, given rows to work on, waited for. Lines through pipes say whose turn it is; the data go
-//! nowhere.
+//! The Python program: started, given rows to work on, waited for. Lines through pipes say whose turn it is;
+//! the data go nowhere.
 
 use common::Result;
 use std::io::{BufRead as _, BufReader, Write as _};

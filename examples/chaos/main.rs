@@ -28,10 +28,10 @@ use std::time::{Duration, Instant};
         call that hangs, 2 an option is wrong."
 )]
 struct Options {
-    /// How long to go on
+    /// Seconds to run
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Makes the random choices of load and disturbance repeatable (not their timing)
+    /// Seed that makes the random choices of load and disturbance repeatable (not their timing)
     #[arg(long)]
     seed: Option<u64>,
     /// Workers of each pool
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn pool(options: &Options, method: StartMethod) -> Result<Pool, phalanx::PoolError> {
+fn pool(options: &Options, method: StartMethod) -> Result<Pool, phalanx::pool::PoolError> {
     Pool::builder()
         .workers(usize::from(options.workers))
         .backend(Backend::Processes)

@@ -4,10 +4,11 @@ use crate::tally::Tally;
 use crate::tasks::Call;
 use crate::trouble::{Kind, Trouble};
 use common::Dice;
+use phalanx::channel::{JoinableQueue, QueueError};
+use phalanx::manager::{CallError, CounterProxy};
+use phalanx::process::JoinError;
 use phalanx::sync::{Counter, Lock, LockError, Semaphore};
-use phalanx::{
-    CallError, CounterProxy, JoinError, JoinableQueue, Manager, Pool, Process, Queue, QueueError, TaskError,
-};
+use phalanx::{Manager, Pool, Process, Queue, TaskError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 

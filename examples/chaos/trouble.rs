@@ -1,9 +1,12 @@
 //! Why a call returned no result, for calls of all kinds.
 
+use phalanx::channel::QueueError;
+use phalanx::manager::CallError;
+use phalanx::memory::AllocError;
+use phalanx::pool::PoolError;
+use phalanx::process::{JoinError, SpawnError};
 use phalanx::sync::CreateError;
-use phalanx::{
-    AllocError, CallError, JoinError, LaunchError, PoolError, QueueError, SpawnError, StartError, TaskError,
-};
+use phalanx::{LaunchError, StartError, TaskError};
 
 /// An error of a call, sorted by what explains it.
 #[derive(Debug)]

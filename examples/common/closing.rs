@@ -30,7 +30,8 @@ impl Closing {
         self.memory_beside(pool, data_bytes, "the data")
     }
 
-    /// With the memory of all processes now over that of something else, such as "the paths, if they were kept".
+    /// With the memory of all processes now over that of something else, such as "the paths, if they were
+    /// kept".
     pub fn memory_beside(self, pool: &Pool, bytes: u64, what: &'static str) -> Self {
         Self { memory: Some((pool.memory().pss as f64 / bytes.max(1) as f64, what)), ..self }
     }

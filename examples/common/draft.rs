@@ -8,8 +8,8 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// A file in the making. Until it is [finished](Draft::finish) it has no name; so nothing is left of it if the
-/// program ends before, by whatever. (File systems that cannot do that give it another name in the same
+/// A file in the making. Until it is [finished](Draft::finish) it has no name; so nothing is left of it if
+/// the program ends before, by whatever. (File systems that cannot do that give it another name in the same
 /// folder, which is removed when it is dropped.)
 #[derive(Debug)]
 pub struct Draft {

@@ -1,14 +1,15 @@
 //! One progress bar over all passes of a run, shown only where a person watches and waits.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use phalanx::Progress;
+use phalanx::launch::Progress;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Runs shorter than this show no bar.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Counts bytes, or other things, over all passes. Draws a bar on standard error if that is a terminal and the run takes long.
+/// Counts bytes, or other things, over all passes. Draws a bar on standard error if that is a terminal and
+/// the run takes long.
 pub struct Meter {
     bar: ProgressBar,
     start: Instant,

@@ -24,8 +24,8 @@ pub fn write_rgb(path: &Path, width: usize, height: usize, rgb: &[u8]) -> Result
     draft.finish()
 }
 
-/// A colour between dark blue (0) and light yellow (1), of even steps for the eye and in shades of grey: points
-/// of the map "viridis" (Smith and van der Walt, 2015, CC0), with straight lines between.
+/// A colour between dark blue (0) and light yellow (1), of even steps for the eye and in shades of grey:
+/// points of the map "viridis" (Smith and van der Walt, 2015, CC0), with straight lines between.
 pub fn colour(t: f64) -> [u8; 3] {
     const POINTS: [[f64; 3]; 6] = [
         [68.0, 1.0, 84.0],

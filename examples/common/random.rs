@@ -1,4 +1,5 @@
-//! Random numbers by their place: anybody can make any of them, in any order, so data do not depend on workers.
+//! Random numbers by their place: anybody can make any of them, in any order, so data do not depend on
+//! workers.
 
 /// What is added to the state from one number to the next: 2^64 over the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,7 +1,8 @@
 //! The options that say who works.
 
 use clap::{Args, ValueEnum};
-use phalanx::{Backend, Pool, PoolBuilder, PoolError};
+use phalanx::pool::PoolError;
+use phalanx::{Backend, Pool, PoolBuilder};
 
 /// Who works, for `#[command(flatten)]`.
 #[derive(Clone, Copy, Debug, Args)]

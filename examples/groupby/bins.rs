@@ -12,8 +12,8 @@ const PAGE: u32 = 16;
 
 type Page = [u64; PAGE as usize];
 
-/// Values in each bin, in pages of neighbouring bins. Between processes they travel as bytes, which are copied,
-/// rather than number by number.
+/// Values in each bin, in pages of neighbouring bins. Between processes they travel as bytes, which are
+/// copied, rather than number by number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "ByteBuf", into = "ByteBuf")]
 pub struct Bins(FxHashMap<u32, Page>);

@@ -1,5 +1,5 @@
-//! Sales to try the program on: the same for every number of workers, with quotes, newlines in quotes, letters
-//! of many scripts and empty cells.
+//! Sales to try the program on: the same for every number of workers, with quotes, newlines in quotes,
+//! letters of many scripts and empty cells.
 
 use common::{Draft, Result, random};
 use phalanx::{CancelToken, Captured, Pool};

@@ -40,11 +40,11 @@ struct Options {
     /// The file, whose first record names the columns [default: one is made, of --rows rows]
     file: Option<PathBuf>,
 
-    /// Rows of the file that is made
+    /// Rows of the file that is made if no FILE is named
     #[arg(long, value_name = "N", value_parser = count, default_value = "1M")]
     rows: u64,
 
-    /// Name of the column that says which group a row belongs to
+    /// Name of the column with a row's group
     #[arg(long, value_name = "COLUMN", default_value = "city")]
     key: String,
 
@@ -79,7 +79,7 @@ enum Command {
         /// Rows, such as 30M
         #[arg(value_parser = count)]
         rows: u64,
-        /// Where to
+        /// The file to write
         file: PathBuf,
         #[command(flatten)]
         team: Team,

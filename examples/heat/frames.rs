@@ -38,8 +38,8 @@ impl Frames {
     }
 }
 
-/// Copies a cell for each pixel: of the square, or of the plane in the cube's middle. Each rank has some rows of
-/// the picture.
+/// Copies a cell for each pixel: of the square, or of the plane in the cube's middle. Each rank has some rows
+/// of the picture.
 pub fn draw(mut picture: ArrayViewMut2<'_, f32>, now: &ArrayView2<'_, f64>, grid: Grid, first: usize) {
     let cell = |pixel: usize| pixel * grid.side / PIXELS;
     for (i, mut line) in picture.rows_mut().into_iter().enumerate() {

@@ -1,13 +1,14 @@
-//! What is computed, exactly: heat in a square or cube without losses spreads so that each of its modes, a product
-//! of cosines, decays by a factor of its own in each step. That holds for the grid's equation, not for the
-//! continuous one only, so it checks every cell to the last digits.
+//! What is computed, exactly: heat in a square or cube without losses spreads so that each of its modes, a
+//! product of cosines, decays by a factor of its own in each step. That holds for the grid's equation, not
+//! for the continuous one only, so it checks every cell to the last digits.
 
 use std::f64::consts::PI;
 
 /// Half waves along the axes.
 const MODES: [[usize; 3]; 4] = [[1, 2, 0], [5, 3, 1], [12, 17, 4], [60, 45, 9]];
 
-/// How much of a difference to a neighbour is evened out in a step: half of what is stable in three dimensions.
+/// How much of a difference to a neighbour is evened out in a step: half of what is stable in three
+/// dimensions.
 pub const SHARE: f64 = 1.0 / 12.0;
 
 /// A square or a cube of cells.

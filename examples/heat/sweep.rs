@@ -1,10 +1,11 @@
-//! One step of one row: every cell evens out with its neighbours. Beyond the border lies what lies before it, so
-//! no heat is lost.
+//! One step of one row: every cell evens out with its neighbours. Beyond the border lies what lies before it,
+//! so no heat is lost.
 
 use crate::modes::{Grid, SHARE};
 
 impl Grid {
-    /// Sets `next` to the row `centre` after a step. `before` and `after` are its neighbours along the first axis.
+    /// Sets `next` to the row `centre` after a step. `before` and `after` are its neighbours along the first
+    /// axis.
     pub fn advance(self, next: &mut [f64], before: &[f64], centre: &[f64], after: &[f64]) {
         if self.dimensions == 2 {
             return line(next, centre, [before, after]);

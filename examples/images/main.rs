@@ -1,7 +1,7 @@
 //! A folder of pictures through decoders that may crash, hang or leak: a bad file costs itself only.
 //!
-//! `job` is what is done for a file, `filter` the arithmetic, `generate` makes pictures to try it on, `peer` is
-//! the same with threads of rayon.
+//! `job` is what is done for a file, `filter` the arithmetic, `generate` makes pictures to try it on, `peer`
+//! is the same with threads of rayon.
 
 mod filter;
 mod generate;
@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Finds the edges in all pictures of a folder (PNG and JPEG), whatever some of the files do to their decoder.
+/// Finds the edges in all pictures of a folder (PNG and JPEG), whatever some of the files do to their
+/// decoder.
 ///
 /// Each picture is decoded, blurred, sent through Sobel's filter, equalised and encoded as OUT/NAME.png.
 #[derive(Debug, Parser)]
@@ -48,7 +49,7 @@ struct Options {
     #[command(flatten)]
     made: Made,
 
-    /// Milliseconds that a file may take
+    /// Milliseconds that one file may take
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
@@ -60,7 +61,7 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = count)]
     memory: u64,
 
-    /// Bad files that are listed
+    /// Number of bad files to list
     #[arg(long, value_name = "N", default_value_t = 20)]
     list: usize,
 
@@ -68,11 +69,11 @@ struct Options {
     #[arg(long)]
     no_check: bool,
 
-    /// Who does it
+    /// Runtime that processes the files
     #[arg(long, value_name = "RUNTIME", default_value = "phalanx")]
     runtime: Runtime,
 
-    /// Then starts the program again with --runtime rayon, and tells how that ended
+    /// Afterwards run the same with --runtime rayon, and report how that ended
     #[arg(long)]
     peer: bool,
 
@@ -84,7 +85,7 @@ struct Options {
 enum Runtime {
     /// Worker processes
     Phalanx,
-    /// Threads of rayon, which the first file that crashes takes along
+    /// Threads of rayon, all of which the first file that crashes ends
     Rayon,
 }
 
@@ -111,7 +112,7 @@ enum Command {
         /// How many
         #[arg(value_parser = count)]
         files: u64,
-        /// Where to
+        /// The folder to write to
         folder: PathBuf,
         /// How many of them are hostile
         #[arg(long, value_name = "N", default_value = "0", value_parser = count)]

@@ -1,14 +1,16 @@
-//! Lloyd's method: each point joins its nearest centroid, each centroid moves to the mean of its points, until
-//! they no longer move.
+//! Lloyd's method: each point joins its nearest centroid, each centroid moves to the mean of its points,
+//! until they no longer move.
 //!
-//! A pass over the points is one launch. It leaves the sum and the number of the points of each cluster, added
-//! in float64 in a tree that depends on their number only. The inertia, the sum of the squared distances of all
-//! points from their centroids, follows from these sums; no second look at the points is needed.
+//! A pass over the points is one launch. It leaves the sum and the number of the points of each cluster,
+//! added in float64 in a tree that depends on their number only. The inertia, the sum of the squared
+//! distances of all points from their centroids, follows from these sums; no second look at the points is
+//! needed.
 
 use crate::block::{f64_of, row_len, with_nearest, write_row};
 use common::{Meter, Result, refuse};
 use ndarray::Ix2;
-use phalanx::{Launch, Pool, Progress, SharedArray};
+use phalanx::launch::Progress;
+use phalanx::{Launch, Pool, SharedArray};
 use phalanx_kernels::random::Draw;
 use std::cell::Cell;
 
@@ -178,8 +180,8 @@ impl<'a, T: Draw, const LANES: usize> Cloud<'a, T, LANES> {
         (self.square + change.sum::<f64>()).max(0.0)
     }
 
-    /// By how much rounding can raise the inertia: a point whose distances from two centroids are the same but
-    /// for the last digit of `T` may join either.
+    /// By how much rounding can raise the inertia: a point whose distances from two centroids are the same
+    /// but for the last digit of `T` may join either.
     pub fn slack(&self) -> f64 {
         4.0 * f64_of(T::epsilon()) * self.square
     }

@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use common::{Closing, Meter, Result, Team, bytes, count, grouped, refuse};
 use lloyd::{Cloud, Fit, Until};
 use ndarray::Ix2;
-use phalanx::npy::{Header, NpyElement};
+use phalanx::array::npy::{Header, NpyElement};
 use phalanx::{Pool, SharedArray};
 use phalanx_kernels::random::Draw;
 use points::Made;
@@ -52,7 +52,7 @@ struct Options {
     #[arg(short = 'k', long, value_name = "K", default_value = "8", value_parser = count)]
     clusters: u64,
 
-    /// Moves of the centroids at most
+    /// Maximum number of moves of the centroids
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     iterations: u64,
 

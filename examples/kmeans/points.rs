@@ -2,15 +2,15 @@
 //!
 //! # Safety
 //!
-//! The engine requires that nobody writes or truncates a file while it is mapped. The user who names a file to
-//! read promises it (`--help` says so). Files that are written lie in a folder of this run's own until they are
-//! whole. Any bits are a number: if the promise is broken, results are of a mixture of old and new points, and
-//! reading past a new end ends the program by SIGBUS.
+//! The engine requires that nobody writes or truncates a file while it is mapped. The user who names a file
+//! to read promises it (`--help` says so). Files that are written lie in a folder of this run's own until
+//! they are whole. Any bits are a number: if the promise is broken, results are of a mixture of old and new
+//! points, and reading past a new end ends the program by SIGBUS.
 #![allow(unsafe_code)]
 
 use common::{Result, refuse};
 use ndarray::Ix2;
-use phalanx::npy::NpyElement;
+use phalanx::array::npy::NpyElement;
 use phalanx::{CancelToken, MappedArray, Pool, SharedArray};
 use phalanx_kernels::random::{self, Draw};
 use std::path::Path;

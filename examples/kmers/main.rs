@@ -1,7 +1,7 @@
 //! How often each k-mer occurs in a FASTA or FASTQ file.
 //!
-//! Two launches write the k-mers of all parts side by side: one counts them, so that each part knows its place.
-//! `phalanx_kernels::order::unique_counts` sorts and counts them.
+//! Two launches write the k-mers of all parts side by side: one counts them, so that each part knows its
+//! place. `phalanx_kernels::order::unique_counts` sorts and counts them.
 
 mod reads;
 #[cfg(test)]
@@ -28,9 +28,9 @@ const MOST_SHOWN: usize = 8;
 
 /// How often each k-mer occurs in a FASTA or FASTQ file.
 ///
-/// A k-mer and its reverse complement count as one, named by the smaller. K-mers with letters other than A, C,
-/// G, T and U are left out. Records of FASTQ have four lines. Files may be compressed by gzip.
-/// The file must not be changed while the program runs.
+/// A k-mer and its reverse complement count as one, named by the smaller. K-mers with letters other than A,
+/// C, G, T and U are left out. Records of FASTQ have four lines. Files may be compressed by gzip. The file
+/// must not be changed while the program runs.
 ///
 /// Exit codes: 0 done, 1 a wrong result or a failure, 2 a file or option that cannot be used.
 #[derive(Debug, Parser)]
@@ -87,8 +87,8 @@ fn unpack(pool: &Pool, path: &Path, packed: &[u8]) -> Result<SharedArray<u8>> {
     Ok(pool.from_slice(&text)?)
 }
 
-/// FASTA of lines of 80 letters, every thousandth of them a header. A quarter of all lines repeat one of 50, and
-/// some letters are N.
+/// FASTA of lines of 80 letters, every thousandth of them a header. A quarter of all lines repeat one of 50,
+/// and some letters are N.
 fn make(pool: &Pool, bases: u64) -> Result<SharedArray<u8>> {
     let len = usize::try_from(bases.div_ceil(80) * 81)?.max(81);
     Ok(pool.from_fn(len, move |i| {

@@ -61,8 +61,8 @@ impl Window {
     }
 }
 
-/// Calls `take` with every canonical k-mer whose first base lies in `part`, which begins at a line (FASTA) or a
-/// record (FASTQ). A base that is not known, such as N, is in no k-mer.
+/// Calls `take` with every canonical k-mer whose first base lies in `part`, which begins at a line (FASTA) or
+/// a record (FASTQ). A base that is not known, such as N, is in no k-mer.
 pub fn each_kmer(text: &[u8], part: Range<usize>, format: Format, k: u32, mut take: impl FnMut(u64)) {
     match format {
         Format::Fasta => fasta(text, part, k, take),

@@ -1,5 +1,5 @@
-//! Conway's life on a torus full of glider guns: launches over two-dimensional tiles and their neighbours, and
-//! pictures by another thread from snapshots.
+//! Conway's life on a torus full of glider guns: launches over two-dimensional tiles and their neighbours,
+//! and pictures by another thread from snapshots.
 
 mod rule;
 
@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "300", value_parser = count)]
     generations: u64,
 
-    /// Write pictures of the torus' corner into this folder while it goes on
+    /// Write pictures of a corner of the torus into this folder while it runs
     #[arg(long, value_name = "FOLDER")]
     frames: Option<PathBuf>,
 

@@ -1,4 +1,5 @@
-//! The rule (J. H. Conway, 1970) and the pattern: W. Gosper's gun, which sends out a glider every 30 generations.
+//! The rule (J. H. Conway, 1970) and the pattern: W. Gosper's gun, which sends out a glider every 30
+//! generations.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 

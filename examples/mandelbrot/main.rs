@@ -47,15 +47,15 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// Writes a picture of the set
+    /// Write a picture of the set
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
 
-    /// Writes a picture of what each worker did when, schedules one below the other
+    /// Write a picture of what each worker did when, one schedule below the other
     #[arg(long, value_name = "FILE.png")]
     timeline: Option<PathBuf>,
 
-    /// Runs the same rows with rayon, too
+    /// Also run the same rows with rayon
     #[arg(long)]
     peer: bool,
 

@@ -26,8 +26,8 @@ pub fn row(times: &mut [u32], row: usize, plane: Plane) -> u64 {
     // Points are the centres of pixels, so none is on the axis.
     let im = (row as f64 + 0.5) * plane.step;
     let blocks = times.chunks_mut(LANES).enumerate();
-    // The closure consumes `blocks`: one that may be called again would not be inlined, and so not be compiled
-    // for the vectors of this CPU.
+    // The closure consumes `blocks`: one that may be called again would not be inlined, and so not be
+    // compiled for the vectors of this CPU.
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || {

@@ -44,8 +44,8 @@ struct Arguments {
     lo: Option<usize>,
 }
 
-/// Draws the last `launches` launches over `rows` rows, one below the other: a band for each worker, in which a
-/// chunk has the colour of its place among the rows, and a red foot if it was stolen.
+/// Draws the last `launches` launches over `rows` rows, one below the other: a band for each worker, in which
+/// a chunk has the colour of its place among the rows, and a red foot if it was stolen.
 pub fn draw(pool: &Pool, launches: usize, rows: usize, path: &Path) -> common::Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     pool.write_trace(file.path())?;

@@ -41,7 +41,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Runs the same paths with rayon, and as many as it can in the same time with NumPy
+    /// Also run the same paths with rayon, and some of them with NumPy
     #[arg(long)]
     peer: bool,
 

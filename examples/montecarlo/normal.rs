@@ -1,7 +1,7 @@
 //! Normally distributed numbers by (seed, path, step), many paths at once, and the exponential function.
 //!
-//! All is plain arithmetic without branches, so that the compiler works on several paths in each vector, and so
-//! that a number has the same bits wherever it is drawn.
+//! All is plain arithmetic without branches, so that the compiler works on several paths in each vector, and
+//! so that a number has the same bits wherever it is drawn.
 
 #![allow(clippy::needless_range_loop, reason = "lanes of several arrays advance together")]
 
@@ -115,7 +115,8 @@ const fn over_factorials<const N: usize>(first: u64, step: u64, sign: f64) -> [f
     coefficients
 }
 
-/// Coefficients from the lowest up. Without the instruction for `mul_add` this is slow, and has the same bits.
+/// Coefficients from the lowest up. Without the instruction for `mul_add` this is slow, and has the same
+/// bits.
 #[inline(always)]
 fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
     let mut sum = coefficients[N - 1];

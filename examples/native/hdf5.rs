@@ -1,10 +1,11 @@
-//! HDF5 from the system's packages, where it is installed: compressed datasets, read by threads and by processes.
+//! HDF5 from the system's packages, where it is installed: compressed datasets, read by threads and by
+//! processes.
 //!
 //! # Safety
-//! The functions of `datasets.c` share nothing but HDF5 itself. That lets any threads call it, one at a time, if it is
-//! built for threads: [`load`] asks it, and refuses another. Paths are C strings, lengths are those that were written
-//! (a dataset of another length is not read), and the sum is returned through a pointer to a local of the caller. HDF5's
-//! constructors and destructors are the system's, and it is never unloaded.
+//! The functions of `datasets.c` share nothing but HDF5 itself. That lets any threads call it, one at a time,
+//! if it is built for threads: [`load`] asks it, and refuses another. Paths are C strings, lengths are those
+//! that were written (a dataset of another length is not read), and the sum is returned through a pointer to
+//! a local of the caller. HDF5's constructors and destructors are the system's, and it is never unloaded.
 #![allow(unsafe_code)]
 
 use libloading::Library;

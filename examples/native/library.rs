@@ -1,10 +1,10 @@
 //! The C library, which allows one caller at a time: built by the machine's compiler, loaded by each worker.
 //!
 //! # Safety
-//! `solver.c` keeps everything in static storage, so two calls at the same time would be a data race. Its only
-//! function is called in [`period`] alone, behind a lock that belongs to the process, as the library's storage does:
-//! however often a process loads it, it is there once. The library has neither constructors nor destructors, calls
-//! nothing but the mathematical library, and is never unloaded.
+//! `solver.c` keeps everything in static storage, so two calls at the same time would be a data race. Its
+//! only function is called in [`period`] alone, behind a lock that belongs to the process, as the library's
+//! storage does: however often a process loads it, it is there once. The library has neither constructors nor
+//! destructors, calls nothing but the mathematical library, and is never unloaded.
 #![allow(unsafe_code)]
 
 use libloading::Library;

@@ -1,6 +1,7 @@
 //! C libraries that let one caller in at a time: serial in threads, parallel in worker processes.
 //!
-//! `library` is one that is not thread-safe, behind a lock of ours; `hdf5` is HDF5, which has a lock of its own.
+//! `library` is one that is not thread-safe, behind a lock of ours; `hdf5` is HDF5, which has a lock of its
+//! own.
 
 mod hdf5;
 mod library;
@@ -12,7 +13,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Periods of van der Pol's oscillator by a C library that allows one caller at a time, and sums of datasets by HDF5.
+/// Periods of van der Pol's oscillator by a C library that allows one caller at a time, and sums of datasets
+/// by HDF5.
 #[derive(Debug, Parser)]
 #[command(
     name = "native",
@@ -42,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<()> {
-    // The first Ctrl-C ends the launch and thereby the program in good order: the folder does not stay behind.
+    // The first Ctrl-C ends the launch and thereby the program in good order: the folder does not stay
+    // behind.
     let stop = CancelToken::on_ctrl_c()?;
     let folder = tempfile::tempdir()?;
     let Some(library) = library::build(folder.path())? else {

@@ -1,5 +1,5 @@
-//! Bodies that attract each other, all pairs of them: steps of the leapfrog as launches, with the ready kernel for
-//! the accelerations.
+//! Bodies that attract each other, all pairs of them: steps of the leapfrog as launches, with the ready
+//! kernel for the accelerations.
 
 mod peer;
 mod sphere;
@@ -49,11 +49,11 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Writes a picture of the density at the end, as seen along the z axis
+    /// Write a picture of the density at the end, as seen along the z axis
     #[arg(long, value_name = "FILE.png")]
     out: Option<PathBuf>,
 
-    /// Builds the same program in C with OpenMP, by `cc`, and runs it, too
+    /// Also build the same program in C with OpenMP, by `cc`, and run it
     #[arg(long)]
     peer: bool,
 
@@ -77,7 +77,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// `rounding` bounds what rounding may do to the momentum, over that of a body of mean speed and all the mass.
+/// `rounding` bounds what rounding may do to the momentum, over that of a body of mean speed and all the
+/// mass.
 fn work<T: Real>(options: &Options, rounding: f64) -> Result<()> {
     if !(1000..=10_000_000).contains(&options.bodies) || options.steps > 100_000 {
         return Err(refuse("--bodies takes 1000 to 10M, --steps at most 100k"));

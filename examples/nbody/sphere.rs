@@ -1,5 +1,5 @@
-//! A globular cluster at the start: the sphere of H. C. Plummer (1911) in equilibrium, as drawn by S. J. Aarseth,
-//! M. Henon, R. Wielen, A comparison of numerical methods for the study of star cluster dynamics, 1974.
+//! A globular cluster at the start: the sphere of H. C. Plummer (1911) in equilibrium, as drawn by S. J.
+//! Aarseth, M. Henon, R. Wielen, A comparison of numerical methods for the study of star cluster dynamics, 1974.
 //!
 //! Units are those in which the gravitational constant and the mass of all are 1 and the energy is -1/4.
 

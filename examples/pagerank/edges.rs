@@ -102,8 +102,8 @@ pub fn parse_part(text: &[u8], words: &mut [u64]) -> std::result::Result<u64, St
     Ok(highest)
 }
 
-/// The page number at `at`, and the blanks after it; `None` if there is none, or it is not followed by a blank,
-/// a line's end or the end.
+/// The page number at `at`, and the blanks after it; `None` if there is none, or it is not followed by a
+/// blank, a line's end or the end.
 #[inline]
 fn number(text: &[u8], at: &mut usize) -> Option<u64> {
     let start = *at;

@@ -9,8 +9,8 @@ use std::path::Path;
 /// Edges that one task makes, as text.
 const BLOCK: u64 = 1 << 18;
 
-/// Writes `edges` edges between `pages` pages. The text depends on the numbers only; it is made by the workers,
-/// written in order, and appears under its name when it is whole.
+/// Writes `edges` edges between `pages` pages. The text depends on the numbers only; it is made by the
+/// workers, written in order, and appears under its name when it is whole.
 pub fn generate(pool: &Pool, pages: u64, edges: u64, seed: u64, path: &Path) -> Result<()> {
     // After Ctrl-C the draft is dropped, which removes it.
     let stop = CancelToken::on_ctrl_c()?;
@@ -37,8 +37,8 @@ pub fn generate(pool: &Pool, pages: u64, edges: u64, seed: u64, path: &Path) -> 
     draft.finish()
 }
 
-/// Edge `i`: from any page but every eighth, which thus has no links; to page x N with a density of
-/// x^(-2/3), so that a tenth of the pages receives about half of the links, in an order that is no longer seen.
+/// Edge `i`: from any page but every eighth, which thus has no links; to page x N with a density of x^(-2/3),
+/// so that a tenth of the pages receives about half of the links, in an order that is no longer seen.
 fn edge(pages: u64, seed: u64, i: u64) -> (u64, u64) {
     let (a, b) = (random(seed, 2 * i), random(seed, 2 * i + 1));
     let below = |bits: u64, end: u64| ((u128::from(bits) * u128::from(end)) >> 64) as u64;

@@ -1,5 +1,6 @@
-//! PageRank of a list of links: text to edges (`edges`), edges to compressed rows (`graph`), ranks by the power
-//! iteration (`rank`). `generate` makes a list; `peer` has the same with rayon, and the plainest way to check.
+//! PageRank of a list of links: text to edges (`edges`), edges to compressed rows (`graph`), ranks by the
+//! power iteration (`rank`). `generate` makes a list; `peer` has the same with rayon, and the plainest way to
+//! check.
 
 mod edges;
 mod generate;
@@ -48,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "10", value_parser = count)]
     top: u64,
 
-    /// What a page passes on along its links
+    /// Share of its rank that a page passes on along its links
     #[arg(long, value_name = "PART", default_value_t = 0.85)]
     damping: f64,
 
@@ -56,7 +57,7 @@ struct Options {
     #[arg(long, default_value_t = 1e-9)]
     tolerance: f64,
 
-    /// Steps at most
+    /// Maximum number of steps
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     steps: u64,
 
@@ -64,7 +65,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     ranks: Option<PathBuf>,
 
-    /// Run with rayon too, and compare
+    /// Also run with rayon, and compare
     #[arg(long)]
     peer: bool,
 

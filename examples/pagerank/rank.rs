@@ -1,5 +1,5 @@
-//! The power iteration: a page's rank is what the pages that link to it pass on, each an equal share of its own
-//! rank along each of its links (Brin and Page, 1998). Pages without links pass theirs to all pages.
+//! The power iteration: a page's rank is what the pages that link to it pass on, each an equal share of its
+//! own rank along each of its links (Brin and Page, 1998). Pages without links pass theirs to all pages.
 
 use crate::graph::Graph;
 use bytemuck::{Pod, Zeroable};

@@ -1,8 +1,8 @@
 //! The equation -div(k grad u) = f in the unit cube, u = 0 on its faces, k = 1 + 4 x, on a grid of n^3 inner
 //! points.
 //!
-//! The matrix of seven points is not stored: its coefficients depend on x alone, the first axis. In the middle
-//! stand the coefficients of all six neighbours together, which are also the Jacobi preconditioner.
+//! The matrix of seven points is not stored: its coefficients depend on x alone, the first axis. In the
+//! middle stand the coefficients of all six neighbours together, which are also the Jacobi preconditioner.
 
 use ndarray::{ArrayView3, ArrayViewMut3};
 use std::f64::consts::PI;
@@ -11,7 +11,8 @@ use std::f64::consts::PI;
 #[derive(Clone, Copy, Debug)]
 pub struct Grid(pub usize);
 
-/// The coefficients of a plane of equal x: of the planes before and after it, and of the four neighbours in it.
+/// The coefficients of a plane of equal x: of the planes before and after it, and of the four neighbours in
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane {
     before: f64,
@@ -51,8 +52,8 @@ impl Grid {
         [u, 3.0 * PI * PI * (1.0 + 4.0 * x) * u - 4.0 * PI * (PI * x).cos() * yz]
     }
 
-    /// Sets `q` to the matrix times `p`, of which `q` has the planes from `first` on, and `p` one more on each
-    /// side. Returns the inner product of both.
+    /// Sets `q` to the matrix times `p`, of which `q` has the planes from `first` on, and `p` one more on
+    /// each side. Returns the inner product of both.
     pub fn apply(self, first: usize, q: &mut ArrayViewMut3<'_, f64>, p: &ArrayView3<'_, f64>) -> f64 {
         let n = self.0;
         let zeros = vec![0.0; n];

@@ -1,5 +1,5 @@
-//! Conjugate gradients for a Poisson equation with a varying coefficient: the equation in `grid`, the method in
-//! `solve` with Jacobi's preconditioner and in `multigrid` with a better one.
+//! Conjugate gradients for a Poisson equation with a varying coefficient: the equation in `grid`, the method
+//! in `solve` with Jacobi's preconditioner and in `multigrid` with a better one.
 
 mod grid;
 mod multigrid;
@@ -32,15 +32,15 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "64", value_parser = count)]
     side: u64,
 
-    /// Stop when the residual is this part of f
+    /// Stop when the residual is at most this fraction of f
     #[arg(long, default_value_t = 1e-8)]
     tolerance: f64,
 
-    /// Iterations at most
+    /// Maximum number of iterations
     #[arg(long, value_name = "N", default_value = "10k", value_parser = count)]
     iterations: u64,
 
-    /// What makes the equations easier; both are run by default
+    /// Preconditioner [default: both]
     #[arg(long, value_name = "KIND")]
     preconditioner: Option<Preconditioner>,
 
@@ -178,7 +178,8 @@ fn plot(path: &Path, histories: &[(Preconditioner, Vec<f64>)]) -> Result<()> {
     let longest = histories.iter().map(|(_, history)| history.len()).max().unwrap_or(0);
     for (kind, history) in histories {
         let colour = if *kind == Preconditioner::Jacobi { [32, 64, 160] } else { [192, 32, 32] };
-        // Straight lines from one iteration to the next; the first is at the left edge, the last of the longest at the right.
+        // Straight lines from one iteration to the next; the first is at the left edge, the last of the
+        // longest at the right.
         let scale = longest.saturating_sub(1).max(1) as f64 / (SIZE[0] - 1) as f64;
         let at = |x: usize| {
             let place = (x as f64 * scale).min(history.len() as f64 - 1.0);

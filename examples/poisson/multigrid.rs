@@ -1,5 +1,5 @@
-//! Conjugate gradients with a multigrid preconditioner: an iteration costs more than with Jacobi's, and there are
-//! far fewer of them, as few on a fine grid as on a coarse one.
+//! Conjugate gradients with a multigrid preconditioner: an iteration costs more than with Jacobi's, and there
+//! are far fewer of them, as few on a fine grid as on a coarse one.
 //!
 //! ```text
 //! cycle(level):  u = w f / diagonal                   one step of damped Jacobi from zero
@@ -9,10 +9,10 @@
 //!                u += w (f - A u) / diagonal          the same step, so that all of it is symmetric
 //! ```
 //!
-//! A level has half as many points along each axis as the one before, at their own places: none need be one of
-//! the finer grid, so any number of points will do. Values are interpolated linearly along each axis; restricting
-//! is the transpose of that. After Trottenberg, Oosterlee, Schueller, *Multigrid*, 2001, sections 2.4 and 7.8.
-//! Each step is a launch, over arrays in a list as long as there are levels.
+//! A level has half as many points along each axis as the one before, at their own places: none need be one
+//! of the finer grid, so any number of points will do. Values are interpolated linearly along each axis;
+//! restricting is the transpose of that. After Trottenberg, Oosterlee, Schueller, *Multigrid*, 2001, sections
+//! 2.4 and 7.8. Each step is a launch, over arrays in a list as long as there are levels.
 
 use crate::grid::{Grid, dot};
 use crate::solve::Solved;
@@ -53,7 +53,8 @@ pub fn solve(
     phalanx::azip!(pool, (p in p.split_out(), &z in levels[0].u.split()) { *p = z })?;
     let mut rz = inner(pool, &levels[0].f, &levels[0].u)?;
     while history.len() < most {
-        // Between cycles the finest level's `r` is free for A p, `f` is the residual and `u` what the cycle made of it.
+        // Between cycles the finest level's `r` is free for A p, `f` is the residual and `u` what the cycle
+        // made of it.
         let Level { r: q, f: r, .. } = &mut levels[0];
         let alpha = rz / product(pool, grid, &p, q)?;
         phalanx::azip!(pool, [alpha], (x in x.split_mut(), &p in p.split()) { *x += alpha * p })?;

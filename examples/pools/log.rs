@@ -38,7 +38,7 @@ impl Subscriber for Printer {
 pub fn monitored(setting: &Setting) -> Outcome {
     let pool = setting.pool(4)?;
     let squares = tracing::subscriber::with_default(Printer, || {
-        phalanx::monitored("squares", || pool.map(|n: u64| n * n, 1..=8))
+        phalanx::pool::monitored("squares", || pool.map(|n: u64| n * n, 1..=8))
     })?;
     println!("{squares:?}");
     Ok(())

@@ -11,7 +11,8 @@ mod sizes;
 mod squares;
 
 use clap::{Parser, Subcommand};
-use phalanx::{Backend, Pool, PoolBuilder, cpu_count};
+use phalanx::process::cpu_count;
+use phalanx::{Backend, Pool, PoolBuilder};
 use std::time::Duration;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -111,7 +112,7 @@ impl Setting {
     }
 
     /// Returns a pool of that many workers.
-    fn pool(&self, workers: usize) -> Result<Pool, phalanx::PoolError> {
+    fn pool(&self, workers: usize) -> Result<Pool, phalanx::pool::PoolError> {
         self.builder(workers).build()
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::{Outcome, Setting};
 use phalanx::channel::Queue;
+use phalanx::manager::ListProxy;
 use phalanx::shared::{Array, Value};
-use phalanx::{AsyncResult, ListProxy, Manager};
+use phalanx::{AsyncResult, Manager};
 use std::collections::BTreeMap;
 use std::thread::{scope, sleep};
 

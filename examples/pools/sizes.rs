@@ -1,7 +1,8 @@
 //! How many workers to use, and how far they have got.
 
 use crate::{Outcome, Setting};
-use phalanx::{Load, Pool, recommended_workers};
+use phalanx::Pool;
+use phalanx::pool::{Load, recommended_workers};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,10 @@
 //! `--start-method` chooses how processes are started, `bank --without-lock` shows what the lock is for.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use phalanx::process::{cpu_count, current_process};
 use phalanx::shared::{Array, RawValue, Value};
 use phalanx::sync::{Barrier, Event, Lock};
-use phalanx::{Manager, Pool, Process, StartMethod, cpu_count, current_process};
+use phalanx::{Manager, Pool, Process, StartMethod};
 use std::io::Write;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ enum Topic {
 struct Starter(StartMethod);
 
 impl Starter {
-    fn named(self, name: impl Into<String>) -> phalanx::ProcessBuilder {
+    fn named(self, name: impl Into<String>) -> phalanx::process::ProcessBuilder {
         Process::builder().name(name).start_method(self.0)
     }
 }
@@ -204,7 +205,7 @@ fn list(start: Starter) -> Outcome {
     numbers.extend(vec![1, 2, 3, 4])?;
     let pool = Pool::new()?;
     println!("Processed list: {:?}", pool.map(|n: i64| n * 2, numbers.to_vec()?)?);
-    let append = |(numbers, n): (phalanx::ListProxy<i64>, i64)| {
+    let append = |(numbers, n): (phalanx::manager::ListProxy<i64>, i64)| {
         numbers.push(n).map(|()| current_process().name).map_err(|error| error.to_string())
     };
     for n in [5, 6] {

@@ -1,5 +1,5 @@
-//! A long job that goes on where it was, whoever was killed: a picture of Lyapunov exponents, row by row, with
-//! a journal beside it.
+//! A long job that goes on where it was, whoever was killed: a picture of Lyapunov exponents, row by row,
+//! with a journal beside it.
 //!
 //! `sweep` computes a row, `rehearsal` kills the program again and again and compares.
 
@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "N", conflicts_with = "file")]
     pub rehearse: Option<u32>,
 
-    /// Who works
+    /// What the workers are
     #[command(flatten)]
     pub team: Team,
 }
@@ -87,7 +87,7 @@ fn paint(options: &Options, file: &Path) -> Result<()> {
     bar.finish_and_clear();
     let rows = rows.map_err(|error| -> Box<dyn std::error::Error> {
         match error {
-            phalanx::JournalError::Task(_) => error.into(),
+            phalanx::task::JournalError::Task(_) => error.into(),
             other => refuse(other.to_string()),
         }
     })?;

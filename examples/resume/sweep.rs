@@ -1,5 +1,5 @@
-//! Lyapunov exponents of the logistic map whose parameter is forced by a pattern of two values a and b
-//! (M. Markus, Computers in Physics 4, 1990): where they are negative the sequence settles down, where they are
+//! Lyapunov exponents of the logistic map whose parameter is forced by a pattern of two values a and b (M.
+//! Markus, Computers in Physics 4, 1990): where they are negative the sequence settles down, where they are
 //! positive it is chaotic.
 
 use serde::{Deserialize, Serialize};

@@ -42,14 +42,14 @@ struct Arguments {
     /// How many workers; by default one per core.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// How many expressions get a process of their own.
+    /// Number of expressions that are evaluated in a process of their own.
     #[arg(long, default_value_t = 20, conflicts_with = "short")]
     processes: usize,
-    /// Times 100 short expressions instead, many times over: the pool notices that workers would lose, and
-    /// calls inline.
+    /// Time 100 short expressions instead, many times over: the pool notices that workers would be slower,
+    /// and calls inline.
     #[arg(long)]
     short: bool,
-    /// Times also a pool that always uses its workers.
+    /// Also time a pool that always uses its workers.
     #[arg(long, requires = "short")]
     always_out: bool,
 }

@@ -32,7 +32,7 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Writes a signal: noise of deviation 1 and a tone of amplitude 0.1
+    /// Write a signal: noise of deviation 1 and a tone of amplitude 0.1
     Generate {
         /// Number of samples
         #[arg(value_parser = common::count)]
@@ -57,10 +57,10 @@ struct Analysis {
     /// The frequency at which the peak must be, in cycles per sample
     #[arg(long)]
     tone: Option<f64>,
-    /// Draws the spectrum
+    /// Draw the spectrum into this file
     #[arg(long, value_name = "PNG")]
     plot: Option<PathBuf>,
-    /// Then computes the same with SciPy, by this Python
+    /// Afterwards compute the same with SciPy, by this Python
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
     #[command(flatten)]
@@ -70,7 +70,8 @@ struct Analysis {
 fn main() -> ExitCode {
     let options = Options::parse();
     common::run("spectrum", || {
-        // The first Ctrl-C ends launches, and thereby the program in good order: no file is left half written.
+        // The first Ctrl-C ends launches, and thereby the program in good order: no file is left half
+        // written.
         let stop = CancelToken::on_ctrl_c()?;
         match &options.task {
             Some(Task::Generate { samples, file, team }) => {

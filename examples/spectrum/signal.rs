@@ -1,7 +1,8 @@
-//! Signals: a tone in white noise, of which workers write each block at its place in the file; and files to read.
+//! Signals: a tone in white noise, of which workers write each block at its place in the file; and files to
+//! read.
 
 use common::{Draft, Meter, Result, map_bytes, random, refuse};
-use phalanx::npy::{Header, Kind};
+use phalanx::array::npy::{Header, Kind};
 use phalanx::{CancelToken, Captured, MappedArray, PerWorker, Pool};
 use std::f64::consts::TAU;
 use std::fs::File;

@@ -1,7 +1,9 @@
-//! Welch's estimate of the power spectral density: the mean over windows, of which each overlaps the next by half.
+//! Welch's estimate of the power spectral density: the mean over windows, of which each overlaps the next by
+//! half.
 //!
-//! Two windows are transformed at once: one is the real part of a complex signal, the other the imaginary part. For
-//! z = a + ib the squares |Z(k)|^2 + |Z(-k)|^2 are 2 |A(k)|^2 + 2 |B(k)|^2, and only sums of squares are wanted here.
+//! Two windows are transformed at once: one is the real part of a complex signal, the other the imaginary
+//! part. For z = a + ib the squares |Z(k)|^2 + |Z(-k)|^2 are 2 |A(k)|^2 + 2 |B(k)|^2, and only sums of
+//! squares are wanted here.
 
 use crate::signal::Signal;
 use common::{Meter, Result, refuse};
@@ -18,8 +20,8 @@ pub struct Spectrum {
     pub density: Vec<f64>,
     /// Windows whose mean this is.
     pub windows: usize,
-    /// By how much, relatively, the power of the transforms and that of the windows differ, which Parseval says are
-    /// equal.
+    /// By how much, relatively, the power of the transforms and that of the windows differ, which Parseval
+    /// says are equal.
     pub parseval: f64,
 }
 
@@ -32,8 +34,8 @@ struct Transform {
 }
 
 impl Transform {
-    /// Adds the squares of the transform of windows `first` and, if there is one, `first + 1` to `sums`, whose last
-    /// element gets the squares of the windows themselves.
+    /// Adds the squares of the transform of windows `first` and, if there is one, `first + 1` to `sums`,
+    /// whose last element gets the squares of the windows themselves.
     fn add(&mut self, signal: &[f32], first: usize, windows: usize, hann: &[f32], sums: &mut [f64]) {
         let n = hann.len();
         let plan = self.plan.get_or_insert_with(|| FftPlanner::new().plan_fft_forward(n));

@@ -9,7 +9,7 @@
 use crate::sweep::Result;
 use crate::synthetic::{READINGS, SEED, fill};
 use common::Meter;
-use phalanx::npy::{Header, Kind};
+use phalanx::array::npy::{Header, Kind};
 use phalanx::{Pool, SharedArray};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Which arrays of `.npy` files this program can read, and what to do about the others.
 
 use crate::dtype::Dtype;
-use phalanx::npy::{AxisOrder, DType, Header, Kind};
+use phalanx::array::npy::{AxisOrder, DType, Header, Kind};
 
 /// Where the elements are.
 #[derive(Clone, Debug)]

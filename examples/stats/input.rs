@@ -11,8 +11,9 @@
 
 use crate::dtype::Dtype;
 use crate::header::{self, Layout};
-use phalanx::npy::{Header, NpyError};
-use phalanx::{AttachError, Element, MappedArray};
+use phalanx::array::AttachError;
+use phalanx::array::npy::{Header, NpyError};
+use phalanx::{Element, MappedArray};
 use rustix::io::ReadWriteFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSliceMut};

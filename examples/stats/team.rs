@@ -6,7 +6,8 @@
 
 use crate::sweep::{Result, Sweep, Tally};
 use common::Meter;
-use phalanx::{Element, Launch, Pool, Progress, SharedArray};
+use phalanx::launch::Progress;
+use phalanx::{Element, Launch, Pool, SharedArray};
 use phalanx_kernels::KernelError;
 use phalanx_kernels::profile::{self, Cell, Extremes, Intervals, Keyed, Plan, Small, Summary};
 use std::cell::Cell as Mutable;

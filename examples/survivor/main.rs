@@ -1,5 +1,5 @@
-//! A long map in which some items crash, loop for ever, eat all memory, fail or panic: all others finish, and the
-//! bad ones are listed by index and cause.
+//! A long map in which some items crash, loop forever, eat all memory, fail or panic: all others finish, and
+//! the bad ones are listed by index and cause.
 
 mod job;
 
@@ -10,7 +10,7 @@ use phalanx::{ExitCause, Pool, TaskError};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// Maps a function over many items, some of which crash, loop for ever, eat all memory, fail or panic.
+/// Maps a function over many items, some of which crash, loop forever, eat all memory, fail or panic.
 #[derive(Debug, Parser)]
 #[command(
     name = "survivor",
@@ -24,19 +24,19 @@ struct Options {
     /// One item in so many is bad, of five kinds
     #[arg(long, default_value = "5k", value_parser = at_least_one)]
     one_in: u64,
-    /// Milliseconds that an item may take
+    /// Milliseconds that one item may take
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// Bytes of memory that a worker may allocate
     #[arg(long, default_value = "256M", value_parser = common::count)]
     memory: u64,
-    /// Bad items that are listed
+    /// Number of bad items to list
     #[arg(long, default_value_t = 20)]
     list: usize,
     /// Number of workers [default: one per physical core this process may use]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
     workers: Option<u16>,
-    /// Then runs the same job with concurrent.futures and joblib, by this Python
+    /// Afterwards run the same job with concurrent.futures and joblib, by this Python
     #[arg(long, value_name = "PYTHON")]
     peer: Option<String>,
 }

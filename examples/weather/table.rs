@@ -1,8 +1,9 @@
 //! The scan: sums up lines in an open-addressing table.
 //!
 //! `word` reads a line whose name has at most 15 bytes and which ends with a plain newline. All other lines
-//! take the long way, by `line::read` at the latest. Three places of a part are scanned in turn, so that the processor works on three
-//! lines at once: where a line begins is known only when the one before it has been read.
+//! take the long way, by `line::read` at the latest. Three places of a part are scanned in turn, so that the
+//! processor works on three lines at once: where a line begins is known only when the one before it has been
+//! read.
 
 use crate::line::{self, BadLine, Fault};
 use crate::totals::{Found, Summary};

@@ -67,9 +67,9 @@ pub fn name_in(bytes: &[u8; KEY_LEN]) -> &[u8] {
 /// Bits 4 of the bytes that may hold the point. They are set in digits, and clear in a point.
 const POINTS: u32 = 0x1010_1000;
 
-/// What a line's end is compared with, by the place of its point's bit 4 and whether it has a minus sign. It is
-/// aligned so that the point is in byte 3: `00.0\n` from byte 1 on, where the first digit may be a minus sign or
-/// missing, or follow one.
+/// What a line's end is compared with, by the place of its point's bit 4 and whether it has a minus sign. It
+/// is aligned so that the point is in byte 3: `00.0\n` from byte 1 on, where the first digit may be a minus
+/// sign or missing, or follow one.
 const PATTERNS: [u64; 32] = {
     let mut patterns = [!0; 32];
     patterns[12] = u64::from_le_bytes(*b"\0\x000.0\n\0\0");

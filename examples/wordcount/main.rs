@@ -1,7 +1,7 @@
 //! The most frequent words of a text of any size.
 //!
-//! The file is mapped and cut between lines, by `phalanx_kernels::records`. Each worker folds whole lines into a
-//! map of words; maps are merged in order. A serial pass checks the counts.
+//! The file is mapped and cut between lines, by `phalanx_kernels::records`. Each worker folds whole lines
+//! into a map of words; maps are merged in order. A serial pass checks the counts.
 
 mod generate;
 #[cfg(test)]
@@ -53,7 +53,7 @@ struct Options {
     #[arg(long)]
     no_check: bool,
 
-    /// Count by threads of rayon too, as many as there are workers, and show their time
+    /// Also count by threads of rayon, as many as there are workers, and show their time
     #[arg(long)]
     peer: bool,
 
@@ -68,7 +68,7 @@ enum Command {
         /// Bytes, such as 2G
         #[arg(value_parser = count)]
         bytes: u64,
-        /// Where to
+        /// The file to write
         file: PathBuf,
         #[command(flatten)]
         team: Team,

@@ -92,8 +92,8 @@ fn run(text: &str, mut at: usize, of_letters: bool) -> usize {
     at
 }
 
-/// `char::is_alphabetic` of the first 65,536 characters, one bit each. The library's own search took 36% of the
-/// time on the text that the program makes (perf, the machine of README.md).
+/// `char::is_alphabetic` of the first 65,536 characters, one bit each. The library's own search took 36% of
+/// the time on the text that the program makes (perf, the machine of README.md).
 static LETTERS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     let is_letter = |c: u32| char::from_u32(c).is_some_and(char::is_alphabetic);
     (0..1024)

@@ -23,7 +23,7 @@ use phalanx::{AllocError, LaunchError};
 pub enum KernelError {
     /// An argument has the wrong shape for the other arguments. Nothing was run.
     #[error(
-        "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit, so make it anew"
+        "{what} has shape {got:?}, and shape {expected:?} is needed; shapes are not stretched to fit: create it with that shape"
     )]
     Shape {
         /// The argument.
@@ -89,7 +89,7 @@ pub enum KernelError {
         /// The first row whose pivot is not above 0; for batches, the first such matrix.
         at: usize,
     },
-    /// A file does not hold what it should. No result was made.
+    /// A file has invalid contents. No result was made.
     #[error("{path:?}, line {line}: {why}")]
     File {
         /// The file.
@@ -119,7 +119,7 @@ pub enum KernelError {
         /// Norm of the last residual.
         residual: f64,
     },
-    /// An iteration cannot go on; the result holds the last iterate.
+    /// An iteration cannot continue; the result holds the last iterate.
     #[error("{solver} broke down after {iterations} iterations: {why}")]
     Breakdown {
         /// The method.

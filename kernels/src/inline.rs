@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// Arrays with fewer elements are processed by the caller itself: a launch would cost more than it gains.
 ///
-/// A launch costs about 2 us if the workers are awake and about 45 us if they sleep (see the front page of
-/// the book), and one core adds 10,000 float64 in 1 to 3 us. Kernels that do much more work per element have
+/// A launch costs about 2 us if the workers are awake and about 45 us if they sleep (see the book's page of
+/// results), and one core adds 10,000 float64 in 1 to 3 us. Kernels that do much more work per element have
 /// limits of their own.
 pub const INLINE_ELEMENTS: usize = 10_000;
 

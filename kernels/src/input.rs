@@ -17,8 +17,8 @@ use sealed::Sealed;
 /// An array that a kernel can read. The trait is sealed: kernels rely on its view, length and elements to
 /// agree.
 ///
-/// - [`SharedArray`], [`MappedArray`] and [`FrozenArray`] are read in place. (A frozen array that another process
-///   made is copied, like an ndarray array.)
+/// - [`SharedArray`], [`MappedArray`] and [`FrozenArray`] are read in place. (A frozen array that another
+///   process made is copied, like an ndarray array.)
 /// - ndarray arrays and views of any layout, slices, `Vec` and `[T; N]` are copied into a shared array once
 ///   per call. Reserving its pages and copying cost more than most kernels. To call kernels on the same data
 ///   more than once, make the shared array yourself, with [`Pool::from_ndarray`] or [`Pool::from_slice`].

@@ -1,4 +1,5 @@
-//! Kernels along an axis give what a naive loop over the lines gives, for all shapes, axes, strides and teams.
+//! Kernels along an axis give what a naive loop over the lines gives, for all shapes, axes, strides and
+//! teams.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 
@@ -37,8 +38,8 @@ impl Dice {
     }
 }
 
-/// Shapes around every boundary of the folds: short and long lines, narrow and wide rows, one leaf and several, and
-/// axes without elements.
+/// Shapes around every boundary of the folds: short and long lines, narrow and wide rows, one leaf and
+/// several, and axes without elements.
 const SHAPES: [[usize; 3]; 17] = [
     [1, 1, 1],
     [2, 3, 4],

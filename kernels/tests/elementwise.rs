@@ -1,4 +1,5 @@
-//! Kernels that stretch their inputs, and kernels that select, give what naive loops give, for all shapes and teams.
+//! Kernels that stretch their inputs, and kernels that select, give what naive loops give, for all shapes and
+//! teams.
 // Helpers of tests fail as tests do.
 #![allow(clippy::unwrap_used)]
 
@@ -39,8 +40,8 @@ fn same<U: Element + PartialEq + std::fmt::Debug, D: Shape>(
     first
 }
 
-/// The shape of an input that is stretched to `shape`: bits of `form` are axes of length 1, and the first axes of that
-/// length may be missing.
+/// The shape of an input that is stretched to `shape`: bits of `form` are axes of length 1, and the first
+/// axes of that length may be missing.
 fn smaller(shape: [usize; 3], form: usize) -> Vec<usize> {
     let mut own: Vec<usize> =
         shape.iter().enumerate().map(|(at, length)| if form >> at & 1 == 1 { 1 } else { *length }).collect();

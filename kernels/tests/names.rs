@@ -34,8 +34,8 @@ fn made_by_a_macro(line: &str) -> Option<&str> {
     (is_table && !name.is_empty() && name.chars().all(is_name)).then_some(name)
 }
 
-/// What the modules of the crate's root offer: declared with `pub` in a file of the family, and given on by its
-/// `mod.rs` or declared there.
+/// What the modules of the crate's root offer: declared with `pub` in a file of the family, and given on by
+/// its `mod.rs` or declared there.
 fn offered() -> Names {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let root = fs::read_to_string(source.join("lib.rs")).unwrap();

@@ -1,6 +1,6 @@
-//! The same bits on every architecture: results of each family, as one number each, which x86-64 and aarch64 print
-//! alike. What other libraries compute with fused multiply-adds where a processor has them (products of matrices,
-//! Fourier transforms) is not promised to agree, and is not here.
+//! The same bits on every architecture: results of each family, as one number each, which x86-64 and aarch64
+//! print alike. What other libraries compute with fused multiply-adds where a processor has them (products of
+//! matrices, Fourier transforms) is not promised to agree, and is not here.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use bytemuck::{NoUninit, bytes_of};

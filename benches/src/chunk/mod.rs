@@ -38,7 +38,7 @@ pub struct Chunk {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = PossibleValuesParser::new(SCHEDULES.map(|(name, _)| name)))]
     schedules: Vec<String>,
 
-    /// How much slower than the best is as good, in percent
+    /// How much slower than the best still counts as good, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     within: u32,
 

@@ -1,5 +1,5 @@
-//! A few bodies that attract each other, in very many tiny steps: what a step costs is mostly what it costs to
-//! begin and end it on all members.
+//! A few bodies that attract each other, in very many tiny steps: what a step costs is mostly what it costs
+//! to begin and end it on all members.
 //!
 //! All runtimes share the state as atomics, so that one text of the step serves threads and processes.
 

@@ -1,4 +1,5 @@
-//! Peers that are programs of their own: C with OpenMP, compiled here and now, and Python. None has to be there.
+//! Peers that are programs of their own: C with OpenMP, compiled here and now, and Python. None has to be
+//! there.
 
 use crate::harness::Outcome;
 use crate::sizing::workload::is_near;

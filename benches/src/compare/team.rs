@@ -66,8 +66,8 @@ impl Team {
         }
     }
 
-    /// Calls `body` once with each part: as the runtime likes to divide them; members that are done early take
-    /// more.
+    /// Calls `body` once with each part: as the runtime likes to divide them; members that are done early
+    /// take more.
     pub fn each<P: Send>(&mut self, parts: Vec<P>, body: impl Fn(P) + Send + Sync) {
         match self {
             Team::Rayon(pool) => pool.install(|| parts.into_par_iter().with_max_len(1).for_each(body)),

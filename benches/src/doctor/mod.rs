@@ -18,7 +18,7 @@ use phalanx::topology::{Limits, Machine};
 /// What limits this machine: CPUs, memory, rights and load, what each costs, and what to do
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Show only what costs something or is worth knowing
+    /// Show only findings that cost something or are worth knowing
     #[arg(long)]
     brief: bool,
 }

@@ -60,7 +60,7 @@ pub struct Kernels {
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
     mib: u64,
 
-    /// Show what there is, and run nothing
+    /// List the kernels, and run nothing
     #[arg(long)]
     list: bool,
 }

@@ -17,8 +17,8 @@ const WARM_UP: usize = 1 << 18;
 /// Samples at most: more make intervals slow to compute.
 const MOST: usize = 400;
 
-/// Links all cache lines of the words into one cycle in random order (Sattolo's shuffle, 1986): the first word
-/// of a line is the place of the next line's. No prefetcher can tell it beforehand.
+/// Links all cache lines of the words into one cycle in random order (Sattolo's shuffle, 1986): the first
+/// word of a line is the place of the next line's. No prefetcher can tell it beforehand.
 pub fn link(words: &mut [u64], random: &mut Random) {
     let lines = words.len() / WORDS;
     let mut next: Vec<u32> = (0..lines as u32).collect();

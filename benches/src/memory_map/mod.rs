@@ -1,4 +1,5 @@
-//! `memory-map`: how far each level of memory is from a core, how much it delivers, and what the topology says.
+//! `memory-map`: how far each level of memory is from a core, how much it delivers, and what the topology
+//! says.
 
 mod bandwidth;
 mod chase;
@@ -45,7 +46,7 @@ const FREE: u64 = 4;
 enum Pages {
     /// The smallest pages of the machine.
     Base,
-    /// Pages of 2 MiB, where the kernel gives them.
+    /// Pages of 2 MiB, where the kernel has them.
     Huge,
 }
 
@@ -65,7 +66,8 @@ impl Pages {
     }
 }
 
-/// How far each level of memory is and how much it delivers: ladders over sizes, and every node's memory from every node
+/// How far each level of memory is and how much it delivers: ladders over sizes, and every node's memory from
+/// every node
 #[derive(Debug, Args)]
 pub struct MemoryMap {
     /// MiB of the largest size [default: 1024, or a quarter of what is free]
@@ -76,7 +78,7 @@ pub struct MemoryMap {
     #[arg(long, value_name = "PAGES", value_delimiter = ',', default_value = "base,huge")]
     pages: Vec<Pages>,
 
-    /// Fewer and smaller sizes, and less time: a look, no result
+    /// Fewer and smaller sizes, and less time: for a first look, not for results
     #[arg(long)]
     quick: bool,
 

@@ -89,7 +89,7 @@ pub struct Npb {
     #[arg(long, value_name = "CLASS", default_value = "S", ignore_case = true)]
     class: Class,
 
-    /// What it runs on; several are compared in one run
+    /// Runtimes; several are compared in one run
     #[arg(long, value_name = "RUNTIMES", value_delimiter = ',', default_value = "phalanx")]
     runtime: Vec<Runtime>,
 

@@ -16,7 +16,7 @@ const QUICK: (u32, u32) = (5, 3);
 /// Options of all commands that ask how much of the machine is right.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Fewer elements, rounds and resamples: a look, no result
+    /// Fewer elements, rounds and resamples: for a first look, not for results
     #[arg(long)]
     pub quick: bool,
 

@@ -19,11 +19,11 @@ pub struct Top {
     /// The program: its process number
     pid: Option<u32>,
 
-    /// Look once, for one interval, and end
+    /// Show one interval, and end
     #[arg(long)]
     once: bool,
 
-    /// Seconds from one look to the next, over which rates are taken
+    /// Seconds between two updates, over which rates are computed
     #[arg(long, default_value = "1", value_parser = seconds)]
     interval: Duration,
 }
@@ -109,8 +109,8 @@ impl Top {
     }
 }
 
-/// Looks at each pool, and gives what it did since the last look. Those that have ended are left out from then
-/// on; the end of the last one is an error.
+/// Looks at each pool, and gives what it did since the last look. Those that have ended are left out from
+/// then on; the end of the last one is an error.
 fn look(pools: &mut Vec<(Observer, Option<PoolView>)>) -> Result<Vec<PoolRates>, ObserveError> {
     let (mut rates, mut failed) = (Vec::new(), None);
     pools.retain_mut(|(pool, before)| match pool.look() {

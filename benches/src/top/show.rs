@@ -35,7 +35,7 @@ impl Listing {
     }
 }
 
-/// All pools, one a line.
+/// All pools, one per line.
 pub fn list(views: &[PoolView]) -> String {
     if views.is_empty() {
         return "no Phalanx pool of this user is running\n".into();

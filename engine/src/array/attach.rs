@@ -70,7 +70,7 @@ pub enum AttachError {
     },
     /// The path is a symbolic link, which is not followed.
     #[error(
-        "{path:?}: is a symbolic link; attach to the file itself, whose path std::fs::canonicalize gives"
+        "{path:?}: is a symbolic link; attach to the file itself, whose path std::fs::canonicalize returns"
     )]
     SymbolicLink {
         /// The link.

@@ -59,8 +59,8 @@ unsafe impl<T: Send + Sync, D: Send> Send for FrozenArray<T, D> {}
 unsafe impl<T: Sync, D: Sync> Sync for FrozenArray<T, D> {}
 
 const WHAT: &str = "frozen array";
-/// How long `thaw` looks whether a handle is the last: a result may arrive before the thread that collected it has
-/// dropped what came with the task.
+/// How long `thaw` looks whether a handle is the last: a result may arrive before the thread that collected
+/// it has dropped what came with the task.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 fn expected<T: Element, D: Shape>() -> Expected {
@@ -108,8 +108,8 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         unsafe { ArrayView::from_shape_ptr(self.dim.clone(), self.ptr.as_ptr()) }
     }
 
-    /// Returns the array, for what handles have no method for. Returns `None` in every process but the one
-    /// that made the array.
+    /// Returns the array itself, for operations that handles lack. Returns `None` in every process but the
+    /// one that made the array.
     ///
     /// ```
     /// use phalanx::{Pool, SharedArray};
@@ -141,8 +141,9 @@ impl<T: Element, D: Shape> FrozenArray<T, D> {
         &self.dim
     }
 
-    /// Turns the handle back into a writable array if no other handle exists in any process. Waits up to 10 ms for
-    /// a thread that has just collected the result of a task and is about to drop the task's arguments.
+    /// Turns the handle back into a writable array if no other handle exists in any process. Waits up to 10
+    /// ms for a thread that has just collected the result of a task and is about to drop the task's
+    /// arguments.
     ///
     /// # Errors
     /// Returns the handle if another one exists (in this process, in a message or in a worker), or if another

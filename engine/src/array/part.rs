@@ -37,10 +37,10 @@ use std::time::Duration;
 ///
 /// Handles can be cloned, and be arguments of tasks and processes: only a few numbers are sent, and the
 /// receiver writes the same memory. One thread of one process at a time has the rows, through
-/// [`lock`](Self::lock) or [`overwrite`](Self::overwrite), so an item that is run again, or whose first
-/// worker cannot be stopped, never meets another at the same rows.
+/// [`lock`](Self::lock) or [`overwrite`](Self::overwrite), so an item that is run again while its first
+/// worker cannot be stopped never writes the same rows at the same time.
 ///
-/// Cost: a lock takes one atomic instruction where it is free; the rows are not copied.
+/// Cost: locking takes one atomic instruction if the lock is free; the rows are not copied.
 pub struct ArrayPart<T, D = Ix1> {
     ptr: NonNull<T>,
     dim: D,
@@ -216,8 +216,8 @@ impl<T: Element, D: Shape> ArrayPart<T, D> {
         taken
     }
 
-    /// Waits for the lock, and marks the part so that nobody gets it any more. Refuses one that may be half
-    /// written.
+    /// Waits for the lock, and marks the part so that it cannot be locked any more. Refuses one that may be
+    /// half written.
     pub(super) fn take_back(&self, patience: Patience) -> Result<(), LockError> {
         let guard = self.lock_with(patience).map_err(|error| error.map(drop))?;
         self.words().joined.store(1, Ordering::Relaxed);

@@ -66,9 +66,9 @@ crate::base::debug_is_display!(PartsError<P>);
 type Joined<T, D> = Result<SharedArray<T, D>, PartsError<ArrayParts<T, D>>>;
 
 impl<T: Element, D: Shape> SharedArray<T, D> {
-    /// Divides the array into parts at these rows: `cuts.len() + 1` parts, some of which may be empty. Each is
-    /// a handle that can be sent to a task or process, which writes the rows in place. With no cuts, the whole
-    /// array is one part.
+    /// Divides the array into parts at these rows: `cuts.len() + 1` parts, some of which may be empty. Each
+    /// is a handle that can be sent to a task or process, which writes the rows in place. With no cuts, the
+    /// whole array is one part.
     ///
     /// Allocates a block of 128 bytes for each part; the elements are not copied.
     ///
@@ -135,11 +135,11 @@ impl<T: Element, D: Shape> SharedArray<T, D> {
 }
 
 impl<T: Element, D: Shape> ArrayParts<T, D> {
-    /// Takes all parts back and returns the array. Handles that others still have are invalid then: their lock
-    /// calls return [`LockError::Joined`].
+    /// Takes all parts back and returns the array. Remaining handles become invalid: their lock calls return
+    /// [`LockError::Joined`].
     ///
-    /// Waits for the current holders of parts, and not for handles that are not in use. So call it when the
-    /// tasks have ended; a task that comes later finds its part joined.
+    /// Waits for the current holders of parts, but not for handles that are not in use. Call it when the
+    /// tasks have ended: one that starts later cannot lock its part.
     ///
     /// # Errors
     /// [`PartsError`], with the parts inside, if a part cannot be taken: its last holder died or panicked, so
@@ -149,8 +149,8 @@ impl<T: Element, D: Shape> ArrayParts<T, D> {
         self.join_with(Patience::Forever)
     }
 
-    /// Like [`join`](Self::join), but waits at most `timeout` for those who hold a part, for instance threads
-    /// that exceeded their time limit and cannot be stopped.
+    /// Like [`join`](Self::join), but waits at most `timeout` for holders of a part, such as threads that
+    /// exceeded their time limit and cannot be stopped.
     ///
     /// # Errors
     /// Same as [`join`](Self::join), and [`LockError::TimedOut`] as the cause.
@@ -217,7 +217,7 @@ impl<P> PartsError<P> {
         self.part
     }
 
-    /// Returns why it could not.
+    /// Returns why that part could not be taken back.
     pub fn cause(&self) -> &LockError {
         &self.source
     }

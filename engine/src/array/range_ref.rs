@@ -219,7 +219,7 @@ impl<'a, T: Element, D: Shape> RangeRefMut<'a, T, D> {
         self.part.segment
     }
 
-    /// The rows as those who read them borrow them.
+    /// The rows as their readers borrow them.
     pub(crate) fn part(&self) -> &RangeRef<'_, T, D> {
         &self.part
     }
@@ -246,7 +246,7 @@ impl<'a, T, D: Dimension> RangeRef<'a, T, D> {
         self.len() == 0
     }
 
-    /// These rows, as [`RangeRefMut::part`] gives those that it borrows.
+    /// These rows, as [`RangeRefMut::part`] returns those that it borrows.
     pub(crate) fn part(&self) -> &RangeRef<'a, T, D> {
         self
     }

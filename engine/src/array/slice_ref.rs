@@ -67,7 +67,7 @@ impl<'a, T: Element, D: Shape> SliceRef<'a, T, D> {
     /// Returns the slice with its axes in another order: axis `i` of the result is axis `axes[i]`.
     ///
     /// # Panics
-    /// If an axis is missing or stands there twice, as ndarray's `permuted_axes` does.
+    /// If an axis is missing or named twice, as ndarray's `permuted_axes` does.
     #[track_caller]
     pub fn permuted_axes(self, axes: impl IntoDimension<Dim = D>) -> SliceRef<'a, T, D> {
         SliceRef { view: self.view.permuted_axes(axes), place: self.place }
@@ -78,7 +78,7 @@ impl<'a, T: Element, D: Shape> SliceRef<'a, T, D> {
         self.view.clone()
     }
 
-    /// The same slice, as [`SliceRefMut::part`] gives those that it borrows.
+    /// The same slice, as [`SliceRefMut::part`] returns those that it borrows.
     pub(crate) fn part(&self) -> SliceRef<'_, T, D> {
         SliceRef { view: self.view.view(), place: self.place }
     }
@@ -126,7 +126,7 @@ impl<'a, T: Element, D: Shape> SliceRefMut<'a, T, D> {
     /// Returns the slice with its axes in another order: axis `i` of the result is axis `axes[i]`.
     ///
     /// # Panics
-    /// If an axis is missing or stands there twice, as ndarray's `permuted_axes` does.
+    /// If an axis is missing or named twice, as ndarray's `permuted_axes` does.
     #[track_caller]
     pub fn permuted_axes(self, axes: impl IntoDimension<Dim = D>) -> SliceRefMut<'a, T, D> {
         SliceRefMut { view: self.view.permuted_axes(axes), place: self.place }
@@ -142,7 +142,7 @@ impl<'a, T: Element, D: Shape> SliceRefMut<'a, T, D> {
         self.view.view_mut()
     }
 
-    /// The slice as those who read it borrow it.
+    /// The slice as its readers borrow it.
     pub(crate) fn part(&self) -> SliceRef<'_, T, D> {
         SliceRef { view: self.view.view(), place: self.place }
     }

@@ -1,5 +1,5 @@
-//! Bytes as serde writes them in one piece, for fields with `#[serde(with = "crate::base::bytes")]`: a list of
-//! numbers is written one by one. Only for formats that lend what they read from, as postcard does.
+//! Bytes as serde writes them in one piece, for fields with `#[serde(with = "crate::base::bytes")]`: a list
+//! of numbers is written one by one. Only for formats that lend what they read from, as postcard does.
 
 use serde::{Deserialize, Deserializer, Serializer};
 

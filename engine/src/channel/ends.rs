@@ -25,14 +25,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The sending end of a queue, made by [`Queue::pair`] or [`Pipe::ends`](super::Pipe::ends).
+/// The sending end of a queue. Made by [`Queue::pair`] or [`Pipe::ends`](super::Pipe::ends).
 ///
 /// Clones are further handles of the same end. When the last one is gone, receivers get the items that are
 /// left, then [`QueueError::EndOfFile`].
 #[doc(alias("mpsc", "SyncSender"))]
 pub struct Sender<T: Message>(End<T, SENDING>);
 
-/// The receiving end of a queue, made by [`Queue::pair`] or [`Pipe::ends`](super::Pipe::ends).
+/// The receiving end of a queue. Made by [`Queue::pair`] or [`Pipe::ends`](super::Pipe::ends).
 ///
 /// Clones are further handles of the same end; each item goes to one of them. When the last one is gone,
 /// senders get [`QueueError::EndOfFile`].
@@ -50,14 +50,15 @@ pub(super) fn make_ends<T: Message>(
 }
 
 impl<T: Message> Queue<T> {
-    /// Makes a queue of two ends, which ends by itself: when the last [`Sender`] is gone, receivers get the
-    /// items that are left, then [`QueueError::EndOfFile`], and iterators end. When the last [`Receiver`] is
-    /// gone, `send` returns that error. No one needs to call `close`.
+    /// Makes a queue with two ends, which ends by itself: when the last [`Sender`] is gone, receivers get
+    /// the items that are left, then [`QueueError::EndOfFile`], and iterators end. When the last
+    /// [`Receiver`] is gone, `send` returns that error. No one needs to call `close`.
     ///
     /// Both ends may be cloned, be operands of launches, and travel in arguments of tasks and processes.
-    /// **Dropped or dead:** a process that returns, panics or is killed has its handles taken back, so a
+    /// **Dropped or dead:** the handles of a process that returns, panics or is killed are taken back, so a
     /// receiver never waits for it. A handle in an argument counts from the call until the task or process
-    /// has ended, begun or not. So pass on the sender itself, or drop your own, before you wait for the end.
+    /// has ended, whether or not it has begun. So pass on the sender itself, or drop your own, before you
+    /// wait for the end.
     ///
     /// ```
     /// use phalanx::{Pool, Queue, QueueError, Sender};
@@ -181,8 +182,8 @@ impl<T: Message, const SIDE: usize> Drop for End<T, SIDE> {
 }
 
 impl<T: Message> Sender<T> {
-    /// Sends an item. Blocks while the queue is full. The item stays the caller's, so nothing is lost where it
-    /// could not be sent.
+    /// Sends an item. Blocks while the queue is full. The caller keeps the item, so nothing is lost if it
+    /// cannot be sent.
     ///
     /// # Errors
     /// - [`QueueError::EndOfFile`]: no receiver is left.
@@ -199,7 +200,8 @@ impl<T: Message> Sender<T> {
         self.send_with(item, Patience::of(timeout))
     }
 
-    /// Sends an item if there is room. Does not wait for room. As [`Receiver::try_recv`] for the lock.
+    /// Sends an item if there is room. Does not wait for room, but like [`Receiver::try_recv`] perhaps for
+    /// the lock.
     ///
     /// # Errors
     /// As [`Sender::send`], and [`QueueError::Full`].
@@ -269,7 +271,7 @@ impl<T: Message> Receiver<T> {
     }
 
     /// Waits at most `timeout` until [`Receiver::recv`] would not block, because an item is there or the
-    /// other end is gone. Returns whether that is so.
+    /// other end is gone. Returns whether it would not block.
     ///
     /// # Errors
     /// - [`QueueError::Corrupt`]: the words in shared memory were overwritten.
@@ -291,7 +293,7 @@ impl<T: Message> Receiver<T> {
         self.0.queue.try_iter()
     }
 
-    /// The number of items waiting now, not including those being sent.
+    /// Returns the number of items waiting now, not including those being sent.
     pub fn len(&self) -> usize {
         self.0.queue.len()
     }

@@ -64,7 +64,7 @@ pub enum QueueError {
         source: std::io::Error,
     },
     /// The item contains a handle of a shared object; nothing was put. Nothing would keep the object alive
-    /// while the item waits: its sender may end, and nobody may ever take it.
+    /// while the item waits: its sender may end, and the item may never be taken.
     #[error(
         "an item of type {type_name} contains a {what}, and nothing would keep that alive in a queue; pass it as an \
          argument or result of a task or process, and put a number or a name that says which is meant"

@@ -160,7 +160,7 @@ impl<T: Message> JoinableQueue<T> {
         }
     }
 
-    /// The number of items not yet done: waiting, being taken, or held by a consumer.
+    /// Returns the number of items not yet done: waiting, being taken, or held by a consumer.
     pub fn unfinished(&self) -> usize {
         self.0.core().map_or(0, |core| core.unfinished())
     }

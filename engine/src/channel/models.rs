@@ -1,5 +1,5 @@
 //! Model checks of a bell beside its lock: every interleaving of a writer, readers, and one of them that
-//! stops for ever, with the driver's repair running as soon as it has stopped. The queue is a number here;
+//! stops forever, with the driver's repair running as soon as it has stopped. The queue is a number here;
 //! the rounds are those of `Core::wait_for`.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p phalanx --lib --release loom`, in a target folder of its
@@ -27,7 +27,7 @@ struct Model {
     items: AtomicU32,
 }
 
-/// Where a thread stops for ever.
+/// Where a thread stops forever.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stops {
     Never,
@@ -140,7 +140,7 @@ fn loom_bell_of_a_dead_reader_is_passed_on() {
         let dies = beside(&model, move |model| model.get(ONE, Stops::Woken));
         let reader = beside(&model, move |model| {
             let took = model.get(OTHER, Stops::Never);
-            // If this one came first, the other would sleep for ever for want of an item.
+            // If this one came first, the other would sleep forever for want of an item.
             model.put(OTHER, Stops::Never);
             took
         });

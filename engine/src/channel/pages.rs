@@ -1,7 +1,7 @@
 //! Memory behind positions: which chunk of the area a position lies in, and whether there is memory behind
 //! that chunk.
 //!
-//! Positions grow for ever; the n-th chunk of positions lies in chunk `map[n % chunks]` of the area. So a
+//! Positions grow forever; the n-th chunk of positions lies in chunk `map[n % chunks]` of the area. So a
 //! queue that is never empty still keeps to few chunks, the lowest that have memory, and one that drains
 //! gives memory back.
 //!

@@ -164,7 +164,8 @@ impl<S: Message, R: Message> Connection<S, R> {
         self.receiver()?.recv_bytes()
     }
 
-    /// Waits at most `timeout` until [`Connection::recv`] would not block. Returns whether that is so.
+    /// Waits at most `timeout` until [`Connection::recv`] would not block. Returns whether it would not
+    /// block.
     ///
     /// # Errors
     /// As [`Receiver::poll`], and [`QueueError::WrongWay`] at the sending end of a one-way pipe.

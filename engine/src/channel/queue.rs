@@ -249,7 +249,8 @@ impl<T: Message> Queue<T> {
         self.put_with(item, Patience::of(timeout))
     }
 
-    /// Appends an item if there is room. Does not wait for room. As [`Queue::try_get`] for the lock.
+    /// Appends an item if there is room. Does not wait for room, but like [`Queue::try_get`] perhaps for the
+    /// lock.
     ///
     /// # Errors
     /// As [`Queue::put`], and [`QueueError::Full`].
@@ -406,7 +407,7 @@ impl<T: Message> Queue<T> {
                 let held = Held { queue: self, core, claim: Some(claim) };
                 match held.read()? {
                     Ok(item) => Ok(Claimed { item, held }),
-                    // It cannot be decoded: it must not come back for ever.
+                    // It cannot be decoded: it must not come back forever.
                     Err(error) => held.finish(patience).and(Err(error)),
                 }
             }
@@ -414,7 +415,7 @@ impl<T: Message> Queue<T> {
         }
     }
 
-    /// The number of items waiting now, not including those being written.
+    /// Returns the number of items waiting now, not including those being written.
     #[doc(alias = "qsize")]
     pub fn len(&self) -> usize {
         let hot = &self.control().hot;
@@ -440,18 +441,18 @@ impl<T: Message> Queue<T> {
         self.maxsize().is_some_and(|maxsize| self.len().saturating_add(writing) >= maxsize)
     }
 
-    /// The number of items that may wait at one time; `None` if there is no limit.
+    /// Returns the number of items that may wait at one time; `None` if there is no limit.
     pub fn maxsize(&self) -> Option<usize> {
         let bound = self.core.as_ref()?.base.shape.maxsize;
         (bound != u64::MAX).then(|| usize::try_from(bound).unwrap_or(usize::MAX))
     }
 
-    /// The number of bytes that the items may take together.
+    /// Returns the number of bytes that the items may take together.
     pub fn capacity_bytes(&self) -> usize {
         self.core.as_ref().map_or(0, |core| core.base.shape.capacity() as usize)
     }
 
-    /// The number of bytes of memory that are allocated for items now.
+    /// Returns the number of bytes of memory that are allocated for items now.
     pub fn memory_bytes(&self) -> usize {
         let backed = self.control().backed.load(Ordering::Relaxed) as usize;
         self.core.as_ref().map_or(0, |core| backed.saturating_mul(core.base.shape.chunk_bytes()))
@@ -471,9 +472,10 @@ impl<T: Message> Queue<T> {
         self.control().closed.load(Ordering::Relaxed) != 0
     }
 
-    /// The number of items ever lost to deaths: items that a killed reader had removed when its `get` had not
-    /// returned yet, items of killed readers with [`Delivery::AtMostOnce`], and items that killed processes
-    /// held before `task_done`. May be one too high if two processes die in the same step, but never too low.
+    /// Returns the number of items ever lost to deaths: items that a killed reader had removed when its `get`
+    /// had not returned yet, items of killed readers with [`Delivery::AtMostOnce`], and items that killed
+    /// processes held before `task_done`. May be one too high if two processes die in the same step, but
+    /// never too low.
     pub fn lost(&self) -> u64 {
         self.control().lost.load(Ordering::Relaxed)
     }

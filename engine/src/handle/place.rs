@@ -119,7 +119,7 @@ static SENT: LazyLock<Mutex<Sent>> = LazyLock::new(|| Mutex::new(Sent::default()
 enum Keep {
     Owned(Arc<SharedBody>),
     Leased(Arc<Lease>),
-    /// The maker keeps it for ever.
+    /// The maker keeps it forever.
     Pinned,
     /// Somebody else does, for as long as the place is used.
     Borrowed,
@@ -221,7 +221,7 @@ impl Place {
     /// A place in memory that somebody else keeps alive.
     ///
     /// # Safety
-    /// `base` has the module's invariant for as long as the place is used; clones of it may be used for ever.
+    /// `base` has the module's invariant for as long as the place is used; clones of it may be used forever.
     pub(crate) unsafe fn borrowed(base: NonNull<u8>, wire: PlaceWire) -> Place {
         Place { base, wire, keep: Keep::Borrowed }
     }

@@ -228,7 +228,7 @@ impl Packing {
         }
     }
 
-    /// Notes an object; gives the line that its handle is.
+    /// Notes an object; returns the line that its handle is.
     pub(crate) fn note(&mut self, wire: Wire) -> u32 {
         let line = self.table.len() as u32;
         self.table.push(wire);
@@ -416,8 +416,8 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
     read.map(|value| (value, manifest.leases.clone())).map_err(|error| CodecError(error.to_string()))
 }
 
-/// What [`encode`] wrote, for tests that read it after its sender has let go. Such a reader has no hold to let go
-/// of: that word may belong to somebody else by then.
+/// What [`encode`] wrote, for tests that read it after its sender has let go. Such a reader has no hold to
+/// let go of: that word may belong to somebody else by then.
 #[cfg(all(test, not(loom)))]
 pub(crate) fn without_hold(bytes: &[u8]) -> Vec<u8> {
     let table = parts(bytes).map_or(0, |(_, table)| table.len());

@@ -44,7 +44,7 @@ impl<'p> Launch<'p> {
     ///
     /// By default, chunks cover about 256 KiB of the widest operand, at most 1/64 of it, and boundaries fall
     /// on cache lines. Arrays of less than 16 lines, and index ranges without an array, are cut into up to 64
-    /// chunks wherever that is: each unit may be much work (a file, a seed, a frame).
+    /// chunks at any element: each unit may be much work (a file, a seed, a frame).
     pub fn chunk(mut self, units: usize) -> Self {
         self.options.chunk = Some(units);
         self

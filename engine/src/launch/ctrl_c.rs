@@ -7,24 +7,24 @@ use parking_lot::Mutex;
 use std::io;
 use std::sync::{Arc, Weak};
 
-/// The token of this process, while somebody has it.
+/// The token of this process, while a handle of it exists.
 static TOKEN: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 
 impl CancelToken {
-    /// Returns the token that the first Ctrl-C (SIGINT) cancels. From then on, calls that were given it wind
-    /// down: what workers are running finishes, nothing else begins, and the calls return
+    /// Returns the token that the first Ctrl-C (SIGINT) cancels. From then on, calls that use it wind down:
+    /// what workers are running finishes, nothing else begins, and the calls return
     /// [`LaunchError::Cancelled`](crate::LaunchError::Cancelled), or
-    /// [`TaskError::Cancelled`](crate::TaskError::Cancelled) for each item that did not run. So the program
-    /// can save what it has and end. A second Ctrl-C does what the first would have done without the token:
+    /// [`TaskError::Cancelled`](crate::TaskError::Cancelled) for each item that did not run. The program can
+    /// then save what it has and end. A second Ctrl-C does what the first would have done without the token:
     /// it ends the program and its workers, unless the program has a handler of its own, which is called.
     ///
     /// Unlike with other tokens, a launch's workers get all the time they need, whatever its
     /// [`grace`](crate::Launch::grace), unless it has a time limit: that stays. Long kernels can look at
     /// [`is_cancelled`](crate::is_cancelled) to end sooner.
     ///
-    /// All calls return the same token while anybody has it. When its last handle is dropped, Ctrl-C is again
-    /// what it was before. If the program was started with SIGINT ignored, as a shell's background jobs are,
-    /// it stays ignored. Programs that replace the handler afterwards keep theirs, and the token is then
+    /// All calls return the same token while a handle of it exists. When the last one is dropped, Ctrl-C does
+    /// again what it did before. If the program was started with SIGINT ignored, as a shell's background jobs
+    /// are, it stays ignored. Programs that replace the handler afterwards keep theirs, and the token is then
     /// never cancelled.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Launches: all workers run one kernel, once for each chunk of its operands.
 //!
-//! [`Pool::for_each`](crate::Pool::for_each) and its kin start one with all defaults, [`Launch`] has the
-//! options. An [`Operand`] is what a kernel receives: [grants](grant) of arrays, ranges, [plain](Plain)
-//! values, [`Captured`] values, states of [`PerWorker`], locks. [Regions](region) run one body on all
-//! workers at once.
+//! [`Pool::for_each`](crate::Pool::for_each) and its relatives start one with all defaults; [`Launch`]
+//! has the options. An [`Operand`] is what a kernel receives: [grants](grant) of arrays, ranges,
+//! [plain](Plain) values, [`Captured`] values, states of [`PerWorker`], locks. [Regions](region) run one
+//! body on all workers at once.
 //!
 //! ```
 //! use phalanx::{Pool, Schedule};

@@ -147,7 +147,7 @@ mod models {
             Bitmap::new(&self.done, self.units.len(), self.ranges.len())
         }
 
-        /// Runs rank's share; `stop_after` claims it stops for ever with its last claim undone. Units run are
+        /// Runs rank's share; `stop_after` claims it stops forever with its last claim undone. Units run are
         /// told.
         fn run(&self, schedule: Schedule, rank: usize, stop_after: usize) -> usize {
             let size = self.ranges.len();

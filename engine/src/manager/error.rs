@@ -57,7 +57,7 @@ pub enum CallError {
     ServerDied,
     /// A function running in the manager called the same manager, which would wait for itself.
     #[error(
-        "a function that runs in a manager called the same manager, which would wait for itself for ever; do both in one \
+        "a function that runs in a manager called the same manager, which would wait for itself; do both in one \
          function, or use two managers"
     )]
     WouldDeadlock,

@@ -118,7 +118,7 @@ impl Manager {
         Ok(Manager { mailbox, server: Server::Process(process) })
     }
 
-    /// The ID of the process that hosts the objects: this process, or the manager's own.
+    /// Returns the ID of the process that hosts the objects: this process, or the manager's own.
     pub fn pid(&self) -> u32 {
         match &self.server {
             Server::Thread { .. } => std::process::id(),

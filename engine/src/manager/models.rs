@@ -1,4 +1,4 @@
-//! Model checks of the mailbox: callers and a server that sleep on its words, one of which may stop for ever
+//! Model checks of the mailbox: callers and a server that sleep on its words, one of which may stop forever
 //! at any of its steps.
 //!
 //! # Safety
@@ -33,7 +33,7 @@ unsafe impl Sync for Office {}
 // SAFETY: as above.
 unsafe impl Send for Office {}
 
-/// Where a caller stops for ever.
+/// Where a caller stops forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dies {
     /// It has a slot.
@@ -226,7 +226,7 @@ fn loom_mailbox_caller_dies_of_the_wake_up() {
         });
         let waits = beside(&office, move |office| {
             assert_eq!(office.words.claim(B, None), Ok(0));
-            // If this one came first, the other would sleep for ever for want of a place.
+            // If this one came first, the other would sleep forever for want of a place.
             office.words.give_back(office.slot());
         });
         office.words.give_back(office.slot());

@@ -22,7 +22,7 @@ macro_rules! proxy {
                 Self { hosted }
             }
 
-            /// The hosted object itself, for calls of your own that are atomic for all others.
+            /// Returns the hosted object itself, for calls of your own that are atomic for all others.
             pub fn hosted(&self) -> &Hosted<$object> {
                 &self.hosted
             }
@@ -68,7 +68,7 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, value| list.push(value), value)
     }
 
-    /// Appends several values, contiguously.
+    /// Appends several values in one call, so that they stay together.
     pub fn extend(&self, values: Vec<E>) -> Result<(), CallError> {
         self.hosted.call(|list, values: Vec<E>| list.extend(values), values)
     }
@@ -92,7 +92,7 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
         self.hosted.call(|list, index: usize| (index < list.len()).then(|| list.remove(index)), index)
     }
 
-    /// The number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> Result<usize, CallError> {
         self.hosted.call(|list, ()| list.len(), ())
     }
@@ -109,12 +109,12 @@ impl<E: Serialize + DeserializeOwned + 'static> ListProxy<E> {
 }
 
 impl<E: Serialize + DeserializeOwned + 'static + Clone> ListProxy<E> {
-    /// The value at an index, if the index is in range.
+    /// Returns the value at an index, if the index is in range.
     pub fn get(&self, index: usize) -> Result<Option<E>, CallError> {
         self.hosted.call(|list, index: usize| list.get(index).cloned(), index)
     }
 
-    /// A copy of all current values.
+    /// Returns a copy of all current values.
     pub fn to_vec(&self) -> Result<Vec<E>, CallError> {
         self.hosted.call(|list, ()| list.clone(), ())
     }
@@ -155,7 +155,7 @@ impl<K: Serialize + DeserializeOwned + 'static + Ord, V: Serialize + Deserialize
         self.hosted.call(|dict, key: K| dict.contains_key(&key), key)
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub fn len(&self) -> Result<usize, CallError> {
         self.hosted.call(|dict, ()| dict.len(), ())
     }
@@ -176,22 +176,22 @@ impl<
     V: Serialize + DeserializeOwned + 'static + Clone,
 > DictProxy<K, V>
 {
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: K) -> Result<Option<V>, CallError> {
         self.hosted.call(|dict, key: K| dict.get(&key).cloned(), key)
     }
 
-    /// All current keys.
+    /// Returns all current keys.
     pub fn keys(&self) -> Result<Vec<K>, CallError> {
         self.hosted.call(|dict, ()| dict.keys().cloned().collect(), ())
     }
 
-    /// All current values, in the order of their keys.
+    /// Returns all current values, in the order of their keys.
     pub fn values(&self) -> Result<Vec<V>, CallError> {
         self.hosted.call(|dict, ()| dict.values().cloned().collect(), ())
     }
 
-    /// All current keys and values.
+    /// Returns all current keys and values.
     pub fn items(&self) -> Result<Vec<(K, V)>, CallError> {
         self.hosted.call(|dict, ()| dict.clone().into_iter().collect(), ())
     }
@@ -254,7 +254,7 @@ impl NamespaceProxy {
         self.hosted.call(|names, name: String| names.remove(&name).is_some(), name.to_string())
     }
 
-    /// All names, sorted.
+    /// Returns all names, sorted.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -278,7 +278,7 @@ impl CounterProxy {
         self.hosted.call(|count, amount: i64| std::mem::replace(count, count.wrapping_add(amount)), amount)
     }
 
-    /// The current number.
+    /// Returns the current number.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -312,7 +312,7 @@ impl<V: Serialize + DeserializeOwned + 'static> ValueProxy<V> {
 }
 
 impl<V: Serialize + DeserializeOwned + 'static + Clone> ValueProxy<V> {
-    /// The current value.
+    /// Returns the current value.
     ///
     /// # Errors
     /// See [`CallError`].

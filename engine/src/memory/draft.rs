@@ -115,7 +115,7 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
             return write(&descriptor::open(OpenOptions::new().write(true), path)?);
         }
         Ok(meta) => {
-            // Who may not write the file shall not replace it either.
+            // A user who may not write the file may not replace it either.
             descriptor::open(OpenOptions::new().write(true), path)?;
             Some(meta)
         }

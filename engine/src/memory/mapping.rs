@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //! A `Mapping` owns its address range, guard pages included, from `map` to `drop`. It hands out only raw
-//! addresses; who makes references from them keeps the mapping alive and answers for what other processes
-//! write.
+//! addresses; code that makes references from them keeps the mapping alive and is responsible for what other
+//! processes write.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 

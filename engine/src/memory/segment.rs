@@ -266,7 +266,7 @@ impl Segment {
         &self.mapping
     }
 
-    /// Whether whoever populates it shall ask for transparent huge pages in its mapping first.
+    /// Whether its mapping should be marked for transparent huge pages before it is populated.
     pub(crate) fn is_thp_advised(&self) -> bool {
         self.is_thp_advised
     }

@@ -30,7 +30,7 @@ pub enum ObserveError {
         /// The number of its user.
         owner: u32,
     },
-    /// Another version of Phalanx runs there, whose words lie elsewhere.
+    /// The process runs another version of Phalanx, with another memory layout.
     #[error(
         "process {pid} runs another Phalanx ({theirs}, layout {layout:x}) than this program ({ours}); observe it by a program built with the same version"
     )]
@@ -44,8 +44,8 @@ pub enum ObserveError {
         /// The version here.
         ours: &'static str,
     },
-    /// What the process tells contradicts itself.
-    #[error("what process {pid} tells of its pool is damaged: {what}")]
+    /// The process's words contradict each other.
+    #[error("what process {pid} shows of its pool is damaged: {what}")]
     Damaged {
         /// Its number.
         pid: u32,

@@ -9,15 +9,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Returns the pools of a running program, in no order.
 ///
-/// Reads `/proc`; the program does not notice. Needs the right to look at the process: the same user, or a
-/// privileged one.
+/// Reads `/proc`; the program does not notice. Requires permission to look at the process: the same user,
+/// or a privileged one.
 ///
 /// # Errors
-/// - [`ObserveError::NoProcess`]: it has ended, or never was.
+/// - [`ObserveError::NoProcess`]: it has ended, or never existed.
 /// - [`ObserveError::Denied`]: it belongs to another user.
 /// - [`ObserveError::NoPool`]: no pool with workers is in it now. Workers have none.
 /// - [`ObserveError::OtherBuild`]: it was built with another version of Phalanx.
-/// - [`ObserveError::Damaged`], [`ObserveError::Io`]: what it tells makes no sense, or cannot be read.
+/// - [`ObserveError::Damaged`], [`ObserveError::Io`]: its words make no sense, or cannot be read.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -54,7 +54,7 @@ pub fn pools_of(pid: u32) -> Result<Vec<Observer>, ObserveError> {
     if observers.is_empty() { Err(refused.unwrap_or(ObserveError::NoPool { pid })) } else { Ok(observers) }
 }
 
-/// Returns all pools that run now in programs of this user, those first that were started first.
+/// Returns all pools that run now in programs of this user, in the order of their process numbers.
 ///
 /// Programs that cannot be looked at, or that another version of Phalanx runs in, are left out. Takes a
 /// moment for each process on the machine.

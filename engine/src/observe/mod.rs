@@ -69,9 +69,9 @@ pub enum WorkerState {
     Stopped,
     /// It is being started.
     Starting,
-    /// It was given leave to end.
+    /// It was allowed to end.
     Leaving,
-    /// It has died or ended, and no other is being started yet.
+    /// It has died or ended, and its replacement is not being started yet.
     Dead,
 }
 
@@ -113,7 +113,7 @@ pub struct WorkerView {
     pub last_death: Option<DeathView>,
 }
 
-/// How far the present launch is.
+/// The progress of the present launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct LaunchProgress {

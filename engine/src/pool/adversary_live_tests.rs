@@ -60,8 +60,8 @@ fn dwell() {
     }
 }
 
-/// Makes calls at random until so many are made or have failed; each must end in time. Gives how many did and
-/// how many failed.
+/// Makes calls at random until so many are made or have failed; each must end in time. Returns how many did
+/// and how many failed.
 fn call(seed: u64, mut one: impl FnMut(&mut Random) -> bool) -> [usize; 2] {
     let mut random = Random(seed | 1);
     let mut failures = 0;
@@ -134,7 +134,7 @@ fn survives<O: Sync + 'static>(seeds: std::ops::Range<u64>, scene: Scene<O>, wor
     }
 }
 
-/// Runs `body` on every worker; none may die, panic or take for ever.
+/// Runs `body` on every worker; none may die, panic or hang.
 fn on_workers<O: Operand, K>(pool: &Pool, operands: O, body: K)
 where
     K: for<'w> Fn(usize, O::View<'w>) + Copy + Send + Sync + 'static,

@@ -1,6 +1,6 @@
-//! A stray or hostile writer on the board: whatever stands in its words, the driver neither panics nor reads
-//! outside nor waits for ever. (What the workers compute meanwhile is worth nothing: a writer that can reach
-//! the board can reach the arrays.)
+//! A stray or hostile writer on the board: whatever stands in its words, the driver never panics, reads
+//! outside or hangs. (What the workers compute meanwhile is worth nothing: a writer that can reach the board
+//! can reach the arrays.)
 //!
 //! # Safety
 //! The heap board lives as long as its view.

@@ -11,8 +11,8 @@ use crate::base::up_to_eight;
 /// The operands are those of [`for_each`](crate::Pool::for_each) whose views can be iterated:
 /// [`split`](crate::SharedArray::split), `split_mut` and `split_out` of arrays of any dimension, `split_flat`
 /// and its kin, and index ranges; at most 8. The captures are variables that the body reads, at most 8: plain
-/// values and other operands (`&`[`Captured`](crate::Captured), `whole()`, locks). They may be left out. In
-/// place of the pool may stand a launch with options, as `pool.launch().retry(3)`.
+/// values and other operands (`&`[`Captured`](crate::Captured), `whole()`, locks). They may be left out. A
+/// launch with options may stand in place of the pool: `pool.launch().retry(3)`.
 ///
 /// Returns what `for_each` returns. Operands of different lengths are an error, as there; in a chunk of rows
 /// of n-D arrays whose rows differ, it is a panic of the kernel. One-dimensional views, and flat ones, are

@@ -143,11 +143,11 @@ impl PoolBuilder {
         self
     }
 
-    /// Keeps the cores of this pool for itself among the pools of this user that are built so, in all programs.
-    /// Off by default.
+    /// Keeps the cores of this pool for itself among the pools of this user that are built so, in all
+    /// programs. Off by default.
     ///
-    /// Cores that such a pool holds are not taken: without [`Self::workers`], the pool has fewer workers. If no
-    /// core is free, or fewer than the workers that were asked for, the pool uses the cores of others too,
+    /// Cores that such a pool holds are not taken: without [`Self::workers`], the pool has fewer workers. If
+    /// no core is free, or fewer than the workers that were asked for, the pool uses the cores of others too,
     /// after all free ones. [`Pool::reason`] says what was left out, what is shared and what is reserved.
     ///
     /// A pool holds whole cores, for all the workers that [`Self::max_workers`] allows, from here until its
@@ -250,7 +250,7 @@ impl PoolBuilder {
     /// | leaves by [`resize`](Pool::resize), or [retires](Self::max_tasks_per_worker) | runs it; launches and resizes that need its rank wait until it is done |
     /// | dies, or is killed for exceeding a time limit | does not; the results hold the reason in its place, and its successor has a result of its own |
     /// | is ended by [`terminate`](Pool::terminate), or by the drop of the pool in a panic | does not, or is killed in it |
-    /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; nobody gets the result |
+    /// | was ready when another could not be started, so that [`build`](Self::build) fails | runs it; the result is dropped |
     ///
     /// `Threads` run it on their own thread; statics are shared, and each of them sees what all have done.
     /// `Inline` runs it on the thread that ends the pool, at that moment. A caller's [seat](Pool::join_here)
@@ -286,13 +286,13 @@ impl PoolBuilder {
         self
     }
 
-    /// Like [`Self::at_exit`], with a function that receives the worker's [`PerWorker`] state: all that its
-    /// launches have gathered there. It receives `None` in a worker in which no launch used the state.
+    /// Like [`Self::at_exit`], with a function that receives the worker's [`PerWorker`] state, which its
+    /// launches have filled. It receives `None` in a worker in which no launch used the state.
     ///
     /// The pool keeps the states until its workers end, even if the handle is dropped before. Launches still
     /// report the states of workers that leave early as lost. A pool has one exit function: the last one that
-    /// was set. With `Inline`, the state is that of the thread that ends the pool, which pools without workers
-    /// share.
+    /// was set. With `Inline`, the state is that of the thread that ends the pool, which pools without
+    /// workers share.
     ///
     /// ```
     /// use phalanx::{PerWorker, Pool};

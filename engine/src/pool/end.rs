@@ -28,9 +28,9 @@ impl Pool {
         self.core.close();
     }
 
-    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers, which run
-    /// the pool's [exit function](crate::PoolBuilder::at_exit) before. Dropping the last handle of the pool does
-    /// the same.
+    /// Closes the pool, waits until all tasks and the current launch are done, and ends the workers, which
+    /// run the pool's [exit function](crate::PoolBuilder::at_exit) before. Dropping the last handle of the
+    /// pool does the same.
     ///
     /// Later launches return [`LaunchError::PoolClosed`](crate::LaunchError). A launch made meanwhile by
     /// another thread either runs completely or returns that error. Several threads may end a pool at once,

@@ -10,16 +10,16 @@ impl Pool {
     /// Returns what the function of [`PoolBuilder::at_exit`](crate::PoolBuilder::at_exit) returned in each
     /// worker, by rank, once the pool has [ended](Self::join).
     ///
-    /// There is one result for each worker that was ready, also for those that left before the pool ended, in
-    /// the order in which they left: `resize` and the limits of
+    /// There is one result for each worker that was ready, including those that left before the pool ended,
+    /// in the order in which they left: `resize` and the limits of
     /// [`max_tasks_per_worker`](crate::PoolBuilder::max_tasks_per_worker) and its neighbours make a rank have
-    /// several. A [seat](Self::join_here) has one, too. The results are complete, or an error: if some workers
+    /// several. A [seat](Self::join_here) has one too. The results are complete, or an error: if some workers
     /// have none, [`Self::exit_outcomes`] returns what there is. Each call reads the results anew.
     ///
     /// # Errors
     /// - [`ExitError::Died`], [`Panicked`](ExitError::Panicked), [`TimedOut`](ExitError::TimedOut),
-    ///   [`Terminated`](ExitError::Terminated), [`Codec`](ExitError::Codec): a worker has no result; the lowest
-    ///   rank's reason.
+    ///   [`Terminated`](ExitError::Terminated), [`Codec`](ExitError::Codec): a worker has no result; the
+    ///   lowest rank's reason.
     /// - [`ExitError::WrongType`]: the exit function returns another type than `R`.
     /// - [`ExitError::NotOver`]: the pool has not ended, or a seat is taken.
     /// - [`ExitError::NotSet`]: the pool has no exit function.

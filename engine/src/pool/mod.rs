@@ -362,7 +362,7 @@ impl Pool {
 
     /// Like [`region`](Self::region), with a body that may fail with an error of any serde type.
     ///
-    /// In the body, `?` converts both the errors of steps ([`RegionError`]) and values of type `E` into
+    /// In the body, `?` converts both errors of steps ([`RegionError`]) and values of type `E` into
     /// [`BodyError`]. Errors of other types are converted into `E` first, by `map_err`. When a rank fails,
     /// the others receive [`RegionError::Broken`] at their next step. If several ranks fail by themselves
     /// between the same two steps, the error is that of the lowest one. A rank that finds the team broken

@@ -36,15 +36,15 @@ impl Pool {
         self.between_launches(|crew| crew.resize(workers))
     }
 
-    /// Has only the first `workers` workers serve, and parks the others: they sleep on their cores, and take
-    /// part in no launch, region or task until [`Self::unpark`] or another number. `workers` is at least 1 and
-    /// at most the number of workers that the pool has, parked ones included.
+    /// Keeps the first `workers` workers in service and parks the others: they sleep on their cores, and take
+    /// part in no launch, region or task until [`Self::unpark`] or a call with a larger number. `workers` is
+    /// at least 1 and at most the number of workers that the pool has, including parked ones.
     ///
     /// Parked workers keep what they have: their processes, pins, mapped arrays, statics and
-    /// [`PerWorker`](crate::PerWorker) states. So to park and unpark costs microseconds, where
-    /// [`resize`](Self::resize) ends processes and starts new ones. A worker that is in a task finishes it
-    /// first. One that dies while it is parked is replaced when it is wanted again. Parked workers do not spin,
-    /// but the call that wakes sleeping workers wakes them too; they look, and sleep again.
+    /// [`PerWorker`](crate::PerWorker) states. Parking and unparking therefore take microseconds, while
+    /// [`resize`](Self::resize) ends processes and starts new ones. A worker that runs a task finishes it
+    /// first. One that dies while it is parked is replaced when it is needed again. Parked workers do not
+    /// spin, but the call that wakes sleeping workers wakes them too; they look, and sleep again.
     ///
     /// Results of launches have the same bits for any number of workers. Blocks until the current launch is
     /// over, and until missing workers have started. An inline pool stays as it is.
@@ -69,7 +69,7 @@ impl Pool {
         self.between_launches(|crew| crew.park(workers))
     }
 
-    /// Has all parked workers serve again. See [`Self::park`].
+    /// Returns all parked workers to service. See [`Self::park`].
     ///
     /// # Errors
     /// As for [`resize`](Self::resize).
@@ -77,7 +77,7 @@ impl Pool {
         self.between_launches(|crew| crew.park(usize::MAX))
     }
 
-    /// Returns the number of parked workers, those among them that have died included. See [`Self::park`].
+    /// Returns the number of parked workers, including any that have died. See [`Self::park`].
     pub fn parked(&self) -> usize {
         let team = self.core.launcher.crew.team();
         team.there.saturating_sub(team.serving)

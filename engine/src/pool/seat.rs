@@ -9,8 +9,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 thread_local! {
-    /// The seats that this thread holds, keyed by the address of their pool's core, each with the thread's mask
-    /// before it was taken. Seats may be dropped in any order.
+    /// The seats that this thread holds, keyed by the address of their pool's core, each with the thread's
+    /// mask before it was taken. Seats may be dropped in any order.
     static MASKS: RefCell<Vec<(usize, CpuSet)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -44,7 +44,7 @@ pub struct Seat<'p> {
 
 impl Pool {
     /// Makes the calling thread rank 0, on that rank's core, until the returned seat is dropped. These are
-    /// the fastest launches, since nobody has to wake the caller.
+    /// the fastest launches, since the caller need not be woken.
     ///
     /// Launches from this thread then run rank 0's share on it while worker 0 sleeps. Launches from other
     /// threads still use worker 0. The share is not isolated: a crash in it ends the program, and only the

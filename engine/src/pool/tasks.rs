@@ -213,8 +213,8 @@ impl Pool {
         self.tasks().imap_unordered(function, items)
     }
 
-    /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks; and how
-    /// long they took to start.
+    /// Reports what the workers have done with tasks so far: counts, times and the five slowest tasks; and
+    /// how long they took to start.
     pub fn insights(&self) -> Insights {
         let Some(queue) = self.core.queue.as_ref().filter(|_| !fork::is_foreign()) else {
             return Insights::default();

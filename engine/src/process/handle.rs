@@ -22,9 +22,8 @@ pub type ProcessResult<R> = Result<R, JoinError>;
 ///
 /// The function is a function by name, or a closure that captures nothing. Its argument and its result can be
 /// any serde type; both travel through shared memory, never through a pipe. The process runs this same
-/// program but not its `main`: nothing needs to stand at the top of `main`, and there is no
-/// `if __name__ == "__main__"`. Statics have their initial values in the process, and open files are not
-/// inherited.
+/// program but not its `main`: `main` needs no call at its top, and there is no `if __name__ == "__main__"`.
+/// Statics have their initial values in the process, and open files are not inherited.
 ///
 /// **Life cycle.** Standard input is empty. The process ignores Ctrl-C, which is for the main process to
 /// handle, and it ends when the main process ends, however that happens. Its `tracing` events reach the main
@@ -98,12 +97,12 @@ impl<R> Process<R> {
         Process { child, is_detached: false, result: PhantomData }
     }
 
-    /// The name of the process.
+    /// Returns the name of the process.
     pub fn name(&self) -> &str {
         &self.child.name
     }
 
-    /// The process ID. The system may reuse it once the process has been waited for.
+    /// Returns the process ID. The system may reuse it once the process has been waited for.
     pub fn pid(&self) -> u32 {
         self.child.process.pid
     }
@@ -119,7 +118,8 @@ impl<R> Process<R> {
         self.child.is_ours() && self.child.end().is_none()
     }
 
-    /// The exit status; minus the signal's number if a signal ended the process; `None` while it runs.
+    /// Returns the exit status; minus the signal's number if a signal ended the process; `None` while it
+    /// runs.
     ///
     /// 0: the function returned. 1: it panicked. Also `None` if this program ignores SIGCHLD or reaps its
     /// children itself and the kernel cannot report the status (before Linux 6.15).
@@ -127,7 +127,7 @@ impl<R> Process<R> {
         self.child.end()?.exit_code()
     }
 
-    /// How the process ended; `None` while it runs.
+    /// Returns how the process ended; `None` while it runs.
     pub fn exit_cause(&self) -> Option<ExitCause> {
         Some(self.child.end()?.cause)
     }
@@ -185,11 +185,12 @@ impl<R> Process<R> {
 impl<R: DeserializeOwned> Process<R> {
     /// Waits for the process to end and returns its function's result.
     ///
-    /// May be called again: each call reads the result anew. By then everything the process logged has
-    /// reached the subscriber, unless the subscriber takes more than a second.
+    /// May be called again: each call reads the result again. When it returns, everything the process logged
+    /// has reached the subscriber, unless the subscriber takes more than a second.
     ///
     /// # Errors
-    /// - [`JoinError::Panicked`] if the function panicked, with message, location and, if `RUST_BACKTRACE` is set, backtrace.
+    /// - [`JoinError::Panicked`] if the function panicked, with message, location and, if `RUST_BACKTRACE` is
+    ///   set, backtrace.
     /// - [`JoinError::Died`] if the process ended before its function returned: by a signal, or by a call of
     ///   `exit` with any status.
     /// - [`JoinError::Arguments`], [`JoinError::Value`] if the arguments or the result could not be read.

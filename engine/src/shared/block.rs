@@ -4,8 +4,8 @@
 //! The block's file is mapped shared, whole as it was when it was opened; other programs may write it at any
 //! time, so safe calls move bytes in and out by atomics, all of one size and at the same places, and give no
 //! references. That nobody cuts the file off, or takes memory out of it, while it is mapped cannot be
-//! enforced for a file with a name. Safe calls look at its length first; who cuts it off between that look
-//! and the access ends this process with a signal, which harms no memory.
+//! enforced for a file with a name. Safe calls look at its length first; a program that cuts it off between
+//! that look and the access ends this process with a signal, which harms no memory.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -270,7 +270,7 @@ impl NamedBlock {
         let end = offset.checked_add(count);
         let fits = |len: usize| end.is_some_and(|end| end <= len);
         assert!(fits(self.len()), "{count} bytes at {offset} leave a block of {} bytes", self.len());
-        // A look before each call: what is gone is told, and not a signal that ends the process.
+        // A look before each call: what is gone is an error, not a signal that ends the process.
         let now = memory::file_size(self.segment.fd()).map_or(0, |(len, _)| len);
         let fits_now = fits(usize::try_from(now).unwrap_or(usize::MAX));
         assert!(fits_now, "the file of the named block {:?} was made shorter, to {now} bytes", self.path);

@@ -10,9 +10,9 @@
 //! | pusher | S1, S2 in the slot behind the last, P1 one item more | without P1, the list as it was |
 //! | popper | Q1 one item fewer | - |
 //!
-//! So at every instant the list is sound, and who takes the lock from the dead has nothing to repair: it
-//! clears the poison and goes on. Values that make no sense (a length beyond the slot) are an error, never a
-//! read past the end.
+//! So at every instant the list is sound, and the next holder after a death has nothing to repair: it clears
+//! the poison and goes on. Values that make no sense (a length beyond the slot) are an error, never a read
+//! past the end.
 //!
 //! # Safety
 //! Slots lie behind the words in one block, whose length `of` compares with the sizes before any use; they

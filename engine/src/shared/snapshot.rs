@@ -15,8 +15,8 @@
 //! | B5 wakes them | nothing | |
 //!
 //! *A reader copies whole publications alone*: it holds the lock, and the frame's number is the one that
-//! `latest` gave, so B3 was done and no later B1. *It looks again only if there is a newer one*: a frame with
-//! another number was taken by a B1 after `latest` moved on.
+//! `latest` named, so B3 was done and no later B1. *It looks again only if there is a newer one*: a frame
+//! with another number was taken by a B1 after `latest` moved on.
 //!
 //! # Safety
 //! Handles are built from places as in `sync::place`.

@@ -81,10 +81,10 @@ pub enum StartError {
     /// [`StartMethod::Fork`](crate::StartMethod::Fork) was requested in a process with several threads.
     #[error(
         "StartMethod::Fork needs a process with one thread, and this one has {threads}: locks held by the others would \
-         stay locked in the workers for ever. Make the pool before any thread, or use StartMethod::ForkServer"
+         stay locked in the workers forever. Make the pool before any thread, or use StartMethod::ForkServer"
     )]
     ForkNeedsOneThread {
-        /// Number of threads of the process; 0 if /proc does not tell.
+        /// Number of threads of the process; 0 if /proc does not report it.
         threads: usize,
     },
     /// Workers were to be forked from a process that holds shared objects.
@@ -109,7 +109,7 @@ pub enum StartError {
     /// The process from which workers are forked has several threads.
     #[error(
         "the process from which workers are forked has more than one thread: locks held by the others would stay locked \
-         in the workers for ever. Likely `preload` or a library's start-up code made them; use StartMethod::Spawn"
+         in the workers forever. Likely `preload` or a library's start-up code made them; use StartMethod::Spawn"
     )]
     ServerHasThreads,
     /// A started worker cannot serve.

@@ -19,7 +19,7 @@ pub enum StartMethod {
     ForkServer,
     /// Forks the calling process when the pool is made, and forks the workers from that copy. They inherit
     /// everything that the caller has prepared. Fails if the caller has more than one thread, since locks
-    /// held by another thread at that moment would stay locked in the workers for ever. Also fails if the
+    /// held by another thread at that moment would stay locked in the workers forever. Also fails if the
     /// caller holds shared objects (arrays, locks, queues ...), whose memory a fork does not have:
     /// [`StartError::SharedBeforeFork`](crate::StartError::SharedBeforeFork). Make those afterwards.
     Fork,

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 // A flag of this process alone, no word of a protocol: it needs no model checking.
 static IS_WORKER: AtomicBool = AtomicBool::new(false);
 
-/// The name that the driver gave this process.
+/// The name that the driver chose for this process.
 static NAME: OnceLock<String> = OnceLock::new();
 
 /// The name of this worker, as in `worker 3`; `None` in the driver.

@@ -68,7 +68,7 @@ fn broken(by: &MemberId) -> String {
 /// A point where a fixed number of parties, threads of any processes, wait for each other, again and again.
 ///
 /// What each party did before it arrived is visible to all parties after the wait. **If a party dies** (a
-/// process that has waited at this barrier before or was given its handle), all others get
+/// process that has waited at this barrier before or was given its handle), all others receive
 /// [`BarrierError::Broken`] until [`Barrier::reset`] is called.
 ///
 /// ```
@@ -101,7 +101,7 @@ impl Barrier {
     }
 
     /// Blocks until all parties have arrived. Returns the number of parties that arrived before this one, so
-    /// exactly one of them gets 0.
+    /// exactly one of them receives 0.
     ///
     /// # Errors
     /// - [`BarrierError::Broken`]: a party died, timed out or aborted, before or during the call.
@@ -130,29 +130,29 @@ impl Barrier {
         })
     }
 
-    /// Breaks the barrier: all parties that wait now or arrive later get [`BarrierError::Broken`]. Never
+    /// Breaks the barrier: all parties that wait now or arrive later receive [`BarrierError::Broken`]. Never
     /// blocks.
     pub fn abort(&self) {
         self.word().abort(member::current_member());
     }
 
-    /// Resets the barrier to its initial state, in which no party has arrived. Parties that wait now get
+    /// Resets the barrier to its initial state, in which no party has arrived. Parties that wait now receive
     /// [`BarrierError::Broken`]. Never blocks.
     pub fn reset(&self) {
         self.word().reset();
     }
 
-    /// The number of parties.
+    /// Returns the number of parties.
     pub fn parties(&self) -> u32 {
         self.word().parties()
     }
 
-    /// The number of parties waiting now; a snapshot.
+    /// Returns the number of parties waiting now; a snapshot.
     pub fn waiting(&self) -> u32 {
         self.word().waiting()
     }
 
-    /// The process that broke the barrier, if it is broken.
+    /// Returns the process that broke the barrier, if it is broken.
     pub fn broken_by(&self) -> Option<MemberId> {
         self.word().is_broken()
     }

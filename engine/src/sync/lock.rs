@@ -34,7 +34,7 @@ pub enum LockError<G = ()> {
     OwnerDied(G),
     /// The calling thread already holds the lock and would wait for itself.
     #[error(
-        "this thread holds the lock already and would wait for itself for ever; drop the first guard, or use an RLock"
+        "this thread holds the lock already and would wait for itself forever; drop the first guard, or use an RLock"
     )]
     WouldDeadlock,
     /// The lock was not free in time, or, for `try_` calls, it is held now.
@@ -302,7 +302,7 @@ impl<T: Pod + Send> Lock<T> {
 }
 
 impl<T> Lock<T> {
-    /// The current holder; a snapshot.
+    /// Returns the current holder; a snapshot.
     pub fn holder(&self) -> Option<Owner> {
         self.looked_at().holder()
     }

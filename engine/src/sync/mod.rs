@@ -1,8 +1,21 @@
-//! Locks, semaphores, events, conditions, barriers and counters that work between processes.
+//! Locks, semaphores, events, conditions, barriers and counters that work between threads and processes.
 //!
-//! Every object is a few words in shared memory with a protocol, described in README.md beside this file. The
-//! words name their owner, so that the driver can take back what a dead process held. No call here waits for
-//! a dead process.
+//! | object | for | if a process dies |
+//! |---|---|---|
+//! | [`Lock`] | a value that one thread at a time uses | the next holder receives [`LockError::OwnerDied`] |
+//! | [`RLock`] | the same; its holder may take it again | as [`Lock`] |
+//! | [`RwLock`] | many readers, or one writer | readers are removed; after a writer, as [`Lock`] |
+//! | [`Semaphore`], [`BoundedSemaphore`] | at most so many at once | its permits become free |
+//! | [`Event`] | a flag to wait for | waiters still wait for the flag |
+//! | [`Condition`] | waiting until the value of a [`Lock`] has changed | waiters still wait |
+//! | [`Barrier`] | no one continues before all have arrived | it is broken until [`Barrier::reset`] |
+//! | [`Counter`], [`ShardedCounter`] | a number that many add to | each addition is whole |
+//!
+//! Handles are cheap to clone. They are operands of launches and regions, by reference, and travel in
+//! arguments and results of tasks and processes. The memory is freed with the last handle.
+
+// Every object is a few words in shared memory with a protocol, described in README.md beside this file. The
+// words name their owner, so that the driver can take back what a dead process held.
 
 mod barrier;
 mod barrier_word;

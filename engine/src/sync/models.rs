@@ -1,4 +1,4 @@
-//! Model checks: every interleaving of a few steps of two or three threads, one of which may stop for ever
+//! Model checks: every interleaving of a few steps of two or three threads, one of which may stop forever
 //! while it holds something, with the driver's repair running as soon as it has stopped.
 //!
 //! # Safety

@@ -191,7 +191,7 @@ impl<T: Pod + Send> RLock<T> {
 }
 
 impl<T> RLock<T> {
-    /// The current holder; a snapshot.
+    /// Returns the current holder; a snapshot.
     pub fn holder(&self) -> Option<Owner> {
         self.looked_at().holder()
     }

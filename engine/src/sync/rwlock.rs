@@ -34,8 +34,8 @@ use std::time::Duration;
 /// since readers change nothing. If a writer dies while writing, every later reader and writer gets
 /// [`LockError::OwnerDied`] until a writer calls [`WriteGuard::clear_poison`].
 ///
-/// Cost: a read takes two atomic instructions and two fences in all. At most 256 processes read at once; the
-/// rest wait until one leaves. About 2 KiB of shared memory besides the value.
+/// Cost: a read takes two atomic instructions and two fences in all. At most 256 processes read at once;
+/// others wait until one leaves. About 2 KiB of shared memory besides the value.
 ///
 /// ```
 /// use phalanx::sync::RwLock;
@@ -207,12 +207,12 @@ impl<T> RwLock<T> {
         LockError::of(refused, self.word().writer())
     }
 
-    /// The number of readers in all processes; a snapshot.
+    /// Returns the number of readers in all processes; a snapshot.
     pub fn readers(&self) -> u32 {
         self.looked_at().readers()
     }
 
-    /// The writer that holds the lock or waits for it; a snapshot.
+    /// Returns the writer that holds the lock or waits for it; a snapshot.
     pub fn writer(&self) -> Option<Owner> {
         self.looked_at().writer()
     }

@@ -28,7 +28,7 @@ pub enum SemaphoreError {
         /// The number of permits that were free at the last check.
         free: u32,
     },
-    /// The call requested more permits than the bounded semaphore has, and would wait for ever.
+    /// The call requested more permits than the bounded semaphore has, and would never return.
     #[error(
         "{asked} permits were asked for, but the bounded semaphore has {total} in all; ask for fewer at once"
     )]
@@ -118,8 +118,8 @@ impl Semaphore {
         Ok(Semaphore { place })
     }
 
-    /// Takes one permit. Blocks until one is free; if the semaphore was made with none, that is after the
-    /// first [`release`](Semaphore::release).
+    /// Takes one permit. Blocks until one is free; if the semaphore was made with none, until the first
+    /// [`release`](Semaphore::release).
     ///
     /// # Errors
     /// - [`SemaphoreError::TableFull`], [`SemaphoreError::Corrupt`]: see [`SemaphoreError`].
@@ -177,7 +177,7 @@ impl Semaphore {
         taken.map(|slot| Permit { semaphore: self, slot, n }).map_err(|denied| self.error(denied, n))
     }
 
-    /// Adds `n` free permits, whether or not anyone held them: for signalling how many items are ready.
+    /// Adds `n` free permits, whether or not they were held: for signalling how many items are ready.
     ///
     /// # Errors
     /// - [`SemaphoreError::NotHeld`]: the count would exceed `u32::MAX`.
@@ -189,12 +189,12 @@ impl Semaphore {
         self.word().grow(member::current(), n).map_err(|denied| self.error(denied, n))
     }
 
-    /// The number of free permits; a snapshot.
+    /// Returns the number of free permits; a snapshot.
     pub fn available(&self) -> u32 {
         self.word().free()
     }
 
-    /// The processes that hold permits and how many each holds; a snapshot.
+    /// Returns the processes that hold permits and how many each holds; a snapshot.
     pub fn holders(&self) -> Vec<(MemberId, u32)> {
         self.word().holders()
     }
@@ -221,7 +221,7 @@ impl std::fmt::Debug for Semaphore {
 }
 
 impl Permit<'_> {
-    /// The number of permits.
+    /// Returns the number of permits.
     pub fn count(&self) -> u32 {
         self.n
     }
@@ -337,12 +337,12 @@ impl BoundedSemaphore {
         if asked > total { Err(SemaphoreError::TooMany { asked, total }) } else { Ok(()) }
     }
 
-    /// The number of free permits; a snapshot.
+    /// Returns the number of free permits; a snapshot.
     pub fn available(&self) -> u32 {
         self.0.available()
     }
 
-    /// The processes that hold permits and how many each holds; see [`Semaphore::holders`].
+    /// Returns the processes that hold permits and how many each holds; see [`Semaphore::holders`].
     pub fn holders(&self) -> Vec<(MemberId, u32)> {
         self.0.holders()
     }

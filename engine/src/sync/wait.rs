@@ -67,12 +67,12 @@ pub(crate) enum Patience {
     Try,
     /// Up to an instant of this process's monotonic clock; never written to shared memory.
     Until(Instant),
-    /// For ever; the death of a peer still ends it.
+    /// Forever; the death of a peer still ends it.
     Forever,
 }
 
 impl Patience {
-    /// Until `timeout` from now; a timeout that no clock can express means for ever.
+    /// Until `timeout` from now; a timeout that no clock can express means forever.
     pub(crate) fn of(timeout: Duration) -> Patience {
         Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
     }

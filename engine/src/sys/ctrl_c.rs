@@ -150,6 +150,6 @@ fn install() -> io::Result<()> {
 
 fn put_back() {
     let previous = PREVIOUS.load(Ordering::SeqCst);
-    // SAFETY: null or leaked, so valid for ever; as the program had it. (Null changes nothing.)
+    // SAFETY: null or leaked, so valid forever; as the program had it. (Null changes nothing.)
     unsafe { libc::sigaction(libc::SIGINT, previous, ptr::null_mut()) };
 }

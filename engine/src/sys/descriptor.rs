@@ -62,7 +62,8 @@ pub(crate) fn fill_standard() {
         if number != 0 && is_open {
             continue;
         }
-        // SAFETY: opens a file of that name; not close-on-exec, as what this process executes shall find it.
+        // SAFETY: opens a file of that name; not close-on-exec, since the program that this process executes
+        // must find it.
         let mut null = unsafe { libc::open(NULL.as_ptr(), libc::O_RDWR) };
         if null < 0 {
             // SAFETY: as above; an empty file in memory where there is no /dev/null.

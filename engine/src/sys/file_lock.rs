@@ -48,7 +48,8 @@ fn call(
         l_pid: 0,
     };
     loop {
-        // SAFETY: a descriptor that is open, and a structure that the kernel reads and writes during the call.
+        // SAFETY: a descriptor that is open, and a structure that the kernel reads and writes during the
+        // call.
         if unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut lock) } == 0 {
             return Ok(lock.l_type);
         }

@@ -86,8 +86,8 @@ pub(crate) fn reserve(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io
     }
 }
 
-/// Gives the pages of a range back; they read as zeros afterwards. Where the range is mapped, [`Hint::Remove`]
-/// does the same and lets others learn of it.
+/// Gives the pages of a range back; they read as zeros afterwards. Where the range is mapped,
+/// [`Hint::Remove`] does the same and lets others learn of it.
 #[doc(alias = "FALLOC_FL_PUNCH_HOLE")]
 pub(crate) fn punch(fd: BorrowedFd<'_>, offset: usize, len_bytes: usize) -> io::Result<()> {
     if len_bytes == 0 {

@@ -291,7 +291,7 @@ pub(crate) fn add_signal_stack(len_bytes: usize) -> io::Result<()> {
 /// Forks through the C library.
 ///
 /// # Safety
-/// The process has one thread only: in the child, locks that other threads held stay locked for ever.
+/// The process has one thread only: in the child, locks that other threads held stay locked forever.
 pub(crate) unsafe fn fork() -> io::Result<u32> {
     // SAFETY: the caller vouches for a single thread.
     let pid = unsafe { libc::fork() };

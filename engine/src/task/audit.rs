@@ -1,7 +1,7 @@
 //! Checks from time to time, while tasks are in progress, whether the board's words make sense.
 //!
 //! A stray write by some process (unsafe code in a task, a library's bug) may leave words in which a task
-//! waits for ever: it is queued where no member looks, or marked as running although no member runs it. A
+//! waits forever: it is queued where no member looks, or marked as running although no member runs it. A
 //! state that a member or the driver leaves behind, dying or not, either makes sense or is gone by the next
 //! check. So an odd state that lasts for two checks ends the pool, since nobody knows what else was
 //! overwritten. Loops over the board's words are bounded by what the driver itself noted, so that they end

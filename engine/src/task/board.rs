@@ -1,6 +1,6 @@
 //! The task board: where tasks wait, run and are done, as words in a segment that every member maps.
 //!
-//! README.md beside this file tells the protocol: each word, each actor's steps, and what a kill after each
+//! README.md beside this file has the protocol: each word, each actor's steps, and what a kill after each
 //! step leaves. docs/segment-layout.md lists the bytes.
 //!
 //! # Safety

@@ -149,8 +149,8 @@ impl TaskQueue {
         Some((index, in_flight))
     }
 
-    /// Gives a task's receiver its outcome. Returns what is left of a task that did not finish, and what is run
-    /// again.
+    /// Gives a task's receiver its outcome. Returns what is left of a task that did not finish, and what is
+    /// run again.
     fn deliver(self: &Arc<TaskQueue>, index: usize, in_flight: &InFlight) -> Vec<QueuedTask> {
         let (slot, queued_task) = (self.board.slot(index), &in_flight.queued_task);
         let items = queued_task.packed.items;

@@ -13,7 +13,7 @@ pub(crate) struct Cost {
     pub(crate) ns: f64,
     /// Bytes of an item's result.
     pub(crate) bytes: f64,
-    /// Whether every item so far gave a result: none panicked, died or ran too long.
+    /// Whether every item so far had a result: none panicked, died or ran too long.
     pub(crate) ended_well: bool,
 }
 
@@ -38,7 +38,7 @@ impl Costs {
         known.by_function.get(&function).map(|cost| Cost { ended_well, ..*cost })
     }
 
-    /// Notes that an item of the function gave no result.
+    /// Notes that an item of the function had no result.
     #[cold]
     pub(crate) fn note_bad_end(&self, function: usize) {
         self.known.lock().ended_badly.insert(function);

@@ -153,7 +153,7 @@ fn stopped(still_running: &bool) -> &'static str {
 }
 
 impl TaskError {
-    /// The index of the item that the error is about, if there is one.
+    /// Returns the index of the item that the error is about, if there is one.
     pub fn item(&self) -> Option<usize> {
         match self {
             TaskError::Panicked { item, .. }
@@ -168,8 +168,8 @@ impl TaskError {
         }
     }
 
-    /// The error that the function itself returned, if this is a [`TaskError::Failed`] and the error is an
-    /// `E`.
+    /// Returns the error that the function itself returned, if this is a [`TaskError::Failed`] and the error
+    /// is an `E`.
     pub fn failure<E: 'static>(&self) -> Option<&E> {
         match self {
             TaskError::Failed { error, .. } => error.downcast_ref(),
@@ -209,7 +209,7 @@ impl Failure {
         Failure { error: Arc::new(error), text }
     }
 
-    /// The error itself, if it is an `E`.
+    /// Returns the error itself, if it is an `E`.
     pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
         self.error.downcast_ref()
     }

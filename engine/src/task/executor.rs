@@ -15,7 +15,7 @@ pub struct AsCompleted<T> {
 }
 
 /// Returns an iterator over results in order of completion, each with its index in the input. A result that
-/// was already taken comes at once, as [`TaskError::Taken`](crate::TaskError::Taken).
+/// was already taken is yielded at once, as [`TaskError::Taken`](crate::TaskError::Taken).
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {

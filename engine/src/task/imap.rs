@@ -125,7 +125,7 @@ impl<I: Iterator> Iterator for Caught<'_, I> {
 /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
 ///
 /// Yields each item's result or error. At most one window of items is in progress, counted from the oldest
-/// item whose result has not been yielded yet. So endless input is fine, and a slow consumer slows the
+/// item whose result has not been yielded yet. So the input may be endless, and a slow consumer slows the
 /// workers down. Dropping the iterator drops the tasks that have not begun; running ones finish.
 #[must_use = "the iterator does nothing until it is advanced"]
 pub struct Imap<'p, I, A, R> {

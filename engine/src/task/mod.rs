@@ -1,7 +1,8 @@
 //! Tasks: calls of functions on workers, with arguments and results that travel.
 //!
-//! [`Pool::map`](crate::Pool::map) and its kin start them with all defaults; [`Tasks`] has the options: time
-//! limits, retries, [journals](Journal), progress. [`AsyncResult`] and [`Imap`] are what comes back later.
+//! [`Pool::map`](crate::Pool::map) and its relatives start them with all defaults; [`Tasks`] has the
+//! options: time limits, retries, [journals](Journal), progress. [`AsyncResult`] and [`Imap`] are results
+//! that arrive later.
 //!
 //! ```
 //! use std::time::Duration;

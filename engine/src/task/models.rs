@@ -1,8 +1,8 @@
 //! Model checks of the board, its bells, and reaping: a driver that submits, sleeps and collects, beside two
-//! members, one of which may stop for ever at any of its steps.
+//! members, one of which may stop forever at any of its steps.
 //!
-//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are told
-//! anew here, without what they hold of users, since queued tasks lie in an arena.
+//! The board, the fork-join barrier's bell and the deaths are those of programs. The driver's books are
+//! written again here, without what they hold of users, since queued tasks lie in an arena.
 //!
 //! # Safety
 //! What a slot's task works on are cells of the model, one an item, in the place of its bytes: every access
@@ -75,7 +75,7 @@ fn whole_team() -> TeamSize {
     TeamSize { serving: SIZE, there: SIZE }
 }
 
-/// Where a member stops for ever.
+/// Where a member stops forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dies {
     /// On its way to sleep.

@@ -93,7 +93,7 @@ impl<'p> Tasks<'p> {
 
     /// Sets after which errors an item is run again, up to [`Self::retry`] times: panics, deaths of workers,
     /// time limits, errors that the function returned ([`Self::map_results`]), values that cannot travel, and
-    /// memory that ran out. Default: the death of its worker alone.
+    /// memory that ran out. Default: only the death of its worker.
     ///
     /// `is_meant` runs in this process, on whichever thread collects the results, so it should be quick. A
     /// panic in it is logged and means no. An item whose thread cannot be stopped
@@ -121,16 +121,16 @@ impl<'p> Tasks<'p> {
 
     /// Sets how long an item waits before it is run again: `first` the first time, twice as long each time
     /// after that, and `most` at most. No worker waits meanwhile; with
-    /// [`Backend::Inline`](crate::Backend::Inline), the calling thread does. Default: it is run at once.
+    /// [`Backend::Inline`](crate::Backend::Inline), the calling thread does. Default: no wait.
     pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
         self.retry_policy().pause = Some((first, most));
         self
     }
 
-    /// Lets the call wind down when `token` is cancelled: items that are running finish, no other begins, and
-    /// none is run again. Each item that did not run has the error [`TaskError::Cancelled`]; so
-    /// [`Self::try_map`] returns all that was done, [`Self::map`] that error, and [`Self::imap`] ends after
-    /// it. No worker is killed. A function that a worker runs can see it by
+    /// Makes the call wind down when `token` is cancelled: items that are running finish, no other begins,
+    /// and none is run again. Each item that did not run has the error [`TaskError::Cancelled`]:
+    /// [`Self::try_map`] returns all that was done, [`Self::map`] returns that error, and [`Self::imap`] ends
+    /// after it. No worker is killed. A function that a worker runs can see it by
     /// [`is_cancelled`](crate::is_cancelled). To end running items as well, use
     /// [`AsyncResult::cancel`](crate::AsyncResult::cancel).
     ///

@@ -201,8 +201,8 @@ impl<T: Send + 'static> AsyncResult<T> {
         }
     }
 
-    /// Calls `callback` with the value as soon as it is ready, or at once if it already is. The call comes
-    /// before anyone can take the value.
+    /// Calls `callback` with the value as soon as it is ready, or at once if it already is. The callback runs
+    /// before the value can be taken.
     ///
     /// The callback runs on the thread that waits for this result, or else on a thread of the pool, where
     /// callbacks run one after another. It may use the pool, and even shut it down. A panic in it is logged

@@ -2,7 +2,7 @@
 //! the end.
 //!
 //! Every outcome lies in shared memory before it is counted, so that it outlives the member. A room that is
-//! too small is exchanged for a larger one, which the driver gives, and what is there moves.
+//! too small is exchanged for a larger one, which the driver provides, and what is there moves.
 //!
 //! # Safety
 //! A room is the member's to write while it runs the task. The driver may look at what has been counted
@@ -72,7 +72,8 @@ impl<'a> Results<'a> {
         unsafe { std::slice::from_raw_parts_mut(base, self.room.size - self.faulted - self.len) }
     }
 
-    /// Writes a result behind the others. Returns what must be kept until it has been read, if it has handles.
+    /// Writes a result behind the others. Returns what must be kept until it has been read, if it has
+    /// handles.
     #[inline]
     #[expect(
         clippy::arithmetic_side_effects,

@@ -7,8 +7,8 @@
 //! # Safety
 //! A slot's bytes, and a task's blocks, are read after its state said that the member is done with it, after
 //! that member's death was confirmed, or as far as a living thread has counted them, which writes only
-//! between those. Lengths that a member wrote are compared with what the driver gave (README.md, rules 2 and
-//! 4).
+//! between those. Lengths that a member wrote are compared with what the driver provided (README.md, rules 2
+//! and 4).
 #![deny(clippy::arithmetic_side_effects)]
 #![allow(unsafe_code)]
 

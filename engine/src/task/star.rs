@@ -10,8 +10,8 @@ mod sealed {
 ///
 /// Implemented for functions and for closures that capture nothing; nothing else can implement it. A closure
 /// has to state the types of its arguments: `|x: u64, y: u32| x.pow(y)`. A closure that captures a value with
-/// a size does not compile. One that captures a zero-sized value does compile: the value is made anew in each
-/// worker, so it must mean the same in every process (premise P8 in docs/memory-model.md). Pass such a value
+/// a size does not compile. One that captures a zero-sized value does compile: each worker makes the value
+/// itself, so it must mean the same in every process (premise P8 in docs/memory-model.md). Pass such a value
 /// as an argument instead, or do not capture it.
 ///
 /// ```compile_fail,E0277

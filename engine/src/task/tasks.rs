@@ -168,8 +168,8 @@ impl<'p> Tasks<'p> {
         self.start(code::pointer_to(function), items, shape, true).get()
     }
 
-    /// Like [`Self::try_map`], for a function that returns a `Result`: what it returns as an error, and what
-    /// else went wrong, are the item's error.
+    /// Like [`Self::try_map`], for a function that returns a `Result`: the item's error is what the function
+    /// returned, or whatever else went wrong.
     ///
     /// # Errors
     /// As [`Self::try_map`].
@@ -246,8 +246,8 @@ impl<'p> Tasks<'p> {
         self.map_async(move |arguments| function.call(arguments), items)
     }
 
-    /// Calls `function` on every item lazily: takes items from the input as their turn comes, a bounded
-    /// window ahead, and yields results in order. For input that is large, slow or endless.
+    /// Calls `function` on every item lazily: takes items from the input as needed, at most a window ahead
+    /// ([`Tasks::window`]), and yields results in order. For input that is large, slow or endless.
     ///
     /// ```
     /// use phalanx::{Pool, TaskError};

@@ -200,8 +200,8 @@ impl TaskQueue {
         [self.end_overdue(), self.queue_due()].into_iter().flatten().min()
     }
 
-    /// Queues tasks whose pause is over, and drops those that nobody wants any more. Returns when the next one
-    /// is due.
+    /// Queues tasks whose pause is over, and drops those that nobody wants any more. Returns when the next
+    /// one is due.
     fn queue_due(self: &Arc<TaskQueue>) -> Option<Instant> {
         let mut left = Vec::new();
         let (placed, next) = {
@@ -328,8 +328,8 @@ impl TaskQueue {
         running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
     }
 
-    /// Lets a receiver's tasks wind down: those that wait are refused, and those that run end with the item in
-    /// work.
+    /// Lets a receiver's tasks wind down: those that wait are refused, and those that run end with the item
+    /// in work.
     pub(crate) fn wind_down(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let (unbegun, running) = self.take_unbegun(|queued_task| is_same(&queued_task.receiver, receiver));
         {

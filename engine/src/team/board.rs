@@ -275,7 +275,7 @@ impl Board {
     }
 }
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Line<AtomicU64>>() == 128);

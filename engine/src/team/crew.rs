@@ -65,7 +65,7 @@ pub(crate) struct CrewPlan {
     pub(crate) initializer: Option<Arc<Initializer>>,
     /// What members run before they end.
     pub(crate) exits: Option<Exits>,
-    /// What native libraries in worker processes are told of how many threads to use.
+    /// How many threads native libraries in worker processes should use.
     pub(crate) native_threads: Option<usize>,
     /// How long a worker that was started may take until it serves.
     pub(crate) ready_within: Duration,
@@ -137,7 +137,7 @@ pub(crate) struct Crew {
     pub(crate) exits: Option<Exits>,
     pub(super) native_threads: Option<usize>,
     pub(super) ready_within: Duration,
-    /// Who is told of deaths, beside the launch.
+    /// Observers of deaths, beside the launch.
     pub(crate) death_observer: OnceLock<Weak<dyn DeathObserver>>,
     pub(super) places: Vec<WorkerPlace>,
     pub(super) is_bound: bool,
@@ -291,7 +291,7 @@ impl Crew {
         }
     }
 
-    /// What a new worker process of `rank` is told.
+    /// What a new worker process of `rank` receives.
     pub(crate) fn welcome_for(
         &self,
         rank: usize,
@@ -313,7 +313,7 @@ impl Crew {
         })
     }
 
-    /// Tells whoever is told of deaths.
+    /// Informs the observers of deaths.
     pub(crate) fn death_observer(&self) -> Option<Arc<dyn DeathObserver>> {
         self.death_observer.get().and_then(Weak::upgrade)
     }

@@ -27,7 +27,7 @@ impl Current {
         // frame that ends before the word does.
         let stop = unsafe { &*self.stop };
         if self.deadline.is_some_and(|at| Instant::now() >= at) {
-            // For all members, and so that the launch is told as one that ran out of time.
+            // For all members, and so that the launch is reported as one that ran out of time.
             stop.fetch_max(self.epoch, Ordering::AcqRel);
         }
         stop.load(Ordering::Acquire) == self.epoch || !self.is_wanted()

@@ -10,7 +10,7 @@ const LOCATION_BYTES: usize = 256;
 /// Rounds the note up to 8 KiB: some forty calls. What is longer is cut at its far end.
 const BACKTRACE_BYTES: usize = 6880;
 
-/// A panic, told to the driver.
+/// A panic, as reported to the driver.
 #[repr(C)]
 pub(crate) struct FaultNote {
     /// The launch it belongs to; stored last.
@@ -128,7 +128,7 @@ impl FaultNote {
     }
 }
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(FaultNote, kind) == 8 && std::mem::offset_of!(FaultNote, message) == 32);

@@ -2,8 +2,8 @@
 //!
 //! Every member of the team has one *attendance* word. The driver opens it, the member enters, and whoever
 //! finds that nothing is left to do may skip a member that has not entered yet, so that one preempted worker
-//! does not delay a launch whose chunks are all done. README.md beside this file tells the protocol step by
-//! step, with what a kill after each step leaves behind.
+//! does not delay a launch whose chunks are all done. README.md beside this file describes the protocol step
+//! by step, with what a kill after each step leaves behind.
 //!
 //! The text is generic over where the words live: shared memory between processes, the heap under the model
 //! checker.

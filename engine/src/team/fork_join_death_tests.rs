@@ -106,6 +106,6 @@ fn news_between_the_look_and_the_sleep_are_not_slept_over() {
     fork_join.open(1, &RankSet::full(1), Presence::Required);
     let seen = fork_join.news();
     fork_join.notify();
-    // Would wait for ever if the count were read inside.
+    // Would wait forever if the count were read inside.
     fork_join.wait(seen, None);
 }

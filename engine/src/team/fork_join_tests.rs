@@ -342,7 +342,7 @@ mod models {
         });
     }
 
-    /// Where a member stops for ever.
+    /// Where a member stops forever.
     #[derive(Clone, Copy, Debug)]
     enum Dies {
         Dozing,

@@ -85,7 +85,7 @@ impl Crew {
         Ok(crew)
     }
 
-    /// What observers are told; nothing where the system refuses, since nobody needs it to compute.
+    /// What observers see; nothing where the system refuses, since nobody needs it to compute.
     fn new_plate(&self) -> Option<Plate> {
         let [orders, board] = self.control.fds().filter(|_| self.kind != CrewKind::Inline)?;
         let team = plate::Team {

@@ -1,6 +1,6 @@
 //! The team: members (worker processes, threads, or the driver itself), how a launch is announced to them and
-//! ends, and what happens when one dies. README.md beside this file tells the protocol; `spawn` is how worker
-//! processes come to be.
+//! ends, and what happens when one dies. README.md beside this file describes the protocol; `spawn` is how
+//! worker processes come to be.
 
 mod astray;
 pub(crate) mod board;

@@ -169,7 +169,7 @@ impl Orders {
     }
 }
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Order>() == 112 && align_of::<Order>() == 8);

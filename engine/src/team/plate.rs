@@ -1,9 +1,9 @@
-//! The plate: what a team tells an observer in another program about itself ([`crate::observe`]).
+//! The plate: what a team shows an observer in another program ([`crate::observe`]).
 //!
 //! A memfd of the driver named `phalanx-plate`, which nobody maps: the driver writes it, an observer finds it
 //! among the driver's descriptors and reads it. It says where orders, board and tasks lie, and has a row for
-//! each rank. A row is written when a worker starts, is ready, leaves or dies, and never by launches or tasks.
-//! docs/segment-layout.md lists the bytes. Magic and version come first and never move.
+//! each rank. A row is written when a worker starts, is ready, leaves or dies, and never by launches or
+//! tasks. docs/segment-layout.md lists the bytes. Magic and version come first and never move.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
@@ -93,7 +93,7 @@ pub(crate) struct Header {
     pub(crate) tasks: Place,
 }
 
-/// What the plate tells of a rank.
+/// What the plate shows of a rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct Row {
@@ -130,7 +130,7 @@ fn cause_code(cause: ExitCause) -> (u32, i32) {
     }
 }
 
-/// The cause of a death, if the row tells of one.
+/// The cause of a death, if the row records one.
 pub(crate) fn cause_of(row: &Row) -> Option<ExitCause> {
     match (row.cause, row.cause_number) {
         (1, status) => Some(ExitCause::Exit(status)),
@@ -161,7 +161,7 @@ pub(crate) struct Plate {
     rows: Vec<Row>,
 }
 
-/// What a plate tells of a team as a whole.
+/// What a plate shows of a team as a whole.
 pub(crate) struct Team<'a> {
     pub(crate) size: usize,
     pub(crate) has_threads: bool,
@@ -232,7 +232,7 @@ pub(crate) fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..len]).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 const _: () = {
     assert!(size_of::<Header>() == 128 && size_of::<Row>() == 32 && size_of::<Place>() == 16);
     assert!(offset_of!(Header, label) == 40 && offset_of!(Header, orders) == 80);

@@ -1,7 +1,8 @@
 //! The program's own code on threads that others depend on: callbacks, wakers, destructors, iterators.
 //!
 //! It is called here and under no lock of the engine, so that it may use the pool again, and a panic ends
-//! here: it is told in the program's log, and harms neither the engine's threads nor another caller's call.
+//! here: it is written to the program's log, and harms neither the engine's threads nor another caller's
+//! call.
 
 use crate::spawn::panic_note;
 use crate::team::current;

@@ -34,7 +34,7 @@ pub(crate) enum Reached {
 }
 
 impl Record {
-    /// Notes a death; gives the pause before the next start, or how many deaths in a row are enough.
+    /// Notes a death; returns the pause before the next start, or how many deaths in a row are enough.
     pub(crate) fn died(&mut self, reached: Reached, cause: ExitCause) -> Result<Duration, u32> {
         if reached == Reached::Service {
             *self = Record::default();

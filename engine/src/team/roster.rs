@@ -134,7 +134,7 @@ impl RosterSlot {
         self.process.as_ref().filter(|_| serves).map_or(0, |process| process.pid)
     }
 
-    /// What observers are told of the rank.
+    /// What observers see of the rank.
     fn row(&self) -> Row {
         let pid = self.process.as_ref().map_or(0, |process| process.pid);
         Row::new(pid, self.stage.code(), self.deaths, self.last_death)
@@ -222,7 +222,7 @@ pub(crate) struct Roster {
     pub(crate) growing: Option<usize>,
     /// Why a worker could not be started, the last time.
     pub(crate) hindrance: Option<String>,
-    /// What observers in other programs are told.
+    /// What observers in other programs see.
     pub(crate) plate: Option<Plate>,
     /// Every rank of the team, if all are ready.
     pub(crate) everyone: Option<RankSet>,

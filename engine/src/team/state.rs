@@ -26,7 +26,7 @@ static LOSSES: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct HandleId(u64);
 
 impl HandleId {
-    /// A new one. Of states that are `missed`, a loss is told (see [`take_losses`]).
+    /// A new one. Of states that are `missed`, a loss is reported (see [`take_losses`]).
     pub(crate) fn new(missed: bool) -> HandleId {
         // 64 bits: no process lives long enough to wrap them.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +68,7 @@ pub(crate) fn lose(ids: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// How many states of these handles were lost since this was last asked: each loss is told once.
+/// How many states of these handles were lost since the last call: each loss is reported once.
 pub(crate) fn take_losses(ids: &[u64]) -> u64 {
     if fork::is_foreign() || ids.is_empty() || LOSSES.load(Ordering::Relaxed) == 0 {
         return 0;
@@ -104,7 +104,8 @@ impl States {
         Ok(state.downcast_mut())
     }
 
-    /// The state of handle `id`, which the member has no more from now on; `None` if it has none of that type.
+    /// The state of handle `id`, which the member has no more from now on; `None` if it has none of that
+    /// type.
     pub(crate) fn take<T: Send + 'static>(&mut self, id: u64) -> Option<T> {
         self.by_id.remove(&id)?.downcast().ok().map(|state| *state)
     }
@@ -123,7 +124,7 @@ impl States {
         self.ids().into_iter().for_each(|id| self.let_go_of(id, rank));
     }
 
-    /// Drops the state of a handle that is gone. A panic is told to the log.
+    /// Drops the state of a handle that is gone. A panic is logged.
     pub(crate) fn let_go_of(&mut self, id: u64, rank: usize) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.forget(id))) {
             let fault = panic_note::take(payload);

@@ -51,7 +51,7 @@ impl StepState {
 /// Collective values of one rank, in two slots by parity.
 pub(crate) type Payload = [[AtomicU64; PAYLOAD_BYTES / 8]; 2];
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(StepState, released) == 8 && std::mem::offset_of!(StepState, slots) == 16);

@@ -96,7 +96,7 @@ fn settle(crew: &Crew, starter: &mut Starter, (tag, outcome): Started) {
     }
 }
 
-/// What a new worker is told first.
+/// What a new worker receives first.
 struct Introduction<'a> {
     member: u32,
     mail: ToWorker,

@@ -34,7 +34,7 @@ pub(crate) const RING_EVENTS: usize = 1 << 15;
 /// Launches kept of the driver, and as many deaths.
 const NOTES: usize = 1 << 15;
 
-/// What an event tells.
+/// What an event records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
     /// One member's part in one launch.
@@ -111,7 +111,7 @@ impl Tracer {
         unsafe { self.ring.as_ref() }
     }
 
-    /// Notes that something begins; gives what `end` wants.
+    /// Notes that something begins; returns what `end` needs.
     pub(crate) fn begin(&self, kind: EventKind, epoch: u64, span: Span) -> u64 {
         let ring = self.ring();
         let index = ring.count.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What a new worker of a team is told first.
+//! What a new worker of a team receives first.
 
 use crate::team::exit_function::ExitWire;
 use crate::team::initializer::InitializerWire;

@@ -209,7 +209,7 @@ impl CpuSet {
         Ok(Self::from_words(words))
     }
 
-    /// Reads a list as it stands, order and repetitions kept: `4,0-1` gives 4, 0, 1.
+    /// Reads a list as it stands, order and repetitions kept: `4,0-1` returns 4, 0, 1.
     pub(crate) fn parse_ordered(text: &str) -> Result<Vec<u32>, CpuSetError> {
         let syntax = |part: &str| CpuSetError::Syntax { text: shortened(text), part: shortened(part) };
         let index = |part: &str| {

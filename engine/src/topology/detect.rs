@@ -1,4 +1,4 @@
-//! Ways to a [`Machine`]: this one, or one that somebody described.
+//! Ways to a [`Machine`]: this one, or one from a description.
 
 use super::cpuset::CpuSet;
 use super::draft::Draft;

@@ -37,7 +37,7 @@ pub enum TopologyError {
     },
     /// The XML is of a generation that is not read.
     #[error(
-        "topology XML of version {found} is not read, only 2.x and 3.x; export it anew with hwloc 2 or later"
+        "topology XML of version {found} is not read, only 2.x and 3.x; export it again with hwloc 2 or later"
     )]
     Version {
         /// The version found.

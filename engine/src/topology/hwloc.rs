@@ -34,7 +34,7 @@ const INCLUDE_DISALLOWED: c_ulong = 1;
 
 type Handle = *mut c_void;
 
-/// Describes the subject in hwloc's XML; also gives the name of the library.
+/// Describes the subject in hwloc's XML; also returns the name of the library.
 pub(super) fn export(subject: Subject) -> Result<(String, String), TopologyError> {
     let (library, name) = open()?;
     let topology = Topology::new(&library)?;

@@ -143,7 +143,7 @@ pub enum PlacementError {
     #[error("the list of CPUs to place workers on is empty")]
     EmptyList,
     /// The list contains a PU twice.
-    #[error("CPU {cpu} stands twice in the list; ask for more workers than CPUs to share them")]
+    #[error("CPU {cpu} is twice in the list; ask for more workers than CPUs to share them")]
     RepeatedCpu {
         /// The PU.
         cpu: u32,
@@ -185,8 +185,8 @@ crate::base::debug_is_display!(PlacementError);
 ///
 /// The default number of workers is the number of places within `limits.allowed`, capped by the CPU quota
 /// rounded up. A requested number is used as it is, up to [`MAX_WORKERS`]; workers beyond the number of
-/// places share them round robin, and the reason says so. PUs in `limits.reserved` are left out; if no other is
-/// left, or not as many places as the requested number, they are used too, after all others. Listed PUs
+/// places share them round robin, and the reason says so. PUs in `limits.reserved` are left out; if no other
+/// is left, or not as many places as the requested number, they are used too, after all others. Listed PUs
 /// ([`Placement::Cpus`]) are used as listed, and `Unbound` ignores reservations.
 ///
 /// # Errors

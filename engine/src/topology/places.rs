@@ -20,7 +20,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// The first `count` places (all if there are not as many).
+    /// Returns the first `count` places (all if there are not as many).
     pub fn choose(&self, machine: &Machine, count: usize) -> Vec<CpuSet> {
         let mut chosen: Vec<CpuSet> = self.sets.iter().take(count).cloned().collect();
         if self.is_sorted_after_choice {
@@ -124,7 +124,7 @@ fn find(machine: &Machine, allowed: &CpuSet, request: &Request) -> Result<Places
     Ok(Places { natural: sets.len(), sets, what, notes, is_sorted_after_choice })
 }
 
-/// One place for everybody.
+/// One place for all workers.
 fn unbound(allowed: &CpuSet, natural: usize, what: String) -> Places {
     let notes = vec!["not bound to them".to_owned()];
     Places { sets: vec![allowed.clone()], natural, what, notes, is_sorted_after_choice: false }
@@ -206,7 +206,7 @@ impl Finder<'_> {
         groups
     }
 
-    /// Groups inside one object; gives back what is left over.
+    /// Groups inside one object; returns what is left over.
     fn group_level(&self, units: Vec<Unit>, level: usize, groups: &mut Vec<Unit>) -> Vec<Unit> {
         let Some(key) = LEVELS.get(level) else {
             return take_groups(units, self.threads, groups);
@@ -266,7 +266,7 @@ impl Finder<'_> {
     }
 }
 
-/// Moves full groups of `size` out of `units`; gives back the rest.
+/// Moves full groups of `size` out of `units`; returns the rest.
 fn take_groups(units: Vec<Unit>, size: usize, groups: &mut Vec<Unit>) -> Vec<Unit> {
     let full = units.len() / size * size;
     for group in units[..full].chunks(size) {

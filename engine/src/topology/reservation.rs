@@ -1,9 +1,9 @@
 //! Cores that a pool keeps for itself among the pools of one user.
 //!
-//! All pools of a user that reserve cores open one file and lock a byte of it for each PU: byte `n` for the PU
-//! of operating-system index `n`. The bytes themselves mean nothing, and the file stays empty. A lock belongs
-//! to the open file description of the driver, which neither workers nor other children get, so the kernel
-//! frees it when the driver's process ends in whatever way. There are no entries that could be stale.
+//! All pools of a user that reserve cores open one file and lock a byte of it for each PU: byte `n` for the
+//! PU of operating-system index `n`. The bytes themselves mean nothing, and the file stays empty. A lock
+//! belongs to the open file description of the driver, which neither workers nor other children get, so the
+//! kernel frees it when the driver's process ends in whatever way. There are no entries that could be stale.
 //!
 //! | a kill of the driver after | leaves |
 //! |---|---|

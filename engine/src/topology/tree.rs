@@ -140,7 +140,7 @@ impl Machine {
             .collect()
     }
 
-    /// What can be told about one core beside its PUs.
+    /// What is known about one core beside its PUs.
     fn look(&self, core: &Core) -> String {
         let mut look = String::new();
         if core.cpuset.len() > 1 {

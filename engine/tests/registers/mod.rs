@@ -1,11 +1,12 @@
-//! Registers of a stopped process that is traced by the calling thread, as each architecture has them: where it
-//! is, and where the processor stops it.
+//! Registers of a stopped process that is traced by the calling thread, as each architecture has them: where
+//! it is, and where the processor stops it.
 //!
 //! # Safety
 //! Plain `ptrace` calls, which write to no memory of this process but the values named in them.
 
 /// Whether a process can be stepped through every loop. The pair of instructions by which processors without
-/// atomic ones change a word never succeeds under a tracer that stops between them: it would go round for ever.
+/// atomic ones change a word never succeeds under a tracer that stops between them: it would go round
+/// forever.
 pub fn can_be_stepped() -> bool {
     #[cfg(target_arch = "aarch64")]
     return std::arch::is_aarch64_feature_detected!("lse");

@@ -1,5 +1,6 @@
 use crate::splitmix::bits;
-use phalanx::{Process, Queue, Receiver, Sender};
+use phalanx::channel::{Receiver, Sender};
+use phalanx::{Process, Queue};
 
 /// Steps to 1 in the Collatz sequence.
 fn steps(mut n: u64) -> u64 {

@@ -123,8 +123,8 @@ const NOWHERE: Found = [0, u64::MAX];
 struct Place<O>(PhantomData<O>);
 
 impl<O: Order> Place<O> {
-    /// Whether an element takes the place of the best one before it: NaN takes it from numbers, unless NaN counts
-    /// for nothing.
+    /// Whether an element takes the place of the best one before it: NaN takes it from numbers, unless NaN
+    /// counts for nothing.
     #[inline(always)]
     fn is_taken(best: O::In, x: O::In) -> bool {
         if Self::skips() {
@@ -225,8 +225,8 @@ macro_rules! extremes { ($(
     $(#[$doc])*
     ///
     /// # Errors
-    /// `Argument` if there is no such axis; `Empty` if it has no elements and there are results to give; `Memory`,
-    /// `Launch`.
+    /// `Argument` if there is no such axis; `Empty` if it has no elements and the result is not empty;
+    /// `Memory`, `Launch`.
     pub fn $name<T: $bound, D: Axes>(
         pool: &Pool,
         x: &(impl Input<Elem = T, Dim = D> + ?Sized),
@@ -238,7 +238,8 @@ macro_rules! extremes { ($(
 )* } }
 
 extremes! {
-    /// Smallest elements along an axis; NaN where one is NaN. If both zeros are smallest, either of them.
+    /// Returns the smallest elements along an axis; NaN where one is NaN. If both zeros are smallest, either
+    /// of them.
     ///
     /// Cost: every element read once, with two operations.
     ///
@@ -252,7 +253,7 @@ extremes! {
     /// ```
     min[Number] -> T: Best<Least<T>>;
 
-    /// Largest elements along an axis, like [`min`].
+    /// Returns the largest elements along an axis, like [`min`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -264,7 +265,8 @@ extremes! {
     /// ```
     max[Number] -> T: Best<Most<T>>;
 
-    /// Smallest elements along an axis that are not NaN; NaN where all are. Otherwise like [`min`].
+    /// Returns the smallest elements along an axis that are not NaN; NaN where all are. Otherwise like
+    /// [`min`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -276,7 +278,8 @@ extremes! {
     /// ```
     nanmin[Real] -> T: Best<LeastKnown<T>>;
 
-    /// Largest elements along an axis that are not NaN; NaN where all are. Otherwise like [`min`].
+    /// Returns the largest elements along an axis that are not NaN; NaN where all are. Otherwise like
+    /// [`min`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -288,7 +291,7 @@ extremes! {
     /// ```
     nanmax[Real] -> T: Best<MostKnown<T>>;
 
-    /// Largest absolute values along an axis; NaN where one is NaN.
+    /// Returns the largest absolute values along an axis; NaN where one is NaN.
     ///
     /// Cost: every element read once, with three operations.
     ///
@@ -302,7 +305,8 @@ extremes! {
     /// ```
     norm_inf[Real] -> T: Best<Furthest<T>>;
 
-    /// Places of the smallest elements along an axis, counted from 0: the first of equal ones, or the first NaN.
+    /// Returns the places of the smallest elements along an axis, counted from 0: the first of equal ones, or
+    /// the first NaN.
     ///
     /// Cost: every element read once, and those near the smallest one again.
     ///
@@ -316,7 +320,7 @@ extremes! {
     /// ```
     argmin[Number] -> u64: Place<Least<T>>;
 
-    /// Places of the largest elements along an axis, like [`argmin`].
+    /// Returns the places of the largest elements along an axis, like [`argmin`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -328,8 +332,8 @@ extremes! {
     /// ```
     argmax[Number] -> u64: Place<Most<T>>;
 
-    /// Places of the smallest elements along an axis that are not NaN, like [`argmin`]; `u64::MAX` where all are
-    /// NaN (NumPy raises an error).
+    /// Returns the places of the smallest elements along an axis that are not NaN, like [`argmin`];
+    /// `u64::MAX` where all are NaN (NumPy raises an error).
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -341,7 +345,7 @@ extremes! {
     /// ```
     nanargmin[Real] -> u64: Place<LeastKnown<T>>;
 
-    /// Places of the largest elements along an axis that are not NaN, like [`nanargmin`].
+    /// Returns the places of the largest elements along an axis that are not NaN, like [`nanargmin`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

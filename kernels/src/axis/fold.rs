@@ -1,5 +1,5 @@
-//! How lines are folded: along memory where a line is contiguous, row by row where it is not, and in leaves of a
-//! fixed length either way.
+//! How lines are folded: along memory where a line is contiguous, row by row where it is not, and in leaves
+//! of a fixed length either way.
 //!
 //! ```text
 //! leaf          = 65,536 elements of a line where lines are contiguous, else about 65,536 elements of some rows
@@ -7,10 +7,10 @@
 //! result[o, c]  = the states of its leaves, folded in order, in blocks of 256
 //! ```
 //!
-//! 1. Lines that are not contiguous are never walked one by one: a row of states is carried along the rows of the
-//!    leaf, each row read once and in full.
-//! 2. Rows that are shorter than a vector register or two (a table of three columns) are read several at a time,
-//!    as one row with as many states, which are folded at the end.
+//! 1. Lines that are not contiguous are never walked one by one: a row of states is carried along the rows of
+//!    the leaf, each row read once and in full.
+//! 2. Rows that are shorter than a vector register or two (a table of three columns) are read several at a
+//!    time, as one row with as many states, which are folded at the end.
 //! 3. Leaves depend on the shape alone, and so do the bits of the result.
 
 use super::layout::{Axes, Lines, resolve, zeros_without};
@@ -42,7 +42,8 @@ pub(super) trait Fold: 'static {
     fn start() -> Self::State;
     /// The state of a part of a line that is contiguous and begins at place `first` of the line.
     fn line(x: &[Self::In], first: usize) -> Self::State;
-    /// Adds `rows` rows, `stride` elements apart, each with an element for every state; the first is row `first`.
+    /// Adds `rows` rows, `stride` elements apart, each with an element for every state; the first is row
+    /// `first`.
     fn rows(states: &mut [Self::State], x: &[Self::In], stride: usize, rows: usize, first: usize);
     /// The state of two parts, the left one first.
     fn merge(left: Self::State, right: Self::State) -> Self::State;

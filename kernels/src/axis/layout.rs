@@ -8,7 +8,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A number of axes that kernels along an axis take: 1 to 6, told by the type or not ([`IxDyn`](type@IxDyn)). Sealed.
+/// A number of axes that kernels along an axis accept: 1 to 6, known from the type or not
+/// ([`IxDyn`](type@IxDyn)). Sealed.
 pub trait Axes: Shape + RemoveAxis + sealed::Sealed {
     /// The shape of what is left when one axis is gone. Arrays of one axis leave an array of one element.
     type Less: Shape;

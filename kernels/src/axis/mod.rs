@@ -19,19 +19,19 @@
 //! | [`sort`], [`argsort`] | every line in order, in place; the places that would sort it, in `out` | as in the input; `u64` |
 //!
 //! # Shapes
-//! A **line** is what is left of an array when all indices but the one along `axis` are fixed. `axis` counts from
-//! 0, or from the last axis if it is negative. Arrays have 1 to 6 axes, also as
+//! A **line** is what is left of an array when all indices but the one along `axis` are fixed. `axis` counts
+//! from 0, or from the last axis if it is negative. Arrays have 1 to 6 axes, also as
 //! [`IxDyn`](type@ndarray::IxDyn); views may have any strides.
 //!
-//! A kernel with one result for each line returns a new array that has the axes of the input without that one, so
-//! that of the shape `(300, 4)` along axis 0 `(4)` is left; of an array of one axis one element. [`expand_dims`]
-//! puts an axis of length 1 in its place (`keepdims`) without a copy. A kernel whose result is as large as its input
-//! writes to an array of the caller's, `out`, of the same shape.
+//! A kernel with one result for each line returns a new array that has the axes of the input without that
+//! one: for the shape `(300, 4)` and axis 0 the shape `(4)`, for an array of one axis one element.
+//! [`expand_dims`] puts an axis of length 1 in its place (`keepdims`) without a copy. A kernel whose result
+//! is as large as its input writes to an array of the caller's, `out`, of the same shape.
 //!
 //! # Cost
-//! Elements are read along memory, in full rows, whichever axis it is. Workers share the lines, and where lines are
-//! few or long, parts of them. Results have the same bits for every number of workers, but sums along one axis and
-//! those along the same axis of the transposed array may differ in last digits.
+//! Elements are read along memory, in full rows, whichever axis it is. Workers share the lines, and where
+//! lines are few or long, parts of them. Results have the same bits for every number of workers, but sums
+//! along one axis and those along the same axis of the transposed array may differ in last digits.
 
 mod extreme;
 mod fold;

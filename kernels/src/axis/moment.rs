@@ -225,12 +225,12 @@ macro_rules! moments { ($(
 )* } }
 
 moments! {
-    /// Variances along an axis, which divide by the length less `ddof` (0 is NumPy's default, 1 estimates from a
-    /// sample).
+    /// Returns the variances along an axis, which divide by the length less `ddof` (0 is NumPy's default, 1
+    /// estimates from a sample).
     ///
     /// Computed in float64 for all types, about the mean of each block, so that nothing cancels; 0 where all
-    /// elements are equal. NaN where `len - ddof` is not positive, or where an element is NaN or infinite. Squares
-    /// that leave the range of float64 make a variance infinite or 0, as in NumPy.
+    /// elements are equal. NaN where `len - ddof` is not positive, or where an element is NaN or infinite.
+    /// Squares that leave the range of float64 make a variance infinite or 0, as in NumPy.
     ///
     /// Cost: every element read once from memory, with about six operations.
     ///
@@ -245,7 +245,7 @@ moments! {
     #[doc(alias = "var")]
     variance[Number](ddof): Variance<T>;
 
-    /// Square roots of [`variance`].
+    /// Returns the square roots of [`variance`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -257,7 +257,7 @@ moments! {
     /// ```
     std[Number](ddof): Deviation<T>;
 
-    /// Means along an axis of all elements that are not NaN; NaN where all are.
+    /// Returns the means along an axis of all elements that are not NaN; NaN where all are.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -269,7 +269,7 @@ moments! {
     /// ```
     nanmean[Real](): KnownMean<T>;
 
-    /// Variances along an axis of all elements that are not NaN; otherwise like [`variance`].
+    /// Returns the variances along an axis of all elements that are not NaN; otherwise like [`variance`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -282,7 +282,7 @@ moments! {
     #[doc(alias = "nanvar")]
     nanvariance[Real](ddof): KnownVariance<T>;
 
-    /// Square roots of [`nanvariance`].
+    /// Returns the square roots of [`nanvariance`].
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

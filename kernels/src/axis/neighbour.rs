@@ -1,7 +1,8 @@
 //! Elements beside each other along an axis: differences, slopes, rotations.
 //!
-//! A result's element depends on elements of the same line at a fixed distance, so that rows of the result are made of
-//! rows of the input; where lines are contiguous, of parts of one line that are shifted against each other.
+//! A result's element depends on elements of the same line at a fixed distance, so that rows of the result
+//! are made of rows of the input; where lines are contiguous, of parts of one line that are shifted against
+//! each other.
 
 use super::layout::{Axes, Lines, resolve};
 use crate::error::{KernelError, check_shape};
@@ -19,8 +20,8 @@ type Parameter = f64;
 trait Made: 'static {
     type In: Element;
     type Out: Element;
-    /// Makes row `at` of lines of `len` rows; `row(i)` is row `i` of the input. Where lines are contiguous, a row is
-    /// the part of a line that begins there.
+    /// Makes row `at` of lines of `len` rows; `row(i)` is row `i` of the input. Where lines are contiguous, a
+    /// row is the part of a line that begins there.
     fn make<'a>(
         out: &mut [Self::Out],
         row: impl Fn(usize) -> &'a [Self::In],
@@ -97,14 +98,14 @@ impl<T: Element> Made for Flipped<T> {
     }
 }
 
-/// Sets `out` to the differences of neighbours along an axis, `x[i + 1] - x[i]`: it is shorter than `x` by one there.
-/// Integers wrap around.
+/// Sets `out` to the differences of neighbours along an axis, `x[i + 1] - x[i]`: `out` is shorter than `x` by
+/// one along it. Integers wrap around.
 ///
 /// Cost: every element read once and written once, along memory.
 ///
 /// # Errors
-/// `Argument` if there is no such axis; `Shape` if `out` does not have the shape of `x` with one element less along
-/// the axis; `Memory`, `Launch`.
+/// `Argument` if there is no such axis; `Shape` if `out` does not have the shape of `x` with one element less
+/// along the axis; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -129,14 +130,15 @@ pub fn diff<T: Number, D: Axes>(
     run::<Diff<T>, D>(pool, out, x, axis, 0.0)
 }
 
-/// Sets `out` to the slopes along an axis of values that are `step` apart: half the difference of the neighbours on
-/// both sides over `step`, and at both ends the difference to the only neighbour. NumPy's `gradient` of one axis.
+/// Sets `out` to the slopes along an axis of values that are `step` apart: half the difference of the
+/// neighbours on both sides over `step`, and at both ends the difference to the only neighbour. NumPy's
+/// `gradient` of one axis.
 ///
 /// Cost: as for [`diff`].
 ///
 /// # Errors
-/// `Argument` if there is no such axis, or if it has fewer than 2 elements; `Shape` if the shapes differ; `Memory`,
-/// `Launch`.
+/// `Argument` if there is no such axis, or if it has fewer than 2 elements; `Shape` if the shapes differ;
+/// `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -164,8 +166,8 @@ pub fn gradient<T: Real, D: Axes>(
     run::<Slope<T>, D>(pool, out, x, axis, step)
 }
 
-/// Sets `out` to `x` rotated along an axis by `shift` places, to higher ones if that is positive: what leaves at one
-/// end comes in at the other.
+/// Sets `out` to `x` rotated along an axis by `shift` places, to higher ones if that is positive: elements
+/// that leave at one end enter at the other.
 ///
 /// Cost: as for [`diff`].
 ///
@@ -197,7 +199,8 @@ pub fn roll<T: Element, D: Axes>(
 
 /// Sets `out` to `x` in reverse order along an axis.
 ///
-/// Cost: as for [`diff`]. To read an array in reverse order needs no copy: `a.slice(s![..;-1])` is an operand.
+/// Cost: as for [`diff`]. To read an array in reverse order needs no copy: `a.slice(s![..;-1])` is an
+/// operand.
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Shape` if the shapes differ; `Memory`, `Launch`.

@@ -10,8 +10,8 @@ use phalanx::{Element, Pool, SharedArray};
 
 /// Sets `out` to the arrays `parts`, one after the other along an axis.
 ///
-/// `out` is as long along the axis as all parts together, and as long as each of them along the others. To stack
-/// arrays along a new axis, give each of them that axis first, by [`expand_dims`](super::expand_dims).
+/// `out` is as long along the axis as all parts together, and as long as each of them along the others. To
+/// stack arrays along a new axis, give each of them that axis first, by [`expand_dims`](super::expand_dims).
 ///
 /// Cost: every element read once and written once; one launch for each part that is not short.
 ///
@@ -62,16 +62,16 @@ where
     Ok(())
 }
 
-/// Sets `out` to `x` with a border of `value`: `before[a]` elements in front along axis `a`, and as many behind as
-/// `out` is longer.
+/// Sets `out` to `x` with a border of `value`: `before[a]` elements in front along axis `a`, and as many
+/// behind as `out` is longer.
 ///
 /// NumPy's `pad` of mode `constant`. Stencils need no padded copy: their borders are arguments.
 ///
 /// Cost: `out` is written once, and once more where `x` is put.
 ///
 /// # Errors
-/// `Shape` if `x` and its border do not fit into `out`, or `before` has not one number for each axis; `Memory`,
-/// `Launch`.
+/// `Shape` if `x` and its border do not fit into `out`, or `before` does not have one number per axis;
+/// `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

@@ -14,17 +14,17 @@ const TILE: usize = 1 << 15;
 /// Lines that are copied together at least, where they are not contiguous: whole lines of the caches.
 const LEAST_LINES: usize = 16;
 
-/// Quantiles along an axis, like NumPy's `quantile(x, q, axis)`: interpolated between the two elements next to
-/// place `q * (len - 1)` of the sorted line, in float64.
+/// Returns quantiles along an axis, like NumPy's `quantile(x, q, axis)`: interpolated between the two
+/// elements next to place `q * (len - 1)` of the sorted line, in float64.
 ///
 /// NaN where an element is NaN. Between equal infinities the result is that infinity (NumPy returns NaN).
 ///
-/// Cost: every line is copied, along memory, and the elements selected in the copy, by one worker. Extra memory for
-/// the lines that are being selected from.
+/// Cost: every line is copied, along memory, and the elements selected in the copy, by one worker. Extra
+/// memory: the lines that workers are selecting from.
 ///
 /// # Errors
-/// `Argument` if there is no such axis, or `q` is not in 0..=1; `Empty` if the axis has no elements and there are
-/// results to give; `Memory`, `Launch`.
+/// `Argument` if there is no such axis, or `q` is not in 0..=1; `Empty` if the axis has no elements and the
+/// result is not empty; `Memory`, `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
@@ -44,7 +44,7 @@ pub fn quantile<T: Key + Number, D: Axes>(
     run::<T, D, false>("quantile", pool, x, axis, q)
 }
 
-/// Medians along an axis: [`quantile`] of 0.5.
+/// Returns the medians along an axis: [`quantile`] of 0.5.
 ///
 /// # Errors
 /// As for [`quantile`].
@@ -65,7 +65,8 @@ pub fn median<T: Key + Number, D: Axes>(
     run::<T, D, false>("median", pool, x, axis, 0.5)
 }
 
-/// Quantiles along an axis of all elements that are not NaN; NaN where all are. Otherwise like [`quantile`].
+/// Returns quantiles along an axis of all elements that are not NaN; NaN where all are. Otherwise like
+/// [`quantile`].
 ///
 /// # Errors
 /// As for [`quantile`].
@@ -88,7 +89,7 @@ pub fn nanquantile<T: Key + Real, D: Axes>(
     run::<T, D, true>("nanquantile", pool, x, axis, q)
 }
 
-/// Medians along an axis of all elements that are not NaN: [`nanquantile`] of 0.5.
+/// Returns the medians along an axis of all elements that are not NaN: [`nanquantile`] of 0.5.
 ///
 /// # Errors
 /// As for [`quantile`].

@@ -48,11 +48,13 @@ impl<T: Number> Running for Multiplied<T> {
 
 /// Sets every element of `out` to the sum of the elements of `x` up to it along an axis.
 ///
-/// Integers are added in 64 bits of the same sign and wrap around, so the output's elements are `u64` or `i64`;
-/// floats in their own type, one after the other as in NumPy. NaN and infinities carry over to what follows.
+/// Integers are added in 64 bits of the same sign and wrap around, so the output's elements are `u64` or
+/// `i64`; floats in their own type, one after the other as in NumPy. NaN and infinities carry over to what
+/// follows.
 ///
-/// Cost: every element read once and written once, along memory. One worker goes along a line, so of a few long
-/// lines some workers have none; for one line see [`scan::inclusive_sum`](crate::scan::inclusive_sum).
+/// Cost: every element read once and written once, along memory. One worker computes a line, so with fewer
+/// lines than workers some have nothing to do; for one line see
+/// [`scan::inclusive_sum`](crate::scan::inclusive_sum).
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Shape` if the shapes differ; `Memory`, `Launch`.

@@ -12,9 +12,10 @@ use phalanx::{Pool, SharedArray};
 
 /// Sorts every line along an axis in ascending order, in place.
 ///
-/// The order is that of [`order::sort`](crate::order::sort): NaNs last, elements that compare equal by their bits.
+/// The order is that of [`order::sort`](crate::order::sort): NaNs last, elements that compare equal by their
+/// bits.
 ///
-/// Cost: every line is sorted by one worker, in the caches if it fits there; extra memory for the lines that are
+/// Cost: every line is sorted by one worker, in the caches if it fits there; extra memory: the lines that are
 /// being sorted. For one long line use [`order::sort`](crate::order::sort). Changes `x` in place, so the call
 /// fails if a worker dies.
 ///

@@ -98,10 +98,10 @@ terms! {
     All[Number]: u64 => u8, |x| u64::from(x != T::ZERO), |sum, len| u8::from(sum == len as u64);
 }
 
-/// Sums along an axis, each added pairwise.
+/// Returns the sums along an axis, each added pairwise.
 ///
-/// Integers are added in 64 bits of the same sign and wrap around; floats in their own type. The sum of an axis
-/// of length 0 is 0. See the [module](super) for shapes.
+/// Integers are added in 64 bits of the same sign and wrap around; floats in their own type. The sum of an
+/// axis of length 0 is 0. See the [module](super) for shapes.
 ///
 /// Cost: every element read once, with one addition, along memory whichever axis it is.
 ///
@@ -127,7 +127,7 @@ pub fn sum<T: Number, D: Axes>(
     fold::<Sum<Plain<T>>, D>(pool, x, axis, 0)
 }
 
-/// Sums along an axis of all elements that are not NaN; otherwise like [`sum`].
+/// Returns the sums along an axis of all elements that are not NaN; otherwise like [`sum`].
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -148,10 +148,10 @@ pub fn nansum<T: Real, D: Axes>(
     fold::<Sum<Known<T>>, D>(pool, x, axis, 0)
 }
 
-/// Means along an axis: sums in float64 over the length; NaN if that is 0.
+/// Returns the means along an axis: sums in float64 over the length; NaN if that is 0.
 ///
-/// Unlike in NumPy, means of float32 are computed in float64 and returned as such. A sum that overflows leaves an
-/// infinite mean, as in NumPy. Cost: as for [`sum`].
+/// Unlike in NumPy, means of float32 are computed in float64 and returned as such. A sum that overflows
+/// leaves an infinite mean, as in NumPy. Cost: as for [`sum`].
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -173,7 +173,7 @@ pub fn mean<T: Number, D: Axes>(
     fold::<Sum<Mean<T>>, D>(pool, x, axis, 0)
 }
 
-/// Sums of absolute values along an axis. Cost and behaviour as for [`sum`].
+/// Returns the sums of absolute values along an axis. Cost and behaviour as for [`sum`].
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -194,7 +194,7 @@ pub fn norm1<T: Real, D: Axes>(
     fold::<Sum<Absolute<T>>, D>(pool, x, axis, 0)
 }
 
-/// Euclidean norms along an axis: square roots of sums of squares.
+/// Returns the Euclidean norms along an axis: square roots of sums of squares.
 ///
 /// As in NumPy, squares that leave the range of the type make a norm infinite or 0, unlike
 /// [`reduce::norm2`](crate::reduce::norm2). Cost: as for [`sum`], with two operations.
@@ -218,7 +218,7 @@ pub fn norm2<T: Real, D: Axes>(
     fold::<Sum<Square<T>>, D>(pool, x, axis, 0)
 }
 
-/// How many elements along an axis are not 0. NaN is not 0.
+/// Returns how many elements along an axis are not 0. NaN is not 0.
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Memory`, `Launch`.
@@ -239,7 +239,7 @@ pub fn count_nonzero<T: Number, D: Axes>(
     fold::<Sum<NotZero<T>>, D>(pool, x, axis, 0)
 }
 
-/// Whether any element along an axis is not 0: 1 or 0, and 0 for an axis of length 0. NaN is not 0.
+/// Returns whether any element along an axis is not 0: 1 or 0, and 0 for an axis of length 0. NaN is not 0.
 ///
 /// Reads every element.
 ///
@@ -262,7 +262,7 @@ pub fn any<T: Number, D: Axes>(
     fold::<Sum<Any<T>>, D>(pool, x, axis, 0)
 }
 
-/// Whether all elements along an axis are not 0: 1 or 0, and 1 for an axis of length 0. NaN is not 0.
+/// Returns whether all elements along an axis are not 0: 1 or 0, and 1 for an axis of length 0. NaN is not 0.
 ///
 /// Reads every element.
 ///

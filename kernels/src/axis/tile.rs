@@ -22,8 +22,8 @@ pub(super) fn tile_of<D: Dimension>(shape: &D, axis: usize) -> D {
     tile
 }
 
-/// The lines of a view one after the other, each made contiguous, in the order of the other axes. Where lines are
-/// not contiguous, memory is read row by row.
+/// The lines of a view one after the other, each made contiguous, in the order of the other axes. Where lines
+/// are not contiguous, memory is read row by row.
 pub(super) fn lines_of<T: Copy, U: Copy + Default, D: Dimension + RemoveAxis>(
     x: &ArrayView<'_, T, D>,
     axis: usize,

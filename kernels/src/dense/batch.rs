@@ -102,7 +102,7 @@ use sized;
 /// Solves `A[c] x[c] = b[c]` for every `c`: `a` is `count x n x n`; `b` and `x` are `count x n`, a vector
 /// each, or `count x n x k`, several right-hand sides each.
 ///
-/// Cost: `2/3 n^3 + 2 n^2 k` operations a matrix, by elimination with row exchanges.
+/// Cost: `2/3 n^3 + 2 n^2 k` operations per matrix, by elimination with row exchanges.
 ///
 /// # Errors
 /// `Shape` if the shapes do not match; `Singular` or `NotFinite` with the first matrix that has no inverse,
@@ -237,7 +237,7 @@ fn pivot_of<T: Product>(a: &[T], n: usize, k: usize) -> Result<usize, Wrong> {
 
 /// Sets every `out[c]` to the inverse of `a[c]`, both `count x n x n`.
 ///
-/// Cost: `8/3 n^3` operations a matrix. To [`solve`] is cheaper and more accurate than to multiply by an
+/// Cost: `8/3 n^3` operations per matrix. [`solve`] is cheaper and more accurate than multiplying by an
 /// inverse.
 ///
 /// # Errors
@@ -281,7 +281,7 @@ fn invert_chunk<T: Product>(a: &[T], out: &mut [T], span: Range<usize>, n: usize
 /// Sets every `out[c]` to the lower triangular `L` with `L L' = a[c]`, for symmetric, positive definite
 /// matrices, of which only the diagonal and what is below it is read. Both are `count x n x n`.
 ///
-/// Cost: `1/3 n^3` operations a matrix.
+/// Cost: `1/3 n^3` operations per matrix.
 ///
 /// # Errors
 /// `Shape` if the shapes do not match; `NotPositiveDefinite` or `NotFinite` with the first matrix that is
@@ -374,7 +374,7 @@ where
 
 /// Sets every `out[c]` to the determinant of `a[c]`, which is `count x n x n`. NaN and infinities spread.
 ///
-/// Cost: `2/3 n^3` operations a matrix.
+/// Cost: `2/3 n^3` operations per matrix.
 ///
 /// # Errors
 /// `Shape` if the shapes do not match; `Launch`, `Memory`.

@@ -1,4 +1,4 @@
-//! Matrices as the library that factorises them wants them: column-major, and finite.
+//! Matrices as the library that factorises them needs them: column-major, and finite.
 //!
 //! A matrix is kept as the rows of its transpose, in one shared array: some columns are neighbouring rows of
 //! that array, so a grant of them is a slice.

@@ -138,7 +138,7 @@ impl<T: Product> Lu<T> {
         Ok(())
     }
 
-    /// Sets `out` to the inverse. To solve systems is cheaper and more accurate than to multiply by it.
+    /// Sets `out` to the inverse. Solving systems is cheaper and more accurate than multiplying by it.
     ///
     /// Cost: `2 n^3` operations, all shared out.
     ///
@@ -263,8 +263,8 @@ fn back<T: Product>(sides: &mut [T], factors: &[T], order: &[u64]) {
     triangular::solve_upper_triangular_in_place(factors, sides, ALONE);
 }
 
-/// Sets `x` to the solution of `A x = b` for a square matrix, by [`Lu`]. Keep the factorisation to solve with
-/// one matrix again.
+/// Sets `x` to the solution of `A x = b` for a square matrix, by [`Lu`]. Keep the factorisation to solve
+/// several systems with one matrix.
 ///
 /// # Errors
 /// As for [`Lu::new`] and [`Lu::solve`].

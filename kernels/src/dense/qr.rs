@@ -118,8 +118,8 @@ impl<T: Product> Qr<T> {
         Ok(())
     }
 
-    /// Sets `x` to what makes `|A x - b|` least, for `m >= n` and columns of `A` that are independent: one
-    /// right-hand side of `m` elements and `x` of `n`, or `m x k` and `n x k`.
+    /// Sets `x` to the vector that makes `|A x - b|` least, for `m >= n` and columns of `A` that are
+    /// independent: one right-hand side of `m` elements and `x` of `n`, or `m x k` and `n x k`.
     ///
     /// Cost: `4 m n k` operations; a worker takes 32 right-hand sides at a time, so one vector is solved by
     /// the caller alone.
@@ -275,8 +275,8 @@ fn back<T: Product>(sides: &mut [T], factors: &[T], m: usize) {
     triangular::solve_upper_triangular_in_place(factors.subrows(0, n), sides, ALONE);
 }
 
-/// Sets `x` to what makes `|A x - b|` least, by [`Qr`], for at least as many equations as unknowns and
-/// independent columns. [`Svd::solve`](super::Svd::solve) is for all other matrices.
+/// Sets `x` to the vector that makes `|A x - b|` least, by [`Qr`], for at least as many equations as
+/// unknowns and independent columns. [`Svd::solve`](super::Svd::solve) is for all other matrices.
 ///
 /// # Errors
 /// As for [`Qr::new`] and [`Qr::solve`].

@@ -1,8 +1,8 @@
 //! Singular values.
 //!
 //! The [`faer`](https://docs.rs/faer) crate computes them in the calling thread. Before that, the workers
-//! reduce a tall matrix to its triangular factor, which leaves the caller a small one (T. F. Chan, ACM TOMS 8,
-//! 1982).
+//! reduce a tall matrix to its triangular factor, which leaves the caller a small one (T. F. Chan, ACM TOMS
+//! 8, 1982).
 
 use super::field::{self, ALONE};
 use super::{Product, Qr};
@@ -113,7 +113,7 @@ impl<T: Product> Svd<T> {
         }
     }
 
-    /// Sets `x` to the shortest of those that make `|A x - b|` least, for matrices of any shape and rank: `b`
+    /// Sets `x` to the shortest vector that makes `|A x - b|` least, for matrices of any shape and rank: `b`
     /// has `m` elements and `x` has `n`, or `m x k` and `n x k`. Singular values that [`Self::rank`] does not
     /// count are left out.
     ///

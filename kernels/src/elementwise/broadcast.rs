@@ -5,8 +5,8 @@ use crate::error::KernelError;
 /// Axes that may be left when neighbouring ones that lie alike in all operands are taken together.
 const MOST_AXES: usize = 8;
 
-/// The axes of a result as far as operands tell them apart, and the strides of `N` inputs along them: 0 where an
-/// input is repeated.
+/// The axes of a result as far as operands tell them apart, and the strides of `N` inputs along them: 0 where
+/// an input is repeated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Plan<const N: usize> {
     axes: usize,
@@ -18,8 +18,8 @@ pub(super) struct Plan<const N: usize> {
 pub(super) type Numbers<const N: usize> = ([usize; MOST_AXES], [[usize; MOST_AXES]; N]);
 
 impl<const N: usize> Plan<N> {
-    /// How inputs of some shapes are stretched to `out`: axes are compared from the last on, and an axis of an input
-    /// must be as long as that of the result, have length 1 or be missing.
+    /// How inputs of some shapes are stretched to `out`: axes are compared from the last on, and an axis of
+    /// an input must be as long as that of the result, have length 1 or be missing.
     pub(super) fn new(out: &[usize], inputs: [(&'static str, &[usize]); N]) -> Result<Self, KernelError> {
         let mut plan = Plan { axes: 0, shape: [1; MOST_AXES], strides: [[0; MOST_AXES]; N] };
         let mut all = [(); N].map(|()| Vec::new());
@@ -82,8 +82,8 @@ fn stretched(what: &'static str, out: &[usize], shape: &[usize]) -> Result<Vec<u
     Ok(strides)
 }
 
-/// The rows, along the last axis, of elements `first..first + len` of the result: calls `f` with the place in that
-/// span, the length, and the place in each input of the first element. Rows end where the span does.
+/// The rows, along the last axis, of elements `first..first + len` of the result: calls `f` with the place in
+/// that span, the length, and the place in each input of the first element. Rows end where the span does.
 #[inline(always)]
 pub(super) fn rows<const N: usize>(
     (shape, strides): &Numbers<N>,

@@ -216,8 +216,8 @@ pub fn select<C: Number, T: Element, D: Shape>(
     )
 }
 
-/// Sets `out` to `x`, or to `low` where `x` is below it, or to `high` where it is above: NumPy's `clip`. NaN stays
-/// NaN; where `low` is above `high` the result is `high`.
+/// Sets `out` to `x`, or to `low` where `x` is below it, or to `high` where it is above: NumPy's `clip`. NaN
+/// stays NaN; where `low` is above `high` the result is `high`.
 ///
 /// Inputs are stretched as by [`zip2`](super::zip2).
 ///

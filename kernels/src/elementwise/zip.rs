@@ -50,8 +50,8 @@ macro_rules! zips { ($(
     $(#[$doc])*
     ///
     /// # Errors
-    /// `Shape` if an input cannot be stretched to the shape of `out`; `Argument` if an input has
-    /// no axes, or if the shapes differ along more than 8 groups of axes; `Memory`, `Launch`; also if `f` panics.
+    /// `Shape` if an input cannot be stretched to the shape of `out`; `Argument` if an input has no axes, or
+    /// if the shapes differ along more than 8 groups of axes; `Memory`, `Launch`; also if `f` panics.
     pub fn $name<U: Element, D: Shape, $($t: Element,)+ F>(
         pool: &Pool,
         out: &mut SharedArray<U, D>,
@@ -110,9 +110,9 @@ macro_rules! zips { ($(
 zips! {
     /// Sets every `out[i]` to `f(x[i], y[i])`, where inputs of smaller shapes are stretched to that of `out`.
     ///
-    /// `f` is a function or a closure that captures nothing; a scalar is passed as an array of one element. Cost: every
-    /// input read and `out` written once, with one call of `f` per element; where an input is stretched and rows have
-    /// fewer than about 30 elements, some operations for each row beside.
+    /// `f` is a function or a closure that captures nothing; a scalar is passed as an array of one element.
+    /// Cost: every input read and `out` written once, with one call of `f` per element; where an input is
+    /// stretched and rows have fewer than about 30 elements, a few more operations per row.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

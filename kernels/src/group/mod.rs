@@ -6,9 +6,9 @@
 //! | [`run_lengths`] | the key of each run, and its length |
 //! | [`bincount`] | the sum of weights for each small integer |
 //!
-//! To group by keys in any order, sort them and their values first, with [`order::sort_pairs`](crate::order::sort_pairs):
-//! then every run is a group. Results are new arrays, since their lengths are known only afterwards, and have the same
-//! bits for every number of workers.
+//! To group by keys in any order, sort them and their values first, with
+//! [`order::sort_pairs`](crate::order::sort_pairs): then every run is a group. Results are new arrays, since
+//! their lengths are known only afterwards, and have the same bits for every number of workers.
 
 mod runs;
 mod weight;

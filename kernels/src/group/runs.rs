@@ -20,12 +20,13 @@ const PART: usize = 1 << 15;
 /// The key of each run, and what was made of its values.
 pub type Groups<K, A> = (SharedArray<K>, SharedArray<A>);
 
-/// Returns the key of each run of equal keys, and the fold of its values by an associative operator. Of keys in order,
-/// as [`order::sort_pairs`](crate::order::sort_pairs) leaves them, these are the groups of all equal keys.
+/// Returns the key of each run of equal keys, and the fold of its values by an associative operator. Of keys
+/// in order, as [`order::sort_pairs`](crate::order::sort_pairs) leaves them, these are the groups of all
+/// equal keys.
 ///
-/// `op` is a function or a closure that captures nothing; it need not commute. -0.0 equals 0.0, and all NaNs are equal;
-/// the first key stands for its run. Runs of any lengths are shared evenly. Floats are added in an order that depends
-/// on the keys alone, so results have the same bits for every number of workers.
+/// `op` is a function or a closure that captures nothing; it need not commute. -0.0 equals 0.0, and all NaNs
+/// are equal; the first key stands for its run. Runs of any lengths are shared evenly. Floats are added in an
+/// order that depends on the keys alone, so results have the same bits for every number of workers.
 ///
 /// Cost: keys are read twice and values once.
 ///
@@ -57,8 +58,8 @@ where
     fold_by_key(pool, keys, values, |x| x, op)
 }
 
-/// Returns the key of each run of equal keys, and the fold by `op` of what `lift` makes of its values; otherwise like
-/// [`reduce_by_key`].
+/// Returns the key of each run of equal keys, and the fold by `op` of what `lift` makes of its values;
+/// otherwise like [`reduce_by_key`].
 ///
 /// # Errors
 /// `Shape` if the lengths differ; `Memory`, `Launch`; also if a function panics.

@@ -9,17 +9,19 @@ use phalanx::{Pool, Shape, SharedArray};
 /// Sums up to which every leaf of a launch has a table of its own; more are added up by the caller alone.
 const MOST_PARTED: usize = 1 << 15;
 
-/// Returns the sum of the weights of each value from 0 on: element `v` is the sum of `weights[i]` where `x[i]` is `v`.
+/// Returns the sum of the weights of each value from 0 on: element `v` is the sum of `weights[i]` where
+/// `x[i]` is `v`.
 ///
-/// Like `numpy.bincount(x, weights, minlength)`: there is one sum more than the largest value, and at least `min_len`.
-/// Sums are added in an order that depends on the length alone. [`reduce::bincount`](crate::reduce::bincount) counts.
+/// Like `numpy.bincount(x, weights, minlength)`: there is one sum more than the largest value, and at least
+/// `min_len`. Sums are added in an order that depends on the length alone.
+/// [`reduce::bincount`](crate::reduce::bincount) counts.
 ///
-/// Cost: `x` is read twice, since the largest element must be found first, and `weights` once. More than 32,768 sums
-/// are added by the caller alone.
+/// Cost: `x` is read twice, since the largest element must be found first, and `weights` once. More than
+/// 32,768 sums are added by the caller alone.
 ///
 /// # Errors
-/// `Shape` if the shapes differ; `Argument` if an element is negative; `Memory`, also if the largest element needs more
-/// sums than memory can hold; `Launch`.
+/// `Shape` if the shapes differ; `Argument` if an element is negative; `Memory`, also if the largest element
+/// needs more sums than memory can hold; `Launch`.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {

@@ -1,4 +1,5 @@
-//! Distinct elements of arrays that have only a few of them: counted in a table, in one pass, without sorting.
+//! Distinct elements of arrays that have only a few of them: counted in a table, in one pass, without
+//! sorting.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::error::KernelError;

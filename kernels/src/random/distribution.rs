@@ -1,8 +1,8 @@
 //! Distributions whose draws take a number of attempts that is not known before: each element has a stream of
 //! its own.
 //!
-//! Logarithms, powers and gamma functions are those of the crate `libm`, so results have the same bits on every
-//! machine.
+//! Logarithms, powers and gamma functions are those of the crate `libm`, so results have the same bits on
+//! every machine.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "floats, and counts of successes, no more than there are trials"
@@ -53,8 +53,8 @@ impl<'k> Stream<'k> {
         -libm::log(self.unit())
     }
 
-    /// The natural logarithm of a number of the gamma distribution (G. Marsaglia and W. W. Tsang, ACM TOMS 26,
-    /// 2000); below a shape of 1 by that of a larger shape times a power.
+    /// The natural logarithm of a number of the gamma distribution (G. Marsaglia and W. W. Tsang, ACM TOMS
+    /// 26, 2000); below a shape of 1 by that of a larger shape times a power.
     fn log_gamma(&mut self, shape: f64) -> f64 {
         if shape < 1.0 {
             let larger = self.log_gamma(shape + 1.0);
@@ -282,7 +282,7 @@ pub fn beta<T: Draw, D: Shape>(
 
 /// Fills `out` with numbers of the Poisson distribution with this mean.
 ///
-/// Cost: `mean + 1` draws an element for means below 10, else about three and a few logarithms.
+/// Cost: `mean + 1` draws per element for means below 10, else about three and a few logarithms.
 ///
 /// # Errors
 /// `Argument` if the mean is negative, not finite or above 2^32. `Launch`.
@@ -313,10 +313,10 @@ pub fn poisson<D: Shape>(
 /// The largest mean or number of trials for which logarithms of factorials keep enough digits.
 const LARGEST: f64 = (1_u64 << 32) as f64;
 
-/// Fills `out` with how many of `trials` succeed where each does with probability `p`.
+/// Fills `out` with the number of successes in `trials` attempts that succeed with probability `p` each.
 ///
-/// Cost: about `trials p` steps an element where that or `trials (1 - p)` is below 10, else about three draws
-/// and a few logarithms.
+/// Cost: about `trials p` steps per element where that or `trials (1 - p)` is below 10, else about three
+/// draws and a few logarithms.
 ///
 /// # Errors
 /// `Argument` if `p` is not in 0 ..= 1, or there are more than 2^32 trials. `Launch`.

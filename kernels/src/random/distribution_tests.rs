@@ -6,8 +6,8 @@ use crate::testing::{pool, pools};
 
 const COUNT: usize = 60_000;
 
-/// Mean and variance lie within 5 standard errors, for a distribution whose fourth moment is this many squared
-/// variances at most.
+/// Mean and variance lie within 5 standard errors, for a distribution whose fourth moment is this many
+/// squared variances at most.
 fn check(x: &[f64], mean: f64, variance: f64, kurtosis: f64) {
     let n = x.len() as f64;
     let got = x.iter().sum::<f64>() / n;

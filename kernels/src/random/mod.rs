@@ -19,11 +19,11 @@
 //! Philox4x32-10 (Salmon and others, 2011) turns the counter `[i low, i high, attempt, kind]` under the seed
 //! as key into four words of 32 bits. `kind` is 0 for [`uniform`], 1 for [`normal`], 2 for [`integers`];
 //! attempts above 0 occur only if [`integers`] rejects a draw. A block of four words makes four `f32`, or two
-//! elements of all other kinds, each from two words, the first the low one. The kinds above 2, which are 3 for
-//! [`exponential`], 4 [`gamma`], 5 [`beta`], 6 [`poisson`], 7 [`binomial`], 8 [`permutation`] and [`choice`], 9
-//! [`statistics::bootstrap`](crate::statistics::bootstrap), have a block for each element and draw from
-//! attempts 0, 1, 2 and so on as many words as they need. These rules are part of the
-//! interface: they do not change without notice in CHANGELOG.md.
+//! elements of all other kinds, each from two words, the first the low one. The kinds above 2, which are 3
+//! for [`exponential`], 4 [`gamma`], 5 [`beta`], 6 [`poisson`], 7 [`binomial`], 8 [`permutation`] and
+//! [`choice`], 9 [`statistics::bootstrap`](crate::statistics::bootstrap), have a block for each element and
+//! draw from attempts 0, 1, 2 and so on as many words as they need. These rules are part of the interface:
+//! they do not change without notice in CHANGELOG.md.
 //!
 //! Not cryptographically secure: a few outputs are enough to predict the rest.
 #![deny(clippy::arithmetic_side_effects)]
@@ -269,8 +269,8 @@ fn fill_integers<T: Span>(out: &mut [T], start: u64, seed: u64, low: u64, count:
     }
 }
 
-/// An integer is the upper half of a draw times the count, and is refused if the lower half is below 2^64 mod the
-/// count.
+/// An integer is the upper half of a draw times the count, and is refused if the lower half is below 2^64 mod
+/// the count.
 #[inline(always)]
 fn fill_products<T: Span>(
     out: &mut [T],

@@ -23,9 +23,10 @@ const ROUNDS: u32 = 8;
 /// Fills `out` with the numbers below its length in random order.
 ///
 /// The order depends on seed and length only. Up to 16,383 numbers all orders are equally likely, as far as
-/// seeds are; of more, only one for each seed and length occurs, which looks as random.
+/// seeds are. Of more numbers only one order occurs for each seed and length, which looks as random.
 ///
-/// Cost: the caller shuffles short ones; for long ones 8 to 32 blocks of draws an element, shared out.
+/// Cost: the caller shuffles short ones; for long ones 8 to 32 blocks of draws per element, divided among the
+/// workers.
 ///
 /// # Errors
 /// `Launch`.

@@ -8,8 +8,8 @@
 /// Counters worked on at once: a few vectors, whatever their width.
 pub(super) const LANES: usize = 32;
 
-/// The four output words of [`LANES`] counters, by word. Each stands in 64 bits, as the vector instruction that
-/// multiplies them wants it.
+/// The four output words of [`LANES`] counters, by word. Each stands in 64 bits, as the vector instruction
+/// that multiplies them wants it.
 pub(super) type Words = [[u64; LANES]; 4];
 
 const MULTIPLIERS: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
@@ -72,9 +72,9 @@ pub(super) fn block(keys: &Keys, domain: Domain, block: u64, attempt: u32) -> [u
 /// The low half of 64 bits: a word.
 const LOW: u64 = u32::MAX as u64;
 
-/// All rounds of some counters, so that the compiler lays lanes side by side in vectors and keeps them there. Of
-/// two counters, one's multiplications fill the time in which the other's are under way. The rounds leave the
-/// halves above the words as they come; the end clears them.
+/// All rounds of some counters, so that the compiler lays lanes side by side in vectors and keeps them there.
+/// Of two counters, one's multiplications fill the time in which the other's are under way. The rounds leave
+/// the halves above the words as they come; the end clears them.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "32-bit numbers multiplied in 64 bits")]
 fn philox<const N: usize>(mut counters: [[u64; 4]; N], keys: &Keys) -> [[u64; 4]; N] {

@@ -88,12 +88,12 @@ impl<'a> Records<'a> {
 
     /// Divides a text into parts of whole records.
     ///
-    /// Returns `parts + 1` offsets in bytes that do not fall. The first is 0 and the last is the length of
+    /// Returns `parts + 1` offsets in bytes, in ascending order. The first is 0 and the last is the length of
     /// the text. Each of the others is where the first record begins at or behind its even share of the text;
     /// so a part is empty if a record is longer than its share.
     ///
-    /// Cost: for [`csv`](Self::csv) every byte read once, by all workers, since its quotes tell whether a
-    /// place is inside a field. For the others, and after that, the caller reads about one record per part.
+    /// Cost: for [`csv`](Self::csv) every byte read once, by all workers, since its quotes determine whether
+    /// a place is inside a field. For the others, and after that, the caller reads about one record per part.
     ///
     /// # Errors
     /// `Argument` if there are no parts, or more than 2^20; `Memory`, `Launch`.

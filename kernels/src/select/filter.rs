@@ -51,8 +51,8 @@ pub fn compress<T: Element, M: Number, D: Shape>(
     Ok(out)
 }
 
-/// Returns the places of the elements of `x` that are not 0, counted in row-major order: NumPy's `flatnonzero`.
-/// NaN is not 0.
+/// Returns the places of the elements of `x` that are not 0, counted in row-major order: NumPy's
+/// `flatnonzero`. NaN is not 0.
 ///
 /// Cost: `x` is read twice and the result written once.
 ///

@@ -8,8 +8,8 @@ use crate::word::Key;
 use ndarray::Ix1;
 use phalanx::{Element, Pool, Shape, SharedArray};
 
-/// Sets every `out[i]` to `x[indices[i]]`, where `x` is taken as one long vector in row-major order: NumPy's `take`.
-/// Negative indices count from the end.
+/// Sets every `out[i]` to `x[indices[i]]`, where `x` is taken as one long vector in row-major order: NumPy's
+/// `take`. Negative indices count from the end.
 ///
 /// Cost: indices are read twice, to check them first, and one element of `x` at random for each.
 ///
@@ -88,11 +88,11 @@ pub enum Side {
     Right,
 }
 
-/// Sets every `out[i]` to the place in `sorted` where `values[i]` would keep the order: before all elements that are
-/// not smaller ([`Side::Left`]), or behind all that are not larger ([`Side::Right`]).
+/// Sets every `out[i]` to the place in `sorted` where `values[i]` would keep the order: before all elements
+/// that are not smaller ([`Side::Left`]), or behind all that are not larger ([`Side::Right`]).
 ///
-/// Like NumPy's `searchsorted`; of bins with ascending edges, [`Side::Right`] is its `digitize`. NaNs sort last, and
-/// -0.0 equals 0.0. If `sorted` is not in order, the results are places that mean nothing.
+/// Like NumPy's `searchsorted`; of bins with ascending edges, [`Side::Right`] is its `digitize`. NaNs sort
+/// last, and -0.0 equals 0.0. If `sorted` is not in order, the results are places that mean nothing.
 ///
 /// Cost: every value read once, with a binary search.
 ///
@@ -141,7 +141,8 @@ fn places<T: Key>(out: &mut [u64], sorted: &[T], values: &[T], is_right: bool) {
     }
 }
 
-/// Sets every `out[i]` to 1 where `x[i]` equals an element of `set`, else to 0: NumPy's `isin`. NaN equals nothing.
+/// Sets every `out[i]` to 1 where `x[i]` equals an element of `set`, else to 0: NumPy's `isin`. NaN equals
+/// nothing.
 ///
 /// Cost: the set is copied and sorted by the caller; every element of `x` is read once, with a binary search.
 ///

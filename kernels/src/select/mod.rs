@@ -8,9 +8,9 @@
 //! | [`searchsorted`] | the places of values in a sorted array |
 //! | [`isin`] | whether elements occur in a set: 1 or 0 |
 //!
-//! Masks are numbers, of which 0 stands for false: a `bool` has no place in memory that other processes write. Places
-//! are `u64` and count in row-major order. A result whose length is known only afterwards is a new array; others go to
-//! `out`, an array of the caller's. Results are the same for every number of workers.
+//! Masks are numbers, of which 0 stands for false: a `bool` cannot lie in memory that other processes write.
+//! Places are `u64` and count in row-major order. A result whose length is known only afterwards is a new
+//! array; others go to `out`, an array of the caller's. Results are the same for every number of workers.
 
 mod filter;
 mod look;

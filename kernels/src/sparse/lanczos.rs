@@ -46,7 +46,7 @@ pub struct SomeEigen<T> {
 /// vectors.
 ///
 /// # Errors
-/// `Shape` if the matrix is not square or its values were exchanged; `Argument` if `count` is 0 or more than
+/// `Shape` if the matrix is not square or its values were replaced; `Argument` if `count` is 0 or more than
 /// the rows, or the tolerance is negative or NaN; `NotConverged` after `max_products`; `Breakdown` if NaN or
 /// infinities appear; `Launch`, `Memory`.
 ///
@@ -260,8 +260,8 @@ impl<T: Real> Space<T> {
     }
 }
 
-/// Finds the eigenvalue of largest size of any matrix, and its eigenvector, by multiplying again and again.
-/// `v` is overwritten with the vector, of length 1. Returns the value.
+/// Finds the eigenvalue of largest size of any matrix, and its eigenvector, by repeated multiplication. `v`
+/// is overwritten with the vector, of length 1. Returns the value.
 ///
 /// It has converged when `|A v - value v|` is at most `tolerance` times the value's size. That takes many
 /// products where the second largest is nearly as large, and never happens where both are of equal size, such

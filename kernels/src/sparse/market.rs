@@ -1,4 +1,5 @@
-//! Matrix Market files: a header, a size, an entry a line (<https://math.nist.gov/MatrixMarket/formats.html>).
+//! Matrix Market files: a header, a size, one entry per line
+//! (<https://math.nist.gov/MatrixMarket/formats.html>).
 
 use super::Csr;
 use crate::error::KernelError;
@@ -22,7 +23,7 @@ enum Symmetry {
 /// Cost: the caller reads the file once, line by line; then as [`Csr::from_coo`].
 ///
 /// # Errors
-/// `Io` if the file cannot be read; `File` with the line that is wrong; `Launch`, `Memory`.
+/// `Io` if the file cannot be read; `File` with the number of the invalid line; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::sparse;
@@ -202,7 +203,7 @@ impl Entries {
 /// and renamed; a file of that name is replaced.
 ///
 /// # Errors
-/// `Io` if it cannot be written: what was there is unchanged. `Shape` if the values were exchanged.
+/// `Io` if it cannot be written: what was there is unchanged. `Shape` if the values were replaced.
 #[doc(alias = "mmwrite")]
 pub fn write_matrix_market(a: &Csr<f64>, path: impl AsRef<Path>) -> Result<(), KernelError> {
     a.check_values()?;

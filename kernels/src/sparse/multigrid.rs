@@ -1,8 +1,8 @@
 //! Algebraic multigrid by smoothed aggregation.
 //!
-//! After P. Vanek, J. Mandel and M. Brezina, Computing 56 (1996): unknowns that hang together strongly are
-//! put together to aggregates, each an unknown of a coarser matrix; the step from coarse to fine is smoothed
-//! once. Coarser matrices are products, `R A P`.
+//! After P. Vanek, J. Mandel and M. Brezina, Computing 56 (1996): strongly connected unknowns are grouped
+//! into aggregates, each an unknown of a coarser matrix; the step from coarse to fine is smoothed once.
+//! Coarser matrices are products, `R A P`.
 
 use super::precondition::{Preconditioner, Ssor};
 use super::system::wide;
@@ -24,8 +24,8 @@ const SWEEPS: usize = 30;
 /// A hierarchy of coarser matrices for a symmetric, positive definite one, of which a V-cycle with one sweep
 /// of damped Jacobi before and after each step is applied.
 ///
-/// It is made for problems of diffusion on grids and meshes, whose iterations it keeps about the same
-/// however many unknowns there are. One application touches the matrices of all levels about four times;
+/// Meant for diffusion problems on grids and meshes, where it keeps the number of iterations about the same
+/// for any number of unknowns. One application touches the matrices of all levels about four times;
 /// applications by several threads wait for each other. Extra memory: about as much as the matrix, and 5
 /// vectors.
 ///
@@ -90,7 +90,7 @@ impl<T: Real> Multigrid<T> {
     /// Cost: about as much as 50 products; aggregates and transposes are made in the calling thread.
     ///
     /// # Errors
-    /// `Shape` if the matrix is not square or its values were exchanged; `NotPositiveDefinite` with the first
+    /// `Shape` if the matrix is not square or its values were replaced; `NotPositiveDefinite` with the first
     /// row whose diagonal is missing or not above 0; `Launch`, `Memory`.
     pub fn new(pool: &Pool, a: &Csr<T>) -> Result<Multigrid<T>, KernelError> {
         let (m, n) = a.shape();

@@ -30,7 +30,7 @@ impl<T: Real> Csr<T> {
         Csr::from_coo(pool, view.dim(), &rows, &columns, &values)
     }
 
-    /// Returns the matrix with all its zeros.
+    /// Returns the matrix in dense form.
     ///
     /// # Errors
     /// `Memory`.
@@ -47,12 +47,12 @@ impl<T: Real> Csr<T> {
 
     /// Returns the transposed matrix. Its compressed rows are the compressed columns (CSC) of this one, so
     /// that `offsets`, `columns` and `values` of the result are what other libraries call `indptr`,
-    /// `indices` and `data` of a CSC matrix; [`Self::from_parts`] and then this reads one.
+    /// `indices` and `data` of a CSC matrix. To read one, call [`Self::from_parts`] and then this.
     ///
     /// Cost: two passes of the caller over the entries (a counting sort), which write at random.
     ///
     /// # Errors
-    /// `Argument` if there are more than 2^32 rows; `Shape` if the values were exchanged; `Memory`.
+    /// `Argument` if there are more than 2^32 rows; `Shape` if the values were replaced; `Memory`.
     ///
     /// ```
     /// use phalanx_kernels::sparse::Csr;
@@ -95,7 +95,7 @@ impl<T: Real> Csr<T> {
     /// Writes the diagonal to `out`; places without an entry are 0.
     ///
     /// # Errors
-    /// `Shape` if `out` has not `min(m, n)` elements, or the values were exchanged.
+    /// `Shape` if `out` does not have `min(m, n)` elements, or the values were replaced.
     pub fn diagonal(&self, out: &mut SharedArray<T, Ix1>) -> Result<(), KernelError> {
         self.check_values()?;
         check_shape("the diagonal of a sparse matrix", &[self.shape().0.min(self.shape().1)], out.shape())?;
@@ -118,7 +118,7 @@ impl<T: Real> Csr<T> {
     /// Multiplies each row by a factor of its own.
     ///
     /// # Errors
-    /// `Shape` if there is not one factor a row, or the values were exchanged; `Launch`, `Memory`.
+    /// `Shape` if there is not one factor per row, or the values were replaced; `Launch`, `Memory`.
     pub fn scale_rows(
         &mut self,
         pool: &Pool,
@@ -132,7 +132,7 @@ impl<T: Real> Csr<T> {
     /// Multiplies each column by a factor of its own.
     ///
     /// # Errors
-    /// `Shape` if there is not one factor a column, or the values were exchanged; `Launch`, `Memory`.
+    /// `Shape` if there is not one factor per column, or the values were replaced; `Launch`, `Memory`.
     pub fn scale_columns(
         &mut self,
         pool: &Pool,
@@ -179,7 +179,7 @@ impl<T: Real> Csr<T> {
     /// Cost: one pass over both, shared out, and one to count.
     ///
     /// # Errors
-    /// `Shape` if the shapes differ or values were exchanged; `Launch`, `Memory`.
+    /// `Shape` if the shapes differ or values were replaced; `Launch`, `Memory`.
     ///
     /// ```
     /// use phalanx_kernels::sparse::Csr;
@@ -203,11 +203,12 @@ impl<T: Real> Csr<T> {
 
     /// Returns the product `A B`, with an entry wherever one of the summands has one.
     ///
-    /// Cost: one multiplication for each pair of an entry of `A` and one of the row of `B` that it names, made
-    /// twice: to count, and to write. Each worker needs a dense line of the result.
+    /// Cost: one multiplication for each pair of an entry of `A` and one of the row of `B` that it names,
+    /// made twice: to count, and to write. Each worker needs a dense line of the result.
     ///
     /// # Errors
-    /// `Shape` if `B` has not as many rows as `A` has columns, or values were exchanged; `Launch`, `Memory`.
+    /// `Shape` if `B` does not have as many rows as `A` has columns, or values were replaced; `Launch`,
+    /// `Memory`.
     ///
     /// ```
     /// use phalanx_kernels::sparse::Csr;

@@ -6,12 +6,12 @@
 //! | [`Jacobi`] | rows of different size | one pass over vectors |
 //! | [`Ssor`] | symmetric matrices, without preparation | one pass over the matrix |
 //! | [`Incomplete`] | ILU(0) and IC(0), the usual choice | one pass over a copy of the matrix |
-//! | [`Multigrid`](super::Multigrid) | large, symmetric problems of diffusion | about 8 passes over the matrix |
+//! | [`Multigrid`](super::Multigrid) | large, symmetric diffusion problems | about 8 passes over the matrix |
 //!
 //! [`Ssor`] and [`Incomplete`] solve triangular systems, in which each unknown needs those before it. They
 //! treat the parts into which the matrix is cut for products (see [`sparse`](super)) as blocks: entries
 //! between parts are left out, and all parts are solved at once. A matrix of fewer than about 8,000 rows and
-//! entries is one block, and one of millions is 256, which costs some more steps; that is the same for every
+//! entries is one block, and one of millions is 256, which costs a few more steps; that is the same for every
 //! number of workers.
 
 use super::Csr;
@@ -48,7 +48,7 @@ pub struct Jacobi<T> {
 }
 
 impl<T: Real> Jacobi<T> {
-    /// Prepares it.
+    /// Prepares the preconditioner. Cost: one pass of the caller over the diagonal.
     ///
     /// # Errors
     /// `Shape` if the matrix is not square; `Singular` with the first row that has no diagonal, or a zero
@@ -205,8 +205,8 @@ pub struct Ssor<T> {
 }
 
 impl<T: Real> Ssor<T> {
-    /// Prepares it with a relaxation factor in 0 .. 2; 1 is symmetric Gauss-Seidel. Extra memory: a copy of
-    /// the matrix.
+    /// Prepares the preconditioner with a relaxation factor in 0 .. 2; 1 is symmetric Gauss-Seidel. Extra
+    /// memory: a copy of the matrix.
     ///
     /// # Errors
     /// As for [`Jacobi::new`]; `Argument` for another factor.
@@ -226,8 +226,8 @@ impl<T: Real> Preconditioner<T> for Ssor<T> {
     }
 }
 
-/// An incomplete factorisation without fill-in: of `L U`, only what has a place in the matrix (Saad, *Iterative
-/// Methods for Sparse Linear Systems*, 2nd ed., 10.3).
+/// An incomplete factorisation without fill-in: of `L U`, only what has a place in the matrix (Saad,
+/// *Iterative Methods for Sparse Linear Systems*, 2nd ed., 10.3).
 ///
 /// ```
 /// use phalanx_kernels::sparse::{self, CgOptions, Csr, Incomplete};
@@ -254,7 +254,7 @@ impl<T: Real> Incomplete<T> {
     /// line for each worker.
     ///
     /// # Errors
-    /// `Shape` if the matrix is not square or its values were exchanged; `Singular` with the first row whose
+    /// `Shape` if the matrix is not square or its values were replaced; `Singular` with the first row whose
     /// pivot is missing, 0 or not finite; `Launch`, `Memory`.
     #[doc(alias = "ilu", alias = "spilu")]
     pub fn lu(pool: &Pool, a: &Csr<T>) -> Result<Incomplete<T>, KernelError> {

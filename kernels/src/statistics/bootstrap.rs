@@ -11,9 +11,9 @@ use phalanx::{Element, Pool, SharedArray};
 /// replacement.
 ///
 /// Sample `r` depends on the seed, the length of `x` and `r` only: the same for any number of workers and of
-/// samples. `statistic` is a function or a closure that captures nothing; it may change its sample, to sort it
-/// say. The spread of `out` is an estimate of the statistic's standard error, and its quantiles are bounds of
-/// confidence ([`order::quantiles`](crate::order::quantiles)).
+/// samples. `statistic` is a function or a closure that captures nothing; it may change its sample, for
+/// example sort it. The spread of `out` is an estimate of the statistic's standard error, and its quantiles
+/// are confidence bounds ([`order::quantiles`](crate::order::quantiles)).
 ///
 /// Cost: for each sample, `len` random reads and half as many blocks of draws, and `statistic`. Extra memory:
 /// a sample for each worker. The calling thread waits; a worker takes a few samples at a time.

@@ -7,8 +7,8 @@ use crate::input::Input;
 use ndarray::Ix2;
 use phalanx::{Pool, SharedArray};
 
-/// Sets `out` to the covariances of all pairs of columns of a table of `m x n`: `n x n`, like `numpy.cov(table,
-/// rowvar=False, ddof=ddof)`. NaN and infinities spread.
+/// Sets `out` to the covariances of all pairs of columns of a table of `m x n`: `n x n`, like
+/// `numpy.cov(table, rowvar=False, ddof=ddof)`. NaN and infinities spread.
 ///
 /// Means are subtracted before anything is multiplied. Cost: `2 m n^2` operations, by
 /// [`gemm`](crate::dense::gemm). Extra memory: two copies of the table.
@@ -47,8 +47,8 @@ pub fn covariance<T: Product>(
 }
 
 /// Sets `out` to the correlations of all pairs of columns: covariances divided by both standard deviations,
-/// like `numpy.corrcoef(table, rowvar=False)`. Of a column whose elements are all equal they are NaN; others
-/// are in -1 ..= 1.
+/// like `numpy.corrcoef(table, rowvar=False)`. Those of a column whose elements are all equal are NaN;
+/// others are in -1 ..= 1.
 ///
 /// # Errors
 /// As for [`covariance`] with `ddof` 0.

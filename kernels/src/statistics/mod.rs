@@ -9,9 +9,9 @@
 //! | [`Pca`] | principal components |
 //! | [`bootstrap`] | a statistic of many samples drawn with replacement |
 //!
-//! Tables have an observation a row and a variable a column. This family stands above the others: products,
-//! factorisations and sorts are those of [`dense`](crate::dense) and [`order`](crate::order). Means, variances,
-//! quantiles and histograms of single arrays are in [`reduce`](crate::reduce), [`order`](crate::order) and
+//! Tables have one observation per row and one variable per column. Products, factorisations and sorts are
+//! those of [`dense`](crate::dense) and [`order`](crate::order). Means, variances, quantiles and histograms
+//! of single arrays are in [`reduce`](crate::reduce), [`order`](crate::order) and
 //! [`profile`](crate::profile).
 
 mod bootstrap;

@@ -85,7 +85,7 @@ impl<T: Product> Pca<T> {
     /// Sets `out`, of `m x count`, to the coordinates of a table's rows along the directions.
     ///
     /// # Errors
-    /// `Shape` if the table has other columns, or `out` another shape; `Launch`, `Memory`.
+    /// `Shape` if the table has another number of columns, or `out` another shape; `Launch`, `Memory`.
     pub fn transform(
         &self,
         pool: &Pool,

@@ -32,7 +32,7 @@ pub struct Regression {
     pub intercept_error: f64,
     /// The standard error of each coefficient; NaN without degrees of freedom.
     pub errors: Vec<f64>,
-    /// The sum of squares of what the plane leaves over.
+    /// The sum of squares of the residuals.
     pub residual: f64,
     /// The part of y's variance that the plane accounts for; NaN if all `y` are equal.
     pub r_squared: f64,
@@ -44,9 +44,9 @@ impl Regression {
     /// Cost: `2 m n^2` operations, by [`Qr`]. Extra memory: three copies of the table.
     ///
     /// # Errors
-    /// `Shape` if `y` has not `m` elements; `Argument` if there are fewer than `n + 1` rows; `Singular` if
-    /// columns depend on others or on the intercept (0 is the intercept, `j + 1` column `j`); `NotFinite`;
-    /// `Launch`, `Memory`.
+    /// `Shape` if `y` does not have `m` elements; `Argument` if there are fewer than `n + 1` rows;
+    /// `Singular` if columns depend on others or on the intercept (0 is the intercept, `j + 1` column
+    /// `j`); `NotFinite`; `Launch`, `Memory`.
     #[doc(alias = "linregress", alias = "OLS", alias = "lstsq")]
     pub fn new<T: Product>(
         pool: &Pool,

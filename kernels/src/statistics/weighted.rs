@@ -63,15 +63,15 @@ fn sums<T: Real>(x: &[T], weights: &[T]) -> [f64; 2] {
     [products.iter().sum(), total.iter().sum()]
 }
 
-/// Returns for each of `q`, in 0 ..= 1, the least element at which the weights of it and all smaller ones reach
-/// `q` times the sum of all, like `numpy.quantile(x, q, weights=weights, method="inverted_cdf")`. NaN if `x`
-/// holds NaN.
+/// Returns for each of `q`, in 0 ..= 1, the least element at which the weights of it and all smaller ones
+/// reach `q` times the sum of all, like `numpy.quantile(x, q, weights=weights, method="inverted_cdf")`. NaN
+/// if `x` holds NaN.
 ///
 /// Cost: a sort of pairs, and one pass of the caller. Extra memory: copies of both.
 ///
 /// # Errors
-/// `Shape` if the lengths differ; `Empty`; `Argument` if a `q` is outside its range, a weight is negative, NaN
-/// or infinite, or all are 0; `Launch`, `Memory`.
+/// `Shape` if the lengths differ; `Empty`; `Argument` if a `q` is outside its range, a weight is negative,
+/// NaN or infinite, or all are 0; `Launch`, `Memory`.
 ///
 /// ```
 /// use phalanx_kernels::statistics;

@@ -1,5 +1,6 @@
-//! One direction's factor: a block tridiagonal system along a line. Rows of blocks are made from u as they are
-//! eliminated, and only what substitution needs is kept: the block behind the diagonal, 25 vectors per point.
+//! One direction's factor: a block tridiagonal system along a line. Rows of blocks are made from u as they
+//! are eliminated, and only what substitution needs is kept: the block behind the diagonal, 25 vectors per
+//! point.
 
 #![expect(clippy::needless_range_loop, reason = "rows and columns of blocks")]
 

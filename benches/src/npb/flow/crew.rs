@@ -151,7 +151,8 @@ fn cut<'a>(
     parts.map(|((u, z_part), forcing)| Slab { u, z_part, forcing })
 }
 
-/// Threads of rayon, which take planes and slabs and steal them. One room per thread of the pool that it runs in.
+/// Threads of rayon, which take planes and slabs and steal them. One room per thread of the pool that it runs
+/// in.
 pub struct Threads {
     /// All arrays.
     arrays: Arrays,

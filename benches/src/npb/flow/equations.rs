@@ -2,8 +2,8 @@
 //! a known exact solution. Section 3 of the NPB specification (RNR-94-007).
 //!
 //! Quantities of a point: density, three components of momentum, energy. Along each direction the equations
-//! have one form if the momentum along it stands second, so every formula here is written for the x direction,
-//! and [`Axis::order`] exchanges components for the others.
+//! have one form if the momentum along it stands second, so every formula here is written for the x
+//! direction, and [`Axis::order`] exchanges components for the others.
 
 use super::lanes::Lanes;
 use pulp::Simd;

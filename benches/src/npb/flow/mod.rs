@@ -9,9 +9,9 @@
 //! | right-hand side | z, y, quantity, x | z | planes: lines along x and y |
 //!
 //! A step is two phases. In planes, the terms along x and y are added to the z part, and lines along x and
-//! then y are solved; in slabs, lines along z are solved, u is advanced, and the z part of the next right-hand
-//! side is computed from it. So stencils never leave a plane or slab, no array is transposed by a step of its
-//! own, and ranks meet twice per step. Bytes per point and step: about 400.
+//! then y are solved; in slabs, lines along z are solved, u is advanced, and the z part of the next
+//! right-hand side is computed from it. So stencils never leave a plane or slab, no array is transposed by a
+//! step of its own, and ranks meet twice per step. Bytes per point and step: about 400.
 //!
 //! Lines are taken side by side, as many as this CPU's vectors have numbers, into a
 //! [`Bundle`](bundle::Bundle) that fits into the cache; all arithmetic is on bundles, in one form for all

@@ -1,5 +1,5 @@
-//! Sweeps from corner to corner of the grid: blocks of neighbouring slabs go through the planes one behind the
-//! other.
+//! Sweeps from corner to corner of the grid: blocks of neighbouring slabs go through the planes one behind
+//! the other.
 
 use super::grid::Grid;
 use std::ops::Range;

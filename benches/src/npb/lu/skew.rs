@@ -24,7 +24,8 @@ pub fn steps(grid: Grid, lanes: usize) -> usize {
 }
 
 impl Skew {
-    /// Copies rows into vectors, five of each step from step 1 on. Beyond the border a row continues as there.
+    /// Copies rows into vectors, five of each step from step 1 on. Beyond the border a row continues as
+    /// there.
     #[inline(always)]
     pub fn gather(self, from: &[f64], to: &mut [f64]) {
         let Skew { lanes, grid, .. } = self;

@@ -1,5 +1,6 @@
-//! One direction's factor, diagonal in its characteristic variables: pentadiagonal systems along a line. Three
-//! of the five variables move with the gas and have one matrix; the other two are sound waves with one each.
+//! One direction's factor, diagonal in its characteristic variables: pentadiagonal systems along a line.
+//! Three of the five variables move with the gas and have one matrix; the other two are sound waves with one
+//! each.
 
 use crate::npb::flow::adi::{Implicit, Method};
 use crate::npb::flow::bundle::{Line, line_mut};

@@ -1,5 +1,5 @@
 //! Model checks of positions and claims: a ring of two records whose bytes are written and read outside the
-//! lock, with one thread that stops for ever, or gives its claim up, and the driver's repair beside the
+//! lock, with one thread that stops forever, or gives its claim up, and the driver's repair beside the
 //! others.
 //!
 //! The words, the bells, repair, and what a recount reads and makes of claims are those of programs. Records
@@ -32,7 +32,7 @@ const PLACES: usize = 2;
 const LEN: u64 = 8;
 const STRIDE: u64 = stride(LEN);
 
-/// Where a writer or reader stops for ever.
+/// Where a writer or reader stops forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stops {
     Never,
@@ -147,7 +147,7 @@ impl Model {
         }
     }
 
-    /// As `Core::wait_for`; `None` where the attempt stops for ever, inside.
+    /// As `Core::wait_for`; `None` where the attempt stops forever, inside.
     fn wait_for<T>(&self, me: Owner, bell: &Bell, attempt: impl Fn() -> Attempt<T>) -> Option<T> {
         let mut enlisted = None;
         loop {

@@ -177,7 +177,7 @@ fn item(number: usize, len: usize) -> Vec<u8> {
 }
 
 /// By step, whether an item was gone that no death had counted. Once its reader has let go of it that is so
-/// for ever; but for deaths that came a few instructions earlier than the same step did at other times: an
+/// forever; but for deaths that came a few instructions earlier than the same step did at other times: an
 /// instruction that copies many bytes is stepped through unevenly.
 fn check_counts(name: &str, mut uncounted: Vec<(usize, bool)>) {
     uncounted.sort_unstable();

@@ -42,7 +42,7 @@ struct LeafResult {
     inline: [u64; INLINE_WORDS],
 }
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 const _: () = assert!(size_of::<LeafResult>() == 128);
 
 /// The error of a kernel that cannot fail.

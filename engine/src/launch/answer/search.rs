@@ -196,8 +196,8 @@ impl<P: Operand> With<'_, P>
 where
     for<'w> P::View<'w>: Copy,
 {
-    /// Returns the position of the first element for which `predicate(element, parameters)` holds. Otherwise as
-    /// [`Pool::position_first`](crate::Pool::position_first).
+    /// Returns the position of the first element for which `predicate(element, parameters)` holds. Otherwise
+    /// as [`Pool::position_first`](crate::Pool::position_first).
     ///
     /// # Errors
     /// See [`LaunchError`].

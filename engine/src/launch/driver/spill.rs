@@ -38,7 +38,7 @@ pub(crate) struct SpillHead {
 /// Bytes of the head.
 pub(crate) const HEAD_BYTES: usize = size_of::<SpillHead>();
 
-// The layout that docs/segment-layout.md tells.
+// The layout that docs/segment-layout.md lists.
 #[cfg(not(loom))]
 const _: () = {
     assert!(std::mem::offset_of!(SpillHead, lowest) == 128 && HEAD_BYTES == 256);

@@ -1,4 +1,4 @@
-//! `halo_nd`, `tiles_halo`: a chunk or tile with its neighbours along all axes, corners among them.
+//! `halo_nd`, `tiles_halo`: a chunk or tile with its neighbours along all axes, including corners.
 //!
 //! # Safety
 //! As in `halo.rs`: what lies inside the array is seen in place. Where elements beyond its ends are wanted,
@@ -56,11 +56,11 @@ reading_grants! {
     Element;
 
     /// Grants each kernel call read access to its chunk of rows and to its neighbours: `k[0]` rows on each
-    /// side, and `k[i]` elements on each side along every other axis, corners among them. `edge` defines what
+    /// side, and `k[i]` elements on each side along every other axis, including corners. `edge` defines what
     /// lies beyond the ends of the array, along all axes.
     ///
-    /// Stands beside `split_mut` and other operands that are split into rows. Element `(i, j)` of the chunk
-    /// is element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` is
+    /// Goes together with `split_mut` and other operands that are split into rows. Element `(i, j)` of the
+    /// chunk is element `(i + k[0], j + k[1])` of the view, except with [`Edge::Shrink`], where `inset` is
     /// the number of elements before the chunk. Where `k` is 0 along an axis, nothing is added to it.
     ///
     /// A chunk that needs nothing from beyond the ends is seen in place; any other is copied into a buffer
@@ -88,14 +88,14 @@ reading_grants! {
     }
 
     /// Grants each kernel call read access to one tile and to its neighbours: `k[i]` elements on each side
-    /// along axis `i`, corners among them. `edge` defines what lies beyond the ends of the array, along all
+    /// along axis `i`, including corners. `edge` defines what lies beyond the ends of the array, along all
     /// axes.
     ///
-    /// Stands beside `tiles_mut` of an array of the same shape and other operands that are cut into tiles
-    /// (see [`tiles`](crate::SharedArray::tiles)). The element at `(i, j)` in the tile is the view's at
+    /// Goes together with `tiles_mut` of an array of the same shape and other operands that are cut into
+    /// tiles (see [`tiles`](crate::SharedArray::tiles)). The element at `(i, j)` in the tile is the view's at
     /// `(i + k[0], j + k[1])`, except with [`Edge::Shrink`], where `inset` is the number of elements before
-    /// the tile. Tiles that need nothing from beyond the ends are seen in place; others are copied into a buffer
-    /// with what lies beyond.
+    /// the tile. Tiles that need nothing from beyond the ends are seen in place; others are copied into a
+    /// buffer with what lies beyond.
     ///
     /// ```
     /// use phalanx::{Edge, Pool};

@@ -29,7 +29,7 @@ use std::sync::Arc;
 ///
 /// Meant for scratch buffers, library handles and random generators. `T` is any type that is `Send`; the
 /// state is never sent to another process. Each worker creates its own exactly once, by `make(rank)`. A
-/// worker that replaces a dead one creates it anew; later launches report that ([`PerWorker::new`]) or not
+/// worker that replaces a dead one creates a new one; later launches report that ([`PerWorker::new`]) or not
 /// ([`PerWorker::scratch`]).
 ///
 /// Pass `&state` as an operand. The kernel receives `&mut T`; no second kernel call in the same worker can be
@@ -77,7 +77,7 @@ impl<T: Send + 'static> PerWorker<T> {
     }
 
     /// Returns a handle for state whose contents may be lost: scratch buffers, library handles, generators. A
-    /// worker that replaces a dead one creates it anew, and no launch reports that.
+    /// worker that replaces a dead one creates a new one, and no launch reports that.
     pub fn scratch<F>(make: F) -> PerWorker<T>
     where
         F: Fn(usize) -> T + Copy + Send + Sync + 'static,

@@ -92,8 +92,8 @@ impl<T: Pod> LeafPlaces<T> {
     /// # Safety
     /// It is a leaf of the plan, and nobody writes its place meanwhile.
     pub(crate) unsafe fn get<'w>(&self, leaf: usize) -> &'w [T] {
-        // SAFETY: `open` checked the range for all leaves of the plan; plain data; not written, by the caller's
-        // word.
+        // SAFETY: `open` checked the range for all leaves of the plan; plain data; not written, by the
+        // caller's word.
         unsafe { std::slice::from_raw_parts(self.base.add(leaf.wrapping_mul(self.stride)).cast(), self.len) }
     }
 

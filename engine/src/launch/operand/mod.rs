@@ -114,8 +114,8 @@ unsafe impl<T: Plain> Plain for Option<T> {}
 #[derive(Clone, Copy, Debug)]
 pub struct Val<T: NoUninit + Send + Sync>(pub T);
 
-// One implementation for all: with one for each type, a literal such as `2.0` would have no type yet where methods
-// are looked up. For that, the compiler names a whole tuple where one of its elements is no operand.
+// One implementation for all: with one for each type, a literal such as `2.0` would have no type yet where
+// methods are looked up. For that, the compiler names a whole tuple where one of its elements is no operand.
 // SAFETY: a copy of the value; no memory is shared.
 #[diagnostic::do_not_recommend]
 unsafe impl<T: Plain> Operand for T {

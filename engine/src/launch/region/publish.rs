@@ -21,19 +21,20 @@ impl<'w, T: Element, D: Shape> RegionPublisher<'w, T, D> {
         RegionPublisher { publisher }
     }
 
-    /// Publishes a copy of an array, or of a range of its rows, as the state after `step`: each rank copies its
-    /// own rows. Returns, on every rank, `false` if it was skipped because all buffers are being read; with one
-    /// reader that never happens.
+    /// Publishes a copy of an array, or of a range of its rows, as the state after `step`: each rank copies
+    /// its own rows. Returns, on every rank, `false` if it was skipped because all buffers are being read;
+    /// with one reader that never happens.
     ///
     /// Like a phase, it sees what earlier phases wrote, and all ranks must call it, with the same step and
-    /// array. It does not wait for readers. Readers see either the whole publication or none of it, also if
+    /// array. It does not wait for readers. Readers see either the whole publication or none of it, even if
     /// ranks die meanwhile.
     ///
-    /// Costs three steps of the team and one copy of each rank's rows, in pieces of 8 bytes (or of an element's
-    /// size, if that is smaller), and a system call if a reader sleeps.
+    /// Costs three steps of the team and one copy of each rank's rows, in pieces of 8 bytes (or of an
+    /// element's size, if that is smaller), and a system call if a reader sleeps.
     ///
     /// # Errors
-    /// - [`RegionError::Publish`]: the array has another shape than the snapshot, or ranks name different steps.
+    /// - [`RegionError::Publish`]: the array has another shape than the snapshot, or ranks name different
+    ///   steps.
     /// - As for [`Team::phase`].
     #[track_caller]
     pub fn publish(

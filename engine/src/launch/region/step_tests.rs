@@ -193,7 +193,7 @@ mod models {
     }
 
     /// Write, meet, read the other's, meet, write again: nothing of one phase is seen in another, and nobody
-    /// sleeps for ever.
+    /// sleeps forever.
     #[test]
     fn loom_step_phases_are_apart() {
         check(2, || {
@@ -241,7 +241,7 @@ mod models {
     }
 
     /// A rank dies before it arrives, or after it published and before it arrived; the engine poisons its
-    /// state. The other must not sleep for ever.
+    /// state. The other must not sleep forever.
     fn a_rank_dies(published: bool) {
         check(3, move || {
             let team = Team::new();

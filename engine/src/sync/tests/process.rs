@@ -258,7 +258,7 @@ fn play_waiters(role: &str, given: &Given) -> i32 {
     }
 }
 
-/// Adds one to both halves under the lock, for ever; puts a torn pair right.
+/// Adds one to both halves under the lock, forever; puts a torn pair right.
 fn count(lock: &Lock<[u64; 2]>) -> i32 {
     loop {
         match lock.lock() {

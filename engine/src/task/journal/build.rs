@@ -26,7 +26,8 @@ pub(super) fn digest() -> Result<u128, JournalError> {
     }
 }
 
-/// The build-id among these notes: each is three lengths and a type in 32 bits, a name and a text, both padded.
+/// The build-id among these notes: each is three lengths and a type in 32 bits, a name and a text, both
+/// padded.
 fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
     let word = |note: &[u8], at: usize| Some(u32::from_ne_bytes(*note.get(at..)?.first_chunk()?));
     loop {

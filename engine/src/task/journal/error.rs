@@ -4,8 +4,8 @@ use crate::task::error::TaskError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a [`Journal`](crate::Journal) or a [map with a journal](crate::Tasks::journal) cannot go on. What the
-/// journal holds is kept, whatever the error.
+/// Why a [`Journal`](crate::Journal) or a [map with a journal](crate::Tasks::journal) cannot continue. The
+/// journal's contents are kept, whatever the error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
@@ -28,19 +28,19 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// Another call, of this program or another, is writing the file. Workers that were forked hold it for a
-    /// moment longer than a program that was killed.
+    /// Another call, of this program or another, is writing the file. Forked workers of a killed program
+    /// hold it a moment longer than the program did.
     #[error("the journal {path:?} is in use by another call")]
     InUse {
         /// The file.
         path: PathBuf,
     },
-    /// The journal is of another function, or of a job given by a value of another type.
+    /// The journal belongs to another function, or to a job identified by a value of another type.
     #[error("the journal {path:?} is of {journal}, not of {call}; remove it to start again")]
     OtherFunction {
         /// The file.
         path: PathBuf,
-        /// The function that the journal is of, with the types of its argument and result.
+        /// The journal's function, with the types of its argument and result.
         journal: String,
         /// The function of this call.
         call: String,
@@ -54,20 +54,20 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// The journal is of other items, or of them in another order; or of another job.
+    /// The journal belongs to other items, to the same items in another order, or to another job.
     #[error(
         "the journal {path:?} is of other values than this call ({journal} then, {call} now); remove it to start again"
     )]
     OtherItems {
         /// The file.
         path: PathBuf,
-        /// How many items the journal is of.
+        /// How many items the journal is for.
         journal: u64,
         /// How many items the call has.
         call: u64,
     },
-    /// A value cannot be written down, since a handle of a shared object is in it or its type refuses; or what
-    /// was written is of another type.
+    /// A value cannot be written, because it contains a handle of a shared object or its type refuses; or
+    /// the value in the file is of another type.
     #[error("{what} cannot be kept in a journal: {why}")]
     Value {
         /// Which value: "the result of item 3".

@@ -7,8 +7,8 @@
 //! | 16 to 24 | its length in bytes | bytes of the result |
 //! | 24 .. | build, digest of the items (16 each), how many, place of the code, the function's name | the result (`base::notation`) |
 //!
-//! Numbers are little-endian. Records come in the order in which items end. A record that was cut off, or whose
-//! checksum is wrong, counts as not written: its item runs again.
+//! Numbers are little-endian. Records come in the order in which items end. A record that was cut off, or
+//! whose checksum is wrong, counts as not written: its item runs again.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::error::JournalError;

@@ -1,4 +1,4 @@
-//! Maps with a journal: what is done is written to a file, and a program that was killed goes on from there.
+//! Maps with a journal: what is done is written to a file, and a program that was killed resumes from there.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::build;
@@ -23,24 +23,24 @@ pub struct JournaledTasks<'p> {
 }
 
 impl<'p> Tasks<'p> {
-    /// Keeps the results of a map in a file, from which the same call goes on after the program was killed,
-    /// at whatever moment: items whose results are there do not run again.
+    /// Keeps the results of a map in a file. After the program was killed, at whatever moment, the same call
+    /// resumes from the file: items whose results are there do not run again.
     ///
-    /// A result is in the file when it has been collected, at the latest 10 ms later: then it outlives the
-    /// death of any process, also of this one. So a kill costs the items that were in work and those that
-    /// ended just before. A power cut costs what had not been brought to the disk as well, which happens
-    /// once a second ([`JournaledTasks::sync_every`]) and before the call returns. A record that was half
-    /// written, or is damaged, counts as not written.
+    /// A result is in the file at most 10 ms after it was collected, and then survives the death of any
+    /// process, including this one. A kill therefore costs the items that were running and those that had
+    /// just ended. A power cut also costs what had not reached the disk, to which the file is synced once a
+    /// second ([`JournaledTasks::sync_every`]) and before the call returns. A record that was half written,
+    /// or is damaged, counts as not written.
     ///
-    /// A journal is of one function, one build of the program, and the same items in the same order; another
-    /// call is refused, and the file stays as it is. When the map has ended it stays as well, and answers the
-    /// same call at once: remove it to compute anew.
+    /// A journal belongs to one function, one build of the program, and the same items in the same order; any
+    /// other call is refused, and the file stays as it is. It also stays when the map has ended, and answers
+    /// the same call at once: remove it to compute again.
     ///
-    /// Items are compared as they are written. A `HashMap` writes its entries in another order in each run,
-    /// so items that hold one are refused as others: use a `BTreeMap`.
+    /// Items are compared in their encoded form. A `HashMap` encodes its entries in another order in each
+    /// run, so items that contain one are refused as different: use a `BTreeMap`.
     ///
-    /// Costs a copy of each result in the driver and one write in 10 ms, and every item is written down once
-    /// before the first one runs, for their digest.
+    /// Costs a copy of each result in the driver, one write per 10 ms, and one encoding of every item before
+    /// the first one runs, for their digest.
     ///
     /// ```
     /// # fn main() -> Result<(), phalanx::Error> {
@@ -66,22 +66,22 @@ impl<'p> Tasks<'p> {
 }
 
 impl JournaledTasks<'_> {
-    /// Accepts a journal that another build of the program wrote, if it is of a function of the same name and
-    /// of the same items. That the function still computes the same is then up to you.
+    /// Accepts a journal that another build of the program wrote, if its function has the same name and its
+    /// items are the same. Whether the function still computes the same is then up to you.
     pub fn any_build(mut self) -> Self {
         self.any_build = true;
         self
     }
 
-    /// Sets how often what is written is brought to the disk, for the case of a power cut; zero: with every
-    /// write. Default: once a second. The thread that collects results waits for the disk meanwhile.
+    /// Sets how often the file is synced to the disk, in case of a power cut; zero: with every write.
+    /// Default: once a second. The thread that collects results waits for the disk meanwhile.
     pub fn sync_every(mut self, pause: Duration) -> Self {
         self.sync_every = pause;
         self
     }
 
-    /// Like [`Tasks::map`]. All items are held in memory. Errors that end the map keep what was done until
-    /// then.
+    /// Like [`Tasks::map`]. All items are held in memory. After an error that ends the map, the journal keeps
+    /// what was done until then.
     ///
     /// # Errors
     /// See [`JournalError`].

@@ -1,5 +1,5 @@
-//! Journals: what is done is written to a file, and a program that was killed goes on from there. `maps` are maps
-//! with a journal, `steps` is a journal that the program writes itself.
+//! Journals: what is done is written to a file, and a program that was killed resumes from there.
+//! `maps` are maps with a journal, `steps` is a journal that the program writes itself.
 
 mod build;
 mod error;

@@ -15,13 +15,12 @@ use std::path::Path;
 /// after the program was killed, at whatever moment.
 ///
 /// A step is whatever the program numbers: a block of rows, a file, a time. [`Self::note`] records that it
-/// is done, and may keep a value of it. What the step writes must be where a killed program leaves it: in an
-/// array over a file ([`create_npy`](crate::SharedArray::create_npy)), for instance. A step that was in work
-/// when the program was killed runs again, so it must only write (`split_out`), or read what no step writes.
+/// is done, and may keep a value of it. What the step writes must survive the program: for instance, it can
+/// be an array over a file ([`create_npy`](crate::SharedArray::create_npy)). A step that was running when
+/// the program was killed runs again, so it must only write (`split_out`), or read what no step writes.
 ///
 /// A journal belongs to one build of the program and to one job, identified by a value that contains
-/// everything its results depend on. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this by
-/// itself.
+/// everything its results depend on. For maps, [`Tasks::journal`](crate::Tasks::journal) does all this.
 ///
 /// ```
 /// # fn main() -> Result<(), phalanx::Error> {
@@ -56,16 +55,17 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or begins it. `job` is all that the results depend on: parameters, names
-    /// and sizes of inputs.
+    /// Opens the journal at `path`, or creates it. `job` is all that the results depend on: parameters,
+    /// names and sizes of inputs.
     ///
     /// # Errors
-    /// See [`JournalError`], in particular `OtherItems` if the journal is of another job, and `OtherBuild`.
+    /// See [`JournalError`], in particular `OtherItems` if the journal belongs to another job, and
+    /// `OtherBuild`.
     pub fn open<J: Serialize>(path: impl AsRef<Path>, job: &J) -> Result<Journal, JournalError> {
         Journal::resume(path.as_ref(), job, false)
     }
 
-    /// Like [`Self::open`], but accepts a journal that another build of the program wrote. That it still
+    /// Like [`Self::open`], but accepts a journal that another build of the program wrote. Whether it still
     /// computes the same is then up to you.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Journal {
         self.done.contains_key(&step)
     }
 
-    /// How many steps are done.
+    /// Returns how many steps are done.
     pub fn len(&self) -> usize {
         self.done.len()
     }
@@ -99,10 +99,10 @@ impl Journal {
         self.done.is_empty()
     }
 
-    /// Notes that a step is done, and keeps a value of it; `&()` if there is none. When this returns, the
-    /// note outlives the death of any process; it is on the disk within a second of notes, or after
-    /// [`Self::sync`]. Where a power cut matters, first bring to the disk what the step wrote
-    /// ([`File::sync_all`](std::fs::File::sync_all)).
+    /// Records that a step is done, with a value to keep (`&()` if there is none). When this returns, the
+    /// record survives the death of any process. It is synced to the disk by the first call that comes a
+    /// second after the last sync, by [`Self::sync`], or when the journal is dropped. Where a power cut
+    /// matters, first sync what the step wrote ([`File::sync_all`](std::fs::File::sync_all)).
     ///
     /// # Errors
     /// [`JournalError::Io`] if it cannot be written; [`JournalError::Value`] for a value with handles.
@@ -114,7 +114,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Returns the value that was kept of a step; `None` if the step is not done.
+    /// Returns the value that was kept for a step; `None` if the step is not done.
     ///
     /// # Errors
     /// [`JournalError::Value`] if it is of another type.
@@ -122,7 +122,7 @@ impl Journal {
         self.done.get(&step).map(|bytes| read_back(|| value_of(step), bytes)).transpose()
     }
 
-    /// Waits until all notes are on the disk.
+    /// Waits until all records are on the disk.
     ///
     /// # Errors
     /// [`JournalError::Io`].

@@ -250,7 +250,7 @@ fn placements(machine: &Machine) -> Vec<Placement> {
     ]
 }
 
-/// How far apart two PUs are, told from the sets of the machine alone.
+/// How far apart two PUs are, derived from the sets of the machine alone.
 fn far(machine: &Machine, a: &Pu, b: &Pu) -> (u8, u32) {
     let around = |set: &CpuSet| set.contains(a.os_index) && set.contains(b.os_index);
     let in_cache = |level| machine.caches().iter().any(|cache| cache.level == level && around(&cache.cpuset));

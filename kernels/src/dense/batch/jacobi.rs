@@ -16,7 +16,7 @@ const SWEEPS: usize = 60;
 /// `vectors[c]` to its eigenvectors, orthonormal and of undetermined sign. `a` and `vectors` are
 /// `count x n x n`, `values` is `count x n`. Only the diagonal and what is below it is read.
 ///
-/// Cost: some `40 n^3` operations a matrix.
+/// Cost: some `40 n^3` operations per matrix.
 ///
 /// # Errors
 /// `Shape` if the shapes do not match; `NotFinite` with the first matrix that holds NaN or an infinity, or
