@@ -10,7 +10,7 @@
 use crate::base::MemberId;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
 use crate::base::member::{self, Owner};
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
 use crate::sys::{fork, futex};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
@@ -110,8 +110,7 @@ impl Mailbox {
     }
 
     fn words(&self) -> &Words {
-        // SAFETY: the place holds them at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 
     /// Distinguishes this mailbox from others in this process.
