@@ -103,8 +103,6 @@ pub(super) struct Child {
     pub(super) owner: u32,
     /// Whether this program asked it to end.
     pub(super) is_dismissed: AtomicBool,
-    /// Whether its socket has reached its end: nothing more will come from there.
-    pub(super) is_silent: AtomicBool,
     job: Mutex<Option<ProcessJob>>,
     /// An outcome too long for the call block.
     far: Mutex<Option<Mapping>>,
@@ -143,7 +141,6 @@ impl Child {
             process,
             owner: crate::sys::process::own_pid(),
             is_dismissed: AtomicBool::new(false),
-            is_silent: AtomicBool::new(false),
             job: Mutex::new(Some(job)),
             far: Mutex::default(),
             refusal: Mutex::default(),
