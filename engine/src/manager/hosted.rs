@@ -9,6 +9,7 @@ use crate::handle::kept;
 use crate::handle::travel::{self, KeepAlive};
 use crate::process::worker;
 use crate::spawn::StartError;
+use crate::spawn::panic_note::ToldPanic;
 use crate::sys::fork;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -211,13 +212,11 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
             let read = travel::decode(bytes, &mut worker::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
-        AnswerKind::Panic => match postcard::from_bytes(bytes) {
-            Ok((message, location, backtrace)) => {
-                let backtrace: String = backtrace;
-                Err(CallError::Panicked { message, location, backtrace: backtrace.into() })
-            }
-            Err(_) => Err(CallError::Corrupt),
-        },
+        AnswerKind::Panic => {
+            let ToldPanic { message, location, backtrace } =
+                ToldPanic::from_bytes(bytes).ok_or(CallError::Corrupt)?;
+            Err(CallError::Panicked { message, location, backtrace: backtrace.into() })
+        }
         AnswerKind::BadArguments => Err(CallError::Arguments { why: text() }),
         AnswerKind::BadValue => Err(CallError::Value { why: text() }),
         AnswerKind::Removed => Err(CallError::Removed),

@@ -210,9 +210,7 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
     outcome.unwrap_or_else(|payload| {
-        let fault = panic_note::take(payload);
-        let texts = (fault.message, fault.location, fault.backtrace.resolve());
-        Answer::of(AnswerKind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
+        Answer::of(AnswerKind::Panic, &panic_note::take(payload).told().to_bytes())
     })
 }
 

@@ -11,6 +11,7 @@ use crate::handle::travel::{self, KeepAlive};
 use crate::memory::arena::Block;
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::spawn::log::Speaker;
+use crate::spawn::panic_note::ToldPanic;
 use crate::spawn::{ExitCause, WorkerProcess};
 use crate::sys::fork;
 use parking_lot::{Condvar, Mutex};
@@ -46,7 +47,7 @@ impl Bytes {
 pub(super) enum Said {
     Nothing,
     Value(Bytes),
-    Panic { message: String, location: String, backtrace: String },
+    Panic(ToldPanic),
     BadArguments(String),
     BadValue(String),
     CannotBegin(String),
@@ -241,8 +242,5 @@ impl Child {
 
 /// The panic that a process has written down.
 fn panic_of(bytes: &[u8]) -> Said {
-    match postcard::from_bytes(bytes) {
-        Ok((message, location, backtrace)) => Said::Panic { message, location, backtrace },
-        Err(_) => Said::Corrupt,
-    }
+    ToldPanic::from_bytes(bytes).map_or(Said::Corrupt, Said::Panic)
 }

@@ -13,7 +13,7 @@ use crate::base::MemberId;
 use crate::code;
 use crate::handle::travel;
 use crate::memory::{ArrayOptions, Segment};
-use crate::spawn::panic_note::{self, PanicNote};
+use crate::spawn::panic_note::{self, PanicNote, ToldPanic};
 use crate::spawn::worker::FAILED;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,15 +62,16 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
 
 /// Leaves what is known of a panic, with its backtrace if that can be sent.
 fn leave_panic(site: &Site, call_block: &View, fault: PanicNote) {
-    let (message, location) = (cut(&fault.message), cut(&fault.location));
-    let told = |backtrace: &str| postcard::to_stdvec(&(message, location, backtrace)).unwrap_or_default();
-    let whole = told(&fault.backtrace.resolve());
+    let mut told = fault.told();
+    told.message.truncate(cut(&told.message).len());
+    told.location.truncate(cut(&told.location).len());
+    let whole = told.to_bytes();
     if call_block.leave(Left::Panic, &whole) {
         return;
     }
     match send_far(site, &whole) {
         Ok(()) => call_block.leave(Left::FarPanic, &[]),
-        Err(_) => call_block.leave(Left::Panic, &told("")),
+        Err(_) => call_block.leave(Left::Panic, &ToldPanic { backtrace: String::new(), ..told }.to_bytes()),
     };
 }
 
