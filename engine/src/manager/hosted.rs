@@ -46,12 +46,12 @@ impl<T> std::fmt::Debug for Hosted<T> {
 impl<T: 'static> Hosted<T> {
     pub(super) fn make<A>(mailbox: &Mailbox, make: fn(A) -> T, args: &A) -> Result<Hosted<T>, CallError>
     where
-        A: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
     {
         let head = Head {
             entry: offset(server::host::<T, A> as CallEntry as usize)?,
             function: offset(make as usize)?,
-            layout: code::layout_of::<fn(A) -> T>(),
+            layout: code::type_key::<fn(A) -> T>(),
             object: 0,
             seal: 0,
         };
@@ -83,8 +83,8 @@ impl<T: 'static> Hosted<T> {
     /// See [`CallError`].
     pub fn call<A, R, F>(&self, function: F, args: A) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -98,8 +98,8 @@ impl<T: 'static> Hosted<T> {
     /// - Otherwise as [`call`](Hosted::call).
     pub fn call_timeout<A, R, F>(&self, function: F, args: A, limit: Duration) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -108,15 +108,15 @@ impl<T: 'static> Hosted<T> {
 
     fn call_by<A, R, F>(&self, _function: F, args: &A, limit: Option<Duration>) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         let function: fn(&mut T, A) -> R = |object, args| code::conjure::<F>()(object, args);
         let head = Head {
             entry: offset(server::call::<T, A, R> as CallEntry as usize)?,
             function: offset(function as usize)?,
-            layout: code::layout_of::<fn(&mut T, A) -> R>(),
+            layout: code::type_key::<fn(&mut T, A) -> R>(),
             object: self.object,
             seal: 0,
         };

@@ -27,11 +27,15 @@ const TEXT_BYTES: usize = 3072;
 ///
 /// # Safety
 /// As the module says.
-pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
+pub(super) unsafe fn enter<A, R>(site: &mut Site) -> i32
+where
+    A: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+{
     // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says: the
     // driver took it for a call block, at a multiple of a head's bytes and longer than one.
     let call_block = unsafe { View::new(site.block, site.len_bytes) };
-    let call = call_block.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
+    let call = call_block.call().filter(|call| call.layout == code::type_key::<fn(A) -> R>());
     // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout
     // agrees.
     let function = call.and_then(|call| unsafe { code::function_at::<fn(A) -> R>(call.function) });

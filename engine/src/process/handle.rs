@@ -82,8 +82,8 @@ impl<R> Process<R> {
     /// - [`SpawnError::Start`] if the process cannot be started.
     pub fn spawn<A, F>(f: F, args: A) -> Result<Process<R>, SpawnError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };

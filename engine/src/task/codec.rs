@@ -212,14 +212,6 @@ pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mu
     true
 }
 
-/// A number for size and alignment of a task's argument and result, compared by the worker with its own.
-/// Types that differ otherwise (`u64` and `f64`) may share one.
-pub(crate) const fn layout_of<A, R>() -> u64 {
-    let argument = (size_of::<A>() as u64) << 6 | align_of::<A>() as u64;
-    let result = (size_of::<R>() as u64) << 6 | align_of::<R>() as u64;
-    argument.rotate_left(32) ^ result ^ 0x5048_4c58
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,10 +284,5 @@ mod tests {
                 assert!(faults.is_none_or(|faults| faults.len() <= bytes.len()));
             }
         }
-    }
-
-    #[test]
-    fn layouts_tell_types_apart() {
-        assert_ne!(layout_of::<u32, u64>(), layout_of::<u64, u32>());
     }
 }
