@@ -300,3 +300,61 @@ fn halos_of_phases_use_their_memory_again() {
         assert_eq!(u.as_slice(), expected, "{pool:?}");
     }
 }
+
+/// A sweep makes of each row what a phase makes of it, whatever is beyond the ends, and copies only rows whose
+/// halo reaches there.
+#[test]
+fn sweeps_are_phases_that_copy_the_ends_alone() {
+    let blend = |u: &[u64], i: usize, k: usize| u[i].wrapping_mul(3) ^ u[i + k] ^ u[i + 2 * k].rotate_left(7);
+    let edges = [Edge::Clamp, Edge::Wrap, Edge::Fill(7_u64)];
+    for pool in pools() {
+        for (n, k, edge) in [0, 1, 2, 5, 300]
+            .into_iter()
+            .flat_map(|n| [0, 1, 3, 400].map(|k| (n, k)))
+            .flat_map(|(n, k)| (0..edges.len()).map(move |edge| (n, k, edge)))
+        {
+            let u = pool.from_fn(n, |i| (i * i) as u64).unwrap();
+            let (mut swept, mut phased) = (pool.zeros::<u64>(n).unwrap(), pool.zeros::<u64>(n).unwrap());
+            let operands = (&mut swept, &mut phased, &u, k as u64, edge as u64);
+            let copied = pool.region(operands, move |team, (mut swept, mut phased, u, k, edge)| {
+                let (k, edge) = (k as usize, [Edge::Clamp, Edge::Wrap, Edge::Fill(7)][edge as usize]);
+                team.phase((phased.split_mut(), u.halo(k, edge)), |(v, u)| {
+                    v.iter_mut().enumerate().for_each(|(i, v)| *v = blend(u, i, k));
+                })?;
+                let mut copied = 0;
+                team.sweep((swept.split_mut(), u.halo(k, edge), u.whole()), |(v, u, all)| {
+                    v.iter_mut().enumerate().for_each(|(i, v)| *v = blend(u, i, k));
+                    if !all.as_ptr_range().contains(&u.as_ptr()) {
+                        copied += v.len() as u64;
+                    }
+                })?;
+                team.all_reduce(copied, |a, b| a + b)
+            });
+            assert_eq!(swept.as_slice(), phased.as_slice(), "{n} rows, {k}, {:?}", edges[edge]);
+            assert_eq!(copied.unwrap(), n.min(2 * k) as u64, "{n} rows, {k}, {:?}", edges[edge]);
+        }
+    }
+}
+
+/// Rows, planes and parts in pieces: each once, in ascending order.
+#[test]
+fn a_sweep_calls_its_kernel_once_for_each_row() {
+    for pool in pools() {
+        let mut u = pool.zeros_nd::<u64, _>((37, 5)).unwrap();
+        let mut calls = pool.zeros::<u64>(4).unwrap();
+        let most = pool.region((&mut u, &mut calls), |team, (mut u, mut calls)| {
+            let (mut next, mut count) = (0, 0_u64);
+            team.sweep((0..37, u.split_mut()), |(rows, mut u)| {
+                assert!(rows.start >= next && u.nrows() == rows.len());
+                (next, count) = (rows.end, count + 1);
+                u += 1;
+            })?;
+            team.sweep((calls.split_at_mut(&[0, 1, 4]), 0..2), |(own, parts)| {
+                own.iter_mut().for_each(|own| *own += parts.len() as u64);
+            })?;
+            team.all_reduce(count, u64::max)
+        });
+        assert_eq!((most.unwrap(), u.view().sum()), (1, 37 * 5));
+        assert!(calls.as_slice().iter().all(|calls| *calls > 0));
+    }
+}

@@ -334,7 +334,7 @@ impl Pool {
     ///     let mut change = 0.0;
     ///     for _ in 0..10 {
     ///         let mut local = 0.0;
-    ///         team.phase((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
+    ///         team.sweep((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
     ///             for (i, v) in v.iter_mut().enumerate() {
     ///                 *v = (u[i] + u[i + 1] + u[i + 2]) / 3.0;
     ///                 local += (*v - u[i + 1]).abs();

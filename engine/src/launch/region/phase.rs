@@ -24,6 +24,8 @@ pub struct PhasePlan {
     pub(crate) digest: Digest,
     pub(crate) rows: Option<usize>,
     pub(crate) row_bytes: usize,
+    /// How many rows at each end of the array have halos that are copied, since they reach beyond it.
+    pub(crate) reach: usize,
     /// Whether the rows are parts with given boundaries, each of which is one chunk.
     pub(crate) parts: bool,
 }
@@ -31,7 +33,7 @@ pub struct PhasePlan {
 impl PhasePlan {
     /// `digest` covers only the kind of step.
     pub(crate) fn new(digest: Digest) -> PhasePlan {
-        PhasePlan { digest, rows: None, row_bytes: 1, parts: false }
+        PhasePlan { digest, rows: None, row_bytes: 1, reach: 0, parts: false }
     }
 
     /// The digest of the operands, and of everything that decides how they are cut into one span per rank.
@@ -270,6 +272,7 @@ unsafe impl<T: Element, D: Shape> PhaseOperand for PhaseHalo<'_, T, D> {
             return Err(RegionError::Halo { k: self.k, rows: self.rows.rows() });
         }
         plan.split(Frame::PhaseHalo, self.name, &self.rows)?;
+        plan.reach = plan.reach.max(self.local.reach());
         plan.digest.frame(Frame::Halo, [self.k as u64, self.edge.0].into_iter());
         plan.digest.frame(Frame::Fill, bytemuck::bytes_of(&self.edge.1).chunks(8).map(packed));
         Ok(())

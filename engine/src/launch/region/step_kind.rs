@@ -13,12 +13,14 @@ pub(crate) enum StepKind {
     /// a caught panic and begins another reduce_chunks is not mistaken for one that ends it.
     ReduceEnd,
     Leave,
+    Sweep,
 }
 
 impl StepKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             StepKind::Phase => "a phase",
+            StepKind::Sweep => "a sweep",
             StepKind::Barrier => "a barrier",
             StepKind::Broadcast => "a broadcast",
             StepKind::AllReduce => "an all_reduce",
@@ -37,6 +39,7 @@ impl StepKind {
             Self::ReduceChunks,
             Self::ReduceEnd,
             Self::Leave,
+            Self::Sweep,
         ];
         kinds.into_iter().find(|kind| *kind as u64 == code).map_or("an unknown step", StepKind::name)
     }

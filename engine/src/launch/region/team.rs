@@ -208,6 +208,63 @@ impl<'w> Team<'w> {
         Ok(kernel(unsafe { operands.view(span) }))
     }
 
+    /// As [`phase`](Self::phase), for stencils: calls the kernel for this rank's rows in up to three pieces,
+    /// in ascending order, so that few rows are copied for a [`halo`](crate::SharedArray::halo).
+    ///
+    /// The first piece are the rows whose halo reaches beyond the array's first row, the last piece those whose
+    /// halo reaches beyond the last one: at most `k` rows each. They are copied with their halo, and the rows
+    /// between them, nearly all, are seen in place. Ranks at neither end have one piece. The kernel is not
+    /// called for no rows. Where rows are cut depends on the team's size, so what a row becomes must not
+    /// depend on it.
+    ///
+    /// # Errors
+    /// As for [`phase`](Self::phase).
+    ///
+    /// ```
+    /// use phalanx::{Edge, Pool};
+    ///
+    /// let pool = Pool::builder().workers(2).build()?;
+    /// let (mut u, mut v) = (pool.from_fn(1000, |i| (i % 10) as f64)?, pool.zeros::<f64>(1000)?);
+    /// let largest = pool.region((&mut u, &mut v), |team, (mut u, mut v)| {
+    ///     let mut largest = 0.0_f64;
+    ///     for _ in 0..8 {
+    ///         team.sweep((v.split_mut(), u.halo(1, Edge::Wrap)), |(v, u)| {
+    ///             for (i, v) in v.iter_mut().enumerate() {
+    ///                 *v = 0.5 * (u[i] + u[i + 2]);
+    ///                 largest = largest.max(*v);
+    ///             }
+    ///         })?;
+    ///         std::mem::swap(&mut u, &mut v);
+    ///     }
+    ///     team.all_reduce(largest, f64::max)
+    /// })?;
+    /// assert_eq!(largest, 8.0);
+    /// # Ok::<(), phalanx::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn sweep<P: PhaseOperand>(
+        &mut self,
+        operands: P,
+        mut kernel: impl for<'p> FnMut(P::View<'p>),
+    ) -> Result<(), RegionError> {
+        let mut plan = PhasePlan::new(self.steps.digest(StepKind::Sweep));
+        operands.describe(&mut plan)?;
+        self.steps.meet(StepKind::Sweep, plan.sealed_by_ranks(), Location::caller().line())?;
+        let rows = plan.rows.unwrap_or(0);
+        let pieces = if plan.parts {
+            [block(rows, self.rank, self.size), Span::default(), Span::default()]
+        } else {
+            pieces_of(self.my_span(rows), rows, plan.reach)
+        };
+        for piece in pieces.into_iter().filter(|piece| piece.lo < piece.hi) {
+            // SAFETY: all have met, spans are disjoint, as are pieces of one, and the view is gone when the
+            // kernel has returned.
+            kernel(unsafe { operands.view(piece) });
+        }
+        Ok(())
+    }
+
     /// The last step: returning from the body with a value.
     pub(crate) fn leave<R: Element>(&mut self, result: R) -> Result<(), RegionError> {
         self.steps.put(0, &result);
@@ -223,6 +280,14 @@ impl<'w> Team<'w> {
     pub(crate) fn poison(&self) {
         self.steps.poison();
     }
+}
+
+/// Cuts a span of `0..rows` into the rows fewer than `reach` from the first, those fewer than `reach` from the
+/// last, and those between.
+fn pieces_of(span: Span, rows: usize, reach: usize) -> [Span; 3] {
+    let first = span.lo.max(reach).min(span.hi);
+    let last = first.max(rows.saturating_sub(reach)).min(span.hi);
+    [Span::new(span.lo, first), Span::new(first, last), Span::new(last, span.hi)]
 }
 
 /// The part of `0..n` that belongs to `rank` of `size`.
