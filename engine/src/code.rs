@@ -14,7 +14,10 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::sys::object::{self, Object, PF_X, PT_LOAD};
+use rustc_hash::FxHasher;
+use std::any::TypeId;
 use std::fmt::Pointer;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -148,11 +151,12 @@ where
     |argument| conjure::<F>()(argument)
 }
 
-/// A number for the type of a function: equal in every process of one build, another for other types.
-pub(crate) fn layout_of<F>() -> u64 {
-    // FNV-1a.
-    let name = std::any::type_name::<F>().bytes();
-    name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A number for a type: equal in every process of one build, another for other types, never 0.
+#[inline]
+pub(crate) fn type_key<T: ?Sized + 'static>() -> u64 {
+    let mut hasher = FxHasher::default();
+    TypeId::of::<T>().hash(&mut hasher);
+    hasher.finish() | 1
 }
 
 /// Mixed from words that lead to code, and written beside them: who finds them overwritten finds that the
@@ -176,6 +180,19 @@ mod tests {
         // SAFETY: made from a function of this type just now.
         let found = unsafe { function_at::<fn()>(offset) };
         assert_eq!(found.map(|found| found as usize), Some(addr));
+    }
+
+    #[test]
+    fn types_have_keys_of_their_own() {
+        let keys = [
+            type_key::<fn(u64) -> f64>(),
+            type_key::<fn(f64) -> u64>(),
+            type_key::<fn(u64) -> u64>(),
+            type_key::<str>(),
+            type_key::<()>(),
+        ];
+        assert!((1..keys.len()).all(|i| keys[i] != 0 && !keys[..i].contains(&keys[i])), "{keys:x?}");
+        assert_eq!(keys[3], type_key::<str>());
     }
 
     #[test]

@@ -300,3 +300,32 @@ fn halos_of_phases_use_their_memory_again() {
         assert_eq!(u.as_slice(), expected, "{pool:?}");
     }
 }
+
+/// Chunks show what a phase shows, whatever is beyond the ends.
+#[test]
+fn halos_of_chunks_are_those_of_phases() {
+    let blend = |u: &[u64], i: usize, k: usize| u[i].wrapping_mul(3) ^ u[i + k] ^ u[i + 2 * k].rotate_left(7);
+    let edges = [Edge::Clamp, Edge::Wrap, Edge::Fill(7_u64)];
+    for pool in pools() {
+        for (n, k, edge) in [0, 1, 2, 5, 300]
+            .into_iter()
+            .flat_map(|n| [0, 1, 3, 400].map(|k| (n, k)))
+            .flat_map(|(n, k)| (0..edges.len()).map(move |edge| (n, k, edge)))
+        {
+            let u = pool.from_fn(n, |i| (i * i) as u64).unwrap();
+            let (mut cut, mut phased) = (pool.zeros::<u64>(n).unwrap(), pool.zeros::<u64>(n).unwrap());
+            let operands = (&mut cut, &mut phased, &u, k as u64, edge as u64);
+            let outcome = pool.region(operands, move |team, (mut cut, mut phased, u, k, edge)| {
+                let (k, edge) = (k as usize, [Edge::Clamp, Edge::Wrap, Edge::Fill(7)][edge as usize]);
+                team.phase((phased.split_mut(), u.halo(k, edge)), |(v, u)| {
+                    v.iter_mut().enumerate().for_each(|(i, v)| *v = blend(u, i, k));
+                })?;
+                team.for_each((cut.split_mut(), u.halo(k, edge)), |(v, u)| {
+                    v.iter_mut().enumerate().for_each(|(i, v)| *v = blend(u, i, k));
+                })
+            });
+            outcome.unwrap();
+            assert_eq!(cut.as_slice(), phased.as_slice(), "{n} rows, {k}, {:?}", edges[edge]);
+        }
+    }
+}

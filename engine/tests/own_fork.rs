@@ -71,6 +71,23 @@ fn pools() -> Vec<Pool> {
         .into()
 }
 
+fn launches_are_refused(
+    pool: &Pool,
+    token: &CancelToken,
+    array: &mut SharedArray<u64>,
+    lock: &Lock<u64>,
+    states: PerWorker<u64>,
+) {
+    assert!(matches!(pool.for_each(0..10, |_| ()), Err(LaunchError::Forked)));
+    assert!(matches!(pool.launch().cancel(token).for_each(0..9, |_| ()), Err(LaunchError::Forked)));
+    assert!(matches!(pool.broadcast(0..10, |_, _| ()), Err(LaunchError::Forked)));
+    assert!(matches!(pool.reduce(0..9, 0u64, |_| 1, |a, b| a + b), Err(LaunchError::Forked)));
+    assert!(matches!(pool.region((), |_, ()| Ok(0u64)), Err(LaunchError::Forked)));
+    let outcome = pool.for_each((array.split_mut(), lock, &states), |(array, ..)| array.fill(1));
+    assert!(matches!(outcome, Err(LaunchError::Forked)));
+    drop((PerWorker::new(|_| 1u64), states));
+}
+
 fn every_method_of_a_pool_is_refused() {
     for pool in pools() {
         let pids = pool.worker_pids();
@@ -81,14 +98,7 @@ fn every_method_of_a_pool_is_refused() {
         let (lock, states) = (Lock::new(1u64).unwrap(), PerWorker::new(|_| 0u64));
         let mut array = pool.zeros::<u64>(1 << 18).unwrap();
         passes_in_child(|| {
-            assert!(matches!(pool.for_each(0..10, |_| ()), Err(LaunchError::Forked)));
-            assert!(matches!(pool.launch().cancel(&token).for_each(0..9, |_| ()), Err(LaunchError::Forked)));
-            assert!(matches!(pool.broadcast(0..10, |_, _| ()), Err(LaunchError::Forked)));
-            assert!(matches!(pool.reduce(0..9, 0u64, |_| 1, |a, b| a + b), Err(LaunchError::Forked)));
-            assert!(matches!(pool.region((), |_, ()| Ok(0u64)), Err(LaunchError::Forked)));
-            let outcome = pool.for_each((array.split_mut(), &lock, &states), |(array, ..)| array.fill(1));
-            assert!(matches!(outcome, Err(LaunchError::Forked)));
-            drop((PerWorker::new(|_| 1u64), states));
+            launches_are_refused(&pool, &token, &mut array, &lock, states);
             token.cancel();
             assert!(matches!(pool.apply(|n: u64| n, 1), Err(TaskError::Forked)));
             assert!(matches!(pool.map(|n: u64| n, 0..9), Err(TaskError::Forked)));

@@ -174,7 +174,7 @@ impl Load {
         let mut scratch = SharedArray::from_slice(&u)?;
         let ranks = pool.region((&mut scratch, &mut self.y), |team, (mut u, mut v)| {
             for _ in 0..SWEEPS {
-                team.phase((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
+                team.for_each((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
                     for (i, v) in v.iter_mut().enumerate() {
                         *v = (u[i] + u[i + 1] + u[i + 2]) / 3.0;
                     }

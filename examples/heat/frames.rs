@@ -3,14 +3,16 @@
 use crate::modes::Grid;
 use common::picture::{colour, write_rgb};
 use common::{Draft, Result, refuse};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
+use phalanx::CancelToken;
+use phalanx::shared::Snapshot;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Width and height of a picture.
 pub const PIXELS: usize = 400;
 /// How long the driver waits for a frame before it looks whether the region has ended.
-pub const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A folder of pictures.
 pub struct Frames(PathBuf);
@@ -27,8 +29,27 @@ impl Frames {
         Ok(frames)
     }
 
+    /// Writes the pictures that come until `has_ended`. One that cannot be written stops the region: the steps
+    /// that are left would be for nothing.
+    pub fn follow(
+        &self,
+        snapshot: &mut Snapshot<f32, Ix2>,
+        stop: &CancelToken,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<()> {
+        loop {
+            let is_last = has_ended();
+            if let Some(frame) = snapshot.next_timeout(PATIENCE)? {
+                self.write(frame.step, &frame.data.view()).inspect_err(|_| stop.cancel())?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
     /// Writes the picture of a step.
-    pub fn write(&self, step: u64, picture: &ArrayView2<'_, f32>) -> Result<()> {
+    fn write(&self, step: u64, picture: &ArrayView2<'_, f32>) -> Result<()> {
         let rgb: Vec<u8> = picture.iter().flat_map(|cell| colour(f64::from(*cell) / 2.0)).collect();
         write_rgb(&self.name(step), PIXELS, PIXELS, &rgb)
     }

@@ -140,17 +140,16 @@ impl Cells {
                     |team, (mut now, mut next, mut picture, mut publisher, settings)| {
                         let (grid, steps, every, has_frames) = settings;
                         for step in 1..=steps {
-                            // Seen in place: with another edge, the first and the last rank would copy their rows.
-                            let operands = (next.split_mut(), now.halo(1, Edge::Shrink), 0..grid.side);
-                            team.phase(operands, |(mut next, now, rows)| {
-                                let first = rows.start.saturating_sub(1);
-                                let row = |i: usize| now.row(i - first).to_slice().expect("whole rows");
-                                for (i, mut next) in rows.zip(next.rows_mut()) {
-                                    let next = next.as_slice_mut().expect("whole rows");
-                                    let (before, after) = (i.saturating_sub(1), (i + 1).min(grid.side - 1));
-                                    grid.advance(next, row(before), row(i), row(after));
-                                }
-                            })?;
+                            team.for_each(
+                                (next.split_mut(), now.halo(1, Edge::Clamp)),
+                                |(mut next, now)| {
+                                    let row = |i: usize| now.row(i).to_slice().expect("whole rows");
+                                    for (i, mut next) in next.rows_mut().into_iter().enumerate() {
+                                        let next = next.as_slice_mut().expect("whole rows");
+                                        grid.advance(next, row(i), row(i + 1), row(i + 2));
+                                    }
+                                },
+                            )?;
                             std::mem::swap(&mut now, &mut next);
                             if has_frames && step % every == 0 {
                                 // Ranks go on at once: whoever wants to look has a copy.
@@ -165,20 +164,8 @@ impl Cells {
                     },
                 )
             });
-            let mut written = Ok(());
-            while let Some(frames) = frames {
-                let has_ended = region.is_finished();
-                if let Some(frame) = snapshot.next_timeout(frames::PATIENCE)? {
-                    written = frames.write(frame.step, &frame.data.view());
-                }
-                if written.is_err() {
-                    // The steps that are left would be for nothing.
-                    stop.cancel();
-                }
-                if has_ended || written.is_err() {
-                    break;
-                }
-            }
+            let written =
+                frames.map_or(Ok(()), |frames| frames.follow(&mut snapshot, &stop, || region.is_finished()));
             let ended = region.join().expect("a region does not panic here");
             written?;
             Ok::<(), Box<dyn std::error::Error>>(ended.map(drop)?)

@@ -75,8 +75,8 @@ fn main() -> ExitCode {
     common::run("mandelbrot", work)
 }
 
-fn work() -> Result<()> {
-    let options = Options::parse();
+/// The width of the picture, if the options make sense together.
+fn checked(options: &Options) -> Result<usize> {
     let pixels = usize::try_from(options.pixels)?;
     if !(2..=65_536).contains(&pixels) || !pixels.is_multiple_of(2) {
         return Err(refuse("--pixels takes an even number from 2 to 65536"));
@@ -87,6 +87,12 @@ fn work() -> Result<()> {
     if options.timeline.is_some() && options.team.backend == Kind::Inline {
         return Err(refuse("--timeline shows workers, and --backend inline has none"));
     }
+    Ok(pixels)
+}
+
+fn work() -> Result<()> {
+    let options = Options::parse();
+    let pixels = checked(&options)?;
     let plane = Plane { step: WIDTH / pixels as f64, limit: options.limit };
     // With a trace of who did what when, for the time line.
     let pool = options.team.builder("mandelbrot").trace(true).build()?;

@@ -41,9 +41,9 @@ fn warm(cells: usize) -> Result<()> {
                 let mut change = 0.0f64;
                 for _ in 0..SWEEPS {
                     // Rows beyond the plate are its rim. Neighbours see this phase's writes in the next.
-                    change = team.phase((v.split_mut(), u.halo(1, Edge::Fill(0.0))), |(mut v, u)| {
+                    change = 0.0;
+                    team.for_each((v.split_mut(), u.halo(1, Edge::Fill(0.0))), |(mut v, u)| {
                         let (rows, columns) = v.dim();
-                        let mut change = 0.0f64;
                         for i in 0..rows {
                             for j in 0..columns {
                                 let left = if j > 0 { u[[i + 1, j - 1]] } else { 0.0 };
@@ -53,7 +53,6 @@ fn warm(cells: usize) -> Result<()> {
                                 v[[i, j]] = next;
                             }
                         }
-                        change
                     })?;
                     std::mem::swap(&mut u, &mut v);
                 }

@@ -361,7 +361,7 @@ fn a_vector_as_wide_as_an_index_wants_memory() {
         let a = sparse::Csr::from_parts((1, columns), offsets, places, values).unwrap();
         want_memory("spmv", sparse::spmv(pool, 1.0, &a, &repeated(&float, columns), 0.0, &mut y));
         wrong_shape("spmv", sparse::spmv(pool, 1.0, &a, &[1.0], 0.0, &mut y));
-        let options = sparse::CgOptions::default();
+        let options = sparse::SolverOptions::default();
         wrong_shape("cg", sparse::conjugate_gradient(pool, &a, &[1.0], &mut y, options));
     }
     // Short ones that do not lie in one piece are read as they are.
@@ -377,7 +377,7 @@ fn iterations_are_counted_to_the_end() {
     let a = sparse::Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[2.0, 4.0]).unwrap();
     for max_iterations in [0, 1].into_iter().chain(ENDS) {
         let mut x = pool.zeros::<f64>(2).unwrap();
-        let options = sparse::CgOptions { max_iterations, relative: 1e-12, ..Default::default() };
+        let options = sparse::SolverOptions { max_iterations, relative: 1e-12, ..Default::default() };
         match sparse::conjugate_gradient(pool, &a, &[2.0, 4.0], &mut x, options) {
             Ok(_) => assert!(max_iterations > 1 && x.as_slice() == [1.0, 1.0]),
             ended => assert!(matches!(ended, Err(KernelError::NotConverged { .. })), "{ended:?}"),

@@ -122,7 +122,7 @@ fn of_systems(pool: &Pool) -> Vec<(&'static str, u64)> {
     let mut y = pool.zeros::<f64>(n).unwrap();
     sparse::spmv(pool, 1.7, &a, &b, 0.0, &mut y).unwrap();
     let mut solution = pool.zeros::<f64>(n).unwrap();
-    sparse::conjugate_gradient(pool, &a, &b, &mut solution, sparse::CgOptions::default()).unwrap();
+    sparse::conjugate_gradient(pool, &a, &b, &mut solution, sparse::SolverOptions::default()).unwrap();
     let full = pool.from_shape_fn((400, n), |(i, j)| 1.0 / (1.0 + (i + 2 * j) as f64)).unwrap();
     let mut product = pool.zeros::<f64>(400).unwrap();
     dense::gemv(pool, 1.1, &full, &b, 0.0, &mut product).unwrap();

@@ -4,7 +4,7 @@ use super::case::{Case, Context, Entry, Work, near};
 use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::SharedArray;
-use phalanx_kernels::sparse::{self, CgOptions, Csr};
+use phalanx_kernels::sparse::{self, Csr, SolverOptions};
 use rayon::prelude::*;
 
 /// The kernels of this family.
@@ -156,7 +156,7 @@ fn cg(context: &Context) -> Outcome<Case<'_>> {
     let pool = &context.pool;
     let b: Vec<f64> = (0..rows).map(x_at).collect();
     let shared_b = pool.from_slice(&b)?;
-    let options = CgOptions { relative: 1e-8, ..CgOptions::default() };
+    let options = SolverOptions { relative: 1e-8, ..SolverOptions::default() };
     let residual = {
         let (plain, b) = (plain.clone(), b.clone());
         move |x: &[f64]| {

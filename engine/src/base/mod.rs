@@ -39,3 +39,11 @@ macro_rules! up_to_eight {
     };
 }
 pub(crate) use up_to_eight;
+
+/// Calls a macro with the types that travel as their bytes: the primitive numbers.
+macro_rules! plain_numbers {
+    ($then:ident) => {
+        $then! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
+    };
+}
+pub(crate) use plain_numbers;

@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::error::QueueError;
-use crate::base::notation;
+use crate::base::{notation, plain_numbers};
 use crate::handle::travel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,12 +26,6 @@ pub trait Message: Serialize + DeserializeOwned + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 
-macro_rules! plain {
-    ($run:ident) => {
-        $run! { u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize }
-    };
-}
-
 /// The item's bytes, its own or in `scratch`.
 pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], QueueError> {
     macro_rules! try_plain { ($($n:ty)*) => { $(
@@ -39,7 +33,7 @@ pub(super) fn encode<'a, T: Message>(item: &'a T, scratch: &'a mut Vec<u8>) -> R
             return Ok(bytemuck::cast_slice(plain));
         }
     )* } }
-    plain!(try_plain);
+    plain_numbers!(try_plain);
     scratch.clear();
     let (appended, handle) = travel::without_handles(|| notation::append(item, scratch));
     let type_name = std::any::type_name::<T>();
@@ -57,7 +51,7 @@ pub(super) fn plain_element<T: 'static>() -> Option<usize> {
             return Some(size_of::<$n>());
         }
     )* } }
-    plain!(try_plain);
+    plain_numbers!(try_plain);
     None
 }
 
@@ -88,7 +82,7 @@ pub(super) unsafe fn decode_plain<T: 'static, E>(
             *slot = Some(items);
         }
     )* } }
-    plain!(try_plain);
+    plain_numbers!(try_plain);
     Ok(made)
 }
 

@@ -221,8 +221,7 @@ impl<T: Message> Queue<T> {
     }
 
     pub(super) fn control(&self) -> &Control {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 
     /// Appends an item. Blocks while there is no room.

@@ -18,14 +18,14 @@ use super::lease::{Lease, OnLastDrop};
 use super::travel::{self, Packing};
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::member::{self, MemberId};
+use crate::code;
 use crate::memory::arena::{self, Block};
 use crate::memory::{AllocError, Segment};
 use crate::sys::fork;
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::any::{Any, TypeId};
-use std::hash::{Hash, Hasher};
+use std::any::Any;
 use std::ptr::NonNull;
 // Plain on purpose: process-local.
 use std::sync::atomic::{AtomicBool, AtomicU64 as SerialCount};
@@ -61,9 +61,7 @@ const _: () = assert!(size_of::<Tag>() == TAG && align_of::<Tag>() <= 16);
 /// Name of a layout: words `W` and, behind them, a value `V`. The same in all members, as they run the same
 /// build.
 pub(crate) fn kind_of<W: 'static, V: ?Sized + 'static>() -> u64 {
-    let mut hasher = FxHasher::default();
-    (TypeId::of::<W>(), TypeId::of::<V>()).hash(&mut hasher);
-    hasher.finish() | 1
+    code::type_key::<fn(*const W, *const V)>()
 }
 
 /// How another member finds an object's words inside a launch.

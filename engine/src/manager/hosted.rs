@@ -9,6 +9,7 @@ use crate::handle::kept;
 use crate::handle::travel::{self, KeepAlive};
 use crate::process::worker;
 use crate::spawn::StartError;
+use crate::spawn::panic_note::ToldPanic;
 use crate::sys::fork;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -45,12 +46,12 @@ impl<T> std::fmt::Debug for Hosted<T> {
 impl<T: 'static> Hosted<T> {
     pub(super) fn make<A>(mailbox: &Mailbox, make: fn(A) -> T, args: &A) -> Result<Hosted<T>, CallError>
     where
-        A: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
     {
         let head = Head {
             entry: offset(server::host::<T, A> as CallEntry as usize)?,
             function: offset(make as usize)?,
-            layout: code::layout_of::<fn(A) -> T>(),
+            layout: code::type_key::<fn(A) -> T>(),
             object: 0,
             seal: 0,
         };
@@ -82,8 +83,8 @@ impl<T: 'static> Hosted<T> {
     /// See [`CallError`].
     pub fn call<A, R, F>(&self, function: F, args: A) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -97,8 +98,8 @@ impl<T: 'static> Hosted<T> {
     /// - Otherwise as [`call`](Hosted::call).
     pub fn call_timeout<A, R, F>(&self, function: F, args: A, limit: Duration) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -107,15 +108,15 @@ impl<T: 'static> Hosted<T> {
 
     fn call_by<A, R, F>(&self, _function: F, args: &A, limit: Option<Duration>) -> Result<R, CallError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(&mut T, A) -> R + Copy + Send + Sync + 'static,
     {
         let function: fn(&mut T, A) -> R = |object, args| code::conjure::<F>()(object, args);
         let head = Head {
             entry: offset(server::call::<T, A, R> as CallEntry as usize)?,
             function: offset(function as usize)?,
-            layout: code::layout_of::<fn(&mut T, A) -> R>(),
+            layout: code::type_key::<fn(&mut T, A) -> R>(),
             object: self.object,
             seal: 0,
         };
@@ -211,13 +212,11 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R, CallError> {
             let read = travel::decode(bytes, &mut worker::resolve);
             read.map(|(value, _)| value).map_err(|error| CallError::Value { why: error.to_string() })
         }
-        AnswerKind::Panic => match postcard::from_bytes(bytes) {
-            Ok((message, location, backtrace)) => {
-                let backtrace: String = backtrace;
-                Err(CallError::Panicked { message, location, backtrace: backtrace.into() })
-            }
-            Err(_) => Err(CallError::Corrupt),
-        },
+        AnswerKind::Panic => {
+            let ToldPanic { message, location, backtrace } =
+                ToldPanic::from_bytes(bytes).ok_or(CallError::Corrupt)?;
+            Err(CallError::Panicked { message, location, backtrace: backtrace.into() })
+        }
         AnswerKind::BadArguments => Err(CallError::Arguments { why: text() }),
         AnswerKind::BadValue => Err(CallError::Value { why: text() }),
         AnswerKind::Removed => Err(CallError::Removed),

@@ -8,9 +8,10 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::MemberId;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence, in_total_order, spin_loop};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, spin_loop};
 use crate::base::member::{self, Owner};
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
+use crate::sync::{ALL, EventCount};
 use crate::sys::{fork, futex};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
@@ -56,12 +57,10 @@ pub(super) struct Words {
     state: AtomicU32,
     /// Member whose death is the server's.
     server: AtomicU32,
-    /// Counts the events that the server should look at.
-    bell: AtomicU32,
-    server_asleep: AtomicU32,
-    /// Counts slots given back.
-    freed: AtomicU32,
-    waiting: AtomicU32,
+    /// Counts the events that the server should look at; it sleeps on this.
+    bell: EventCount,
+    /// Counts slots given back; callers without one sleep on this.
+    freed: EventCount,
     _pad: [u32; 26],
     slots: [MailboxSlot; SLOTS],
 }
@@ -82,6 +81,7 @@ struct MailboxSlot {
 
 #[cfg(not(loom))]
 const _: () = {
+    assert!(std::mem::offset_of!(Words, bell) == 8 && std::mem::offset_of!(Words, freed) == 16);
     assert!(std::mem::offset_of!(Words, slots) == 128 && std::mem::offset_of!(MailboxSlot, bytes) == 128);
     assert!(size_of::<MailboxSlot>() == (128 + PIECE_BYTES).next_multiple_of(128));
 };
@@ -110,8 +110,7 @@ impl Mailbox {
     }
 
     fn words(&self) -> &Words {
-        // SAFETY: the place holds them at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 
     /// Distinguishes this mailbox from others in this process.
@@ -226,7 +225,7 @@ impl Words {
     fn claim(&self, me: Owner, deadline: Option<Instant>) -> Result<usize, Stop> {
         loop {
             // Before the state: the mailbox is shut first, and counted afterwards.
-            let freed = self.freed.load(Ordering::SeqCst);
+            let freed = self.freed.seen();
             if let Some(stop) = self.is_shut() {
                 return Err(stop);
             }
@@ -241,11 +240,7 @@ impl Words {
             if let Some(index) = found {
                 return Ok(index);
             }
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-            in_total_order();
-            let outcome = sleep(&self.freed, freed, deadline);
-            self.waiting.fetch_sub(1, Ordering::SeqCst);
-            outcome?;
+            self.freed.sleep(freed, Some(slice(deadline)?), || false);
         }
     }
 
@@ -280,7 +275,7 @@ impl Words {
 
     fn give_back(&self, slot: &MailboxSlot) {
         slot.free();
-        tell_freed(self);
+        self.freed.count_by(1, 1);
     }
 
     fn pass_to_server(&self, slot: &MailboxSlot) -> Result<(), Stop> {
@@ -313,7 +308,7 @@ impl Words {
             if turn == asleep
                 || slot.turn.compare_exchange(turn, asleep, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
-                sleep(&slot.turn, asleep, deadline)?;
+                futex::wait(&slot.turn, asleep, Some(slice(deadline)?));
             }
             // Neither can happen while we wait, unless the words were overwritten: then no answer would come.
             if let Some(stop) = self.is_shut() {
@@ -327,11 +322,7 @@ impl Words {
 
     /// Makes the server look.
     fn ring(&self) {
-        self.bell.fetch_add(1, Ordering::SeqCst);
-        in_total_order();
-        if self.server_asleep.load(Ordering::SeqCst) != 0 {
-            futex::wake(&self.bell, u32::MAX);
-        }
+        self.bell.count_by(1, ALL);
     }
 
     /// The server's loop: calls `on` with every slot that waits for it. Returns when the mailbox is shut, or
@@ -340,7 +331,7 @@ impl Words {
         let mut spins = SPINS;
         loop {
             // Before the state: the mailbox is shut first, and the bell rings afterwards.
-            let bell = self.bell.load(Ordering::SeqCst);
+            let bell = self.bell.seen();
             if self.is_shut().is_some() || is_over.load(Ordering::Acquire) {
                 break;
             }
@@ -364,11 +355,7 @@ impl Words {
                 spins = spins.saturating_sub(1);
                 spin_loop();
             } else {
-                self.server_asleep.store(1, Ordering::SeqCst);
-                // SeqCst on both: a caller that has rung sees us asleep, or we see its ring.
-                fence(Ordering::SeqCst);
-                let _looks_again = sleep(&self.bell, bell, None);
-                self.server_asleep.store(0, Ordering::SeqCst);
+                self.bell.sleep(bell, slice(None).ok(), || false);
             }
         }
         // No caller waits for a server that has left, for whatever reason.
@@ -464,24 +451,15 @@ impl MailboxSlot {
     }
 }
 
-fn tell_freed(words: &Words) {
-    words.freed.fetch_add(1, Ordering::SeqCst);
-    in_total_order();
-    if words.waiting.load(Ordering::SeqCst) != 0 {
-        futex::wake(&words.freed, 1);
-    }
-}
-
-/// Sleeps while `*word == expected`, at most a second.
+/// How long to sleep at most before another look.
 #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
-fn sleep(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> Result<(), Stop> {
+fn slice(deadline: Option<Instant>) -> Result<Instant, Stop> {
     let now = Instant::now();
     if deadline.is_some_and(|at| at <= now) {
         return Err(Stop::TimedOut);
     }
     let slice = now + SLICE;
-    futex::wait(word, expected, Some(deadline.map_or(slice, |at| at.min(slice))));
-    Ok(())
+    Ok(deadline.map_or(slice, |at| at.min(slice)))
 }
 
 fn shut(words: &Words, state: u32) {
@@ -493,10 +471,8 @@ fn shut(words: &Words, state: u32) {
         slot.turn.fetch_or(SHUT, Ordering::AcqRel);
         futex::wake(&slot.turn, u32::MAX);
     }
-    words.freed.fetch_add(1, Ordering::SeqCst);
-    futex::wake(&words.freed, u32::MAX);
-    words.bell.fetch_add(1, Ordering::SeqCst);
-    futex::wake(&words.bell, u32::MAX);
+    words.freed.rouse();
+    words.bell.rouse();
 }
 
 /// After a confirmed death: a dead server shuts the mailbox, a dead caller's slots are left to the server.
@@ -512,11 +488,9 @@ fn repair(words: &Words, dead: MemberId) {
             let _freed = slot.owner.compare_exchange(owner, marked, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
-    words.bell.fetch_add(1, Ordering::SeqCst);
-    futex::wake(&words.bell, u32::MAX);
+    words.bell.rouse();
     // A wake-up may have died with its receiver, and its count of waiters with it.
-    words.freed.fetch_add(1, Ordering::SeqCst);
-    futex::wake(&words.freed, u32::MAX);
+    words.freed.rouse();
 }
 
 #[cfg(test)]

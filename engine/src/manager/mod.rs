@@ -142,7 +142,7 @@ impl Manager {
     pub fn host_with<T, A, F>(&self, make: F, args: A) -> Result<Hosted<T>, CallError>
     where
         T: 'static,
-        A: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
         F: Fn(A) -> T + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };

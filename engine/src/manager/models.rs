@@ -216,11 +216,10 @@ fn loom_mailbox_caller_dies_of_the_wake_up() {
         let dying = beside(&office, move |office| {
             // As `Words::claim`, up to the return of its sleep.
             let words = &office.words;
-            let freed = words.freed.load(Ordering::SeqCst);
+            let freed = words.freed.seen();
             if words.slots[0].owner.load(Ordering::Relaxed) != 0 {
-                words.waiting.fetch_add(1, Ordering::SeqCst);
-                in_total_order();
-                let _ = sleep(&words.freed, freed, None);
+                // It dies before it says that it no longer sleeps.
+                words.freed.sleep_and_die(freed);
             }
             repair(words, A.member);
         });

@@ -44,8 +44,8 @@ impl Head {
     ///
     /// # Safety
     /// The head was made by `Hosted`, of the same build, for the entry that calls this.
-    unsafe fn function<F: Copy + Pointer>(&self) -> Option<F> {
-        let is_its_type = self.layout == code::layout_of::<F>();
+    unsafe fn function<F: Copy + Pointer + 'static>(&self) -> Option<F> {
+        let is_its_type = self.layout == code::type_key::<F>();
         // SAFETY: the caller's word.
         is_its_type.then(|| unsafe { code::function_at(self.function) }).flatten()
     }
@@ -209,11 +209,8 @@ fn run(objects: &mut Objects, request: &[u8]) -> Answer {
     let Some(entry) = entry else { return corrupt() };
     // SAFETY: the head named it.
     let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { entry(objects, &head, args) }));
-    outcome.unwrap_or_else(|payload| {
-        let fault = panic_note::take(payload);
-        let texts = (fault.message, fault.location, fault.backtrace.resolve());
-        Answer::of(AnswerKind::Panic, &postcard::to_stdvec(&texts).unwrap_or_default())
-    })
+    outcome
+        .unwrap_or_else(|payload| Answer::of(AnswerKind::Panic, &panic_note::take(payload).told().to_bytes()))
 }
 
 /// Reads arguments, calls `then` with them, and writes down what it returns for `caller`.
@@ -241,13 +238,13 @@ fn with_args<A: DeserializeOwned, R: Serialize>(
 ///
 /// # Safety
 /// As [`CallEntry`].
-pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
+pub(super) unsafe fn host<T: 'static, A: DeserializeOwned + 'static>(
     objects: &mut Objects,
     head: &Head,
     args: &[u8],
 ) -> Answer {
     // SAFETY: the head names this entry, and `Hosted` puts it beside a function of its own types alone; the
-    // layout, a hash of their names, is compared as well. All members run the same build.
+    // layout, a hash of its type, is compared as well. All members run the same build.
     let Some(make) = (unsafe { head.function::<fn(A) -> T>() }) else {
         return Answer::of(AnswerKind::Corrupt, &[]);
     };
@@ -264,11 +261,12 @@ pub(super) unsafe fn host<T: 'static, A: DeserializeOwned>(
 ///
 /// # Safety
 /// As [`CallEntry`].
-pub(super) unsafe fn call<T: 'static, A: DeserializeOwned, R: Serialize>(
-    objects: &mut Objects,
-    head: &Head,
-    args: &[u8],
-) -> Answer {
+pub(super) unsafe fn call<T, A, R>(objects: &mut Objects, head: &Head, args: &[u8]) -> Answer
+where
+    T: 'static,
+    A: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+{
     // SAFETY: as in `host`.
     let Some(function) = (unsafe { head.function::<fn(&mut T, A) -> R>() }) else {
         return Answer::of(AnswerKind::Corrupt, &[]);

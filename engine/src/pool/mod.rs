@@ -333,14 +333,19 @@ impl Pool {
     /// let change = pool.region((&mut u, &mut v), |team, (mut u, mut v)| {
     ///     let mut change = 0.0;
     ///     for _ in 0..10 {
-    ///         let mut local = 0.0;
-    ///         team.phase((v.split_mut(), u.halo(1, Edge::Clamp)), |(v, u)| {
-    ///             for (i, v) in v.iter_mut().enumerate() {
-    ///                 *v = (u[i] + u[i + 1] + u[i + 2]) / 3.0;
-    ///                 local += (*v - u[i + 1]).abs();
-    ///             }
-    ///         })?;
-    ///         change = team.all_reduce(local, |a, b| a + b)?;
+    ///         change = team.reduce_chunks(
+    ///             (v.split_mut(), u.halo(1, Edge::Clamp)),
+    ///             0.0,
+    ///             |(v, u)| {
+    ///                 let mut change = 0.0;
+    ///                 for (i, v) in v.iter_mut().enumerate() {
+    ///                     *v = (u[i] + u[i + 1] + u[i + 2]) / 3.0;
+    ///                     change += (*v - u[i + 1]).abs();
+    ///                 }
+    ///                 change
+    ///             },
+    ///             |a, b| a + b,
+    ///         )?;
     ///         std::mem::swap(&mut u, &mut v);
     ///     }
     ///     Ok(change)

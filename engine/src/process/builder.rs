@@ -82,8 +82,8 @@ impl ProcessBuilder {
     /// As [`Process::spawn`].
     pub fn spawn<A, R, F>(self, f: F, args: A) -> Result<Process<R>, SpawnError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -101,7 +101,7 @@ impl ProcessBuilder {
         let entry: ProcessEntry = enter::<A, R>;
         let entry = code::offset_of(entry as usize).map_err(no_entry)?;
         let call = ProcessCall {
-            layout: code::layout_of::<fn(A) -> R>(),
+            layout: code::type_key::<fn(A) -> R>(),
             function: code::offset_of(code::pointer_to(f) as usize).map_err(no_entry)?,
         };
         let (bytes, keep_alive) = travel::encode(&args)

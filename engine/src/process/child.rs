@@ -11,6 +11,7 @@ use crate::handle::travel::{self, KeepAlive};
 use crate::memory::arena::Block;
 use crate::memory::{MapAccess, MapOptions, Mapping};
 use crate::spawn::log::Speaker;
+use crate::spawn::panic_note::ToldPanic;
 use crate::spawn::{ExitCause, WorkerProcess};
 use crate::sys::fork;
 use parking_lot::{Condvar, Mutex};
@@ -46,7 +47,7 @@ impl Bytes {
 pub(super) enum Said {
     Nothing,
     Value(Bytes),
-    Panic { message: String, location: String, backtrace: String },
+    Panic(ToldPanic),
     BadArguments(String),
     BadValue(String),
     CannotBegin(String),
@@ -103,8 +104,6 @@ pub(super) struct Child {
     pub(super) owner: u32,
     /// Whether this program asked it to end.
     pub(super) is_dismissed: AtomicBool,
-    /// Whether its socket has reached its end: nothing more will come from there.
-    pub(super) is_silent: AtomicBool,
     job: Mutex<Option<ProcessJob>>,
     /// An outcome too long for the call block.
     far: Mutex<Option<Mapping>>,
@@ -143,7 +142,6 @@ impl Child {
             process,
             owner: crate::sys::process::own_pid(),
             is_dismissed: AtomicBool::new(false),
-            is_silent: AtomicBool::new(false),
             job: Mutex::new(Some(job)),
             far: Mutex::default(),
             refusal: Mutex::default(),
@@ -244,8 +242,5 @@ impl Child {
 
 /// The panic that a process has written down.
 fn panic_of(bytes: &[u8]) -> Said {
-    match postcard::from_bytes(bytes) {
-        Ok((message, location, backtrace)) => Said::Panic { message, location, backtrace },
-        Err(_) => Said::Corrupt,
-    }
+    ToldPanic::from_bytes(bytes).map_or(Said::Corrupt, Said::Panic)
 }

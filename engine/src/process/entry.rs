@@ -13,7 +13,7 @@ use crate::base::MemberId;
 use crate::code;
 use crate::handle::travel;
 use crate::memory::{ArrayOptions, Segment};
-use crate::spawn::panic_note::{self, PanicNote};
+use crate::spawn::panic_note::{self, PanicNote, ToldPanic};
 use crate::spawn::worker::FAILED;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,11 +27,15 @@ const TEXT_BYTES: usize = 3072;
 ///
 /// # Safety
 /// As the module says.
-pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -> i32 {
+pub(super) unsafe fn enter<A, R>(site: &mut Site) -> i32
+where
+    A: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+{
     // SAFETY: the assignment's block is this process's until its end, writable, and as long as it says: the
     // driver took it for a call block, at a multiple of a head's bytes and longer than one.
     let call_block = unsafe { View::new(site.block, site.len_bytes) };
-    let call = call_block.call().filter(|call| call.layout == code::layout_of::<fn(A) -> R>());
+    let call = call_block.call().filter(|call| call.layout == code::type_key::<fn(A) -> R>());
     // SAFETY: the driver sent the distance of a function of this type, of the same build, and the layout
     // agrees.
     let function = call.and_then(|call| unsafe { code::function_at::<fn(A) -> R>(call.function) });
@@ -62,15 +66,16 @@ pub(super) unsafe fn enter<A: DeserializeOwned, R: Serialize>(site: &mut Site) -
 
 /// Leaves what is known of a panic, with its backtrace if that can be sent.
 fn leave_panic(site: &Site, call_block: &View, fault: PanicNote) {
-    let (message, location) = (cut(&fault.message), cut(&fault.location));
-    let told = |backtrace: &str| postcard::to_stdvec(&(message, location, backtrace)).unwrap_or_default();
-    let whole = told(&fault.backtrace.resolve());
+    let mut told = fault.told();
+    told.message.truncate(cut(&told.message).len());
+    told.location.truncate(cut(&told.location).len());
+    let whole = told.to_bytes();
     if call_block.leave(Left::Panic, &whole) {
         return;
     }
     match send_far(site, &whole) {
         Ok(()) => call_block.leave(Left::FarPanic, &[]),
-        Err(_) => call_block.leave(Left::Panic, &told("")),
+        Err(_) => call_block.leave(Left::Panic, &ToldPanic { backtrace: String::new(), ..told }.to_bytes()),
     };
 }
 

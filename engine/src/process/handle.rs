@@ -8,6 +8,7 @@ use crate::base::MemberId;
 use crate::code::NoCapture;
 use crate::handle::travel;
 use crate::spawn::ExitCause;
+use crate::spawn::panic_note::ToldPanic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -80,8 +81,8 @@ impl<R> Process<R> {
     /// - [`SpawnError::Start`] if the process cannot be started.
     pub fn spawn<A, F>(f: F, args: A) -> Result<Process<R>, SpawnError>
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
     {
         const { NoCapture::<F>::OK };
@@ -230,9 +231,9 @@ impl<R: DeserializeOwned> Process<R> {
                 Err(error) => JoinError::Value { name, why: error.to_string() },
             },
             Said::Nothing => JoinError::Died { name, pid, cause: end.cause, oom: end.oom },
-            Said::Panic { message, location, backtrace } => {
-                let (message, location) = (message.clone(), location.clone());
-                JoinError::Panicked { name, pid, message, location, backtrace: backtrace.as_str().into() }
+            Said::Panic(told) => {
+                let ToldPanic { message, location, backtrace } = told.clone();
+                JoinError::Panicked { name, pid, message, location, backtrace: backtrace.into() }
             }
             Said::BadArguments(why) => JoinError::Arguments { name, why: why.clone() },
             Said::BadValue(why) => JoinError::Value { name, why: why.clone() },

@@ -8,15 +8,13 @@ use crate::handle::kept;
 use crate::spawn::log::{Note, Relay};
 use crate::spawn::mail::{self, FromWorker};
 use crate::spawn::oom::OomWatch;
+use crate::spawn::watching::{self, Call};
 use crate::spawn::{ExitCause, OUTSIDE_TEAMS, StartError, StartMethod, Starter, Wish, WorkerProcess};
 use crate::sync::repair::repair;
-use crate::sys::{descriptor, fork, process, socket};
+use crate::sys::{fork, process};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +39,7 @@ pub(super) struct Watch {
     /// The process whose thread watches; forks of it have none.
     owner: u32,
     /// Wakes the thread.
-    call: OwnedFd,
+    call: Call,
     requests: Mutex<VecDeque<Request>>,
     children: Mutex<Vec<Arc<Child>>>,
     /// What `Fork` forks from, a copy of the caller as it was when it first asked, on its way to the thread.
@@ -88,7 +86,7 @@ pub(super) fn for_start(method: StartMethod) -> Result<&'static Watch, StartErro
 
 impl Watch {
     fn begin() -> Result<&'static Watch, StartError> {
-        let call = descriptor::counter();
+        let call = Call::new();
         let system = |call| move |source| StartError::System { call, source };
         // Lives as long as the program, like its thread.
         let watch: &'static Watch = Box::leak(Box::new(Watch {
@@ -135,8 +133,7 @@ impl Watch {
     }
 
     fn wake(&self) {
-        // The counter of an eventfd cannot overflow by ones.
-        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+        self.call.ring();
     }
 
     fn run(&self) {
@@ -161,63 +158,32 @@ impl Watch {
         let idle = children.is_empty() && starters.are_idle();
         let mut endings = Endings::default();
         let since = Instant::now();
-        let found = self.wait(&children, starters, idle, &mut endings);
+        let timed_out = self.wait(&children, starters, idle, &mut endings);
         drop(children);
         drop(endings);
-        if found == Ok(0) && idle && since.elapsed() >= LINGER {
+        if timed_out && idle && since.elapsed() >= LINGER {
             starters.dismiss();
         }
     }
 
     /// Waits for a death, mail, a call or news of a start; for at most [`LINGER`] if nothing is going on.
-    /// Returns the number of descriptors that are ready.
-    fn wait(
-        &self,
-        children: &[Arc<Child>],
-        starters: &Starters,
-        idle: bool,
-        endings: &mut Endings,
-    ) -> Result<usize, Errno> {
-        let mut fds = vec![PollFd::new(&self.call, PollFlags::IN)];
-        let deaths: Vec<_> = children.iter().map(|child| child.process.death()).collect();
-        for (child, death) in children.iter().zip(&deaths) {
-            fds.push(PollFd::new(death, PollFlags::IN));
-            fds.push(match child.is_silent.load(Ordering::Relaxed) {
-                false => PollFd::new(&child.process.socket, PollFlags::IN),
-                // One at its end would be ready for ever, whatever is asked of it.
-                true => PollFd::new(&self.call, PollFlags::empty()),
-            });
-        }
-        let sources: Vec<_> = starters.all().flat_map(Starter::sources).collect();
-        fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
-        let due = children.iter().filter_map(|child| child.process.due());
-        let due = due.chain(starters.all().filter_map(Starter::due));
+    /// Returns whether nothing at all has happened.
+    fn wait(&self, children: &[Arc<Child>], starters: &Starters, idle: bool, endings: &mut Endings) -> bool {
+        let processes: Vec<_> = children.iter().map(|child| &child.process).collect();
+        let starts: Vec<_> = starters.all().flat_map(Starter::sources).collect();
+        let due = starters.all().filter_map(Starter::due);
         let until = due.chain(idle.then(|| Instant::now() + LINGER)).min();
-        let limit = until.map(socket::left_until);
-        let polled = poll(&mut fds, limit.as_ref());
-        let all = match polled {
-            Ok(_) => false,
-            Err(Errno::INTR) => return polled,
-            // Out of memory, or more descriptors than the limit now allows: look at each, but pause in
-            // between.
-            Err(_) => {
-                std::thread::sleep(Duration::from_millis(10));
-                true
-            }
-        };
-        if fds[0].revents().contains(PollFlags::IN) {
-            let _drained = rustix::io::read(&self.call, &mut [0u8; 8]);
-        }
-        for (index, child) in children.iter().enumerate() {
-            let silent = child.is_silent.load(Ordering::Relaxed);
-            if !silent && (all || !fds[2 + 2 * index].revents().is_empty()) {
+        let happened = watching::wait(&self.call, &processes, &starts, until);
+        for event in happened.events {
+            let child = &children[event.index];
+            if event.mail {
                 self.read_mail(child);
             }
-            if all || !fds[1 + 2 * index].revents().is_empty() || child.process.due().is_some() {
+            if event.died {
                 endings.0.extend(self.reap_dead(child));
             }
         }
-        polled
+        happened.timed_out
     }
 
     fn read_mail(&self, child: &Child) {
@@ -227,19 +193,13 @@ impl Watch {
                 Ok(None) => return,
                 // It has ended, or its function has closed our socket: then it can only leave what fits its
                 // call block.
-                Err(_) => return child.is_silent.store(true, Ordering::Relaxed),
+                Err(_) => return child.process.silence(),
             };
-            match mail {
-                FromWorker::Ready { .. } | FromWorker::Retiring | FromWorker::Exit { .. } => {}
-                FromWorker::Failed { why } => child.refuse(why),
-                FromWorker::Outcome { len_bytes } => child.take_far(len_bytes, packet.fds.first()),
-                FromWorker::Lost { count } => {
-                    self.relay.pass(Note::Lost { speaker: child.speaker(), count });
-                }
-                FromWorker::Log { level, target, message } => {
-                    // The subscriber is the program's own code: not on this thread.
-                    self.relay.pass(Note::Event { speaker: child.speaker(), level, target, message });
-                }
+            match self.relay.take(mail, || child.speaker()) {
+                Some(FromWorker::Failed { why }) => child.refuse(why),
+                Some(FromWorker::Outcome { len_bytes }) => child.take_far(len_bytes, packet.fds.first()),
+                // No process outside teams sends anything else.
+                _ => {}
             }
         }
     }

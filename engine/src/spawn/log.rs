@@ -164,6 +164,19 @@ impl Relay {
         }
     }
 
+    /// Passes on what a worker has logged, if that is what its mail is; returns other mail.
+    pub(crate) fn take(&self, mail: FromWorker, speaker: impl FnOnce() -> Speaker) -> Option<FromWorker> {
+        // The subscriber is the program's own code: not on the calling thread.
+        match mail {
+            FromWorker::Lost { count } => self.pass(Note::Lost { speaker: speaker(), count }),
+            FromWorker::Log { level, target, message } => {
+                self.pass(Note::Event { speaker: speaker(), level, target, message });
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
     /// Waits until everything passed so far has been emitted, unless the subscriber takes too long.
     pub(crate) fn settle(&self) {
         let (told, is_told) = std::sync::mpsc::sync_channel(0);

@@ -24,6 +24,7 @@ mod starter;
 mod starting;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watching;
 pub(crate) mod worker;
 
 pub use error::StartError;

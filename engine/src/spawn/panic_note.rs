@@ -3,6 +3,7 @@
 use super::last_words;
 use crate::sys::fork;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -78,6 +79,34 @@ pub(crate) struct PanicNote {
     /// File, line and column; empty if unknown.
     pub(crate) location: String,
     pub(crate) backtrace: Trace,
+}
+
+impl PanicNote {
+    /// Looks up the names of the backtrace: now all of it is text.
+    pub(crate) fn told(self) -> ToldPanic {
+        let PanicNote { message, location, backtrace } = self;
+        ToldPanic { message, location, backtrace: backtrace.resolve() }
+    }
+}
+
+/// A panic as processes tell each other of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ToldPanic {
+    pub(crate) message: String,
+    pub(crate) location: String,
+    pub(crate) backtrace: String,
+}
+
+impl ToldPanic {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        // Texts can always be written.
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    /// `None` if the bytes make no sense.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<ToldPanic> {
+        postcard::from_bytes(bytes).ok()
+    }
 }
 
 /// Where a panic came from.

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 // Plain on purpose: bookkeeping of this process alone.
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the report on an ended process may take.
@@ -92,7 +92,7 @@ pub(crate) struct WorkerProcess {
     /// The driver's end of the packet socket.
     pub(crate) socket: OwnedFd,
     /// Whether the socket has reached its end: nothing more will come from there.
-    pub(crate) is_silent: AtomicBool,
+    is_silent: AtomicBool,
     /// Where the fork server reports the end of a worker that is its own child and not ours.
     reports: Option<OwnedFd>,
     /// When its end was first seen, while the report on it is still on its way.
@@ -114,6 +114,15 @@ impl WorkerProcess {
     /// Sends it a signal. Never hits another process that reuses its ID.
     pub(crate) fn signal(&self, number: i32) {
         let _gone_already = process::signal(&self.pidfd, self.pid, number);
+    }
+
+    /// Notes that its socket has reached its end.
+    pub(crate) fn silence(&self) {
+        self.is_silent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.load(Ordering::Relaxed)
     }
 
     /// What becomes readable when there is more to learn about its end.

@@ -7,7 +7,7 @@
 
 use crate::base::member::{self, MemberId};
 use crate::sync::barrier_word::{BarrierWord, MAX_PARTIES, Missed};
-use crate::sync::place::{self, CreateError, OnLastDrop, Place, SyncWire, remote};
+use crate::sync::place::{self, CreateError, OnLastDrop, Place, Remote, SyncWire, remote};
 use crate::sync::record::RECORDS;
 use crate::sync::wait::Patience;
 use crate::sys::fork;
@@ -178,8 +178,7 @@ impl Barrier {
     }
 
     fn word(&self) -> &BarrierWord {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 

@@ -8,7 +8,7 @@
 
 use crate::base::member::MemberId;
 use crate::sync::lock::{Guard, Lock, LockError};
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
 use crate::sync::wait::{Patience, Ticket, Turn};
 use crate::sys::fork;
 use crate::sys::futex::Woken;
@@ -148,8 +148,7 @@ impl Condition {
     }
 
     fn turn(&self) -> &Turn {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 

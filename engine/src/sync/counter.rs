@@ -8,7 +8,7 @@
 use crate::base::Line;
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::member;
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
 
 /// A 64-bit counter in shared memory that any number of threads and processes change concurrently.
 ///
@@ -65,8 +65,7 @@ impl Counter {
     }
 
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 
@@ -134,8 +133,7 @@ impl ShardedCounter {
     }
 
     fn lanes(&self) -> &Lanes {
-        // SAFETY: the place holds them at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 

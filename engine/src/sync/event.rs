@@ -7,7 +7,7 @@
 
 use crate::base::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::base::member::MemberId;
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
 use crate::sync::wait::{ALL, Patience, SPINS, sleep};
 use crate::sys::futex::{self, Woken};
 use std::time::Duration;
@@ -156,8 +156,7 @@ impl Event {
     }
 
     fn word(&self) -> &EventWord {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) const fn data_offset<W, T>() -> usize {
 /// no other type of handle has it with another layout. Whatever `of` makes is sound over every place of that
 /// kind, of a length that `fits`, at an address aligned to `ALIGN`; and `of` is called for such places alone.
 pub(crate) unsafe trait Remote: Sized {
-    /// The words at the base.
+    /// The words at the base: atomics, or a type without size.
     type Words: 'static;
     /// What follows them.
     type Value: ?Sized + 'static;
@@ -67,6 +67,16 @@ pub(crate) unsafe trait Remote: Sized {
     fn fits(len_bytes: usize) -> bool;
     /// Where it lies.
     fn place(&self) -> &Place;
+    /// The words.
+    ///
+    /// # Panics
+    /// In a fork of the program's own.
+    #[inline]
+    fn words(&self) -> &Self::Words {
+        // SAFETY: `of` is called for places of this kind alone, which hold the words at their base for as long
+        // as they live; words are atomics, or without size.
+        unsafe { self.place().words().cast().as_ref() }
+    }
     /// How a member finds it inside a launch.
     fn wire(&self) -> SyncWire {
         self.place().wire()

@@ -6,7 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::member::{self, MemberId};
-use crate::sync::place::{self, CreateError, Place, remote};
+use crate::sync::place::{self, CreateError, Place, Remote, remote};
 use crate::sync::record::{RECORDS, Slot};
 use crate::sync::semaphore_word::{Denied, SemaphoreWord};
 use crate::sync::wait::Patience;
@@ -209,8 +209,7 @@ impl Semaphore {
     }
 
     pub(crate) fn word(&self) -> &SemaphoreWord {
-        // SAFETY: the place holds one at its base for as long as it lives.
-        unsafe { self.place.words().cast().as_ref() }
+        Remote::words(self)
     }
 }
 

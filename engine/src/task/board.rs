@@ -14,57 +14,14 @@
 
 use crate::base::Line;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use crate::sys::futex;
+use crate::sync::EventCount;
 use crate::task::slot::{TaskSlot, TaskStage, TaskState};
 use std::ptr::NonNull;
-use std::time::Instant;
 
 /// Tasks that can be on the board at once. A power of two; few for the model checker and Miri.
 pub(crate) const SLOTS: usize = if cfg!(any(loom, miri)) { 2 } else { 4096 };
 /// The driver is asked for more tasks when fewer than this wait.
 const LOW_WATER: u64 = SLOTS as u64 / 4;
-
-/// A thread in the driver's process that sleeps until there is something to collect.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct Bell {
-    count: AtomicU32,
-    asleep: AtomicU32,
-}
-
-impl Bell {
-    /// The count; read it before the last check.
-    pub(crate) fn count(&self) -> u32 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// Sleeps until the bell rings, unless it has rung since `seen`, or `otherwise` returns true.
-    pub(crate) fn sleep(&self, seen: u32, deadline: Option<Instant>, otherwise: impl FnOnce() -> bool) {
-        self.asleep.store(1, Ordering::Relaxed);
-        // Pairs with the fence of the ringer: either we see what it has left, or it sees us asleep.
-        fence(Ordering::SeqCst);
-        if !otherwise() {
-            futex::wait(&self.count, seen, deadline);
-        }
-        self.asleep.store(0, Ordering::Relaxed);
-    }
-
-    fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed) != 0
-    }
-
-    /// Rings if a thread sleeps. Call it after a fence that follows the writes the sleeper is to see.
-    pub(crate) fn ring_if_asleep(&self) {
-        if self.is_asleep() {
-            self.ring();
-        }
-    }
-
-    pub(crate) fn ring(&self) {
-        self.count.fetch_add(1, Ordering::Release);
-        futex::wake(&self.count, u32::MAX);
-    }
-}
 
 /// What the driver writes once, before the first member starts.
 #[derive(Debug, Default)]
@@ -103,8 +60,8 @@ pub(crate) struct Head {
     /// Members that have asked for room since the driver last looked.
     asking: Line<AtomicU32>,
     /// A thread that waits for results, and the thread that collects them when none does.
-    waiter: Line<Bell>,
-    collector: Line<Bell>,
+    waiter: Line<EventCount>,
+    collector: Line<EventCount>,
 }
 
 /// The tasks a rank has done, in order.
@@ -185,11 +142,11 @@ impl TaskBoard {
         &self.head().rules
     }
 
-    pub(crate) fn waiter(&self) -> &Bell {
+    pub(crate) fn waiter(&self) -> &EventCount {
         &self.head().waiter
     }
 
-    pub(crate) fn collector(&self) -> &Bell {
+    pub(crate) fn collector(&self) -> &EventCount {
         &self.head().collector
     }
 
@@ -286,26 +243,24 @@ impl TaskBoard {
     /// Wakes the driver for a slot whose `grant` asks for room.
     pub(crate) fn ask(&self) {
         self.head().asking.fetch_add(1, Ordering::AcqRel);
-        self.collector().ring();
-        self.waiter().ring();
+        self.collector().rouse();
+        self.waiter().rouse();
     }
 
     /// Wakes the thread that collects results.
     pub(crate) fn notify(&self) {
-        // Pairs with the fence in `Bell::sleep`.
+        // Pairs with the fence in `EventCount::sleep`.
         fence(Ordering::SeqCst);
         let head = self.head();
-        if head.waiter.is_asleep() {
-            head.waiter.ring();
-        } else if head.collector.is_asleep() {
-            head.collector.ring();
+        if !head.waiter.rouse_if_watched() {
+            head.collector.rouse_if_watched();
         }
     }
 
     /// Wakes the collecting thread for something other than results, which was written before.
     pub(crate) fn alarm(&self) {
         self.notify();
-        self.collector().ring();
+        self.collector().rouse();
     }
 
     // ------------------------------------------------------------------------------------------- member

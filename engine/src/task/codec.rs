@@ -2,18 +2,14 @@
 //! followed by its encoding in `base::notation`. So even if one value is invalid, the next one can still be
 //! found. A result with handles is followed by its table of them and the table's length, which the length
 //! before it counts; a bit beside that says so. (The handles of arguments are in one table of the task.)
-//! # Safety
-//! Bytes are copied to and from values of the primitive number types only, which every bit pattern is valid
-//! for; that a type is one of them is asked by its `TypeId`.
 #![deny(clippy::arithmetic_side_effects)]
-#![allow(unsafe_code)]
 
-use crate::base::{notation, with_own};
+use crate::base::{notation, plain_numbers, with_own};
 use crate::handle::travel::{self, KeepAlive, Manifest};
 use crate::spawn::panic_note;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -32,9 +28,9 @@ thread_local! {
 #[inline]
 pub(crate) fn is_plain<T: 'static>() -> bool {
     macro_rules! one_of {
-        ($($number:ty),*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$number>())* };
+        ($($number:ty)*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$number>())* };
     }
-    one_of!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64)
+    plain_numbers!(one_of)
 }
 
 /// Why a value cannot be written: it needs more room than there is, or its type refuses.
@@ -71,11 +67,28 @@ pub(crate) fn write<T: Serialize + 'static>(
 /// Writes a primitive number; `None` if there is no room. Returns the number of bytes used.
 #[inline]
 fn write_number<T: 'static>(value: &T, room: &mut [u8]) -> Option<usize> {
-    let len = if is_plain::<T>() { size_of::<T>() } else { return None };
-    // SAFETY: a number's bytes are all initialised.
-    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), len) };
-    room.get_mut(..len)?.copy_from_slice(bytes);
-    Some(len)
+    macro_rules! try_number { ($($number:ty)*) => { $(
+        if let Some(number) = (value as &dyn Any).downcast_ref::<$number>() {
+            let bytes = bytemuck::bytes_of(number);
+            room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            return Some(bytes.len());
+        }
+    )* } }
+    plain_numbers!(try_number);
+    None
+}
+
+/// Reads a primitive number; `None` if the bytes are none.
+#[inline]
+fn read_number<T: 'static>(own: &[u8]) -> Option<T> {
+    let mut made = None::<T>;
+    macro_rules! try_number { ($($number:ty)*) => { $(
+        if let Some(made) = (&mut made as &mut dyn Any).downcast_mut::<Option<$number>>() {
+            *made = bytemuck::try_pod_read_unaligned(own).ok();
+        }
+    )* } }
+    plain_numbers!(try_number);
+    made
 }
 
 /// Appends the result of a task, as [`append`] does, with its handles. Returns what must be kept until it has
@@ -179,11 +192,7 @@ pub(crate) fn split<'b, T: 'static>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
 #[inline]
 pub(crate) fn read<T: DeserializeOwned + 'static>(own: &[u8]) -> Result<T, String> {
     if is_plain::<T>() {
-        if own.len() != size_of::<T>() {
-            return Err("it has another length".into());
-        }
-        // SAFETY: a number, for which every bit pattern is valid; as many bytes as it has, read unaligned.
-        return Ok(unsafe { own.as_ptr().cast::<T>().read_unaligned() });
+        return read_number(own).ok_or_else(|| "it has another length".into());
     }
     notation::read_uncaught(own).map_err(|error| error.to_string())
 }
@@ -200,24 +209,18 @@ pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) ->
 /// Appends `items` numbers, which lie one after the other in `bytes`. Returns false, and does nothing, if `T`
 /// is not a number or the bytes are incomplete.
 pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
-    if !is_plain::<T>() || bytes.len() != items.saturating_mul(size_of::<T>()) {
-        return false;
-    }
-    values.reserve(items);
-    let end = values.spare_capacity_mut().as_mut_ptr().cast::<u8>();
-    // SAFETY: there is capacity for `items` values more, which is as many bytes as there are.
-    unsafe { end.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    // SAFETY: their bytes were written just now, and any bytes are a number.
-    unsafe { values.set_len(values.len().saturating_add(items)) };
-    true
-}
-
-/// A number for size and alignment of a task's argument and result, compared by the worker with its own.
-/// Types that differ otherwise (`u64` and `f64`) may share one.
-pub(crate) const fn layout_of<A, R>() -> u64 {
-    let argument = (size_of::<A>() as u64) << 6 | align_of::<A>() as u64;
-    let result = (size_of::<R>() as u64) << 6 | align_of::<R>() as u64;
-    argument.rotate_left(32) ^ result ^ 0x5048_4c58
+    macro_rules! try_numbers { ($($number:ty)*) => { $(
+        if let Some(values) = (values as &mut dyn Any).downcast_mut::<Vec<$number>>() {
+            let (numbers, rest) = bytes.as_chunks::<{ size_of::<$number>() }>();
+            let is_whole = numbers.len() == items && rest.is_empty();
+            if is_whole {
+                values.extend(numbers.iter().map(|number| <$number>::from_ne_bytes(*number)));
+            }
+            return is_whole;
+        }
+    )* } }
+    plain_numbers!(try_numbers);
+    false
 }
 
 #[cfg(test)]
@@ -292,10 +295,5 @@ mod tests {
                 assert!(faults.is_none_or(|faults| faults.len() <= bytes.len()));
             }
         }
-    }
-
-    #[test]
-    fn layouts_tell_types_apart() {
-        assert_ne!(layout_of::<u32, u64>(), layout_of::<u64, u32>());
     }
 }

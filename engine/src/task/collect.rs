@@ -95,7 +95,7 @@ impl TaskQueue {
                 if queued_task.due.is_some() {
                     books.paused.push(queued_task);
                     // It watches the clock.
-                    self.board.collector().ring();
+                    self.board.collector().rouse();
                 } else {
                     books.backlog.push_back(queued_task);
                 }

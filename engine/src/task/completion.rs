@@ -305,7 +305,7 @@ impl<T> Completion<T> {
             queue.board.be_eager();
             inner.eager_for = Some(queue.clone());
             // Results that were done before may not have been announced to anyone.
-            queue.board.collector().ring();
+            queue.board.collector().rouse();
         }
     }
 }

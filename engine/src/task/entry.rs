@@ -194,7 +194,7 @@ impl TaskBody {
         TaskBody {
             entry: run_items::<A, R>,
             function: function as usize,
-            layout: codec::layout_of::<A, R>(),
+            layout: code::type_key::<fn(A) -> R>(),
             split: codec::split::<A>,
         }
     }
@@ -207,7 +207,7 @@ impl TaskBody {
 
 unsafe fn run_items<A: Argument, R: Output>(call: &mut TaskCall<'_, '_>) {
     let slot = call.slot;
-    if slot.layout.load(Ordering::Relaxed) != codec::layout_of::<A, R>() {
+    if slot.layout.load(Ordering::Relaxed) != code::type_key::<fn(A) -> R>() {
         return slot.trouble.store(Trouble::Types as u32, Ordering::Relaxed);
     }
     // SAFETY: the address of a `fn(A) -> R`, by the module's argument: the layout is this entry's own.

@@ -5,7 +5,7 @@
 
 use crate::base::atomic::AtomicU64;
 use crate::handle::travel::{self, CodecError};
-use crate::spawn::panic_note::{self, PanicNote};
+use crate::spawn::panic_note::{self, ToldPanic};
 use crate::spawn::segments::resolver;
 use crate::task::entry::Argument;
 use crate::task::error::TaskError;
@@ -104,7 +104,7 @@ pub(crate) fn call<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let stop = AtomicU64::new(0);
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        let PanicNote { message, location, backtrace } = panic_note::take(payload);
-        TaskError::Panicked { item: 0, message, location, backtrace: backtrace.resolve().into() }
+        let ToldPanic { message, location, backtrace } = panic_note::take(payload).told();
+        TaskError::Panicked { item: 0, message, location, backtrace: backtrace.into() }
     })
 }

@@ -353,7 +353,7 @@ impl Team {
     fn wait(&self, books: &mut Books) {
         let board = self.board();
         loop {
-            let seen = board.waiter().count();
+            let seen = board.waiter().seen();
             self.collect(books);
             if books.is_done() {
                 return;

@@ -222,7 +222,7 @@ impl TaskQueue {
         }
         if is_timed {
             // It watches the clock.
-            self.board.collector().ring();
+            self.board.collector().rouse();
         }
     }
 
@@ -452,7 +452,7 @@ impl DeathObserver for TaskQueue {
 
     fn joined(&self) {
         self.has_newcomers.store(true, Ordering::Release);
-        self.board.collector().ring();
+        self.board.collector().rouse();
     }
 
     fn broken(&self) {

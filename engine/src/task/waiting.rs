@@ -85,7 +85,7 @@ impl TaskQueue {
         let patience = TickRate::ticks_in_us(LOOK_US);
         let mut since = ticks();
         loop {
-            let seen = self.board.waiter().count();
+            let seen = self.board.waiter().seen();
             if self.collect() > 0 {
                 since = ticks();
             }
@@ -113,7 +113,7 @@ impl TaskQueue {
     fn hand_over(&self) {
         self.tell_followers();
         if self.board.is_eager() {
-            self.board.collector().ring();
+            self.board.collector().rouse();
         }
     }
 
@@ -140,11 +140,11 @@ impl TaskQueue {
 
     /// As [`Self::tell_followers`], and also wakes the thread on duty; called by a thread that is not.
     pub(crate) fn tell_waiters(&self) {
-        // Pairs with the fence in `Bell::sleep` and the count in `follow`: either they see what was done, or
-        // we see them.
+        // Pairs with the fence in `EventCount::sleep` and the count in `follow`: either they see what was
+        // done, or we see them.
         fence(Ordering::SeqCst);
         self.tell_followers();
-        self.board.waiter().ring_if_asleep();
+        self.board.waiter().rouse_if_watched();
     }
 
     // ------------------------------------------------------------------------------------------- collector
@@ -169,7 +169,7 @@ impl TaskQueue {
     #[expect(clippy::arithmetic_side_effects, reason = "a constant moment from now")]
     fn collect_once(self: &Arc<TaskQueue>) {
         let collector = self.board.collector();
-        let seen = collector.count();
+        let seen = collector.seen();
         let patience = TickRate::ticks_in_us(LOOK_US);
         let mut since = ticks();
         while ticks().wrapping_sub(since) < patience {
@@ -418,7 +418,7 @@ impl TaskQueue {
         // What members still held of messages.
         kept::sweep_all();
         self.tell_followers();
-        self.board.collector().ring();
-        self.board.waiter().ring();
+        self.board.collector().rouse();
+        self.board.waiter().rouse();
     }
 }

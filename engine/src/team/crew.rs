@@ -6,6 +6,7 @@ use crate::code;
 use crate::memory::{AllocError, Segment};
 use crate::spawn::log::{self, Relay};
 use crate::spawn::oom::OomWatch;
+use crate::spawn::watching::Call;
 use crate::spawn::{StartError, StartMethod};
 use crate::sys::fork;
 use crate::team::board::Board;
@@ -26,7 +27,6 @@ use crate::team::trace::{Trace, trace_bytes};
 use crate::team::welcome::Welcome;
 use crate::topology::{CpuSet, Reservation, WorkerPlace, bind_to};
 use parking_lot::{Condvar, FairMutex, Mutex};
-use std::os::fd::OwnedFd;
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
@@ -120,7 +120,7 @@ pub(crate) struct Crew {
     /// Slots changed.
     pub(crate) changed: Condvar,
     /// Wakes the engine thread.
-    pub(crate) call: OwnedFd,
+    pub(crate) call: Call,
     pub(crate) oom: OomWatch,
     /// To the program's log subscriber.
     pub(crate) relay: Relay,
@@ -212,8 +212,7 @@ impl Crew {
 
     /// Makes the engine thread look round.
     pub(crate) fn call_engine(&self) {
-        // The counter of an eventfd cannot overflow by ones.
-        let _woken = rustix::io::write(&self.call, &1u64.to_ne_bytes());
+        self.call.ring();
     }
 
     /// The board as mapped here.

@@ -5,16 +5,16 @@
 //! waits in one place only, [`wait`], for all that may happen: a start that hangs holds up nothing.
 
 use crate::base::atomic::Ordering;
-use crate::spawn::log::{Note, Speaker};
+use crate::spawn::log::Speaker;
 use crate::spawn::mail::{self, FromWorker};
+use crate::spawn::watching::{self, Event};
 use crate::spawn::{ExitCause, StartError, Starter, WorkerProcess};
-use crate::sys::socket;
 use crate::team::crew::Crew;
 use crate::team::gate::Phase;
 use crate::team::reaping::{reap_dead, release, settle_exit};
-use crate::team::roster::{MemberStage, RosterSlot, StartTimes};
+use crate::team::roster::{MemberStage, Roster, RosterSlot, StartTimes};
 use crate::team::succession;
-use rustix::event::{PollFd, PollFlags, poll};
+use parking_lot::MutexGuard;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,14 +28,6 @@ const KILLED_WITHIN: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_millis(5);
 /// How often workers are looked at that are not ready yet.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What polling said of one worker.
-#[derive(Clone, Copy)]
-struct Event {
-    rank: usize,
-    died: bool,
-    mail: bool,
-}
 
 /// Runs until the team is dissolved. `starter` is given where it had to be made on the caller's thread.
 pub(crate) fn run(crew: &Crew, starter: Result<Starter, StartError>) {
@@ -67,11 +59,11 @@ fn watch(crew: &Crew, starter: &mut Starter) {
         let events = wait(crew, &starter.sources(), due);
         for event in &events {
             if event.mail {
-                read_mail(crew, event.rank);
+                read_mail(crew, event.index);
             }
         }
         for event in events.iter().filter(|event| event.died) {
-            bury(crew, event.rank);
+            bury(crew, event.index);
         }
         succession::overdue(crew);
         succession::linger(crew);
@@ -103,48 +95,18 @@ fn watched(crew: &Crew) -> (Vec<(usize, Arc<WorkerProcess>)>, Option<Instant>) {
         .filter_map(|(rank, slot)| Some((rank, slot.process.clone()?)))
         .collect();
     let tick = if is_soon { Some(SOON) } else { is_changing.then_some(TICK) };
-    let due = watched.iter().filter_map(|(_, process)| process.due());
-    let due = due.chain(tick.map(|tick| Instant::now() + tick)).min();
-    (watched, due)
+    (watched, tick.map(|tick| Instant::now() + tick))
 }
 
-/// Waits for a death, mail, a call from the driver, or news of a start, at most until `limit`.
-fn wait(crew: &Crew, sources: &[BorrowedFd<'_>], limit: Option<Instant>) -> Vec<Event> {
-    let (watched, due) = watched(crew);
-    let mut fds = vec![PollFd::new(&crew.call, PollFlags::IN)];
-    let deaths: Vec<_> = watched.iter().map(|(_, process)| process.death()).collect();
-    for ((_, process), death) in watched.iter().zip(&deaths) {
-        fds.push(PollFd::new(death, PollFlags::IN));
-        fds.push(match process.is_silent.load(Ordering::Relaxed) {
-            false => PollFd::new(&process.socket, PollFlags::IN),
-            // One at its end would be ready for ever, whatever is asked of it.
-            true => PollFd::new(&crew.call, PollFlags::empty()),
-        });
-    }
-    fds.extend(sources.iter().map(|source| PollFd::new(source, PollFlags::IN)));
-    let limit = [due, limit].into_iter().flatten().min().map(socket::left_until);
-    // Interrupted or out of memory: the next round looks again.
-    let polled = poll(&mut fds, limit.as_ref());
-    if matches!(polled, Err(errno) if errno != rustix::io::Errno::INTR) {
-        // Out of memory, or more descriptors than the limit allows by now: look at every worker, but not
-        // without rest.
-        std::thread::sleep(Duration::from_millis(10));
-        return watched.iter().map(|(rank, _)| Event { rank: *rank, died: true, mail: true }).collect();
-    }
-    let mut counter = [0u8; 8];
-    if fds[0].revents().contains(PollFlags::IN) {
-        let _drained = rustix::io::read(&crew.call, &mut counter);
-    }
-    watched
-        .iter()
-        .enumerate()
-        .map(|(index, (rank, process))| Event {
-            rank: *rank,
-            died: !fds[1 + 2 * index].revents().is_empty() || process.due().is_some(),
-            mail: fds[2 + 2 * index].revents().contains(PollFlags::IN),
-        })
-        .filter(|event| event.died || event.mail)
-        .collect()
+/// Waits for a death, mail, a call from the driver, or news of a start, at most until `limit`. The events
+/// name ranks.
+fn wait(crew: &Crew, starts: &[BorrowedFd<'_>], limit: Option<Instant>) -> Vec<Event> {
+    let (watched, tick) = watched(crew);
+    let processes: Vec<_> = watched.iter().map(|(_, process)| &**process).collect();
+    let limit = [tick, limit].into_iter().flatten().min();
+    let mut events = watching::wait(&crew.call, &processes, starts, limit).events;
+    events.iter_mut().for_each(|event| event.index = watched[event.index].0);
+    events
 }
 
 fn read_mail(crew: &Crew, rank: usize) {
@@ -156,58 +118,61 @@ fn read_mail(crew: &Crew, rank: usize) {
             Ok(None) => return,
             // It has ended, or a kernel of its has closed our socket: no segment would reach it any more.
             Err(_) => {
-                process.is_silent.store(true, Ordering::Relaxed);
+                process.silence();
                 return process.kill();
             }
         };
-        match mail {
-            // It was killed when the team stayed as small as it was.
-            FromWorker::Ready { .. } | FromWorker::Failed { .. } if roster.slots[rank].is_dismissed => {}
-            FromWorker::Ready { refused, initializing } => {
-                let slot = &mut roster.slots[rank];
-                slot.start_times = StartTimes { starting: slot.started.elapsed(), initializing };
-                slot.stage = MemberStage::Ready;
-                slot.refused = refused;
-                slot.hindered_since = None;
-                slot.owed = None;
-                roster.hindrance = None;
-                roster.refresh();
-                // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for
-                // it.
-                crew.newcomers.fetch_add(1, Ordering::Release);
-                crew.board().fork_join(&crew.orders).notify();
-                crew.death_observer().inspect(|death_observer| death_observer.joined());
-                crew.changed.notify_all();
-                if roster.dissolving {
-                    // It came too late to be let go with the others.
-                    crew.let_go_of(rank, &mut roster.slots[rank]);
-                    crew.board().fork_join(&crew.orders).ring();
-                }
-            }
-            FromWorker::Retiring => roster.slots[rank].is_retiring = true,
-            FromWorker::Exit { part, is_last } => {
-                let slot = &mut roster.slots[rank];
-                slot.exit.receive(&part, is_last);
-                slot.leaving_since = Instant::now();
-            }
-            FromWorker::Failed { why } => {
-                succession::give_up(crew, &mut roster, rank, StartError::CannotServe { why }, None);
-            }
-            // No member of a team sends one.
-            FromWorker::Outcome { .. } => {}
-            FromWorker::Lost { count } => {
-                crew.relay.pass(Note::Lost { speaker: Speaker::Worker(rank as u32), count });
-            }
-            FromWorker::Log { level, target, message } => {
-                // The subscriber is the program's own code: not on this thread.
-                crew.relay.pass(Note::Event {
-                    speaker: Speaker::Worker(rank as u32),
-                    level,
-                    target,
-                    message,
-                });
-            }
+        if let Some(mail) = crew.relay.take(mail, || Speaker::Worker(rank as u32)) {
+            heed(crew, &mut roster, rank, mail);
         }
+    }
+}
+
+/// Does what a worker's mail asks for.
+fn heed(crew: &Crew, roster: &mut MutexGuard<'_, Roster>, rank: usize, mail: FromWorker) {
+    match mail {
+        // It was killed when the team stayed as small as it was.
+        FromWorker::Ready { .. } | FromWorker::Failed { .. } if roster.slots[rank].is_dismissed => {}
+        FromWorker::Ready { refused, initializing } => welcome(crew, roster, rank, refused, initializing),
+        FromWorker::Retiring => roster.slots[rank].is_retiring = true,
+        FromWorker::Exit { part, is_last } => {
+            let slot = &mut roster.slots[rank];
+            slot.exit.receive(&part, is_last);
+            slot.leaving_since = Instant::now();
+        }
+        FromWorker::Failed { why } => {
+            succession::give_up(crew, roster, rank, StartError::CannotServe { why }, None);
+        }
+        // No member of a team sends an outcome, and the relay has taken what is logged.
+        FromWorker::Outcome { .. } | FromWorker::Lost { .. } | FromWorker::Log { .. } => {}
+    }
+}
+
+/// Takes a worker that is ready into the team.
+fn welcome(
+    crew: &Crew,
+    roster: &mut MutexGuard<'_, Roster>,
+    rank: usize,
+    refused: Vec<String>,
+    initializing: Duration,
+) {
+    let slot = &mut roster.slots[rank];
+    slot.start_times = StartTimes { starting: slot.started.elapsed(), initializing };
+    slot.stage = MemberStage::Ready;
+    slot.refused = refused;
+    slot.hindered_since = None;
+    slot.owed = None;
+    roster.hindrance = None;
+    roster.refresh();
+    // Pairs with the Acquire in `ActiveLaunch::wait`: the launch in progress may be waiting for it.
+    crew.newcomers.fetch_add(1, Ordering::Release);
+    crew.board().fork_join(&crew.orders).notify();
+    crew.death_observer().inspect(|death_observer| death_observer.joined());
+    crew.changed.notify_all();
+    if roster.dissolving {
+        // It came too late to be let go with the others.
+        crew.let_go_of(rank, &mut roster.slots[rank]);
+        crew.board().fork_join(&crew.orders).ring();
     }
 }
 
@@ -228,8 +193,8 @@ fn dissolve(crew: &Crew) {
     let mut killed = vec![None; crew.size];
     while let Some(until) = hasten(crew, began, &mut killed) {
         for event in wait(crew, &[], Some(until)) {
-            read_mail(crew, event.rank);
-            bury(crew, event.rank);
+            read_mail(crew, event.index);
+            bury(crew, event.index);
         }
     }
 }

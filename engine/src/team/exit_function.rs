@@ -18,7 +18,8 @@ use crate::base::panicked::whence;
 use crate::code::{self, conjure};
 use crate::handle::travel;
 use crate::memory::AllocError;
-use crate::spawn::{ExitCause, StartError, last_words, panic_note};
+use crate::spawn::panic_note::{self, ToldPanic};
+use crate::spawn::{ExitCause, StartError, last_words};
 use crate::team::current;
 use crate::team::member::Member;
 use crate::team::state::{HandleId, States};
@@ -218,8 +219,7 @@ fn run(entry: ExitEntry, state: u64, limit: Duration, member: &mut Member, wante
             let location = fault.location.as_str();
             // The pool may be dropped, and then nobody asks for its results.
             tracing::error!(rank, location, "the exit function panicked: {}", fault.message);
-            let backtrace = fault.backtrace.resolve();
-            ExitReport::Panicked { message: fault.message, location: fault.location, backtrace }
+            ExitReport::Panicked(fault.told())
         }
     }
 }
@@ -231,11 +231,7 @@ pub(crate) enum ExitReport {
     Value(#[serde(with = "crate::base::bytes")] Vec<u8>),
     /// Why what it returned cannot be written down.
     Unfit(String),
-    Panicked {
-        message: String,
-        location: String,
-        backtrace: String,
-    },
+    Panicked(ToldPanic),
     TimedOut,
 }
 
@@ -391,7 +387,7 @@ impl Exits {
         match report {
             ExitReport::Value(bytes) => Ok(bytes.into()),
             ExitReport::Unfit(why) => Err(ExitError::Codec { rank, why }),
-            ExitReport::Panicked { message, location, backtrace } => {
+            ExitReport::Panicked(ToldPanic { message, location, backtrace }) => {
                 Err(ExitError::Panicked { rank, message, location, backtrace: backtrace.into() })
             }
             ExitReport::TimedOut => Err(ExitError::TimedOut { rank, limit: self.limit }),
@@ -447,7 +443,7 @@ mod tests {
             assert_eq!(progress.report, Some(report), "{len}");
         }
         let (message, location) = ("x".repeat(100_000), "a.rs:1:1".into());
-        let panicked = ExitReport::Panicked { message, location, backtrace: "main".into() };
+        let panicked = ExitReport::Panicked(ToldPanic { message, location, backtrace: "main".into() });
         assert_eq!(received(&panicked).1.report, Some(panicked));
     }
 

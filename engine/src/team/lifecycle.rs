@@ -2,10 +2,12 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::memory::AllocError;
 use crate::spawn::log::Relay;
 use crate::spawn::oom::OomWatch;
+use crate::spawn::watching::Call;
 use crate::spawn::{StartError, StartMethod, Starter};
-use crate::sys::{descriptor, fork};
+use crate::sys::fork;
 use crate::team::control::Control;
 use crate::team::crew::{Crew, CrewError, CrewKind, CrewPlan};
 use crate::team::gate::Progress;
@@ -22,19 +24,25 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+impl CrewKind {
+    /// What a crew of this kind has in memory for its control.
+    fn control(self, size: usize) -> Result<Control, AllocError> {
+        match self {
+            CrewKind::Inline => Control::private(size),
+            CrewKind::Threads => Control::of_threads(size),
+            CrewKind::Processes(_) => Control::new(size),
+        }
+    }
+}
+
 impl Crew {
     /// Makes a crew and waits until all its members serve.
     pub(crate) fn new(plan: CrewPlan) -> Result<Arc<Crew>, CrewError> {
         let size = plan.places.len();
-        let control = match plan.kind {
-            CrewKind::Inline => Control::private(size),
-            CrewKind::Threads => Control::of_threads(size),
-            CrewKind::Processes(_) => Control::new(size),
-        };
-        let control = control.map_err(CrewError::Alloc)?;
+        let control = plan.kind.control(size).map_err(CrewError::Alloc)?;
         current::forget_in_children();
         let trace = plan.trace.then(|| Trace::new(size)).transpose().map_err(CrewError::Alloc)?;
-        let call = descriptor::counter().map_err(CrewError::Os)?;
+        let call = Call::new().map_err(CrewError::Os)?;
         let crew = Arc::new(Crew {
             size,
             active: AtomicUsize::new(plan.active),

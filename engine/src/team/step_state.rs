@@ -2,8 +2,8 @@
 
 #[cfg(not(loom))]
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sys::futex;
+use crate::base::atomic::AtomicU64;
+use crate::sync::EventCount;
 
 /// Bytes of one collective's value in a region (broadcast, all_reduce).
 pub(crate) const PAYLOAD_BYTES: usize = if cfg!(loom) { 8 } else { 4096 };
@@ -22,13 +22,9 @@ pub(crate) struct StepSlot {
 #[repr(C)]
 pub(crate) struct StepState {
     /// Steps this rank arrived at, doubled, wrapping; bit 0 is POISON. Others sleep on it.
-    pub(crate) arrived: AtomicU32,
-    /// How many sleep on `arrived`, or are about to.
-    pub(crate) watchers: AtomicU32,
+    pub(crate) arrived: EventCount,
     /// As `arrived`, for the way down the tree of a large team.
-    pub(crate) released: AtomicU32,
-    /// How many sleep on `released`, or are about to.
-    pub(crate) release_watchers: AtomicU32,
+    pub(crate) released: EventCount,
     pub(crate) slots: [StepSlot; 2],
     /// Which of this rank's chunks are claimed in its latest step that has chunks.
     pub(crate) claims: AtomicU64,
@@ -41,10 +37,8 @@ impl StepState {
     /// Marks the rank as gone, and wakes all who wait for it. For the rank itself, and for the engine after
     /// its death.
     pub(crate) fn poison(&self) {
-        for word in [&self.arrived, &self.released] {
-            word.fetch_or(POISON, Ordering::SeqCst);
-            futex::wake(word, u32::MAX);
-        }
+        self.arrived.mark(POISON);
+        self.released.mark(POISON);
     }
 }
 

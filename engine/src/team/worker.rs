@@ -80,12 +80,7 @@ fn enrol(
     let board = map_for_ever(&board, layout.len_bytes, MapAccess::ReadWrite)?;
     let tracer = match welcome.trace_len as usize {
         0 => None,
-        len if len == trace::trace_bytes(size) => {
-            let rings = map_for_ever(&next_fd()?, len, MapAccess::ReadWrite)?;
-            // SAFETY: mapped just now, for ever, with this length, and `rank` is below `size`.
-            Some(unsafe { Tracer::new(rings.base(), rank) })
-        }
-        _ => return Err("the trace has another length than this build's".into()),
+        len => Some(open_trace(&next_fd()?, len, rank, size)?),
     };
     current::forget_in_children();
     panic_note::install_hook();
@@ -123,6 +118,16 @@ fn enrol(
         deadline: None,
     };
     Ok((member, refused, initializing))
+}
+
+/// Maps the trace's segment and opens it for this rank.
+fn open_trace(fd: &OwnedFd, len_bytes: usize, rank: usize, size: usize) -> Result<Tracer, String> {
+    if len_bytes != trace::trace_bytes(size) || rank >= size {
+        return Err("the trace has another length than this build's".into());
+    }
+    let rings = map_for_ever(fd, len_bytes, MapAccess::ReadWrite)?;
+    // SAFETY: mapped just now, for ever, with this length, and `rank` is below `size`.
+    Ok(unsafe { Tracer::new(rings.base(), rank) })
 }
 
 /// Maps the tasks' segment and opens it.

@@ -9,7 +9,7 @@ pub fn main() -> Result<(), phalanx::Error> {
     pool.region((&mut u, &mut before, speed, steps), |team, (mut u, mut before, speed, steps)| {
         for _ in 0..steps {
             // The string is fixed at both ends.
-            team.phase((before.split_mut(), u.halo(1, Edge::Fill(0.0))), |(after, u)| {
+            team.for_each((before.split_mut(), u.halo(1, Edge::Fill(0.0))), |(after, u)| {
                 for (after, u) in after.iter_mut().zip(u.windows(3)) {
                     *after = 2.0 * u[1] - *after + speed * (u[0] - 2.0 * u[1] + u[2]);
                 }

@@ -6,7 +6,7 @@
 
 use super::Product;
 use super::field::{self, ALONE, SIDES};
-use crate::error::{KernelError, check_shape};
+use crate::error::KernelError;
 use crate::input::Input;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{LltError, cholesky_in_place, cholesky_in_place_scratch};
@@ -99,22 +99,18 @@ impl<T: Product> Cholesky<T> {
         x: &mut SharedArray<T, D>,
     ) -> Result<(), KernelError> {
         let n = self.side();
-        let sides = field::sides_of("the right-hand side of a linear system", n, &b.shape())?;
-        check_shape("the solution of a linear system", &b.shape(), x.shape())?;
-        if x.is_empty() {
-            return Ok(());
-        }
-        let mut columns = field::columns_of_sides(pool, b, n, sides)?;
-        if sides <= SIDES {
-            back(columns.as_mut_slice(), self.factor.as_slice(), n);
-        } else {
+        field::solve_sides(pool, n, b, x, Ok(()), |columns| {
+            if columns.dim().0 <= SIDES {
+                back(columns.as_mut_slice(), self.factor.as_slice(), n);
+                return Ok(());
+            }
             let operands = (columns.split_mut(), self.factor.whole_flat(), n);
             pool.launch().chunk(SIDES).for_each(operands, |(mut part, factor, n)| {
                 let Some(part) = part.as_slice_mut() else { return };
                 back(part, factor, n);
             })?;
-        }
-        field::put_sides(pool, &columns, x)
+            Ok(())
+        })
     }
 
     /// Returns the natural logarithm of the determinant.

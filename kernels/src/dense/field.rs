@@ -3,7 +3,7 @@
 //! A matrix is kept as the rows of its transpose, in one shared array: some columns are neighbouring rows of
 //! that array, so a grant of them is a slice.
 
-use crate::error::KernelError;
+use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use faer::{MatMut, MatRef, Par};
@@ -82,7 +82,7 @@ fn not_finite<T: super::Product>(x: &[T], first: usize) -> u64 {
 
 /// Refuses a matrix that is not square.
 pub(super) fn check_square(what: &'static str, (m, n): (usize, usize)) -> Result<usize, KernelError> {
-    crate::error::check_shape(what, &[m, m], &[m, n])?;
+    check_shape(what, &[m, m], &[m, n])?;
     Ok(m)
 }
 
@@ -94,6 +94,27 @@ pub(super) fn sides_of(what: &'static str, n: usize, shape: &[usize]) -> Result<
         [_, sides, ..] => Err(KernelError::Shape { what, expected: vec![n, *sides], got: shape.to_vec() }),
         _ => Err(KernelError::Shape { what, expected: vec![n], got: shape.to_vec() }),
     }
+}
+
+/// Sets `x` to what `solve` makes of the right-hand sides `b` of a system with `n` unknowns, whose columns it gets
+/// as rows. `solvable` is an error where the system has no solution, which is reported after shapes that differ.
+pub(super) fn solve_sides<T: super::Product, D: Shape>(
+    pool: &Pool,
+    n: usize,
+    b: &impl Input<Elem = T, Dim = D>,
+    x: &mut SharedArray<T, D>,
+    solvable: Result<(), KernelError>,
+    solve: impl FnOnce(&mut SharedArray<T, Ix2>) -> Result<(), KernelError>,
+) -> Result<(), KernelError> {
+    let sides = sides_of("the right-hand side of a linear system", n, &b.shape())?;
+    check_shape("the solution of a linear system", &b.shape(), x.shape())?;
+    solvable?;
+    if x.is_empty() {
+        return Ok(());
+    }
+    let mut columns = columns_of_sides(pool, b, n, sides)?;
+    solve(&mut columns)?;
+    put_sides(pool, &columns, x)
 }
 
 /// The columns of `b`, which has `n` rows of `sides` elements, as rows.

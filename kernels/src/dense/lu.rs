@@ -111,16 +111,8 @@ impl<T: Product> Lu<T> {
         b: &impl Input<Elem = T, Dim = D>,
         x: &mut SharedArray<T, D>,
     ) -> Result<(), KernelError> {
-        let n = self.side();
-        let sides = field::sides_of("the right-hand side of a linear system", n, &b.shape())?;
-        check_shape("the solution of a linear system", &b.shape(), x.shape())?;
-        self.check("solve")?;
-        if x.is_empty() {
-            return Ok(());
-        }
-        let mut columns = field::columns_of_sides(pool, b, n, sides)?;
-        self.solve_columns(pool, &mut columns)?;
-        field::put_sides(pool, &columns, x)
+        let solve = |columns: &mut _| self.solve_columns(pool, columns);
+        field::solve_sides(pool, self.side(), b, x, self.check("solve"), solve)
     }
 
     /// Solves for the rows of `columns`, in place.

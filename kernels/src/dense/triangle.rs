@@ -2,7 +2,7 @@
 
 use super::Product;
 use super::field::{self, ALONE, SIDES};
-use crate::error::{KernelError, check_shape};
+use crate::error::KernelError;
 use crate::input::Input;
 use faer::linalg::triangular_solve as triangular;
 use ndarray::Ix2;
@@ -50,29 +50,23 @@ pub fn solve_triangular<T: Product, D: Shape>(
     x: &mut SharedArray<T, D>,
 ) -> Result<(), KernelError> {
     let n = field::check_square("a triangular matrix", a.view().dim())?;
-    let sides = field::sides_of("the right-hand side of a linear system", n, &b.shape())?;
-    check_shape("the solution of a linear system", &b.shape(), x.shape())?;
-    if matches!(triangle, Triangle::Lower | Triangle::Upper)
-        && let Some(at) = a.view().diag().iter().position(|pivot| *pivot == T::ZERO)
-    {
-        return Err(KernelError::Singular { kernel: "solve_triangular", at });
-    }
-    if x.is_empty() {
-        return Ok(());
-    }
-    let mut columns = field::columns_of_sides(pool, b, n, sides)?;
+    let has_ones = matches!(triangle, Triangle::UnitLower | Triangle::UnitUpper);
+    let zero = a.view().diag().iter().position(|pivot| !has_ones && *pivot == T::ZERO);
+    let solvable = zero.map_or(Ok(()), |at| Err(KernelError::Singular { kernel: "solve_triangular", at }));
     let code = triangle as u8;
-    if sides <= SIDES {
-        back(columns.as_mut_slice(), &a.elements(), n, code);
-    } else {
+    field::solve_sides(pool, n, b, x, solvable, |columns| {
+        if columns.dim().0 <= SIDES {
+            back(columns.as_mut_slice(), &a.elements(), n, code);
+            return Ok(());
+        }
         let a = a.share(pool)?;
         let operands = (columns.split_mut(), a.whole_flat(), n, code);
         pool.launch().chunk(SIDES).for_each(operands, |(mut part, a, n, code)| {
             let Some(part) = part.as_slice_mut() else { return };
             back(part, a, n, code);
         })?;
-    }
-    field::put_sides(pool, &columns, x)
+        Ok(())
+    })
 }
 
 /// Solves for some right-hand sides, in place, with a row-major matrix.

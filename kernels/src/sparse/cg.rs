@@ -18,43 +18,16 @@
 //! represents it. The method then restarts from the current x, and stops if a restart makes no progress.
 
 use super::Csr;
+use super::solver::{SolverOptions, SolverOutcome, check_system};
 use super::spmv::Rows;
 use super::system::{Alone, System, Together, wide};
-use crate::error::{KernelError, check_shape};
+use crate::error::KernelError;
 use crate::inline::is_inline;
 use crate::input::Input;
 use crate::number::Real;
 use crate::scale::{exponent_of, power};
 use ndarray::Ix1;
 use phalanx::{Pool, SharedArray};
-
-/// When [`conjugate_gradient`] stops.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CgOptions {
-    /// The iteration has converged when the norm of the residual is at most this times the norm of the
-    /// right-hand side.
-    pub relative: f64,
-    /// It has also converged when the norm of the residual is at most this.
-    pub absolute: f64,
-    /// It gives up after this many iterations.
-    pub max_iterations: usize,
-}
-
-impl Default for CgOptions {
-    /// Returns a relative tolerance of 1e-5, as in SciPy, no absolute tolerance and 10,000 iterations.
-    fn default() -> Self {
-        CgOptions { relative: 1e-5, absolute: 0.0, max_iterations: 10_000 }
-    }
-}
-
-/// How [`conjugate_gradient`] ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CgOutcome {
-    /// Iterations made.
-    pub iterations: usize,
-    /// Euclidean norm of the residual `b - A x`, as updated by the iteration.
-    pub residual: f64,
-}
 
 /// Solves `A x = b` for a symmetric, positive definite matrix. `x` holds the initial guess on entry and the
 /// solution on return.
@@ -74,12 +47,12 @@ pub struct CgOutcome {
 /// - `Launch`, `Memory`.
 ///
 /// ```
-/// use phalanx_kernels::sparse::{CgOptions, Csr, conjugate_gradient};
+/// use phalanx_kernels::sparse::{SolverOptions, Csr, conjugate_gradient};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
 /// let mut x = pool.zeros::<f64>(2)?;
-/// let options = CgOptions { relative: 1e-12, ..Default::default() };
+/// let options = SolverOptions { relative: 1e-12, ..Default::default() };
 /// let outcome = conjugate_gradient(&pool, &a, &[1.0, 2.0], &mut x, options)?;
 /// assert_eq!(outcome.iterations, 2);
 /// assert!((x.as_slice()[0] - 1.0 / 11.0).abs() < 1e-12);
@@ -92,17 +65,10 @@ pub fn conjugate_gradient<T: Real>(
     a: &Csr<T>,
     b: &(impl Input<Elem = T, Dim = Ix1> + ?Sized),
     x: &mut SharedArray<T, Ix1>,
-    options: CgOptions,
-) -> Result<CgOutcome, KernelError> {
-    let (rows, columns) = a.shape();
-    a.check_values()?;
-    check_shape("the matrix of a linear system", &[rows, rows], &[rows, columns])?;
-    check_shape("the right-hand side of a linear system", &[rows], &b.shape())?;
-    check_shape("the solution of a linear system", &[rows], x.shape())?;
-    let sense = |tolerance: f64| tolerance >= 0.0;
-    if !sense(options.relative) || !sense(options.absolute) {
-        return Err(KernelError::argument("a tolerance of conjugate gradients", "it must be 0 or more"));
-    }
+    options: SolverOptions,
+) -> Result<SolverOutcome, KernelError> {
+    check_system(a, &b.shape(), x.shape(), options)?;
+    let rows = a.shape().0;
     let limits = [options.relative, options.absolute, options.max_iterations as f64];
     if is_inline(a.entries().saturating_add(rows)) {
         let b = b.elements();
@@ -120,10 +86,10 @@ pub fn conjugate_gradient<T: Real>(
 }
 
 /// What the numbers say with which a solution ended.
-fn outcome(ended: [f64; 4]) -> Result<CgOutcome, KernelError> {
+fn outcome(ended: [f64; 4]) -> Result<SolverOutcome, KernelError> {
     let (iterations, residual) = (ended[1] as usize, ended[2]);
     match ended[0] {
-        CONVERGED => Ok(CgOutcome { iterations, residual }),
+        CONVERGED => Ok(SolverOutcome { iterations, residual }),
         EXHAUSTED => Err(KernelError::NotConverged { solver: "conjugate gradients", iterations, residual }),
         _ => Err(KernelError::Breakdown {
             solver: "conjugate gradients",

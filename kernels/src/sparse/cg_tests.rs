@@ -30,8 +30,8 @@ fn laplacian(pool: &Pool, side: usize, shift: f64) -> Csr<f64> {
     Csr::from_coo(pool, (side * side, side * side), &rows, &columns, &values).unwrap()
 }
 
-fn exactly() -> CgOptions {
-    CgOptions { relative: 1e-12, ..CgOptions::default() }
+fn exactly() -> SolverOptions {
+    SolverOptions { relative: 1e-12, ..SolverOptions::default() }
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn huge_and_tiny_right_hand_sides_are_solved() {
         for guess in [0.0, 1e-3, 1e3, 1e150] {
             let solve = || {
                 let mut x = pool.from_slice(&[guess, -guess]).unwrap();
-                let options = CgOptions { relative: 1e-10, ..CgOptions::default() };
+                let options = SolverOptions { relative: 1e-10, ..SolverOptions::default() };
                 let outcome = conjugate_gradient(pool, &a, &[size, 2.0 * size], &mut x, options).unwrap();
                 assert!(outcome.residual <= 1e-10 * 2.3 * size, "{outcome:?} for {size:e}");
                 let off = |x: f64, want: f64| (x / size - want).abs();
@@ -116,7 +116,7 @@ fn huge_and_tiny_right_hand_sides_are_solved() {
     let mut x = pool.zeros::<f32>(1).unwrap();
     let small = Csr::from_coo(pool, (1, 1), &[0], &[0], &[2.0f32]).unwrap();
     for size in [1e30f32, 1e-30, 1e-40] {
-        conjugate_gradient(pool, &small, &[size], &mut x, CgOptions::default()).unwrap();
+        conjugate_gradient(pool, &small, &[size], &mut x, SolverOptions::default()).unwrap();
         assert!((x.as_slice()[0] / (size / 2.0) - 1.0).abs() < 1e-4);
     }
 }
@@ -126,7 +126,8 @@ fn a_solution_that_is_too_large_is_no_solution() {
     let pool = &pools()[1];
     let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1e-200, 1.0]).unwrap();
     for b in [[1e200, 1.0], [f64::INFINITY, 1.0]] {
-        let solve = || conjugate_gradient(pool, &a, &b, &mut pool.zeros(2).unwrap(), CgOptions::default());
+        let solve =
+            || conjugate_gradient(pool, &a, &b, &mut pool.zeros(2).unwrap(), SolverOptions::default());
         assert!(matches!(solve(), Err(KernelError::Breakdown { .. })), "{:?}", solve());
         assert!(matches!(launching(solve), Err(KernelError::Breakdown { .. })));
     }
@@ -147,7 +148,7 @@ fn a_solution_that_is_too_small_is_no_solution() {
                     &a,
                     &[b, b],
                     &mut x,
-                    CgOptions { absolute: 1e-300 * b, ..CgOptions::default() },
+                    SolverOptions { absolute: 1e-300 * b, ..SolverOptions::default() },
                 )
             };
             for ended in [solve(), launching(solve)] {
@@ -169,11 +170,11 @@ fn broken_systems_are_told_by_workers_too() {
     let pool = &pools()[1];
     let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1.0, -1.0]).unwrap();
     let mut x = SharedArray::zeros(2).unwrap();
-    let solve = || conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default());
+    let solve = || conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, SolverOptions::default());
     assert!(matches!(launching(solve), Err(KernelError::Breakdown { .. })));
     let a = laplacian(pool, 20, 0.0);
     let mut x = SharedArray::zeros(400).unwrap();
-    let options = CgOptions { max_iterations: 3, ..exactly() };
+    let options = SolverOptions { max_iterations: 3, ..exactly() };
     let solve = || conjugate_gradient(pool, &a, &vec![1.0; 400], &mut x, options);
     assert!(matches!(launching(solve), Err(KernelError::NotConverged { iterations: 3, .. })));
 }
@@ -185,12 +186,12 @@ fn a_guess_that_is_right_takes_no_iteration_and_systems_may_be_empty() {
     let mut b = SharedArray::zeros(9).unwrap();
     super::super::spmv(pool, 1.0, &a, &[1.0; 9], 0.0, &mut b).unwrap();
     let mut x = SharedArray::from_slice(&[1.0; 9]).unwrap();
-    let outcome = conjugate_gradient(pool, &a, &b, &mut x, CgOptions::default()).unwrap();
-    assert_eq!(outcome, CgOutcome { iterations: 0, residual: 0.0 });
+    let outcome = conjugate_gradient(pool, &a, &b, &mut x, SolverOptions::default()).unwrap();
+    assert_eq!(outcome, SolverOutcome { iterations: 0, residual: 0.0 });
     let none: [u32; 0] = [];
     let a = Csr::from_coo(pool, (0, 0), &none, &none, &[0.0; 0]).unwrap();
     let mut x = SharedArray::zeros(0).unwrap();
-    assert!(conjugate_gradient(pool, &a, &[0.0; 0], &mut x, CgOptions::default()).is_ok());
+    assert!(conjugate_gradient(pool, &a, &[0.0; 0], &mut x, SolverOptions::default()).is_ok());
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn too_few_iterations_are_an_error_with_the_residual_so_far() {
     let pool = &pools()[1];
     let a = laplacian(pool, 20, 0.0);
     let mut x = SharedArray::zeros(400).unwrap();
-    let options = CgOptions { max_iterations: 3, ..exactly() };
+    let options = SolverOptions { max_iterations: 3, ..exactly() };
     let error = conjugate_gradient(pool, &a, &vec![1.0; 400], &mut x, options).unwrap_err();
     assert!(
         matches!(error, KernelError::NotConverged { iterations: 3, residual, .. } if residual > 0.0),
@@ -212,10 +213,10 @@ fn an_indefinite_matrix_and_nan_break_down() {
     let pool = &pools()[1];
     let a = Csr::from_coo(pool, (2, 2), &[0, 1], &[0, 1], &[1.0, -1.0]).unwrap();
     let mut x = SharedArray::zeros(2).unwrap();
-    let error = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default()).unwrap_err();
+    let error = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, SolverOptions::default()).unwrap_err();
     assert!(matches!(error, KernelError::Breakdown { .. }), "{error}");
     let mut x = SharedArray::zeros(2).unwrap();
-    let error = conjugate_gradient(pool, &a, &[f64::NAN, 1.0], &mut x, CgOptions::default()).unwrap_err();
+    let error = conjugate_gradient(pool, &a, &[f64::NAN, 1.0], &mut x, SolverOptions::default()).unwrap_err();
     assert!(matches!(error, KernelError::Breakdown { iterations: 0, .. }), "{error}");
 }
 
@@ -224,11 +225,11 @@ fn bad_arguments_are_refused() {
     let pool = &pools()[1];
     let a = Csr::from_coo(pool, (2, 3), &[0], &[0], &[1.0]).unwrap();
     let mut x = SharedArray::zeros(2).unwrap();
-    let refused = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, CgOptions::default());
+    let refused = conjugate_gradient(pool, &a, &[1.0, 1.0], &mut x, SolverOptions::default());
     assert!(matches!(refused, Err(KernelError::Shape { .. })));
     let a = laplacian(pool, 2, 0.0);
     let mut x = SharedArray::zeros(4).unwrap();
-    let options = CgOptions { relative: f64::NAN, ..CgOptions::default() };
+    let options = SolverOptions { relative: f64::NAN, ..SolverOptions::default() };
     let refused = conjugate_gradient(pool, &a, &[1.0; 4], &mut x, options);
     assert!(matches!(refused, Err(KernelError::Argument { .. })));
 }

@@ -1,7 +1,8 @@
 //! Solvers against exact solutions, with every preconditioner.
 
-use super::super::{Half, Incomplete, Jacobi, Multigrid, Ssor, solve_triangular};
+use super::super::{Half, Incomplete, Jacobi, Multigrid, Ssor, gmres, solve_triangular};
 use super::*;
+use crate::sparse::spmv;
 use crate::testing::{Dice, pool, pools};
 
 /// The 5-point operator of diffusion on a square, with a coefficient that varies and a drift.
@@ -33,18 +34,18 @@ fn operator(pool: &Pool, side: usize, drift: f64, shift: f64) -> Csr<f64> {
     Csr::from_coo(pool, (side * side, side * side), &rows, &columns, &values).unwrap()
 }
 
-fn exactly() -> CgOptions {
-    CgOptions { relative: 1e-11, ..CgOptions::default() }
+fn exactly() -> SolverOptions {
+    SolverOptions { relative: 1e-11, ..SolverOptions::default() }
 }
 
 type Solved = (usize, Vec<f64>);
-type Solve<'s> = dyn Fn(&SharedArray<f64>, &mut SharedArray<f64>) -> Result<CgOutcome, KernelError> + 's;
+type Solve<'s> = dyn Fn(&SharedArray<f64>, &mut SharedArray<f64>) -> Result<SolverOutcome, KernelError> + 's;
 
 /// Solves for a known solution; checks it; returns the iterations and the bits.
 fn check(
     pool: &Pool,
     a: &Csr<f64>,
-    solve: impl Fn(&SharedArray<f64>, &mut SharedArray<f64>) -> Result<CgOutcome, KernelError>,
+    solve: impl Fn(&SharedArray<f64>, &mut SharedArray<f64>) -> Result<SolverOutcome, KernelError>,
 ) -> Solved {
     let n = a.shape().0;
     let exact = Dice(9).units(n);
@@ -180,7 +181,7 @@ fn bad_matrices_and_arguments_are_told() {
     ] {
         assert!(matches!(refused, Err(KernelError::Breakdown { .. })), "{refused:?}");
     }
-    let few = CgOptions { max_iterations: 2, ..exactly() };
+    let few = SolverOptions { max_iterations: 2, ..exactly() };
     let a = operator(pool, 20, 0.0, 0.0);
     let (b, mut x) = (vec![1.0; 400], pool.zeros(400).unwrap());
     for refused in [

@@ -20,22 +20,27 @@
 
 mod cg;
 mod csr;
+mod gmres;
+mod iteration;
 mod krylov;
 mod lanczos;
 mod market;
 mod multigrid;
 mod ops;
 mod precondition;
+mod solver;
 mod spmv;
 mod system;
 mod vector;
 
-pub use cg::{CgOptions, CgOutcome, conjugate_gradient};
+pub use cg::conjugate_gradient;
 pub use csr::Csr;
-pub use krylov::{bicgstab, gmres, minres, preconditioned_cg};
+pub use gmres::gmres;
+pub use krylov::{bicgstab, minres, preconditioned_cg};
 pub use lanczos::{End, SomeEigen, eigen_at, power_iteration};
 pub use market::{read_matrix_market, write_matrix_market};
 pub use multigrid::Multigrid;
 pub use ops::{Half, solve_triangular};
 pub use precondition::{Incomplete, Jacobi, Preconditioner, Ssor};
+pub use solver::{SolverOptions, SolverOutcome};
 pub use spmv::spmv;

@@ -30,7 +30,7 @@ const SWEEPS: usize = 30;
 /// vectors.
 ///
 /// ```
-/// use phalanx_kernels::sparse::{self, CgOptions, Csr, Multigrid};
+/// use phalanx_kernels::sparse::{self, SolverOptions, Csr, Multigrid};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let pool = phalanx::Pool::builder().workers(2).build()?;
 /// // -u'' = 1 on 2,000 points.
@@ -47,7 +47,7 @@ const SWEEPS: usize = 30;
 /// let mut x = pool.zeros(2000)?;
 /// let near = Multigrid::new(&pool, &a)?;
 /// let b = vec![1.0; 2000];
-/// let outcome = sparse::preconditioned_cg(&pool, &a, &b, &mut x, CgOptions::default(), &near)?;
+/// let outcome = sparse::preconditioned_cg(&pool, &a, &b, &mut x, SolverOptions::default(), &near)?;
 /// assert!(outcome.iterations < 40);
 /// # Ok(())
 /// # }

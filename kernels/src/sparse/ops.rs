@@ -264,21 +264,17 @@ where
     T: Real,
     F: Fn(Rows<'_, T>, Rows<'_, T>, usize, &mut Line<T>, [T; 2], &mut Vec<(u32, T)>) + Copy + Send + Sync,
 {
+    let count = left.parts.len() - 1;
+    let given = || {
+        let of_left = (left.offsets.whole(), left.columns.whole(), left.values.whole());
+        let of_right = (right.offsets.whole(), right.columns.whole(), right.values.whole());
+        (0..count, left.bounds.whole(), of_left, of_right, factors, columns)
+    };
     let rows = left.shape().0;
     let mut lengths = pool.zeros::<u64>(rows)?;
-    let count = left.parts.len() - 1;
-    let operands = (
-        lengths.split_at_mut(&left.parts),
-        0..count,
-        left.bounds.whole(),
-        (left.offsets.whole(), left.columns.whole(), left.values.whole()),
-        (right.offsets.whole(), right.columns.whole(), right.values.whole()),
-        factors,
-        columns,
-    );
     pool.launch().retry(3).retry_in_place().for_each(
-        operands,
-        move |(lengths, part, bounds, a, b, factors, columns)| {
+        (lengths.split_at_mut(&left.parts), given()),
+        move |(lengths, (part, bounds, a, b, factors, columns))| {
             let mut to = lengths.iter_mut();
             each_row(part, bounds, (a, b), columns, factors, row, |made| {
                 if let Some(length) = to.next() {
@@ -287,26 +283,13 @@ where
             });
         },
     )?;
-    let mut offsets = pool.zeros::<u64>(rows + 1)?;
-    let mut end = 0;
-    for (offset, length) in offsets.as_mut_slice()[1..].iter_mut().zip(lengths.as_slice()) {
-        end += length;
-        *offset = end;
-    }
-    let (mut of_rows, mut values) = (pool.zeros::<u32>(end as usize)?, pool.zeros::<T>(end as usize)?);
+    let offsets = offsets_of(pool, lengths.as_slice())?;
+    let end = offsets.as_slice()[rows] as usize;
+    let (mut of_rows, mut values) = (pool.zeros::<u32>(end)?, pool.zeros::<T>(end)?);
     let cut: Vec<usize> = left.parts.iter().map(|row| offsets.as_slice()[*row] as usize).collect();
-    let operands = (
-        (of_rows.split_at_mut(&cut), values.split_at_mut(&cut)),
-        0..count,
-        left.bounds.whole(),
-        (left.offsets.whole(), left.columns.whole(), left.values.whole()),
-        (right.offsets.whole(), right.columns.whole(), right.values.whole()),
-        factors,
-        columns,
-    );
     pool.launch().retry(3).retry_in_place().for_each(
-        operands,
-        move |((of_rows, values), part, bounds, a, b, factors, columns)| {
+        (of_rows.split_at_mut(&cut), values.split_at_mut(&cut), given()),
+        move |(of_rows, values, (part, bounds, a, b, factors, columns))| {
             let mut to = of_rows.iter_mut().zip(values);
             each_row(part, bounds, (a, b), columns, factors, row, |made| {
                 for (entry, (column, value)) in made.iter().zip(&mut to) {
@@ -316,6 +299,17 @@ where
         },
     )?;
     Csr::from_parts((rows, columns), offsets, of_rows, values)
+}
+
+/// Where each row begins, by the rows' lengths.
+fn offsets_of(pool: &Pool, lengths: &[u64]) -> Result<SharedArray<u64>, KernelError> {
+    let mut offsets = pool.zeros::<u64>(lengths.len() + 1)?;
+    let mut end = 0;
+    for (offset, length) in offsets.as_mut_slice()[1..].iter_mut().zip(lengths) {
+        end += length;
+        *offset = end;
+    }
+    Ok(offsets)
 }
 
 type Slices<'a, T> = (&'a [u64], &'a [u32], &'a [T]);

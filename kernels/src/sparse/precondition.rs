@@ -230,14 +230,14 @@ impl<T: Real> Preconditioner<T> for Ssor<T> {
 /// *Iterative Methods for Sparse Linear Systems*, 2nd ed., 10.3).
 ///
 /// ```
-/// use phalanx_kernels::sparse::{self, CgOptions, Csr, Incomplete};
+/// use phalanx_kernels::sparse::{self, SolverOptions, Csr, Incomplete};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = phalanx::Pool::builder().workers(2).build()?;
 /// let a = Csr::from_coo(&pool, (2, 2), &[0, 0, 1, 1], &[0, 1, 0, 1], &[4.0, 1.0, 1.0, 3.0])?;
 /// let near = Incomplete::cholesky(&pool, &a)?;
 /// let mut x = pool.zeros(2)?;
 /// let outcome =
-///     sparse::preconditioned_cg(&pool, &a, &[1.0, 2.0], &mut x, CgOptions::default(), &near)?;
+///     sparse::preconditioned_cg(&pool, &a, &[1.0, 2.0], &mut x, SolverOptions::default(), &near)?;
 /// assert_eq!(outcome.iterations, 1);
 /// # Ok(())
 /// # }

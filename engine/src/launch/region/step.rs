@@ -5,14 +5,14 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::base::Line;
-use crate::base::atomic::{AtomicU32, Ordering, fence, in_total_order, spin_loop};
+use crate::base::atomic::{Ordering, spin_loop};
 use crate::launch::region::claims::{self, Claims};
 use crate::launch::region::digest::{Digest, Key};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step_kind::StepKind;
+use crate::sync::{ALL, EventCount};
 use crate::sys::affinity;
 use crate::sys::clock::ticks;
-use crate::sys::futex;
 use crate::team::member::SpinBudget;
 use crate::team::step_state::{PAYLOAD_BYTES, POISON, Payload, StepState};
 use bytemuck::Pod;
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 const ALL_TO_ALL: usize = 8;
 /// Children of a rank in the tree.
 const FAN_OUT: usize = 8;
+
+/// What a step adds to a count, whose lowest bit is POISON.
+const STEP: u32 = 2;
 
 /// How many times a rank checks for its peer between two reads of the clock.
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 64 };
@@ -126,12 +129,12 @@ impl<'a> Steps<'a> {
         digest: [u64; 2],
         target: u32,
     ) -> Result<(), RegionError> {
-        advance(&state.arrived, &state.watchers);
+        state.arrived.count_by(STEP, ALL);
         for distance in 1..self.size {
             // Ranks start with different peers, so that they do not all read one line at once.
             let peer = (self.rank + distance) % self.size;
             let other = &self.at.states[peer];
-            self.await_word(&other.arrived, &other.watchers, target, peer)?;
+            self.await_count(&other.arrived, target, peer)?;
             self.compare(peer, parity, digest)?;
         }
         Ok(())
@@ -151,16 +154,16 @@ impl<'a> Steps<'a> {
         let first = self.rank * FAN_OUT + 1;
         for child in first..(first + FAN_OUT).min(self.size) {
             let other = &self.at.states[child];
-            self.await_word(&other.arrived, &other.watchers, target, child)?;
+            self.await_count(&other.arrived, target, child)?;
             self.compare(child, parity, digest)?;
         }
-        advance(&state.arrived, &state.watchers);
+        state.arrived.count_by(STEP, ALL);
         if self.rank > 0 {
             let parent = (self.rank - 1) / FAN_OUT;
             let above = &self.at.states[parent];
-            self.await_word(&above.released, &above.release_watchers, target, parent)?;
+            self.await_count(&above.released, target, parent)?;
         }
-        advance(&state.released, &state.release_watchers);
+        state.released.count_by(STEP, ALL);
         Ok(())
     }
 
@@ -184,19 +187,13 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Waits until `word`, a count of `owner`'s, has reached `target`.
+    /// Waits until a count of `owner`'s has reached `target`.
     #[inline]
-    fn await_word(
-        &self,
-        word: &AtomicU32,
-        watchers: &AtomicU32,
-        target: u32,
-        owner: usize,
-    ) -> Result<(), RegionError> {
+    fn await_count(&self, count: &EventCount, target: u32, owner: usize) -> Result<(), RegionError> {
         let mut began = 0;
         for look in 0_u32.. {
-            // Acquire: pairs with the SeqCst in `advance`; what the owner wrote before its step is visible.
-            let seen = word.load(Ordering::Acquire);
+            // What the owner wrote before its step is visible.
+            let seen = count.seen();
             if has_reached(seen, target) {
                 return Ok(());
             }
@@ -210,7 +207,7 @@ impl<'a> Steps<'a> {
                 // its claim.
                 if now.wrapping_sub(began) >= self.patience.shared.min(self.patience.ticks) {
                     self.want_short_slices();
-                    sleep_on(word, watchers, target);
+                    sleep_on(count, seen);
                 }
             }
             spin_loop();
@@ -265,37 +262,17 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Advances the word by one step and wakes the ranks that sleep on it.
-#[inline]
-fn advance(word: &AtomicU32, watchers: &AtomicU32) {
-    // SeqCst with the load below: pairs with `sleep_on`; either the sleeper sees the step, or we see the
-    // sleeper.
-    word.fetch_add(2, Ordering::SeqCst);
-    in_total_order();
-    if watchers.load(Ordering::SeqCst) != 0 {
-        futex::wake(word, u32::MAX);
-    }
-}
-
 #[cold]
 #[expect(clippy::arithmetic_side_effects, reason = "a constant second or so from now")]
-fn sleep_on(word: &AtomicU32, watchers: &AtomicU32, target: u32) {
-    watchers.fetch_add(1, Ordering::SeqCst);
-    fence(Ordering::SeqCst);
-    let seen = word.load(Ordering::SeqCst);
-    if !has_reached(seen, target) && seen & POISON == 0 {
-        futex::wait(word, seen, Some(Instant::now() + BACKSTOP));
-    }
-    watchers.fetch_sub(1, Ordering::SeqCst);
+fn sleep_on(count: &EventCount, seen: u32) {
+    count.sleep(seen, Some(Instant::now() + BACKSTOP), || false);
 }
 
 /// Resets the states for a region. Driver only, before the region opens.
 pub(crate) fn reset(at: StepStates<'_>) {
     for state in at.states {
-        state.arrived.store(0, Ordering::Relaxed);
-        state.released.store(0, Ordering::Relaxed);
-        state.watchers.store(0, Ordering::Relaxed);
-        state.release_watchers.store(0, Ordering::Relaxed);
+        state.arrived.reset();
+        state.released.reset();
     }
 }
 
@@ -331,7 +308,7 @@ fn get<A: Pod>(at: StepStates<'_>, rank: usize, parity: usize, index: usize) -> 
 
 /// What a rank's body returned: the value of its last step.
 pub(crate) fn left_with<R: Pod>(at: StepStates<'_>, rank: usize) -> R {
-    let steps = at.states[rank].arrived.load(Ordering::Acquire) >> 1;
+    let steps = at.states[rank].arrived.seen() >> 1;
     get(at, rank, (steps.wrapping_sub(1) & 1) as usize, 0)
 }
 

@@ -117,7 +117,7 @@ mod threads {
         let words = Words::new(2);
         let start = u32::MAX - 2;
         for state in &words.states {
-            state.arrived.store(start << 1, Ordering::Relaxed);
+            state.arrived.set(start << 1);
         }
         std::thread::scope(|scope| {
             for rank in 0..2 {

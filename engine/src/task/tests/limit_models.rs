@@ -74,14 +74,14 @@ impl Team {
         }
         // As `TaskQueue::tell_waiters`.
         fence(Ordering::SeqCst);
-        board.waiter().ring_if_asleep();
+        board.waiter().rouse_if_watched();
     }
 
     /// As [`Self::wait`], with another thread that collects or settles.
     fn wait_beside_another(&self, books: &Mutex<Books>) {
         let board = self.board();
         loop {
-            let seen = board.waiter().count();
+            let seen = board.waiter().seen();
             let is_done = {
                 let mut books = books.lock().unwrap();
                 self.collect(&mut books);
