@@ -31,7 +31,7 @@
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, products, LU, Cholesky, QR, least squares, eigenvalues, singular values; batches of small matrices |
 //! | [`sparse`] | compressed rows, sums and products, solvers with preconditioners, a few eigenvalues, Matrix Market files |
-//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, filters of images, the heat equation |
 //! | [`spectral`] | Fourier transforms, complex and real, along any axes; cosine and sine transforms |
 //! | [`signal`] | convolutions by transforms, filters along an axis, windows, spectra |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
