@@ -44,7 +44,9 @@
 //!
 //! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
 //!   once ([`Input`]). **Results** as large as an input go to an array of the caller's, a `&mut SharedArray`, which
-//!   can be used again; what is smaller, or whose length is known only afterwards, is returned.
+//!   can be used again; what is smaller, or whose length is known only afterwards, is returned: as a `SharedArray`
+//!   where the data say how long it is, as a `Vec` where an argument does (the bins of a histogram, the quantiles
+//!   asked for).
 //! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
 //! - **Results have the same bits** for every number of workers, every backend, every vector width of the
 //!   CPU, and on x86-64 and aarch64: the order of operations depends on lengths only, and no product is fused
