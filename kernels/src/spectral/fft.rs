@@ -24,8 +24,9 @@ const CHUNK_COLUMNS: usize = 64;
 ///
 /// Cost: one pass over the array for each axis, about `5 n log2 n` operations per line of `n` elements; two passes
 /// for all three axes of an array of three. Long lines, where they are few and contiguous, are cut up among the
-/// workers ([how](self#long-lines)), in two passes and with working space as large as a line; six passes, and more
-/// space, if their length has no divisor near its square root. Empty arrays are left as they are.
+/// workers ([how](crate::spectral#long-lines)), in two passes and with working space as large as a line; if their length has
+/// no divisor from 16 to its square root, in about seven passes over arrays of twice the length, three of which are
+/// working space. Empty arrays are left as they are.
 ///
 /// # Errors
 /// `Argument` if there is no such axis; `Launch`, `Memory`, and the array then holds unspecified values.
