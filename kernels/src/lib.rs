@@ -31,8 +31,9 @@
 //! | [`scan`] | inclusive and exclusive prefix sums, any associative operator |
 //! | [`dense`] | transpose, products, LU, Cholesky, QR, least squares, eigenvalues, singular values; batches of small matrices |
 //! | [`sparse`] | compressed rows, sums and products, solvers with preconditioners, a few eigenvalues, Matrix Market files |
-//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, the heat equation |
-//! | [`spectral`] | Fourier transforms: batches of lines, 2-D, 3-D |
+//! | [`stencil`] | star stencils of any radius in 2-D and 3-D, convolutions, filters of images, the heat equation |
+//! | [`spectral`] | Fourier transforms, complex and real, along any axes; cosine and sine transforms |
+//! | [`signal`] | convolutions by transforms, filters along an axis, windows, spectra |
 //! | [`order`] | sorting by bits, by key, by comparison; argsort, selection, quantiles, distinct elements |
 //! | [`records`] | where lines, CSV, FASTA and FASTQ records begin: cuts of a text for `split_at` |
 //! | [`random`] | floats and integers of many distributions, permutations, determined by seed and index |
@@ -43,12 +44,14 @@
 //!
 //! - **Inputs** are shared arrays of any number of axes, or ndarray arrays and slices, which are copied in
 //!   once ([`Input`]). **Results** as large as an input go to an array of the caller's, a `&mut SharedArray`, which
-//!   can be used again; what is smaller, or whose length is known only afterwards, is returned.
+//!   can be used again; what is smaller, or whose length is known only afterwards, is returned: as a `SharedArray`
+//!   where the data say how long it is, as a `Vec` where an argument does (the bins of a histogram, the quantiles
+//!   asked for).
 //! - **Short arrays**, below [`INLINE_ELEMENTS`], are processed by the caller without a launch.
 //! - **Results have the same bits** for every number of workers, every backend, every vector width of the
 //!   CPU, and on x86-64 and aarch64: the order of operations depends on lengths only, and no product is fused
 //!   with a sum. Only for products and factorisations in [`dense`], what [`statistics`] makes of them, and
-//!   [`spectral`] they depend on the kind of CPU, since the libraries behind them fuse where it can. The sign of a NaN that an operation makes differs between architectures.
+//!   [`spectral`] and [`signal`] they depend on the kind of CPU, since the libraries behind them fuse where it can. The sign of a NaN that an operation makes differs between architectures.
 //! - **NaN, infinities, -0.0 and overflow** behave as in NumPy, unless a kernel's documentation says
 //!   otherwise. Integers wrap around.
 //! - **Bad arguments** are reported as a [`KernelError`] before any work is done. If a worker dies, a kernel
@@ -66,6 +69,8 @@ mod inline;
 mod input;
 mod interpolate;
 mod lanes;
+mod layout;
+mod lines;
 mod local;
 mod number;
 mod scale;
@@ -85,6 +90,7 @@ pub mod records;
 pub mod reduce;
 pub mod scan;
 pub mod select;
+pub mod signal;
 pub mod sparse;
 pub mod spectral;
 pub mod statistics;

@@ -234,8 +234,8 @@ fn bins_and_counts_are_checked() {
         }
         let want: &[u64] = if len == 0 { &[] } else { &[0, len as u64] };
         for min_len in [0, want.len()] {
-            assert_eq!(reduce::bincount(pool, &wide, min_len).unwrap(), want);
-            assert_eq!(reduce::bincount(pool, &narrow, min_len).unwrap(), want);
+            assert_eq!(reduce::bincount(pool, &wide, min_len).unwrap().as_slice(), want);
+            assert_eq!(reduce::bincount(pool, &narrow, min_len).unwrap().as_slice(), want);
         }
         for end in ENDS.into_iter().filter(|_| len > 0) {
             let mut far = pool.from_fn(len, |_| 0u64).unwrap();

@@ -288,9 +288,9 @@ fn bincount(context: &Context) -> Outcome<Case<'_>> {
     let x = context.pool.from_fn(len, byte)?;
     let mut want = vec![0u64; 256];
     x.as_slice().iter().for_each(|x| want[usize::from(*x)] += 1);
-    let check = move |got: &Vec<u64>| same(got, |value| want[value]);
+    let check = move |got: &[u64]| same(got, |value| want[value]);
     let [ours_check, rayon_check] = [check.clone(), check];
-    let ours = |(x, got): &mut (phalanx::SharedArray<u8>, Vec<u64>)| {
+    let ours = |(x, got): &mut (phalanx::SharedArray<u8>, phalanx::SharedArray<u64>)| {
         *got = reduce::bincount(&context.pool, x, 256)?;
         Ok(())
     };
@@ -306,7 +306,7 @@ fn bincount(context: &Context) -> Outcome<Case<'_>> {
         *got = x.par_chunks(8 * PIECE).fold(|| vec![0; 256], count).reduce(|| vec![0; 256], add);
     };
     Ok(Case::new(Work::Bytes(len as f64))
-        .variant("phalanx", (x, vec![]), ours, move |s| ours_check(&s.1))
+        .variant("phalanx", (x, context.pool.zeros(0)?), ours, move |s| ours_check(s.1.as_slice()))
         .rayon(context, || (plain(len, byte), vec![]), rayon, move |s| rayon_check(&s.1)))
 }
 

@@ -5,8 +5,9 @@ use crate::harness::Outcome;
 use crate::report::{Goal, Target};
 use phalanx::{Pool, Shape, SharedArray};
 use phalanx_kernels::KernelError;
-use phalanx_kernels::spectral::{Complex, Direction, fft_1d, fft_2d, fft_3d};
+use phalanx_kernels::spectral::{Complex, Direction, Norm, fft_1d, fft_2d, fft_3d, irfft, rfft};
 use rayon::prelude::*;
+use realfft::RealFftPlanner;
 use rustfft::{Fft, FftPlanner};
 use std::sync::Arc;
 
@@ -38,6 +39,24 @@ pub const ENTRIES: &[Entry] = &[
         about: "16384 lines of 1024 complex float64",
         targets: goals!("kernels/fft_1d"),
         prepare: lines,
+    },
+    Entry {
+        name: "fft_long",
+        about: "one line of 2^23 complex float64",
+        targets: goals!("kernels/fft_long"),
+        prepare: long,
+    },
+    Entry {
+        name: "fft_prime",
+        about: "one line of 4,000,037 complex float64, a prime",
+        targets: goals!("kernels/fft_prime"),
+        prepare: prime,
+    },
+    Entry {
+        name: "rfft",
+        about: "16384 lines of 1024 float64, there and back",
+        targets: goals!("kernels/rfft"),
+        prepare: real_lines,
     },
 ];
 
@@ -169,4 +188,72 @@ fn matrix(context: &Context) -> Outcome<Case<'_>> {
 
 fn lines(context: &Context) -> Outcome<Case<'_>> {
     case(context, ndarray::Dim([16_384, 1024]), fft_1d, vec![(1024, 1)])
+}
+
+fn long(context: &Context) -> Outcome<Case<'_>> {
+    case(context, ndarray::Dim([1 << 23]), fft_1d, vec![(1 << 23, 1)])
+}
+
+fn prime(context: &Context) -> Outcome<Case<'_>> {
+    case(context, ndarray::Dim([4_000_037]), fft_1d, vec![(4_000_037, 1)])
+}
+
+/// Real lines and their halves of frequencies: ours, and by the library that does single lines.
+fn real_lines(context: &Context) -> Outcome<Case<'_>> {
+    const LINES: usize = 16_384;
+    const LEN: usize = 1024;
+    const HALF: usize = LEN / 2 + 1;
+    type Arrays = (SharedArray<f64, ndarray::Ix2>, SharedArray<C64, ndarray::Ix2>);
+    let value = |index: usize| (index % 61) as f64 - 30.0;
+    let fresh = |pool: &Pool| -> Outcome<Arrays> {
+        let mut x = pool.zeros_nd((LINES, LEN))?;
+        x.as_mut_slice().iter_mut().enumerate().for_each(|(index, x)| *x = value(index));
+        Ok((x, pool.zeros_nd((LINES, HALF))?))
+    };
+    let there_and_back = |pool: &Pool, (x, waves): &mut Arrays| -> Outcome<()> {
+        rfft(pool, waves, x, &[1], Norm::Backward)?;
+        Ok(irfft(pool, x, waves, &[1], Norm::Backward)?)
+    };
+    let came_back =
+        move |x: &[f64]| match x.iter().enumerate().find(|(at, x)| (**x - value(*at)).abs() > 1e-6) {
+            None => Ok(()),
+            Some((at, x)) => Err(format!("element {at} is {x} instead of {}", value(at)).into()),
+        };
+    let alone = Pool::builder().workers(1).build()?;
+    let (all_state, one_state) = (fresh(&context.pool)?, fresh(&alone)?);
+    let rayon = |(x, waves): &mut (Vec<f64>, Vec<C64>)| {
+        let mut planner = RealFftPlanner::<f64>::new();
+        let (there, back) = (planner.plan_fft_forward(LEN), planner.plan_fft_inverse(LEN));
+        let scratch = || (vec![0.0; LEN], vec![C64::default(); 2 * LEN]);
+        x.par_chunks(LEN).zip(waves.par_chunks_mut(HALF)).with_min_len(16).for_each_init(
+            scratch,
+            |(line, scratch), (x, waves)| {
+                line.copy_from_slice(x);
+                let _fits = there.process_with_scratch(line, waves, scratch);
+            },
+        );
+        x.par_chunks_mut(LEN).zip(waves.par_chunks_mut(HALF)).with_min_len(16).for_each_init(
+            scratch,
+            |(_, scratch), (x, waves)| {
+                let _fits = back.process_with_scratch(waves, x, scratch);
+                x.iter_mut().for_each(|x| *x /= LEN as f64);
+            },
+        );
+    };
+    let plain = || ((0..LINES * LEN).map(value).collect(), vec![C64::default(); LINES * HALF]);
+    let flops = 2.0 * 2.5 * (LINES * LEN) as f64 * (LEN as f64).log2();
+    Ok(Case::new(Work::Flops(flops))
+        .variant(
+            "phalanx",
+            all_state,
+            move |state| there_and_back(&context.pool, state),
+            move |state| came_back(state.0.as_slice()),
+        )
+        .variant(
+            "one-worker",
+            one_state,
+            move |state| there_and_back(&alone, state),
+            move |state| came_back(state.0.as_slice()),
+        )
+        .rayon(context, plain, rayon, move |state| came_back(&state.0)))
 }

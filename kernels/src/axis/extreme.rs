@@ -1,9 +1,10 @@
 //! Extremes along an axis, and their places.
 
 use super::fold::{Fold, each_row, fold};
-use super::layout::{Axes, Lines, resolve};
+use super::layout::Axes;
 use crate::error::KernelError;
 use crate::input::Input;
+use crate::layout::{Lines, resolve};
 use crate::number::{Number, Real};
 use crate::simd::vectorized;
 use phalanx::{Pool, SharedArray};

@@ -13,10 +13,11 @@
 //!    time, as one row with as many states, which are folded at the end.
 //! 3. Leaves depend on the shape alone, and so do the bits of the result.
 
-use super::layout::{Axes, Lines, resolve, zeros_without};
+use super::layout::{Axes, zeros_without};
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::layout::{Lines, resolve};
 use phalanx::{Element, Pool, SharedArray};
 
 /// Elements of a leaf.

@@ -4,10 +4,11 @@
 //! are made of rows of the input; where lines are contiguous, of parts of one line that are shifted against
 //! each other.
 
-use super::layout::{Axes, Lines, resolve};
+use super::layout::Axes;
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::{Input, flat};
+use crate::layout::{Lines, resolve};
 use crate::number::{Number, Real};
 use crate::simd::vectorized;
 use phalanx::{Element, Pool, SharedArray};

@@ -1,10 +1,11 @@
 //! Arrays put into larger ones.
 
-use super::layout::{Axes, resolve};
+use super::layout::Axes;
 use super::tile::tile_of;
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::layout::resolve;
 use ndarray::{Axis, Slice};
 use phalanx::{Element, Pool, SharedArray};
 

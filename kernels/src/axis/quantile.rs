@@ -1,10 +1,11 @@
 //! Medians and quantiles along an axis.
 
-use super::layout::{Axes, Lines, resolve, zeros_without};
+use super::layout::{Axes, zeros_without};
 use crate::error::KernelError;
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
 use crate::interpolate::interpolate;
+use crate::layout::{Lines, resolve};
 use crate::number::{Number, Real};
 use crate::word::Key;
 use phalanx::{Pool, SharedArray};

@@ -1,10 +1,11 @@
 //! Running sums and products along an axis.
 
-use super::layout::{Axes, resolve};
+use super::layout::Axes;
 use super::tile::tile_of;
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::layout::resolve;
 use crate::number::Number;
 use ndarray::{ArrayView, ArrayViewMut, Axis, Zip};
 use phalanx::{Pool, SharedArray};

@@ -1,10 +1,11 @@
 //! Sorting along an axis.
 
-use super::layout::{Axes, resolve};
+use super::layout::Axes;
 use super::tile::{lines_of, tile_of};
 use crate::error::{KernelError, check_shape};
 use crate::inline::{is_inline, repeatable};
 use crate::input::Input;
+use crate::layout::resolve;
 use crate::local;
 use crate::word::Key;
 use ndarray::{ArrayView, ArrayViewMut, Axis};

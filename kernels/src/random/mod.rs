@@ -47,7 +47,7 @@ use crate::number::{Integer, Real};
 use crate::simd::vectorized;
 use phalanx::{Pool, Shape, SharedArray};
 use philox::{Domain, Keys, LANES, Words};
-use std::ops::{Range, RangeInclusive};
+use std::ops::{Bound, Range, RangeBounds};
 
 /// Numbers of 64 bits that one step makes.
 const STEP: usize = 2 * LANES;
@@ -155,7 +155,8 @@ pub fn normal<T: Draw, D: Shape>(
     })
 }
 
-/// Fills `out` with integers uniformly distributed over `range`, both ends included.
+/// Fills `out` with integers uniformly distributed over `range`: `1..7` and `1..=6` are the same, and `..` stands for
+/// all that the type has.
 ///
 /// Without bias: every integer of the range has exactly the same chance (D. Lemire, Fast random integer
 /// generation in an interval, 2019, <https://doi.org/10.1145/3230636>: a draw that would favour some integers
@@ -179,18 +180,33 @@ pub fn integers<T: Span, D: Shape>(
     pool: &Pool,
     out: &mut SharedArray<T, D>,
     seed: u64,
-    range: RangeInclusive<T>,
+    range: impl RangeBounds<T>,
 ) -> Result<(), KernelError> {
-    let (start, end) = range.into_inner();
-    if start > end {
-        return Err(KernelError::argument("range", format!("{start}..={end} is empty; give start <= end")));
-    }
+    let [start, end] = ends(&range)?;
     fill(pool, out, (seed, [start, end]), |out, span, (seed, [start, end])| {
         let (start, end) = (start.to_bits(), end.to_bits());
         // 0 stands for all 2^64.
         let count = end.wrapping_sub(start).wrapping_add(1);
         fill_integers(out, span.start as u64, seed, start, count);
     })
+}
+
+/// The first and the last integer of a range.
+fn ends<T: Span>(range: &impl RangeBounds<T>) -> Result<[T; 2], KernelError> {
+    let start = match range.start_bound() {
+        Bound::Included(start) => Some(*start),
+        Bound::Excluded(before) => (*before < T::HIGHEST).then(|| before.plus(T::ONE)),
+        Bound::Unbounded => Some(T::LOWEST),
+    };
+    let end = match range.end_bound() {
+        Bound::Included(end) => Some(*end),
+        Bound::Excluded(behind) => (*behind > T::LOWEST).then(|| behind.minus(T::ONE)),
+        Bound::Unbounded => Some(T::HIGHEST),
+    };
+    match start.zip(end) {
+        Some((start, end)) if start <= end => Ok([start, end]),
+        _ => Err(KernelError::argument("range", "it is empty; let it begin before it ends")),
+    }
 }
 
 /// Runs a fill in the caller or by the workers: `body` writes the part of the array that begins at the span's

@@ -175,3 +175,23 @@ fn bad_arguments_are_refused_before_anything_is_written() {
     assert!(matches!(refused, Err(KernelError::Argument { what: "range", .. })));
     assert_eq!(x.as_slice(), [7.0]);
 }
+
+#[test]
+fn a_range_may_be_written_in_any_way() {
+    let draw = |fill: &dyn Fn(&mut SharedArray<i8>) -> Result<(), KernelError>| {
+        let mut x = SharedArray::<i8>::zeros(5000).unwrap();
+        fill(&mut x).map(|()| x.to_vec())
+    };
+    let closed = draw(&|x| integers(pool(), x, 3, -2..=4)).unwrap();
+    assert!(
+        (-2..=4).all(|value| closed.contains(&value)) && closed.iter().all(|value| (-2..=4).contains(value))
+    );
+    assert_eq!(draw(&|x| integers(pool(), x, 3, -2..5)).unwrap(), closed);
+    let all = draw(&|x| integers(pool(), x, 3, ..)).unwrap();
+    assert!(all.contains(&i8::MIN) && all.contains(&i8::MAX));
+    assert_eq!(draw(&|x| integers(pool(), x, 3, i8::MIN..)).unwrap(), all);
+    assert_eq!(draw(&|x| integers(pool(), x, 3, ..=i8::MAX)).unwrap(), all);
+    for refused in [draw(&|x| integers(pool(), x, 3, 5..5)), draw(&|x| integers(pool(), x, 3, ..i8::MIN))] {
+        assert!(matches!(refused, Err(KernelError::Argument { what: "range", .. })));
+    }
+}

@@ -199,7 +199,7 @@ fn unpack([low, high, step, scale]: [f64; 4], bins: usize) -> Grid {
 /// ```
 /// # fn main() -> Result<(), phalanx_kernels::KernelError> {
 /// # let pool = phalanx::Pool::builder().workers(2).build().unwrap();
-/// assert_eq!(phalanx_kernels::reduce::bincount(&pool, &[1, 1, 5], 0)?, [0, 2, 0, 0, 0, 1]);
+/// assert_eq!(phalanx_kernels::reduce::bincount(&pool, &[1, 1, 5], 0)?.as_slice(), [0, 2, 0, 0, 0, 1]);
 /// # Ok(())
 /// # }
 /// ```
@@ -208,7 +208,7 @@ pub fn bincount<T: Integer>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
     min_len: usize,
-) -> Result<Vec<u64>, KernelError> {
+) -> Result<SharedArray<u64>, KernelError> {
     // What no element of a narrow type can exceed need not be looked for.
     let narrow = T::LOWEST == T::ZERO && T::HIGHEST.to_f64() < f64::from(NARROW);
     let mut len = min_len;
@@ -222,10 +222,10 @@ pub fn bincount<T: Integer>(
         }
         len = len.max((high.to_word() as usize).saturating_add(1));
     }
-    let mut counts = count_up_to(pool, x, len)?;
+    let counts = count_up_to(pool, x, len)?;
     if narrow {
-        let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
-        counts.truncate(used.max(min_len));
+        let used = counts.as_slice().iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        return Ok(SharedArray::from_slice(&counts.as_slice()[..used.max(min_len)])?);
     }
     Ok(counts)
 }
@@ -236,15 +236,14 @@ fn count_up_to<T: Integer>(
     pool: &Pool,
     x: &(impl Input<Elem = T> + ?Sized),
     len: usize,
-) -> Result<Vec<u64>, KernelError> {
+) -> Result<SharedArray<u64>, KernelError> {
+    let mut counts = SharedArray::<u64>::zeros(len)?;
     if is_inline(x.len()) {
-        // Shared memory is asked for before it is touched, so that too large an element is an error.
-        let mut counts = if len > MANY { SharedArray::zeros(len)?.to_vec() } else { vec![0; len] };
-        x.elements().iter().for_each(|x| counts[x.to_word() as usize] += 1);
+        let own = counts.as_mut_slice();
+        x.elements().iter().for_each(|x| own[x.to_word() as usize] += 1);
         return Ok(counts);
     }
     let x = x.share(pool)?;
-    let mut counts = SharedArray::<u64>::zeros(len)?;
     let launch = counting(pool, x.len());
     if len <= MOST_PARTED {
         let operands = (x.split_flat(), counts.reduce(0, |a, b| a + b));
@@ -257,7 +256,7 @@ fn count_up_to<T: Integer>(
             }
         })?;
     }
-    Ok(counts.to_vec())
+    Ok(counts)
 }
 
 /// A launch with chunks that are long against tables of counts; they depend on the length only.

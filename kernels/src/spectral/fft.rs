@@ -1,10 +1,13 @@
 //! Transforms of whole arrays: which lines go to which worker, and the order of the axes.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::direction::Direction;
+use super::direction::{Direction, Norm, Way};
 use super::line::Transform;
+use super::long;
 use crate::error::KernelError;
 use crate::inline::is_inline;
+use crate::layout::{Lines, resolve};
+use crate::lines::lend;
 use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
 use num_complex::Complex;
 use phalanx::{Pool, Shape, SharedArray};
@@ -14,13 +17,49 @@ const CHUNK_ELEMENTS: usize = 4096;
 /// Columns of a matrix in one chunk: 8 KiB a row of complex float64.
 const CHUNK_COLUMNS: usize = 64;
 
-/// Transforms every line along the last axis, in place: a batch of one-dimensional transforms.
+/// Transforms an array along some of its axes, in place, one after the other from the last named.
 ///
-/// A single line is transformed by one worker. Cost: one pass over the array, about `5 n log2 n` operations
-/// per line of `n` elements. Empty arrays are left as they are.
+/// `axes` count from 0, or from the last axis if they are negative; an axis that is named twice is transformed
+/// twice. `norm` says which direction is divided.
+///
+/// Cost: one pass over the array for each axis, about `5 n log2 n` operations per line of `n` elements; two passes
+/// for all three axes of an array of three. Long lines, where they are few and contiguous, are cut up among the
+/// workers ([how](crate::spectral#long-lines)), in two passes and with working space as large as a line; if their length has
+/// no divisor from 16 to its square root, in about seven passes over arrays of twice the length, three of which are
+/// working space. Empty arrays are left as they are.
 ///
 /// # Errors
-/// `Launch`, after which the array holds unspecified values.
+/// `Argument` if there is no such axis; `Launch`, `Memory`, and the array then holds unspecified values.
+///
+/// ```
+/// use phalanx_kernels::spectral::{Complex, Direction, Norm, fft};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = phalanx::Pool::builder().workers(2).build()?;
+/// let mut a = pool.from_shape_fn((64, 50, 3), |(i, _, _)| Complex::new(if i == 0 { 1.0 } else { 0.0 }, 0.0))?;
+/// fft(&pool, &mut a, &[0], Direction::Forward, Norm::Ortho)?;
+/// assert_eq!(a.view()[(63, 49, 2)], Complex::new(0.125, 0.0));
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "numpy.fft.fft", alias = "numpy.fft.ifft", alias = "numpy.fft.fftn", alias = "numpy.fft.ifftn")]
+pub fn fft<T: Transform, D: Shape>(
+    pool: &Pool,
+    a: &mut SharedArray<Complex<T>, D>,
+    axes: &[isize],
+    direction: Direction,
+    norm: Norm,
+) -> Result<(), KernelError> {
+    let shape = a.shape().to_vec();
+    let axes: Vec<usize> = axes.iter().map(|axis| resolve(&shape, *axis)).collect::<Result<_, _>>()?;
+    some_axes(pool, a, &axes, Way { direction, norm })
+}
+
+/// Transforms every line along the last axis, in place: a batch of one-dimensional transforms.
+///
+/// The inverse is divided by the number of elements of a line. Otherwise as [`fft`] along the last axis.
+///
+/// # Errors
+/// `Launch`, `Memory`, after which the array holds unspecified values.
 ///
 /// ```
 /// use phalanx_kernels::spectral::{Complex, Direction, fft_1d};
@@ -33,27 +72,14 @@ const CHUNK_COLUMNS: usize = 64;
 /// # }
 /// ```
 #[doc(alias = "numpy.fft.fft", alias = "numpy.fft.ifft")]
-#[expect(clippy::arithmetic_side_effects, reason = "a line of an array that has elements, in memory")]
 pub fn fft_1d<T: Transform, D: Shape>(
     pool: &Pool,
     a: &mut SharedArray<Complex<T>, D>,
     direction: Direction,
 ) -> Result<(), KernelError> {
-    let len = a.shape().last().copied().unwrap_or(1);
-    if a.is_empty() {
-        return Ok(());
-    }
-    if is_inline(a.len()) {
-        lines(a.as_mut_slice(), len, direction, direction.scale(len));
-        return Ok(());
-    }
-    let chunk = (CHUNK_ELEMENTS / len).max(1) * len;
-    let operands = (a.split_flat_mut(), len, direction.to_wire());
-    pool.launch().chunk(chunk).for_each(operands, |(a, len, direction)| {
-        let direction = Direction::from_wire(direction);
-        lines(a, len, direction, direction.scale(len));
-    })?;
-    Ok(())
+    // An array without axes has one element, which is its own transform.
+    let Some(last) = a.ndim().checked_sub(1) else { return Ok(()) };
+    some_axes(pool, a, &[last], direction.into())
 }
 
 /// Transforms a matrix along both axes, in place.
@@ -81,19 +107,7 @@ pub fn fft_2d<T: Transform>(
     a: &mut SharedArray<Complex<T>, Ix2>,
     direction: Direction,
 ) -> Result<(), KernelError> {
-    fft_1d(pool, a, direction)?;
-    let height = a.dim().0;
-    if is_inline(a.len()) {
-        columns(&mut a.view_mut(), direction, direction.scale(height));
-        return Ok(());
-    }
-    let operands = (a.split_axis_mut(1), direction.to_wire());
-    pool.launch().chunk(CHUNK_COLUMNS).for_each(operands, |(mut a, direction)| {
-        let direction = Direction::from_wire(direction);
-        let scale = direction.scale(a.nrows());
-        columns(&mut a, direction, scale);
-    })?;
-    Ok(())
+    some_axes(pool, a, &[0, 1], direction.into())
 }
 
 /// Transforms an array of three axes along all of them, in place.
@@ -121,56 +135,114 @@ pub fn fft_3d<T: Transform>(
     a: &mut SharedArray<Complex<T>, Ix3>,
     direction: Direction,
 ) -> Result<(), KernelError> {
+    some_axes(pool, a, &[0, 1, 2], direction.into())
+}
+
+/// The transform along axes that exist.
+pub(super) fn some_axes<T: Transform, D: Shape>(
+    pool: &Pool,
+    a: &mut SharedArray<Complex<T>, D>,
+    axes: &[usize],
+    way: Way,
+) -> Result<(), KernelError> {
     if a.is_empty() {
         return Ok(());
     }
+    if let (&[0, 1, 2], &[depth, height, width]) = (axes, a.shape()) {
+        return lend(a, Ix3(depth, height, width), |a| by_planes(pool, a, way));
+    }
+    axes.iter().rev().try_for_each(|&axis| one_axis(pool, a, axis, way))
+}
+
+#[expect(clippy::arithmetic_side_effects, reason = "a line of an array that has elements, in memory")]
+fn one_axis<T: Transform, D: Shape>(
+    pool: &Pool,
+    a: &mut SharedArray<Complex<T>, D>,
+    axis: usize,
+    way: Way,
+) -> Result<(), KernelError> {
+    let Lines { outer, len, inner } = Lines::of(a.shape(), axis);
+    if is_inline(a.len()) {
+        if inner == 1 {
+            lines(a.as_mut_slice(), len, way);
+        } else {
+            for slab in a.as_mut_slice().chunks_exact_mut(len * inner) {
+                if let Ok(mut slab) = ArrayViewMut2::from_shape((len, inner), slab) {
+                    columns(&mut slab, way);
+                }
+            }
+        }
+        return Ok(());
+    }
+    if inner == 1 && long::is_long(outer, len) {
+        return long::transform(pool, a, len, way);
+    }
+    if inner == 1 {
+        let chunk = (CHUNK_ELEMENTS / len).max(1) * len;
+        let operands = (a.split_flat_mut(), len, way.to_wire());
+        pool.launch().chunk(chunk).for_each(operands, |(a, len, way)| lines(a, len, Way::from_wire(way)))?;
+        return Ok(());
+    }
+    let bundle = (CHUNK_ELEMENTS / len.saturating_mul(inner)).clamp(1, outer);
+    lend(a, Ix3(outer, len, inner), |a| {
+        let operands = (a.tiles_mut((bundle, len, CHUNK_COLUMNS.min(inner))), way.to_wire());
+        pool.launch().for_each(operands, |(mut tile, way)| {
+            tile.view.outer_iter_mut().for_each(|mut slab| columns(&mut slab, Way::from_wire(way)));
+        })?;
+        Ok(())
+    })
+}
+
+/// All axes of an array of three.
+fn by_planes<T: Transform>(
+    pool: &Pool,
+    a: &mut SharedArray<Complex<T>, Ix3>,
+    way: Way,
+) -> Result<(), KernelError> {
     if is_inline(a.len()) {
         let mut whole = a.view_mut();
-        planes(&mut whole, direction);
-        across_planes(&mut whole, direction);
+        planes(&mut whole, way);
+        across_planes(&mut whole, way);
         return Ok(());
     }
     // Far more planes than workers need are taken in bundles, since a launch has so many chunks at most.
     let bundle = |len: usize| (len >> 20).max(1);
     let (planes_at_once, rows_at_once) = (bundle(a.dim().0), bundle(a.dim().1));
-    pool.launch().chunk(planes_at_once).for_each(
-        (a.split_mut(), direction.to_wire()),
-        |(mut a, direction)| {
-            planes(&mut a, Direction::from_wire(direction));
-        },
-    )?;
-    let operands = (a.split_axis_mut(1), direction.to_wire());
-    pool.launch().chunk(rows_at_once).for_each(operands, |(mut a, direction)| {
-        across_planes(&mut a, Direction::from_wire(direction));
+    pool.launch().chunk(planes_at_once).for_each((a.split_mut(), way.to_wire()), |(mut a, way)| {
+        planes(&mut a, Way::from_wire(way));
+    })?;
+    let operands = (a.split_axis_mut(1), way.to_wire());
+    pool.launch().chunk(rows_at_once).for_each(operands, |(mut a, way)| {
+        across_planes(&mut a, Way::from_wire(way));
     })?;
     Ok(())
 }
 
 /// The last two axes of some planes.
-fn planes<T: Transform>(a: &mut ArrayViewMut3<'_, Complex<T>>, direction: Direction) {
+fn planes<T: Transform>(a: &mut ArrayViewMut3<'_, Complex<T>>, way: Way) {
     for mut plane in a.outer_iter_mut() {
-        let (height, width) = plane.dim();
+        let width = plane.ncols();
         if let Some(rows) = plane.as_slice_mut() {
-            lines(rows, width, direction, direction.scale(width));
+            lines(rows, width, way);
         }
-        columns(&mut plane, direction, direction.scale(height));
+        columns(&mut plane, way);
     }
 }
 
 /// The first axis, for some rows of every plane.
-fn across_planes<T: Transform>(a: &mut ArrayViewMut3<'_, Complex<T>>, direction: Direction) {
-    let depth = a.dim().0;
+fn across_planes<T: Transform>(a: &mut ArrayViewMut3<'_, Complex<T>>, way: Way) {
     for mut rows in a.axis_iter_mut(Axis(1)) {
-        columns(&mut rows, direction, direction.scale(depth));
+        columns(&mut rows, way);
     }
 }
 
-fn lines<T: Transform>(data: &mut [Complex<T>], len: usize, direction: Direction, scale: T) {
-    T::with_lines(|lines| lines.contiguous(data, len, direction, scale));
+fn lines<T: Transform>(data: &mut [Complex<T>], len: usize, way: Way) {
+    T::with_lines(|lines| lines.contiguous(data, len, way.direction, way.scale(len)));
 }
 
-fn columns<T: Transform>(data: &mut ArrayViewMut2<'_, Complex<T>>, direction: Direction, scale: T) {
-    T::with_lines(|lines| lines.columns(data, direction, scale));
+fn columns<T: Transform>(data: &mut ArrayViewMut2<'_, Complex<T>>, way: Way) {
+    let len = data.nrows();
+    T::with_lines(|lines| lines.columns(data, way.direction, way.scale(len)));
 }
 
 #[cfg(test)]
@@ -194,7 +266,7 @@ mod tests {
         }
         fn transformed() -> Line {
             let mut line = vec![Complex::new(1.0, 0.0); 4];
-            lines(&mut line, 4, Direction::Forward, 1.0);
+            lines(&mut line, 4, Direction::Forward.into());
             line
         }
         thread_local!(static KEPT: std::cell::OnceCell<AtTheEnd> = const { std::cell::OnceCell::new() });
@@ -267,6 +339,50 @@ mod tests {
             prop_assert!(close(got.1.as_slice(), want.1.as_slice().unwrap()));
             prop_assert!(close(got.2.as_slice(), want.2.as_slice().unwrap()));
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn any_axes_and_divisions_agree_with_the_naive_twin(
+            shape in (1usize..9, 1usize..14, 1usize..40, 1usize..5), seed: u64, which in 0usize..4, launch: bool,
+            forward: bool, axes in proptest::collection::vec(-4isize..4, 0..4), norm in 0usize..3,
+        ) {
+            let direction = if forward { Direction::Forward } else { Direction::Inverse };
+            let norm = [Norm::Backward, Norm::Ortho, Norm::Forward][norm];
+            let len = shape.0 * shape.1 * shape.2 * shape.3;
+            let start = Array::from_shape_vec(shape, random(len, &mut Dice(seed))).unwrap();
+            let mut got = SharedArray::from_ndarray(&start).unwrap();
+            let mut run = || fft(&pools()[which], &mut got, &axes, direction, norm).unwrap();
+            if launch { launching(run) } else { run() }
+            let mut want = start;
+            for axis in &axes {
+                let axis = axis.rem_euclid(4) as usize;
+                naive(&mut want, axis, direction);
+                let n = want.shape()[axis] as f64;
+                let by = match (norm, direction) {
+                    (Norm::Backward, _) => 1.0,
+                    (Norm::Ortho, Direction::Forward) => n.sqrt().recip(),
+                    (Norm::Ortho, Direction::Inverse) => n.sqrt(),
+                    (Norm::Forward, Direction::Forward) => n.recip(),
+                    (Norm::Forward, Direction::Inverse) => n,
+                };
+                want.mapv_inplace(|value| value * by);
+            }
+            let size = want.iter().map(|value| value.norm()).fold(1.0, f64::max);
+            prop_assert!(got.view().iter().zip(&want).all(|(a, b)| (a - b).norm() < 1e-12 * size));
+        }
+    }
+
+    #[test]
+    fn an_axis_that_is_not_there_is_refused_before_any_work() {
+        let mut a = SharedArray::from_shape_fn((3, 4), |(i, j)| Complex::new((i + j) as f64, 0.0)).unwrap();
+        let before = a.to_vec();
+        for axes in [&[2][..], &[-3], &[0, 5]] {
+            let refused = fft(&pools()[1], &mut a, axes, Direction::Forward, Norm::Backward);
+            assert!(matches!(refused, Err(KernelError::Argument { what: "axis", .. })));
+        }
+        assert_eq!(a.to_vec(), before);
     }
 
     #[test]
