@@ -110,7 +110,8 @@ pub fn convolve_separable<T: Real>(
     }
     let a = a.share(pool)?;
     let weights = (SharedArray::from_slice(column)?, SharedArray::from_slice(row)?);
-    let chunk = chunk_rows(height, column.len() / 2, pool.workers());
+    // Rows beyond the ends are not only read, but summed twice.
+    let chunk = chunk_rows(height, column.len() / 2, pool.workers(), 2);
     let travelling = (boundary.to_wire(), way_of_one(2 * out.len_bytes()));
     let operands = (out.split_out(), 0..height, a.whole(), weights.0.whole(), weights.1.whole(), travelling);
     repeatable(pool).chunk(chunk).for_each(operands, |(mut out, rows, a, column, row, (edge, way))| {

@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::past::way_of_many;
-use super::sweep::{BLOCK_BYTES, Out, sum_group};
+use super::sweep::{BLOCK_BYTES, Out, STRIP, sum_group};
 use crate::error::{KernelError, check_shape};
 use crate::inline::is_inline;
 use crate::number::Real;
@@ -202,17 +202,63 @@ impl<T: Real> Step<T> {
                 let mut to = Out::new(self.way);
                 for top in (0..rows).step_by(block) {
                     for plane in own.clone() {
-                        for row in top..rows.min(top + block) {
-                            let line = |plane: usize, row: usize| {
-                                &u[((plane - first) * rows + row) * width..][..width]
-                            };
+                        let bottom = rows.min(top + block);
+                        let line =
+                            |plane: usize, row: usize| &u[((plane - first) * rows + row) * width..][..width];
+                        let together = self.together::<AXES>(plane, top..bottom);
+                        for row in (top..together.start).chain(together.end..bottom) {
                             let out = &mut out[((plane - own.start) * rows + row) * width..][..width];
                             self.row::<AXES>(plane, row, line, &mut to, out);
+                        }
+                        if !together.is_empty() {
+                            let len = together.len() * width;
+                            let out =
+                                &mut out[((plane - own.start) * rows + together.start) * width..][..len];
+                            self.rows(u, ((plane - first) * rows + together.start) * width, out);
                         }
                     }
                 }
             },
         );
+    }
+
+    /// Those of some rows of a plane that are stepped as one long row: inner ones in space, unless results are
+    /// copied past the caches, where the ends of rows would be written twice.
+    #[inline(always)]
+    #[expect(clippy::arithmetic_side_effects, reason = "a plane of at least one row")]
+    fn together<const AXES: usize>(self, plane: usize, some: Range<usize>) -> Range<usize> {
+        let [planes, rows, width] = self.shape;
+        if AXES != 3 || self.way != CACHED || width < 3 || plane == 0 || plane + 1 == planes {
+            return some.end..some.end;
+        }
+        let first = some.start.max(1).min(some.end);
+        first..some.end.min(rows - 1).max(first)
+    }
+
+    /// Inner rows in space, which begin at `start` in `u`: all of them as one long row, and then the elements
+    /// at their ends, which keep their values.
+    #[inline(always)]
+    #[expect(clippy::arithmetic_side_effects, reason = "floats, and neighbours of inner rows of at least 3")]
+    fn rows(self, u: &[T], start: usize, out: &mut [T]) {
+        let ([_, rows, width], r) = (self.shape, self.r);
+        let centre = centre(r, 3);
+        let cut = |start: usize| &u[start..][..out.len()];
+        let (here, up, down) = (cut(start), cut(start - rows * width), cut(start + rows * width));
+        let (front, back) = (cut(start - width), cut(start + width));
+        let end = out.len() - 1;
+        for from in (1..end).step_by(STRIP) {
+            let place = from..end.min(from + STRIP);
+            let (left, right) = (&here[from - 1..], &here[from + 1..]);
+            sum_group::<T, 7, true>(
+                [&up[from..], &front[from..], left, &here[from..], right, &back[from..], &down[from..]],
+                [r, r, r, centre, r, r, r],
+                &mut out[place],
+            );
+        }
+        for first in (0..out.len()).step_by(width) {
+            let last = first + width - 1;
+            (out[first], out[last]) = (here[first], here[last]);
+        }
     }
 
     /// One row. `line(plane, row)` is a row of the array.

@@ -76,6 +76,9 @@ pub fn star_3d<T: Real>(
     Taps::star(weights)?.apply(pool, a, boundary, out)
 }
 
+/// Chunks for every worker, at least.
+const EACH: usize = 6;
+
 /// Taps as workers can read them.
 pub(super) struct Taps<T> {
     offsets: SharedArray<Offset>,
@@ -188,18 +191,18 @@ fn three_axes(shape: &[usize]) -> [usize; 3] {
 #[expect(clippy::arithmetic_side_effects, reason = "rows of an array in memory, and a pool has workers")]
 fn chunk_of([planes, rows, _]: [usize; 3], reach: [usize; 2], workers: usize) -> usize {
     if planes >= 4 * workers {
-        chunk_rows(planes, reach[0], workers) * rows
+        chunk_rows(planes, reach[0], workers, EACH) * rows
     } else {
-        chunk_rows(planes * rows, reach[1], workers)
+        chunk_rows(planes * rows, reach[1], workers, EACH)
     }
 }
 
 /// Rows (or planes) of a chunk. What a chunk reads beyond its ends is read twice: so chunks are long, at
-/// least 32 times as far as taps reach, as long as every worker gets six: processors that share a core, or
-/// are busy with something else, do fewer of them.
+/// least 32 times as far as taps reach, as long as every worker gets `each` of them: processors that share a
+/// core, or are busy with something else, do fewer.
 #[expect(clippy::arithmetic_side_effects, reason = "rows and weights in memory, and a pool has workers")]
-pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize) -> usize {
-    (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(6 * workers)).max(1)
+pub(super) fn chunk_rows(rows: usize, reach: usize, workers: usize, each: usize) -> usize {
+    (rows / (16 * workers)).max(32 * reach).min(rows.div_ceil(each * workers)).max(1)
 }
 
 #[cfg(test)]
@@ -278,11 +281,11 @@ mod tests {
 
     #[test]
     fn chunks_are_long_but_every_worker_gets_some() {
-        assert_eq!(chunk_rows(5792, 1, 2), 181);
-        assert_eq!(chunk_rows(322, 1, 2), 27);
-        assert_eq!(chunk_rows(100, 5, 2), 9);
-        assert_eq!(chunk_rows(256, 1, 16), 3);
-        assert_eq!((chunk_rows(0, 1, 2), chunk_rows(1, 1, 7)), (1, 1));
+        assert_eq!(chunk_rows(5792, 1, 2, 6), 181);
+        assert_eq!(chunk_rows(322, 1, 2, 6), 27);
+        assert_eq!(chunk_rows(100, 5, 2, 6), 9);
+        assert_eq!(chunk_rows(256, 1, 16, 6), 3);
+        assert_eq!((chunk_rows(0, 1, 2, 6), chunk_rows(1, 1, 7, 6)), (1, 1));
         assert_eq!(chunk_of([322, 322, 322], [1, 1], 2), 27 * 322);
         assert_eq!(chunk_of([4, 1000, 50], [1, 1], 2), 125);
     }

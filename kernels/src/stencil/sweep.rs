@@ -108,12 +108,46 @@ impl<'a, T: Real> Sweep<'a, T> {
             for plane in rows.start / middle..rows.end.div_ceil(middle) {
                 let first = (plane * middle + top).max(rows.start);
                 let last = (plane * middle + middle.min(top + block)).min(rows.end);
-                for row in first..last {
+                let together = self.together(first..last, &inside, ends);
+                for row in (first..together.start).chain(together.end..last) {
                     self.point(&mut lines, row, &inside, &beyond);
                     let start = (row - rows.start) * width;
                     sum_lines(&lines, ends, self.boundary, &mut to, &mut out[start..start + width]);
                 }
+                if !together.is_empty() {
+                    self.point_at(&mut lines, together.clone());
+                    let out =
+                        &mut out[(together.start - rows.start) * width..(together.end - rows.start) * width];
+                    sum_rows(&lines, ends, self.boundary, width, out);
+                }
             }
+        }
+    }
+
+    /// Those of neighbouring rows of a plane that can be summed as one long row: no tap leaves the outer axes,
+    /// nor a row by more than to the next one, and results are not copied past the caches, where the ends of
+    /// rows would be written twice.
+    #[inline(always)]
+    fn together(&self, rows: Range<usize>, inside: &Inside, (low, high): (usize, usize)) -> Range<usize> {
+        let middle = self.shape[1];
+        let plane = rows.start / middle;
+        if self.way != CACHED || low >= high || !inside.planes.contains(&plane) {
+            return rows.end..rows.end;
+        }
+        let first = rows.start.max(plane * middle + inside.rows.start).min(rows.end);
+        first..rows.end.min(plane * middle + inside.rows.end).max(first)
+    }
+
+    /// Points every line at what its tap reads for these rows, one after the other.
+    #[inline(always)]
+    fn point_at<'b>(&self, lines: &mut [Line<'b, T>], rows: Range<usize>)
+    where
+        'a: 'b,
+    {
+        let [_, middle, width] = self.shape;
+        for (line, offset) in lines.iter_mut().zip(self.offsets) {
+            let first = rows.start as isize + offset[0] as isize * middle as isize + offset[1] as isize;
+            line.row = &self.input[first as usize * width..][..rows.len() * width];
         }
     }
 
@@ -206,25 +240,56 @@ pub(super) fn sum_lines<T: Real>(
                 sum_strip(lines, first, &mut strip[first - place.start..last - place.start]);
             }
             for at in place.start..place.end.min(low) {
-                strip[at - place.start] = sum_at(lines, boundary, at, width);
+                strip[at - place.start] = sum_at(lines, boundary, 0, at, width);
             }
             for at in place.start.max(high)..place.end {
-                strip[at - place.start] = sum_at(lines, boundary, at, width);
+                strip[at - place.start] = sum_at(lines, boundary, 0, at, width);
             }
         },
     );
 }
 
-/// The sum at one place near an end of the row.
+/// As [`sum_lines`], for rows of `width` elements that lie one after the other, in all lines and in `out`: all of
+/// them are summed as one long row, and then their ends anew, each from its own row.
 #[inline(always)]
-fn sum_at<T: Real>(lines: &[Line<'_, T>], boundary: Boundary<T>, at: usize, width: usize) -> T {
-    let value = |line: &Line<'_, T>| {
-        let place = boundary.source(at as isize + line.shift, width);
-        line.weight * place.map_or(boundary.value(), |place| line.row[place])
-    };
-    let mut terms = lines.iter().map(value);
-    let first = terms.next().unwrap_or(T::ZERO);
-    terms.fold(first, |sum, term| sum + term)
+fn sum_rows<T: Real>(
+    lines: &[Line<'_, T>],
+    (low, high): (usize, usize),
+    boundary: Boundary<T>,
+    width: usize,
+    out: &mut [T],
+) {
+    let end = out.len() - (width - high);
+    for start in (low..end).step_by(STRIP) {
+        sum_strip(lines, start, &mut out[start..end.min(start + STRIP)]);
+    }
+    for first in (0..out.len()).step_by(width) {
+        for at in (0..low).chain(high..width) {
+            out[first + at] = sum_at(lines, boundary, first, at, width);
+        }
+    }
+}
+
+/// The sum at one place near an end of the row that begins at `first` in every line.
+#[inline(always)]
+fn sum_at<T: Real>(lines: &[Line<'_, T>], boundary: Boundary<T>, first: usize, at: usize, width: usize) -> T {
+    let mut sum = T::ZERO;
+    for (tap, line) in lines.iter().enumerate() {
+        let place = at.wrapping_add_signed(line.shift);
+        let value = if place < width {
+            line.row[first + place]
+        } else {
+            beyond_end(line.row, boundary, first, at as isize + line.shift, width)
+        };
+        let term = line.weight * value;
+        sum = if tap == 0 { term } else { sum + term };
+    }
+    sum
+}
+
+/// What stands beyond an end of the row that begins at `first`.
+fn beyond_end<T: Real>(row: &[T], boundary: Boundary<T>, first: usize, place: isize, width: usize) -> T {
+    boundary.source(place, width).map_or(boundary.value(), |place| row[first + place])
 }
 
 /// The sums from `start` on, where every shifted row has an element.
