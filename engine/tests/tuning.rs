@@ -56,9 +56,9 @@ fn part() {
             let is_used = pool.tuning() == tuned();
             assert!(is_used || pool.tuning() == Tuning::default());
             // Once the cost of a function is known, a short map stays in the caller, unless none is to.
-            let pids = || pool.map(|_: u64| std::process::id(), 0..4).unwrap();
-            let stays = (0..3).map(|_| pids()).last().unwrap() == [std::process::id(); 4];
-            assert_eq!(stays, !is_used || pool.workers() == 1, "{}", pool.reason());
+            let stays = |_| pool.map(|_: u64| std::process::id(), 0..4).unwrap() == [std::process::id(); 4];
+            let is_right = if is_used { !(0..5).any(stays) } else { (0..10_000).any(stays) };
+            assert!(is_right, "{}", pool.reason());
             pool.reason().to_owned()
         }
     };
