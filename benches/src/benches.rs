@@ -20,6 +20,7 @@ use crate::sync::Sync;
 use crate::tasks::Tasks;
 use crate::top::Top;
 use crate::topo::Topo;
+use crate::tune::Tune;
 
 /// All benches, in the order in which `all` runs them. Subcommands, help, `--list` and `all` come from here.
 pub const BENCHES: &[Listed] = &[
@@ -38,6 +39,7 @@ pub const BENCHES: &[Listed] = &[
     Listed::of::<Chunk>(),
     Listed::of::<Scale>(),
     Listed::of::<Compare>(),
+    Listed::of::<Tune>(),
 ];
 
 /// All inspections. They come before the benches in the help.

@@ -31,7 +31,7 @@ use std::ffi::OsString;
         of npb: bench, class, runtime, workers, seconds, mops, verified.\n\
         Exit codes: 0 done; 1 a result was wrong, a launch failed or hung, or with --check a target was missed, or \
         doctor found something that costs more than a tenth of the machine; \
-        2 bad options.",
+        2 bad options, or a profile of tune that cannot be read or written.",
     arg_required_else_help = true,
     // Behind the options of the subcommands.
     next_display_order = 100

@@ -2,6 +2,7 @@
 
 use crate::bench::Bench;
 use crate::harness::{self, Contender, Outcome, Race, Sampler, Setup};
+use crate::launch_observed;
 use crate::launch_spread;
 use crate::noise::Noise;
 use crate::peers::{Peer, forkunion, rayon as rayon_peer, spin};
@@ -68,7 +69,11 @@ pub struct Launch {
     #[arg(long)]
     spread: bool,
 
-    /// Also draw that into this file
+    /// Also measure what it costs to be looked at, by top or with figures of each launch
+    #[arg(long)]
+    observed: bool,
+
+    /// Also draw the spread into this file
     #[arg(long, value_name = "FILE.svg", requires = "spread")]
     svg: Option<PathBuf>,
 }
@@ -78,7 +83,7 @@ impl Bench for Launch {
 
     fn measures() -> Vec<&'static str> {
         let mut names = harness::names(RACES);
-        names.push(launch_spread::BENCH);
+        names.extend([launch_spread::BENCH, launch_observed::BENCH]);
         names
     }
 
@@ -87,6 +92,9 @@ impl Bench for Launch {
         harness::run(RACES, &self.only, setup, self, TARGETS, report)?;
         if self.spread {
             launch_spread::run(setup, self.svg.as_deref(), report)?;
+        }
+        if self.observed {
+            launch_observed::run(setup, report)?;
         }
         match self.noise {
             Some(hogs) => Noise::beside(hogs).run(setup, report),

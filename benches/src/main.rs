@@ -20,6 +20,7 @@ mod harness;
 mod head;
 mod kernels;
 mod launch;
+mod launch_observed;
 mod launch_spread;
 mod memory;
 mod memory_map;
@@ -29,6 +30,7 @@ mod page;
 mod peers;
 mod pool_size;
 mod queue;
+mod quiet_pipe;
 mod report;
 mod saturation;
 mod scale;
@@ -39,6 +41,7 @@ mod sync;
 mod tasks;
 mod top;
 mod topo;
+mod tune;
 mod usage;
 mod watchdog;
 
@@ -46,10 +49,12 @@ use bench::Listed;
 use clap::ArgMatches;
 use cli::{Cli, Request};
 use harness::{Outcome, Setup};
+use phalanx::tuning::ProfileError;
 use report::Report;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quiet_pipe::install();
     let (cli, request) = cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let missed = match request {
         Request::List => {
@@ -61,7 +66,7 @@ fn main() -> ExitCode {
             return match inspection.run(&options, &cli.options, cli.json) {
                 Ok(0) => ExitCode::SUCCESS,
                 Ok(_) => ExitCode::FAILURE,
-                Err(error) => failed(&error),
+                Err(error) => failed(&*error),
             };
         }
         Request::Run(benches) => run(&cli, &benches),
@@ -72,13 +77,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&*error),
     }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+fn failed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ExitCode {
     eprintln!("phalanx-bench: {error}");
-    ExitCode::FAILURE
+    // As bad options: nothing was measured, since it could not be stored.
+    if error.is::<ProfileError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 /// Runs what was asked for; returns how many targets were missed.

@@ -16,6 +16,7 @@ use crate::sync::{BarrierError, CreateError, LockError, SemaphoreError};
 use crate::task::{JournalError, TaskError};
 use crate::team::exit_function::ExitError;
 use crate::topology::{CpuSetError, PlacementError, TopologyError};
+use crate::tuning::ProfileError;
 
 /// Any error of this crate. `?` converts each of them into this type, and those of `phalanx-kernels` too.
 ///
@@ -125,6 +126,9 @@ pub enum Error {
     /// Observing another program failed.
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    /// Reading or storing a profile of the machine failed.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// Writing a trace failed.
     #[error(transparent)]
     Trace(#[from] TraceError),

@@ -70,6 +70,7 @@
 //! | [`sync`] | synchronise | [`Lock`](sync::Lock), [`Event`](sync::Event), [`Barrier`](sync::Barrier), [`Counter`](sync::Counter) |
 //! | [`shared`] | share values, lists, atomics, snapshots | [`Value`](shared::Value), [`Atomic`](shared::Atomic), [`SharedList`](shared::SharedList) |
 //! | [`manager`] | host objects behind proxies | [`Manager`] |
+//! | [`tuning`] | set what depends on the machine | [`Tuning`](tuning::Tuning), [`Profile`](tuning::Profile) |
 //! | [`observe`] | watch the pools of another program | [`pools`](observe::pools) |
 //! | [`cluster`] | run the same program on many machines | [`Cluster`](cluster::Cluster) |
 //!
@@ -112,6 +113,7 @@ mod sys;
 pub mod task;
 mod team;
 pub mod topology;
+pub mod tuning;
 
 // The names that most programs use. All others stand in their modules.
 #[doc(inline)]

@@ -10,6 +10,7 @@ use phalanx::observe::ObserveError;
 use phalanx::shared::{BlockError, ListError};
 use phalanx::sync::{Barrier, BarrierError, CreateError, Lock, LockError, SemaphoreError};
 use phalanx::topology::{CpuSetError, PlacementError, TopologyError};
+use phalanx::tuning::ProfileError;
 use phalanx::{
     AllocError, ArrayParts, AttachError, BodyError, CallError, ExitCause, ExitError, JoinError, JournalError,
     LaunchError, ManagerError, PartsError, PoolError, QueueError, RegionError, SharedArray, Span, SpawnError,
@@ -67,6 +68,7 @@ fn every_error_prints_its_text_and_becomes_an_error_of_the_crate() {
         check(parts_error()),
         check(PlacementError::NoWorkers),
         check(PoolError::PoolClosed),
+        check(ProfileError::NoFolder),
         check(QueueError::Closed),
         check(RegionError::Body("the reason".into())),
         check(SemaphoreError::TableFull),

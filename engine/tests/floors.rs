@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 11] = [
     &["base"],
     &["sys"],
     &["code", "topology", "memory"],
-    &["handle"],
+    &["handle", "tuning"],
     &["sync"],
     &["array", "channel"],
     &["shared"],

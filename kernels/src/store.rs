@@ -20,26 +20,27 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::simd::vectorized;
-use phalanx::Element;
+use phalanx::{Element, Pool};
 
 /// Elements of a block that a kernel may compute before it copies them out by [`copy`]: 4 KiB of float64.
 pub(crate) const BLOCK: usize = 512;
-
-/// Bytes of all operands of a call from which results go past the caches: beyond two cores' second-level
-/// caches.
-const BEYOND_CACHE_BYTES: usize = 8 << 20;
 
 /// Where results go; travels as an operand.
 pub(crate) type Way = u8;
 pub(crate) const CACHED: Way = 0;
 pub(crate) const PAST_CACHES: Way = 1;
 
-/// The way for a call that touches `bytes` in all.
+/// The way for a call that touches `bytes` in all: past the caches from what the pool's settings say. Their default
+/// of 8 MiB is beyond two cores' second-level caches.
 ///
 /// On other processors than x86-64 there is one way: several of them notice that whole lines are overwritten,
 /// and do not read them. Whether their own non-temporal stores gain anything was not measured.
-pub(crate) fn way(bytes: usize) -> Way {
-    if cfg!(target_arch = "x86_64") && bytes >= BEYOND_CACHE_BYTES { PAST_CACHES } else { CACHED }
+pub(crate) fn way(pool: &Pool, bytes: usize) -> Way {
+    if cfg!(target_arch = "x86_64") && bytes as u64 >= pool.tuning().past_caches_bytes {
+        PAST_CACHES
+    } else {
+        CACHED
+    }
 }
 
 /// As many inputs without contents as an output may want.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod cases;
+mod folder;
 mod ours;
 mod outside;
 mod team;

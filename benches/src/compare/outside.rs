@@ -1,13 +1,13 @@
 //! Peers that are programs of their own: C with OpenMP, compiled here and now, and Python. None has to be
 //! there.
 
+use super::folder::Folder;
 use crate::harness::Outcome;
 use crate::sizing::workload::is_near;
 use phalanx::topology::CpuSet;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 
 const OPENMP: &str = include_str!("openmp.c");
 const PYTHON: &str = include_str!("peers.py");
@@ -29,22 +29,23 @@ pub struct Found {
     pub peers: Vec<Outside>,
     /// A sentence for each that is not there.
     pub absent: Vec<String>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 /// Looks for all of these: `openmp`, `numpy`, `multiprocessing`, `joblib`.
 pub fn find(wanted: impl Fn(&str) -> bool) -> Outcome<Found> {
-    let folder = tempfile::Builder::new().prefix("phalanx-bench-").tempdir()?;
+    let folder = Folder::new()?;
+    let path = folder.path().to_owned();
     let mut found = Found { peers: Vec::new(), absent: Vec::new(), _folder: folder };
     if wanted("openmp") {
-        match compile(found._folder.path().to_owned()) {
+        match compile(path.clone()) {
             Ok(peer) => found.peers.push(peer),
             Err(why) => found.absent.push(format!("openmp: {why}")),
         }
     }
     let modules = ["numpy", "multiprocessing", "joblib"];
     if modules.iter().any(|name| wanted(name)) {
-        python(found._folder.path().to_owned(), &modules.map(|name| (name, wanted(name))), &mut found);
+        python(path, &modules.map(|name| (name, wanted(name))), &mut found);
     }
     Ok(found)
 }

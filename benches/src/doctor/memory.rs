@@ -1,10 +1,12 @@
 //! Memory: how much there is, where shared memory may lie, and which pages it can have.
 
 use super::finding::Finding;
+use super::group;
 use super::host::{Host, bytes};
 use super::pages;
 use phalanx::SharedArray;
 use phalanx::topology::Machine;
+use rustix::fs::StatVfsMountFlags;
 
 /// Room in `/dev/shm` below which named arrays are likely to find none; containers have 64 MiB by default.
 const LITTLE_SHM: u64 = 256 << 20;
@@ -34,19 +36,10 @@ fn available(host: &Host) -> Finding {
     Finding::note("memory", found, "arrays reserve their pages when they are made: large ones may be refused")
 }
 
-/// The limit of the cgroup that a container sees as its root, version 2 or 1. Without a limit version 1 says
-/// a number that no machine has.
 fn group(host: &Host) -> Option<Finding> {
-    let versions = [
-        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ];
-    let (limit, used) = versions.iter().find_map(|(limit, used)| {
-        let limit = host.number(limit).filter(|limit| *limit < 1 << 60)?;
-        Some((limit, host.number(used).unwrap_or(0)))
-    })?;
-    let found = format!("{} of {} used in this cgroup", bytes(used), bytes(limit));
-    Some(if used < limit - limit / 10 {
+    let bound = group::memory(host)?;
+    let found = format!("{} of {} used in this cgroup", bytes(bound.used), bytes(bound.limit));
+    Some(if bound.room() > bound.limit / 10 {
         Finding::good("memory limit", found)
     } else {
         let advice = "arrays beyond it are refused: raise the cgroup's limit (docker --memory)";
@@ -73,6 +66,9 @@ fn shm(host: &Host) -> Finding {
         return Finding::note("/dev/shm", "missing", advice);
     }
     match rustix::fs::statvfs("/dev/shm") {
+        Ok(room) if room.f_flag.contains(StatVfsMountFlags::RDONLY) => {
+            Finding::note("/dev/shm", "mounted read-only", advice)
+        }
         Ok(room) => {
             let free = room.f_bavail.saturating_mul(room.f_frsize);
             let found = format!("{} free", bytes(free));
@@ -108,9 +104,16 @@ fn huge(host: &Host) -> Vec<Finding> {
         Finding::note("huge pages", found, advice)
     }];
     // What small pages cost, on private memory, which may have huge ones where shared memory has not.
-    if matches!(private.as_deref(), Some("always" | "madvise"))
-        && let Some([small, large]) = pages::random_reads_ns()
-    {
+    let has_private = matches!(private.as_deref(), Some("always" | "madvise"));
+    if has_private && room(host) < pages::NEEDED {
+        // The kernel would not refuse the memory, but end whoever takes it.
+        let found = format!(
+            "not measured: {} of memory are left, and it takes {}",
+            bytes(room(host)),
+            bytes(pages::NEEDED)
+        );
+        findings.push(Finding::good("small pages", found));
+    } else if has_private && let Some([small, large]) = pages::random_reads_ns() {
         let found =
             format!("random reads of 256 MiB: {small:.1} ns on small pages, {large:.1} ns on huge ones");
         let share = (1.0 - large / small).max(0.0);
@@ -122,6 +125,12 @@ fn huge(host: &Host) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// Bytes that this process can still take.
+fn room(host: &Host) -> u64 {
+    let free = host.line("proc/meminfo", "MemAvailable").unwrap_or(0);
+    group::memory(host).map_or(free, |bound| bound.room().min(free))
 }
 
 fn numa(host: &Host, machine: &Machine) -> Option<Finding> {
@@ -209,6 +218,7 @@ mod tests {
                 ("proc/sys/kernel/numa_balancing", "1\n"),
                 ("proc/sys/vm/overcommit_memory", "2\n"),
                 ("proc/self/oom_score_adj", "500\n"),
+                ("proc/self/cgroup", "0::/\n"),
                 ("sys/fs/cgroup/memory.max", "1048576\n"),
                 ("sys/fs/cgroup/memory.current", "1000000\n"),
                 (
@@ -234,6 +244,7 @@ mod tests {
             &[
                 ("proc/meminfo", meminfo),
                 ("proc/sys/kernel/numa_balancing", "0\n"),
+                ("proc/self/cgroup", "4:memory:/\n"),
                 ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ],
             "good",

@@ -2,6 +2,7 @@
 
 mod cpus;
 mod finding;
+mod group;
 mod host;
 mod load;
 mod memory;

@@ -11,6 +11,8 @@ use std::time::Instant;
 /// Words of the memory that is read: 256 MiB.
 const WORDS: usize = 32 << 20;
 const HUGE: usize = 2 << 20;
+/// Bytes that have to be free: what is read, and as much again for everybody else.
+pub const NEEDED: u64 = 2 * 8 * WORDS as u64;
 /// Reads of one try.
 const READS: usize = 1 << 20;
 

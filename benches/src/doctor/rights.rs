@@ -1,6 +1,7 @@
 //! What this process may do: resource limits, and system calls that containers deny.
 
 use super::finding::Finding;
+use super::group;
 use super::host::{Host, bytes};
 use phalanx::topology::{Binding, MemoryPolicy, bind_memory, bind_thread, bound_cpuset};
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
@@ -41,8 +42,16 @@ pub fn look(host: &Host) -> Vec<Finding> {
             bytes,
             "arrays are files to the kernel: ulimit -f unlimited",
         ),
+        limit(
+            "CPU time",
+            Resource::Cpu,
+            u64::MAX,
+            |n| format!("{n} s"),
+            "the kernel ends a process that has used so much: ulimit -t unlimited",
+        ),
         limit("locked memory", Resource::Memlock, 0, bytes, "nothing is locked by default"),
     ];
+    found.extend(processes(host));
     found.extend([affinity(), memory_policy(), watches(), sandbox(host), tracing(host)]);
     found
 }
@@ -59,6 +68,18 @@ fn limit(
         Some(limit) if limit >= enough => Finding::good(check, format!("up to {}", shown(limit))),
         Some(limit) => Finding::note(check, format!("up to {}", shown(limit)), advice),
     }
+}
+
+/// The cgroup's limit on processes, where there is one.
+fn processes(host: &Host) -> Option<Finding> {
+    let bound = group::processes(host)?;
+    let found = format!("{} of {} processes and threads used in this cgroup", bound.used, bound.limit);
+    Some(if bound.room() >= FEW_PROCESSES {
+        Finding::good("pids limit", found)
+    } else {
+        let advice = "workers and their threads count: raise the cgroup's pids.max (docker --pids-limit)";
+        Finding::note("pids limit", found, advice)
+    })
 }
 
 fn affinity() -> Finding {

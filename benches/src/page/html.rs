@@ -23,7 +23,8 @@ padding:.7rem;overflow-x:auto;border-radius:6px}.soft{color:var(--soft)}.warn{co
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:1rem 2rem;align-items:start}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem .2rem 0;text-align:right;\
 white-space:nowrap;border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left}th{font-weight:600}\
-summary{cursor:pointer}svg{display:block}";
+summary{cursor:pointer}svg{display:block;max-width:100%}.facts{margin:.3rem 0;font-size:14px;overflow-wrap:anywhere}\
+.facts>span{margin-right:1.2em}";
 
 /// The whole page.
 pub fn page(title: &str, runs: &[Run]) -> String {
@@ -112,11 +113,27 @@ fn has_repeated_variant(figures: &[Figure]) -> bool {
     figures.iter().any(|own| count(own) > 1)
 }
 
+/// Times for an axis in a unit that fits the longest of them: how many of it one of theirs is, and its name.
+fn axis_unit(figures: &[Figure]) -> (f64, String) {
+    let most = figures.iter().map(|own| own.range.map_or(own.median, |(_, high)| high)).fold(0.0, f64::max);
+    let unit = &figures[0].unit;
+    let of = |factor: f64, unit: &str| (factor, unit.to_owned());
+    match unit.as_str() {
+        "s" if most < 1e-3 => of(1e6, "us"),
+        "s" if most < 1.0 => of(1e3, "ms"),
+        "ns" if most >= 1e6 => of(1e-6, "ms"),
+        "ns" if most >= 1e4 => of(1e-3, "us"),
+        _ => of(1.0, unit),
+    }
+}
+
 fn curves(group: &Group, axis: &str, is_bytes: bool, by: &dyn Fn(&Figure) -> (String, f64)) -> String {
     let mut curves: Vec<Curve> = Vec::new();
+    let (factor, unit) = axis_unit(&group.figures);
     for own in &group.figures {
         let (name, x) = by(own);
-        let point: Placed = (x, own.median, own.range);
+        let point: Placed =
+            (x, own.median * factor, own.range.map(|(low, high)| (low * factor, high * factor)));
         match curves.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),
             None => curves.push(Curve { name, points: vec![point], is_fit: false }),
@@ -124,7 +141,7 @@ fn curves(group: &Group, axis: &str, is_bytes: bool, by: &dyn Fn(&Figure) -> (St
     }
     let chart = Chart {
         title: group.bench.clone(),
-        axes: (axis.into(), group.figures[0].unit.clone()),
+        axes: (axis.into(), unit),
         is_log: is_bytes,
         is_bytes,
         curves,
@@ -163,19 +180,35 @@ fn table(figures: &[Figure]) -> String {
     }
 }
 
-/// Lines without a figure: one row each, the same fields as columns; or as they are where fields differ.
+/// Lines without a figure: a paragraph each, which wraps where the screen ends.
 fn findings(lines: &[Map<String, Value>]) -> String {
-    let mut text = String::from("<div class=\"wide\"><table>\n");
+    let mut text = String::new();
     for line in lines {
-        text += "<tr>";
+        text += "<p class=\"facts\">";
         for (name, value) in line.iter().filter(|(name, _)| !["bench", "machine"].contains(&name.as_str())) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ =
-                write!(text, "<td><span class=\"soft\">{}</span> {}</td>", escaped(name), escaped(&value));
+            let _ = write!(
+                text,
+                "<span><span class=\"soft\">{}</span> {}</span> ",
+                escaped(name),
+                escaped(&plain(value))
+            );
         }
-        text += "</tr>\n";
+        text += "</p>\n";
     }
-    text + "</table></div>\n"
+    text
+}
+
+/// A value in words: what is in objects and lists without their signs.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, own)| format!("{name} {}", plain(own))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
 }
 
 /// A text in which nothing is markup.
@@ -212,7 +245,7 @@ mod tests {
     fn a_page_has_pictures_tables_and_the_command_and_needs_nothing_else() {
         let text = page("Results", &read("a", LINES).unwrap());
         assert_eq!(text.matches("<svg").count(), 3);
-        assert_eq!(text.matches("<table").count(), 4);
+        assert_eq!(text.matches("<table").count(), 3);
         assert_eq!(text.matches("<polyline").count(), 4, "two curves with their legends");
         for part in [
             "launch &lt;x&gt; --json",
@@ -229,6 +262,26 @@ mod tests {
             assert!(!without.contains(network), "{network}");
         }
         assert!(!text.contains("NaN"));
+    }
+
+    #[test]
+    fn axes_have_a_unit_that_fits_and_facts_are_words() {
+        let figure = |median: f64, unit: &str| Figure {
+            variant: "a".into(),
+            workers: 1.0,
+            median,
+            range: None,
+            is_interval: false,
+            n: None,
+            unit: unit.into(),
+            bytes: None,
+        };
+        let of = |medians: [f64; 2], unit| axis_unit(&medians.map(|median| figure(median, unit))).1;
+        assert_eq!(of([1e-5, 0.02], "s"), "ms");
+        assert_eq!((of([1e-5, 2e-4], "s"), of([1e-5, 2.0], "s")), ("us".into(), "s".into()));
+        assert_eq!((of([1.0, 2e7], "ns"), of([1.0, 20.0], "GB/s")), ("ms".into(), "GB/s".into()));
+        let value = serde_json::json!({"best": {"chunk": 4, "of": [1, "two"]}, "none": null});
+        assert_eq!(plain(&value), "best chunk 4, of 1, two, none -");
     }
 
     #[test]

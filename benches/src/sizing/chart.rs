@@ -239,11 +239,14 @@ fn text(content: &str, x: f64, y: f64, anchor: &str) -> Text {
     Text::new(content).set("x", x).set("y", y).set("text-anchor", anchor)
 }
 
-/// A value as short as a tick: 4096 is 4.1k.
+/// A value as short as a tick: 65536 is 65.5k, 0.002 is 2m.
 fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
         large if large >= 1e6 => (value / 1e6, "M"),
         large if large >= 1e4 => (value / 1e3, "k"),
+        small if small > 0.0 && small < 1e-6 => (value * 1e9, "n"),
+        small if small > 0.0 && small < 1e-3 => (value * 1e6, "u"),
+        small if small > 0.0 && small < 1e-2 => (value * 1e3, "m"),
         _ => (value, ""),
     };
     let digits = if scaled.abs() >= 100.0 || scaled.fract() == 0.0 {
@@ -356,6 +359,10 @@ mod tests {
         assert_eq!(
             [0.5, 4096.0, 65536.0, 4_194_304.0, 12.0, 0.25].map(short),
             ["0.5", "4096", "65.5k", "4.19M", "12", "0.25"]
+        );
+        assert_eq!(
+            [0.0, 0.02, 0.002, 2.5e-6, 4e-9, 1.0 / 3e4].map(short),
+            ["0", "0.02", "2m", "2.5u", "4n", "33.3u"]
         );
     }
 }

@@ -17,6 +17,7 @@ use crate::team::exit_function::{EXIT_WITHIN, ExitFunction, Exits};
 use crate::team::in_process::InProcess;
 use crate::team::initializer::{Initializer, InitializerError, Opened};
 use crate::topology::{self, CpuSet, Limits, Machine, Placement, Request, plan};
+use crate::tuning::{Profile, Tuning};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub struct PoolBuilder {
     /// The PUs that it stays within, and among how many the CPU quota is divided.
     share: Option<(CpuSet, usize)>,
     reserve: bool,
+    tuning: Option<Tuning>,
 }
 
 impl PoolBuilder {
@@ -170,6 +172,13 @@ impl PoolBuilder {
     /// ```
     pub fn reserve(mut self, reserve: bool) -> Self {
         self.reserve = reserve;
+        self
+    }
+
+    /// Sets what depends on the machine, in place of what `phalanx-bench tune` has stored for it. Values are
+    /// [clamped](Tuning::clamped). See [`tuning`](crate::tuning) for an example.
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = Some(tuning.clamped());
         self
     }
 
@@ -414,6 +423,8 @@ impl PoolBuilder {
             CrewKind::Inline => "runs inline, in the calling thread".into(),
             _ => layout.reason.clone(),
         };
+        let (tuning, told) = self.tuned(kind, &machine);
+        let reason = reason + &told;
         let initializer = self.ready_initializer(kind)?;
         let limit = self.exit_timeout.unwrap_or(EXIT_WITHIN);
         let exits = self.exit_function.clone().map(|function| Exits::new(function, limit));
@@ -426,6 +437,7 @@ impl PoolBuilder {
             reservation,
             crowded: shares || hands > usable,
             spare_core: !shares && hands < usable,
+            tuning,
             threads: request.threads_per_worker,
             label: if self.name.is_empty() { String::new() } else { format!("{} ", self.name) },
             preload: self.preload,
@@ -446,6 +458,15 @@ impl PoolBuilder {
         let core =
             Core { launcher, queue, reason, rate: TickRate::start(), is_handed_over: AtomicBool::new(false) };
         Ok(Pool { core: Arc::new(core) })
+    }
+
+    /// The settings, and what the reason says of where they come from.
+    fn tuned(&self, kind: CrewKind, machine: &Machine) -> (Tuning, String) {
+        let stored = || Profile::in_use(machine).filter(|_| kind != CrewKind::Inline);
+        match self.tuning.map_or_else(stored, |_| None) {
+            Some(stored) => (stored, format!("; by the stored profile, {}", stored.changes())),
+            None => (self.tuning.unwrap_or_default(), String::new()),
+        }
     }
 
     /// What members are.

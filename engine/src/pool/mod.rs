@@ -48,6 +48,7 @@ use crate::launch::{
 };
 use crate::sys::clock::TickRate;
 use crate::task::queue::TaskQueue;
+use crate::tuning::Tuning;
 use ndarray::Ix1;
 use std::sync::Arc;
 // Plain atomics on purpose: driver memory outside every checked protocol.
@@ -121,6 +122,12 @@ impl Pool {
     /// Returns one sentence about which cores the pool uses, and why that many.
     pub fn reason(&self) -> &str {
         &self.core.reason
+    }
+
+    /// Returns the settings that depend on the machine: those of [`PoolBuilder::tuning`], of the stored profile, or
+    /// the default.
+    pub fn tuning(&self) -> Tuning {
+        self.core.launcher.crew.tuning
     }
 
     /// Returns a launch to configure: `pool.launch().chunk(4096).retry(2).for_each(..)`.

@@ -23,11 +23,6 @@ use std::sync::Arc;
 
 /// Chunks of a map per worker, if nothing is known of its function.
 const CHUNKS_EACH: usize = 4;
-/// Target duration of a chunk, if its cost is known and every worker gets enough chunks.
-const CHUNK_NS: f64 = 200_000.0;
-/// A map that takes less than this in the caller stays there: about what waking two workers and being woken
-/// costs.
-const INLINE_NS: f64 = 100_000.0;
 /// Chunks handed over at a time, so that workers begin while the next are cut.
 const AT_ONCE: usize = 16;
 
@@ -328,7 +323,7 @@ impl<'p> Tasks<'p> {
         self.listen(queue, &receiver);
         let count = match check(&body) {
             Ok(()) => {
-                let chunk = self.chunk(len.unwrap_or(least), cost, queue.workers());
+                let chunk = self.chunk(len.unwrap_or(least), cost, queue);
                 self.submit_all::<A, R>(queue, &body, &mut items, chunk, cost, &receiver)
             }
             Err(error) => {
@@ -459,15 +454,19 @@ impl<'p> Tasks<'p> {
         let options = &self.options;
         let is_plain = options.limit.is_none() && options.progress.is_none() && options.retry.is_none();
         let may = !options.stays_out && is_plain;
+        let limit = queue.crew.tuning.inline.as_nanos() as f64;
         may && !queue.are_prepared
-            && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < INLINE_NS)
+            && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < limit)
             && !self.is_closed()
             && !queue.is_broken.load(Ordering::Acquire)
     }
 
-    pub(crate) fn chunk(&self, len: usize, cost: Option<Cost>, workers: usize) -> usize {
-        let share = len.div_ceil(workers.saturating_mul(CHUNKS_EACH).max(1)).max(1);
-        let by_time = cost.map_or(share, |cost| ((CHUNK_NS / cost.ns.max(0.1)) as usize).max(1));
+    /// Items of a chunk: as many as take the time that a chunk is to take, if their cost is known and every
+    /// worker gets enough chunks.
+    fn chunk(&self, len: usize, cost: Option<Cost>, queue: &TaskQueue) -> usize {
+        let share = len.div_ceil(queue.workers().saturating_mul(CHUNKS_EACH).max(1)).max(1);
+        let target = queue.crew.tuning.task_chunk.as_nanos() as f64;
+        let by_time = cost.map_or(share, |cost| ((target / cost.ns.max(0.1)) as usize).max(1));
         self.options.chunksize.unwrap_or_else(|| share.min(by_time))
     }
 }

@@ -26,6 +26,7 @@ use crate::team::state::States;
 use crate::team::trace::{Trace, trace_bytes};
 use crate::team::welcome::Welcome;
 use crate::topology::{CpuSet, Reservation, WorkerPlace, bind_to};
+use crate::tuning::Tuning;
 use parking_lot::{Condvar, FairMutex, Mutex};
 // Plain atomics on purpose: driver memory outside every checked protocol.
 use std::sync::atomic::AtomicUsize;
@@ -53,6 +54,7 @@ pub(crate) struct CrewPlan {
     pub(crate) reservation: Option<Reservation>,
     pub(crate) crowded: bool,
     pub(crate) spare_core: bool,
+    pub(crate) tuning: Tuning,
     pub(crate) threads: usize,
     pub(crate) label: String,
     pub(crate) preload: Option<fn()>,
@@ -85,6 +87,7 @@ impl CrewPlan {
             reservation: None,
             crowded: false,
             spare_core: false,
+            tuning: Tuning::default(),
             threads: 1,
             label: String::new(),
             preload: None,
@@ -145,6 +148,7 @@ pub(crate) struct Crew {
     pub(super) reservation: Mutex<Option<Reservation>>,
     pub(super) crowded: bool,
     pub(super) spare_core: bool,
+    pub(crate) tuning: Tuning,
     pub(super) threads: usize,
     pub(crate) hands: Mutex<Vec<JoinHandle<()>>>,
     /// A fork would leave its trace behind. (With members there are threads, and no fork.)
@@ -282,6 +286,7 @@ impl Crew {
             victims: self.victims(rank),
             threads: self.threads as u32,
             crowded: self.crowded,
+            spin: self.tuning.spin,
             trace_len: self.trace.as_ref().map_or(0, |_| trace_bytes(self.size) as u64),
             log_level: log::level_code(),
             idle_work: (0, 0),

@@ -64,11 +64,11 @@ pub(crate) struct SpinBudget {
 }
 
 impl SpinBudget {
-    /// 50 us: longer than a sleep and a wake cost together, so that a member that guessed wrong loses at most
-    /// twice what the best choice costs. None where members outnumber the cores that they may use.
-    pub(crate) fn new(crowded: bool) -> SpinBudget {
+    /// So long ([`Tuning::spin`](crate::tuning::Tuning::spin)); not at all where members outnumber the cores that they may use.
+    pub(crate) fn new(crowded: bool, spin: Duration) -> SpinBudget {
+        let us = u64::try_from(spin.as_micros()).unwrap_or(u64::MAX);
         SpinBudget {
-            ticks: if crowded { 0 } else { TickRate::ticks_in_us(50) },
+            ticks: if crowded { 0 } else { TickRate::ticks_in_us(us) },
             shared: TickRate::ticks_in_us(20),
         }
     }

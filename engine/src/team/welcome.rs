@@ -3,6 +3,7 @@
 use crate::team::exit_function::ExitWire;
 use crate::team::initializer::InitializerWire;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A worker's place in its team.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) struct Welcome {
     pub(crate) threads: u32,
     /// Members outnumber cores: do not spin.
     pub(crate) crowded: bool,
+    /// How long to look for work before sleeping.
+    pub(crate) spin: Duration,
     /// Bytes of the trace's segment, whose descriptor comes next; 0 if there is none.
     pub(crate) trace_len: u64,
     /// Bytes of the tasks' segment, whose descriptor comes next, and the function that opens it; zeros if

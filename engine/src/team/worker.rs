@@ -110,7 +110,7 @@ fn enrol(
         victims: welcome.victims.clone(),
         states: States::default(),
         threads,
-        patience: SpinBudget::new(welcome.crowded),
+        patience: SpinBudget::new(welcome.crowded, welcome.spin),
         tracer,
         mail_seen: 0,
         idle_work,

@@ -200,7 +200,7 @@ where
     })?;
     let before = |before, end: &mut A| op(before, std::mem::replace(end, before));
     here(x.len(), || ends.as_mut_slice().iter_mut().fold(identity, before))?;
-    let way = way(out.len_bytes() + x.len_bytes());
+    let way = way(pool, out.len_bytes() + x.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), 0..x.len(), ends.whole(), [part, way.into()]);
     let launch = repeatable(pool).chunk(STRANDS * part);
     Ok(launch.for_each(operands, move |(out, x, at, ends, [part, way])| {

@@ -57,7 +57,7 @@ pub fn fill<T: Element, D: Shape>(
         out.fill(value);
         return Ok(());
     }
-    let way = way(out.len_bytes());
+    let way = way(pool, out.len_bytes());
     let operands = (out.split_flat_out(), Val(value), way);
     Ok(repeatable(pool).for_each(operands, |(out, value, way)| store::fill(out, way, value))?)
 }
@@ -90,7 +90,7 @@ pub fn copy<T: Element, D: Shape>(
         return Ok(());
     }
     let x = x.share(pool)?;
-    let way = way(2 * out.len_bytes());
+    let way = way(pool, 2 * out.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), way);
     Ok(repeatable(pool).for_each(operands, |(out, x, way)| store::copy(out, x, way))?)
 }
@@ -302,7 +302,7 @@ where
         })?);
     }
     let x = x.share(pool)?;
-    let way = way(out.len_bytes() + x.len_bytes());
+    let way = way(pool, out.len_bytes() + x.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), way);
     Ok(repeatable(pool).for_each(operands, move |(out, x, way)| store::map(out, x, way, f))?)
 }
@@ -366,7 +366,7 @@ where
         return Ok(());
     }
     let x = x.share(pool)?;
-    let way = way(out.len_bytes() + x.len_bytes());
+    let way = way(pool, out.len_bytes() + x.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), values, way);
     Ok(repeatable(pool).for_each(operands, move |(out, x, values, way)| {
         store::map(
@@ -407,7 +407,7 @@ where
         })?);
     }
     let (x, y) = (x.share(pool)?, y.share(pool)?);
-    let way = way(out.len_bytes() + x.len_bytes() + y.len_bytes());
+    let way = way(pool, out.len_bytes() + x.len_bytes() + y.len_bytes());
     let operands = (out.split_flat_out(), x.split_flat(), y.split_flat(), value, way);
     Ok(repeatable(pool).for_each(operands, move |(out, x, y, value, way)| {
         store::map2(
