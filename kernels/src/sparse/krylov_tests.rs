@@ -1,6 +1,6 @@
 //! Solvers against exact solutions, with every preconditioner.
 
-use super::super::{Half, Incomplete, Jacobi, Multigrid, Ssor, gmres, solve_triangular};
+use super::super::{Half, Incomplete, Jacobi, Multigrid, Ssor, gmres, solve_triangular, spmv};
 use super::*;
 use crate::sparse::spmv;
 use crate::testing::{Dice, pool, pools};
