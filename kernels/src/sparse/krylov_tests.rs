@@ -2,7 +2,6 @@
 
 use super::super::{Half, Incomplete, Jacobi, Multigrid, Ssor, gmres, solve_triangular, spmv};
 use super::*;
-use crate::sparse::spmv;
 use crate::testing::{Dice, pool, pools};
 
 /// The 5-point operator of diffusion on a square, with a coefficient that varies and a drift.
