@@ -35,6 +35,7 @@ mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod rows;
 mod run;
 mod share;
 
