@@ -22,16 +22,28 @@ pub(super) enum Call {
     Gather,
     AllGather,
     AllReduce,
+    Reduce,
+    Scan,
+    Accumulate,
     End,
 }
 
-const CALLS: [(Call, &str); 7] = [
+impl Call {
+    pub(super) fn name(self) -> &'static str {
+        CALLS.iter().find(|(call, _)| *call == self).map_or("something else", |(_, name)| name)
+    }
+}
+
+const CALLS: [(Call, &str); 10] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
     (Call::Gather, "gather"),
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
+    (Call::Reduce, "reduce"),
+    (Call::Scan, "scan"),
+    (Call::Accumulate, "accumulate"),
     (Call::End, "nothing more: its body has returned"),
 ];
 

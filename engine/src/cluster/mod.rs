@@ -35,9 +35,13 @@ mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod reduce;
 mod rows;
 mod run;
+mod scan;
 mod share;
+mod together;
+mod tree;
 
 pub use error::ClusterError;
 pub use member::Cluster;

@@ -31,7 +31,7 @@ impl Rows {
     }
 
     /// The rows of a leaf.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for reductions"))]
+    #[cfg(test)]
     pub(super) fn leaf(self, leaf: usize) -> Span {
         self.rows_of(Span::new(leaf, leaf.saturating_add(1)))
     }
