@@ -5,7 +5,7 @@
 mod cluster_plays;
 mod common;
 
-use cluster_plays::{INTERFACES, PART, bracketed, play_all, text, wheels};
+use cluster_plays::{INTERFACES, PART, Place, Play, bracketed, nodes, play_all, text, wheels};
 use phalanx::cluster::{self, Cluster, ClusterError};
 use phalanx::sync::Lock;
 
@@ -112,6 +112,22 @@ fn every_interface_brings_the_same_values_to_every_driver() {
             let line = format!("{drivers} {} {:x}", 999_999u64 * 500_000, small.to_bits());
             assert_eq!(bracketed(&text), vec![line.as_str(); drivers], "{interface:?}: {text}");
         }
+    }
+}
+
+#[test]
+fn two_machines_talk_over_a_network() {
+    let (Some(wheels), Some(_)) = (wheels(), nodes()) else { return };
+    for interface in INTERFACES {
+        let text = text(&Play::new(&wheels, Place::Nodes, interface, 2, "values").run());
+        let line = format!("2 {} {:x}", 999_999u64 * 500_000, (0.1f64 + 0.1).to_bits());
+        assert_eq!(bracketed(&text), vec![line.as_str(); 2], "{interface:?}: {text}");
+        let text = self::text(&Play::new(&wheels, Place::Nodes, interface, 2, "reason").run());
+        let lines = bracketed(&text);
+        assert!(
+            lines.len() == 2 && lines.iter().all(|line| line.starts_with("2 drivers on 2 machines,")),
+            "{text}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@
 mod cluster_plays;
 mod common;
 
-use cluster_plays::{INTERFACES, PART, bracketed, play_all, text, wheels};
+use cluster_plays::{INTERFACES, PART, Place, Play, bracketed, nodes, play_all, text, wheels};
 use phalanx::cluster::{self, Cluster, ClusterError};
 use phalanx::{Backend, LaunchError, Pool};
 
@@ -150,6 +150,16 @@ fn the_bits_are_those_of_one_driver() {
         let text = text(&output);
         assert!(output.status.success(), "{interface} x {drivers}: {text}");
         assert_eq!(bracketed(&text), vec![alone.as_str(); drivers], "{interface} x {drivers}");
+    }
+}
+
+#[test]
+fn the_bits_are_the_same_on_two_machines() {
+    let (Some(wheels), Some(_)) = (wheels(), nodes()) else { return };
+    let (alone, _) = alone();
+    for interface in INTERFACES {
+        let output = Play::new(&wheels, Place::Nodes, interface, 2, "bits").run();
+        assert_eq!(bracketed(&text(&output)), vec![alone.as_str(); 2], "{interface:?}");
     }
 }
 
