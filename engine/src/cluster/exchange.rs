@@ -19,8 +19,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{Location, resume_unwind};
 
 /// Rows on their way to the driver before, and to the one after, which may be the same.
-const TO_BEFORE: i32 = 3;
-const TO_AFTER: i32 = 4;
+const TO_BEFORE: i32 = 11;
+const TO_AFTER: i32 = 12;
 
 /// Arrays whose ghost rows are exchanged in one call: `&mut u`, or a tuple of up to 8 of these, all of one
 /// element type.
