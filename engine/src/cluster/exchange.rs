@@ -222,7 +222,8 @@ impl Cluster {
             (array.shape, array.width).hash(&mut hasher);
         }
         let (shape, width) = opened.first().map_or((&[][..], 0), |array| (array.shape, array.width));
-        let mut told: Exchanged = [number, opened.len() as u64, width as u64, shape.len() as u64, 0, 0, 0, 0, 0, 0];
+        let mut told: Exchanged =
+            [number, opened.len() as u64, width as u64, shape.len() as u64, 0, 0, 0, 0, 0, 0];
         told.iter_mut().skip(4).zip(shape).for_each(|(to, from)| *to = *from as u64);
         Notice::new(Call::Exchange, hasher.finish(), bytemuck::bytes_of(&told), site)
     }

@@ -23,10 +23,19 @@ pub(super) enum Call {
     AllGather,
     AllReduce,
     Exchange,
+    Reduce,
+    Scan,
+    Accumulate,
     End,
 }
 
-const CALLS: [(Call, &str); 8] = [
+impl Call {
+    pub(super) fn name(self) -> &'static str {
+        CALLS.iter().find(|(call, _)| *call == self).map_or("something else", |(_, name)| name)
+    }
+}
+
+const CALLS: [(Call, &str); 11] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
@@ -34,6 +43,9 @@ const CALLS: [(Call, &str); 8] = [
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
     (Call::Exchange, "exchange"),
+    (Call::Reduce, "reduce"),
+    (Call::Scan, "scan"),
+    (Call::Accumulate, "accumulate"),
     (Call::End, "nothing more: its body has returned"),
 ];
 

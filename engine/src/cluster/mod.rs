@@ -38,9 +38,13 @@ mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod reduce;
 mod rows;
 mod run;
+mod scan;
 mod share;
+mod together;
+mod tree;
 
 pub use array::ClusterArray;
 pub use error::ClusterError;

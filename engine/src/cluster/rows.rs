@@ -45,7 +45,7 @@ impl Rows {
     }
 
     /// The rows of a leaf.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for reductions"))]
+    #[cfg(test)]
     pub(super) fn leaf(self, leaf: usize) -> Span {
         self.rows_of(Span::new(leaf, leaf.saturating_add(1)))
     }
@@ -156,7 +156,9 @@ mod tests {
 
     #[test]
     fn ghost_rows_come_from_the_nearest_neighbour_alone() {
-        let check = |len: usize, ghosts: usize, size: usize| Rows::new(len).check(ghosts, size).map_err(|e| e.to_string());
+        let check = |len: usize, ghosts: usize, size: usize| {
+            Rows::new(len).check(ghosts, size).map_err(|e| e.to_string())
+        };
         assert_eq!(check(2, 1, 5), Ok(()));
         assert_eq!(check(6, 2, 3), Ok(()));
         assert_eq!(check(0, 7, 3), Ok(()));

@@ -60,9 +60,9 @@ impl Refusal {
         let bad = |why| LaunchError::BadGrant { what: WHAT, why };
         match self {
             Refusal::Stale(site) => LaunchError::StaleGhosts { written: site.to_string() },
-            Refusal::Narrow { k, width } => bad(format!(
-                "it shows {k} rows on each side, but the array was made with {width} ghost rows"
-            )),
+            Refusal::Narrow { k, width } => {
+                bad(format!("it shows {k} rows on each side, but the array was made with {width} ghost rows"))
+            }
             Refusal::UnderWay { lo, hi, k } => bad(format!(
                 "rows {lo}..{hi} with {k} neighbours on each side need ghost rows, which are under way: take inner_rows({k}) now and outer_rows({k}) after the exchange"
             )),
