@@ -95,6 +95,21 @@ pub enum ClusterError {
         /// The cluster's size.
         size: usize,
     },
+    /// A driver has fewer rows than its neighbours want for ghost rows.
+    #[error(
+        "{ghosts} ghost rows are more than the {rows} rows of driver {driver}; use fewer drivers, or fewer ghost rows"
+    )]
+    Ghosts {
+        /// The ghost rows on each side.
+        ghosts: usize,
+        /// The driver with the fewest rows.
+        driver: usize,
+        /// Its rows.
+        rows: usize,
+    },
+    /// An array over a cluster needs an axis whose units are dealt out.
+    #[error("an array without axes has no rows to deal out to the drivers of a cluster")]
+    NoAxes,
     /// Rows are not dealt out as they are over a cluster.
     #[error(
         "driver {driver} on {host} has {found} of {len} rows, but {due} are its own: deal them out with cluster.part({len})"

@@ -9,6 +9,7 @@ use super::error::ClusterError;
 use super::meeting::{Call, Notice};
 use super::mpi::{Direction, Message, Mpi, Unfinished};
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -92,15 +93,7 @@ impl Link {
         self.transfer(messages, site);
         match notices.iter().position(|other| !notice.agrees(other)) {
             None => Ok(notices),
-            Some(driver) if !notices[driver].is_readable() => {
-                Err(ClusterError::MixedBuilds { driver, host: self.host(driver) })
-            }
-            Some(driver) => Err(ClusterError::Disagree {
-                mine: notice.text(),
-                driver,
-                host: self.host(driver),
-                theirs: notices[driver].text(),
-            }),
+            Some(driver) => Err(self.disagreement(notice, driver, &notices[driver])),
         }
     }
 
@@ -158,23 +151,70 @@ impl Link {
         room
     }
 
-    fn transfer(&self, mut messages: Vec<Message<'_>>, site: &str) {
+    /// Tells these peers which call this is, and sends and receives rows at once. A peer that makes another
+    /// call ends the job: rows are under way by then.
+    pub(super) fn exchange(&self, notice: &Notice, peers: &[usize], rows: Vec<Message<'_>>) {
+        let mut notices = vec![Notice::empty(); peers.len()];
+        let mut messages = Vec::with_capacity(rows.len().saturating_add(peers.len().saturating_mul(2)));
+        for (peer, notice) in peers.iter().zip(&mut notices) {
+            let direction = Direction::From(bytemuck::bytes_of_mut(notice));
+            messages.push(Message { peer: *peer, tag: NOTICES, direction });
+        }
+        for peer in peers {
+            let direction = Direction::To(bytemuck::bytes_of(notice));
+            messages.push(Message { peer: *peer, tag: NOTICES, direction });
+        }
+        messages.extend(rows);
+        self.transfer_checked(messages, peers.len(), notice, &mut |heads| {
+            for head in heads {
+                let Direction::From(bytes) = &head.direction else { continue };
+                let theirs: Notice = bytemuck::pod_read_unaligned(bytes);
+                if !notice.agrees(&theirs) {
+                    let error = self.disagreement(notice, head.peer, &theirs);
+                    self.abort(1, &format!("driver {} on {}: {error}", self.me, self.host(self.me)));
+                }
+            }
+        });
+    }
+
+    fn transfer(&self, messages: Vec<Message<'_>>, site: &str) {
+        self.transfer_checked(messages, 0, &site, &mut |_| {});
+    }
+
+    /// Sends and receives; `check` sees the first `heads` messages before any other is looked at.
+    fn transfer_checked(
+        &self,
+        mut messages: Vec<Message<'_>>,
+        heads: usize,
+        site: &dyn Display,
+        check: &mut dyn FnMut(&[Message<'_>]),
+    ) {
         if messages.is_empty() {
             return;
         }
         let peers: Vec<usize> = messages.iter().map(|message| message.peer).collect();
         let mut wait = Wait { link: self, site, since: None, tests: 0, notices: 0 };
         let mpi = self.mpi.borrow();
-        mpi.transfer(&mut messages, &mut |unfinished| {
+        let mut turn = |unfinished: Unfinished<'_>| {
             wait.turn(&mut || unfinished().and_then(|number| peers.get(number).copied()));
-        });
+        };
+        mpi.transfer(&mut messages, heads, &mut turn, check);
+    }
+
+    fn disagreement(&self, own: &Notice, driver: usize, theirs: &Notice) -> ClusterError {
+        let host = self.host(driver);
+        if theirs.is_readable() {
+            ClusterError::Disagree { mine: own.text(), driver, host, theirs: theirs.text() }
+        } else {
+            ClusterError::MixedBuilds { driver, host }
+        }
     }
 }
 
 /// One wait.
 struct Wait<'a> {
     link: &'a Link,
-    site: &'a str,
+    site: &'a dyn Display,
     /// When it began; the clock is not read for short ones.
     since: Option<Instant>,
     tests: u32,

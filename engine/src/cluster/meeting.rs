@@ -22,6 +22,7 @@ pub(super) enum Call {
     Gather,
     AllGather,
     AllReduce,
+    Exchange,
     Reduce,
     Scan,
     Accumulate,
@@ -34,13 +35,14 @@ impl Call {
     }
 }
 
-const CALLS: [(Call, &str); 10] = [
+const CALLS: [(Call, &str); 11] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
     (Call::Gather, "gather"),
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
+    (Call::Exchange, "exchange"),
     (Call::Reduce, "reduce"),
     (Call::Scan, "scan"),
     (Call::Accumulate, "accumulate"),
@@ -121,11 +123,36 @@ impl Notice {
         }
         let detail = if self.call == Call::Broadcast as u32 || self.call == Call::Gather as u32 {
             format!(" with driver {}", self.detail)
+        } else if self.call == Call::Exchange as u32 {
+            self.inline().map_or_else(String::new, exchanged)
         } else {
             String::new()
         };
         let file = self.file.get(..self.file_len as usize).unwrap_or_default();
         format!("{name}{detail} ({}:{})", String::from_utf8_lossy(file), self.line)
+    }
+}
+
+/// What is said of the arrays of an exchange: its number, how many there are, and of the first its ghost rows,
+/// its axes and their lengths.
+pub(super) type Exchanged = [u64; 10];
+
+/// " 1742 of [300, 200] with 1 ghost row, and 1 array more".
+fn exchanged(bytes: &[u8]) -> String {
+    let Ok(told) = bytemuck::try_pod_read_unaligned::<Exchanged>(bytes) else { return String::new() };
+    let [number, arrays, ghosts, axes, shape @ ..] = told;
+    let shape = shape.get(..axes as usize).unwrap_or(&shape);
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    let mut text = format!(" {number} of {shape:?} with {ghosts} ghost row{}", plural(ghosts));
+    if let Some(more) = arrays.checked_sub(1).filter(|more| *more > 0) {
+        text.push_str(&format!(", and {more} array{} more", plural(more)));
+    }
+    text
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

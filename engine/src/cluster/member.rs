@@ -13,6 +13,7 @@ use crate::spawn;
 use crate::topology::{CpuSet, Limits, Machine};
 use serde::{Deserialize, Serialize};
 use std::any::type_name;
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::Location;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Cluster {
     cpus: CpuSet,
     drivers_here: usize,
     reason: String,
+    /// How many exchanges there were.
+    pub(super) exchanges: Cell<u64>,
 }
 
 /// What drivers tell each other first.
@@ -59,6 +62,7 @@ impl Cluster {
             cpus: Limits::detect().allowed,
             drivers_here: 1,
             reason: "1 driver, started without a launcher".into(),
+            exchanges: Cell::new(0),
         })
     }
 
@@ -83,7 +87,8 @@ impl Cluster {
         let shares: Vec<Share> = exchange(&link, Call::Start, &Share { cores }, site)?;
         let reason = reason(&link, library, &greetings, &shares, (&cpus, rule), &machine);
         let hosts = greetings.into_iter().map(|greeting| greeting.host).collect();
-        Ok(Cluster { link: Some(link), hosts, cpus, drivers_here: masks.len(), reason })
+        let (drivers_here, exchanges) = (masks.len(), Cell::new(0));
+        Ok(Cluster { link: Some(link), hosts, cpus, drivers_here, reason, exchanges })
     }
 
     /// Returns this driver's number, from 0.

@@ -29,7 +29,10 @@
 //! | one driver a machine | `mpirun -N 1 --bind-to none ./program` (Open MPI), `mpiexec -ppn 1 ./program` (MPICH), `srun -N 8 --ntasks-per-node=1 --cpus-per-task=64 ./program` |
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
+mod array;
 mod error;
+mod exchange;
+mod flight;
 mod launcher;
 mod link;
 mod meeting;
@@ -43,6 +46,9 @@ mod share;
 mod together;
 mod tree;
 
+pub use array::ClusterArray;
 pub use error::ClusterError;
+pub use exchange::Exchange;
+pub use flight::InFlight;
 pub use member::Cluster;
 pub use run::run;

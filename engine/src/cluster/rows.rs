@@ -7,6 +7,7 @@
 //! rows with that chunk length.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::error::ClusterError;
 use crate::base::Span;
 
 /// Most leaves of an array: with 64 drivers, what one has more than another is a 32nd of its share at most.
@@ -18,6 +19,19 @@ pub(super) struct Rows {
     pub(super) len: usize,
     /// Rows of a leaf; the last may have fewer. Never 0.
     pub(super) leaf_len: usize,
+}
+
+/// What lies on one side of a driver's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The rows of another driver.
+    Driver(usize),
+    /// Those of this driver: it is the only one that has some, and the ring is closed.
+    Me,
+    /// Nothing: it is an end of the whole array.
+    End,
+    /// The driver has no rows.
+    Nobody,
 }
 
 impl Rows {
@@ -48,6 +62,38 @@ impl Rows {
     /// The rows of driver `me` of `size`.
     pub(super) fn of(self, me: usize, size: usize) -> Span {
         self.rows_of(self.leaves_of(me, size))
+    }
+
+    /// What lies before driver `me`'s rows and what after them. `wraps` closes the ring.
+    pub(super) fn sides(self, me: usize, size: usize, wraps: bool) -> [Side; 2] {
+        let has_rows = |driver: &usize| !self.of(*driver, size).is_empty();
+        if !has_rows(&me) {
+            return [Side::Nobody; 2];
+        }
+        let next = me.saturating_add(1);
+        let round = |driver: Option<usize>| match driver {
+            _ if !wraps => Side::End,
+            Some(driver) if driver != me => Side::Driver(driver),
+            _ => Side::Me,
+        };
+        let before = (0..me).rev().find(has_rows).map(Side::Driver);
+        let after = (next..size).find(has_rows).map(Side::Driver);
+        [
+            before.unwrap_or_else(|| round((0..size).rev().find(has_rows))),
+            after.unwrap_or_else(|| round((0..size).find(has_rows))),
+        ]
+    }
+
+    /// Whether every driver that has rows has as many as its neighbours want for ghost rows.
+    pub(super) fn check(self, ghosts: usize, size: usize) -> Result<(), ClusterError> {
+        if ghosts < 2 || self.len == 0 {
+            return Ok(());
+        }
+        let shares = (0..size).map(|driver| (driver, self.of(driver, size).len()));
+        match shares.filter(|(_, rows)| (1..ghosts).contains(rows)).min_by_key(|(_, rows)| *rows) {
+            Some((driver, rows)) => Err(ClusterError::Ghosts { ghosts, driver, rows }),
+            None => Ok(()),
+        }
     }
 
     fn rows_of(self, leaves: Span) -> Span {
@@ -88,6 +134,37 @@ mod tests {
                 prop_assert_eq!(cut, leaves.range().map(|leaf| rows.leaf(leaf)).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn neighbours_are_the_nearest_that_have_rows() {
+        let [nobody, end, me] = [Side::Nobody, Side::End, Side::Me];
+        let sides = |len: usize, size: usize, wraps: bool| -> Vec<[Side; 2]> {
+            (0..size).map(|me| Rows::new(len).sides(me, size, wraps)).collect()
+        };
+        let at = Side::Driver;
+        assert_eq!(sides(9, 1, false), [[end, end]]);
+        assert_eq!(sides(9, 1, true), [[me, me]]);
+        assert_eq!(sides(9, 2, false), [[end, at(1)], [at(0), end]]);
+        assert_eq!(sides(9, 2, true), [[at(1), at(1)], [at(0), at(0)]]);
+        assert_eq!(sides(9, 3, true), [[at(2), at(1)], [at(0), at(2)], [at(1), at(0)]]);
+        // Drivers 2 and 4 of 5 have the two rows; of 3, the last has the only one.
+        assert_eq!(sides(2, 5, true), [[nobody; 2], [nobody; 2], [at(4); 2], [nobody; 2], [at(2); 2]]);
+        assert_eq!(sides(1, 3, true), [[nobody; 2], [nobody; 2], [me, me]]);
+        assert_eq!(sides(0, 2, true), [[nobody; 2]; 2]);
+    }
+
+    #[test]
+    fn ghost_rows_come_from_the_nearest_neighbour_alone() {
+        let check = |len: usize, ghosts: usize, size: usize| {
+            Rows::new(len).check(ghosts, size).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(2, 1, 5), Ok(()));
+        assert_eq!(check(6, 2, 3), Ok(()));
+        assert_eq!(check(0, 7, 3), Ok(()));
+        let error = check(7, 3, 3).unwrap_err();
+        assert!(error.starts_with("3 ghost rows are more than the 2 rows of driver 0"), "{error}");
+        assert!(check(2, 3, 1).is_err());
     }
 
     #[test]

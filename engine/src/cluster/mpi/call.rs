@@ -36,8 +36,15 @@ pub(in crate::cluster) trait Mpi {
     fn size(&self) -> Result<usize, ClusterError>;
     /// Name and version, as in "MPICH 5.0.2".
     fn version(&self) -> String;
-    /// Sends and receives all messages. Calls `wait` again and again until they are done.
-    fn transfer(&self, messages: &mut [Message<'_>], wait: &mut dyn FnMut(Unfinished<'_>));
+    /// Sends and receives all messages. Calls `wait` again and again until they are done. The first `heads`
+    /// are done first: `check` sees them before any other is looked at.
+    fn transfer(
+        &self,
+        messages: &mut [Message<'_>],
+        heads: usize,
+        wait: &mut dyn FnMut(Unfinished<'_>),
+        check: &mut dyn FnMut(&[Message<'_>]),
+    );
     /// Says why, and ends the whole job with this status.
     fn abort(&self, status: i32, why: &str) -> !;
     /// Ends MPI, if we initialized it. All drivers have come here.

@@ -188,9 +188,14 @@ impl<A: Abi> Table<A> {
         (requests, of)
     }
 
-    /// The first message that is not done.
-    fn unfinished(&self, requests: &mut [A::Request], of: &[usize]) -> Option<usize> {
-        requests.iter_mut().zip(of).find_map(|(request, number)| {
+    /// The first of these messages that is not done.
+    fn unfinished(
+        &self,
+        requests: &mut [A::Request],
+        of: &[usize],
+        among: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        requests.iter_mut().zip(of).filter(|(_, number)| among(**number)).find_map(|(request, number)| {
             let mut is_done = 0;
             // SAFETY: a request of ours; one that is done becomes null, of which MPI says that it is done.
             let rc = unsafe {
@@ -231,8 +236,18 @@ impl<A: Abi> Mpi for Table<A> {
         }
     }
 
-    fn transfer(&self, messages: &mut [Message<'_>], wait: &mut dyn FnMut(Unfinished<'_>)) {
+    fn transfer(
+        &self,
+        messages: &mut [Message<'_>],
+        heads: usize,
+        wait: &mut dyn FnMut(Unfinished<'_>),
+        check: &mut dyn FnMut(&[Message<'_>]),
+    ) {
         let (mut requests, of) = self.post(messages);
+        while self.unfinished(&mut requests, &of, |number| number < heads).is_some() {
+            wait(&mut || self.unfinished(&mut requests, &of, |number| number < heads));
+        }
+        check(messages.get(..heads).unwrap_or_default());
         let count = c_int::try_from(requests.len()).unwrap_or(c_int::MAX);
         loop {
             let mut is_done = 0;
@@ -249,7 +264,7 @@ impl<A: Abi> Mpi for Table<A> {
             if is_done != 0 {
                 return;
             }
-            wait(&mut || self.unfinished(&mut requests, &of));
+            wait(&mut || self.unfinished(&mut requests, &of, |_| true));
         }
     }
 

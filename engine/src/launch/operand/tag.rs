@@ -35,6 +35,7 @@ pub(crate) enum Tag {
     Scatter,
     Atomics,
     Halo,
+    GhostHalo,
     Accumulate,
     PerWorker,
     Captured,
