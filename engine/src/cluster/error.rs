@@ -3,6 +3,8 @@
 use crate::launch::LaunchError;
 use crate::pool::PoolError;
 use crate::topology::{PlacementError, TopologyError};
+use std::io;
+use std::path::PathBuf;
 
 /// Why a driver cannot join a cluster, or a call over the cluster failed.
 ///
@@ -110,6 +112,28 @@ pub enum ClusterError {
     /// An array over a cluster needs an axis whose units are dealt out.
     #[error("an array without axes has no rows to deal out to the drivers of a cluster")]
     NoAxes,
+    /// A file of all drivers cannot be read or written.
+    #[error("{path:?}: {doing}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was not possible.
+        doing: &'static str,
+        /// The error from the kernel.
+        source: io::Error,
+    },
+    /// A driver does not find the file that driver 0 has.
+    #[error(
+        "{path:?}: driver {driver} on {host} does not find there what driver 0 has; use a folder that all machines share"
+    )]
+    Unshared {
+        /// The file.
+        path: PathBuf,
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+    },
     /// Rows are not dealt out as they are over a cluster.
     #[error(
         "driver {driver} on {host} has {found} of {len} rows, but {due} are its own: deal them out with cluster.part({len})"

@@ -23,6 +23,10 @@ pub(super) enum Call {
     AllGather,
     AllReduce,
     Exchange,
+    LoadNpy,
+    SaveNpy,
+    LoadRaw,
+    SaveRaw,
     Reduce,
     Scan,
     Accumulate,
@@ -35,7 +39,7 @@ impl Call {
     }
 }
 
-const CALLS: [(Call, &str); 11] = [
+const CALLS: [(Call, &str); 15] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
@@ -43,6 +47,10 @@ const CALLS: [(Call, &str); 11] = [
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
     (Call::Exchange, "exchange"),
+    (Call::LoadNpy, "load_npy"),
+    (Call::SaveNpy, "save_npy"),
+    (Call::LoadRaw, "load_raw"),
+    (Call::SaveRaw, "save_raw"),
     (Call::Reduce, "reduce"),
     (Call::Scan, "scan"),
     (Call::Accumulate, "accumulate"),

@@ -237,7 +237,12 @@ impl Cluster {
         values.into_iter().reduce(fold).ok_or(ClusterError::Value { type_name: type_name::<T>(), why })
     }
 
-    fn of_all<T: Output>(&self, call: Call, value: &T, site: &Location<'_>) -> Result<Vec<T>, ClusterError> {
+    pub(super) fn of_all<T: Output>(
+        &self,
+        call: Call,
+        value: &T,
+        site: &Location<'_>,
+    ) -> Result<Vec<T>, ClusterError> {
         match &self.link {
             None => Ok(vec![read(&write(value)?)?]),
             Some(link) => exchange(link, call, value, site),

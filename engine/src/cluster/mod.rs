@@ -30,6 +30,7 @@
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
 mod array;
+mod draft;
 mod error;
 mod exchange;
 mod flight;
@@ -38,6 +39,7 @@ mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod npy;
 mod reduce;
 mod rows;
 mod run;
