@@ -22,16 +22,20 @@ pub(super) enum Call {
     Gather,
     AllGather,
     AllReduce,
+    Lead,
+    ShouldStop,
     End,
 }
 
-const CALLS: [(Call, &str); 7] = [
+const CALLS: [(Call, &str); 9] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
     (Call::Gather, "gather"),
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
+    (Call::Lead, "lead"),
+    (Call::ShouldStop, "should_stop"),
     (Call::End, "nothing more: its body has returned"),
 ];
 

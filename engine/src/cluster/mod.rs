@@ -29,15 +29,24 @@
 //! | one driver a machine | `mpirun -N 1 --bind-to none ./program` (Open MPI), `mpiexec -ppn 1 ./program` (MPICH), `srun -N 8 --ntasks-per-node=1 --cpus-per-task=64 ./program` |
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
+mod courier;
 mod error;
+mod frames;
 mod launcher;
+mod lead;
 mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod parcel;
+mod pool;
 mod run;
+mod serve;
 mod share;
+mod vigil;
 
 pub use error::ClusterError;
+pub use lead::lead;
 pub use member::Cluster;
+pub use pool::ClusterPool;
 pub use run::run;
