@@ -1,5 +1,6 @@
 //! Errors of clusters.
 
+use crate::launch::LaunchError;
 use crate::pool::PoolError;
 use crate::topology::{PlacementError, TopologyError};
 
@@ -110,6 +111,37 @@ pub enum ClusterError {
         driver: usize,
         /// The cluster's size.
         size: usize,
+    },
+    /// Rows are not dealt out as they are over a cluster.
+    #[error(
+        "driver {driver} on {host} has {found} of {len} rows, but {due} are its own: deal them out with cluster.part({len})"
+    )]
+    NotDealtOut {
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// How many rows it has.
+        found: usize,
+        /// How many all drivers have.
+        len: usize,
+        /// How many it must have.
+        due: usize,
+    },
+    /// The launch of this driver failed.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The launch of another driver failed.
+    #[error("driver {driver} on {host} failed in {call}: {why}")]
+    Driver {
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// The call.
+        call: &'static str,
+        /// What its error says.
+        why: String,
     },
     /// The machine's topology cannot be detected.
     #[error(transparent)]

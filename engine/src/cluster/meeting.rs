@@ -24,10 +24,19 @@ pub(super) enum Call {
     AllReduce,
     Lead,
     ShouldStop,
+    Reduce,
+    Scan,
+    Accumulate,
     End,
 }
 
-const CALLS: [(Call, &str); 9] = [
+impl Call {
+    pub(super) fn name(self) -> &'static str {
+        CALLS.iter().find(|(call, _)| *call == self).map_or("something else", |(_, name)| name)
+    }
+}
+
+const CALLS: [(Call, &str); 12] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
@@ -36,6 +45,9 @@ const CALLS: [(Call, &str); 9] = [
     (Call::AllReduce, "all_reduce"),
     (Call::Lead, "lead"),
     (Call::ShouldStop, "should_stop"),
+    (Call::Reduce, "reduce"),
+    (Call::Scan, "scan"),
+    (Call::Accumulate, "accumulate"),
     (Call::End, "nothing more: its body has returned"),
 ];
 

@@ -4,6 +4,7 @@
 use super::error::ClusterError;
 use super::link::Link;
 use super::meeting::Call;
+use super::rows::Rows;
 use super::share::{self, Rule};
 use crate::base::{Output, notation};
 use crate::handle::travel;
@@ -125,12 +126,11 @@ impl Cluster {
     }
 
     /// Returns this driver's part of the indices `0..len`: neighbouring ones, nearly as many for each driver.
+    ///
+    /// They are dealt out in leaves, of which there are at most 4096 and whose length follows from `len` alone.
+    /// So a [`reduce`](Self::reduce) over them has the same bits on any number of drivers.
     pub fn part(&self, len: usize) -> Range<usize> {
-        let bound = |driver: usize| {
-            let product = (len as u128).saturating_mul(driver as u128);
-            usize::try_from(product.checked_div(self.size() as u128).unwrap_or(0)).unwrap_or(len)
-        };
-        bound(self.me())..bound(self.me().saturating_add(1))
+        Rows::new(len).of(self.me(), self.size()).range()
     }
 
     /// Sets how long this driver waits for others in a call before it ends the job, with status 101. `None`,

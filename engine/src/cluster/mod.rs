@@ -40,9 +40,14 @@ mod member;
 mod mpi;
 mod parcel;
 mod pool;
+mod reduce;
+mod rows;
 mod run;
+mod scan;
 mod serve;
 mod share;
+mod together;
+mod tree;
 mod vigil;
 
 pub use error::ClusterError;
