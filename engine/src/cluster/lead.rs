@@ -166,11 +166,11 @@ fn lead_others<T, E>(
     body: impl FnOnce(&ClusterPool) -> Result<T, E>,
 ) -> Result<T, E> {
     let remote = Remote::new(&link.host(0), workers.iter().skip(1).copied());
+    let courier = Rc::new(Courier::new(link, &remote, site));
     if let Some(queue) = pool.queue() {
         queue.join_cluster(remote.clone());
+        remote::set_leads(Some((queue.clone(), courier.clone())));
     }
-    let courier = Rc::new(Courier::new(link, &remote, site));
-    remote::set_courier(Some((remote.clone(), courier.clone())));
     link.leads.set(true);
     let pool = ClusterPool::new(pool, remote);
     let result = catch_unwind(AssertUnwindSafe(|| body(&pool)));
@@ -179,7 +179,7 @@ fn lead_others<T, E>(
         Ok(_) => pool.pool().join(),
         Err(_) => pool.pool().terminate(),
     }
-    remote::set_courier(None);
+    remote::set_leads(None);
     courier.end();
     link.leads.set(false);
     drop(pool);

@@ -39,13 +39,24 @@ pub(crate) trait Courier {
 }
 
 thread_local! {
-    static COURIER: RefCell<Option<(Arc<Remote>, Rc<dyn Courier>)>> = const { RefCell::new(None) };
+    static LEADS: RefCell<Option<(Arc<TaskQueue>, Rc<dyn Courier>)>> = const { RefCell::new(None) };
 }
 
-/// Makes a courier this thread's, or none.
-pub(crate) fn set_courier(courier: Option<(Arc<Remote>, Rc<dyn Courier>)>) {
-    let before = COURIER.with(|own| own.replace(courier));
+/// Says with which queue this thread leads, and by which courier.
+pub(crate) fn set_leads(leads: Option<(Arc<TaskQueue>, Rc<dyn Courier>)>) {
+    let before = LEADS.with(|own| own.replace(leads));
     drop(before);
+}
+
+fn leads() -> Option<(Arc<TaskQueue>, Rc<dyn Courier>)> {
+    LEADS.try_with(|own| own.try_borrow().ok()?.clone()).ok().flatten()
+}
+
+/// On a thread that leads: waits until `is_done`, or returns false where the deadline passes first. `None` on
+/// others.
+pub(crate) fn lead_until(deadline: Option<Instant>, is_done: impl Fn() -> bool) -> Option<bool> {
+    let (queue, courier) = leads()?;
+    Some(queue.wait_and_lead(&*courier, deadline, &is_done))
 }
 
 /// Another machine.
@@ -139,9 +150,11 @@ impl Remote {
     /// and beyond that what no idle worker elsewhere waits for.
     fn take_for_here(&self, here: usize, workers: usize) -> Vec<QueuedTask> {
         let mut state = self.state.lock();
-        let spare = state.waiting.len().saturating_sub(state.idle_elsewhere());
-        let ahead = workers.saturating_mul(WINDOW.saturating_sub(1)).min(spare);
-        let room = workers.max(1).saturating_add(ahead).saturating_sub(here).min(state.waiting.len());
+        let workers = workers.max(1);
+        let idle = workers.saturating_sub(here);
+        let spare = state.waiting.len().saturating_sub(idle).saturating_sub(state.idle_elsewhere());
+        let ahead = workers.saturating_mul(WINDOW).saturating_sub(here.max(workers)).min(spare);
+        let room = idle.saturating_add(ahead).min(state.waiting.len());
         state.waiting.drain(..room).collect()
     }
 
@@ -262,32 +275,29 @@ impl TaskQueue {
     }
 
     /// The courier of this thread, if it leads with this pool.
-    fn courier(&self) -> Option<Rc<dyn Courier>> {
-        let remote = self.remote.get()?;
-        COURIER.with(|own| {
-            let own = own.try_borrow().ok()?;
-            own.as_ref().filter(|(of, _)| Arc::ptr_eq(of, remote)).map(|(_, courier)| courier.clone())
-        })
+    pub(crate) fn courier(&self) -> Option<Rc<dyn Courier>> {
+        self.remote.get()?;
+        leads().filter(|(queue, _)| std::ptr::eq(&**queue, self)).map(|(_, courier)| courier)
     }
 
-    /// As [`Self::wait_until`], on the thread that leads. `None` on others.
+    /// As [`Self::wait_until`], on the thread that leads.
     pub(crate) fn wait_and_lead(
         self: &Arc<TaskQueue>,
+        courier: &dyn Courier,
         deadline: Option<Instant>,
         is_done: &impl Fn() -> bool,
-    ) -> Option<bool> {
-        let courier = self.courier()?;
+    ) -> bool {
         let (mut idle, mut last) = (0u32, Instant::now());
         loop {
             if is_done() {
-                return Some(true);
+                return true;
             }
+            let has_moved = self.lead_once(courier);
+            // Also a thread that only asks moves things on.
             if deadline.is_some_and(|at| Instant::now() >= at) {
-                return Some(false);
+                return is_done();
             }
-            courier.send(self);
-            let collected = self.collect_for_others();
-            if courier.turn(self) || collected > 0 {
+            if has_moved {
                 idle = 0;
                 continue;
             }
@@ -299,6 +309,13 @@ impl TaskQueue {
                 last = now;
             }
         }
+    }
+
+    /// Sends, collects and takes an answer. Returns whether something came.
+    pub(crate) fn lead_once(self: &Arc<TaskQueue>, courier: &dyn Courier) -> bool {
+        courier.send(self);
+        let collected = self.collect_for_others();
+        courier.turn(self) || collected > 0
     }
 
     /// Rests between two looks, the longer the more of them were in vain. Results of this machine end a sleep.

@@ -43,8 +43,8 @@ impl TaskQueue {
         deadline: Option<Instant>,
         is_done: impl Fn() -> bool,
     ) -> bool {
-        if let Some(is_there) = self.wait_and_lead(deadline, &is_done) {
-            return is_there;
+        if let Some(courier) = self.courier() {
+            return self.wait_and_lead(&*courier, deadline, &is_done);
         }
         let own = own_name();
         loop {
