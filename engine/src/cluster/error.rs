@@ -81,6 +81,25 @@ pub enum ClusterError {
         /// Its call.
         theirs: String,
     },
+    /// This driver leads the others ([`Cluster::lead`](super::Cluster::lead)), which serve it and make no other
+    /// call meanwhile.
+    #[error(
+        "this driver calls {call} while it leads the others, which only run its tasks; call it before or after"
+    )]
+    Leads {
+        /// The call, and where it is.
+        call: String,
+    },
+    /// A driver cannot make the pool that it serves with.
+    #[error("driver {driver} on {host} cannot make its pool: {why}")]
+    NoPool {
+        /// The other driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// What went wrong.
+        why: String,
+    },
     /// A value cannot be sent to other drivers, or be read from them.
     #[error("a value of type {type_name} cannot go between drivers: {why}")]
     Value {

@@ -7,7 +7,7 @@
 
 use super::error::ClusterError;
 use super::meeting::{Call, Notice};
-use super::mpi::{Direction, Message, Mpi, Unfinished};
+use super::mpi::{Direction, Message, Mpi, Posted, Unfinished};
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::panic::Location;
@@ -25,6 +25,9 @@ const TOO_LONG: i32 = 101;
 
 const NOTICES: i32 = 1;
 const BYTES: i32 = 2;
+/// Frames between the driver that leads and one that serves, and what follows them.
+pub(super) const FRAMES: i32 = 3;
+pub(super) const FRAME_BYTES: i32 = 4;
 
 /// One driver's end.
 pub(super) struct Link {
@@ -34,6 +37,8 @@ pub(super) struct Link {
     /// Host names, once they are known.
     hosts: RefCell<Vec<String>>,
     limit: Cell<Option<Duration>>,
+    /// Whether this driver leads the others, so that they make no other call.
+    pub(super) leads: Cell<bool>,
 }
 
 /// What each driver has to say, by driver.
@@ -43,7 +48,7 @@ impl Link {
     pub(super) fn new(mpi: Box<dyn Mpi>, limit: Option<Duration>) -> Result<Link, ClusterError> {
         let (me, size) = (mpi.rank()?, mpi.size()?);
         let (hosts, limit) = (RefCell::new(Vec::new()), Cell::new(limit));
-        Ok(Link { mpi: RefCell::new(mpi), me, size, hosts, limit })
+        Ok(Link { mpi: RefCell::new(mpi), me, size, hosts, limit, leads: Cell::new(false) })
     }
 
     pub(super) fn set_hosts(&self, hosts: Vec<String>) {
@@ -52,6 +57,19 @@ impl Link {
 
     pub(super) fn set_limit(&self, limit: Option<Duration>) {
         self.limit.set(limit);
+    }
+
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.limit.get()
+    }
+
+    /// Starts a message that holds its bytes.
+    pub(super) fn post(&self, peer: usize, tag: i32, bytes: Vec<u8>, is_receive: bool) -> Posted {
+        self.mpi.borrow().post(peer, tag, bytes, is_receive)
+    }
+
+    pub(super) fn is_done(&self, posted: &mut Posted) -> bool {
+        self.mpi.borrow().is_done(posted)
     }
 
     pub(super) fn host(&self, driver: usize) -> String {
@@ -108,6 +126,9 @@ impl Link {
     ) -> Result<Said, ClusterError> {
         let own = Notice::new(call, detail as u64, bytes, site);
         let text = own.text();
+        if self.leads.get() {
+            return Err(ClusterError::Leads { call: text });
+        }
         let notices = self.meet(&own, &text)?;
         let is_long = |notice: &Notice| notice.inline().is_none();
         let mut said: Said = Vec::with_capacity(self.size);
@@ -135,7 +156,7 @@ impl Link {
     }
 
     /// Room for what a driver says. Without it nothing that was announced can be received any more.
-    fn room(&self, len_bytes: usize, speaker: usize) -> Vec<u8> {
+    pub(super) fn room(&self, len_bytes: usize, speaker: usize) -> Vec<u8> {
         let mut room = Vec::new();
         if room.try_reserve_exact(len_bytes).is_err() {
             let host = self.host(self.me);

@@ -27,6 +27,8 @@ pub(super) enum Call {
     SaveNpy,
     LoadRaw,
     SaveRaw,
+    Lead,
+    ShouldStop,
     Reduce,
     Scan,
     Accumulate,
@@ -39,7 +41,7 @@ impl Call {
     }
 }
 
-const CALLS: [(Call, &str); 15] = [
+const CALLS: [(Call, &str); 17] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
@@ -51,6 +53,8 @@ const CALLS: [(Call, &str); 15] = [
     (Call::SaveNpy, "save_npy"),
     (Call::LoadRaw, "load_raw"),
     (Call::SaveRaw, "save_raw"),
+    (Call::Lead, "lead"),
+    (Call::ShouldStop, "should_stop"),
     (Call::Reduce, "reduce"),
     (Call::Scan, "scan"),
     (Call::Accumulate, "accumulate"),

@@ -16,6 +16,7 @@ use std::any::type_name;
 use std::cell::Cell;
 use std::ops::Range;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The drivers of one job, as one of them sees them. Made by [`run`](super::run).
@@ -27,7 +28,7 @@ use std::time::Duration;
 /// Only the thread that called `run` can use it.
 pub struct Cluster {
     /// `None` without a launcher.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<Rc<Link>>,
     hosts: Vec<String>,
     /// The PUs of this driver's pool, and its part of the machine's CPU quota.
     cpus: CpuSet,
@@ -88,7 +89,7 @@ impl Cluster {
         let reason = reason(&link, library, &greetings, &shares, (&cpus, rule), &machine);
         let hosts = greetings.into_iter().map(|greeting| greeting.host).collect();
         let (drivers_here, exchanges) = (masks.len(), Cell::new(0));
-        Ok(Cluster { link: Some(link), hosts, cpus, drivers_here, reason, exchanges })
+        Ok(Cluster { link: Some(Rc::new(link)), hosts, cpus, drivers_here, reason, exchanges })
     }
 
     /// Returns this driver's number, from 0.
@@ -271,7 +272,7 @@ fn exchange<T: Output>(
     link.say(call, 0, &write(value)?, site, |_, _| true)?.iter().map(|bytes| read(bytes)).collect()
 }
 
-fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
+pub(super) fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
     let (written, handle) = travel::without_handles(|| notation::to_vec(value));
     let type_name = type_name::<T>();
     if let Some(what) = handle {
@@ -281,7 +282,7 @@ fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
     written.map_err(|error| ClusterError::Value { type_name, why: error.to_string() })
 }
 
-fn read<T: Output>(bytes: &[u8]) -> Result<T, ClusterError> {
+pub(super) fn read<T: Output>(bytes: &[u8]) -> Result<T, ClusterError> {
     notation::read(bytes)
         .map_err(|error| ClusterError::Value { type_name: type_name::<T>(), why: error.to_string() })
 }

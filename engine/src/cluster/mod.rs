@@ -30,27 +30,36 @@
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
 mod array;
+mod courier;
 mod draft;
 mod error;
 mod exchange;
 mod flight;
+mod frames;
 mod launcher;
+mod lead;
 mod link;
 mod meeting;
 mod member;
 mod mpi;
 mod npy;
+mod parcel;
+mod pool;
 mod reduce;
 mod rows;
 mod run;
 mod scan;
+mod serve;
 mod share;
 mod together;
 mod tree;
+mod vigil;
 
 pub use array::ClusterArray;
 pub use error::ClusterError;
 pub use exchange::Exchange;
 pub use flight::InFlight;
+pub use lead::lead;
 pub use member::Cluster;
+pub use pool::ClusterPool;
 pub use run::run;
