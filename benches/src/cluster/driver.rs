@@ -2,9 +2,10 @@
 
 use crate::harness::Outcome;
 use clap::Args;
-use ndarray::{ArrayView2, ArrayViewMut2};
-use phalanx::cluster::{self, Cluster};
+use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
+use phalanx::cluster::{self, Cluster, ClusterPool};
 use phalanx::{Edge, Pool};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Runs that are not counted.
@@ -13,12 +14,15 @@ const WARM_UP: usize = 20;
 /// Measures messages between drivers; started by `cluster` under a launcher of MPI
 #[derive(Debug, Args)]
 pub struct Driver {
-    /// exchange, all_reduce, barrier, reduce or heat
+    /// exchange, all_reduce, barrier, reduce, heat, map or npy
     what: String,
-    /// How often; of heat, how many sweeps
+    /// How often; of heat, how many sweeps; of map, how many tasks
     count: usize,
-    /// Bytes of messages, or cells of an edge
+    /// Bytes of messages, cells of an edge, microseconds of a task, or MiB of a file
     sizes: Vec<usize>,
+    /// Where the file is written
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
     /// Workers of each driver
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -30,7 +34,11 @@ impl Driver {
 
     /// Takes part in the job.
     pub fn run(&self) -> Outcome<usize> {
-        cluster::run(|cluster| self.measure(cluster))?;
+        if self.what == "map" {
+            cluster::lead(|pool| self.map(pool))?;
+        } else {
+            cluster::run(|cluster| self.measure(cluster))?;
+        }
         Ok(0)
     }
 
@@ -53,6 +61,7 @@ impl Driver {
                 })?;
             }
             "heat" => self.heat(cluster, &pool)?,
+            "npy" => self.npy(cluster, &pool)?,
             other => return Err(format!("there is nothing named {other}").into()),
         }
         Ok(())
@@ -86,6 +95,43 @@ impl Driver {
         })
     }
 
+    /// All tasks, once more than is counted.
+    fn map(&self, pool: &ClusterPool) -> Outcome<()> {
+        let us = self.sizes.first().copied().unwrap_or(0) as u64;
+        let items = |count: usize| (0..count as u64).map(move |n| (n, us));
+        pool.map(task, items(self.count.min(1000)))?;
+        let began = Instant::now();
+        let squares = pool.map(task, items(self.count))?;
+        let took = began.elapsed().as_nanos();
+        let sum = squares.iter().fold(0u64, |sum, square| sum.wrapping_add(*square));
+        println!("map {took}\ncheck {sum}");
+        Ok(())
+    }
+
+    /// A file of so many MiB, written and read: bytes a nanosecond.
+    fn npy(&self, cluster: &Cluster, pool: &Pool) -> Outcome<()> {
+        let rows = self.sizes.first().copied().unwrap_or(64) << 7;
+        let array = cluster.from_fn(pool, (rows, 1024), 0, |(i, j): (usize, usize)| (i * 1024 + j) as f64)?;
+        let path = self.folder.join("cluster.npy");
+        let bytes = (rows * 1024 * 8) as f64;
+        for _ in 0..self.count {
+            cluster.barrier()?;
+            let began = Instant::now();
+            cluster.save_npy(&array, &path)?;
+            let saved = bytes / began.elapsed().as_nanos() as f64;
+            let began = Instant::now();
+            let read = cluster.load_npy::<f64, Ix2>(pool, &path, 0)?;
+            let loaded = bytes / began.elapsed().as_nanos() as f64;
+            if read.view() != array.view() {
+                return Err("the file was read with other values than were written".into());
+            }
+            if cluster.me() == 0 {
+                println!("npy_save {saved}\nnpy_load {loaded}");
+            }
+        }
+        Ok(())
+    }
+
     fn heat(&self, cluster: &Cluster, pool: &Pool) -> Outcome<()> {
         let cells = self.sizes.first().copied().unwrap_or(1000);
         let mut u = cluster
@@ -105,6 +151,15 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The square of the first number, after so many microseconds of work.
+fn task((n, us): (u64, u64)) -> u64 {
+    let began = Instant::now();
+    while us > 0 && began.elapsed().as_micros() < u128::from(us) {
+        std::hint::spin_loop();
+    }
+    n * n
 }
 
 /// The loop of `peer.c`.

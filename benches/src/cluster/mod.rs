@@ -2,19 +2,21 @@
 
 pub mod driver;
 mod installed;
+mod job;
 mod loggp;
 mod model;
 mod predict;
 
 use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
-use crate::report::{Goal, Record, Report, Target};
-use crate::watchdog;
+use crate::report::Report;
 use clap::Args;
-use driver::Driver;
-use installed::{Installed, find, samples};
+use installed::{Installed, find};
+use job::Job;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use std::process::{Command, Stdio};
+
+const FUTURES: &str = include_str!("futures.py");
 
 /// Lengths of messages, in bytes.
 const EXCHANGE: [(usize, &str); 7] = [
@@ -26,21 +28,16 @@ const EXCHANGE: [(usize, &str); 7] = [
     (256 << 10, "cluster_exchange_262144"),
     (1 << 20, "cluster_exchange_1048576"),
 ];
-/// What Phalanx may take longer than bare MPI, in nanoseconds.
-const ABOVE: f64 = 2000.0;
-/// How many times as long a sum of one value may take.
-const FACTOR: f64 = 1.5;
-/// Runs of one job: of short messages, and of heat.
-const RUNS: usize = 1000;
-const SWEEPS: usize = 200;
+/// What can be measured by itself, in the order in which it is.
+const PARTS: [&str; 5] = ["exchange", "collectives", "heat", "map", "npy"];
 
 /// Messages between drivers of a cluster, beside bare MPI in C; predictions for many nodes
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Starts two processes on this machine, with each MPI that is found, and the same in C: that takes cc and mpi.h. Jobs \
-take turns. Measured are exchanges of ghost rows, all_reduce, barrier and reduce, and heat with two drivers of one \
-worker and one driver of two, beside one C process a core with the same loop. Not measured yet: tasks (cluster::lead, \
-mpi4py.futures) and files.")]
+take turns. Measured are exchanges of ghost rows, all_reduce, barrier and reduce; heat with two drivers of one worker \
+and one driver of two, beside one C process a core with the same loop; tasks by cluster::lead, beside mpi4py.futures where \
+Python has it; and .npy files, by two drivers and by one.")]
 pub struct ClusterBench {
     /// Measure with the MPI in this folder (with bin, lib and include); may be repeated [default: those in
     /// PHALANX_MPI_WHEELS, or on the path]
@@ -55,6 +52,22 @@ pub struct ClusterBench {
     /// Cells of an edge of the plate that heat is measured on
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     cells: u32,
+
+    /// MiB of the files that are written and read
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    mib: u32,
+
+    /// Where they are written: a folder that all machines share [default: one for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+
+    /// The Python that may have mpi4py
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: String,
+
+    /// Measure only these (exchange, collectives, heat, map, npy)
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = PARTS)]
+    only: Vec<String>,
 
     /// Predict times on up to 4096 nodes for heat3d, CG and map, from constants that are measured here
     #[arg(long)]
@@ -73,6 +86,7 @@ impl Bench for ClusterBench {
     fn measures() -> Vec<&'static str> {
         let mut names: Vec<&str> = EXCHANGE.iter().map(|(_, name)| *name).collect();
         names.extend(["cluster_all_reduce", "cluster_barrier", "cluster_reduce", "cluster_heat"]);
+        names.extend(["cluster_map_squares", "cluster_map_1ms", "cluster_npy_save", "cluster_npy_load"]);
         names.extend([predict::CONSTANTS, predict::PREDICTION]);
         names
     }
@@ -86,156 +100,60 @@ impl Bench for ClusterBench {
         if found.is_empty() {
             return Err("no MPI here: name its folder with --mpi, or put its launcher on the path".into());
         }
+        let futures = self.futures(folder.path());
+        if let Err(why) = &futures {
+            report.remark(&format!("mpi4py.futures is absent: {why}"));
+        }
         for mpi in &found {
             let peer = mpi.compile(&folder);
             if let Err(why) = &peer {
                 report.remark(&format!("{} in C is absent: {why}", mpi.name));
             }
-            let job =
-                Job { mpi, launch: self.launch.as_deref(), own: std::env::current_exe()?, peer: peer.ok() };
-            job.exchange(setup, report)?;
-            job.collectives(setup, report)?;
-            job.heat(self.cells as usize, setup, report)?;
+            let job = Job {
+                mpi,
+                launch: self.launch.as_deref(),
+                own: std::env::current_exe()?,
+                peer: peer.ok(),
+                futures: futures.clone().ok(),
+            };
+            self.measure(&job, folder.path(), setup, report)?;
         }
         Ok(())
     }
 }
 
-/// Jobs with one MPI.
-struct Job<'a> {
-    mpi: &'a Installed,
-    launch: Option<&'a str>,
-    own: PathBuf,
-    peer: Option<PathBuf>,
-}
-
-/// The samples of one program's runs, by name.
-type Named = Vec<(String, Vec<f64>)>;
-
-impl Job<'_> {
-    fn ours(&self, drivers: usize, words: &[String]) -> Outcome<Named> {
-        let mut all = vec![self.own.display().to_string(), Driver::NAME.to_owned()];
-        all.extend_from_slice(words);
-        self.run(drivers, &all)
-    }
-
-    fn theirs(&self, words: &[String]) -> Outcome<Option<Named>> {
-        let Some(peer) = &self.peer else { return Ok(None) };
-        let mut all = vec![peer.display().to_string()];
-        all.extend_from_slice(words);
-        self.run(2, &all).map(Some)
-    }
-
-    fn run(&self, count: usize, words: &[String]) -> Outcome<Named> {
-        watchdog::note(format!("{} under {}", words.join(" "), self.mpi.name));
-        Ok(samples(&self.mpi.run(self.launch, count, words)?))
-    }
-
-    fn exchange(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
-        let mut words = vec!["exchange".to_owned(), RUNS.to_string()];
-        words.extend(EXCHANGE.iter().map(|(bytes, _)| bytes.to_string()));
-        let (mut ours, mut theirs) = (Named::new(), Named::new());
-        for _ in 0..setup.rounds {
-            add(&mut ours, self.ours(2, &words)?);
-            add(&mut theirs, self.theirs(&words)?.unwrap_or_default());
-        }
-        for (bytes, bench) in EXCHANGE {
-            let name = format!("exchange_{bytes}");
-            let goal = Goal::AbovePeer(ABOVE, self.mpi.variants().1);
-            self.report(bench, (&ours, &name), (&theirs, &name), Some(goal), report)?;
-        }
-        Ok(())
-    }
-
-    fn collectives(&self, setup: &Setup, report: &mut Report) -> Outcome<()> {
-        let peer = self.mpi.variants().1;
-        let goal = || Some(Goal::BelowPeer(FACTOR, peer));
-        let calls = [
-            ("cluster_all_reduce", "all_reduce", "allreduce", goal()),
-            ("cluster_barrier", "barrier", "barrier", goal()),
-            // With a launch, and a round of messages more.
-            ("cluster_reduce", "reduce", "allreduce", None),
-        ];
-        for (bench, own, other, goal) in calls {
-            let (mut ours, mut theirs) = (Named::new(), Named::new());
-            for _ in 0..setup.rounds {
-                add(&mut ours, self.ours(2, &[own.into(), RUNS.to_string()])?);
-                add(&mut theirs, self.theirs(&[other.into(), RUNS.to_string()])?.unwrap_or_default());
+impl ClusterBench {
+    fn measure(&self, job: &Job<'_>, folder: &Path, setup: &Setup, report: &mut Report) -> Outcome<()> {
+        let folder = self.folder.as_deref().unwrap_or(folder);
+        for part in
+            PARTS.iter().filter(|part| self.only.is_empty() || self.only.iter().any(|own| own == *part))
+        {
+            match *part {
+                "exchange" => job.exchange(setup, report)?,
+                "collectives" => job.collectives(setup, report)?,
+                "heat" => job.heat(self.cells as usize, setup, report)?,
+                "map" => job.map(setup, report)?,
+                _ => job.npy(self.mib as usize, folder, setup, report)?,
             }
-            self.report(bench, (&ours, own), (&theirs, other), goal, report)?;
         }
         Ok(())
     }
 
-    fn report(
-        &self,
-        bench: &'static str,
-        (ours, own): (&Named, &str),
-        (theirs, other): (&Named, &str),
-        goal: Option<Goal>,
-        report: &mut Report,
-    ) -> Outcome<()> {
-        let (variant, peer) = self.mpi.variants();
-        let missing = || format!("{bench} under {}: no samples were printed", self.mpi.name);
-        let mut group = vec![Record::of(bench, variant, 2, taken(ours, own).ok_or_else(missing)?, "ns")];
-        group.extend(taken(theirs, other).map(|samples| Record::of(bench, peer, 2, samples, "ns")));
-        let targets: Vec<Target> = goal.map(|goal| Target { bench, variant, goal }).into_iter().collect();
-        report.group(&group, &targets);
-        Ok(())
-    }
-
-    /// Time of a sweep.
-    fn heat(&self, cells: usize, setup: &Setup, report: &mut Report) -> Outcome<()> {
-        let words = ["heat".to_owned(), SWEEPS.to_string(), cells.to_string()];
-        let with = |workers: usize| [&words[..], &["--workers".into(), workers.to_string()]].concat();
-        let (own, peer) = self.mpi.variants();
-        let mut columns = vec![(format!("{own}-2x1"), Vec::new()), (format!("{own}-1x2"), Vec::new())];
-        let mut bare = Vec::new();
-        for _ in 0..setup.rounds {
-            let two = self.ours(2, &with(1))?;
-            let one = self.ours(1, &with(2))?;
-            let theirs = self.theirs(&words)?;
-            let check = taken(&two, "check");
-            let others = [taken(&one, "check"), theirs.as_ref().and_then(|named| taken(named, "check"))];
-            check_all(check, others)?;
-            columns[0].1.extend(taken(&two, "heat").unwrap_or_default());
-            columns[1].1.extend(taken(&one, "heat").unwrap_or_default());
-            bare.extend(theirs.and_then(|named| taken(&named, "heat")).unwrap_or_default());
-        }
-        if !bare.is_empty() {
-            columns.push((format!("{peer}-2"), bare));
-        }
-        let sweep = |samples: Vec<f64>| samples.into_iter().map(|ns| ns / SWEEPS as f64).collect();
-        let record = |(variant, samples): (String, Vec<f64>)| {
-            Record::of("cluster_heat", &variant, 2, sweep(samples), "ns")
-        };
-        report.group(&columns.into_iter().map(record).collect::<Vec<_>>(), &[]);
-        Ok(())
-    }
-}
-
-/// Whether all plates have the same sum, but for the order of additions.
-fn check_all(first: Option<Vec<f64>>, others: [Option<Vec<f64>>; 2]) -> Outcome<()> {
-    let first = first.and_then(|sums| sums.first().copied()).ok_or("heat printed no sum")?;
-    for other in others.into_iter().flatten().flatten() {
-        if (other / first - 1.0).abs().is_nan() || (other / first - 1.0).abs() > 1e-9 {
-            return Err(format!("heat has two results: {first} and {other}").into());
+    /// The words that start tasks through mpi4py.
+    fn futures(&self, folder: &Path) -> Result<Vec<String>, String> {
+        let script = folder.join("futures.py");
+        std::fs::write(&script, FUTURES).map_err(|error| format!("cannot write its script: {error}"))?;
+        let mut probe = Command::new(&self.python);
+        let probe = probe.args(["-c", "import mpi4py"]).stdin(Stdio::null()).output();
+        match probe {
+            Ok(probe) if probe.status.success() => {
+                let script = script.display().to_string();
+                Ok(vec![self.python.clone(), "-m".into(), "mpi4py.futures".into(), script])
+            }
+            Ok(_) => Err(format!("{} does not have mpi4py", self.python)),
+            Err(error) => Err(format!("{} cannot be started: {error}", self.python)),
         }
     }
-    Ok(())
-}
-
-fn add(all: &mut Named, more: Named) {
-    for (name, samples) in more {
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => known.extend(samples),
-            None => all.push((name, samples)),
-        }
-    }
-}
-
-fn taken(named: &Named, name: &str) -> Option<Vec<f64>> {
-    named.iter().find(|(known, _)| known == name).map(|(_, samples)| samples.clone())
 }
 
 impl Installed {
@@ -244,14 +162,3 @@ impl Installed {
         if self.name == "mpich" { ("phalanx-mpich", "c-mpich") } else { ("phalanx-openmpi", "c-openmpi") }
     }
 }
-
-/// Runs the peer's measurement of LogGP's constants.
-fn constants(mpi: &Installed, launch: Option<&str>, peer: &Path, sizes: &[usize]) -> Outcome<Named> {
-    let mut words = vec![peer.display().to_string(), "loggp".into(), RUNS.to_string()];
-    words.extend(sizes.iter().map(usize::to_string));
-    watchdog::note(format!("{} under {}", words.join(" "), mpi.name));
-    Ok(samples(&mpi.run(launch, 2, &words)?))
-}
-
-/// A folder for programs that are compiled now.
-type Folder = TempDir;

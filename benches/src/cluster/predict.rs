@@ -1,7 +1,7 @@
 //! `cluster --model`: constants of the network and of a node, and the times that they predict.
 
-use super::Folder;
 use super::installed::Installed;
+use super::job::{Job, needed};
 use super::loggp::LogGp;
 use super::model::{NODES, Node, PROGRAMS, Program, Scaling};
 use crate::harness::{Outcome, Setup};
@@ -10,7 +10,9 @@ use crate::statistics::median;
 use clap::Args;
 use phalanx::Backend;
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
+use tempfile::TempDir;
 
 /// Names of its records.
 pub const CONSTANTS: &str = "cluster_constants";
@@ -56,7 +58,7 @@ impl Options {
         &self,
         found: &[Installed],
         launch: Option<&str>,
-        folder: &Folder,
+        folder: &TempDir,
         setup: &Setup,
         report: &mut Report,
     ) -> Outcome<()> {
@@ -70,14 +72,15 @@ impl Options {
         }
         for mpi in found {
             let peer = mpi.compile(folder).map_err(|why| format!("the C program of {}: {why}", mpi.name))?;
-            let named = super::constants(mpi, launch, &peer, &SIZES)?;
-            let seconds = |name: &str| {
-                let mut samples = super::taken(&named, name).ok_or_else(|| format!("no times of {name}"))?;
+            let job = Job { mpi, launch, own: PathBuf::new(), peer: Some(peer), futures: None };
+            let named = job.constants(&SIZES)?.unwrap_or_default();
+            let seconds = |name: &str| -> Outcome<f64> {
+                let mut samples = needed(&named, name)?;
                 samples.sort_unstable_by(f64::total_cmp);
-                Ok::<f64, String>(median(&samples) * 1e-9)
+                Ok(median(&samples) * 1e-9)
             };
             let time = |bytes: &usize| Ok((*bytes, seconds(&format!("oneway_{bytes}"))?));
-            let times = SIZES.iter().map(time).collect::<Result<Vec<_>, String>>()?;
+            let times = SIZES.iter().map(time).collect::<Outcome<Vec<_>>>()?;
             let net = LogGp::fit(&times, seconds("overhead")?, seconds("gap")?);
             let net = net.ok_or("the times of messages fit no constants")?;
             show(mpi.name, &net, Some(net.worst(&times)), &node, report);
