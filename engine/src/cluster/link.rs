@@ -91,7 +91,7 @@ impl Link {
 
     /// Tells all drivers which call this is, and learns the same of them. All return the same answer: either
     /// all make the same call, or each has an error that names one that does not.
-    fn meet(&self, notice: &Notice, site: &str) -> Result<Vec<Notice>, ClusterError> {
+    fn meet(&self, notice: &Notice) -> Result<Vec<Notice>, ClusterError> {
         let mut notices = vec![Notice::empty(); self.size];
         if let Some(own) = notices.get_mut(self.me) {
             *own = *notice;
@@ -108,7 +108,7 @@ impl Link {
                 direction: Direction::To(bytemuck::bytes_of(notice)),
             });
         }
-        self.transfer(messages, site);
+        self.transfer(messages, notice);
         match notices.iter().position(|other| !notice.agrees(other)) {
             None => Ok(notices),
             Some(driver) => Err(self.disagreement(notice, driver, &notices[driver])),
@@ -125,11 +125,10 @@ impl Link {
         wants: impl Fn(usize, usize) -> bool,
     ) -> Result<Said, ClusterError> {
         let own = Notice::new(call, detail as u64, bytes, site);
-        let text = own.text();
         if self.leads.get() {
-            return Err(ClusterError::Leads { call: text });
+            return Err(ClusterError::Leads { call: own.text() });
         }
-        let notices = self.meet(&own, &text)?;
+        let notices = self.meet(&own)?;
         let is_long = |notice: &Notice| notice.inline().is_none();
         let mut said: Said = Vec::with_capacity(self.size);
         for (speaker, notice) in notices.iter().enumerate() {
@@ -151,7 +150,7 @@ impl Link {
                 messages.push(Message { peer, tag: BYTES, direction: Direction::To(bytes) });
             }
         }
-        self.transfer(messages, &text);
+        self.transfer(messages, &own);
         Ok(said)
     }
 
@@ -198,8 +197,8 @@ impl Link {
         });
     }
 
-    fn transfer(&self, messages: Vec<Message<'_>>, site: &str) {
-        self.transfer_checked(messages, 0, &site, &mut |_| {});
+    fn transfer(&self, messages: Vec<Message<'_>>, site: &dyn Display) {
+        self.transfer_checked(messages, 0, site, &mut |_| {});
     }
 
     /// Sends and receives; `check` sees the first `heads` messages before any other is looked at.
