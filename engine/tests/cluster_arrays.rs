@@ -31,6 +31,8 @@ fn play(part: &str, cluster: &Cluster) -> Outcome<()> {
     match part {
         "halos" => println!("[{}]", halos(cluster, &pool)?),
         "heat" => println!("[{}]", heat(cluster, &pool)?),
+        "region" => println!("[{}]", in_region(cluster, &pool)?),
+        "killed" => println!("[{}]", region_with_a_death(cluster, &pool)?),
         "wide" => println!("[{}]", too_wide(cluster, &pool)?),
         "disagree" => {
             let mut u = cluster.zeros::<f64, _>(&pool, (100, 50), 1)?;
@@ -181,12 +183,63 @@ fn heat(cluster: &Cluster, pool: &Pool) -> Outcome<String> {
         }
         std::mem::swap(&mut now, &mut next);
     }
-    let rows: Vec<u64> = now.view().iter().map(|cell| cell.to_bits()).collect();
+    digest(cluster, &now)
+}
+
+/// The same steps, all in one region.
+fn in_region(cluster: &Cluster, pool: &Pool) -> Outcome<String> {
+    let mut now = cluster.from_fn(pool, (SIDE, SIDE), 1, |(i, j)| value(i, j))?;
+    let mut next = cluster.zeros::<f64, _>(pool, (SIDE, SIDE), 1)?;
+    let all = cluster.region(pool, (&mut now, &mut next, 20), |team, (mut now, mut next, steps)| {
+        for step in 0..steps {
+            if step % 2 == 0 {
+                team.exchange((&mut now, &mut next), Edge::Clamp)?;
+            } else {
+                team.exchange(&mut now, Edge::Clamp)?;
+            }
+            let rows = now.my_rows();
+            team.phase((next.split_mut(), now.halo(1), rows), sweep)?;
+            std::mem::swap(&mut now, &mut next);
+        }
+        team.all_reduce(1u64, |a, b| a + b)
+    })?;
+    assert_eq!(all as usize, pool.workers());
+    // What the region may have written is stale.
+    assert!(pool.for_each(now.halo(1), |_| {}).is_err());
+    digest(cluster, &now)
+}
+
+/// A digest of all rows.
+fn digest(cluster: &Cluster, array: &ClusterArray<f64, Ix2>) -> Outcome<String> {
+    let rows: Vec<u64> = array.view().iter().map(|cell| cell.to_bits()).collect();
     let all: Vec<u64> = cluster.all_gather(&rows)?.concat();
     assert_eq!(all.len(), SIDE * SIDE);
     let mut hasher = DefaultHasher::new();
     all.hash(&mut hasher);
     Ok(format!("{:x}", hasher.finish()))
+}
+
+/// A worker of one driver dies in a region between exchanges, which is that driver's error.
+fn region_with_a_death(cluster: &Cluster, pool: &Pool) -> Outcome<String> {
+    let mut u = cluster.zeros::<f64, _>(pool, 100, 1)?;
+    let dies = cluster.me() + 1 == cluster.size();
+    let died = cluster.region(pool, (&mut u, dies), |team, (mut u, dies)| {
+        team.exchange(&mut u, Edge::Wrap)?;
+        if dies && team.rank() + 1 == team.size() {
+            std::process::abort();
+        }
+        team.phase(u.halo(1), |_| ())?;
+        Ok(0)
+    });
+    assert_eq!(died.is_err(), dies, "{died:?}");
+    cluster.barrier()?;
+    // The pool has healed, and the drivers are in step.
+    cluster.region(pool, &mut u, |team, mut u| {
+        team.exchange(&mut u, Edge::Wrap)?;
+        team.phase(u.halo(1), |_| ())?;
+        Ok(0)
+    })?;
+    Ok("healed".into())
 }
 
 /// More ghost rows than the driver with the fewest rows has.
@@ -278,6 +331,58 @@ fn rows_under_way_cannot_be_read() {
 }
 
 #[test]
+fn a_region_reads_no_stale_ghost_rows() {
+    alone(|cluster, pool| {
+        let mut u = cluster.zeros::<f64, _>(pool, (30, 4), 1)?;
+        let mut v = cluster.zeros::<f64, _>(pool, (30, 4), 1)?;
+        let stale =
+            cluster.region(pool, &mut u, |team, u| team.phase(u.halo(1), |_| 0)).unwrap_err().to_string();
+        assert!(
+            stale.contains("the ghost rows of an array over a cluster are older than its rows"),
+            "{stale}"
+        );
+        for shrinks in [0u64, 1] {
+            let stale = cluster.region(pool, (&mut u, shrinks), |team, (mut u, shrinks)| {
+                team.exchange(&mut u, if shrinks == 1 { Edge::Shrink } else { Edge::Wrap })?;
+                team.phase(u.halo(1), |_| ())?;
+                team.phase(u.split_mut(), |mut u| u.fill(1.0))?;
+                team.phase(u.split(), |_| ())?;
+                team.phase(u.halo(0), |_| ())?;
+                team.phase(u.halo(1), |_| 0)
+            });
+            let stale = stale.unwrap_err().to_string();
+            assert!(stale.contains("cluster_arrays.rs:"), "{stale}");
+        }
+        let wide =
+            cluster.region(pool, &mut u, |team, u| team.phase(u.halo(2), |_| 0)).unwrap_err().to_string();
+        assert!(wide.contains("made with 1 ghost row"), "{wide}");
+        let twice = cluster.region(pool, (&mut u, &mut v), |team, (mut u, mut v)| {
+            // Ranks that name different arrays.
+            let mine = if team.rank() == 0 { &mut u } else { &mut v };
+            team.exchange(mine, Edge::Wrap)?;
+            Ok(0)
+        });
+        let twice = twice.unwrap_err().to_string();
+        assert!(twice.contains("exchanges something else than rank 0"), "{twice}");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            cluster.region(pool, &mut u, |_, _| -> Result<u8, _> { panic!("out of ink") })
+        }));
+        assert!(panicked.unwrap().unwrap_err().to_string().contains("out of ink"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_region_makes_the_same_steps() {
+    assert_eq!(alone(in_region), alone(heat));
+    assert_eq!(alone(region_with_a_death), "healed");
+    for backend in [Backend::Threads, Backend::Inline] {
+        let pool = Pool::builder().workers(1).backend(backend).build().unwrap();
+        assert_eq!(alone(|cluster, _| in_region(cluster, &pool)), alone(heat), "{backend:?}");
+    }
+}
+
+#[test]
 fn arrays_without_rows_columns_or_axes() {
     alone(|cluster, pool| {
         for shape in [(0, 5), (5, 0), (0, 0)] {
@@ -314,7 +419,21 @@ fn every_driver_sees_what_an_array_of_one_machine_shows() {
             let told = text(&output);
             assert!(output.status.success(), "{interface:?} x {drivers}: {told}");
             assert_eq!(bracketed(&told), vec![heat.as_str(); drivers], "{interface:?}: {told}");
+            let output = play_all(&wheels, interface, drivers, "region");
+            let told = text(&output);
+            assert_eq!(bracketed(&told), vec![heat.as_str(); drivers], "{interface:?}: {told}");
         }
+    }
+}
+
+#[test]
+fn a_worker_that_dies_in_a_region_is_its_drivers_error() {
+    let Some(wheels) = wheels() else { return };
+    for interface in [INTERFACES[0], INTERFACES[2]] {
+        let output = play_all(&wheels, interface, 2, "killed");
+        let told = text(&output);
+        assert!(output.status.success(), "{told}");
+        assert_eq!(bracketed(&told).iter().filter(|told| **told == "healed").count(), 2, "{told}");
     }
 }
 

@@ -60,6 +60,8 @@ pub struct ClusterArray<T, D = Ix1> {
     pub(super) dim: D,
     pub(super) own: Span,
     pub(super) ghosts: Ghosts,
+    /// Whether there is no other driver.
+    pub(super) is_alone: bool,
 }
 
 /// What the ghost rows are worth.
@@ -105,7 +107,8 @@ impl Cluster {
         local.slice_mut()[0] = own.len().saturating_add(front).saturating_add(ghosts);
         let storage = pool.zeros_nd(local)?;
         let ghosts_are = Ghosts::Stale(Location::caller());
-        Ok(ClusterArray { storage, front, width: ghosts, dim, own, ghosts: ghosts_are })
+        let is_alone = self.size() == 1;
+        Ok(ClusterArray { storage, front, width: ghosts, dim, own, ghosts: ghosts_are, is_alone })
     }
 
     /// Creates an array over all drivers, all of whose elements are `value`. See [`Self::zeros`].

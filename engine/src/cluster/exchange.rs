@@ -30,31 +30,55 @@ pub trait Exchange<'a, T: Element>: sealed::Sealed {
 
     /// Takes the arrays apart.
     #[doc(hidden)]
-    fn open(self, opened: &mut Vec<Opened<'a, T>>) -> Self::InFlight;
+    fn open(self, opened: &mut Vec<Opened<'a>>) -> Self::InFlight;
 }
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// One array, taken apart.
+/// One array, taken apart, in bytes.
 #[doc(hidden)]
-pub struct Opened<'a, T> {
-    shape: &'a [usize],
-    width: usize,
-    row_elems: usize,
-    own: &'a [T],
-    before: &'a mut [T],
-    after: &'a mut [T],
-    ghosts: &'a mut Ghosts,
+pub struct Opened<'a> {
+    pub(super) shape: &'a [usize],
+    pub(super) width: usize,
+    pub(super) row_bytes: usize,
+    pub(super) own: &'a [u8],
+    pub(super) before: &'a mut [u8],
+    pub(super) after: &'a mut [u8],
+    /// `None` where somebody else keeps account.
+    pub(super) ghosts: Option<&'a mut Ghosts>,
 }
+
+/// What lies beyond the ends of the whole array: an [`Edge`] in bytes.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub(super) enum Beyond<'e> {
+    Nothing,
+    LastRow,
+    OtherEnd,
+    Element(&'e [u8]),
+}
+
+impl<'e> Beyond<'e> {
+    pub(super) fn of<T: Element>(edge: &'e Edge<T>) -> Beyond<'e> {
+        match edge {
+            Edge::Shrink => Beyond::Nothing,
+            Edge::Clamp => Beyond::LastRow,
+            Edge::Wrap => Beyond::OtherEnd,
+            Edge::Fill(value) => Beyond::Element(bytemuck::bytes_of(value)),
+        }
+    }
+}
+
+/// A line of a file.
+pub(super) type Site<'s> = (&'s str, u32);
 
 impl<T, D> sealed::Sealed for &mut ClusterArray<T, D> {}
 
 impl<'a, T: Element, D: Shape> Exchange<'a, T> for &'a mut ClusterArray<T, D> {
     type InFlight = InFlight<'a, T, D>;
 
-    fn open(self, opened: &mut Vec<Opened<'a, T>>) -> InFlight<'a, T, D> {
+    fn open(self, opened: &mut Vec<Opened<'a>>) -> InFlight<'a, T, D> {
         let (own_rows, width, stored) = (self.own, self.width, self.stored(self.own));
         let ClusterArray { storage, dim, ghosts, .. } = self;
         let (rest, after) = RangeRefMut::of(storage).divide_at(stored.end);
@@ -64,11 +88,11 @@ impl<'a, T: Element, D: Shape> Exchange<'a, T> for &'a mut ClusterArray<T, D> {
         opened.push(Opened {
             shape: dim.slice(),
             width,
-            row_elems: row_elems(dim),
-            own: own.view().to_slice().expect(in_order),
-            before: before.into_view_mut().into_slice().expect(in_order),
-            after: after.into_view_mut().into_slice().expect(in_order),
-            ghosts,
+            row_bytes: row_elems(dim).saturating_mul(size_of::<T>()),
+            own: bytemuck::cast_slice(own.view().to_slice().expect(in_order)),
+            before: bytemuck::cast_slice_mut(before.into_view_mut().into_slice().expect(in_order)),
+            after: bytemuck::cast_slice_mut(after.into_view_mut().into_slice().expect(in_order)),
+            ghosts: Some(ghosts),
         });
         InFlight::new(own, own_rows, dim)
     }
@@ -80,7 +104,7 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
     impl<'a, T: Element, $($o: Exchange<'a, T>),+> Exchange<'a, T> for ($($o,)+) {
         type InFlight = ($($o::InFlight,)+);
 
-        fn open(self, opened: &mut Vec<Opened<'a, T>>) -> Self::InFlight {
+        fn open(self, opened: &mut Vec<Opened<'a>>) -> Self::InFlight {
             ($( self.$i.open(opened), )+)
         }
     }
@@ -127,13 +151,19 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let mut opened = Vec::new();
         arrays.open(&mut opened);
-        let neighbours = self.at_home(&mut opened, edge);
-        if let Some(link) = &self.link {
-            let notice = self.notice(&opened, edge, Location::caller());
-            transfer(link, &notice, &mut opened, &neighbours);
-        }
-        settle(&mut opened, &neighbours, edge);
+        let site = Location::caller();
+        self.exchange_opened(&mut opened, Beyond::of(&edge), (site.file(), site.line()));
         Ok(())
+    }
+
+    /// Exchanges the ghost rows of arrays that were taken apart.
+    pub(super) fn exchange_opened(&self, opened: &mut [Opened<'_>], beyond: Beyond<'_>, site: Site<'_>) {
+        let neighbours = self.at_home(opened, beyond);
+        if let Some(link) = &self.link {
+            let notice = self.notice(opened, beyond, site);
+            transfer(link, &notice, opened, &neighbours);
+        }
+        settle(opened, &neighbours, beyond);
     }
 
     /// Same as [`exchange`](Self::exchange), and calls `work` while rows are under way. `work` receives what
@@ -180,108 +210,106 @@ impl Cluster {
     ) -> Result<R, ClusterError> {
         let mut opened = Vec::new();
         let in_flight = arrays.open(&mut opened);
-        let neighbours = self.at_home(&mut opened, edge);
+        let (beyond, site) = (Beyond::of(&edge), Location::caller());
+        let neighbours = self.at_home(&mut opened, beyond);
         let is_apart = neighbours.iter().flatten().any(|side| matches!(side, Side::Driver(_)));
+        let notice = self.notice(&opened, beyond, (site.file(), site.line()));
         let result = match &self.link {
-            Some(link) if is_apart => {
-                let notice = self.notice(&opened, edge, Location::caller());
-                std::thread::scope(|scope| {
-                    let work = scope.spawn(|| work(in_flight));
-                    transfer(link, &notice, &mut opened, &neighbours);
-                    work.join().unwrap_or_else(|panic| resume_unwind(panic))
-                })
-            }
-            _ => {
-                self.exchanges.set(self.exchanges.get().wrapping_add(1));
-                work(in_flight)
-            }
+            Some(link) if is_apart => std::thread::scope(|scope| {
+                let work = scope.spawn(|| work(in_flight));
+                transfer(link, &notice, &mut opened, &neighbours);
+                work.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }),
+            _ => work(in_flight),
         };
-        settle(&mut opened, &neighbours, edge);
+        settle(&mut opened, &neighbours, beyond);
         Ok(result)
     }
 
     /// Fills the ghost rows that no other driver fills. Returns who fills them on each side of each array.
-    fn at_home<T: Element>(&self, opened: &mut [Opened<'_, T>], edge: Edge<T>) -> Vec<[Side; 2]> {
-        let wraps = matches!(edge, Edge::Wrap);
+    fn at_home(&self, opened: &mut [Opened<'_>], beyond: Beyond<'_>) -> Vec<[Side; 2]> {
+        let wraps = beyond == Beyond::OtherEnd;
         let sides = opened.iter_mut().map(|array| {
-            let sides = Rows::new(array.shape[0]).sides(self.me(), self.size(), wraps);
-            array.fill(sides, edge);
+            let rows = array.shape.first().copied().unwrap_or(0);
+            let sides = Rows::new(rows).sides(self.me(), self.size(), wraps);
+            array.fill(sides, beyond);
             sides
         });
         sides.collect()
     }
 
-    /// What the neighbours are told of an exchange.
-    fn notice<T: Element>(&self, opened: &[Opened<'_, T>], edge: Edge<T>, site: &Location<'_>) -> Notice {
+    /// What the neighbours are told of the next exchange.
+    fn notice(&self, opened: &[Opened<'_>], beyond: Beyond<'_>, site: Site<'_>) -> Notice {
         let number = self.exchanges.get().wrapping_add(1);
         self.exchanges.set(number);
         let mut hasher = DefaultHasher::new();
-        let (code, value) = edge.to_wire();
-        (number, size_of::<T>(), code, bytemuck::bytes_of(&value)).hash(&mut hasher);
+        (number, beyond).hash(&mut hasher);
         for array in opened {
-            (array.shape, array.width).hash(&mut hasher);
+            (array.shape, array.width, array.row_bytes).hash(&mut hasher);
         }
         let (shape, width) = opened.first().map_or((&[][..], 0), |array| (array.shape, array.width));
-        let mut told: Exchanged =
-            [number, opened.len() as u64, width as u64, shape.len() as u64, 0, 0, 0, 0, 0, 0];
-        told.iter_mut().skip(4).zip(shape).for_each(|(to, from)| *to = *from as u64);
-        Notice::new(Call::Exchange, hasher.finish(), bytemuck::bytes_of(&told), site)
+        let mut told = Exchanged::default();
+        told[..4].copy_from_slice(&[number, opened.len() as u64, width as u64, shape.len() as u64]);
+        told[4..].iter_mut().zip(shape).for_each(|(to, from)| *to = *from as u64);
+        Notice::at(Call::Exchange, hasher.finish(), bytemuck::bytes_of(&told), site)
     }
 }
 
-impl<T: Element> Opened<'_, T> {
+impl Opened<'_> {
+    fn ghost_bytes(&self) -> usize {
+        self.width.saturating_mul(self.row_bytes)
+    }
+
     /// Fills what lies beyond the ends of the whole array, and what comes from this driver itself.
-    fn fill(&mut self, [before, after]: [Side; 2], edge: Edge<T>) {
-        let ghosts = self.width.saturating_mul(self.row_elems);
-        let (first, last) = (..ghosts.min(self.own.len()), self.own.len().saturating_sub(ghosts)..);
+    fn fill(&mut self, [before, after]: [Side; 2], beyond: Beyond<'_>) {
+        let own = self.own;
+        let (first, last) = (own.get(..self.row_bytes), own.len().checked_sub(self.row_bytes));
         match before {
-            Side::Me => self.before.copy_from_slice(&self.own[last.clone()]),
-            Side::End => beyond(self.before, self.own.get(..self.row_elems), edge),
+            Side::Me => self.before.copy_from_slice(&own[own.len().saturating_sub(self.ghost_bytes())..]),
+            Side::End => fill_beyond(self.before, first, beyond),
             Side::Driver(_) | Side::Nobody => {}
         }
         match after {
-            Side::Me => self.after.copy_from_slice(&self.own[first]),
-            Side::End => {
-                beyond(self.after, self.own.get(self.own.len().saturating_sub(self.row_elems)..), edge)
-            }
+            Side::Me => self.after.copy_from_slice(&own[..self.ghost_bytes()]),
+            Side::End => fill_beyond(self.after, last.and_then(|last| own.get(last..)), beyond),
             Side::Driver(_) | Side::Nobody => {}
         }
     }
 
     /// The messages to and from both sides.
     fn messages<'m>(&'m mut self, [before, after]: [Side; 2], to: &mut Vec<Message<'m>>) {
-        let ghosts = self.width.saturating_mul(self.row_elems);
-        let (first, last) = (..ghosts, self.own.len().saturating_sub(ghosts)..);
-        let own = self.own;
+        let ghosts = self.ghost_bytes();
+        // A driver without rows has no neighbours; any other has rows enough (`Rows::check`).
+        let first = self.own.get(..ghosts).unwrap_or_default();
+        let last = self.own.get(self.own.len().saturating_sub(ghosts)..).unwrap_or_default();
+        let mut both = |peer, (receive, from): (i32, &'m mut [u8]), (send, bytes)| {
+            to.push(Message { peer, tag: receive, direction: Direction::From(from) });
+            to.push(Message { peer, tag: send, direction: Direction::To(bytes) });
+        };
         if let Side::Driver(peer) = before {
-            let direction = Direction::From(bytemuck::cast_slice_mut(self.before));
-            to.push(Message { peer, tag: TO_AFTER, direction });
-            let direction = Direction::To(bytemuck::cast_slice(&own[first]));
-            to.push(Message { peer, tag: TO_BEFORE, direction });
+            both(peer, (TO_AFTER, &mut *self.before), (TO_BEFORE, first));
         }
         if let Side::Driver(peer) = after {
-            let direction = Direction::From(bytemuck::cast_slice_mut(self.after));
-            to.push(Message { peer, tag: TO_BEFORE, direction });
-            let direction = Direction::To(bytemuck::cast_slice(&own[last]));
-            to.push(Message { peer, tag: TO_AFTER, direction });
+            both(peer, (TO_BEFORE, &mut *self.after), (TO_AFTER, last));
         }
     }
 }
 
 /// Fills ghost rows beyond an end of the whole array, whose last row this is.
-fn beyond<T: Element>(ghosts: &mut [T], row: Option<&[T]>, edge: Edge<T>) {
-    match (edge, row) {
-        (Edge::Fill(value), _) => ghosts.fill(value),
-        (Edge::Clamp, Some(row)) if !row.is_empty() => {
-            ghosts.chunks_exact_mut(row.len()).for_each(|ghost| ghost.copy_from_slice(row));
-        }
+fn fill_beyond(ghosts: &mut [u8], row: Option<&[u8]>, beyond: Beyond<'_>) {
+    let piece = match beyond {
+        Beyond::Element(value) => value,
+        Beyond::LastRow => row.unwrap_or_default(),
         // The ring is closed by others; what a shrunken view leaves out needs nothing.
-        _ => {}
+        Beyond::Nothing | Beyond::OtherEnd => return,
+    };
+    if !piece.is_empty() {
+        ghosts.chunks_exact_mut(piece.len()).for_each(|ghost| ghost.copy_from_slice(piece));
     }
 }
 
 /// Sends and receives the rows of all arrays.
-fn transfer<T: Element>(link: &Link, notice: &Notice, opened: &mut [Opened<'_, T>], sides: &[[Side; 2]]) {
+fn transfer(link: &Link, notice: &Notice, opened: &mut [Opened<'_>], sides: &[[Side; 2]]) {
     let mut peers = Vec::new();
     let mut rows = Vec::new();
     for (array, sides) in opened.iter_mut().zip(sides).filter(|(array, _)| array.width > 0) {
@@ -296,14 +324,16 @@ fn transfer<T: Element>(link: &Link, notice: &Notice, opened: &mut [Opened<'_, T
 }
 
 /// Says how many ghost rows of each array can be read.
-fn settle<T: Element>(opened: &mut [Opened<'_, T>], sides: &[[Side; 2]], edge: Edge<T>) {
+fn settle(opened: &mut [Opened<'_>], sides: &[[Side; 2]], beyond: Beyond<'_>) {
     for (array, sides) in opened.iter_mut().zip(sides) {
         let width = array.width;
         let [before, after] = sides.map(|side| match side {
             Side::Nobody => 0,
-            Side::End if matches!(edge, Edge::Shrink) => 0,
+            Side::End if beyond == Beyond::Nothing => 0,
             _ => width,
         });
-        *array.ghosts = Ghosts::Fresh { before, after };
+        if let Some(ghosts) = &mut array.ghosts {
+            **ghosts = Ghosts::Fresh { before, after };
+        }
     }
 }

@@ -79,17 +79,22 @@ pub(super) struct Notice {
 
 impl Notice {
     pub(super) fn new(call: Call, detail: u64, bytes: &[u8], site: &Location<'_>) -> Notice {
+        Notice::at(call, detail, bytes, (site.file(), site.line()))
+    }
+
+    /// The same, for a call in a line of a file.
+    pub(super) fn at(call: Call, detail: u64, bytes: &[u8], (file, line): (&str, u32)) -> Notice {
         let mut notice = Notice {
             layout: LAYOUT,
             call: call as u32,
             detail,
             len_bytes: bytes.len() as u64,
-            line: site.line(),
+            line,
             file_len: 0,
             file: [0; FILE_BYTES],
             inline: [0; INLINE_BYTES],
         };
-        let mut name = site.file();
+        let mut name = file;
         while name.len() > FILE_BYTES {
             let mut rest = name.chars();
             rest.next();

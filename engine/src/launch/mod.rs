@@ -32,7 +32,7 @@ pub mod grant;
 mod grid;
 mod leaves;
 pub(crate) mod member;
-mod operand;
+pub(crate) mod operand;
 mod options;
 pub mod region;
 mod reserve;

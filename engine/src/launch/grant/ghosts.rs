@@ -55,6 +55,12 @@ impl<'a, T: Element, D: Shape> GhostHalo<'a, T, D> {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error().fmt(f)
+    }
+}
+
 impl Refusal {
     fn error(self) -> LaunchError {
         let bad = |why| LaunchError::BadGrant { what: WHAT, why };

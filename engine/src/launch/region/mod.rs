@@ -13,6 +13,7 @@
 pub(super) mod digest;
 mod error;
 mod fallible;
+mod ghosts;
 mod handle;
 mod operand;
 mod phase;
@@ -23,6 +24,7 @@ mod step_kind;
 mod team;
 
 pub use error::{BodyError, RegionError};
+pub use ghosts::{GhostRows, PhaseGhostHalo};
 pub use handle::{RegionMut, RegionRange, RegionRangeMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};
