@@ -29,6 +29,7 @@
 //! | one driver a machine | `mpirun -N 1 --bind-to none ./program` (Open MPI), `mpiexec -ppn 1 ./program` (MPICH), `srun -N 8 --ntasks-per-node=1 --cpus-per-task=64 ./program` |
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
+mod batch;
 mod courier;
 mod error;
 mod frames;
@@ -50,6 +51,7 @@ mod together;
 mod tree;
 mod vigil;
 
+pub use batch::array_part;
 pub use error::ClusterError;
 pub use lead::lead;
 pub use member::Cluster;
