@@ -56,6 +56,7 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
             pool.tasks().chunksize(1).map(stop, std::iter::repeat_n(leader, 8))?;
             Ok("ran on".into())
         },
+        "signals" => return signals(cluster),
         _ => return Err("no such part".into()),
     };
     if let Some(text) = cluster.lead_with(pool, body)? {
@@ -66,6 +67,30 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
     let again = cluster.lead(|pool| pool.map(|n: u32| n + 1, 0..10).map_err(Failed::from))?;
     assert_eq!(again.is_some(), cluster.me() == 0);
     assert!(again.is_none_or(|again| again == (1..=10).collect::<Vec<_>>()));
+    Ok(())
+}
+
+/// One driver is told that the time is over, and all know.
+fn signals(cluster: &Cluster) -> Result<(), Failed> {
+    let last = cluster.me() + 1 == cluster.size();
+    let pool = cluster.pool_builder().workers(1).build()?;
+    for signal in [rustix::process::Signal::USR1, rustix::process::Signal::TERM] {
+        assert_eq!(cluster.should_stop()?, signal == rustix::process::Signal::TERM);
+        // Those of a job step all get it; a worker is not to end by that.
+        common::send(pool.worker_pids()[0], rustix::process::Signal::USR1);
+        if last {
+            common::send(std::process::id(), signal);
+        }
+        // Delivered before the call returns, or while this thread waits in the next.
+        while !cluster.should_stop()? {}
+        assert!(cluster.should_stop()?);
+    }
+    assert_eq!(pool.apply(|n: u8| n, 3)?, 3);
+    assert_eq!(pool.insights().deaths, 0);
+    let told = cluster.lead(|pool| Ok::<_, ClusterError>(pool.should_stop()))?;
+    if cluster.me() == 0 {
+        println!("[{}]", told == Some(cluster.size() == 1));
+    }
     Ok(())
 }
 
@@ -301,6 +326,16 @@ fn one_machine_runs_the_same_bodies() {
 }
 
 #[test]
+fn one_machine_learns_that_its_time_is_over() {
+    let told = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["driver", "--exact", "--nocapture"])
+        .env(PART, "signals")
+        .output()
+        .unwrap();
+    assert!(told.status.success() && bracketed(&text(&told)) == ["true"], "{}", text(&told));
+}
+
+#[test]
 fn lead_returns_what_the_body_returns() {
     let sum = cluster::lead(|pool| Ok::<u64, phalanx::Error>(pool.map(|n: u64| n, 0..10)?.iter().sum()));
     assert_eq!(sum.unwrap(), 45);
@@ -354,6 +389,11 @@ fn a_fault_costs_its_item_on_whichever_driver_it_is() {
 #[test]
 fn tiny_and_large_items_travel() {
     plays_well("sizes", &[2, 3], |_| "sizes".into());
+}
+
+#[test]
+fn a_signal_to_one_driver_stops_all_at_the_same_call() {
+    plays_well("signals", &[1, 2, 3], |_| "true".into());
 }
 
 #[test]

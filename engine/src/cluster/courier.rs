@@ -5,8 +5,9 @@ use super::frames::{Channel, Kind, Received};
 use super::link::Link;
 use super::parcel;
 use super::vigil::Vigil;
+use crate::task::leading::{self, NAP};
 use crate::task::queue::TaskQueue;
-use crate::task::remote::{self, Remote};
+use crate::task::remote::Remote;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Courier {
     }
 }
 
-impl remote::Courier for Courier {
+impl leading::Courier for Courier {
     fn send(&self, queue: &Arc<TaskQueue>) {
         let Ok(mut servers) = self.servers.try_borrow_mut() else { return };
         for stop in self.remote.take_stops() {
@@ -146,6 +147,6 @@ pub(super) fn rest(looks: u32) {
     match looks {
         0..64 => std::hint::spin_loop(),
         64..256 => std::thread::yield_now(),
-        _ => std::thread::sleep(remote::NAP),
+        _ => std::thread::sleep(NAP),
     }
 }

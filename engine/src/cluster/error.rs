@@ -90,6 +90,17 @@ pub enum ClusterError {
         /// The call, and where it is.
         call: String,
     },
+    /// The batch system's variables do not say which part of an array job this task is; see
+    /// [`array_part`](super::array_part).
+    #[error("{variable} is {value}: {why}")]
+    ArrayTask {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A driver cannot make the pool that it serves with.
     #[error("driver {driver} on {host} cannot make its pool: {why}")]
     NoPool {

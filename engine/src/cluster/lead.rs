@@ -9,7 +9,8 @@ use super::member::{Cluster, read, write};
 use super::pool::ClusterPool;
 use super::{run, serve};
 use crate::pool::Pool;
-use crate::task::remote::{self, Remote};
+use crate::task::leading;
+use crate::task::remote::Remote;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -169,7 +170,7 @@ fn lead_others<T, E>(
     let courier = Rc::new(Courier::new(link, &remote, site));
     if let Some(queue) = pool.queue() {
         queue.join_cluster(remote.clone());
-        remote::set_leads(Some((queue.clone(), courier.clone())));
+        leading::set_leads(Some((queue.clone(), courier.clone())));
     }
     link.leads.set(true);
     let pool = ClusterPool::new(pool, remote);
@@ -179,7 +180,7 @@ fn lead_others<T, E>(
         Ok(_) => pool.pool().join(),
         Err(_) => pool.pool().terminate(),
     }
-    remote::set_leads(None);
+    leading::set_leads(None);
     courier.end();
     link.leads.set(false);
     drop(pool);

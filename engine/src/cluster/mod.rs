@@ -30,6 +30,7 @@
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
 mod array;
+mod batch;
 mod courier;
 mod draft;
 mod error;
@@ -57,6 +58,7 @@ mod tree;
 mod vigil;
 
 pub use array::ClusterArray;
+pub use batch::array_part;
 pub use error::ClusterError;
 pub use exchange::Exchange;
 pub use flight::InFlight;

@@ -1,6 +1,6 @@
 //! Tells a thread that waits for several results at once which of them have arrived.
 
-use crate::task::remote;
+use crate::task::leading;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -20,7 +20,7 @@ impl Finished {
 
     /// Waits until a result is ready; false if the deadline passed first.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
-        if let Some(is_there) = remote::lead_until(deadline, || !self.numbers.lock().is_empty()) {
+        if let Some(is_there) = leading::lead_until(deadline, || !self.numbers.lock().is_empty()) {
             return is_there;
         }
         let mut numbers = self.numbers.lock();

@@ -35,6 +35,7 @@ mod imap;
 mod insight;
 mod job;
 mod journal;
+pub(crate) mod leading;
 #[cfg(not(feature = "indicatif"))]
 mod no_bar;
 mod options;

@@ -484,8 +484,3 @@ impl DeathObserver for TaskQueue {
         self.board.alarm();
     }
 }
-
-/// Whether two receivers are the same, compared by address.
-pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
-}

@@ -45,6 +45,11 @@ pub(crate) trait Receiver: Send + Sync {
     fn make_calls(&self) {}
 }
 
+/// Whether two receivers are the same, compared by address.
+pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
 /// Results of some items, as the member left them.
 pub(crate) struct Arrival<'a> {
     pub(crate) first: usize,
