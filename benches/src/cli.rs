@@ -136,6 +136,7 @@ mod tests {
         );
         assert!(matches!(parsed("b --list").1, Request::List));
         assert!(matches!(parsed("b hog 0").1, Request::Hog(_)));
+        assert!(matches!(parsed("b cluster-driver heat 5 100 --team 2").1, Request::Driver(_)));
         assert!(matches!(parsed("b doctor --json").1, Request::Inspect(own, _) if own.name == "doctor"));
     }
 

@@ -8,6 +8,8 @@ use phalanx::{Edge, Pool};
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Messages above this length are sent a tenth as often, as in `peer.c`.
+const LONG: usize = 16 << 10;
 /// Runs that are not counted.
 const WARM_UP: usize = 20;
 
@@ -25,7 +27,7 @@ pub struct Driver {
     folder: PathBuf,
     /// Workers of each driver
     #[arg(long, default_value_t = 1)]
-    workers: usize,
+    team: usize,
 }
 
 impl Driver {
@@ -44,7 +46,7 @@ impl Driver {
 
     fn measure(&self, cluster: &Cluster) -> Outcome<()> {
         // No more than this driver's cores: on a busy machine more would only wait for each other.
-        let pool = cluster.pool_builder().workers(self.workers).build()?;
+        let pool = cluster.pool_builder().workers(self.team).build()?;
         let add = |a: f64, b: f64| a + b;
         match self.what.as_str() {
             "exchange" => self.sizes.iter().try_for_each(|bytes| self.exchange(cluster, &pool, *bytes))?,
@@ -67,29 +69,15 @@ impl Driver {
         Ok(())
     }
 
-    fn each(&self, cluster: &Cluster, name: &str, mut step: impl FnMut() -> Outcome<()>) -> Outcome<()> {
-        for _ in 0..WARM_UP {
-            step()?;
-        }
-        cluster.barrier()?;
-        let mut samples = Vec::with_capacity(self.count);
-        let mut last = Instant::now();
-        for _ in 0..self.count {
-            step()?;
-            let now = Instant::now();
-            samples.push((now - last).as_nanos().to_string());
-            last = now;
-        }
-        if cluster.me() == 0 {
-            println!("{name} {}", samples.join(" "));
-        }
-        Ok(())
+    fn each(&self, cluster: &Cluster, name: &str, step: impl FnMut() -> Outcome<()>) -> Outcome<()> {
+        timed(cluster, name, self.count, step)
     }
 
     /// Two drivers, one row of so many bytes each, which goes to the other.
     fn exchange(&self, cluster: &Cluster, pool: &Pool, bytes: usize) -> Outcome<()> {
         let mut rows = cluster.zeros::<f64, _>(pool, (cluster.size(), bytes / 8), 1)?;
-        self.each(cluster, &format!("exchange_{bytes}"), || {
+        let count = if bytes > LONG { self.count.div_ceil(10) } else { self.count };
+        timed(cluster, &format!("exchange_{bytes}"), count, || {
             cluster.exchange(&mut rows, Edge::Fill(0.0))?;
             Ok(())
         })
@@ -151,6 +139,26 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Times each of `count` steps; driver 0 prints the samples.
+fn timed(cluster: &Cluster, name: &str, count: usize, mut step: impl FnMut() -> Outcome<()>) -> Outcome<()> {
+    for _ in 0..WARM_UP {
+        step()?;
+    }
+    cluster.barrier()?;
+    let mut samples = Vec::with_capacity(count);
+    let mut last = Instant::now();
+    for _ in 0..count {
+        step()?;
+        let now = Instant::now();
+        samples.push((now - last).as_nanos().to_string());
+        last = now;
+    }
+    if cluster.me() == 0 {
+        println!("{name} {}", samples.join(" "));
+    }
+    Ok(())
 }
 
 /// The square of the first number, after so many microseconds of work.

@@ -119,7 +119,7 @@ impl Job<'_> {
     /// Time of a sweep.
     pub fn heat(&self, cells: usize, setup: &Setup, report: &mut Report) -> Outcome<()> {
         let words = ["heat".to_owned(), SWEEPS.to_string(), cells.to_string()];
-        let with = |workers: usize| [&words[..], &["--workers".into(), workers.to_string()]].concat();
+        let with = |workers: usize| [&words[..], &["--team".into(), workers.to_string()]].concat();
         let (own, peer) = self.mpi.variants();
         let mut columns =
             [format!("{own}-2x1"), format!("{own}-1x2"), format!("{peer}-2")].map(|name| (name, vec![]));

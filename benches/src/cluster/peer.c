@@ -144,7 +144,8 @@ int main(int argc, char **argv) {
     if (argc < 3) MPI_Abort(MPI_COMM_WORLD, 2);
     const char *what = argv[1];
     int n = atoi(argv[2]);
-    if (strcmp(what, "exchange") == 0) for (int k = 3; k < argc; k++) exchange(n, atoi(argv[k]));
+    if (strcmp(what, "exchange") == 0) for (int k = 3; k < argc; k++)
+        exchange(atoi(argv[k]) > 16384 ? (n + 9) / 10 : n, atoi(argv[k]));
     else if (strcmp(what, "loggp") == 0) loggp(n, argc - 3, argv + 3);
     else if (strcmp(what, "heat") == 0) heat(n, atoi(argv[3]));
     else collective(what, n);
