@@ -118,6 +118,13 @@ impl Installed {
     }
 }
 
+impl Installed {
+    /// The variants of both programs with this MPI.
+    pub fn variants(&self) -> (&'static str, &'static str) {
+        if self.name == "mpich" { ("phalanx-mpich", "c-mpich") } else { ("phalanx-openmpi", "c-openmpi") }
+    }
+}
+
 fn last_lines(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.trim().lines().rev().take(3).collect();

@@ -1,6 +1,5 @@
 //! Jobs with one MPI: ours, and those of the peers, in turn.
 
-use super::EXCHANGE;
 use super::driver::Driver;
 use super::installed::{Installed, samples};
 use crate::harness::{Outcome, Setup};
@@ -8,6 +7,16 @@ use crate::report::{Goal, Record, Report, Target};
 use crate::watchdog;
 use std::path::{Path, PathBuf};
 
+/// Lengths of messages, in bytes.
+pub const EXCHANGE: [(usize, &str); 7] = [
+    (8, "cluster_exchange_8"),
+    (64, "cluster_exchange_64"),
+    (1 << 10, "cluster_exchange_1024"),
+    (8 << 10, "cluster_exchange_8192"),
+    (64 << 10, "cluster_exchange_65536"),
+    (256 << 10, "cluster_exchange_262144"),
+    (1 << 20, "cluster_exchange_1048576"),
+];
 /// What Phalanx may take longer than bare MPI, in nanoseconds.
 const ABOVE: f64 = 2000.0;
 /// How many times as long a sum of one value may take.

@@ -11,23 +11,13 @@ use crate::bench::Bench;
 use crate::harness::{Outcome, Setup};
 use crate::report::Report;
 use clap::Args;
-use installed::{Installed, find};
-use job::Job;
+use installed::find;
+use job::{EXCHANGE, Job};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const FUTURES: &str = include_str!("futures.py");
 
-/// Lengths of messages, in bytes.
-const EXCHANGE: [(usize, &str); 7] = [
-    (8, "cluster_exchange_8"),
-    (64, "cluster_exchange_64"),
-    (1 << 10, "cluster_exchange_1024"),
-    (8 << 10, "cluster_exchange_8192"),
-    (64 << 10, "cluster_exchange_65536"),
-    (256 << 10, "cluster_exchange_262144"),
-    (1 << 20, "cluster_exchange_1048576"),
-];
 /// What can be measured by itself, in the order in which it is.
 const PARTS: [&str; 5] = ["exchange", "collectives", "heat", "map", "npy"];
 
@@ -153,12 +143,5 @@ impl ClusterBench {
             Ok(_) => Err(format!("{} does not have mpi4py", self.python)),
             Err(error) => Err(format!("{} cannot be started: {error}", self.python)),
         }
-    }
-}
-
-impl Installed {
-    /// The variants of both programs with this MPI.
-    fn variants(&self) -> (&'static str, &'static str) {
-        if self.name == "mpich" { ("phalanx-mpich", "c-mpich") } else { ("phalanx-openmpi", "c-openmpi") }
     }
 }
