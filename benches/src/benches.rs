@@ -3,6 +3,7 @@
 use crate::bench::{Listed, ListedInspection};
 use crate::c2c::CoreToCore;
 use crate::chunk::Chunk;
+use crate::cluster::ClusterBench;
 use crate::compare::Compare;
 use crate::doctor::Doctor;
 use crate::kernels::Kernels;
@@ -40,6 +41,7 @@ pub const BENCHES: &[Listed] = &[
     Listed::of::<Scale>(),
     Listed::of::<Compare>(),
     Listed::of::<Tune>(),
+    Listed::of::<ClusterBench>(),
 ];
 
 /// All inspections. They come before the benches in the help.

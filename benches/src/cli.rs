@@ -3,6 +3,7 @@
 use crate::all;
 use crate::bench::{Listed, ListedInspection};
 use crate::benches::{BENCHES, INSPECTIONS};
+use crate::cluster::driver::Driver;
 use crate::harness::Options;
 use crate::noise::Hog;
 use clap::error::ErrorKind;
@@ -59,6 +60,8 @@ pub enum Request {
     List,
     /// A busy process.
     Hog(Hog),
+    /// One driver of a cluster.
+    Driver(Driver),
     /// This inspection, with its options.
     Inspect(&'static ListedInspection, ArgMatches),
     /// These benches, each with its options.
@@ -74,6 +77,7 @@ pub fn read(
     let request = match matches.subcommand() {
         _ if cli.list => Request::List,
         Some((Hog::NAME, options)) => Request::Hog(Hog::from_arg_matches(options)?),
+        Some((Driver::NAME, options)) => Request::Driver(Driver::from_arg_matches(options)?),
         Some((all::NAME, options)) => Request::Run(all::benches(options)?),
         Some((name, options)) if let Some(named) = INSPECTIONS.iter().find(|own| own.name == name) => {
             Request::Inspect(named, options.clone())
@@ -107,6 +111,7 @@ fn command() -> Command {
         .subcommands(BENCHES.iter().map(Listed::command))
         .subcommand(all::command())
         .subcommand(Hog::augment_args(Command::new(Hog::NAME)).hide(true))
+        .subcommand(Driver::augment_args(Command::new(Driver::NAME)).hide(true))
 }
 
 #[cfg(test)]
@@ -131,6 +136,7 @@ mod tests {
         );
         assert!(matches!(parsed("b --list").1, Request::List));
         assert!(matches!(parsed("b hog 0").1, Request::Hog(_)));
+        assert!(matches!(parsed("b cluster-driver heat 5 100 --team 2").1, Request::Driver(_)));
         assert!(matches!(parsed("b doctor --json").1, Request::Inspect(own, _) if own.name == "doctor"));
     }
 

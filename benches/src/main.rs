@@ -13,6 +13,7 @@ mod benches;
 mod c2c;
 mod chunk;
 mod cli;
+mod cluster;
 mod compare;
 mod described;
 mod doctor;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Request::Hog(hog) => hog.run(),
+        Request::Driver(driver) => driver.run(),
         Request::Inspect(inspection, options) => {
             return match inspection.run(&options, &cli.options, cli.json) {
                 Ok(0) => ExitCode::SUCCESS,

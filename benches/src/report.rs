@@ -65,6 +65,8 @@ pub enum Goal {
     Below(f64),
     /// Below this factor of a peer's median.
     BelowPeer(f64, &'static str),
+    /// At most so much above a peer's median.
+    AbovePeer(f64, &'static str),
     /// At least this factor of a peer's median.
     AtLeastPeer(f64, &'static str),
 }
@@ -87,6 +89,7 @@ impl Target {
         Some(match self.goal {
             Goal::Below(limit) => record.median < limit,
             Goal::BelowPeer(factor, name) => record.median < factor * peer(name)?,
+            Goal::AbovePeer(more, name) => record.median <= more + peer(name)?,
             Goal::AtLeastPeer(factor, name) => record.median >= factor * peer(name)?,
         })
     }
@@ -96,6 +99,7 @@ impl Target {
             Goal::Below(limit) => format!("below {}", shown(limit, unit)),
             Goal::BelowPeer(1.0, name) => format!("below {name}"),
             Goal::BelowPeer(factor, name) => format!("below {factor} x {name}"),
+            Goal::AbovePeer(more, name) => format!("at most {} above {name}", shown(more, unit)),
             Goal::AtLeastPeer(factor, name) => format!("at least {factor} x {name}"),
         }
     }

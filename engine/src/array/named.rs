@@ -155,13 +155,18 @@ fn read_data<T: NpyElement>(
 ) -> Result<(), AttachError> {
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(into);
     file.read_exact_at(bytes, header.data_offset() as u64).map_err(|source| io_error(path, source))?;
+    to_native::<T>(header, bytes);
+    Ok(())
+}
+
+/// Turns the bytes of a file's elements into this machine's numbers.
+pub(crate) fn to_native<T: NpyElement>(header: &Header, bytes: &mut [u8]) {
     if !header.dtype().is_native() {
         let number = if T::KIND == Kind::Complex { size_of::<T>() / 2 } else { size_of::<T>() };
         for number in bytes.chunks_exact_mut(number.max(1)) {
             number.reverse();
         }
     }
-    Ok(())
 }
 
 fn io_error(path: &Path, source: io::Error) -> AttachError {

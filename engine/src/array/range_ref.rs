@@ -214,6 +214,11 @@ impl<'a, T: Element, D: Shape> RangeRefMut<'a, T, D> {
         unsafe { ArrayViewMut::from_shape_ptr(self.part.dim.clone(), self.part.ptr.as_ptr()) }
     }
 
+    /// Where the first element lies.
+    pub(crate) fn base(&self) -> NonNull<T> {
+        self.part.ptr
+    }
+
     /// The segment that the elements lie in.
     pub(crate) fn segment(&self) -> Option<&'a Arc<Segment>> {
         self.part.segment

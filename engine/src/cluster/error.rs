@@ -1,7 +1,10 @@
 //! Errors of clusters.
 
+use crate::launch::LaunchError;
 use crate::pool::PoolError;
 use crate::topology::{PlacementError, TopologyError};
+use std::io;
+use std::path::PathBuf;
 
 /// Why a driver cannot join a cluster, or a call over the cluster failed.
 ///
@@ -78,6 +81,36 @@ pub enum ClusterError {
         /// Its call.
         theirs: String,
     },
+    /// This driver leads the others ([`Cluster::lead`](super::Cluster::lead)), which serve it and make no other
+    /// call meanwhile.
+    #[error(
+        "this driver calls {call} while it leads the others, which only run its tasks; call it before or after"
+    )]
+    Leads {
+        /// The call, and where it is.
+        call: String,
+    },
+    /// The batch system's variables do not say which part of an array job this task is; see
+    /// [`array_part`](super::array_part).
+    #[error("{variable} is {value}: {why}")]
+    ArrayTask {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A driver cannot make the pool that it serves with.
+    #[error("driver {driver} on {host} cannot make its pool: {why}")]
+    NoPool {
+        /// The other driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// What went wrong.
+        why: String,
+    },
     /// A value cannot be sent to other drivers, or be read from them.
     #[error("a value of type {type_name} cannot go between drivers: {why}")]
     Value {
@@ -93,6 +126,74 @@ pub enum ClusterError {
         driver: usize,
         /// The cluster's size.
         size: usize,
+    },
+    /// A driver has fewer rows than its neighbours want for ghost rows.
+    #[error(
+        "{ghosts} ghost rows are more than the {rows} rows of driver {driver}; use fewer drivers, or fewer ghost rows"
+    )]
+    Ghosts {
+        /// The ghost rows on each side.
+        ghosts: usize,
+        /// The driver with the fewest rows.
+        driver: usize,
+        /// Its rows.
+        rows: usize,
+    },
+    /// An array over a cluster needs an axis whose units are dealt out.
+    #[error("an array without axes has no rows to deal out to the drivers of a cluster")]
+    NoAxes,
+    /// A file of all drivers cannot be read or written.
+    #[error("{path:?}: {doing}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was not possible.
+        doing: &'static str,
+        /// The error from the kernel.
+        source: io::Error,
+    },
+    /// A driver does not find the file that driver 0 has.
+    #[error(
+        "{path:?}: driver {driver} on {host} does not find there what driver 0 has; use a folder that all machines share"
+    )]
+    Unshared {
+        /// The file.
+        path: PathBuf,
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+    },
+    /// Rows are not dealt out as they are over a cluster.
+    #[error(
+        "driver {driver} on {host} has {found} of {len} rows, but {due} are its own: deal them out with cluster.part({len})"
+    )]
+    NotDealtOut {
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// How many rows it has.
+        found: usize,
+        /// How many all drivers have.
+        len: usize,
+        /// How many it must have.
+        due: usize,
+    },
+    /// The launch of this driver failed.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The launch of another driver failed.
+    #[error("driver {driver} on {host} failed in {call}: {why}")]
+    Driver {
+        /// The driver.
+        driver: usize,
+        /// Its host.
+        host: String,
+        /// The call.
+        call: &'static str,
+        /// What its error says.
+        why: String,
     },
     /// The machine's topology cannot be detected.
     #[error(transparent)]

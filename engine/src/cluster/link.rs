@@ -7,8 +7,9 @@
 
 use super::error::ClusterError;
 use super::meeting::{Call, Notice};
-use super::mpi::{Direction, Message, Mpi, Unfinished};
+use super::mpi::{Direction, Message, Mpi, Posted, Unfinished};
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ const TOO_LONG: i32 = 101;
 
 const NOTICES: i32 = 1;
 const BYTES: i32 = 2;
+/// Frames between the driver that leads and one that serves, and what follows them.
+pub(super) const FRAMES: i32 = 3;
+pub(super) const FRAME_BYTES: i32 = 4;
 
 /// One driver's end.
 pub(super) struct Link {
@@ -33,6 +37,8 @@ pub(super) struct Link {
     /// Host names, once they are known.
     hosts: RefCell<Vec<String>>,
     limit: Cell<Option<Duration>>,
+    /// Whether this driver leads the others, so that they make no other call.
+    pub(super) leads: Cell<bool>,
 }
 
 /// What each driver has to say, by driver.
@@ -42,7 +48,7 @@ impl Link {
     pub(super) fn new(mpi: Box<dyn Mpi>, limit: Option<Duration>) -> Result<Link, ClusterError> {
         let (me, size) = (mpi.rank()?, mpi.size()?);
         let (hosts, limit) = (RefCell::new(Vec::new()), Cell::new(limit));
-        Ok(Link { mpi: RefCell::new(mpi), me, size, hosts, limit })
+        Ok(Link { mpi: RefCell::new(mpi), me, size, hosts, limit, leads: Cell::new(false) })
     }
 
     pub(super) fn set_hosts(&self, hosts: Vec<String>) {
@@ -51,6 +57,19 @@ impl Link {
 
     pub(super) fn set_limit(&self, limit: Option<Duration>) {
         self.limit.set(limit);
+    }
+
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.limit.get()
+    }
+
+    /// Starts a message that holds its bytes.
+    pub(super) fn post(&self, peer: usize, tag: i32, bytes: Vec<u8>, is_receive: bool) -> Posted {
+        self.mpi.borrow().post(peer, tag, bytes, is_receive)
+    }
+
+    pub(super) fn is_done(&self, posted: &mut Posted) -> bool {
+        self.mpi.borrow().is_done(posted)
     }
 
     pub(super) fn host(&self, driver: usize) -> String {
@@ -72,7 +91,7 @@ impl Link {
 
     /// Tells all drivers which call this is, and learns the same of them. All return the same answer: either
     /// all make the same call, or each has an error that names one that does not.
-    fn meet(&self, notice: &Notice, site: &str) -> Result<Vec<Notice>, ClusterError> {
+    fn meet(&self, notice: &Notice) -> Result<Vec<Notice>, ClusterError> {
         let mut notices = vec![Notice::empty(); self.size];
         if let Some(own) = notices.get_mut(self.me) {
             *own = *notice;
@@ -89,18 +108,10 @@ impl Link {
                 direction: Direction::To(bytemuck::bytes_of(notice)),
             });
         }
-        self.transfer(messages, site);
+        self.transfer(messages, notice);
         match notices.iter().position(|other| !notice.agrees(other)) {
             None => Ok(notices),
-            Some(driver) if !notices[driver].is_readable() => {
-                Err(ClusterError::MixedBuilds { driver, host: self.host(driver) })
-            }
-            Some(driver) => Err(ClusterError::Disagree {
-                mine: notice.text(),
-                driver,
-                host: self.host(driver),
-                theirs: notices[driver].text(),
-            }),
+            Some(driver) => Err(self.disagreement(notice, driver, &notices[driver])),
         }
     }
 
@@ -114,8 +125,10 @@ impl Link {
         wants: impl Fn(usize, usize) -> bool,
     ) -> Result<Said, ClusterError> {
         let own = Notice::new(call, detail as u64, bytes, site);
-        let text = own.text();
-        let notices = self.meet(&own, &text)?;
+        if self.leads.get() {
+            return Err(ClusterError::Leads { call: own.text() });
+        }
+        let notices = self.meet(&own)?;
         let is_long = |notice: &Notice| notice.inline().is_none();
         let mut said: Said = Vec::with_capacity(self.size);
         for (speaker, notice) in notices.iter().enumerate() {
@@ -137,12 +150,12 @@ impl Link {
                 messages.push(Message { peer, tag: BYTES, direction: Direction::To(bytes) });
             }
         }
-        self.transfer(messages, &text);
+        self.transfer(messages, &own);
         Ok(said)
     }
 
     /// Room for what a driver says. Without it nothing that was announced can be received any more.
-    fn room(&self, len_bytes: usize, speaker: usize) -> Vec<u8> {
+    pub(super) fn room(&self, len_bytes: usize, speaker: usize) -> Vec<u8> {
         let mut room = Vec::new();
         if room.try_reserve_exact(len_bytes).is_err() {
             let host = self.host(self.me);
@@ -158,23 +171,70 @@ impl Link {
         room
     }
 
-    fn transfer(&self, mut messages: Vec<Message<'_>>, site: &str) {
+    /// Tells these peers which call this is, and sends and receives rows at once. A peer that makes another
+    /// call ends the job: rows are under way by then.
+    pub(super) fn exchange(&self, notice: &Notice, peers: &[usize], rows: Vec<Message<'_>>) {
+        let mut notices = vec![Notice::empty(); peers.len()];
+        let mut messages = Vec::with_capacity(rows.len().saturating_add(peers.len().saturating_mul(2)));
+        for (peer, notice) in peers.iter().zip(&mut notices) {
+            let direction = Direction::From(bytemuck::bytes_of_mut(notice));
+            messages.push(Message { peer: *peer, tag: NOTICES, direction });
+        }
+        for peer in peers {
+            let direction = Direction::To(bytemuck::bytes_of(notice));
+            messages.push(Message { peer: *peer, tag: NOTICES, direction });
+        }
+        messages.extend(rows);
+        self.transfer_checked(messages, peers.len(), notice, &mut |heads| {
+            for head in heads {
+                let Direction::From(bytes) = &head.direction else { continue };
+                let theirs: Notice = bytemuck::pod_read_unaligned(bytes);
+                if !notice.agrees(&theirs) {
+                    let error = self.disagreement(notice, head.peer, &theirs);
+                    self.abort(1, &format!("driver {} on {}: {error}", self.me, self.host(self.me)));
+                }
+            }
+        });
+    }
+
+    fn transfer(&self, messages: Vec<Message<'_>>, site: &dyn Display) {
+        self.transfer_checked(messages, 0, site, &mut |_| {});
+    }
+
+    /// Sends and receives; `check` sees the first `heads` messages before any other is looked at.
+    fn transfer_checked(
+        &self,
+        mut messages: Vec<Message<'_>>,
+        heads: usize,
+        site: &dyn Display,
+        check: &mut dyn FnMut(&[Message<'_>]),
+    ) {
         if messages.is_empty() {
             return;
         }
         let peers: Vec<usize> = messages.iter().map(|message| message.peer).collect();
         let mut wait = Wait { link: self, site, since: None, tests: 0, notices: 0 };
         let mpi = self.mpi.borrow();
-        mpi.transfer(&mut messages, &mut |unfinished| {
+        let mut turn = |unfinished: Unfinished<'_>| {
             wait.turn(&mut || unfinished().and_then(|number| peers.get(number).copied()));
-        });
+        };
+        mpi.transfer(&mut messages, heads, &mut turn, check);
+    }
+
+    fn disagreement(&self, own: &Notice, driver: usize, theirs: &Notice) -> ClusterError {
+        let host = self.host(driver);
+        if theirs.is_readable() {
+            ClusterError::Disagree { mine: own.text(), driver, host, theirs: theirs.text() }
+        } else {
+            ClusterError::MixedBuilds { driver, host }
+        }
     }
 }
 
 /// One wait.
 struct Wait<'a> {
     link: &'a Link,
-    site: &'a str,
+    site: &'a dyn Display,
     /// When it began; the clock is not read for short ones.
     since: Option<Instant>,
     tests: u32,

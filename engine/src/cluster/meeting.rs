@@ -22,16 +22,42 @@ pub(super) enum Call {
     Gather,
     AllGather,
     AllReduce,
+    Exchange,
+    LoadNpy,
+    SaveNpy,
+    LoadRaw,
+    SaveRaw,
+    Lead,
+    ShouldStop,
+    Reduce,
+    Scan,
+    Accumulate,
     End,
 }
 
-const CALLS: [(Call, &str); 7] = [
+impl Call {
+    pub(super) fn name(self) -> &'static str {
+        CALLS.iter().find(|(call, _)| *call == self).map_or("something else", |(_, name)| name)
+    }
+}
+
+const CALLS: [(Call, &str); 17] = [
     (Call::Start, "cluster::run"),
     (Call::Barrier, "barrier"),
     (Call::Broadcast, "broadcast"),
     (Call::Gather, "gather"),
     (Call::AllGather, "all_gather"),
     (Call::AllReduce, "all_reduce"),
+    (Call::Exchange, "exchange"),
+    (Call::LoadNpy, "load_npy"),
+    (Call::SaveNpy, "save_npy"),
+    (Call::LoadRaw, "load_raw"),
+    (Call::SaveRaw, "save_raw"),
+    (Call::Lead, "lead"),
+    (Call::ShouldStop, "should_stop"),
+    (Call::Reduce, "reduce"),
+    (Call::Scan, "scan"),
+    (Call::Accumulate, "accumulate"),
     (Call::End, "nothing more: its body has returned"),
 ];
 
@@ -53,17 +79,22 @@ pub(super) struct Notice {
 
 impl Notice {
     pub(super) fn new(call: Call, detail: u64, bytes: &[u8], site: &Location<'_>) -> Notice {
+        Notice::at(call, detail, bytes, (site.file(), site.line()))
+    }
+
+    /// The same, for a call in a line of a file.
+    pub(super) fn at(call: Call, detail: u64, bytes: &[u8], (file, line): (&str, u32)) -> Notice {
         let mut notice = Notice {
             layout: LAYOUT,
             call: call as u32,
             detail,
             len_bytes: bytes.len() as u64,
-            line: site.line(),
+            line,
             file_len: 0,
             file: [0; FILE_BYTES],
             inline: [0; INLINE_BYTES],
         };
-        let mut name = site.file();
+        let mut name = file;
         while name.len() > FILE_BYTES {
             let mut rest = name.chars();
             rest.next();
@@ -109,11 +140,36 @@ impl Notice {
         }
         let detail = if self.call == Call::Broadcast as u32 || self.call == Call::Gather as u32 {
             format!(" with driver {}", self.detail)
+        } else if self.call == Call::Exchange as u32 {
+            self.inline().map_or_else(String::new, exchanged)
         } else {
             String::new()
         };
         let file = self.file.get(..self.file_len as usize).unwrap_or_default();
         format!("{name}{detail} ({}:{})", String::from_utf8_lossy(file), self.line)
+    }
+}
+
+/// What is said of the arrays of an exchange: its number, how many there are, and of the first its ghost rows,
+/// its axes and their lengths.
+pub(super) type Exchanged = [u64; 10];
+
+/// " 1742 of [300, 200] with 1 ghost row, and 1 array more".
+fn exchanged(bytes: &[u8]) -> String {
+    let Ok(told) = bytemuck::try_pod_read_unaligned::<Exchanged>(bytes) else { return String::new() };
+    let [number, arrays, ghosts, axes, shape @ ..] = told;
+    let shape = shape.get(..axes as usize).unwrap_or(&shape);
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    let mut text = format!(" {number} of {shape:?} with {ghosts} ghost row{}", plural(ghosts));
+    if let Some(more) = arrays.checked_sub(1).filter(|more| *more > 0) {
+        text.push_str(&format!(", and {more} array{} more", plural(more)));
+    }
+    text
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

@@ -4,6 +4,7 @@
 use super::error::ClusterError;
 use super::link::Link;
 use super::meeting::Call;
+use super::rows::Rows;
 use super::share::{self, Rule};
 use crate::base::{Output, notation};
 use crate::handle::travel;
@@ -12,8 +13,10 @@ use crate::spawn;
 use crate::topology::{CpuSet, Limits, Machine};
 use serde::{Deserialize, Serialize};
 use std::any::type_name;
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The drivers of one job, as one of them sees them. Made by [`run`](super::run).
@@ -25,12 +28,14 @@ use std::time::Duration;
 /// Only the thread that called `run` can use it.
 pub struct Cluster {
     /// `None` without a launcher.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<Rc<Link>>,
     hosts: Vec<String>,
     /// The PUs of this driver's pool, and its part of the machine's CPU quota.
     cpus: CpuSet,
     drivers_here: usize,
     reason: String,
+    /// How many exchanges there were.
+    pub(super) exchanges: Cell<u64>,
 }
 
 /// What drivers tell each other first.
@@ -58,6 +63,7 @@ impl Cluster {
             cpus: Limits::detect().allowed,
             drivers_here: 1,
             reason: "1 driver, started without a launcher".into(),
+            exchanges: Cell::new(0),
         })
     }
 
@@ -82,7 +88,8 @@ impl Cluster {
         let shares: Vec<Share> = exchange(&link, Call::Start, &Share { cores }, site)?;
         let reason = reason(&link, library, &greetings, &shares, (&cpus, rule), &machine);
         let hosts = greetings.into_iter().map(|greeting| greeting.host).collect();
-        Ok(Cluster { link: Some(link), hosts, cpus, drivers_here: masks.len(), reason })
+        let (drivers_here, exchanges) = (masks.len(), Cell::new(0));
+        Ok(Cluster { link: Some(Rc::new(link)), hosts, cpus, drivers_here, reason, exchanges })
     }
 
     /// Returns this driver's number, from 0.
@@ -124,12 +131,11 @@ impl Cluster {
     }
 
     /// Returns this driver's part of the indices `0..len`: neighbouring ones, nearly as many for each driver.
+    ///
+    /// They are dealt out in leaves, of which there are at most 4096 and whose length follows from `len` alone.
+    /// So a [`reduce`](Self::reduce) over them has the same bits on any number of drivers.
     pub fn part(&self, len: usize) -> Range<usize> {
-        let bound = |driver: usize| {
-            let product = (len as u128).saturating_mul(driver as u128);
-            usize::try_from(product.checked_div(self.size() as u128).unwrap_or(0)).unwrap_or(len)
-        };
-        bound(self.me())..bound(self.me().saturating_add(1))
+        Rows::new(len).of(self.me(), self.size()).range()
     }
 
     /// Sets how long this driver waits for others in a call before it ends the job, with status 101. `None`,
@@ -232,7 +238,12 @@ impl Cluster {
         values.into_iter().reduce(fold).ok_or(ClusterError::Value { type_name: type_name::<T>(), why })
     }
 
-    fn of_all<T: Output>(&self, call: Call, value: &T, site: &Location<'_>) -> Result<Vec<T>, ClusterError> {
+    pub(super) fn of_all<T: Output>(
+        &self,
+        call: Call,
+        value: &T,
+        site: &Location<'_>,
+    ) -> Result<Vec<T>, ClusterError> {
         match &self.link {
             None => Ok(vec![read(&write(value)?)?]),
             Some(link) => exchange(link, call, value, site),
@@ -261,7 +272,7 @@ fn exchange<T: Output>(
     link.say(call, 0, &write(value)?, site, |_, _| true)?.iter().map(|bytes| read(bytes)).collect()
 }
 
-fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
+pub(super) fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
     let (written, handle) = travel::without_handles(|| notation::to_vec(value));
     let type_name = type_name::<T>();
     if let Some(what) = handle {
@@ -271,7 +282,7 @@ fn write<T: Output>(value: &T) -> Result<Vec<u8>, ClusterError> {
     written.map_err(|error| ClusterError::Value { type_name, why: error.to_string() })
 }
 
-fn read<T: Output>(bytes: &[u8]) -> Result<T, ClusterError> {
+pub(super) fn read<T: Output>(bytes: &[u8]) -> Result<T, ClusterError> {
     notation::read(bytes)
         .map_err(|error| ClusterError::Value { type_name: type_name::<T>(), why: error.to_string() })
 }

@@ -29,15 +29,41 @@
 //! | one driver a machine | `mpirun -N 1 --bind-to none ./program` (Open MPI), `mpiexec -ppn 1 ./program` (MPICH), `srun -N 8 --ntasks-per-node=1 --cpus-per-task=64 ./program` |
 //! | one driver a NUMA node | `mpirun --map-by ppr:1:numa:pe=16 ./program` |
 
+mod array;
+mod batch;
+mod courier;
+mod draft;
 mod error;
+mod exchange;
+mod flight;
+mod frames;
 mod launcher;
+mod lead;
 mod link;
 mod meeting;
 mod member;
 mod mpi;
+mod npy;
+mod parcel;
+mod pool;
+mod reduce;
+mod region;
+mod rows;
 mod run;
+mod scan;
+mod serve;
 mod share;
+mod together;
+mod tree;
+mod vigil;
 
+pub use array::ClusterArray;
+pub use batch::array_part;
 pub use error::ClusterError;
+pub use exchange::Exchange;
+pub use flight::InFlight;
+pub use lead::lead;
 pub use member::Cluster;
+pub use pool::ClusterPool;
+pub use region::{ClusterTeam, RegionArray, RegionExchange};
 pub use run::run;

@@ -13,7 +13,7 @@ use crate::launch::driver::launcher::Launcher;
 use crate::launch::driver::scratch::Scratch;
 use crate::launch::error::LaunchError;
 use crate::launch::grid::Grid;
-use crate::launch::member::entry::{broadcast_entry, for_each_entry, reduce_entry, reduce_layout};
+use crate::launch::member::entry::{broadcast_entry, for_each_entry};
 use crate::launch::member::settle::{Leaves, fold_tree};
 use crate::launch::operand::Operand;
 use crate::launch::operand::describe::Description;
@@ -47,6 +47,12 @@ impl<'p> Launch<'p> {
     /// chunks at any element: each unit may be much work (a file, a seed, a frame).
     pub fn chunk(mut self, units: usize) -> Self {
         self.options.chunk = Some(units);
+        self
+    }
+
+    /// Cuts the operands into leaves of exactly `units` units, whose number nothing limits.
+    pub(crate) fn leaf_len(mut self, units: usize) -> Self {
+        self.options.leaf_len = Some(units.max(1));
         self
     }
 
@@ -161,13 +167,7 @@ impl<'p> Launch<'p> {
     /// Combines the kernel's results over all chunks into one value. See
     /// [`Pool::reduce`](crate::Pool::reduce).
     #[track_caller]
-    pub fn reduce<O, A, K, C>(
-        self,
-        mut operands: O,
-        identity: A,
-        kernel: K,
-        combine: C,
-    ) -> Result<A, LaunchError>
+    pub fn reduce<O, A, K, C>(self, operands: O, identity: A, kernel: K, combine: C) -> Result<A, LaunchError>
     where
         O: Operand,
         A: Element,
@@ -175,26 +175,8 @@ impl<'p> Launch<'p> {
         C: Fn(A, A) -> A + Copy + Send + Sync,
     {
         const { (NoCapture::<K>::OK, NoCapture::<C>::OK) };
-        let _carried_by_its_type = kernel;
-        let mut description = self.describe(&operands)?;
-        description.leaf(size_of::<A>());
-        let wire = operands.wire();
-        let call = LaunchCall {
-            entry: reduce_entry::<O, A, K, C>,
-            layout: reduce_layout::<O, A>(),
-            wire: WireBytes::of(&wire),
-        };
-        let (scratch, leaves) = self.run(&call, &description, Location::caller(), None)?;
-        let mut result = identity;
-        if let Some(scratch) = &scratch {
-            // SAFETY: the launch succeeded with these operands, and nobody else has this scratch.
-            let mut places = unsafe { Leaves::new(scratch.base(), leaves) };
-            operands.settle(&mut places);
-            let partial: Vec<A> = places.take::<A>(1).iter().map(|leaf| leaf[0]).collect();
-            result = fold_tree(&partial, &combine).unwrap_or(identity);
-        }
-        self.launcher.put_back(scratch);
-        Ok(result)
+        let leaves = self.leaves(operands, kernel, combine, Location::caller())?;
+        Ok(fold_tree(&leaves, &combine).unwrap_or(identity))
     }
 
     /// Runs `kernel` once on every worker. See [`Pool::broadcast`](crate::Pool::broadcast).
@@ -231,6 +213,7 @@ impl<'p> Launch<'p> {
 
     pub(crate) fn describe<'o, O: Operand>(&self, operands: &'o O) -> Result<Description<'o>, LaunchError> {
         let mut description = Description::default();
+        description.leaf_len(self.options.leaf_len);
         operands.describe(&mut description)?;
         if self.options.retries > 0 && !description.is_repeatable() && !self.options.retry_in_place {
             return Err(LaunchError::NotRepeatable);

@@ -105,6 +105,14 @@ pub enum LaunchError {
         /// What is wrong with it.
         why: String,
     },
+    /// Ghost rows of an array over a cluster are older than its rows. Nothing was run.
+    #[error(
+        "the ghost rows of an array over a cluster are older than its rows, which were written at {written}: call exchange() before a launch that reads them"
+    )]
+    StaleGhosts {
+        /// Where the rows were granted for writing, or the array was made.
+        written: String,
+    },
     /// A value cannot be encoded for the workers. Nothing was run.
     #[error("a captured {type_name} cannot be encoded: {why}")]
     Encode {

@@ -20,6 +20,8 @@ pub struct Progress {
 pub(crate) struct Options<'a> {
     pub(crate) schedule: Schedule,
     pub(crate) chunk: Option<usize>,
+    /// Units of a leaf, if they are not for the launch to choose: each leaf is one chunk.
+    pub(crate) leaf_len: Option<usize>,
     pub(crate) retries: u32,
     pub(crate) retry_in_place: bool,
     pub(crate) timeout: Option<Duration>,
@@ -45,6 +47,7 @@ impl Default for Options<'_> {
         Options {
             schedule: Schedule::default(),
             chunk: None,
+            leaf_len: None,
             retries: 0,
             retry_in_place: false,
             timeout: None,

@@ -129,17 +129,22 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let draft = Draft::new(folder_of(&path), 0o666)?;
     write(draft.file())?;
     if let Some(meta) = earlier {
-        // Somebody else's file becomes ours where the kernel does not let us give it away.
-        let _ = std::os::unix::fs::fchown(draft.file(), Some(meta.uid()), Some(meta.gid()));
-        draft.file().set_permissions(Permissions::from_mode(meta.mode() & 0o777))?;
+        inherit(draft.file(), &meta)?;
     }
     draft.file().sync_all()?;
     draft.replace(&path)?;
     sync_folder(folder_of(&path))
 }
 
+/// Gives a file the permissions of an earlier one.
+pub(crate) fn inherit(file: &File, earlier: &fs::Metadata) -> io::Result<()> {
+    // Somebody else's file becomes ours where the kernel does not let us give it away.
+    let _ = std::os::unix::fs::fchown(file, Some(earlier.uid()), Some(earlier.gid()));
+    file.set_permissions(Permissions::from_mode(earlier.mode() & 0o777))
+}
+
 /// Where a chain of symbolic links ends, whether there is a file or not.
-fn target_of(path: &Path) -> PathBuf {
+pub(crate) fn target_of(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as the kernel follows.
     for _ in 0..40 {
@@ -152,7 +157,7 @@ fn target_of(path: &Path) -> PathBuf {
 }
 
 /// Brings a new name to the disk, where the filesystem knows how.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let Ok(folder) = descriptor::open_to_read(folder) else { return Ok(()) };
     match folder.sync_all() {
         Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(error),

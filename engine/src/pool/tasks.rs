@@ -3,9 +3,16 @@
 use super::Pool;
 use crate::code::NoCapture;
 use crate::sys::fork;
+use crate::task::queue::TaskQueue;
 use crate::task::{Argument, AsyncResult, Imap, Insights, Output, Star, TaskError, Tasks};
+use std::sync::Arc;
 
 impl Pool {
+    /// Of its tasks; `None` where they run in the caller.
+    pub(crate) fn queue(&self) -> Option<&Arc<TaskQueue>> {
+        self.core.queue.as_ref()
+    }
+
     /// Returns task calls to configure: `pool.tasks().chunksize(100).timeout(limit).map(..)`.
     ///
     /// Calls run on the calling thread in a worker, on a thread that runs a kernel, and with

@@ -109,7 +109,7 @@ impl Executable {
 const DRIVERS_OWN: [&str; 9] =
     ["HWLOC_", "OMPI_", "OPAL_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "MPI_LOCAL", "PALS_"];
 
-fn is_drivers_own(key: &std::ffi::OsStr) -> bool {
+pub(super) fn is_drivers_own(key: &std::ffi::OsStr) -> bool {
     let is_of_step = key.as_encoded_bytes() == b"SLURM_PROCID" || key.as_encoded_bytes() == b"SLURM_LOCALID";
     is_of_step || DRIVERS_OWN.iter().any(|beginning| key.as_encoded_bytes().starts_with(beginning.as_bytes()))
 }

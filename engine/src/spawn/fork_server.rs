@@ -8,7 +8,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::error::StartError;
-use super::executable::Executable;
+use super::executable::{Executable, is_drivers_own};
 use super::handshake::{Hello, Ready, Role};
 use super::mail;
 use super::process::WorkerProcess;
@@ -69,12 +69,21 @@ pub(super) fn fork(preload: Option<fn()>) -> Result<Starting, StartError> {
         drop(ours);
         setup::become_worker();
         descriptor::fill_standard();
+        forget_drivers_own();
         serve_forked(theirs, preload)
     }
     drop(theirs);
     let starting = Starting::adopt(pid, ours)?;
     starting.greet(&Hello::new(driver, SERVER_NAME, 0), &[]);
     Ok(starting)
+}
+
+/// Takes the variables that are the driver's alone out of a forked environment.
+fn forget_drivers_own() {
+    for (key, _) in std::env::vars_os().filter(|(key, _)| is_drivers_own(key)) {
+        // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(&key) };
+    }
 }
 
 /// The state of a server's `preload`.

@@ -104,6 +104,8 @@ pub(super) fn prepare(parent_pid: u32, name: &str) {
     // Ctrl-C goes to the whole group; the driver decides what it means. Swallowed and not ignored, so that
     // programs that a worker executes can be interrupted.
     process::swallow_signal(libc::SIGINT);
+    // As batch systems announce the end of a job, to every process of it: `Cluster::should_stop` tells drivers.
+    process::swallow_signal(libc::SIGUSR1);
     // As std does at the start of `main`, which does not run here.
     process::ignore_signal(libc::SIGPIPE);
     // A host that ignores SIGCHLD must not change what `Command::status` says in a kernel.

@@ -14,3 +14,4 @@ pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod stop_signal;

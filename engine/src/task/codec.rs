@@ -17,6 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const HEAD: usize = size_of::<u64>();
 /// In the length before a result: a table of handles is part of it.
 const HAS_TABLE: u64 = 1 << 63;
+/// Why a value with a handle in it does not go to another machine.
+pub(crate) const ONE_MACHINE: &str =
+    "handles lead to memory of one machine, and the tasks of a cluster run on all; send the value itself";
 /// Scratch larger than this is given back.
 const KEEP_SCRATCH: usize = 1 << 20;
 

@@ -48,6 +48,7 @@ impl TaskQueue {
             self.give_back(arrived.iter().map(|(index, _)| *index), rests);
             // The blocks go back to the shelf.
             arrived.into_iter().for_each(|(_, in_flight)| discard(in_flight));
+            self.supply();
             self.tell_followers();
         }
         count
@@ -80,6 +81,15 @@ impl TaskQueue {
         self.leave(left);
         drop(kept);
         kept::sweep_some();
+    }
+
+    /// Keeps tasks until they are due.
+    pub(crate) fn pause(self: &Arc<TaskQueue>, queued_tasks: Vec<QueuedTask>) {
+        if !queued_tasks.is_empty() {
+            let mut left = Vec::new();
+            self.put_back(&mut self.books.lock(), queued_tasks, &mut left);
+            self.leave(left);
+        }
     }
 
     /// Queues what is left of tasks to wait for slots. What no member will run any more goes into `left`, for
@@ -277,6 +287,8 @@ impl TaskQueue {
             let paused = std::mem::take(&mut books.paused);
             (under_way, std::mem::take(&mut books.backlog).into_iter().chain(paused).collect::<Vec<_>>())
         };
+        let elsewhere = self.remote.get().map(|remote| remote.take_all()).unwrap_or_default();
+        let backlog = backlog.into_iter().chain(elsewhere).collect::<Vec<_>>();
         let count = under_way.len() + backlog.len();
         let queued_tasks = under_way.into_iter().map(|in_flight| in_flight.queued_task).chain(backlog);
         for queued_task in queued_tasks {
@@ -298,6 +310,6 @@ impl TaskQueue {
             return TaskError::PoolClosed;
         }
         let DeathRecord { rank, pid, cause, oom, .. } = *death_record;
-        TaskError::WorkerDied { item: 0, rank, pid, cause, oom }
+        TaskError::WorkerDied { item: 0, host: self.host().into(), rank, pid, cause, oom }
     }
 }

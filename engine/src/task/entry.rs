@@ -34,6 +34,8 @@ pub(crate) struct TaskCall<'a, 'm> {
     pub(crate) function: usize,
     pub(crate) items: usize,
     pub(crate) is_timed: bool,
+    /// Whether results may go to other machines, where handles lead to nothing.
+    pub(crate) is_by_value: bool,
     /// What the handles among the arguments refer to; `None` if there are none.
     pub(crate) manifest: Option<Manifest>,
     /// Where this member finds the objects of handles.
@@ -86,10 +88,7 @@ impl TaskCall<'_, '_> {
             self.read::<A>(own).map_err(|message| Miss::Fault(ItemFaultKind::Argument, message))?;
         let value = function(argument);
         match self.results.push(&value, self.manifest.as_ref()) {
-            Ok(keep_alive) => {
-                self.keep(keep_alive);
-                Ok(())
-            }
+            Ok(keep_alive) => self.keep(keep_alive),
             Err(WriteError::Refused(why)) => Err(Miss::Fault(ItemFaultKind::Result, why)),
             Err(WriteError::NoRoom) => self.push_cold(item, &value),
         }
@@ -113,17 +112,24 @@ impl TaskCall<'_, '_> {
         let mut bytes = Vec::new();
         let keep_alive = codec::append_result(value, self.manifest.as_ref(), &mut bytes)
             .map_err(|why| Miss::Fault(ItemFaultKind::Result, why))?;
-        self.keep(keep_alive);
+        self.keep(keep_alive)?;
         let is_kept = self.results.put(&bytes) || self.grow(item, bytes.len()) && self.results.put(&bytes);
         if is_kept { Ok(()) } else { Err(Miss::End) }
     }
 
     /// Keeps what a result leads to until it has been read.
     #[inline]
-    fn keep(&self, keep_alive: Option<KeepAlive>) {
+    fn keep(&self, keep_alive: Option<KeepAlive>) -> Result<(), Miss> {
         if let Some(keep_alive) = keep_alive {
+            if self.is_by_value {
+                return Err(Miss::Fault(
+                    ItemFaultKind::Result,
+                    format!("a handle is in it: {}", codec::ONE_MACHINE),
+                ));
+            }
             results::keep(std::ptr::from_ref(self.slot).addr(), keep_alive);
         }
+        Ok(())
     }
 
     /// Stores the item's fault in place of its result; false if no room can be granted.
@@ -182,7 +188,8 @@ pub(crate) type TaskEntry = unsafe fn(&mut TaskCall<'_, '_>);
 /// What is to be run: the entry and the function, as addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TaskBody {
-    pub(crate) entry: TaskEntry,
+    /// The address of a [`TaskEntry`].
+    pub(crate) entry: usize,
     pub(crate) function: usize,
     pub(crate) layout: u64,
     /// Splits the bytes of the first argument off others.
@@ -192,7 +199,7 @@ pub(crate) struct TaskBody {
 impl TaskBody {
     pub(crate) fn of<A: Argument, R: Output>(function: fn(A) -> R) -> TaskBody {
         TaskBody {
-            entry: run_items::<A, R>,
+            entry: run_items::<A, R> as TaskEntry as usize,
             function: function as usize,
             layout: code::type_key::<fn(A) -> R>(),
             split: codec::split::<A>,
@@ -201,7 +208,7 @@ impl TaskBody {
 
     /// A number for the function, the same for all its tasks in this process.
     pub(crate) fn key(&self) -> usize {
-        self.function ^ (self.entry as usize).rotate_left(32)
+        self.function ^ self.entry.rotate_left(32)
     }
 }
 

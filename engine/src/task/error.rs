@@ -17,10 +17,12 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked. The worker survives.
-    #[error("item {item} panicked: {message}{}", whence(.location, .backtrace))]
+    #[error("item {item} panicked{}: {message}{}", on(.host), whence(.location, .backtrace))]
     Panicked {
         /// The index of the item.
         item: usize,
+        /// The machine, in a [cluster](crate::cluster); empty otherwise.
+        host: Box<str>,
         /// The panic message.
         message: String,
         /// Where it panicked, if known.
@@ -31,18 +33,22 @@ pub enum TaskError {
     },
     /// The function returned an error; only from [`Tasks::map_results`](crate::Tasks::map_results) and
     /// [`Tasks::try_map_results`](crate::Tasks::try_map_results).
-    #[error("item {item} failed: {error}")]
+    #[error("item {item} failed{}: {error}", on(.host))]
     Failed {
         /// The index of the item.
         item: usize,
+        /// The machine, in a cluster; empty otherwise.
+        host: Box<str>,
         /// The error that the function returned; see [`TaskError::failure`].
         error: Failure,
     },
     /// The worker that ran it died, and the item was not retried.
-    #[error("item {item} was lost: worker {rank} (pid {pid}) {}{}", was(.cause), of_memory(.oom))]
+    #[error("item {item} was lost{}: worker {rank} (pid {pid}) {}{}", on(.host), was(.cause), of_memory(.oom))]
     WorkerDied {
         /// The index of the item.
         item: usize,
+        /// The machine, in a cluster; empty otherwise.
+        host: Box<str>,
         /// The worker's rank.
         rank: usize,
         /// The worker's process ID.
@@ -54,10 +60,12 @@ pub enum TaskError {
     },
     /// The item ran longer than its time limit. Its worker was killed and replaced. Where workers are
     /// threads, the item is still running.
-    #[error("item {item} ran longer than its limit of {limit:?}{}", stopped(.still_running))]
+    #[error("item {item} ran longer{} than its limit of {limit:?}{}", on(.host), stopped(.still_running))]
     TimedOut {
         /// The index of the item.
         item: usize,
+        /// The machine, in a cluster; empty otherwise.
+        host: Box<str>,
         /// The limit.
         limit: Duration,
         /// Whether the item is still running: a thread cannot be stopped, and continues until it checks
@@ -115,6 +123,17 @@ pub enum TaskError {
         /// The cause.
         source: Arc<AllocError>,
     },
+    /// Another machine of the cluster could not run it: its memory or its threads ran out, or its pool is
+    /// broken.
+    #[error("item {item} could not be run{}: {why}", on(.host))]
+    Machine {
+        /// The index of the item.
+        item: usize,
+        /// The machine.
+        host: Box<str>,
+        /// What it said.
+        why: String,
+    },
     /// The function is not part of this program's own code.
     #[error(transparent)]
     NoEntry(Arc<StartError>),
@@ -132,6 +151,10 @@ pub enum TaskError {
 }
 
 crate::base::debug_is_display!(TaskError);
+
+fn on(host: &str) -> String {
+    if host.is_empty() { String::new() } else { format!(" on {host}") }
+}
 
 fn was(cause: &ExitCause) -> String {
     match cause {
@@ -163,6 +186,7 @@ impl TaskError {
             | TaskError::Cancelled { item }
             | TaskError::Codec { item, .. }
             | TaskError::Memory { item, .. }
+            | TaskError::Machine { item, .. }
             | TaskError::Corrupt { item, .. } => Some(*item),
             _ => None,
         }
@@ -187,6 +211,7 @@ impl TaskError {
             | TaskError::Cancelled { item }
             | TaskError::Codec { item, .. }
             | TaskError::Memory { item, .. }
+            | TaskError::Machine { item, .. }
             | TaskError::Corrupt { item, .. } => *item = number,
             _ => {}
         }
@@ -249,12 +274,13 @@ pub(crate) enum ItemFaultKind {
 }
 
 impl ItemFault {
-    pub(crate) fn into_error(self, first: usize) -> TaskError {
+    pub(crate) fn into_error(self, first: usize, host: &str) -> TaskError {
         let item = first.saturating_add(self.item as usize);
         match self.kind {
             ItemFaultKind::Panic => {
                 let ItemFault { message, location, backtrace, .. } = self;
-                TaskError::Panicked { item, message, location, backtrace: backtrace.into() }
+                let (host, backtrace) = (host.into(), backtrace.into());
+                TaskError::Panicked { item, host, message, location, backtrace }
             }
             ItemFaultKind::Argument => TaskError::Codec { item, what: "the argument", why: self.message },
             ItemFaultKind::Result => TaskError::Codec { item, what: "the result", why: self.message },

@@ -53,15 +53,8 @@ impl<T: Send + 'static> Iterator for AsCompleted<T> {
                 .find_map(|(number, result)| Some((number, result.take()?)))?;
             return Some((number, result.get()));
         }
-        let number = {
-            let mut numbers = self.finished.numbers.lock();
-            loop {
-                match numbers.pop_front() {
-                    Some(number) => break number,
-                    None => self.finished.came.wait(&mut numbers),
-                }
-            }
-        };
+        self.finished.wait(None);
+        let number = self.finished.take()?;
         let result = self.results.get_mut(number)?.take()?;
         Some((number, result.get()))
     }
@@ -92,16 +85,8 @@ pub fn wait_first<T: Send + 'static>(results: &[AsyncResult<T>], patience: Durat
         result.watch(&finished, number);
     }
     let deadline = Instant::now().checked_add(patience);
-    let mut numbers = finished.numbers.lock();
-    while numbers.is_empty() {
-        match deadline {
-            Some(at) if finished.came.wait_until(&mut numbers, at).timed_out() => break,
-            Some(_) => {}
-            None => finished.came.wait(&mut numbers),
-        }
-    }
-    let first = numbers.front().copied();
-    drop(numbers);
+    finished.wait(deadline);
+    let first = finished.first();
     // It has come; what the program has attached to it may still be called.
     let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
     let is_there = |result: &AsyncResult<T>| result.is_out_of_reach() || result.wait_timeout(left);

@@ -67,7 +67,7 @@ pub(crate) fn run_item<A: Argument, R>(
 ) -> Result<R, TaskError> {
     let outcome = |item: A| {
         let value = call(|| function(item)).map_err(|error| error.of_item(number))?;
-        sift(value).map_err(|error| TaskError::Failed { item: number, error })
+        sift(value).map_err(|error| TaskError::Failed { item: number, host: "".into(), error })
     };
     // Here nothing dies alone.
     let Some(retry) = tasks.options.retry.as_ref().filter(|retry| retry.is_meant.is_some()) else {
@@ -105,6 +105,6 @@ pub(crate) fn call<R>(call: impl FnOnce() -> R) -> Result<R, TaskError> {
     let _rank = (!current::is_inside()).then(|| current::enter(0, 1, &stop, 1, None));
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let ToldPanic { message, location, backtrace } = panic_note::take(payload).told();
-        TaskError::Panicked { item: 0, message, location, backtrace: backtrace.into() }
+        TaskError::Panicked { item: 0, host: "".into(), message, location, backtrace: backtrace.into() }
     })
 }

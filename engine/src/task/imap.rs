@@ -214,7 +214,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             self.is_exhausted = true;
             return;
         }
-        let body = TaskBody::of(self.function);
+        let (body, by_value) = (TaskBody::of(self.function), queue.remote.get().is_some());
         let mut queued_tasks = Vec::new();
         let until = self.given.saturating_add(self.window);
         let mut items = Caught { items: &mut self.items, panic: None };
@@ -222,7 +222,7 @@ impl<'p, A: Argument, R: Output, I: Iterator<Item = A>> Imap<'p, I, A, R> {
             let limit = self.chunk.min(until.saturating_sub(self.taken));
             let (first, bytes) = (self.taken, self.bytes);
             let packed = queued::check(&body)
-                .and_then(|()| Packed::of(&mut items, limit, |items| queued::room(items, bytes)));
+                .and_then(|()| Packed::of(&mut items, limit, by_value, |items| queued::room(items, bytes)));
             match packed {
                 Ok((packed, None)) if packed.items == 0 => self.is_exhausted = items.panic.is_none(),
                 Ok((packed, bad)) => {

@@ -33,21 +33,21 @@ fn decode_all<R: Output>(
 ) -> impl Iterator<Item = (usize, Result<R, TaskError>)> {
     let mut rest = arrival.results;
     let mut faults = arrival.faults.into_iter().peekable();
-    let first = arrival.first;
+    let (first, host) = (arrival.first, arrival.host);
     (0..arrival.items).map(move |item| {
         let number = first.saturating_add(item);
         if let Some(fault) = faults.next_if(|fault| fault.item as usize == item) {
             if codec::is_plain::<R>() {
                 let _filler = codec::split::<R>(&mut rest);
             }
-            return (number, Err(fault.into_error(first)));
+            return (number, Err(fault.into_error(first, host)));
         }
         let own =
             codec::split_result::<R>(&mut rest).ok_or_else(|| "its bytes are not all there".to_string());
         let value = own.and_then(|own| codec::guarded("Deserialize", || codec::read_result::<R>(own)));
         let what = "the result";
         let value = value.map_err(|why| TaskError::Codec { item: number, what, why });
-        let failed = |error| TaskError::Failed { item: number, error };
+        let failed = |error| TaskError::Failed { item: number, host: host.into(), error };
         (number, value.and_then(|value| sift(value).map_err(failed)))
     })
 }

@@ -18,8 +18,9 @@ use crate::task::deaths::Deaths;
 use crate::task::error::TaskError;
 use crate::task::insight::Ledger;
 use crate::task::queued::{EagerGuard, QueuedTask, Receiver, Store};
+use crate::task::remote::Remote;
 use crate::task::serve;
-use crate::task::slot::{FLAG_TIMED, TaskState, seal_of};
+use crate::task::slot::{FLAG_BY_VALUE, FLAG_TIMED, TaskState, seal_of};
 use crate::team::crew::{Crew, CrewKind};
 use crate::team::gate::Phase;
 use crate::team::idle_work::{DeathObserver, IdleWorkPlan};
@@ -135,6 +136,8 @@ pub(crate) struct TaskQueue {
     pub(crate) is_over: AtomicBool,
     pub(crate) is_broken: AtomicBool,
     pub(crate) has_newcomers: AtomicBool,
+    /// Set in a cluster: tasks that other machines may run as well.
+    pub(crate) remote: OnceLock<Arc<Remote>>,
     pub(crate) rate: TickRate,
     /// The board's; last, since queued tasks in the books look at the board when they are dropped.
     segment: Arc<Segment>,
@@ -176,6 +179,7 @@ impl TaskQueue {
             is_over: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             has_newcomers: AtomicBool::new(false),
+            remote: OnceLock::new(),
             rate: TickRate::start(),
         });
         let death_observer: Arc<dyn DeathObserver> = queue.clone();
@@ -184,9 +188,9 @@ impl TaskQueue {
         queue
     }
 
-    /// Workers that run tasks.
+    /// Workers that run tasks, on all machines.
     pub(crate) fn workers(&self) -> usize {
-        self.crew.active()
+        self.crew.active().saturating_add(self.remote.get().map_or(0, |remote| remote.workers()))
     }
 
     /// Whether workers are processes, which can be killed.
@@ -199,10 +203,22 @@ impl TaskQueue {
         if let Err(error) = self.prepare() {
             return queued_tasks.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
         }
+        match self.remote.get() {
+            Some(remote) => self.submit_anywhere(remote, queued_tasks),
+            None => self.place_some(|_| queued_tasks),
+        }
+    }
+
+    /// Puts tasks on the board, or behind those that wait for it; `choose` is told how many tasks there are.
+    pub(crate) fn place_some<T: IntoIterator<Item = QueuedTask>>(
+        self: &Arc<TaskQueue>,
+        choose: impl FnOnce(usize) -> T,
+    ) {
         let (mut placed, mut refused, mut is_timed) = (0, Vec::new(), false);
         {
             let mut books = self.books.lock();
-            for mut queued_task in queued_tasks {
+            let here = books.under_way.saturating_add(books.backlog.len());
+            for mut queued_task in choose(here) {
                 if let Some(keep_alive) = &queued_task.packed.keep_alive {
                     self.send_segments(keep_alive);
                     queued_task.eager = Some(EagerGuard::new(self.board));
@@ -349,7 +365,7 @@ impl TaskQueue {
         let slot = self.board.slot(index.into());
         // Checked when the queued task was made; the member reports 0 as corrupt.
         let offset = |address| code::offset_of(address).unwrap_or(0);
-        let (entry, function) = (offset(queued_task.body.entry as usize), offset(queued_task.body.function));
+        let (entry, function) = (offset(queued_task.body.entry), offset(queued_task.body.function));
         let packed = &queued_task.packed;
         let block = match &packed.store {
             Store::Inline(bytes) => {
@@ -384,7 +400,8 @@ impl TaskQueue {
         set.iter().for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
         [&slot.home, &slot.trouble, &slot.resolving].iter().for_each(|word| word.store(0, Ordering::Relaxed));
         let timed = if queued_task.limit.is_some() { FLAG_TIMED } else { 0 };
-        slot.flags.store(timed | seal_of(entry, function), Ordering::Relaxed);
+        let by_value = if self.remote.get().is_some() { FLAG_BY_VALUE } else { 0 };
+        slot.flags.store(timed | by_value | seal_of(entry, function), Ordering::Relaxed);
         slot.grant.store(0, Ordering::Relaxed);
         let position = books.tail;
         let Some(queued) = self.board.queue(index.into(), position) else {
@@ -429,7 +446,13 @@ impl TaskQueue {
     /// Whether nothing is in progress or waiting.
     pub(crate) fn is_idle(&self) -> bool {
         let books = self.books.lock();
-        books.under_way == 0 && books.backlog.is_empty() && books.paused.is_empty()
+        let is_idle_here = books.under_way == 0 && books.backlog.is_empty() && books.paused.is_empty();
+        is_idle_here && self.remote.get().is_none_or(|remote| remote.is_idle())
+    }
+
+    /// Whether tasks are accepted.
+    pub(crate) fn accepts(&self) -> bool {
+        !self.books.lock().is_closed && !self.is_broken.load(Ordering::Acquire)
     }
 
     /// Stops accepting tasks.
@@ -460,9 +483,4 @@ impl DeathObserver for TaskQueue {
         self.deaths.mark();
         self.board.alarm();
     }
-}
-
-/// Whether two receivers are the same, compared by address.
-pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }

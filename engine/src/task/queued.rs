@@ -45,10 +45,17 @@ pub(crate) trait Receiver: Send + Sync {
     fn make_calls(&self) {}
 }
 
+/// Whether two receivers are the same, compared by address.
+pub(crate) fn is_same(one: &Arc<dyn Receiver>, other: &Arc<dyn Receiver>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
 /// Results of some items, as the member left them.
 pub(crate) struct Arrival<'a> {
     pub(crate) first: usize,
     pub(crate) items: usize,
+    /// The machine, in a cluster.
+    pub(crate) host: &'a str,
     /// One after the other, without those of items that have a fault; numbers have a filler there.
     pub(crate) results: &'a [u8],
     /// In the order of the items.
@@ -125,6 +132,35 @@ pub(crate) struct QueuedTask {
     pub(crate) cancel: Option<CancelToken>,
 }
 
+impl QueuedTask {
+    /// A task without a limit that is not run again.
+    pub(crate) fn new(
+        body: TaskBody,
+        packed: Packed,
+        first: usize,
+        receiver: Arc<dyn Receiver>,
+    ) -> QueuedTask {
+        QueuedTask {
+            body,
+            packed,
+            granted: Vec::new(),
+            receiver,
+            first,
+            limit: None,
+            retry: None,
+            tries: 0,
+            due: None,
+            returns: 0,
+            refused: None,
+            verdict: None,
+            is_told: false,
+            queued: 0,
+            eager: None,
+            cancel: None,
+        }
+    }
+}
+
 /// While it lives, the queue's collector is woken for every task. Never outlives the queue.
 pub(crate) struct EagerGuard(TaskBoard);
 
@@ -174,10 +210,11 @@ const KEEP_SCRATCH: usize = 1 << 20;
 impl Packed {
     /// Packs up to `limit` items of `items`, with `room(items)` bytes for results, and stops after one that
     /// cannot be written; the second part says why. An error says how many items were taken from the input
-    /// and are lost.
+    /// and are lost. With `by_value`, an item with a handle in it cannot be written.
     pub(crate) fn of<A: Argument>(
         items: &mut dyn Items<Item = A>,
         limit: usize,
+        by_value: bool,
         room: impl Fn(usize) -> usize,
     ) -> Result<(Packed, Option<TaskError>), TaskError> {
         if codec::is_plain::<A>() && limit.saturating_mul(size_of::<A>()) > INLINE_BYTES {
@@ -189,8 +226,13 @@ impl Packed {
         let mut append = || {
             for item in items.take(limit) {
                 let before = bytes.len();
-                if let Err(why) = guarded("Serialize", || codec::append(&item, &mut bytes)) {
+                let mut append = || guarded("Serialize", || codec::append(&item, &mut bytes));
+                let (appended, handle) =
+                    if by_value { travel::without_handles(&mut append) } else { (append(), None) };
+                if let Err(why) = appended {
                     bytes.truncate(before);
+                    let why =
+                        handle.map_or(why, |handle| format!("a {handle} is in it: {}", codec::ONE_MACHINE));
                     return Some(TaskError::Codec { item: count, what: "the argument", why });
                 }
                 count = count.saturating_add(1);
@@ -201,8 +243,11 @@ impl Packed {
             }
             None
         };
-        let (bad, keep_alive) =
-            if codec::is_plain::<A>() { (append(), KeepAlive::default()) } else { travel::pack(append) };
+        let (bad, keep_alive) = if by_value || codec::is_plain::<A>() {
+            (append(), KeepAlive::default())
+        } else {
+            travel::pack(append)
+        };
         let keep_alive = keep_alive.has_handles().then(|| Arc::new(keep_alive));
         if let Some(keep_alive) = &keep_alive {
             keep_alive.append_table(&mut bytes);
@@ -215,7 +260,7 @@ impl Packed {
         packed.map(|packed| (packed, bad))
     }
 
-    fn copied(
+    pub(crate) fn copied(
         bytes: &[u8],
         items: usize,
         room: usize,
@@ -336,7 +381,7 @@ fn memory(item: usize, source: AllocError) -> TaskError {
 
 /// Whether workers can find the function.
 pub(crate) fn check(body: &TaskBody) -> Result<(), TaskError> {
-    [body.entry as usize, body.function].into_iter().try_for_each(|address| {
+    [body.entry, body.function].into_iter().try_for_each(|address| {
         code::offset_of(address).map(drop).map_err(|error| TaskError::NoEntry(Arc::new(error.into())))
     })
 }

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 ///
 /// Returned by [`Pool::apply_async`](crate::Pool::apply_async), [`Pool::map_async`](crate::Pool::map_async)
 /// and similar calls. It is also a [`Future`], woken by the pool's collector thread: no polling, and no
-/// thread per result. Dropping it does not stop the task; [`Self::cancel`] does.
+/// thread per result. (On the thread that leads a [cluster](crate::cluster) it blocks until it is ready, since
+/// that thread brings the results of other machines.) Dropping it does not stop the task; [`Self::cancel`] does.
 ///
 /// A thread that waits for one result meanwhile collects the results of all the pool's tasks.
 ///
@@ -172,7 +173,10 @@ impl<T: Send + 'static> AsyncResult<T> {
             return false;
         }
         if let (Some((queue, _)), false) = (&self.link, self.completion().is_done()) {
-            queue.collect_for_others();
+            match queue.courier() {
+                Some(courier) => drop(queue.lead_once(&*courier)),
+                None => drop(queue.collect_for_others()),
+            }
         }
         self.completion().is_done()
     }
@@ -264,6 +268,10 @@ impl<T: Send + 'static> Future for AsyncResult<T> {
         }
         let completion = self.completion();
         let queue = self.link.as_ref().map(|(queue, _)| queue);
+        if queue.is_some_and(|queue| queue.courier().is_some()) {
+            // This very thread brings results of other machines.
+            self.wait();
+        }
         if completion.is_done() || !completion.wake_later(context.waker(), queue) {
             return Poll::Ready(completion.take());
         }

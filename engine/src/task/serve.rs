@@ -18,7 +18,9 @@ use crate::sys::{futex, process};
 use crate::task::board::{TaskBoard, board_bytes};
 use crate::task::entry::{TaskCall, TaskEntry};
 use crate::task::results::{Results, Room};
-use crate::task::slot::{FLAG_TIMED, INLINE_BYTES, TaskSlot, TaskStage, TaskState, Trouble, seal_of};
+use crate::task::slot::{
+    FLAG_BY_VALUE, FLAG_TIMED, FLAGS, INLINE_BYTES, TaskSlot, TaskStage, TaskState, Trouble, seal_of,
+};
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::member::{After, IdleWork, Member};
 use crate::team::trace::EventKind;
@@ -116,7 +118,7 @@ impl Server {
         };
         let flags = slot.flags.load(Ordering::Relaxed);
         let (at, offset) = (slot.entry.load(Ordering::Relaxed), slot.function.load(Ordering::Relaxed));
-        let is_sealed = flags & !FLAG_TIMED == seal_of(at, offset);
+        let is_sealed = flags & !FLAGS == seal_of(at, offset);
         // SAFETY: the seal says that these words are as the driver of the same build made them, with the
         // offset of a `TaskEntry`.
         let entry = is_sealed.then(|| unsafe { code::function_at::<TaskEntry>(at) }).flatten();
@@ -152,6 +154,7 @@ impl Server {
                 function,
                 items: slot.items.load(Ordering::Relaxed) as usize,
                 is_timed: flags & FLAG_TIMED != 0,
+                is_by_value: flags & FLAG_BY_VALUE != 0,
                 manifest,
                 segments: &mut *member.segments,
             };

@@ -19,6 +19,7 @@ use crate::task::calls::discard;
 use crate::task::error::{ItemFault, TaskError};
 use crate::task::queue::TaskQueue;
 use crate::task::queued::{Arrival, Packed, QueuedTask, Repeats, Store};
+use crate::task::remote::{Failure, Piece};
 use crate::task::results;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -208,7 +209,8 @@ impl TaskQueue {
         let repeated = RefCell::new(Vec::new());
         if done > 0 {
             let repeats = queued_task.retry.as_ref().map(|_| Repeats { queued_task, items: &repeated });
-            let arrival = Arrival { first, items: done, results, faults, repeats };
+            let host = self.host();
+            let arrival = Arrival { first, items: done, host, results, faults, repeats };
             self.tell(receiver, |receiver| receiver.deliver(arrival));
         }
         let mut repeated = repeated.into_inner();
@@ -221,15 +223,76 @@ impl TaskQueue {
                 self.tell(receiver, |receiver| receiver.fail(number, 1, error));
             }
         }
+        self.again(queued_task, &repeated)
+    }
+
+    /// As [`Self::report`], for what another machine answers. Items that it says nothing of have no result.
+    pub(crate) fn report_answer(
+        self: &Arc<TaskQueue>,
+        queued_task: &QueuedTask,
+        host: &str,
+        pieces: Vec<Piece<'_>>,
+        failures: Vec<Failure>,
+    ) -> Vec<QueuedTask> {
+        let (first, receiver) = (queued_task.first, &queued_task.receiver);
+        let told = pieces.iter().map(|piece| (piece.first, piece.items));
+        let told = told.chain(failures.iter().map(|(at, items, _)| (*at, *items))).collect();
+        let unheard = unheard(queued_task.packed.items, told, host);
+        let mut repeated = Vec::new();
+        for Piece { first: at, items, results, faults } in pieces {
+            if !faults.is_empty() {
+                self.costs.note_bad_end(queued_task.body.key());
+            }
+            let own = RefCell::new(Vec::new());
+            let repeats = queued_task.retry.as_ref().map(|_| Repeats { queued_task, items: &own });
+            let arrival = Arrival { first: first.saturating_add(at), items, host, results, faults, repeats };
+            self.tell(receiver, |receiver| receiver.deliver(arrival));
+            repeated.extend(own.into_inner().into_iter().map(|item| item.saturating_add(at)));
+        }
+        for (at, items, error) in failures.into_iter().chain(unheard) {
+            self.costs.note_bad_end(queued_task.body.key());
+            for item in at..at.saturating_add(items) {
+                let number = first.saturating_add(item);
+                let error = error.clone().of_item(number);
+                if queued_task.wants_again(&error) {
+                    repeated.push(item);
+                } else {
+                    self.tell(receiver, |receiver| receiver.fail(number, 1, error));
+                }
+            }
+        }
+        repeated.sort_unstable();
+        self.again(queued_task, &repeated)
+    }
+
+    /// Makes tasks of items that are to be run again.
+    fn again(self: &Arc<TaskQueue>, queued_task: &QueuedTask, repeated: &[usize]) -> Vec<QueuedTask> {
         let mut again = Vec::new();
-        for one in queued_task.once_more(&repeated) {
+        for one in queued_task.once_more(repeated) {
             match one {
                 Ok(queued_task) => again.push(queued_task),
-                Err((number, error)) => self.tell(receiver, |receiver| receiver.fail(number, 1, error)),
+                Err((number, error)) => {
+                    self.tell(&queued_task.receiver, |receiver| receiver.fail(number, 1, error));
+                }
             }
         }
         again
     }
+}
+
+/// The items of which an answer says nothing: it names these ranges.
+fn unheard(items: usize, mut told: Vec<(usize, usize)>, host: &str) -> Vec<Failure> {
+    told.sort_unstable();
+    told.push((items, 0));
+    let mut next = 0usize;
+    let gaps = told.into_iter().map(|(at, len)| {
+        let gap = (next, at.saturating_sub(next));
+        next = next.max(at.saturating_add(len));
+        gap
+    });
+    let gaps: Vec<_> = gaps.filter(|(_, len)| *len > 0).collect();
+    let error = |item| TaskError::Machine { item, host: host.into(), why: "its answer is not whole".into() };
+    gaps.into_iter().map(|(at, len)| (at, len, error(at))).collect()
 }
 
 impl QueuedTask {
@@ -278,23 +341,8 @@ impl QueuedTask {
 
     /// The same for other items, after this many fruitless returns.
     fn again(&self, packed: Packed, first: usize, returns: u32) -> QueuedTask {
-        QueuedTask {
-            body: self.body,
-            packed,
-            granted: Vec::new(),
-            refused: None,
-            receiver: self.receiver.clone(),
-            first,
-            limit: self.limit,
-            retry: self.retry.clone(),
-            tries: self.tries,
-            due: None,
-            returns,
-            verdict: None,
-            is_told: false,
-            queued: 0,
-            eager: None,
-            cancel: self.cancel.clone(),
-        }
+        let (retry, cancel) = (self.retry.clone(), self.cancel.clone());
+        let plain = QueuedTask::new(self.body, packed, first, self.receiver.clone());
+        QueuedTask { limit: self.limit, retry, tries: self.tries, returns, cancel, ..plain }
     }
 }

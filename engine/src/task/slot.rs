@@ -67,11 +67,15 @@ impl TaskState {
 /// In [`TaskSlot::flags`]: the member notes when each item began. The other bits are [`seal_of`] the
 /// function.
 pub(crate) const FLAG_TIMED: u32 = 1;
+/// In [`TaskSlot::flags`]: results may go to other machines, so they have no handles.
+pub(crate) const FLAG_BY_VALUE: u32 = 2;
+/// The bits that are no part of the seal.
+pub(crate) const FLAGS: u32 = FLAG_TIMED | FLAG_BY_VALUE;
 
 /// A checksum of the code offsets in a task, so that a stray write to them is noticed.
 pub(crate) fn seal_of(entry: u64, function: u64) -> u32 {
     let mixed = entry.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ function.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
-    (mixed >> 32) as u32 & !FLAG_TIMED
+    (mixed >> 32) as u32 & !FLAGS
 }
 
 /// Why a member could not run a task at all.

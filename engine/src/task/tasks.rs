@@ -13,7 +13,7 @@ use crate::task::here;
 use crate::task::imap::{Imap, ResultOrder};
 use crate::task::insight::Entry;
 use crate::task::job::{Many, Shape, Single, all_or_first, all_or_first_of, each, each_of, sift_errors};
-use crate::task::options::Tasks;
+use crate::task::options::{Options, Tasks};
 use crate::task::queue::TaskQueue;
 use crate::task::queued::{Items, Packed, QueuedTask, Receiver, bytes_of_result, check, room};
 use crate::task::result::AsyncResult;
@@ -64,8 +64,10 @@ impl<'p> Tasks<'p> {
         };
         let body = TaskBody::of(code::pointer_to(function));
         let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
-        let packed = check(&body)
-            .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, |items| room(items, bytes)));
+        let by_value = queue.remote.get().is_some();
+        let packed = check(&body).and_then(|()| {
+            Packed::of(&mut std::iter::once(argument), 1, by_value, |items| room(items, bytes))
+        });
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress { Box::new(move |done| progress(done, Some(1))) });
         let is_followed = progress.is_some();
@@ -346,7 +348,7 @@ impl<'p> Tasks<'p> {
         cost: Option<Cost>,
         job: &Arc<dyn Receiver>,
     ) -> usize {
-        let bytes = bytes_of_result::<R>(cost);
+        let (bytes, by_value) = (bytes_of_result::<R>(cost), queue.remote.get().is_some());
         let (mut count, mut ready) = (0usize, Vec::new());
         while job.is_open() {
             let first = count;
@@ -358,7 +360,7 @@ impl<'p> Tasks<'p> {
                 count = first.saturating_add(left);
                 break;
             }
-            match Packed::of(items, chunk, |items| room(items, bytes)) {
+            match Packed::of(items, chunk, by_value, |items| room(items, bytes)) {
                 Ok((packed, None)) if packed.items == 0 => break,
                 Ok((packed, bad)) => {
                     count = first.saturating_add(packed.items);
@@ -428,24 +430,9 @@ impl<'p> Tasks<'p> {
         first: usize,
         receiver: Arc<dyn Receiver>,
     ) -> QueuedTask {
-        QueuedTask {
-            body,
-            packed,
-            granted: Vec::new(),
-            refused: None,
-            receiver,
-            first,
-            limit: self.options.limit,
-            retry: self.options.retry.clone(),
-            tries: 0,
-            due: None,
-            returns: 0,
-            verdict: None,
-            is_told: false,
-            queued: 0,
-            eager: None,
-            cancel: self.options.cancel.clone(),
-        }
+        let Options { limit, retry, cancel, .. } = &self.options;
+        let (retry, cancel) = (retry.clone(), cancel.clone());
+        QueuedTask { limit: *limit, retry, cancel, ..QueuedTask::new(body, packed, first, receiver) }
     }
 
     /// Whether a map can run here, keeps all that workers promise as far as is known, and is done sooner that
@@ -455,7 +442,9 @@ impl<'p> Tasks<'p> {
         let is_plain = options.limit.is_none() && options.progress.is_none() && options.retry.is_none();
         let may = !options.stays_out && is_plain;
         let limit = queue.crew.tuning.inline.as_nanos() as f64;
+        // In a cluster an item that ends its process is to cost no driver.
         may && !queue.are_prepared
+            && queue.remote.get().is_none()
             && cost.zip(len).is_some_and(|(cost, len)| cost.ended_well && cost.ns * (len as f64) < limit)
             && !self.is_closed()
             && !queue.is_broken.load(Ordering::Acquire)

@@ -12,8 +12,8 @@ use crate::spawn::panic_note::RESOLVING;
 use crate::sys::clock::{TickRate, ticks, yield_core};
 use crate::task::calls::discard;
 use crate::task::error::TaskError;
-use crate::task::queue::{InFlight, TaskQueue, is_same};
-use crate::task::queued::{QueuedTask, Receiver};
+use crate::task::queue::{InFlight, TaskQueue};
+use crate::task::queued::{QueuedTask, Receiver, is_same};
 use crate::task::slot::TaskStage;
 use crate::team::current;
 use std::collections::VecDeque;
@@ -43,6 +43,9 @@ impl TaskQueue {
         deadline: Option<Instant>,
         is_done: impl Fn() -> bool,
     ) -> bool {
+        if let Some(courier) = self.courier() {
+            return self.wait_and_lead(&*courier, deadline, &is_done);
+        }
         let own = own_name();
         loop {
             if is_done() {
@@ -267,7 +270,11 @@ impl TaskQueue {
         }
         for (index, limit, reading) in overdue {
             let still_running = !self.can_kill();
-            self.condemn(index, TaskError::TimedOut { item: 0, limit, still_running }, Some(reading));
+            self.condemn(
+                index,
+                TaskError::TimedOut { item: 0, host: self.host().into(), limit, still_running },
+                Some(reading),
+            );
         }
         next
     }
@@ -325,6 +332,9 @@ impl TaskQueue {
     /// Drops a receiver's tasks that wait, and ends those that run.
     pub(crate) fn cancel(self: &Arc<TaskQueue>, receiver: &Arc<dyn Receiver>) {
         let running = self.take_back(receiver);
+        if let Some(remote) = self.remote.get() {
+            remote.stop(receiver, true);
+        }
         running.into_iter().for_each(|index| self.condemn(index, TaskError::Cancelled { item: 0 }, None));
     }
 
@@ -342,6 +352,9 @@ impl TaskQueue {
                 }
             }
         }
+        if let Some(remote) = self.remote.get() {
+            remote.stop(receiver, false);
+        }
         let error = TaskError::Cancelled { item: 0 };
         unbegun.into_iter().for_each(|queued_task| self.refuse(queued_task, &error));
         self.pass_on(receiver);
@@ -352,6 +365,9 @@ impl TaskQueue {
     pub(crate) fn take_back(&self, receiver: &Arc<dyn Receiver>) -> Vec<usize> {
         let (dropped, running) = self.take_unbegun(|queued_task| is_same(&queued_task.receiver, receiver));
         dropped.into_iter().for_each(discard);
+        if let Some(remote) = self.remote.get() {
+            remote.stop(receiver, false);
+        }
         running
     }
 
@@ -385,6 +401,9 @@ impl TaskQueue {
             std::mem::take(&mut books.paused).into_iter().partition(|queued_task| is_meant(queued_task));
         books.paused = others;
         taken.extend::<Vec<_>>(meant);
+        if let Some(remote) = self.remote.get() {
+            taken.extend(remote.take_waiting(is_meant));
+        }
         (taken, running)
     }
 

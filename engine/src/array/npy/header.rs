@@ -248,11 +248,7 @@ fn lengths(items: Vec<Value>) -> Result<Vec<usize>, String> {
 
 /// Opens a regular file; anything else is refused without waiting for it. `flags` are further flags of
 /// `open`.
-pub(in crate::array) fn open_regular(
-    path: &Path,
-    options: &mut OpenOptions,
-    flags: i32,
-) -> Result<File, NpyError> {
+pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions, flags: i32) -> Result<File, NpyError> {
     let kind = |meta: &std::fs::Metadata| {
         let t = meta.file_type();
         (!t.is_file()).then(|| match t {

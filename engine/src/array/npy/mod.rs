@@ -20,9 +20,9 @@ mod write;
 
 pub use dtype::{ByteOrder, DType, Kind, NpyElement};
 pub use error::{FileKind, NpyError};
-pub(super) use header::open_regular;
+pub(crate) use header::open_regular;
 pub use header::{AxisOrder, Header, MAGIC};
-pub(super) use write::header_bytes;
+pub(crate) use write::header_bytes;
 
 /// Alignment of the data in files written by this library, in bytes, so that it can be mapped.
 pub const DATA_ALIGN: usize = 4096;

@@ -7,7 +7,7 @@ use super::{DATA_ALIGN, DType, MAGIC};
 ///
 /// Version 1.0, whose text may have 65,535 bytes; a shape of many axes that needs more gets version 2.0.
 #[expect(clippy::arithmetic_side_effects, reason = "a text in memory, and a few bytes")]
-pub(in crate::array) fn header_bytes(dtype: &DType, shape: &[usize]) -> Vec<u8> {
+pub(crate) fn header_bytes(dtype: &DType, shape: &[usize]) -> Vec<u8> {
     let axes: String = shape.iter().map(|n| format!("{n}, ")).collect();
     // One axis keeps its comma, as Python prints `(5,)`.
     let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };

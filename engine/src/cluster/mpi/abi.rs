@@ -19,7 +19,7 @@ use std::ffi::{c_int, c_void};
 pub(super) trait Abi: 'static {
     type Comm: Copy;
     type Datatype: Copy;
-    type Request: Copy;
+    type Request: Copy + 'static;
     type Errhandler: Copy;
     /// `MPI_THREAD_SERIALIZED`
     const SERIALIZED: c_int;

@@ -3,6 +3,7 @@
 
 use crate::cluster::error::ClusterError;
 use crate::sys::process;
+use std::any::Any;
 use std::io::{stderr, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -27,6 +28,34 @@ pub(in crate::cluster) enum Direction<'a> {
     From(&'a mut [u8]),
 }
 
+/// A message that is under way by itself: it holds its bytes.
+pub(in crate::cluster) struct Posted {
+    bytes: Vec<u8>,
+    /// The library's handles.
+    pub(super) requests: Box<dyn Any>,
+    pub(super) is_done: bool,
+}
+
+impl Posted {
+    pub(super) fn new(bytes: Vec<u8>, requests: Box<dyn Any>) -> Posted {
+        Posted { bytes, requests, is_done: false }
+    }
+
+    /// The bytes, once [`Mpi::is_done`] has said so.
+    pub(in crate::cluster) fn into_bytes(mut self) -> Vec<u8> {
+        if self.is_done { std::mem::take(&mut self.bytes) } else { Vec::new() }
+    }
+}
+
+/// The library may still read or write the bytes of a message that is not done.
+impl Drop for Posted {
+    fn drop(&mut self) {
+        if !self.is_done {
+            std::mem::forget(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
 /// Finds the first message that is not done.
 pub(in crate::cluster) type Unfinished<'a> = &'a mut dyn FnMut() -> Option<usize>;
 
@@ -36,8 +65,19 @@ pub(in crate::cluster) trait Mpi {
     fn size(&self) -> Result<usize, ClusterError>;
     /// Name and version, as in "MPICH 5.0.2".
     fn version(&self) -> String;
-    /// Sends and receives all messages. Calls `wait` again and again until they are done.
-    fn transfer(&self, messages: &mut [Message<'_>], wait: &mut dyn FnMut(Unfinished<'_>));
+    /// Sends and receives all messages. Calls `wait` again and again until they are done. The first `heads`
+    /// are done first: `check` sees them before any other is looked at.
+    fn transfer(
+        &self,
+        messages: &mut [Message<'_>],
+        heads: usize,
+        wait: &mut dyn FnMut(Unfinished<'_>),
+        check: &mut dyn FnMut(&[Message<'_>]),
+    );
+    /// Starts to send these bytes, or to receive as many in their place.
+    fn post(&self, peer: usize, tag: i32, bytes: Vec<u8>, is_receive: bool) -> Posted;
+    /// Whether a message is done.
+    fn is_done(&self, posted: &mut Posted) -> bool;
     /// Says why, and ends the whole job with this status.
     fn abort(&self, status: i32, why: &str) -> !;
     /// Ends MPI, if we initialized it. All drivers have come here.

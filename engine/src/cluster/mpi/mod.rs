@@ -9,7 +9,7 @@ mod table;
 use super::error::ClusterError;
 use super::launcher::Launcher;
 use abi::{Mpich, OpenMpi, Standard};
-pub(super) use call::{Direction, Message, Mpi, Unfinished};
+pub(super) use call::{Direction, Message, Mpi, Posted, Unfinished};
 use library::{Interface, Opened};
 use table::Table;
 

@@ -3,14 +3,16 @@
 //! # Safety
 //! - All functions are called on the thread that initialized MPI, since a [`Table`] is not `Send`.
 //! - A message's bytes are borrowed until [`Mpi::transfer`] returns, which it does only when MPI is done with
-//!   all of them. Where MPI fails in between, or somebody gives up, the process ends instead.
+//!   all of them. Where MPI fails in between, or somebody gives up, the process ends instead. A message that
+//!   is posted by itself holds its bytes on the heap, which do not move with it, and leaks them where it is
+//!   dropped before MPI is done with them.
 //! - Every other pointer is to a place on the stack or on the heap that outlives the call.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::super::error::ClusterError;
 use super::abi::{Abi, Constants};
-use super::call::{self, Direction, Message, Mpi, Unfinished};
+use super::call::{self, Direction, Message, Mpi, Posted, Unfinished};
 use super::library::Opened;
 use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -149,7 +151,7 @@ impl<A: Abi> Table<A> {
     }
 
     /// Starts all messages, receives first. Each request stands beside the number of its message.
-    fn post(&self, messages: &mut [Message<'_>]) -> (Vec<A::Request>, Vec<usize>) {
+    fn start_all(&self, messages: &mut [Message<'_>]) -> (Vec<A::Request>, Vec<usize>) {
         let (mut requests, mut of) = (Vec::new(), Vec::new());
         for is_receive in [true, false] {
             for (number, message) in messages.iter_mut().enumerate() {
@@ -188,9 +190,31 @@ impl<A: Abi> Table<A> {
         (requests, of)
     }
 
-    /// The first message that is not done.
-    fn unfinished(&self, requests: &mut [A::Request], of: &[usize]) -> Option<usize> {
-        requests.iter_mut().zip(of).find_map(|(request, number)| {
+    /// Whether all of them are done.
+    fn are_done(&self, requests: &mut [A::Request]) -> bool {
+        let count = c_int::try_from(requests.len()).unwrap_or(c_int::MAX);
+        let mut is_done = 0;
+        // SAFETY: `count` requests of ours.
+        let rc = unsafe {
+            (self.testall)(
+                count,
+                requests.as_mut_ptr(),
+                &raw mut is_done,
+                std::ptr::without_provenance_mut(A::IGNORE),
+            )
+        };
+        self.insist("MPI_Testall", rc);
+        is_done != 0
+    }
+
+    /// The first of these messages that is not done.
+    fn unfinished(
+        &self,
+        requests: &mut [A::Request],
+        of: &[usize],
+        among: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        requests.iter_mut().zip(of).filter(|(_, number)| among(**number)).find_map(|(request, number)| {
             let mut is_done = 0;
             // SAFETY: a request of ours; one that is done becomes null, of which MPI says that it is done.
             let rc = unsafe {
@@ -231,26 +255,33 @@ impl<A: Abi> Mpi for Table<A> {
         }
     }
 
-    fn transfer(&self, messages: &mut [Message<'_>], wait: &mut dyn FnMut(Unfinished<'_>)) {
-        let (mut requests, of) = self.post(messages);
-        let count = c_int::try_from(requests.len()).unwrap_or(c_int::MAX);
-        loop {
-            let mut is_done = 0;
-            // SAFETY: `count` requests of ours.
-            let rc = unsafe {
-                (self.testall)(
-                    count,
-                    requests.as_mut_ptr(),
-                    &raw mut is_done,
-                    std::ptr::without_provenance_mut(A::IGNORE),
-                )
-            };
-            self.insist("MPI_Testall", rc);
-            if is_done != 0 {
-                return;
-            }
-            wait(&mut || self.unfinished(&mut requests, &of));
+    fn transfer(
+        &self,
+        messages: &mut [Message<'_>],
+        heads: usize,
+        wait: &mut dyn FnMut(Unfinished<'_>),
+        check: &mut dyn FnMut(&[Message<'_>]),
+    ) {
+        let (mut requests, of) = self.start_all(messages);
+        while self.unfinished(&mut requests, &of, |number| number < heads).is_some() {
+            wait(&mut || self.unfinished(&mut requests, &of, |number| number < heads));
         }
+        check(messages.get(..heads).unwrap_or_default());
+        while !self.are_done(&mut requests) {
+            wait(&mut || self.unfinished(&mut requests, &of, |_| true));
+        }
+    }
+
+    fn post(&self, peer: usize, tag: i32, mut bytes: Vec<u8>, is_receive: bool) -> Posted {
+        let direction = if is_receive { Direction::From(&mut bytes) } else { Direction::To(&bytes) };
+        let (requests, _) = self.start_all(&mut [Message { peer, tag, direction }]);
+        Posted::new(bytes, Box::new(requests))
+    }
+
+    fn is_done(&self, posted: &mut Posted) -> bool {
+        let requests = posted.requests.downcast_mut::<Vec<A::Request>>();
+        posted.is_done = posted.is_done || requests.is_some_and(|requests| self.are_done(requests));
+        posted.is_done
     }
 
     fn abort(&self, status: i32, why: &str) -> ! {

@@ -7,4 +7,5 @@ mod scan;
 mod with;
 
 pub use elements::{Elements, MapOutput};
+pub(crate) use scan::Prefix;
 pub use with::With;

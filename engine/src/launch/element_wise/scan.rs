@@ -1,7 +1,8 @@
 //! Prefix sums.
 //!
 //! # Safety
-//! As in `entry`. The entry's own type names the kernel, so nothing is sent.
+//! As in `entry`. The entry's own type names the kernel, so nothing is sent. The driver reads the leaves after
+//! the first sweep has succeeded, with the operands that it had.
 #![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -13,7 +14,7 @@ use crate::launch::builder::{Launch, LaunchCall};
 use crate::launch::error::LaunchError;
 use crate::launch::grant::Split;
 use crate::launch::member::entry::open;
-use crate::launch::member::settle::LeafPlaces;
+use crate::launch::member::settle::{LeafPlaces, Leaves};
 use crate::launch::operand::tag::{Tag, mix};
 use crate::launch::operand::{Operand, Val};
 use crate::team::fault::Fault;
@@ -49,7 +50,8 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let combine = move |a, b, ()| combine(a, b);
-        self.with(()).prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
+        let site = Location::caller();
+        self.with(()).prefix(Prefix::Inclusive, (out, input), identity, combine, site, no_seed)
     }
 
     /// Sets every `out[i]` to the fold of `input[0..i]`, so that `out[0]` is `identity`.
@@ -68,7 +70,8 @@ impl Launch<'_> {
     {
         const { NoCapture::<K>::OK };
         let combine = move |a, b, ()| combine(a, b);
-        self.with(()).prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
+        let site = Location::caller();
+        self.with(()).prefix(Prefix::Exclusive, (out, input), identity, combine, site, no_seed)
     }
 }
 
@@ -95,7 +98,7 @@ where
         K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
-        self.prefix(Prefix::Inclusive, out, input, identity, combine, Location::caller())
+        self.prefix(Prefix::Inclusive, (out, input), identity, combine, Location::caller(), no_seed)
     }
 
     /// Sets every `out[i]` to the fold of `input[0..i]` by `combine(a, b, parameters)`, so that `out[0]` is
@@ -117,37 +120,46 @@ where
         K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
     {
         const { NoCapture::<K>::OK };
-        self.prefix(Prefix::Exclusive, out, input, identity, combine, Location::caller())
+        self.prefix(Prefix::Exclusive, (out, input), identity, combine, Location::caller(), no_seed)
     }
 
     /// Sweeps twice over the same leaves: first computes each leaf's fold, then each leaf's prefixes from the
     /// folds of the leaves before it. The result's bits depend only on the leaves.
-    fn prefix<T, Out, K>(
+    ///
+    /// In between, `seed` gets the folds of all leaves, and returns the fold of what comes before the first. It
+    /// is not called if there are no leaves.
+    pub(crate) fn prefix<T, Out, K, E>(
         self,
         prefix: Prefix,
-        out: Out,
-        input: Split<'_, T, Ix1>,
+        (out, input): (Out, Split<'_, T, Ix1>),
         identity: T,
         combine: K,
         site: &'static Location<'static>,
-    ) -> Result<(), LaunchError>
+        seed: impl FnOnce(&[T]) -> Result<Option<T>, E>,
+    ) -> Result<(), E>
     where
         T: Element,
         Out: MapOutput<T, Dim = Ix1>,
         K: for<'w> Fn(T, T, P::View<'w>) -> T + Copy + Send + Sync,
+        E: From<LaunchError>,
     {
         let _carried_by_its_type = combine;
-        let operands = (out, input, Val(identity), prefix == Prefix::Exclusive, self.parameters);
+        let operands = (out, input, Val(identity), prefix == Prefix::Exclusive, false, self.parameters);
         let mut description = self.launch.describe(&operands)?;
         description.leaf(size_of::<T>());
-        let wire = operands.wire();
-        let fold_wire = (wire.1, wire.4);
+        let mut wire = operands.wire();
+        let fold_wire = (wire.1, wire.5);
         let fold = LaunchCall {
             entry: fold_entry::<T, P, K>,
             layout: fold_layout::<T, P>(),
             wire: WireBytes::of(&fold_wire),
         };
-        let (Some(scratch), _) = self.launch.run(&fold, &description, site, None)? else { return Ok(()) };
+        let (scratch, leaves) = self.launch.run(&fold, &description, site, None)?;
+        let Some(scratch) = scratch else { return Ok(()) };
+        // SAFETY: the launch succeeded with these operands, and nobody else has this scratch.
+        let folds = unsafe { Leaves::new(scratch.base(), leaves) }.take::<T>(1);
+        let seed = seed(&folds.iter().map(|fold| fold[0]).collect::<Vec<T>>())?;
+        (wire.2, wire.4) = (seed.unwrap_or(identity), seed.is_some());
         let spread = LaunchCall {
             entry: spread_entry::<T, Out, P, K>,
             layout: spread_layout::<T, Out, P>(),
@@ -159,10 +171,16 @@ where
     }
 }
 
+/// Nothing comes before the first leaf.
+fn no_seed<T>(_folds: &[T]) -> Result<Option<T>, LaunchError> {
+    Ok(None)
+}
+
 /// Operands of the first sweep.
 type Folded<'a, T, P> = (Split<'a, T, Ix1>, P);
-/// Operands of the second sweep: with the identity, and whether the scan is exclusive.
-type Spread<'a, T, Out, P> = (Out, Split<'a, T, Ix1>, Val<T>, bool, P);
+/// Operands of the second sweep: with the fold of what comes before, whether the scan is exclusive, and whether
+/// that fold is of anything: if not, it is the identity.
+type Spread<'a, T, Out, P> = (Out, Split<'a, T, Ix1>, Val<T>, bool, bool, P);
 
 const fn fold_layout<T: Element, P: Operand>() -> u64 {
     mix(<Folded<'_, T, P>>::LAYOUT, Tag::ScanFold as u64)
@@ -217,19 +235,20 @@ where
     // SAFETY: this entry goes with the wire of such operands, and we are in the launch.
     let local = unsafe { open::<Spread<'_, T, Out, P>>(context, spread_layout::<T, Out, P>()) }?;
     let leaves = LeafPlaces::<T>::open(context, 1)?;
-    let (mut before, mut running) = (Before::default(), T::zeroed());
+    let (mut before, mut running) = (None, T::zeroed());
     context.chunks(
         |chunk| {
             // SAFETY: `chunks` hands out chunks that this member claimed, one after the other.
             let view = unsafe { <Spread<'_, T, Out, P>>::view(&local, chunk) };
-            let (out, input, identity, exclusive, parameters) = view;
+            let (out, input, seed, exclusive, is_seeded, parameters) = view;
             let combine = |a, b| combine(a, b, parameters);
             if chunk.opens_leaf {
                 // SAFETY: the first sweep left them, and nobody writes them in this launch.
                 let fold = |leaf| unsafe { leaves.get(leaf) }[0];
-                running = before.reach(chunk.leaf, fold, combine).unwrap_or(identity);
+                let before = before.get_or_insert_with(|| Before::new(is_seeded.then_some(seed)));
+                running = before.reach(chunk.leaf, fold, combine).unwrap_or(seed);
             }
-            let whole_start = chunk.span.lo == 0;
+            let whole_start = chunk.span.lo == 0 && !is_seeded;
             running = prefixes(Out::elements(out), input, running, whole_start, exclusive, combine);
         },
         |_| (),
@@ -238,21 +257,21 @@ where
 
 /// The fold of the leaves before one, kept from leaf to leaf: members mostly claim them in order.
 struct Before<T> {
+    /// The fold of what comes before the first leaf.
+    seed: Option<T>,
     leaf: usize,
     fold: Option<T>,
 }
 
-impl<T> Default for Before<T> {
-    fn default() -> Before<T> {
-        Before { leaf: 0, fold: None }
-    }
-}
-
 impl<T: Copy> Before<T> {
-    /// The fold of the leaves before `leaf`, one after the other; `None` for the first.
+    fn new(seed: Option<T>) -> Before<T> {
+        Before { seed, leaf: 0, fold: seed }
+    }
+
+    /// The fold of what comes before `leaf`, one after the other; `None` if that is nothing.
     fn reach(&mut self, leaf: usize, fold: impl Fn(usize) -> T, combine: impl Fn(T, T) -> T) -> Option<T> {
         if leaf < self.leaf {
-            *self = Before::default();
+            *self = Before::new(self.seed);
         }
         for next in self.leaf..leaf {
             self.fold = Some(self.fold.map_or_else(|| fold(next), |before| combine(before, fold(next))));

@@ -41,6 +41,22 @@ writing_grants! {
     }
 }
 
+impl<T, D: Shape> Accumulate<'_, T, D> {
+    /// Elements of an accumulator.
+    pub(crate) fn len(&self) -> usize {
+        self.array.len()
+    }
+
+    /// Folds the accumulators of all leaves, once they are one, into the array.
+    pub(crate) fn fold_in(&mut self, total: Vec<T>)
+    where
+        T: Element,
+    {
+        let mut array = self.array.view_mut();
+        array.iter_mut().zip(total).for_each(|(into, value)| *into = (self.combine)(*into, value));
+    }
+}
+
 /// A function of this executable that calls `combine`.
 fn pointer<T, C>(_carried_by_its_type: C) -> fn(T, T) -> T
 where
@@ -119,8 +135,7 @@ unsafe impl<T: Element, D: Shape> Operand for Accumulate<'_, T, D> {
             level = next;
         }
         if let Some(total) = level.pop() {
-            let mut array = self.array.view_mut();
-            array.iter_mut().zip(total).for_each(|(into, value)| *into = combine(*into, value));
+            self.fold_in(total);
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct Description<'a> {
     pub(crate) tokens: Vec<CancelToken>,
     in_place: bool,
     leaf_bytes: Vec<usize>,
+    leaf_len: Option<usize>,
     operands: PhantomData<&'a ()>,
 }
 
@@ -117,6 +118,11 @@ impl Description<'_> {
         self.leaf_bytes.push(bytes.next_multiple_of(LEAF_ALIGN));
     }
 
+    /// Leaves have this many units each, whatever the launch would choose.
+    pub(crate) fn leaf_len(&mut self, units: Option<usize>) {
+        self.leaf_len = units;
+    }
+
     /// Units of the split operands, if any.
     pub(crate) fn len(&self) -> Option<usize> {
         self.length.map(|(len, _)| len)
@@ -150,6 +156,7 @@ impl Description<'_> {
         let grid = match chunk {
             Some(0) => return Err(LaunchError::ChunkZero),
             _ if self.parts.is_some() => Grid::with_chunk(len, 1),
+            _ if self.leaf_len.is_some() => Grid::with_chunk(len, self.leaf_len.unwrap_or(1)),
             Some(chunk) => Grid::with_chunk(len, chunk),
             None => Grid::automatic(len, self.unit_bytes),
         };
@@ -164,6 +171,9 @@ impl Description<'_> {
         }
         if self.leaf_bytes.is_empty() {
             return Ok((grid, 1));
+        }
+        if let Some(leaf_len) = self.leaf_len {
+            return Ok((grid, leaf_len.div_ceil(grid.chunk_len).max(1)));
         }
         let fit = MAX_LEAF_BYTES.checked_div(self.scratch_bytes(1)).unwrap_or(MAX_LEAF_BYTES);
         Ok((grid, grid.chunks.div_ceil(fit.clamp(1, MAX_LEAVES)).max(1)))

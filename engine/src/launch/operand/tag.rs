@@ -35,6 +35,7 @@ pub(crate) enum Tag {
     Scatter,
     Atomics,
     Halo,
+    GhostHalo,
     Accumulate,
     PerWorker,
     Captured,
@@ -54,6 +55,7 @@ pub(crate) enum Tag {
     RegionNothing,
     RegionState,
     RegionTuple,
+    RegionArray,
     /// An operand of launches, as one of regions.
     OfRegion,
     // Entries.

@@ -24,6 +24,7 @@ pub(crate) enum Frame {
     PhaseParts,
     PhaseWhole,
     PhaseHalo,
+    PhaseGhostHalo,
     Range,
     // Names of parts.
     Rows,

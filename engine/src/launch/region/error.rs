@@ -71,6 +71,13 @@ pub enum RegionError {
         /// Why.
         why: String,
     },
+    /// Ghost rows of an array over a cluster are stale, or there are too few of them, or they could not be
+    /// exchanged.
+    #[error("{why}")]
+    Ghosts {
+        /// Why.
+        why: String,
+    },
     /// An error of the body's own.
     #[error("{0}")]
     Body(String),

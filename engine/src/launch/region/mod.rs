@@ -14,6 +14,7 @@ mod claims;
 pub(super) mod digest;
 mod error;
 mod fallible;
+mod ghosts;
 mod handle;
 mod operand;
 mod phase;
@@ -24,6 +25,7 @@ mod step_kind;
 mod team;
 
 pub use error::{BodyError, RegionError};
+pub use ghosts::{GhostRows, PhaseGhostHalo};
 pub use handle::{RegionMut, RegionRange, RegionRangeMut, RegionRef};
 pub use operand::RegionOperand;
 pub use phase::{PhaseHalo, PhaseMut, PhaseOperand, PhaseParts, PhasePartsMut, PhaseRef, PhaseWhole};

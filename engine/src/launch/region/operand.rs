@@ -16,6 +16,7 @@ use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, mix, of, sized};
 use crate::launch::operand::{Operand, Plain, Val};
 use crate::launch::region::digest::{ArrayName, Key};
+use crate::launch::region::ghosts::GhostRows;
 use crate::launch::region::handle::{RegionMut, RegionRef};
 use crate::team::fault::{Fault, FaultKind};
 use crate::team::member::{LaunchContext, fault};
@@ -48,6 +49,10 @@ pub unsafe trait RegionOperand {
     fn describe(&self, to: &mut Description<'_>) -> Result<(), LaunchError>;
     #[doc(hidden)]
     fn wire(&self) -> Self::Wire;
+    /// Adds those arrays over a cluster whose ghost rows the region may have exchanged, and marks these rows as
+    /// stale.
+    #[doc(hidden)]
+    fn ghosted(&mut self, _to: &mut Vec<GhostRows>) {}
     /// # Safety
     /// `wire` was made by [`Self::wire`] of the same type in this launch, which lasts for `'w`.
     #[doc(hidden)]
@@ -225,6 +230,9 @@ macro_rules! tuples { ($( ($($o:ident $i:tt),+) )*) => { $(
         }
         fn wire(&self) -> Self::Wire {
             ($( self.$i.wire(), )+)
+        }
+        fn ghosted(&mut self, to: &mut Vec<GhostRows>) {
+            $( self.$i.ghosted(to); )+
         }
         unsafe fn handle<'w>(wire: &Self::Wire, context: &mut LaunchContext<'_>) -> Result<Self::Handle<'w>, Fault> {
             // SAFETY: element by element, by the caller's promise.

@@ -75,7 +75,7 @@ impl PhasePlan {
     }
 
     /// Compares the rows of one more operand with those of the others.
-    fn agree(&mut self, rows: usize) -> Result<(), RegionError> {
+    pub(super) fn agree(&mut self, rows: usize) -> Result<(), RegionError> {
         match self.rows {
             Some(first) if first != rows => Err(RegionError::Lengths { first, other: rows }),
             _ => {
@@ -85,7 +85,7 @@ impl PhasePlan {
         }
     }
 
-    fn array(&mut self, operand: Frame, name: ArrayName) {
+    pub(super) fn array(&mut self, operand: Frame, name: ArrayName) {
         self.digest.array(operand, name);
     }
 }
