@@ -6,11 +6,14 @@ mod cluster_plays;
 mod common;
 
 use cluster_plays::{INTERFACES, PART, bracketed, play_all, text, wheels};
+use common::LONG;
 use phalanx::cluster::{self, Cluster, ClusterError, ClusterPool};
 use phalanx::sync::Lock;
-use phalanx::{Backend, CancelToken, ExitCause, TaskError};
+use phalanx::{AsyncResult, Backend, CancelToken, ExitCause, TaskError};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -33,6 +36,8 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
         "faults" => faults,
         "sizes" => sizes,
         "everywhere" => everywhere,
+        "waits" => waits,
+        "values" => values,
         "journal" => journal,
         "ends" => |pool| Err(pool.apply(|()| -> () { panic!("out of ink") }, ()).unwrap_err().into()),
         "panic" => |_| panic!("out of ink"),
@@ -57,6 +62,7 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
             Ok("ran on".into())
         },
         "signals" => return signals(cluster),
+        "prepared" => return prepared(cluster),
         _ => return Err("no such part".into()),
     };
     if let Some(text) = cluster.lead_with(pool, body)? {
@@ -113,7 +119,8 @@ fn calls(pool: &ClusterPool) -> Result<String, Failed> {
     let mut unordered = pool.imap_unordered(|n: u64| n * n, 0..1000).collect::<Result<Vec<_>, _>>()?;
     unordered.sort_unstable();
     assert_eq!(unordered, squares);
-    let words = pool.map(|(word, times): (String, usize)| word.repeat(times), (0..50).map(|n| ("ab".into(), n)))?;
+    let words =
+        pool.map(|(word, times): (String, usize)| word.repeat(times), (0..50).map(|n| ("ab".into(), n)))?;
     assert!(words.iter().enumerate().all(|(n, word)| *word == "ab".repeat(n)));
     assert_eq!(pool.apply(|text: String| text.len(), "seven".into())?, 5);
     let results: Vec<_> = (0..100u64).map(|n| pool.apply_async(|n: u64| n + 1, n)).collect();
@@ -128,7 +135,8 @@ fn calls(pool: &ClusterPool) -> Result<String, Failed> {
         taken += 1;
         Some(taken)
     });
-    let first = pool.tasks().window(100).imap(|n: u64| 2 * n, endless).take(500).collect::<Result<Vec<_>, _>>()?;
+    let first =
+        pool.tasks().window(100).imap(|n: u64| 2 * n, endless).take(500).collect::<Result<Vec<_>, _>>()?;
     assert!(first.iter().zip(1..).all(|(twice, n)| *twice == 2 * n));
     assert!(taken <= 600, "{taken} items were taken for 500 results and a window of 100");
     // Cancelled before and meanwhile.
@@ -219,13 +227,19 @@ fn handles(pool: &ClusterPool) -> Result<(), Failed> {
     let lock = Lock::new(1u64)?;
     let items = vec![(1, None), (2, Some(lock)), (3, None)];
     let outcomes = pool.try_map(|(n, lock): (u8, Option<Lock<u64>>)| n + u8::from(lock.is_some()), items)?;
-    assert!(matches!(outcomes[..], [Ok(1), Err(TaskError::Codec { item: 1, what: "the argument", .. }), Ok(3)]));
+    assert!(matches!(
+        outcomes[..],
+        [Ok(1), Err(TaskError::Codec { item: 1, what: "the argument", .. }), Ok(3)]
+    ));
     assert!(outcomes[1].as_ref().unwrap_err().to_string().contains("memory of one machine"));
-    let made = pool.tasks().chunksize(1).try_map(|n: u64| (n % 2 == 1).then(|| Lock::new(n).unwrap()), 0..12)?;
+    let made =
+        pool.tasks().chunksize(1).try_map(|n: u64| (n % 2 == 1).then(|| Lock::new(n).unwrap()), 0..12)?;
     for (item, made) in made.iter().enumerate() {
         match made {
             Ok(lock) => assert!(item % 2 == 0 && lock.is_none()),
-            Err(error) => assert!(item % 2 == 1 && error.to_string().contains("memory of one machine"), "{error}"),
+            Err(error) => {
+                assert!(item % 2 == 1 && error.to_string().contains("memory of one machine"), "{error}")
+            }
         }
     }
     Ok(())
@@ -271,6 +285,136 @@ fn everywhere(pool: &ClusterPool) -> Result<String, Failed> {
     Ok(format!("{workers} workers"))
 }
 
+/// Waiting for one of several, for all, for so long; and what is called when a result comes.
+fn waits(pool: &ClusterPool) -> Result<String, Failed> {
+    let nap = |ms: u64| {
+        std::thread::sleep(Duration::from_millis(ms));
+        ms
+    };
+    let start = |times: &[u64]| times.iter().map(|ms| pool.apply_async(nap, *ms)).collect::<Vec<_>>();
+    // In order of completion, with some that are done before.
+    let results = start(&[0, 0, 1, 1, 2, 2, 3, 3]);
+    assert!(phalanx::wait_all(&results[..2], LONG));
+    let mut places: Vec<_> = phalanx::as_completed(results).map(|(place, ms)| (place, ms.unwrap())).collect();
+    places.sort_unstable();
+    assert_eq!(places, [0, 0, 1, 1, 2, 2, 3, 3].into_iter().enumerate().collect::<Vec<_>>());
+    let results = start(&[3_600_000, 0]);
+    assert_eq!(phalanx::wait_first(&results, LONG), Some(1));
+    assert!(!phalanx::wait_all(&results, Duration::from_millis(2)) && !results[0].ready());
+    assert_eq!(phalanx::wait_first(&results[..1], Duration::from_millis(2)), None);
+    results[0].cancel();
+    assert_eq!(phalanx::wait_first(&results[..1], LONG), Some(0));
+    // Asked again and again, without waiting: also this brings answers.
+    let results = start(&[0; 12]);
+    while !results.iter().all(AsyncResult::ready) {}
+    // Futures, on the thread that leads.
+    let sum = futures(start(&[1, 2, 3, 4, 5, 6]))?;
+    assert_eq!(sum, 21);
+    // Callbacks, of results and of errors.
+    let called = Arc::new(AtomicU64::new(0));
+    fn add(to: &AtomicU64, n: u64) {
+        to.fetch_add(n, Ordering::SeqCst);
+    }
+    let calls = |n: u64| {
+        let (on_success, on_error) = (called.clone(), called.clone());
+        let result = pool.apply_async(|n: u64| if n == 3 { panic!("three") } else { n }, n);
+        let result = result.on_success(move |n| add(&on_success, *n));
+        result.on_error(move |_| add(&on_error, 100))
+    };
+    let results: Vec<_> = (0..8).map(calls).collect();
+    assert_eq!(results.into_iter().filter_map(|result| result.get().err()).count(), 1);
+    assert_eq!(called.load(Ordering::SeqCst), 125);
+    // An imap that is not patient, and one that comes to an error.
+    let mut slow = pool.tasks().chunksize(1).imap(nap, [0, 300, 0]);
+    assert_eq!(slow.next_timeout(LONG).unwrap()?, 0);
+    assert!(matches!(slow.next_timeout(Duration::ZERO), Some(Err(TaskError::NotReady { .. }))));
+    assert_eq!(slow.collect::<Result<Vec<_>, _>>()?, [300, 0]);
+    let bad = |n: u32| if n == 5 { panic!("five") } else { n };
+    let outcomes: Vec<_> = pool.tasks().chunksize(2).imap_unordered(bad, 0..20).collect();
+    assert_eq!((outcomes.len(), outcomes.iter().filter(|outcome| outcome.is_err()).count()), (20, 1));
+    // From a thread of the program, while this one waits.
+    let other = pool.map_async(|n: u64| n, 0..100);
+    let taker = std::thread::spawn(move || other.get().map(|all| all.len()));
+    while !taker.is_finished() {
+        pool.apply(|n: u64| n, 1)?;
+    }
+    assert_eq!(taker.join().unwrap()?, 100);
+    // Left over at the end: the pool waits for it.
+    let _later = pool.apply_async(nap, 5);
+    Ok("waits".into())
+}
+
+/// The sum of results, as futures that are polled until they are ready.
+fn futures(results: Vec<AsyncResult<u64>>) -> Result<u64, TaskError> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let poll = |mut result: AsyncResult<u64>| loop {
+        match std::pin::Pin::new(&mut result).poll(&mut context) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::yield_now(),
+        }
+    };
+    results.into_iter().map(poll).sum()
+}
+
+/// A value whose own code fails on its way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fragile(u32);
+
+impl serde::Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            1 => Err(serde::ser::Error::custom("not this one")),
+            2 => panic!("nor this"),
+            n => to.serialize_u32(n),
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Fragile, D::Error> {
+        match <u32 as serde::Deserialize>::deserialize(from)? {
+            3 => Err(serde::de::Error::custom("unreadable")),
+            n => Ok(Fragile(n)),
+        }
+    }
+}
+
+/// Values that cannot be written, or not be read, cost their items.
+fn values(pool: &ClusterPool) -> Result<String, Failed> {
+    let sent =
+        pool.tasks().chunksize(2).try_map(|value: Fragile| value.0, (0..12).map(|n| Fragile(n % 6)))?;
+    let made = pool.tasks().chunksize(2).try_map(|n: u32| Fragile(n % 6), 0..12)?;
+    for (item, (sent, made)) in sent.iter().zip(&made).enumerate() {
+        let of = |error: Option<&TaskError>, what: &str| match (item % 6, error) {
+            (0 | 4 | 5, None) => true,
+            // A panic in a worker is the item's, whatever it was doing.
+            (2, Some(TaskError::Panicked { item: told, .. })) => *told == item && what == "the result",
+            (1..=3, Some(TaskError::Codec { item: told, what: which, .. })) => {
+                *told == item && *which == what
+            }
+            _ => false,
+        };
+        assert!(of(sent.as_ref().err(), "the argument"), "{item}: {sent:?}");
+        assert!(of(made.as_ref().err(), "the result"), "{item}: {made:?}");
+    }
+    Ok("values".into())
+}
+
+/// What the initializer has left in a worker.
+static PREPARED: AtomicU64 = AtomicU64::new(0);
+
+fn prepared(cluster: &Cluster) -> Result<(), Failed> {
+    let builder = cluster.pool_builder().workers(2);
+    let pool = builder.initializer(|n| PREPARED.store(n, Ordering::SeqCst), 7u64).build()?;
+    let look = |_: u8| PREPARED.load(Ordering::SeqCst);
+    let found =
+        cluster.lead_with(pool, |pool| Ok::<_, Failed>(pool.tasks().chunksize(1).map(look, 0..20)?))?;
+    if let Some(found) = found {
+        println!("[{}]", found == [7; 20]);
+    }
+    Ok(())
+}
+
 /// Each item leaves a line, and one of them ends the whole job the first time.
 fn journal(pool: &ClusterPool) -> Result<String, Failed> {
     let part = std::env::var(PART)?;
@@ -306,7 +450,7 @@ fn journal(pool: &ClusterPool) -> Result<String, Failed> {
 
 #[test]
 fn one_machine_runs_the_same_bodies() {
-    for body in [calls, faults, sizes, everywhere] {
+    for body in [calls, faults, sizes, everywhere, waits, values] {
         let led = cluster::run(|cluster| {
             let pool = cluster.pool_builder().workers(2).build().map_err(ClusterError::from)?;
             cluster.lead_with(pool, body)
@@ -331,9 +475,11 @@ fn one_machine_learns_that_its_time_is_over() {
 fn lead_returns_what_the_body_returns() {
     let sum = cluster::lead(|pool| Ok::<u64, phalanx::Error>(pool.map(|n: u64| n, 0..10)?.iter().sum()));
     assert_eq!(sum.unwrap(), 45);
-    let failed = cluster::lead(|pool| pool.apply(|()| -> () { panic!("ours") }, ()).map_err(phalanx::Error::from));
+    let failed =
+        cluster::lead(|pool| pool.apply(|()| -> () { panic!("ours") }, ()).map_err(phalanx::Error::from));
     assert!(failed.unwrap_err().to_string().contains("panicked"));
-    let panicked = std::panic::catch_unwind(|| cluster::lead(|_| -> Result<(), ClusterError> { panic!("ours") }));
+    let panicked =
+        std::panic::catch_unwind(|| cluster::lead(|_| -> Result<(), ClusterError> { panic!("ours") }));
     assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"ours"));
 }
 
@@ -341,7 +487,8 @@ fn lead_returns_what_the_body_returns() {
 fn pools_without_processes_lead_as_well() {
     for backend in [Backend::Inline, Backend::Threads] {
         let led = cluster::run(|cluster| {
-            let pool = cluster.pool_builder().workers(2).backend(backend).build().map_err(ClusterError::from)?;
+            let pool =
+                cluster.pool_builder().workers(2).backend(backend).build().map_err(ClusterError::from)?;
             cluster.lead_with(pool, |pool| Ok::<_, phalanx::Error>(pool.map(|n: u64| n * n, 0..100)?))
         });
         assert_eq!(led.unwrap().unwrap()[9], 81);
@@ -371,6 +518,21 @@ fn every_call_has_the_same_results_on_any_number_of_drivers() {
 }
 
 #[test]
+fn results_are_awaited_in_every_way() {
+    plays_well("waits", &[2, 3], |_| "waits".into());
+}
+
+#[test]
+fn values_that_cannot_travel_cost_their_items() {
+    plays_well("values", &[2], |_| "values".into());
+}
+
+#[test]
+fn workers_are_prepared_on_every_machine() {
+    plays_well("prepared", &[1, 2], |_| "true".into());
+}
+
+#[test]
 fn a_fault_costs_its_item_on_whichever_driver_it_is() {
     plays_well("faults", &[2, 3], |_| "faults".into());
 }
@@ -397,7 +559,10 @@ fn what_ends_a_driver_ends_the_job() {
         ("ends", vec!["driver 0 of 2 on ", "failed: item 0 panicked on ", "out of ink"]),
         ("panic", vec!["out of ink", "driver 0 of 2 on ", "panicked, so the job ends"]),
         ("kill", vec![]),
-        ("stop", vec!["driver 0 on ", "for driver 1 on ", "in lead (engine/tests/cluster_lead.rs:", "the limit"]),
+        (
+            "stop",
+            vec!["driver 0 on ", "for driver 1 on ", "in lead (engine/tests/cluster_lead.rs:", "the limit"],
+        ),
     ];
     for interface in INTERFACES {
         for (part, expected) in &cases {

@@ -61,7 +61,8 @@ impl Courier {
             let mut servers = self.servers.borrow_mut();
             // Late answers are to tasks that nobody awaits.
             let heard = servers.iter_mut().filter_map(|server| server.channel.poll(&self.link)).count();
-            let is_over = |server: &mut Server| server.channel.is_over() && server.channel.is_flushed(&self.link);
+            let is_over =
+                |server: &mut Server| server.channel.is_over() && server.channel.is_flushed(&self.link);
             if servers.iter_mut().all(is_over) {
                 return;
             }

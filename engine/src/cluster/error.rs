@@ -81,7 +81,9 @@ pub enum ClusterError {
     },
     /// This driver leads the others ([`Cluster::lead`](super::Cluster::lead)), which serve it and make no other
     /// call meanwhile.
-    #[error("this driver calls {call} while it leads the others, which only run its tasks; call it before or after")]
+    #[error(
+        "this driver calls {call} while it leads the others, which only run its tasks; call it before or after"
+    )]
     Leads {
         /// The call, and where it is.
         call: String,

@@ -30,16 +30,8 @@ pub(super) enum Kind {
     Ended,
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Run,
-    Kind::Stop,
-    Kind::StopHard,
-    Kind::Ping,
-    Kind::Answer,
-    Kind::Pong,
-    Kind::End,
-    Kind::Ended,
-];
+const KINDS: [Kind; 8] =
+    [Kind::Run, Kind::Stop, Kind::StopHard, Kind::Ping, Kind::Answer, Kind::Pong, Kind::End, Kind::Ended];
 
 impl Kind {
     fn is_last(self) -> bool {

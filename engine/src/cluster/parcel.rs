@@ -54,8 +54,7 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<Parcel, (usize, String)> {
     let (entry, function) = (entry.ok_or_else(no_code)?, function.ok_or_else(no_code)?);
     // Nothing is run again here: the driver that leads sees to that.
     let body = TaskBody { entry, function, layout, split: |_| None };
-    let packed =
-        Packed::copied(arguments, items, room, None).map_err(|error| (items, error.to_string()))?;
+    let packed = Packed::copied(arguments, items, room, None).map_err(|error| (items, error.to_string()))?;
     let limit = (limit != u64::MAX).then(|| Duration::from_nanos(limit));
     Ok(Parcel { body, packed, limit })
 }
@@ -199,9 +198,16 @@ mod tests {
         let (pieces, failures) = read_answer(&bytes, "node2").unwrap();
         let pieces: Vec<_> = pieces.iter().map(|piece| (piece.first, piece.items, piece.results)).collect();
         assert_eq!(pieces, [(0, 3, &[1, 2, 3][..]), (6, 1, &[9][..])]);
-        let texts: Vec<_> = failures.iter().map(|(at, items, error)| format!("{at} {items} {error}")).collect();
-        assert!(texts[0].starts_with("3 1 item 0 was lost on node2: worker 1 (pid 2) was killed"), "{texts:?}");
-        assert!(texts[0].contains("memory ran out") && texts[1].starts_with("4 2 item 0 was cancelled"), "{texts:?}");
+        let texts: Vec<_> =
+            failures.iter().map(|(at, items, error)| format!("{at} {items} {error}")).collect();
+        assert!(
+            texts[0].starts_with("3 1 item 0 was lost on node2: worker 1 (pid 2) was killed"),
+            "{texts:?}"
+        );
+        assert!(
+            texts[0].contains("memory ran out") && texts[1].starts_with("4 2 item 0 was cancelled"),
+            "{texts:?}"
+        );
     }
 
     #[test]
@@ -212,6 +218,8 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(read_answer(&bytes[..cut], "").is_none(), "{cut}");
         }
-        assert!(read_task(&[0; 7]).is_err() && read_task(&[0; 48]).is_err() && read_task(&[0xff; 80]).is_err());
+        assert!(
+            read_task(&[0; 7]).is_err() && read_task(&[0; 48]).is_err() && read_task(&[0xff; 80]).is_err()
+        );
     }
 }

@@ -33,7 +33,10 @@ impl Vigil {
     pub(super) fn note(&mut self, silence: Duration, link: &Link, peer: usize, site: &str) {
         self.waited = self.waited.saturating_add(silence.min(MOST_AT_ONCE));
         if link.limit().is_some_and(|limit| self.waited > limit) {
-            link.abort(TOO_LONG, &format!("{}, which is the limit: the job ends", self.text(link, peer, site)));
+            link.abort(
+                TOO_LONG,
+                &format!("{}, which is the limit: the job ends", self.text(link, peer, site)),
+            );
         }
         let next = self.next_notice.unwrap_or(FIRST_NOTICE);
         if self.waited > next {

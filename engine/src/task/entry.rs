@@ -111,7 +111,10 @@ impl TaskCall<'_, '_> {
     fn keep(&self, keep_alive: Option<KeepAlive>) -> Result<(), Miss> {
         if let Some(keep_alive) = keep_alive {
             if self.is_by_value {
-                return Err(Miss::Fault(ItemFaultKind::Result, format!("a handle is in it: {}", codec::ONE_MACHINE)));
+                return Err(Miss::Fault(
+                    ItemFaultKind::Result,
+                    format!("a handle is in it: {}", codec::ONE_MACHINE),
+                ));
             }
             results::keep(std::ptr::from_ref(self.slot).addr(), keep_alive);
         }

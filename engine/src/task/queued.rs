@@ -134,7 +134,12 @@ pub(crate) struct QueuedTask {
 
 impl QueuedTask {
     /// A task without a limit that is not run again.
-    pub(crate) fn new(body: TaskBody, packed: Packed, first: usize, receiver: Arc<dyn Receiver>) -> QueuedTask {
+    pub(crate) fn new(
+        body: TaskBody,
+        packed: Packed,
+        first: usize,
+        receiver: Arc<dyn Receiver>,
+    ) -> QueuedTask {
         QueuedTask {
             body,
             packed,
@@ -208,7 +213,8 @@ impl Packed {
                     if by_value { travel::without_handles(&mut append) } else { (append(), None) };
                 if let Err(why) = appended {
                     bytes.truncate(before);
-                    let why = handle.map_or(why, |handle| format!("a {handle} is in it: {}", codec::ONE_MACHINE));
+                    let why =
+                        handle.map_or(why, |handle| format!("a {handle} is in it: {}", codec::ONE_MACHINE));
                     return Some(TaskError::Codec { item: count, what: "the argument", why });
                 }
                 count = count.saturating_add(1);
@@ -219,8 +225,11 @@ impl Packed {
             }
             None
         };
-        let (bad, keep_alive) =
-            if by_value || codec::is_plain::<A>() { (append(), KeepAlive::default()) } else { travel::pack(append) };
+        let (bad, keep_alive) = if by_value || codec::is_plain::<A>() {
+            (append(), KeepAlive::default())
+        } else {
+            travel::pack(append)
+        };
         let keep_alive = keep_alive.has_handles().then(|| Arc::new(keep_alive));
         if let Some(keep_alive) = &keep_alive {
             keep_alive.append_table(&mut bytes);

@@ -18,7 +18,9 @@ use crate::sys::{futex, process};
 use crate::task::board::{TaskBoard, board_bytes};
 use crate::task::entry::{TaskCall, TaskEntry};
 use crate::task::results::{Results, Room};
-use crate::task::slot::{FLAG_BY_VALUE, FLAG_TIMED, FLAGS, INLINE_BYTES, TaskSlot, TaskStage, TaskState, Trouble, seal_of};
+use crate::task::slot::{
+    FLAG_BY_VALUE, FLAG_TIMED, FLAGS, INLINE_BYTES, TaskSlot, TaskStage, TaskState, Trouble, seal_of,
+};
 use crate::team::idle_work::IdleWorkPlace;
 use crate::team::member::{After, IdleWork, Member};
 use crate::team::trace::EventKind;

@@ -70,8 +70,9 @@ impl<'p> Tasks<'p> {
         let body = TaskBody::of(code::pointer_to(function));
         let bytes = bytes_of_result::<R>(queue.costs.of(body.key()));
         let by_value = queue.remote.get().is_some();
-        let packed = check(&body)
-            .and_then(|()| Packed::of(&mut std::iter::once(argument), 1, by_value, |items| room(items, bytes)));
+        let packed = check(&body).and_then(|()| {
+            Packed::of(&mut std::iter::once(argument), 1, by_value, |items| room(items, bytes))
+        });
         let progress = self.options.progress.take();
         let progress = progress.map(|progress| -> Progress { Box::new(move |done| progress(done, Some(1))) });
         let is_followed = progress.is_some();

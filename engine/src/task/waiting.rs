@@ -270,7 +270,11 @@ impl TaskQueue {
         }
         for (index, limit, reading) in overdue {
             let still_running = !self.can_kill();
-            self.condemn(index, TaskError::TimedOut { item: 0, host: self.host().into(), limit, still_running }, Some(reading));
+            self.condemn(
+                index,
+                TaskError::TimedOut { item: 0, host: self.host().into(), limit, still_running },
+                Some(reading),
+            );
         }
         next
     }
