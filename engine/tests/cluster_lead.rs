@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -349,8 +350,8 @@ fn futures(results: Vec<AsyncResult<u64>>) -> Result<u64, TaskError> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let poll = |mut result: AsyncResult<u64>| loop {
         match std::pin::Pin::new(&mut result).poll(&mut context) {
-            std::task::Poll::Ready(value) => return value,
-            std::task::Poll::Pending => std::thread::yield_now(),
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::yield_now(),
         }
     };
     results.into_iter().map(poll).sum()
@@ -446,8 +447,6 @@ fn journal(pool: &ClusterPool) -> Result<String, Failed> {
     Ok("whole".into())
 }
 
-// ------------------------------------------------------------------------------------------- without a launcher
-
 #[test]
 fn one_machine_runs_the_same_bodies() {
     for body in [calls, faults, sizes, everywhere, waits, values] {
@@ -494,8 +493,6 @@ fn pools_without_processes_lead_as_well() {
         assert_eq!(led.unwrap().unwrap()[9], 81);
     }
 }
-
-// ------------------------------------------------------------------------------------------- under launchers
 
 fn plays_well(part: &str, drivers: &[usize], expected: fn(usize) -> String) {
     let Some(wheels) = wheels() else { return };
