@@ -20,6 +20,7 @@ pages! {
     faults: "faults.md",
     from_python: "from-python.md",
     cluster: "cluster.md",
+    cluster_tasks: "cluster-tasks.md",
     pool: "guide/pool.md",
     workers: "guide/workers.md",
     arrays: "guide/arrays.md",

@@ -6,11 +6,15 @@ mod cluster_plays;
 mod common;
 
 use cluster_plays::{INTERFACES, PART, bracketed, play_all, text, wheels};
+use common::LONG;
 use phalanx::cluster::{self, Cluster, ClusterError, ClusterPool};
 use phalanx::sync::Lock;
-use phalanx::{Backend, CancelToken, ExitCause, TaskError};
+use phalanx::{AsyncResult, Backend, CancelToken, ExitCause, TaskError};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -33,6 +37,8 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
         "faults" => faults,
         "sizes" => sizes,
         "everywhere" => everywhere,
+        "waits" => waits,
+        "values" => values,
         "journal" => journal,
         "ends" => |pool| Err(pool.apply(|()| -> () { panic!("out of ink") }, ()).unwrap_err().into()),
         "panic" => |_| panic!("out of ink"),
@@ -57,6 +63,7 @@ fn play(part: &str, cluster: &Cluster) -> Result<(), Failed> {
             Ok("ran on".into())
         },
         "signals" => return signals(cluster),
+        "prepared" => return prepared(cluster),
         _ => return Err("no such part".into()),
     };
     if let Some(text) = cluster.lead_with(pool, body)? {
@@ -279,6 +286,136 @@ fn everywhere(pool: &ClusterPool) -> Result<String, Failed> {
     Ok(format!("{workers} workers"))
 }
 
+/// Waiting for one of several, for all, for so long; and what is called when a result comes.
+fn waits(pool: &ClusterPool) -> Result<String, Failed> {
+    let nap = |ms: u64| {
+        std::thread::sleep(Duration::from_millis(ms));
+        ms
+    };
+    let start = |times: &[u64]| times.iter().map(|ms| pool.apply_async(nap, *ms)).collect::<Vec<_>>();
+    // In order of completion, with some that are done before.
+    let results = start(&[0, 0, 1, 1, 2, 2, 3, 3]);
+    assert!(phalanx::wait_all(&results[..2], LONG));
+    let mut places: Vec<_> = phalanx::as_completed(results).map(|(place, ms)| (place, ms.unwrap())).collect();
+    places.sort_unstable();
+    assert_eq!(places, [0, 0, 1, 1, 2, 2, 3, 3].into_iter().enumerate().collect::<Vec<_>>());
+    let results = start(&[3_600_000, 0]);
+    assert_eq!(phalanx::wait_first(&results, LONG), Some(1));
+    assert!(!phalanx::wait_all(&results, Duration::from_millis(2)) && !results[0].ready());
+    assert_eq!(phalanx::wait_first(&results[..1], Duration::from_millis(2)), None);
+    results[0].cancel();
+    assert_eq!(phalanx::wait_first(&results[..1], LONG), Some(0));
+    // Asked again and again, without waiting: also this brings answers.
+    let results = start(&[0; 12]);
+    while !results.iter().all(AsyncResult::ready) {}
+    // Futures, on the thread that leads.
+    let sum = futures(start(&[1, 2, 3, 4, 5, 6]))?;
+    assert_eq!(sum, 21);
+    // Callbacks, of results and of errors.
+    let called = Arc::new(AtomicU64::new(0));
+    fn add(to: &AtomicU64, n: u64) {
+        to.fetch_add(n, Ordering::SeqCst);
+    }
+    let calls = |n: u64| {
+        let (on_success, on_error) = (called.clone(), called.clone());
+        let result = pool.apply_async(|n: u64| if n == 3 { panic!("three") } else { n }, n);
+        let result = result.on_success(move |n| add(&on_success, *n));
+        result.on_error(move |_| add(&on_error, 100))
+    };
+    let results: Vec<_> = (0..8).map(calls).collect();
+    assert_eq!(results.into_iter().filter_map(|result| result.get().err()).count(), 1);
+    assert_eq!(called.load(Ordering::SeqCst), 125);
+    // An imap that is not patient, and one that comes to an error.
+    let mut slow = pool.tasks().chunksize(1).imap(nap, [0, 300, 0]);
+    assert_eq!(slow.next_timeout(LONG).unwrap()?, 0);
+    assert!(matches!(slow.next_timeout(Duration::ZERO), Some(Err(TaskError::NotReady { .. }))));
+    assert_eq!(slow.collect::<Result<Vec<_>, _>>()?, [300, 0]);
+    let bad = |n: u32| if n == 5 { panic!("five") } else { n };
+    let outcomes: Vec<_> = pool.tasks().chunksize(2).imap_unordered(bad, 0..20).collect();
+    assert_eq!((outcomes.len(), outcomes.iter().filter(|outcome| outcome.is_err()).count()), (20, 1));
+    // From a thread of the program, while this one waits.
+    let other = pool.map_async(|n: u64| n, 0..100);
+    let taker = std::thread::spawn(move || other.get().map(|all| all.len()));
+    while !taker.is_finished() {
+        pool.apply(|n: u64| n, 1)?;
+    }
+    assert_eq!(taker.join().unwrap()?, 100);
+    // Left over at the end: the pool waits for it.
+    let _later = pool.apply_async(nap, 5);
+    Ok("waits".into())
+}
+
+/// The sum of results, as futures that are polled until they are ready.
+fn futures(results: Vec<AsyncResult<u64>>) -> Result<u64, TaskError> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let poll = |mut result: AsyncResult<u64>| loop {
+        match std::pin::Pin::new(&mut result).poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    };
+    results.into_iter().map(poll).sum()
+}
+
+/// A value whose own code fails on its way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fragile(u32);
+
+impl serde::Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            1 => Err(serde::ser::Error::custom("not this one")),
+            2 => panic!("nor this"),
+            n => to.serialize_u32(n),
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Fragile, D::Error> {
+        match <u32 as serde::Deserialize>::deserialize(from)? {
+            3 => Err(serde::de::Error::custom("unreadable")),
+            n => Ok(Fragile(n)),
+        }
+    }
+}
+
+/// Values that cannot be written, or not be read, cost their items.
+fn values(pool: &ClusterPool) -> Result<String, Failed> {
+    let sent =
+        pool.tasks().chunksize(2).try_map(|value: Fragile| value.0, (0..12).map(|n| Fragile(n % 6)))?;
+    let made = pool.tasks().chunksize(2).try_map(|n: u32| Fragile(n % 6), 0..12)?;
+    for (item, (sent, made)) in sent.iter().zip(&made).enumerate() {
+        let of = |error: Option<&TaskError>, what: &str| match (item % 6, error) {
+            (0 | 4 | 5, None) => true,
+            // A panic in a worker is the item's, whatever it was doing.
+            (2, Some(TaskError::Panicked { item: told, .. })) => *told == item && what == "the result",
+            (1..=3, Some(TaskError::Codec { item: told, what: which, .. })) => {
+                *told == item && *which == what
+            }
+            _ => false,
+        };
+        assert!(of(sent.as_ref().err(), "the argument"), "{item}: {sent:?}");
+        assert!(of(made.as_ref().err(), "the result"), "{item}: {made:?}");
+    }
+    Ok("values".into())
+}
+
+/// What the initializer has left in a worker.
+static PREPARED: AtomicU64 = AtomicU64::new(0);
+
+fn prepared(cluster: &Cluster) -> Result<(), Failed> {
+    let builder = cluster.pool_builder().workers(2);
+    let pool = builder.initializer(|n| PREPARED.store(n, Ordering::SeqCst), 7u64).build()?;
+    let look = |_: u8| PREPARED.load(Ordering::SeqCst);
+    let found =
+        cluster.lead_with(pool, |pool| Ok::<_, Failed>(pool.tasks().chunksize(1).map(look, 0..20)?))?;
+    if let Some(found) = found {
+        println!("[{}]", found == [7; 20]);
+    }
+    Ok(())
+}
+
 /// Each item leaves a line, and one of them ends the whole job the first time.
 fn journal(pool: &ClusterPool) -> Result<String, Failed> {
     let part = std::env::var(PART)?;
@@ -310,11 +447,9 @@ fn journal(pool: &ClusterPool) -> Result<String, Failed> {
     Ok("whole".into())
 }
 
-// ------------------------------------------------------------------------------------------- without a launcher
-
 #[test]
 fn one_machine_runs_the_same_bodies() {
-    for body in [calls, faults, sizes, everywhere] {
+    for body in [calls, faults, sizes, everywhere, waits, values] {
         let led = cluster::run(|cluster| {
             let pool = cluster.pool_builder().workers(2).build().map_err(ClusterError::from)?;
             cluster.lead_with(pool, body)
@@ -359,8 +494,6 @@ fn pools_without_processes_lead_as_well() {
     }
 }
 
-// ------------------------------------------------------------------------------------------- under launchers
-
 fn plays_well(part: &str, drivers: &[usize], expected: fn(usize) -> String) {
     let Some(wheels) = wheels() else { return };
     for interface in INTERFACES {
@@ -379,6 +512,21 @@ fn every_call_has_the_same_results_on_any_number_of_drivers() {
         let sum = (0..10_000).map(|n| f64::from(n).sqrt()).sum::<f64>();
         format!("{:x}", sum.to_bits())
     });
+}
+
+#[test]
+fn results_are_awaited_in_every_way() {
+    plays_well("waits", &[2, 3], |_| "waits".into());
+}
+
+#[test]
+fn values_that_cannot_travel_cost_their_items() {
+    plays_well("values", &[2], |_| "values".into());
+}
+
+#[test]
+fn workers_are_prepared_on_every_machine() {
+    plays_well("prepared", &[1, 2], |_| "true".into());
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn uses_shared_objects_and_can_be_killed() {
 
 /// A library with MPI in it would take the process for the driver.
 fn is_no_rank_of_the_launchers() {
-    let mine = || std::env::vars().map(|(key, _)| key).filter(|key| key.starts_with("PMI_")).collect::<Vec<_>>();
+    let mine =
+        || std::env::vars().map(|(key, _)| key).filter(|key| key.starts_with("PMI_")).collect::<Vec<_>>();
     let process = fork().spawn(move |()| (mine(), std::env::var("PREPARED_BY").ok()), ()).unwrap();
     assert_eq!(process.join().unwrap(), (vec![], Some("main".to_string())));
     assert_eq!(mine(), ["PMI_RANK"]);

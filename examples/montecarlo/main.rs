@@ -7,8 +7,10 @@ mod normal;
 use clap::Parser;
 use common::{Closing, Meter, Result, Team, count, grouped, refuse};
 use market::{Market, OPTIONS, Sums, add};
-use phalanx::{Pool, Val};
+use phalanx::cluster::{self, ClusterPool};
+use phalanx::{Pool, TaskError, Val};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -26,6 +28,7 @@ const TOLERANCE: f64 = 4.0;
 Examples:
   montecarlo --paths 1G
   montecarlo --paths 100M --dates 52 --seed 7 --peer
+  mpirun -N 1 --bind-to none montecarlo --paths 100G --lead
 
 Exit codes: 0 done, 1 a wrong result, 2 wrong input.")]
 struct Options {
@@ -44,6 +47,10 @@ struct Options {
     /// Also run the same paths with rayon, and some of them with NumPy
     #[arg(long)]
     peer: bool,
+
+    /// Runs the paths as tasks, on all machines of a cluster where a launcher of MPI has started it
+    #[arg(long)]
+    lead: bool,
 
     #[command(flatten)]
     team: Team,
@@ -69,8 +76,10 @@ fn work() -> Result<()> {
         dates: options.dates,
         seed: options.seed,
     };
+    // The processes of all other machines end with this call.
+    let led = options.lead.then(|| cluster::lead(|pool| simulate_led(pool, paths, market))).transpose()?;
     let pool = options.team.pool("montecarlo")?;
-    let (sums, seconds) = simulate(&pool, paths, market)?;
+    let (sums, seconds) = led.map_or_else(|| simulate(&pool, paths, market), Ok)?;
     common::outln!("{} paths over {} dates, seed {}", grouped(options.paths), market.dates, market.seed);
     let is_right = report(&sums, paths as f64, market);
 
@@ -108,6 +117,31 @@ fn simulate(pool: &Pool, paths: usize, market: Market) -> Result<(Sums, f64)> {
         add,
     )?;
     Ok((sums, start.elapsed().as_secs_f64()))
+}
+
+/// Runs all paths as tasks, on whatever machines there are. The sums of chunks are added up in the same tree.
+fn simulate_led(
+    pool: &ClusterPool,
+    paths: usize,
+    market: Market,
+) -> std::result::Result<(Sums, f64), phalanx::Error> {
+    let start = Instant::now();
+    let chunks = (0..paths).step_by(CHUNK).map(|from| (market, from..paths.min(from + CHUNK)));
+    let sums = pool.imap(|(market, paths): (Market, Range<usize>)| market.simulate(paths), chunks);
+    let sums = sums.collect::<std::result::Result<Vec<Sums>, TaskError>>()?;
+    Ok((fold(&sums), start.elapsed().as_secs_f64()))
+}
+
+/// Adds sums up in halves, as `reduce` does.
+fn fold(sums: &[Sums]) -> Sums {
+    match sums {
+        [] => Sums::default(),
+        [one] => *one,
+        many => {
+            let (left, right) = many.split_at(many.len().div_ceil(2));
+            add(fold(left), fold(right))
+        }
+    }
 }
 
 /// Prints prices with their 95 % intervals. Returns whether those that are known are right.

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub const OPTIONS: [&str; 4] = ["European", "Asian, geometric", "Asian, arithmetic", "up and out"];
 
 /// A share whose price is a geometric Brownian motion, and the terms of calls on it.
-#[derive(Clone, Copy, bytemuck::NoUninit)]
+#[derive(Clone, Copy, bytemuck::NoUninit, serde::Serialize, serde::Deserialize)]
 #[repr(C)]
 pub struct Market {
     pub spot: f64,

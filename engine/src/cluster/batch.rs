@@ -107,7 +107,9 @@ fn part_by(len: usize, variable: impl Fn(&str) -> Option<String>) -> Result<Rang
     if count == 0 || step == 0 {
         return bad(if count == 0 { COUNT } else { STEP }, "it cannot be 0");
     }
-    let Some(distance) = id.checked_sub(min) else { return bad(ID, "it is less than the array's least number") };
+    let Some(distance) = id.checked_sub(min) else {
+        return bad(ID, "it is less than the array's least number");
+    };
     let place = distance.checked_div(step).filter(|place| *place < count && distance.is_multiple_of(step));
     let Some(place) = place else {
         return bad(ID, "the array's numbers do not go in equal steps; use --array=0-9, or --array=0-18:2");
@@ -163,7 +165,10 @@ mod tests {
             ("18446744073709551615", "3", "1", "1", ID),
         ] {
             let error = array(id, count, min, step).unwrap_err();
-            assert!(matches!(&error, ClusterError::ArrayTask { variable, .. } if *variable == named), "{error}");
+            assert!(
+                matches!(&error, ClusterError::ArrayTask { variable, .. } if *variable == named),
+                "{error}"
+            );
         }
         let error = part(100, &[(ID, "1"), (MIN, "0")]).unwrap_err().to_string();
         assert!(error.starts_with("SLURM_ARRAY_TASK_COUNT is nothing: it has to be a number"), "{error}");

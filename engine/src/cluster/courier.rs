@@ -131,7 +131,7 @@ impl leading::Courier for Courier {
 
     fn note_silence(&self, silence: Duration) {
         let Ok(mut servers) = self.servers.try_borrow_mut() else { return };
-        let asks_after = self.link.limit().map_or(ASKS_AFTER, |limit| ASKS_AFTER.min(limit / 2));
+        let asks_after = self.link.limit().map_or(ASKS_AFTER, |limit| ASKS_AFTER.min(limit.mul_f64(0.5)));
         for server in servers.iter_mut() {
             if !server.is_asked && server.vigil.waited() >= asks_after {
                 server.channel.send(&self.link, Kind::Ping, 0, Vec::new());

@@ -30,7 +30,9 @@ extern "C" fn note(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if earlier.sa_flags & SA_SIGINFO != 0 {
         // SAFETY: the flag says that it is the address of such a function.
         let handler = unsafe {
-            std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(earlier.sa_sigaction)
+            std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(
+                earlier.sa_sigaction,
+            )
         };
         handler(number, info, context);
     } else {

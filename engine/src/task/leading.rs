@@ -31,17 +31,20 @@ pub(crate) trait Courier {
     fn note_silence(&self, silence: Duration);
 }
 
+/// With which queue a thread leads, and by which courier.
+type Leads = (Arc<TaskQueue>, Rc<dyn Courier>);
+
 thread_local! {
-    static LEADS: RefCell<Option<(Arc<TaskQueue>, Rc<dyn Courier>)>> = const { RefCell::new(None) };
+    static LEADS: RefCell<Option<Leads>> = const { RefCell::new(None) };
 }
 
 /// Says with which queue this thread leads, and by which courier.
-pub(crate) fn set_leads(leads: Option<(Arc<TaskQueue>, Rc<dyn Courier>)>) {
+pub(crate) fn set_leads(leads: Option<Leads>) {
     let before = LEADS.with(|own| own.replace(leads));
     drop(before);
 }
 
-fn leads() -> Option<(Arc<TaskQueue>, Rc<dyn Courier>)> {
+fn leads() -> Option<Leads> {
     LEADS.try_with(|own| own.try_borrow().ok()?.clone()).ok().flatten().filter(|_| !fork::is_foreign())
 }
 
