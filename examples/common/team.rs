@@ -57,7 +57,12 @@ impl Team {
 
     /// The pool that the options ask for, for more settings.
     pub fn builder(&self, name: &str) -> PoolBuilder {
-        let builder = Pool::builder().backend(self.backend.into()).name(name);
+        self.of(Pool::builder(), name)
+    }
+
+    /// The same, within what another builder says, such as a driver's share of its machine.
+    pub fn of(&self, builder: PoolBuilder, name: &str) -> PoolBuilder {
+        let builder = builder.backend(self.backend.into()).name(name);
         self.workers.iter().fold(builder, |builder, &workers| builder.workers(workers as usize))
     }
 }

@@ -5,6 +5,9 @@
 //! the methods of `Cluster`, which all of them call together. Without a launcher the same program is a cluster
 //! of one, which loads no MPI.
 //!
+//! A [`ClusterArray`] is dealt out to all drivers by rows, with ghost rows that [`Cluster::exchange`] fills, in launches
+//! and in regions ([`Cluster::region`]), and is read and written as one file.
+//!
 //! MPI is loaded at run time, as libhwloc is: building needs none, and one binary runs with MPICH and its kin,
 //! with Open MPI, and with libraries of the MPI-5 standard ABI.
 //!

@@ -156,7 +156,10 @@ impl Cluster {
         own: &Result<A, crate::Error>,
         site: &Location<'_>,
     ) -> Result<Vec<A>, ClusterError> {
-        let told = own.as_ref().map(A::clone).map_err(ToString::to_string);
+        let told = match own {
+            Ok(value) => Ok(value.clone()),
+            Err(error) => Err(error.to_string()),
+        };
         let heard = self.of_all(call, &told, site)?;
         let values = heard.into_iter().enumerate().map(|(driver, told)| {
             let (host, call) = (self.host(driver).to_owned(), call.name());

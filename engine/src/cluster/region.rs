@@ -22,7 +22,9 @@ use crate::code::NoCapture;
 use crate::launch::grant::{ArrayWire, Refusal, describe};
 use crate::launch::operand::describe::Description;
 use crate::launch::operand::tag::{Tag, sized};
-use crate::launch::region::{GhostRows, PhaseGhostHalo, PhaseMut, PhaseRef, RegionMut, RegionOperand};
+use crate::launch::region::{
+    GhostRows, PhaseGhostHalo, PhaseMut, PhaseRef, PhaseWhole, RegionMut, RegionOperand,
+};
 use crate::launch::{Edge, Launch, LaunchError, RegionError, Team};
 use crate::pool::Pool;
 use crate::team::fault::{Fault, FaultKind};
@@ -406,6 +408,11 @@ impl<T: Element, D: Shape> RegionArray<'_, T, D> {
     /// Grants read access to this rank's rows.
     pub fn split(&self) -> PhaseRef<'_, T, D> {
         self.storage.range(self.stored().range()).split()
+    }
+
+    /// Grants read access to all rows of this driver.
+    pub fn mine(&self) -> PhaseWhole<'_, T, D> {
+        self.storage.range(self.stored().range()).whole()
     }
 
     /// Grants read access to this rank's rows and to `k` rows on each side, ghost rows among them. See

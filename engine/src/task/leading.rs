@@ -164,7 +164,7 @@ impl TaskQueue {
         if looks < YIELDS {
             return std::thread::yield_now();
         }
-        let seen = self.board.waiter().count();
+        let seen = self.board.waiter().seen();
         self.board.be_eager();
         let until = Instant::now().checked_add(NAP);
         self.board.waiter().sleep(seen, until, || is_done() || self.has_arrivals());

@@ -125,3 +125,27 @@ unsafe impl<T: Element, D: Shape> Operand for GhostHalo<'_, T, D> {
         unsafe { D::view_rows(local.part.base, &local.part.dim, local.seen(chunk.span)) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use ndarray::Ix1;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_chunk_is_seen_with_its_neighbours_and_nothing_else(
+            [lead, len, trail] in prop::array::uniform3(0usize..6),
+            [lo, chunk] in prop::array::uniform2(0usize..6),
+            k in prop_oneof![0usize..8, Just(usize::MAX)],
+        ) {
+            let rows = lead + len + trail;
+            let local = GhostHaloLocal::<u8, Ix1> { part: Located::nowhere(Ix1(rows)), lead, k };
+            let span = Span::new(lo.min(len), (lo + chunk).min(len));
+            let seen = local.seen(span);
+            prop_assert_eq!(lead + span.lo - seen.lo, k.min(lead + span.lo));
+            prop_assert_eq!(seen.hi - (lead + span.hi), k.min(rows - lead - span.hi));
+        }
+    }
+}
