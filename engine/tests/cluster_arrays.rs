@@ -286,10 +286,16 @@ fn stale_ghosts_are_refused_and_never_read() {
         // Without neighbours there is nothing stale.
         pool.for_each(u.halo(0), |_| {})?;
         let writes: [fn(&mut ClusterArray<f64, Ix2>); 4] = [
-            |u| drop(u.split_out()),
+            |u| {
+                let _grant = u.split_out();
+            },
             |u| u.view_mut().fill(0.0),
-            |u| drop(u.mine_mut()),
-            |u| drop(u.range_mut(3..4)),
+            |u| {
+                let _grant = u.mine_mut();
+            },
+            |u| {
+                let _grant = u.range_mut(3..4);
+            },
         ];
         for write in writes {
             cluster.exchange(&mut u, Edge::Wrap)?;

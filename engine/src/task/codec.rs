@@ -211,6 +211,7 @@ pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T, String>) ->
 
 /// Appends `items` numbers, which lie one after the other in `bytes`. Returns false, and does nothing, if `T`
 /// is not a number or the bytes are incomplete.
+#[expect(clippy::ptr_arg, reason = "only a vector is asked which vector it is")]
 pub(crate) fn append_numbers<T: 'static>(bytes: &[u8], items: usize, values: &mut Vec<T>) -> bool {
     macro_rules! try_numbers { ($($number:ty)*) => { $(
         if let Some(values) = (values as &mut dyn Any).downcast_mut::<Vec<$number>>() {
