@@ -68,6 +68,12 @@ pub(crate) fn current_place() -> Result<(u32, u32), Errno> {
     checked(rc).map(|_| (cpu, node))
 }
 
+/// The CPU that the calling thread is on right now, without a system call where the kernel's vDSO knows it.
+#[doc(alias = "sched_getcpu")]
+pub(crate) fn current_cpu() -> u32 {
+    rustix::thread::sched_getcpu() as u32
+}
+
 /// Asks from which NUMA nodes the calling thread may take memory (its cpuset's).
 #[doc(alias = "MPOL_F_MEMS_ALLOWED")]
 pub(crate) fn allowed_nodes() -> Result<Vec<u64>, Errno> {

@@ -8,7 +8,7 @@ use crate::spawn::log::{self, Relay};
 use crate::spawn::oom::OomWatch;
 use crate::spawn::watching::Call;
 use crate::spawn::{StartError, StartMethod};
-use crate::sys::fork;
+use crate::sys::{affinity, fork};
 use crate::team::board::Board;
 use crate::team::control::Control;
 use crate::team::exit_function::Exits;
@@ -148,6 +148,8 @@ pub(crate) struct Crew {
     pub(super) reservation: Mutex<Option<Reservation>>,
     pub(super) crowded: bool,
     pub(super) spare_core: bool,
+    /// The CPUs that members are bound to.
+    pub(super) taken: CpuSet,
     pub(crate) tuning: Tuning,
     pub(super) threads: usize,
     pub(crate) hands: Mutex<Vec<JoinHandle<()>>>,
@@ -253,9 +255,10 @@ impl Crew {
         self.crowded
     }
 
-    /// Whether the driver has a core to itself while all members run.
-    pub(crate) fn has_spare_core(&self) -> bool {
-        self.spare_core
+    /// Whether the calling thread has a core to itself now, while all members run. Where members leave a core,
+    /// the driver need not be on it: the kernel moves it there late, or not at all while it does not sleep.
+    pub(crate) fn is_on_spare_core(&self) -> bool {
+        self.spare_core && !self.taken.contains(affinity::current_cpu())
     }
 
     /// The CPUs that a rank is bound to; `None` if it is not.

@@ -99,7 +99,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "nbody",
-        about: "attraction between all pairs of bodies, by phalanx-kernels; 20 operations a pair",
+        about: "attraction between all pairs of bodies, by phalanx-kernels; 20 operations per pair",
         elements: 1 << 12,
         quick: 1 << 10,
         flops: |bodies| 20.0 * bodies as f64,

@@ -29,7 +29,7 @@ impl ActiveLaunch<'_> {
     pub(super) fn wait(&mut self, order: &Order) -> (Option<Stop>, Vec<usize>) {
         let board = self.board;
         let fork_join = board.fork_join(&self.crew.orders);
-        if (self.own.is_some() || !self.crew.is_crowded() && self.crew.has_spare_core())
+        if (self.own.is_some() || !self.crew.is_crowded() && self.crew.is_on_spare_core())
             && fork_join.spin_until_over(SPINS)
         {
             return (None, Vec::new());
