@@ -242,7 +242,7 @@ impl<'w> Team<'w> {
     ///         }
     ///     })
     /// })?;
-    /// assert_eq!(squares[9_999], 99_980_001);
+    /// assert_eq!(squares.as_slice()[9_999], 99_980_001);
     /// # Ok::<(), phalanx::Error>(())
     /// ```
     #[track_caller]
