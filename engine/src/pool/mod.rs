@@ -23,6 +23,8 @@ mod adversary_live_tests;
 mod adversary_task_tests;
 #[cfg(all(test, not(loom)))]
 mod adversary_tests;
+#[cfg(all(test, not(loom)))]
+mod driver_core_tests;
 
 #[doc(hidden)]
 pub use azip::ZipViews;

@@ -70,7 +70,12 @@ impl Crew {
             native_threads: plan.native_threads,
             ready_within: plan.ready_within,
             death_observer: OnceLock::new(),
-            taken: plan.places.iter().filter(|_| plan.is_bound).flat_map(|place| place.cpuset.iter()).collect(),
+            taken: plan
+                .places
+                .iter()
+                .filter(|_| plan.is_bound)
+                .flat_map(|place| place.cpuset.iter())
+                .collect(),
             places: plan.places,
             is_bound: plan.is_bound,
             reservation: Mutex::new(plan.reservation),
