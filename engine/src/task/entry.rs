@@ -95,17 +95,6 @@ impl TaskCall<'_, '_> {
         // The value is dropped before its result counts: a panic there is the item's.
     }
 
-    /// Counts an item whose outcome is there. Returns the number of the next.
-    #[inline]
-    fn count(&self, item: usize) -> usize {
-        self.slot.written.store(self.results.len() as u64, Ordering::Release);
-        let next = item.wrapping_add(1);
-        // Release: pairs with the Acquire in `TaskQueue::account`; a thread that counts the item finds its
-        // outcome.
-        self.slot.items_done.store(next as u64, Ordering::Release);
-        next
-    }
-
     /// Writes a result for which there was no room.
     #[cold]
     fn push_cold<R: Output>(&mut self, item: usize, value: &R) -> Result<(), Miss> {
@@ -219,30 +208,27 @@ unsafe fn run_items<A: Argument, R: Output>(call: &mut TaskCall<'_, '_>) {
     }
     // SAFETY: the address of a `fn(A) -> R`, by the module's argument: the layout is this entry's own.
     let function = unsafe { code::function_of::<fn(A) -> R>(call.function) };
-    let (mut rest, mut item) = (call.arguments, 0);
-    while item < call.items {
-        let mut before = call.results.len();
-        // As many as go well are caught together: to catch each apart takes as long as a short function.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while item < call.items && slot.stop.load(Ordering::Relaxed) != call.number {
-                if call.is_timed {
-                    slot.began.store(ticks(), Ordering::Relaxed);
-                }
-                before = call.results.len();
-                call.item(function, item, &mut rest)?;
-                item = call.count(item);
+    let mut rest = call.arguments;
+    for item in 0..call.items {
+        if slot.stop.load(Ordering::Relaxed) == call.number {
+            return;
+        }
+        if call.is_timed {
+            slot.began.store(ticks(), Ordering::Relaxed);
+        }
+        let before = call.results.len();
+        let outcome = catch_unwind(AssertUnwindSafe(|| call.item(function, item, &mut rest)));
+        if !matches!(outcome, Ok(Ok(()))) {
+            call.results.back_to(before);
+            call.note_next(item, rest);
+            if !missed::<R>(call, item, outcome) {
+                return;
             }
-            Ok(())
-        }));
-        if matches!(outcome, Ok(Ok(()))) {
-            return;
         }
-        call.results.back_to(before);
-        call.note_next(item, rest);
-        if !missed::<R>(call, item, outcome) {
-            return;
-        }
-        item = call.count(item);
+        slot.written.store(call.results.len() as u64, Ordering::Release);
+        // Release: pairs with the Acquire in `TaskQueue::account`; a thread that counts the item finds its
+        // outcome.
+        slot.items_done.store((item as u64).wrapping_add(1), Ordering::Release);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::task::retry::RetryPolicy;
 use crate::task::slot::INLINE_BYTES;
 use crate::team::program;
 use std::cell::RefCell;
-use std::mem::{MaybeUninit, needs_drop};
+use std::mem::needs_drop;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -180,24 +180,6 @@ impl Drop for EagerGuard {
     }
 }
 
-/// The items of a call. Many are taken at once, so that the input's own `next` is called directly.
-pub(crate) trait Items: Iterator {
-    /// Writes the next items into `places`, in order. Returns their number: fewer than there are places if no
-    /// more are left.
-    fn fill(&mut self, places: &mut [MaybeUninit<Self::Item>]) -> usize;
-}
-
-impl<I: Iterator> Items for I {
-    fn fill(&mut self, places: &mut [MaybeUninit<I::Item>]) -> usize {
-        let mut count = 0usize;
-        for (place, item) in places.iter_mut().zip(self) {
-            place.write(item);
-            count = count.saturating_add(1);
-        }
-        count
-    }
-}
-
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -212,7 +194,7 @@ impl Packed {
     /// cannot be written; the second part says why. An error says how many items were taken from the input
     /// and are lost. With `by_value`, an item with a handle in it cannot be written.
     pub(crate) fn of<A: Argument>(
-        items: &mut dyn Items<Item = A>,
+        items: &mut dyn Iterator<Item = A>,
         limit: usize,
         by_value: bool,
         room: impl Fn(usize) -> usize,
@@ -284,7 +266,7 @@ impl Packed {
     /// Numbers go straight into the block. Its first size is the input's estimate of their number, which may
     /// be wrong.
     fn numbers<A: Argument>(
-        items: &mut dyn Items<Item = A>,
+        items: &mut dyn Iterator<Item = A>,
         limit: usize,
         room: impl Fn(usize) -> usize,
     ) -> Result<Packed, TaskError> {
@@ -300,16 +282,12 @@ impl Packed {
         let mut block = first.map_err(|source| memory(usize::from(items.next().is_some()), source))?;
         loop {
             let place = block.ptr().cast::<A>();
-            // SAFETY: `count` is at most `space`, for which the block is large enough.
-            let free = unsafe { place.add(count) };
-            // SAFETY: as above; blocks are ours alone and aligned to 128, and any bytes are a `MaybeUninit`.
-            let places = unsafe {
-                std::slice::from_raw_parts_mut(
-                    free.cast::<MaybeUninit<A>>().as_ptr(),
-                    space.saturating_sub(count),
-                )
-            };
-            count = count.saturating_add(items.fill(places));
+            for item in items.take(space.saturating_sub(count)) {
+                // SAFETY: `count` stays below `space`, for which the block is large enough; blocks are
+                // aligned to 128.
+                unsafe { place.add(count).write(item) };
+                count = count.saturating_add(1);
+            }
             if count < space || count == limit {
                 break;
             }

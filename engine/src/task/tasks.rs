@@ -15,7 +15,7 @@ use crate::task::insight::Entry;
 use crate::task::job::{Many, Shape, Single, all_or_first, all_or_first_of, each, each_of, sift_errors};
 use crate::task::options::{Options, Tasks};
 use crate::task::queue::TaskQueue;
-use crate::task::queued::{Items, Packed, QueuedTask, Receiver, bytes_of_result, check, room};
+use crate::task::queued::{Packed, QueuedTask, Receiver, bytes_of_result, check, room};
 use crate::task::result::AsyncResult;
 use crate::task::star::Star;
 use std::fmt;
@@ -343,7 +343,7 @@ impl<'p> Tasks<'p> {
         &self,
         queue: &Arc<TaskQueue>,
         body: &TaskBody,
-        items: &mut dyn Items<Item = A>,
+        items: &mut dyn Iterator<Item = A>,
         chunk: usize,
         cost: Option<Cost>,
         job: &Arc<dyn Receiver>,
