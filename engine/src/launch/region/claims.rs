@@ -23,7 +23,7 @@ use crate::team::step_state::StepState;
 pub(crate) const CHUNKS: usize = 16;
 
 /// One rank's claims in one step.
-pub(crate) struct Claims<'a> {
+pub(crate) struct ChunkClaims<'a> {
     states: &'a [Line<StepState>],
     rank: usize,
     size: usize,
@@ -38,9 +38,9 @@ pub(crate) fn open(word: &AtomicU64, step: u32) {
     word.store(u64::from(step) << 32, Ordering::Relaxed);
 }
 
-impl<'a> Claims<'a> {
-    pub(crate) fn new(states: &'a [Line<StepState>], rank: usize, size: usize, step: u32) -> Claims<'a> {
-        Claims { states, rank, size, step, distance: 0 }
+impl<'a> ChunkClaims<'a> {
+    pub(crate) fn new(states: &'a [Line<StepState>], rank: usize, size: usize, step: u32) -> ChunkClaims<'a> {
+        ChunkClaims { states, rank, size, step, distance: 0 }
     }
 
     /// The next chunk to run, as its owner and its place among the owner's `count(owner)` chunks.

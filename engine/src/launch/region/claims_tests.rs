@@ -9,7 +9,7 @@ fn states(size: usize) -> Vec<Line<StepState>> {
 
 /// All that one rank gets.
 fn all(states: &[Line<StepState>], rank: usize, step: u32, counts: &[usize]) -> Vec<(usize, usize)> {
-    let mut claims = Claims::new(states, rank, states.len(), step);
+    let mut claims = ChunkClaims::new(states, rank, states.len(), step);
     std::iter::from_fn(|| claims.next(|owner| counts[owner])).collect()
 }
 

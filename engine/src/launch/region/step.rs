@@ -6,7 +6,7 @@
 
 use crate::base::Line;
 use crate::base::atomic::{Ordering, spin_loop};
-use crate::launch::region::claims::{self, Claims};
+use crate::launch::region::claims::{self, ChunkClaims};
 use crate::launch::region::digest::{Digest, Key};
 use crate::launch::region::error::RegionError;
 use crate::launch::region::step_kind::StepKind;
@@ -252,8 +252,8 @@ impl<'a> Steps<'a> {
     }
 
     /// This rank's claims on the chunks of the step just made, which [`Self::open_claims`] went before.
-    pub(crate) fn claims(&self) -> Claims<'a> {
-        Claims::new(self.at.states, self.rank, self.size, self.count)
+    pub(crate) fn claims(&self) -> ChunkClaims<'a> {
+        ChunkClaims::new(self.at.states, self.rank, self.size, self.count)
     }
 
     /// A rank's value of the step just made.

@@ -140,7 +140,8 @@ impl<'w> Team<'w> {
     }
 
     /// Folds the kernel's results over fixed parts of the operands, and returns the result on every rank. The
-    /// result is bit-identical for every team size. `identity` is the result for zero rows.
+    /// result is bit-identical for every team size. `identity` is the result for zero rows. As in
+    /// [`Self::for_each`], a rank that has done its own parts takes parts that others have not begun.
     ///
     /// # Errors
     /// As for [`Self::barrier`]. Invalid operands return [`RegionError::Lengths`], [`RegionError::Halo`] or
@@ -173,10 +174,11 @@ impl<'w> Team<'w> {
         let leaves = LeafCut::new(&plan, step::payload_capacity::<A>());
         let size = self.size;
         let mut claims = self.steps.claims();
-        while let Some((owner, chunk)) = claims.next(|owner| runs(block(leaves.count, owner, size), 1).chunks)
+        while let Some((owner, chunk)) =
+            claims.next(|owner| chunks_of(block(leaves.count, owner, size), 1).chunks)
         {
             let own = block(leaves.count, owner, size);
-            for index in runs(own, 1).span(chunk).range() {
+            for index in chunks_of(own, 1).span(chunk).range() {
                 let leaf = own.lo.saturating_add(index);
                 // SAFETY: all have met, leaves are disjoint, each is claimed once, and the view is gone before
                 // the meeting below.
@@ -256,12 +258,12 @@ impl<'w> Team<'w> {
         self.steps.open_claims();
         self.steps.meet(StepKind::ForEach, plan.sealed_by_ranks(), Location::caller().line())?;
         let (rows, size) = (plan.rows.unwrap_or(0), self.size);
-        let span_of = |rank| if plan.parts { block(rows, rank, size) } else { span_of(rows, rank, size) };
+        let rows_of = |rank| if plan.parts { block(rows, rank, size) } else { span_of(rows, rank, size) };
         let align = if plan.parts { 1 } else { SPAN_ALIGN };
         let mut claims = self.steps.claims();
-        while let Some((owner, chunk)) = claims.next(|owner| runs(span_of(owner), align).chunks) {
-            let own = span_of(owner);
-            let rows = runs(own, align).span(chunk);
+        while let Some((owner, chunk)) = claims.next(|owner| chunks_of(rows_of(owner), align).chunks) {
+            let own = rows_of(owner);
+            let rows = chunks_of(own, align).span(chunk);
             let rows = Span::new(own.lo.saturating_add(rows.lo), own.lo.saturating_add(rows.hi));
             // SAFETY: all have met, spans are disjoint, each chunk of one is claimed once, and the view is gone
             // when the kernel has returned.
@@ -300,7 +302,7 @@ fn span_of(n: usize, rank: usize, size: usize) -> Span {
 
 /// A rank's span as the chunks in which it is claimed, counted from the span's start: at multiples of `align`
 /// if it is long.
-fn runs(span: Span, align: usize) -> Grid {
+fn chunks_of(span: Span, align: usize) -> Grid {
     let chunk = span.len().div_ceil(CHUNKS);
     Grid::with_chunk(span.len(), if chunk >= align { chunk.next_multiple_of(align) } else { chunk })
 }
